@@ -1,0 +1,1 @@
+"""The HTTP edge: thin handlers, shapes and documents. What the front door answers by itself stands here again for the rest."""

@@ -1,0 +1,44 @@
+"""The ASGI application over a node."""
+
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from fleetpulse.api import bulk, devices, health
+from fleetpulse.api.problems import answer, answer_defect, answer_framework
+from fleetpulse.errors import Answerable
+from fleetpulse.pipeline.node import Node
+
+HANDLERS = [
+    devices.post_heartbeat,
+    devices.post_stats,
+    devices.get_stats,
+    devices.get_audit,
+    bulk.post_events,
+    health.root,
+    health.healthz,
+    health.readyz,
+    health.metrics,
+    health.openapi,
+    health.docs,
+]
+
+
+def build_api(node: Node) -> Litestar:
+    """The application; it neither starts nor stops the node."""
+
+    def provide_node() -> Node:
+        return node
+
+    handlers: dict[Any, Any] = {Answerable: answer, HTTPException: answer_framework, Exception: answer_defect}
+    return Litestar(
+        route_handlers=HANDLERS,
+        dependencies={"node": Provide(provide_node, sync_to_thread=False)},
+        exception_handlers=handlers,
+        openapi_config=None,
+        logging_config=None,
+        # The edge holds the limit, for both protocol classes.
+        request_max_body_size=None,
+    )

@@ -1,0 +1,111 @@
+"""The device routes: the same functions as the front door, for connections that were handed over, and the question."""
+
+from collections.abc import Callable
+
+import msgspec
+from litestar import Response, get, post
+
+from fleetpulse.api.problems import AnyRequest
+from fleetpulse.api.waiting import FutureWaiter
+from fleetpulse.errors import Answerable, NotAccepting, UnknownDevice, UnsupportedMedia
+from fleetpulse.ingest.decode import decode_heartbeat, decode_stats
+from fleetpulse.ingest.head import is_json
+from fleetpulse.pipeline.node import Node
+from fleetpulse.query.stats import device_stats
+
+Add = Callable[[int, FutureWaiter], None]
+
+
+class DeviceAudit(msgspec.Struct):
+    """Events of one device: accepted = applied + pending."""
+
+    accepted: int
+    applied: int
+    pending: int
+    heartbeats: int
+    samples: int
+
+
+async def _json_body(request: AnyRequest) -> bytes:
+    if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise UnsupportedMedia("device routes take no Content-Encoding: send the JSON as it is")
+    if not is_json(request.headers.get("content-type", "application/json").encode("latin-1")):
+        raise UnsupportedMedia("Content-Type must be application/json")
+    return await request.body()
+
+
+async def _accept(node: Node, device_id: str, add: Callable[[], Add]) -> None:
+    node.intake.received += 1
+    try:
+        node.intake.check()
+        take = add()
+        device = await known_device(node, device_id, register=True)
+        node.intake.check()
+    except Answerable as error:
+        node.counters.events_refused[error.reason] += 1
+        raise
+    waiter = FutureWaiter()
+    take(device, waiter)
+    await waiter.outcome
+
+
+async def known_device(node: Node, device_id: str, *, register: bool = False) -> int:
+    """The number of a device. Raises: UnknownDevice."""
+    device = node.registry.numbers.get(device_id)
+    if device is None:
+        if not node.is_ready:
+            raise NotAccepting("starting: the journal is being replayed", reason="starting")
+        if not register or not node.registry.auto_register:
+            raise UnknownDevice
+        await node.registry.register(device_id)
+        device = node.registry.numbers[device_id]
+    return device
+
+
+@post("/api/v1/devices/{device_id:str}/heartbeat", status_code=204)
+async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> None:
+    """A device says that it is alive."""
+    body = await _json_body(request)
+
+    def add() -> Add:
+        sent_at_ns = decode_heartbeat(body, latest_ns=node.intake.latest_ns)
+        return lambda device, waiter: node.intake.add_heartbeat(device, sent_at_ns, waiter)
+
+    await _accept(node, device_id, add)
+
+
+@post("/api/v1/devices/{device_id:str}/stats", status_code=204)
+async def post_stats(request: AnyRequest, node: Node, device_id: str) -> None:
+    """A device says how long an upload took."""
+    body = await _json_body(request)
+
+    def add() -> Add:
+        sent_at_ns, upload_time = decode_stats(body, latest_ns=node.intake.latest_ns)
+        return lambda device, waiter: node.intake.add_sample(device, sent_at_ns, upload_time, waiter)
+
+    await _accept(node, device_id, add)
+
+
+@get("/api/v1/devices/{device_id:str}/stats")
+async def get_stats(node: Node, device_id: str) -> Response[bytes]:
+    """Uptime and average upload time over the device's whole life."""
+    device = await _ready_device(node, device_id)
+    stats = device_stats(await node.figures(device))
+    return Response(msgspec.json.encode(stats), media_type="application/json")
+
+
+@get("/api/v1/devices/{device_id:str}/audit")
+async def get_audit(node: Node, device_id: str) -> Response[bytes]:
+    """How many events of the device were accepted, applied, and are pending."""
+    device = await _ready_device(node, device_id)
+    pending = node.follower.pending_of(device)
+    applied_heartbeats, applied_samples = int(node.fleet.heartbeats[device]), int(node.fleet.samples[device])
+    applied = applied_heartbeats + applied_samples
+    audit = DeviceAudit(applied + pending, applied, pending, applied_heartbeats, applied_samples)
+    return Response(msgspec.json.encode(audit), media_type="application/json")
+
+
+async def _ready_device(node: Node, device_id: str) -> int:
+    if not node.is_ready:
+        raise NotAccepting("starting: the journal is being replayed", reason="starting")
+    return await known_device(node, device_id)

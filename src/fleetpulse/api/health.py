@@ -1,0 +1,86 @@
+"""Is it there, is it ready, what does it count, what does it offer."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+
+from fleetpulse import __version__
+from fleetpulse.api.openapi import docs_page, openapi_document
+from fleetpulse.pipeline.node import Node
+from fleetpulse.telemetry.exposition import CONTENT_TYPE, exposition
+
+
+def _json(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+@get("/")
+async def root() -> Response[bytes]:
+    """The contract's sign of life."""
+    return _json("OK.")
+
+
+@get("/healthz")
+async def healthz() -> Response[bytes]:
+    """The process is alive."""
+    return _json({"status": "ok", "version": __version__})
+
+
+@get("/readyz")
+async def readyz(node: Node) -> Response[bytes]:
+    """Whether events are accepted and questions answered; the reason and the replay's progress where not."""
+    progress = node.progress
+    replay = {"position": progress.position, "until": progress.until, "events": progress.events}
+    closed_by = node.intake.closed_by
+    if node.is_ready and closed_by is None:
+        return _json({"status": "ready", "replay": replay})
+    reason = closed_by.msg if closed_by else "stopping"
+    status = closed_by.reason if closed_by else "stopping"
+    return _json({"status": status, "msg": reason, "stage": progress.stage, "replay": replay}, 503)
+
+
+@get("/metrics")
+async def metrics(node: Node) -> Response[bytes]:
+    """Our own counters in the Prometheus text format; they reconcile, see docs/reference/telemetry.md."""
+    counters, intake = node.counters, node.intake
+    p = "fleetpulse_"
+    totals = {
+        p + "events_received": ("Events that came in, whatever became of them", intake.received),
+        p + "events_accepted": ("Events durable in the journal", counters.events_accepted),
+        p + "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
+        p + "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
+        p + "events_replayed": ("Events read back from the journal at start", counters.events_replayed),
+        p + "requests_refused": ("Requests ended at the edge, by reason", dict(counters.requests_refused)),
+        p + "connections_opened": ("Connections taken", counters.connections_opened),
+        p + "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
+        p + "commits": ("Journal commits", counters.commits),
+        p + "commits_failed": ("Journal commits that failed", counters.commits_failed),
+        p + "checkpoints": ("Checkpoints taken", counters.checkpoints),
+        p + "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
+        p + "devices_registered": ("Devices registered since the start", counters.devices_registered),
+    }
+    gauges = {
+        p + "ready": ("1 while events are accepted", int(node.is_ready and intake.closed_by is None)),
+        p + "events_waiting": ("Events received that wait for the disk", intake.waiting),
+        p + "events_pending": ("Accepted events not applied yet", node.follower.pending_events),
+        p + "connections": ("Open connections", len(node.connections)),
+        p + "devices": ("Known devices", len(node.registry.numbers)),
+        p + "journal_position": ("Position of the newest entry", node.follower.position),
+        p + "checkpoint_position": ("Position of the last checkpoint", node.history.manifest.position),
+        p + "checkpoint_last_seconds": ("How long the last checkpoint took", counters.checkpoint_last_s),
+        p + "late_rows": ("Device-days of late data in memory", len(node.fleet.sparse)),
+    }
+    return Response(exposition(totals=totals, gauges=gauges), headers={"content-type": CONTENT_TYPE})
+
+
+@get("/openapi.json")
+async def openapi() -> Response[bytes]:
+    """This interface, as OpenAPI 3.1."""
+    return _json(openapi_document())
+
+
+@get("/docs")
+async def docs() -> Response[bytes]:
+    """This interface, to read: one page without scripts, so that it works where there is no internet."""
+    return Response(docs_page().encode(), headers={"content-type": "text/html; charset=utf-8"})

@@ -1,0 +1,209 @@
+"""The composition root: settings to a running node, in one straight line; closed in reverse order."""
+
+import asyncio
+import contextlib
+import fcntl
+import functools
+import ipaddress
+import os
+import resource
+import signal
+import socket
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+import uvicorn
+
+from fleetpulse.api.app import build_api
+from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.clock import Clock, SystemClock
+from fleetpulse.errors import DataFolderInUse, OperatorError, SettingsError
+from fleetpulse.ingest.connections import Connections
+from fleetpulse.ingest.front_door import Door, FrontDoor
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.limits import Limits
+from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.history import History
+from fleetpulse.pipeline.node import CheckpointWhen, Node
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.write import Writer
+from fleetpulse.settings import Settings
+from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("serve")
+JOURNAL, CATALOG, BLOCKS, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "lock"
+
+
+def build(settings: Settings, *, clock: Clock | None = None, synchronous: str = "FULL") -> Node:
+    """A node on the data folder of `settings`, not started. Raises: OperatorError: what is on disk cannot be used."""
+    folder = Path(settings.data)
+    clock = clock or SystemClock()
+    counters = Counters()
+    limits = Limits(**{name: getattr(settings, name) for name in Limits.__slots__})
+    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)  # type: ignore[arg-type]  # checked by the journal
+    catalog = SqliteCatalog(folder / CATALOG)
+    history = History(FolderBlockStore(folder / BLOCKS), catalog.manifest())
+    fleet = Fleet()
+    catalog_thread = ThreadPoolExecutor(1, "catalog")
+    registry = Registry(
+        catalog=catalog,
+        fleet=fleet,
+        executor=catalog_thread,
+        counters=counters,
+        devices_max=settings.devices_max,
+        auto_register=settings.auto_register,
+    )
+    follower = Follower(fleet, counters)
+    writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
+    intake = Intake(numbers=registry.numbers, events_waiting_max=limits.events_waiting_max, wake=writer.wake)
+    return Node(
+        clock=clock,
+        journal=journal,
+        catalog=catalog,
+        history=history,
+        fleet=fleet,
+        follower=follower,
+        registry=registry,
+        writer=writer,
+        intake=intake,
+        connections=Connections(limits, counters),
+        counters=counters,
+        catalog_thread=catalog_thread,
+        files_thread=ThreadPoolExecutor(1, "files"),
+        read_thread=ThreadPoolExecutor(1, "read"),
+        devices_path=Path(settings.devices) if settings.devices else None,
+        checkpoint_when=CheckpointWhen(
+            settings.checkpoint_s, settings.checkpoint_journal_entries, settings.checkpoint_late_rows
+        ),
+        future_s=limits.future_s,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, less its handling of signals: it would end the process by the signal before the node has closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def build_server(node: Node, settings: Settings) -> uvicorn.Server:
+    """The HTTP server of a node: the front door, and behind it the API."""
+    door = Door(
+        intake=node.intake,
+        connections=node.connections,
+        register=node.registry.register if settings.auto_register else None,
+    )
+    config = uvicorn.Config(
+        build_api(node),
+        http=functools.partial(FrontDoor, door=door),  # type: ignore[arg-type]  # a class by its call
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(settings.idle_s) + 1,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_s)),
+    )
+    return _Server(config)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises: OperatorError: it could not start, or had to end."""
+    check_address(settings)
+    raise_file_limit()
+    with hold_folder(Path(settings.data)), listen(settings) as listener:
+        node = build(settings)
+        server = build_server(node, settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        reloads: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(node.reload_devices())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        host, port = listener.getsockname()[:2]
+        log.info("listening", url=f"http://{host}:{port}", data=settings.data, devices=settings.devices or None)
+        starting = loop.create_task(_start(node, server))
+        try:
+            await server.serve(sockets=[listener])
+            if not starting.done():
+                server.should_exit = True
+            await starting
+        finally:
+            await asyncio.wait([starting])
+            await node.stop()
+            log.info("stopped", position=node.history.manifest.position)
+
+
+async def _start(node: Node, server: uvicorn.Server) -> None:
+    try:
+        await node.start()
+    except BaseException:
+        server.should_exit = True
+        raise
+
+
+def check_address(settings: Settings) -> None:
+    """Raises: SettingsError: it would listen to the network without keys, and nobody said that this is meant."""
+    try:
+        is_loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback and not settings.insecure:
+        raise SettingsError(
+            f"host {settings.host} is reachable from the network, and anybody there could report for any device: there are no "
+            "keys yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is trusted."
+        )
+
+
+def raise_file_limit() -> None:
+    """A connection is a file: take as many as the system grants without asking."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
+    """The data folder, made and held against a second process. Raises: DataFolderInUse, SettingsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"the data folder {folder} cannot be used: {error.strerror}. Name another with --data.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise DataFolderInUse(
+                f"the data folder {folder} is in use by process {holder}: stop it first, or name another with --data."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+@contextlib.contextmanager
+def listen(settings: Settings) -> Generator[socket.socket, None, None]:
+    """The listening socket. Raises: SettingsError: the address cannot be had."""
+    try:
+        info: Any = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(info[4][:2], family=info[0], backlog=4096)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Name another with --port.") from error
+    with listener:
+        yield listener

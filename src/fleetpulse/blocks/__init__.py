@@ -1,0 +1,1 @@
+"""Stage 4, closed time -> history: Parquet files in a block store."""

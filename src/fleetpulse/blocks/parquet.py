@@ -1,0 +1,84 @@
+"""The two Parquet layouts, and the only file that knows the Parquet library.
+
+    presence of a day (sorted by device)          snapshot (one row a device, by number)
+    device   uint32                               first_minute, last_minute    int32, minutes since 1970
+    minutes  uint16  how many bits are set        last_received_ns             int64
+    present  binary(180)  bit m%8 of byte m//8    closed_minutes               int32
+                                                  heartbeats, samples          int64
+                                                  upload_high, upload_low      int64, sum = high · 2³² + low
+
+A row group of presence holds the devices of one chunk of CHUNK numbers, so that merging a day, and finding one device, read
+a bounded piece.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
+from fleetpulse.errors import DamagedData
+
+CHUNK = 16_384
+Chunk = tuple[NDArray[np.uint32], Rows]
+"""Device numbers, ascending, and their rows."""
+
+_PRESENCE = pa.schema([("device", pa.uint32()), ("minutes", pa.uint16()), ("present", pa.binary(BYTES_PER_DAY))])
+SNAPSHOT_COLUMNS = {
+    "first_minute": np.int32,
+    "last_minute": np.int32,
+    "last_received_ns": np.int64,
+    "closed_minutes": np.int32,
+    "heartbeats": np.int64,
+    "samples": np.int64,
+    "upload_high": np.int64,
+    "upload_low": np.int64,
+}
+
+
+def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
+    """Write the chunks, each of one range of CHUNK numbers, as one row group each; empty ones are left out."""
+    with pq.ParquetWriter(file, _PRESENCE, compression="zstd", write_page_checksum=True) as writer:
+        for devices, rows in chunks:
+            if len(devices):
+                packed = pa.FixedSizeBinaryArray.from_buffers(
+                    pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))]
+                )
+                minutes = count_minutes(rows).astype(np.uint16)
+                writer.write_table(pa.table([pa.array(devices), pa.array(minutes), packed], schema=_PRESENCE))
+
+
+def read_presence(file: BinaryIO, *, chunk: int | None = None) -> Iterator[Chunk]:
+    """The chunks of a presence block in order, or the one that holds numbers [chunk · CHUNK, (chunk + 1) · CHUNK).
+
+    Raises: DamagedData: the file is no presence block.
+    """
+    try:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            first = parquet.metadata.row_group(group).column(0).statistics.min
+            if chunk is None or first // CHUNK == chunk:
+                table = parquet.read_row_group(group, columns=["device", "present"])
+                present = table.column("present").combine_chunks()
+                packed = np.frombuffer(present.buffers()[1], np.uint8).reshape(-1, BYTES_PER_DAY)
+                yield table.column("device").to_numpy(), from_bytes(packed[present.offset : present.offset + len(present)])
+    except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
+        raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
+
+
+def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> None:
+    """Write the columns of SNAPSHOT_COLUMNS, all of one length."""
+    table = pa.table({name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()})
+    pq.write_table(table, file, compression="zstd", row_group_size=CHUNK * 8, write_page_checksum=True)
+
+
+def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
+    """The columns of a snapshot. Raises: DamagedData: the file is no snapshot."""
+    try:
+        table = pq.read_table(file, columns=list(SNAPSHOT_COLUMNS))
+        return {name: table.column(name).to_numpy().astype(dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DamagedData(f"the snapshot cannot be read: {error}. Run `fleetpulse verify`.") from error

@@ -1,0 +1,138 @@
+"""The block store's promises, and two stores: a folder, and memory for tests.
+
+A file appears under its name whole and durable, or not at all. Files are never changed, only replaced by others under other
+names, and a file that the manifest does not name does not exist.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import BlockFile
+
+TEMPORARY = ".tmp"
+
+
+class BlockStore(Protocol):
+    """Named, immutable files. All calls block, and may come from any thread."""
+
+    def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+        """Let `write` fill a new file; when it returns, make the file durable under `name`.
+
+        Raises: OSError: nothing stands under `name`.
+        """
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """A seekable reader. Raises: FileNotFoundError."""
+        ...
+
+    def names(self) -> set[str]:
+        """Names of all files that are there, finished or left behind by a crash."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget a file; no error where there is none."""
+        ...
+
+
+def check_file(store: BlockStore, file: BlockFile) -> None:
+    """Raises: DamagedData: the file is missing, or not the bytes that were written."""
+    try:
+        with store.open(file.name) as reader:
+            size_bytes = reader.seek(0, io.SEEK_END)
+            reader.seek(0)
+            digest = hashlib.file_digest(reader, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+    if (size_bytes, digest) != (file.size_bytes, file.sha256):
+        raise DamagedData(f"block {file.name} is not what was written (size or checksum differ). {_RESTORE}")
+
+
+_RESTORE = "Restore the data folder from a copy, or see docs/howto/repair.md."
+
+
+class FolderBlockStore:
+    """A folder of files. Written to a temporary name, synced, renamed, and the folder synced."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+        """See BlockStore."""
+        temporary = self._folder / (name + TEMPORARY)
+        try:
+            with temporary.open("wb+") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                size_bytes = file.seek(0, io.SEEK_END)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            temporary.rename(self._folder / name)
+            self._sync_folder()
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return BlockFile(name, size_bytes, digest)
+
+    def open(self, name: str) -> BinaryIO:
+        """See BlockStore."""
+        return (self._folder / name).open("rb")
+
+    def names(self) -> set[str]:
+        """See BlockStore."""
+        return {path.name for path in self._folder.iterdir()}
+
+    def remove(self, name: str) -> None:
+        """See BlockStore."""
+        (self._folder / name).unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class MemoryBlockStore:
+    """Files as bytes in memory."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+        """See BlockStore."""
+        with contextlib.closing(_KeptBytes()) as file:
+            write(file)
+            body = file.getvalue()
+        self._files[name] = body
+        return BlockFile(name, len(body), hashlib.sha256(body).hexdigest())
+
+    def open(self, name: str) -> BinaryIO:
+        """See BlockStore."""
+        if name not in self._files:
+            raise FileNotFoundError(name)
+        return io.BytesIO(self._files[name])
+
+    def names(self) -> set[str]:
+        """See BlockStore."""
+        return set(self._files)
+
+    def remove(self, name: str) -> None:
+        """See BlockStore."""
+        self._files.pop(name, None)
+
+
+class _KeptBytes(io.BytesIO):
+    """Bytes that stay readable after a Parquet writer has closed the file handed to it."""
+
+    def close(self) -> None:
+        self.flush()

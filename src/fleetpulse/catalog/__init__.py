@@ -1,0 +1,1 @@
+"""What people decide (devices and their labels), and the manifest of blocks and snapshot."""

@@ -1,0 +1,226 @@
+"""Bulk: NDJSON lines, perhaps compressed, to one trusted batch and a verdict for every line.
+
+    {"device_id": "…", "sent_at": "…"}                       a heartbeat
+    {"device_id": "…", "sent_at": "…", "upload_time": 123}   a sample of upload_time
+
+Lines are read some hundred at a time as columns; a piece in which anything is unusual is read again line by line, by the
+same functions that read single requests, so that the verdicts say what is wrong and where.
+"""
+
+import io
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import zstandard
+
+from fleetpulse.aggregate.timestamp import parse_rfc3339_column, parse_rfc3339_ns
+from fleetpulse.errors import Answerable, TooLarge, UnsupportedMedia
+from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
+from fleetpulse.ingest.limits import Limits
+from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
+
+PIECE_BYTES = 65_536
+ZSTD_WINDOW_BYTES_MAX = 8_388_608
+_EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds>'
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line."""
+
+    device_id: str
+    sent_at: str
+    upload_time: int | None = None
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
+    """The body under its Content-Encoding (identity, gzip or zstd), bounded in size and ratio while it unfolds.
+
+    Raises: UnsupportedMedia; TooLarge; Malformed.
+    """
+    if coding in ("", "identity"):
+        return body
+    most = min(limits.decompressed_bytes_max, limits.decompress_ratio_max * len(body))
+    try:
+        if coding == "gzip":
+            unfolded = _gunzip(body, most)
+        elif coding == "zstd":
+            unfolded = _unzstd(body, most)
+        else:
+            raise UnsupportedMedia(f"Content-Encoding `{coding}` is not taken; send identity, gzip or zstd, one of them")
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise _not_compressed(coding, error) from error
+    if len(unfolded) > most:
+        if most < limits.decompressed_bytes_max:
+            text = f"the body unfolds to more than {limits.decompress_ratio_max} times its size (decompress_ratio_max)"
+            raise TooLarge(text, reason="decompress_ratio")
+        raise TooLarge(f"the body unfolds to more than {most} bytes (decompressed_bytes_max)", reason="decompressed_bytes")
+    return unfolded
+
+
+def _gunzip(body: bytes, most: int) -> bytes:
+    parts: list[bytes] = []
+    size_bytes = 0
+    while body and size_bytes <= most:
+        member = zlib.decompressobj(31)
+        parts.append(member.decompress(body, most + 1 - size_bytes))
+        size_bytes += len(parts[-1])
+        if not member.eof and size_bytes <= most:
+            raise EOFError("it ends too early")
+        body = member.unused_data
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, most: int) -> bytes:
+    parts: list[bytes] = []
+    size_bytes = 0
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    with decompressor.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
+        while size_bytes <= most and (part := reader.read(min(PIECE_BYTES, most + 1 - size_bytes))):
+            parts.append(part)
+            size_bytes += len(part)
+    return b"".join(parts)
+
+
+class BulkReader:
+    """Reads one body, piece by piece, so that the loop gets its turn between the pieces."""
+
+    def __init__(self, body: bytes, *, numbers: dict[str, int], latest_ns: int, limits: Limits) -> None:
+        """Raises: TooLarge: more than bulk_lines_max lines."""
+        lines = body.count(b"\n") + (not body.endswith(b"\n"))
+        if lines > limits.bulk_lines_max:
+            raise TooLarge(f"{lines} lines are more than {limits.bulk_lines_max} (bulk_lines_max)", reason="bulk_lines")
+        self.events = EventBatch()
+        self.refused: list[dict[str, object]] = []
+        self.refused_reasons: Counter[str] = Counter()
+        self.unknown: dict[str, list[tuple[int, Line]]] = {}
+        """Lines of devices nobody knows yet, for whoever may register them; else they are refused by `refuse_unknown`."""
+        self._body = body
+        self._numbers = numbers
+        self._latest_ns = latest_ns
+        self._listed_max = limits.refusals_listed_max
+        self._line = 0
+
+    @property
+    def refused_count(self) -> int:
+        """Lines refused, listed or not."""
+        return self.refused_reasons.total()
+
+    def pieces(self) -> Iterator[None]:
+        """Read on; yields after each piece of some hundred lines."""
+        start = 0
+        body = self._body
+        while start < len(body):
+            end = body.find(b"\n", min(start + PIECE_BYTES, len(body) - 1)) + 1 or len(body)
+            piece = body[start:end]
+            if not self._read_columns(piece):
+                self._read_lines(piece)
+            start = end
+            yield
+
+    def _read_columns(self, piece: bytes) -> bool:
+        """All of a piece at once; False, with nothing taken, where any of it is unusual."""
+        stripped = piece.removesuffix(b"\n")
+        newlines = stripped.count(b"\n")
+        # Each line begins and ends with its braces, and there is one value a line: then a value ends where a line does.
+        if not stripped.startswith(b"{") or stripped.count(b"\n{") != newlines or stripped.count(b"}\n") != newlines:
+            return False
+        try:
+            lines = _decoder.decode_lines(stripped)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return False
+        devices = list(map(self._numbers.get, [line.device_id for line in lines]))
+        times = parse_rfc3339_column([line.sent_at for line in lines])
+        if len(lines) != newlines + 1 or None in devices or times is None:
+            return False
+        if int(times.min()) < EARLIEST_SENT_AT_NS or int(times.max()) > self._latest_ns:
+            return False
+        uploads = [line.upload_time for line in lines]
+        numbers = array("I", devices)  # type: ignore[arg-type]  # no None is left
+        if uploads.count(None) == len(uploads):
+            self.events.heartbeat_devices.extend(numbers)
+            self.events.heartbeat_sent_at_ns.frombytes(times.tobytes())
+        elif not self._take_mixed(np.frombuffer(numbers, np.uint32), times, uploads):
+            return False
+        self._line += len(lines)
+        return True
+
+    def _take_mixed(self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, uploads: list[int | None]) -> bool:
+        values = [upload for upload in uploads if upload is not None]
+        if min(values) < 0 or max(values) > UPLOAD_TIME_HIGHEST:
+            return False
+        is_sample = np.fromiter((upload is not None for upload in uploads), bool, len(uploads))
+        at_ns = np.asarray(times)
+        self.events.heartbeat_devices.frombytes(devices[~is_sample].tobytes())
+        self.events.heartbeat_sent_at_ns.frombytes(at_ns[~is_sample].tobytes())
+        self.events.sample_devices.frombytes(devices[is_sample].tobytes())
+        self.events.sample_sent_at_ns.frombytes(at_ns[is_sample].tobytes())
+        self.events.sample_values.extend(values)
+        return True
+
+    def _read_lines(self, piece: bytes) -> None:
+        for raw in piece.removesuffix(b"\n").split(b"\n"):
+            self._line += 1
+            text = raw.strip()
+            if not text:
+                continue
+            try:
+                try:
+                    line = _decoder.decode(text)
+                except (ValueError, RecursionError) as error:
+                    raise malformed(error, _EXPECTED) from error
+                if line.device_id in self._numbers:
+                    self._take(line)
+                else:
+                    self._check(line)
+                    self.unknown.setdefault(line.device_id, []).append((self._line, line))
+            except Answerable as error:
+                self.refuse(self._line, error)
+
+    def _check(self, line: Line) -> int:
+        try:
+            sent_at_ns = parse_rfc3339_ns(line.sent_at)
+        except ValueError as error:
+            raise malformed(error, _EXPECTED) from error
+        if not EARLIEST_SENT_AT_NS <= sent_at_ns <= self._latest_ns:
+            raise sent_at_out_of_range(sent_at_ns, latest_ns=self._latest_ns)
+        if line.upload_time is not None:
+            check_upload_time(line.upload_time)
+        return sent_at_ns
+
+    def _take(self, line: Line) -> None:
+        sent_at_ns = self._check(line)
+        device = self._numbers[line.device_id]
+        if line.upload_time is None:
+            self.events.heartbeat_devices.append(device)
+            self.events.heartbeat_sent_at_ns.append(sent_at_ns)
+        else:
+            self.events.sample_devices.append(device)
+            self.events.sample_sent_at_ns.append(sent_at_ns)
+            self.events.sample_values.append(line.upload_time)
+
+    def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
+        """The lines of a device that was unknown: taken now that it is registered, or refused with `error`."""
+        for number, line in self.unknown.pop(device_id):
+            if error is None:
+                self._take(line)
+            else:
+                self.refuse(number, error)
+
+    def refuse(self, line: int, error: Answerable) -> None:
+        """Count a refused line, and list it while there is room."""
+        self.refused_reasons[error.reason] += 1
+        if len(self.refused) < self._listed_max:
+            self.refused.append({"line": line, "msg": error.msg})
+
+
+def _not_compressed(coding: str, error: Exception) -> Answerable:
+    return malformed(msgspec.DecodeError(f"the body is not {coding}: {error}"), _EXPECTED)
+
+

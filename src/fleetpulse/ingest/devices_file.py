@@ -1,0 +1,54 @@
+"""devices.csv: the first column is `device_id`, the further columns are labels.
+
+Header, blank lines, a byte order mark, CRLF, surrounding spaces and repeated ids are tolerated; of a repeated id the last
+line counts. Anything else is an error that names the line, and then nothing of the file is taken.
+"""
+
+import csv
+from pathlib import Path
+
+from fleetpulse.errors import DevicesFileError
+from fleetpulse.model.device import ID_RULE, Device, is_device_id
+
+
+def read_devices(path: Path) -> list[Device]:
+    """The devices of the file, each once, in order of first mention. Raises: DevicesFileError."""
+    devices: dict[str, Device] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, skipinitialspace=True, strict=True)
+            names: list[str] | None = None
+            for row in rows:
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                if names is None:
+                    names = _header(cells, path, rows.line_num)
+                    continue
+                device = _device(cells, names, f"{path}, line {rows.line_num}")
+                devices[device.id] = device
+    except FileNotFoundError as error:
+        raise DevicesFileError(f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices.") from error
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise DevicesFileError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
+    if names is None:
+        raise DevicesFileError(f"{path} is empty: line 1 must be the header, beginning with `device_id`.")
+    return list(devices.values())
+
+
+def _header(cells: list[str], path: Path, line: int) -> list[str]:
+    if cells[0].lower() != "device_id":
+        raise DevicesFileError(f"{path}, line {line}: the header's first column must be `device_id`, not `{cells[0]}`.")
+    names = [name for name in cells[1:] if name]
+    if len(set(names)) != len(names):
+        raise DevicesFileError(f"{path}, line {line}: a label column is named twice: {', '.join(names)}.")
+    return cells[1:]
+
+
+def _device(cells: list[str], names: list[str], where: str) -> Device:
+    device_id, *values = cells
+    if not is_device_id(device_id):
+        raise DevicesFileError(f"{where}: `{device_id}` is no device id; expected {ID_RULE}.")
+    if len(values) > len(names) and any(values[len(names) :]):
+        raise DevicesFileError(f"{where}: {len(cells)} cells, but the header names {len(names) + 1} columns.")
+    return Device(device_id, {name: value for name, value in zip(names, values, strict=False) if name and value})

@@ -1,0 +1,164 @@
+"""Uvicorn's own protocol with the limits it lacks: header bytes and count, body bytes, deadlines, answers in JSON.
+
+Uvicorn by itself takes a 4 MB header and waits forever for a header sent at one byte a second. Middleware runs too late to
+help, so the limits stand here, where the bytes come in.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from fleetpulse.errors import Answerable, HeaderTooLarge, Late, Malformed, TooLarge
+from fleetpulse.ingest.answers import problem_response
+from fleetpulse.ingest.connections import Connections, Phase
+
+BULK_PATH = b"/api/v1/events"
+
+
+def peer_address(transport: asyncio.BaseTransport) -> str:
+    """The peer's address without its port; "" where there is none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection on the ASGI path."""
+
+    def __init__(
+        self,
+        *,
+        connections: Connections,
+        address: str,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
+        self._connections = connections
+        self._address = address
+        self._limits = connections.limits
+        self._header_bytes = 0
+        self._body_bytes = 0
+        self._refusal: Answerable | None = None
+        self.phase = Phase.HEADER
+        self.since_s = connections.now_s
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the connection out."""
+        super().connection_lost(exc)
+        self._connections.leave(self, self._address)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within limits. A refusal waits for the answers that are due before it, and ends the connection."""
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(Malformed("this server speaks HTTP/1.1 only: send no Upgrade", reason="upgrade"))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            known = cause if isinstance(cause, Answerable) else None
+            self._refuse(known or Malformed(f"not HTTP/1.1: {error}", reason="not_http"))
+        else:
+            if self.phase is Phase.HEADER:
+                self._header_bytes += len(data)
+                if self._header_bytes > self._limits.header_bytes_max + len(data):
+                    self._refuse(self._header_too_large())
+
+    def _move(self, phase: Phase) -> None:
+        self.phase = phase
+        self.since_s = self._connections.now_s
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._body_bytes = 0
+        self._move(Phase.HEADER)
+
+    def on_url(self, url: bytes) -> None:
+        """Count."""
+        super().on_url(url)
+        self._count_header(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count. Raises: HeaderTooLarge."""
+        super().on_header(name, value)
+        self._count_header(len(name) + len(value) + 4)
+        if len(self.headers) > self._limits.header_count_max:
+            raise HeaderTooLarge(f"more than {self._limits.header_count_max} headers (header_count_max)", reason="header_count")
+
+    def _count_header(self, size_bytes: int) -> None:
+        self._header_bytes += size_bytes
+        if self._header_bytes > self._limits.header_bytes_max:
+            raise self._header_too_large()
+
+    def _header_too_large(self) -> HeaderTooLarge:
+        return HeaderTooLarge(f"more than {self._limits.header_bytes_max} bytes of header (header_bytes_max)", reason="header_bytes")
+
+    def on_headers_complete(self) -> None:
+        """Refuse a body that says it will be too large before it is sent, then start the request."""
+        for name, value in self.headers:
+            if name == b"content-length" and value.isdigit():
+                self._check_body(int(value))
+        self._move(Phase.BODY)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count. Raises: TooLarge."""
+        self._body_bytes += len(body)
+        self._check_body(self._body_bytes)
+        super().on_body(body)
+
+    def _check_body(self, size_bytes: int) -> None:
+        is_bulk = self.url.split(b"?", 1)[0] == BULK_PATH
+        most = self._limits.bulk_body_bytes_max if is_bulk else self._limits.body_bytes_max
+        if size_bytes > most:
+            setting = "bulk_body_bytes_max" if is_bulk else "body_bytes_max"
+            raise TooLarge(f"the body is over {most} bytes ({setting}): send it in parts", reason="body_bytes")
+
+    def on_message_complete(self) -> None:
+        """The request is whole: now it is our turn."""
+        self._move(Phase.ANSWER)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is out."""
+        super().on_response_complete()
+        if not self.pipeline:
+            if self.phase is Phase.ANSWER:
+                self._move(Phase.IDLE)
+            if self._refusal is not None:
+                self._write_refusal()
+
+    def _refuse(self, error: Answerable) -> None:
+        self._refusal = error
+        self._connections.counters.requests_refused[error.reason] += 1
+        cycle = self.cycle
+        if cycle is not None and cycle.more_body and not self.pipeline:
+            # The request that is refused has already been started: its handler waits for a body that will not come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._write_refusal()
+        elif cycle is None or cycle.response_complete:
+            self._write_refusal()
+
+    def _write_refusal(self) -> None:
+        if self._refusal is not None and not self.transport.is_closing():
+            headers = self.server_state.default_headers
+            self.transport.write(problem_response(self._refusal, headers=headers, is_last=True))
+            self.transport.close()
+
+    def time_out(self, error: Late | None) -> None:
+        """See Timed."""
+        if error is None:
+            self.transport.close()
+        else:
+            self._refuse(error)

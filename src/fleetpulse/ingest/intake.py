@@ -1,0 +1,115 @@
+"""The intake: events that are accepted and wait for the disk, and those who wait for the answer.
+
+In come trusted events from the front door, the API handlers and bulk; out goes one batch at a time to the journal's writer.
+Nothing here survives a crash, and nothing here has been acknowledged.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fleetpulse.errors import Answerable, Busy, NotAccepting
+from fleetpulse.model.events import EventBatch
+
+
+class Waiter(Protocol):
+    """Somebody who is told, once, what became of the events."""
+
+    def acknowledge(self) -> None:
+        """The events are durable."""
+        ...
+
+    def fail(self, error: Answerable) -> None:
+        """They are not, and will not be."""
+        ...
+
+
+class Batch(EventBatch):
+    """An event batch with those who wait for it."""
+
+    __slots__ = ("waiters",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiters: list[Waiter] = []
+
+
+class Intake:
+    """Gathers what comes in while the journal is busy with what came before."""
+
+    def __init__(self, *, numbers: dict[str, int], events_waiting_max: int, wake: Callable[[], None]) -> None:
+        """`numbers` maps device ids to numbers and is shared; `wake` is called when the first event of a batch is there."""
+        self.numbers = numbers
+        self.batch = Batch()
+        self.received = 0
+        """Events that came in, whatever became of them."""
+        self.latest_ns = 0
+        """The latest believable sent_at; moved along by the clock, once a second."""
+        self._waiting_max = events_waiting_max
+        self._wake = wake
+        self._closed_by: NotAccepting | None = NotAccepting("starting: the journal is being replayed", reason="starting")
+        self._in_flight = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for the disk, those under way included."""
+        return self._in_flight + len(self.batch)
+
+    def open(self) -> None:
+        """Begin to take events."""
+        self._closed_by = None
+
+    def close(self, error: NotAccepting) -> None:
+        """Refuse all further events with `error`."""
+        self._closed_by = error
+
+    @property
+    def closed_by(self) -> NotAccepting | None:
+        """Why nothing is taken, or None."""
+        return self._closed_by
+
+    def check(self, count: int = 1) -> None:
+        """Raises: NotAccepting; Busy: `count` more events would be too many to hold."""
+        if self._closed_by is not None:
+            raise self._closed_by
+        if self._in_flight + len(self.batch) + count > self._waiting_max:
+            raise Busy(
+                f"{self.waiting} events wait for the disk and no more than {self._waiting_max} may "
+                "(events_waiting_max): come again after the seconds of Retry-After",
+                reason="events_waiting",
+            )
+
+    def add_heartbeat(self, device: int, sent_at_ns: int, waiter: Waiter) -> None:
+        """Take a heartbeat. Call `check` first."""
+        batch = self.batch
+        if not batch.waiters:
+            self._wake()
+        batch.heartbeat_devices.append(device)
+        batch.heartbeat_sent_at_ns.append(sent_at_ns)
+        batch.waiters.append(waiter)
+
+    def add_sample(self, device: int, sent_at_ns: int, upload_time: int, waiter: Waiter) -> None:
+        """Take a sample of upload_time. Call `check` first."""
+        batch = self.batch
+        if not batch.waiters:
+            self._wake()
+        batch.sample_devices.append(device)
+        batch.sample_sent_at_ns.append(sent_at_ns)
+        batch.sample_values.append(upload_time)
+        batch.waiters.append(waiter)
+
+    def add_batch(self, events: EventBatch, waiter: Waiter) -> None:
+        """Take many events, which become durable together. Call `check` first."""
+        if not self.batch.waiters:
+            self._wake()
+        self.batch.extend(events)
+        self.batch.waiters.append(waiter)
+
+    def take(self) -> Batch:
+        """What has gathered; the next batch begins. Its events count as waiting until `settle`."""
+        batch, self.batch = self.batch, Batch()
+        self._in_flight = len(batch)
+        return batch
+
+    def settle(self) -> None:
+        """What was taken is durable, or refused."""
+        self._in_flight = 0

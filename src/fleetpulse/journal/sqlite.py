@@ -1,0 +1,127 @@
+"""The journal on one machine: a SQLite table of entries, `synchronous=FULL`, one connection.
+
+    entry(position INTEGER PRIMARY KEY, body BLOB)
+    dropped(through INTEGER)          one row: everything up to here was dropped on purpose
+
+FULL syncs the write-ahead log inside every commit, so an append that returned survives a power cut; NORMAL does not.
+Exactly one connection writes and checkpoints: SQLite before 3.51.3 can corrupt the log when two do.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.events import Position
+
+APPLICATION_ID = 0x464C504A  # "FLPJ"
+READ_ROWS = 256
+
+
+class SqliteJournal:
+    """See Journal."""
+
+    def __init__(self, path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+        """Open or create. NORMAL loses acknowledged events on a power cut: it is the control of `make test-power`.
+
+        Raises: DamagedData: the file is no journal of ours, or SQLite finds it corrupt.
+        """
+        self._path = path
+        is_new = not path.exists()
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare(synchronous, is_new=is_new)
+        except sqlite3.DatabaseError as error:
+            raise DamagedData(_unreadable(path, error)) from error
+        if is_new:
+            _sync_folder(path.parent)
+
+    def _prepare(self, synchronous: str, *, is_new: bool) -> None:
+        run = self._connection.execute
+        if is_new:
+            run(f"PRAGMA application_id={APPLICATION_ID}")
+        elif run("PRAGMA application_id").fetchone()[0] not in (APPLICATION_ID, 0):
+            raise DamagedData(f"{self._path} is a SQLite file, but no fleetpulse journal. Name another data folder.")
+        run("PRAGMA journal_mode=WAL")
+        run(f"PRAGMA synchronous={synchronous}")
+        run("PRAGMA wal_autocheckpoint=4000")
+        run("CREATE TABLE IF NOT EXISTS entry (position INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        run("CREATE TABLE IF NOT EXISTS dropped (through INTEGER NOT NULL)")
+        run("INSERT INTO dropped SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM dropped)")
+        self._dropped: int = run("SELECT through FROM dropped").fetchone()[0]
+        self._last: int = max(run("SELECT coalesce(max(position), 0) FROM entry").fetchone()[0], self._dropped)
+
+    def append(self, body: bytes) -> Position:
+        """See Journal."""
+        position = self._last + 1
+        try:
+            self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body))
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}") from error
+        self._last = position
+        return position
+
+    def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
+        """See Journal."""
+        expected = max(after, self._dropped) + 1
+        if after < self._dropped:
+            raise DamagedData(
+                f"{self._path} holds entries from {expected} on, but the snapshot reaches only to {after}. "
+                "Journal and catalog are not of one time: restore the whole data folder from one copy."
+            )
+        try:
+            cursor = self._connection.execute("SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,))
+            while rows := cursor.fetchmany(READ_ROWS):
+                for position, body in rows:
+                    if position != expected:
+                        raise DamagedData(
+                            f"{self._path}: entry {expected} is missing, the next is {position}. "
+                            "Restore the data folder from a copy."
+                        )
+                    expected += 1
+                    yield position, body
+        except sqlite3.DatabaseError as error:
+            raise DamagedData(_unreadable(self._path, error)) from error
+
+    def last_position(self) -> Position:
+        """See Journal."""
+        return self._last
+
+    def first_position(self) -> Position:
+        """See Journal."""
+        first = self._connection.execute("SELECT min(position) FROM entry").fetchone()[0]
+        return self._last + 1 if first is None else int(first)
+
+    def drop(self, *, through: Position, entries_max: int) -> bool:
+        """See Journal."""
+        end = min(through, self.first_position() + entries_max - 1)
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute("DELETE FROM entry WHERE position <= ?", (end,))
+            self._connection.execute("UPDATE dropped SET through = max(through, ?)", (end,))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise OSError(f"{self._path}: {error}") from error
+        self._dropped = max(self._dropped, end)
+        return end < through
+
+    def close(self) -> None:
+        """See Journal."""
+        self._connection.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file's name is durable only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read: {error}. Restore the data folder from a copy, or see docs/howto/repair.md."

@@ -1,0 +1,248 @@
+"""The live fleet: what is true now for every device.
+
+In come event columns in journal order; out come the figures of one device, and frozen views for a checkpoint.
+Nothing here survives a crash: it is rebuilt from snapshot and journal.
+
+One thread applies and reads. A checkpoint's thread may read the dense presence of open days while marks are still being
+made: that copy may be ahead of its position, which is harmless, since marking again changes nothing. What is not
+idempotent (sums and counts) is copied when the checkpoint begins.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
+from fleetpulse.live.late import SparsePresence
+from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
+
+NO_MINUTE_FIRST = np.iinfo(np.int32).max
+NO_MINUTE_LAST = np.iinfo(np.int32).min
+_LOW_32 = 0xFFFF_FFFF
+BlockRow = Callable[[int, int], Rows | None]
+"""(day, device) -> the row that the day's closed block holds, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFigures:
+    """What the fleet knows of one device over its whole life."""
+
+    minutes_present: int
+    first_minute: int
+    last_minute: int
+    heartbeats: int
+    samples: int
+    upload_time_total: int
+
+
+@dataclass(slots=True)
+class Closing:
+    """Presence that a checkpoint turns into blocks: frozen, and still counted until the manifest names them."""
+
+    dense: dict[int, Rows] = field(default_factory=dict)
+    sparse: SparsePresence = field(default_factory=SparsePresence)
+
+    @property
+    def days(self) -> list[int]:
+        """The days to close, ascending."""
+        return sorted({*self.dense, *self.sparse.days})
+
+    def row(self, day: int, device: int) -> Rows | None:
+        """The frozen row of a device-day, or None."""
+        return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device))
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What a checkpoint writes: exact copies, and the dense open days, which may run ahead."""
+
+    count: int
+    open_from_day: int
+    columns: dict[str, NDArray[np.generic]]
+    open_dense: dict[int, Rows]
+    open_sparse: SparsePresence
+    closing: Closing
+
+
+class Fleet:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
+        self.last_minute = np.full(0, NO_MINUTE_LAST, np.int32)
+        self.last_received_ns = np.zeros(0, np.int64)
+        self.closed_minutes = np.zeros(0, np.int32)
+        self.heartbeats = np.zeros(0, np.int64)
+        self.samples = np.zeros(0, np.int64)
+        # A sum of 64-bit values needs more than 64 bits: high and low halves are summed apart, exact for 2³¹ samples.
+        self.upload_high = np.zeros(0, np.int64)
+        self.upload_low = np.zeros(0, np.int64)
+        self.open_from_day = 0
+        self.dense: dict[int, Rows] = {}
+        self.sparse = SparsePresence()
+        self.closing = Closing()
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """The columns of a snapshot by name, each shape (count,), views."""
+        names = ("first_minute", "last_minute", "last_received_ns", "closed_minutes")
+        names += ("heartbeats", "samples", "upload_high", "upload_low")
+        return {name: getattr(self, name)[: self.count] for name in names}
+
+    def resize(self, count: int) -> None:
+        """Make room for devices 0 .. count - 1."""
+        if count > len(self.first_minute):
+            # Zeroed pages cost memory only once they are touched, so room ahead is free.
+            capacity = max(1024, count + count // 4)
+            for name, column in self.columns().items():
+                fill = {"first_minute": NO_MINUTE_FIRST, "last_minute": NO_MINUTE_LAST}.get(name, 0)
+                grown = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
+                grown[: self.count] = column
+                setattr(self, name, grown)
+            self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
+        self.count = max(self.count, count)
+
+    def advance(self, today: int) -> None:
+        """Hold yesterday and today densely; what is older waits for the next checkpoint. Never moves back.
+
+        A server clock that jumped back leaves the open days ahead: right answers, by the slower sparse way.
+        """
+        self.open_from_day = max(self.open_from_day, today - 1)
+        for day in (self.open_from_day, self.open_from_day + 1):
+            if day not in self.dense:
+                rows: Rows = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
+                devices, known = self.sparse.of_day(day)
+                if len(devices):
+                    rows[devices] |= known
+                    self.sparse = self.sparse.split(other for other in self.sparse.days if other != day)
+                self.dense[day] = rows
+
+    def apply(self, events: EventColumns) -> None:
+        """Fold a batch in. Any order and any batching of the same events gives the same fleet."""
+        if len(events.heartbeat_devices):
+            self._apply_heartbeats(events)
+        if len(events.sample_devices):
+            self._apply_samples(events)
+
+    def _apply_heartbeats(self, events: EventColumns) -> None:
+        devices = events.heartbeat_devices
+        minutes = events.heartbeat_sent_at_ns // NS_PER_MINUTE
+        narrow = minutes.astype(np.int32)
+        np.minimum.at(self.first_minute, devices, narrow)
+        np.maximum.at(self.last_minute, devices, narrow)
+        self.last_received_ns[devices] = np.maximum(self.last_received_ns[devices], events.received_at_ns)
+        np.add.at(self.heartbeats, devices, 1)
+        days = minutes // MINUTES_PER_DAY
+        minutes_of_day = minutes - days * MINUTES_PER_DAY
+        lowest, highest = int(days.min()), int(days.max())
+        if lowest == highest:
+            self._mark(lowest, devices, minutes_of_day)
+            return
+        for day in range(lowest, highest + 1) if highest - lowest < len(days) else np.unique(days).tolist():
+            chosen = days == day
+            if chosen.any():
+                self._mark(day, devices[chosen], minutes_of_day[chosen])
+
+    def _mark(self, day: int, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
+        rows = self.dense.get(day)
+        if rows is None:
+            self.sparse.mark(day, devices=devices, minutes_of_day=minutes_of_day)
+        else:
+            mark_minutes(rows, places=devices.astype(np.int64), minutes_of_day=minutes_of_day)
+
+    def _apply_samples(self, events: EventColumns) -> None:
+        devices = events.sample_devices
+        np.add.at(self.samples, devices, 1)
+        np.add.at(self.upload_high, devices, events.sample_values >> 32)
+        np.add.at(self.upload_low, devices, events.sample_values & _LOW_32)
+        self.last_received_ns[devices] = np.maximum(self.last_received_ns[devices], events.received_at_ns)
+
+    def figures(self, device: int, *, block_row: BlockRow) -> DeviceFigures:
+        """The lifetime figures of a device. `block_row` is asked only for days that late data touched."""
+        return DeviceFigures(
+            minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, block_row),
+            first_minute=int(self.first_minute[device]),
+            last_minute=int(self.last_minute[device]),
+            heartbeats=int(self.heartbeats[device]),
+            samples=int(self.samples[device]),
+            upload_time_total=(int(self.upload_high[device]) << 32) + int(self.upload_low[device]),
+        )
+
+    def touched_days(self, device: int) -> list[int]:
+        """Days of which the fleet holds presence of this device that `closed_minutes` does not count."""
+        return [day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self._row(day, device) is not None]
+
+    def _row(self, day: int, device: int) -> Rows | None:
+        return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
+
+    def _uncounted_minutes(self, device: int, block_row: BlockRow) -> int:
+        """Minutes present that `closed_minutes` does not hold: open days, days being closed, and late data."""
+        total = 0
+        for day in {*self.dense, *self.sparse.days, *self.closing.days}:
+            row = self._row(day, device)
+            if row is not None:
+                known = block_row(day, device)
+                total += int(count_minutes(row if known is None else row & ~known))
+        return total
+
+    def freeze(self) -> Frozen:
+        """Begin a checkpoint: copy what must be exact, and set aside what is to be closed.
+
+        What an unfinished checkpoint had set aside is taken along again.
+        """
+        closed_days = [day for day in self.dense if day < self.open_from_day]
+        for day in closed_days:
+            self.closing.dense[day] = self.dense.pop(day)
+        for day in self.sparse.days:
+            if day < self.open_from_day:
+                devices, rows = self.sparse.of_day(day)
+                self.closing.sparse.put(day, devices=devices, rows=rows)
+        self.sparse = self.sparse.split(day for day in self.sparse.days if day >= self.open_from_day)
+        return Frozen(
+            count=self.count,
+            open_from_day=self.open_from_day,
+            columns={name: column.copy() for name, column in self.columns().items()},
+            open_dense=dict(self.dense),
+            open_sparse=self.sparse.split(self.sparse.days),
+            closing=self.closing,
+        )
+
+    def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
+        """End a checkpoint: the manifest names the blocks, whose minutes `closed_minutes`, shape (n,), counts."""
+        self.closed_minutes[: len(closed_minutes)] = closed_minutes
+        self.closing = Closing()
+
+    def restore(self, columns: dict[str, NDArray[np.generic]], *, open_from_day: int) -> None:
+        """Take over the columns of a snapshot; the presence of its open days follows with `restore_presence`."""
+        self.resize(len(columns["first_minute"]))
+        for name, column in columns.items():
+            getattr(self, name)[: len(column)] = column
+        self.open_from_day = open_from_day
+
+    def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
+        """Take over rows of an open day of the snapshot."""
+        if day in self.dense or day in (self.open_from_day, self.open_from_day + 1):
+            dense = self.dense.get(day)
+            if dense is None:
+                dense = self.dense[day] = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
+            dense[devices] |= rows
+        else:
+            self.sparse.put(day, devices=devices, rows=rows)
+
+
+def _grow(rows: Rows, capacity: int) -> Rows:
+    grown: Rows = np.zeros((capacity, WORDS_PER_DAY), np.uint64)
+    grown[: len(rows)] = rows
+    return grown
+
+
+def _dense_row(dense: dict[int, Rows], day: int, device: int) -> Rows | None:
+    rows = dense.get(day)
+    return rows[device] if rows is not None and device < len(rows) else None
+
+
+def _union(*rows: Rows | None) -> Rows | None:
+    known = [row for row in rows if row is not None]
+    return np.bitwise_or.reduce(known) if known else None

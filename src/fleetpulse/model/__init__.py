@@ -1,0 +1,1 @@
+"""The nouns: plain values and their invariants, no behaviour beyond them."""

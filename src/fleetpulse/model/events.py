@@ -1,0 +1,73 @@
+"""A batch of events: columns, never one object an event.
+
+Built from typed arrays (cheap to append to) and read as numpy columns (cheap to compute with), without a copy between.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+NS_PER_MINUTE = 60_000_000_000
+MINUTES_PER_DAY = 1440
+UPLOAD_TIME_HIGHEST = 2**63 - 1
+"""Integer metrics are signed 64-bit, like Go's time.Duration: 292 years."""
+
+Position = int
+"""Place of an entry in the journal: 1, 2, 3, … without gaps; 0 is before the first."""
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """Events that are accepted together and become durable together.
+
+    A heartbeat is (device number, sent_at); a sample of `upload_time` has a value beside them.
+    """
+
+    heartbeat_devices: array[int] = field(default_factory=lambda: array("I"))
+    heartbeat_sent_at_ns: array[int] = field(default_factory=lambda: array("q"))
+    sample_devices: array[int] = field(default_factory=lambda: array("I"))
+    sample_sent_at_ns: array[int] = field(default_factory=lambda: array("q"))
+    sample_values: array[int] = field(default_factory=lambda: array("q"))
+    received_at_ns: int = 0
+
+    def __len__(self) -> int:
+        return len(self.heartbeat_devices) + len(self.sample_devices)
+
+    def extend(self, other: EventBatch) -> None:
+        """Append all events of `other`."""
+        self.heartbeat_devices.extend(other.heartbeat_devices)
+        self.heartbeat_sent_at_ns.extend(other.heartbeat_sent_at_ns)
+        self.sample_devices.extend(other.sample_devices)
+        self.sample_sent_at_ns.extend(other.sample_sent_at_ns)
+        self.sample_values.extend(other.sample_values)
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """An event batch as numpy columns; the arrays may be read-only views."""
+
+    heartbeat_devices: NDArray[np.uint32]
+    heartbeat_sent_at_ns: NDArray[np.int64]
+    sample_devices: NDArray[np.uint32]
+    sample_sent_at_ns: NDArray[np.int64]
+    sample_values: NDArray[np.int64]
+    received_at_ns: int
+
+    def __len__(self) -> int:
+        return len(self.heartbeat_devices) + len(self.sample_devices)
+
+    @classmethod
+    def of(cls, batch: EventBatch) -> EventColumns:
+        """The columns of a batch that nobody appends to any more, without copying."""
+        return cls(
+            np.frombuffer(batch.heartbeat_devices, np.uint32),
+            np.frombuffer(batch.heartbeat_sent_at_ns, np.int64),
+            np.frombuffer(batch.sample_devices, np.uint32),
+            np.frombuffer(batch.sample_sent_at_ns, np.int64),
+            np.frombuffer(batch.sample_values, np.int64),
+            batch.received_at_ns,
+        )

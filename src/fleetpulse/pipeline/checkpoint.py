@@ -1,0 +1,143 @@
+"""The checkpoint: the live fleet at a journal position becomes files, and the journal before it is dropped.
+
+    1  on the loop    apply all, freeze                                     crash: nothing has happened
+    2  in a thread    write blocks of closed days, presence of open days    crash: files nobody names, removed later
+    3                 write the snapshot                                    crash: the same
+    4                 one catalog transaction names them and the position   crash before: the old checkpoint; after: the new
+    5  on the loop    the closed days leave memory
+    6  journal thread drop the journal up to the position, piece by piece   crash: entries are there twice over, and replay
+                                                                            starts after the position all the same
+    7  in a thread    remove files no longer named
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
+from fleetpulse.blocks.parquet import CHUNK, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.store import BlockStore
+from fleetpulse.live.fleet import Frozen
+from fleetpulse.live.late import SparsePresence
+from fleetpulse.model.events import Position
+from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.pipeline.history import History
+
+DROP_ENTRIES = 200
+"""Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A checkpoint whose files are durable and not yet named."""
+
+    manifest: Manifest
+    closed_minutes: NDArray[np.int32]
+
+
+def write_files(frozen: Frozen, *, position: Position, taken_at_ns: int, history: History, pause: Callable[[], None]) -> Written:
+    """Steps 2 and 3. `pause` is called between chunks, so that the loop gets its turn.
+
+    Raises: OSError: the disk is full or failing; nothing is named, and the next checkpoint begins anew.
+    """
+    store = history.store
+    closed = frozen.columns["closed_minutes"].astype(np.int32)
+    presence = {day: file for day, file in history.manifest.presence.items() if day < history.manifest.open_from_day}
+    for day in frozen.closing.days:
+        counter = _CountNew(closed)
+        chunks = _merge(frozen, day, history, counter)
+        presence[day] = _put(store, f"presence-{day}-{position}", lambda file, chunks=chunks: write_presence(file, _paced(chunks, pause)))
+    for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
+        open_chunks = _open_chunks(frozen, day)
+        presence[day] = _put(store, f"open-{day}-{position}", lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause)))
+    columns = {**frozen.columns, "closed_minutes": closed}
+    snapshot = _put(store, f"snapshot-{position}", lambda file: write_snapshot(file, columns))
+    return Written(Manifest(position, frozen.open_from_day, taken_at_ns, snapshot, presence), closed)
+
+
+def _put(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
+    # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
+    return store.put(f"{stem}-{time.time_ns():x}.parquet", write)
+
+
+def _paced(chunks: Iterator[Chunk], pause: Callable[[], None]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield chunk
+        pause()
+
+
+@dataclass(slots=True)
+class _CountNew:
+    """Adds to `closed` the minutes that a merge brings beyond the block that was there."""
+
+    closed: NDArray[np.int32]
+
+    def __call__(self, devices: NDArray[np.uint32], known: NDArray[np.int64], merged: NDArray[np.int64]) -> None:
+        self.closed[devices] += (merged - known).astype(np.int32)
+
+
+def _merge(frozen: Frozen, day: int, history: History, count_new: _CountNew) -> Iterator[Chunk]:
+    """The chunks of a closed day: what its block holds, and what the fleet set aside, each device once."""
+    dense = frozen.closing.dense.get(day)
+    sparse = _ByChunk(frozen.closing.sparse, day)
+    known_chunks = history.chunks(day)
+    known = next(known_chunks, None)
+    for chunk in range(-(-frozen.count // CHUNK)):
+        start = chunk * CHUNK
+        rows = _no_rows(min(CHUNK, frozen.count - start))
+        if known is not None and known[0][0] // CHUNK == chunk:
+            rows[known[0] - start] = known[1]
+            known = next(known_chunks, None)
+        before = count_minutes(rows)
+        if dense is not None:
+            part = dense[start : start + len(rows)]
+            rows[: len(part)] |= part
+        sparse.into(rows, chunk)
+        after = count_minutes(rows)
+        present = np.flatnonzero(after)
+        devices = (present + start).astype(np.uint32)
+        count_new(devices, before[present], after[present])
+        yield devices, rows[present]
+
+
+def _open_chunks(frozen: Frozen, day: int) -> Iterator[Chunk]:
+    """The chunks of an open day, copied as they are now: marks newer than the position do no harm."""
+    dense = frozen.open_dense.get(day)
+    sparse = _ByChunk(frozen.open_sparse, day)
+    for chunk in range(-(-frozen.count // CHUNK)):
+        start = chunk * CHUNK
+        rows = _no_rows(min(CHUNK, frozen.count - start))
+        if dense is not None:
+            part = dense[start : start + len(rows)]
+            rows[: len(part)] |= part
+        sparse.into(rows, chunk)
+        present = np.flatnonzero(rows.any(axis=1))
+        yield (present + start).astype(np.uint32), rows[present]
+
+
+def _no_rows(count: int) -> Rows:
+    rows: Rows = np.zeros((count, WORDS_PER_DAY), np.uint64)
+    return rows
+
+
+class _ByChunk:
+    """The sparse rows of a day, found by chunk."""
+
+    def __init__(self, sparse: SparsePresence, day: int) -> None:
+        self._devices, self._rows = sparse.of_day(day)
+
+    def into(self, rows: Rows, chunk: int) -> None:
+        """Add what is of this chunk to `rows`."""
+        start, end = np.searchsorted(self._devices, [chunk * CHUNK, (chunk + 1) * CHUNK])
+        rows[self._devices[start:end] - chunk * CHUNK] |= self._rows[start:end]
+
+
+def remove_unnamed(store: BlockStore, manifest: Manifest) -> int:
+    """Step 7: files that the manifest does not name do not exist. Returns how many were removed."""
+    unnamed = store.names() - {file.name for file in manifest.files()}
+    for name in unnamed:
+        store.remove(name)
+    return len(unnamed)

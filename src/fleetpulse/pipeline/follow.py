@@ -1,0 +1,67 @@
+"""The follower: durable batches into the live fleet, in journal order, many at a time.
+
+Applying need not happen before the ack, only before the next read; so it is put off and done for thousands at once.
+"""
+
+import numpy as np
+
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.events import EventBatch, EventColumns, Position
+from fleetpulse.telemetry.counters import Counters
+
+APPLY_AT_EVENTS = 16_384
+
+
+class Follower:
+    """The one that applies. `position` is what the fleet is the state of, once `catch_up` has run."""
+
+    def __init__(self, fleet: Fleet, counters: Counters, *, position: Position = 0) -> None:
+        self.fleet = fleet
+        self.position = position
+        self._counters = counters
+        self._pending: list[EventColumns] = []
+        self._pending_events = 0
+
+    @property
+    def pending_events(self) -> int:
+        """Durable events that are not applied yet."""
+        return self._pending_events
+
+    def follow(self, batch: EventBatch, position: Position) -> None:
+        """The next durable batch."""
+        self.position = position
+        self._pending.append(EventColumns.of(batch))
+        self._pending_events += len(batch)
+        if self._pending_events >= APPLY_AT_EVENTS:
+            self.catch_up()
+
+    def pending_of(self, device: int) -> int:
+        """Durable events of one device that are not applied yet."""
+        return sum(
+            int((column == device).sum()) for batch in self._pending for column in (batch.heartbeat_devices, batch.sample_devices)
+        )
+
+    def catch_up(self) -> None:
+        """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            apply_all(self.fleet, pending)
+            self._counters.events_applied += self._pending_events
+            self._pending_events = 0
+
+
+def apply_all(fleet: Fleet, batches: list[EventColumns]) -> None:
+    """Apply batches as one: a thousand small ones cost little more than a large one."""
+    if len(batches) == 1:
+        fleet.apply(batches[0])
+        return
+    fleet.apply(
+        EventColumns(
+            np.concatenate([batch.heartbeat_devices for batch in batches]),
+            np.concatenate([batch.heartbeat_sent_at_ns for batch in batches]),
+            np.concatenate([batch.sample_devices for batch in batches]),
+            np.concatenate([batch.sample_sent_at_ns for batch in batches]),
+            np.concatenate([batch.sample_values for batch in batches]),
+            max(batch.received_at_ns for batch in batches),
+        )
+    )

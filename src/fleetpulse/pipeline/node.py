@@ -1,0 +1,255 @@
+"""One node's life: recover, open the door, tick, checkpoint, drain, close."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.clock import NS_PER_S, Clock
+from fleetpulse.errors import FleetpulseError, NotAccepting, OperatorError
+from fleetpulse.ingest.connections import Connections
+from fleetpulse.ingest.devices_file import read_devices
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.journal.journal import Journal
+from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE
+from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.history import History
+from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.write import Writer
+from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("node")
+NS_PER_DAY = MINUTES_PER_DAY * NS_PER_MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWhen:
+    """When a checkpoint is due, whichever comes first."""
+
+    interval_s: float
+    journal_entries: int
+    late_rows: int
+
+
+class Node:
+    """The stages of one process, and the order in which they start and stop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        journal: Journal,
+        catalog: Catalog,
+        history: History,
+        fleet: Fleet,
+        follower: Follower,
+        registry: Registry,
+        writer: Writer,
+        intake: Intake,
+        connections: Connections,
+        counters: Counters,
+        catalog_thread: ThreadPoolExecutor,
+        files_thread: ThreadPoolExecutor,
+        read_thread: ThreadPoolExecutor,
+        devices_path: Path | None,
+        checkpoint_when: CheckpointWhen,
+        future_s: float,
+    ) -> None:
+        self.clock = clock
+        self.journal = journal
+        self.catalog = catalog
+        self.history = history
+        self.fleet = fleet
+        self.follower = follower
+        self.registry = registry
+        self.writer = writer
+        self.intake = intake
+        self.connections = connections
+        self.counters = counters
+        self.progress = Progress()
+        self.is_ready = False
+        self._catalog_thread = catalog_thread
+        self._files_thread = files_thread
+        self._read_thread = read_thread
+        self._devices_path = devices_path
+        self._when = checkpoint_when
+        self._future_ns = int(future_s * NS_PER_S)
+        self._checkpoint_lock = asyncio.Lock()
+        self._checkpoint_due_s = 0.0
+        self._checkpoint_task: asyncio.Task[bool] | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._is_started = False
+
+    def _today(self) -> int:
+        return self.clock.now_ns() // NS_PER_DAY
+
+    async def start(self) -> None:
+        """Recover and open the door. Raises: OperatorError: what is on disk, or devices.csv, cannot be used."""
+        loop = asyncio.get_running_loop()
+        self._tick()
+        self.writer.start(self.intake)
+        self._is_started = True
+        self._ticker = loop.create_task(self._tick_forever())
+        started_s = time.monotonic()
+        await loop.run_in_executor(self._catalog_thread, self._recover)
+        self.fleet.advance(self._today())
+        self._checkpoint_due_s = loop.time() + self._when.interval_s
+        self.intake.open()
+        self.is_ready = True
+        log.info(
+            "ready",
+            devices=len(self.registry.numbers),
+            replayed_events=self.progress.events,
+            position=self.follower.position,
+            seconds=round(time.monotonic() - started_s, 3),
+        )
+
+    def _recover(self) -> None:
+        self.progress.stage = "devices"
+        self.registry.load()
+        if self._devices_path is not None:
+            self.registry.register_all(read_devices(self._devices_path))()
+        self.progress.stage = "snapshot"
+        load_snapshot(self.fleet, self.history)
+        # The days since the snapshot are opened before the replay, so that its marks find dense rows.
+        self.fleet.advance(self._today())
+        self.progress.stage = "replay"
+        after = self.history.manifest.position
+        self.follower.position = replay(
+            self.fleet, self.journal, after=after, progress=self.progress, advanced=lambda: time.sleep(0)
+        )
+        self.counters.events_replayed = self.progress.events
+        self.progress.stage = "ready"
+
+    async def reload_devices(self) -> None:
+        """Read devices.csv again; on an error in it the devices stay as they were."""
+        if self._devices_path is None or not self.is_ready:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            devices = await loop.run_in_executor(self._files_thread, read_devices, self._devices_path)
+            admit = await loop.run_in_executor(self._catalog_thread, self.registry.register_all, devices)
+        except (FleetpulseError, OSError) as error:
+            log.error("devices.csv was not taken; the devices stay as they were", error=str(error))
+        else:
+            log.info("devices.csv read again", devices=len(devices), new=admit())
+
+    async def figures(self, device: int) -> DeviceFigures:
+        """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.follower.catch_up()
+            manifest = self.history.manifest
+            days = [day for day in self.fleet.touched_days(device) if self.history.has_closed(day)]
+            rows: dict[int, Rows | None] = {}
+            if days:
+                rows = await loop.run_in_executor(self._read_thread, self._rows, device, days)
+                self.follower.catch_up()
+            # A checkpoint or late data that came in between changes which rows are needed: ask again.
+            if manifest is self.history.manifest and all(
+                day in rows for day in self.fleet.touched_days(device) if self.history.has_closed(day)
+            ):
+                return self.fleet.figures(device, block_row=lambda day, _: rows.get(day))
+
+    def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
+        try:
+            return {day: self.history.row(day, device) for day in days}
+        except FileNotFoundError:
+            return {}  # a checkpoint has just replaced the file; the caller sees the new manifest and asks again
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self.connections.sweep_interval_s)
+            self._tick()
+            if self.is_ready:
+                self.follower.catch_up()
+                self.fleet.advance(self._today())
+                if self._is_checkpoint_due() and (self._checkpoint_task is None or self._checkpoint_task.done()):
+                    self._checkpoint_task = asyncio.create_task(self.checkpoint())
+
+    def _tick(self) -> None:
+        self.intake.latest_ns = self.clock.now_ns() + self._future_ns
+        self.connections.sweep(asyncio.get_running_loop().time())
+
+    def _is_checkpoint_due(self) -> bool:
+        entries = self.follower.position - self.history.manifest.position
+        due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
+        has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
+        is_late = len(self.fleet.sparse) >= self._when.late_rows or entries >= self._when.journal_entries
+        has_failed = self.counters.checkpoints_failed and not due
+        return (due and (entries > 0 or has_aged)) or ((has_aged or is_late) and not has_failed)
+
+    async def checkpoint(self) -> bool:
+        """Take a checkpoint now; False where it could not be written (the journal still holds everything)."""
+        async with self._checkpoint_lock:
+            loop = asyncio.get_running_loop()
+            self._checkpoint_due_s = loop.time() + self._when.interval_s
+            started_s = time.monotonic()
+            self.follower.catch_up()
+            position = self.follower.position
+            frozen = self.fleet.freeze()
+            try:
+                written = await loop.run_in_executor(
+                    self._files_thread,
+                    lambda: write_files(
+                        frozen,
+                        position=position,
+                        taken_at_ns=self.clock.now_ns(),
+                        history=self.history,
+                        pause=lambda: time.sleep(0.001),
+                    ),
+                )
+                await loop.run_in_executor(self._catalog_thread, self.catalog.commit_manifest, written.manifest)
+            except (OSError, OperatorError) as error:
+                self.counters.checkpoints_failed += 1
+                log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
+                return False
+            self.fleet.finish_closing(written.closed_minutes)
+            self.history.manifest = written.manifest
+            self.counters.checkpoints += 1
+            self.counters.checkpoint_last_s = time.monotonic() - started_s
+            await self._drop(position)
+            await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, written.manifest)
+            log.info("checkpoint", position=position, seconds=round(time.monotonic() - started_s, 3))
+            return True
+
+    async def _drop(self, position: int) -> None:
+        def drop_some() -> bool:
+            return self.journal.drop(through=position, entries_max=DROP_ENTRIES)
+
+        try:
+            while await self.writer.run(drop_some):
+                pass
+        except OSError as error:
+            log.error("the journal could not be shortened; the next checkpoint tries again", error=str(error))
+
+    async def stop(self) -> None:
+        """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not."""
+        was_ready, self.is_ready = self.is_ready, False
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._checkpoint_task is not None:
+            await self._checkpoint_task
+        if self._is_started:
+            await self.writer.drain()
+            if self.intake.closed_by is None:
+                self.intake.close(NotAccepting("stopping", reason="stopping"))
+            if was_ready and self.follower.position > self.history.manifest.position:
+                await self.checkpoint()
+            await self.writer.stop()
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        self._files_thread.shutdown()
+        self._read_thread.shutdown()
+        self._catalog_thread.shutdown()
+        self.journal.close()
+        self.catalog.close()

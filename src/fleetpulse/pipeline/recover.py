@@ -1,0 +1,79 @@
+"""Recovery: snapshot, then the journal after it. Pure replay and snapshot + replay end in the same fleet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleetpulse.blocks.parquet import read_presence, read_snapshot
+from fleetpulse.blocks.store import check_file
+from fleetpulse.errors import DamagedData
+from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.events import EventColumns, Position
+from fleetpulse.pipeline.follow import apply_all
+from fleetpulse.pipeline.history import History
+
+APPLY_AT_EVENTS = 65_536
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a start has come, for /readyz and the terminal."""
+
+    stage: str = "opening"
+    position: Position = 0
+    until: Position = 0
+    events: int = 0
+
+
+def load_snapshot(fleet: Fleet, history: History) -> None:
+    """The fleet of the last checkpoint. Raises: DamagedData: a file of the manifest is missing or not as written."""
+    manifest = history.manifest
+    if manifest.snapshot is None:
+        return
+    check_file(history.store, manifest.snapshot)
+    with history.store.open(manifest.snapshot.name) as reader:
+        fleet.restore(read_snapshot(reader), open_from_day=manifest.open_from_day)
+    for day, file in manifest.presence.items():
+        if day >= manifest.open_from_day:
+            check_file(history.store, file)
+            with history.store.open(file.name) as reader:
+                for devices, rows in read_presence(reader):
+                    fleet.restore_presence(day, devices=devices, rows=rows)
+
+
+def replay(fleet: Fleet, journal: Journal, *, after: Position, progress: Progress, advanced: Callable[[], None]) -> Position:
+    """Apply the journal past `after`; returns the position reached. `advanced` is called as `progress` moves on.
+
+    Raises: DamagedData: an entry is damaged or missing, or the journal ends before the snapshot does.
+    """
+    progress.until = journal.last_position()
+    if progress.until < after:
+        raise DamagedData(
+            f"the journal ends at entry {progress.until}, before the snapshot's {after}: journal and catalog are not of one "
+            "time. Restore the whole data folder from one copy."
+        )
+    position = after
+    gathered: list[EventColumns] = []
+    gathered_events = 0
+    for position, body in journal.read(after=after):
+        events = decode_entry(body, where=f"journal entry {position}")
+        highest = max((int(devices.max()) for devices in (events.heartbeat_devices, events.sample_devices) if len(devices)), default=-1)
+        if highest >= fleet.count:
+            raise DamagedData(
+                f"journal entry {position} speaks of device number {highest}, but the catalog knows {fleet.count}: they are not "
+                "of one time. Restore the whole data folder from one copy."
+            )
+        gathered.append(events)
+        gathered_events += len(events)
+        if gathered_events >= APPLY_AT_EVENTS:
+            apply_all(fleet, gathered)
+            progress.position, progress.events = position, progress.events + gathered_events
+            gathered, gathered_events = [], 0
+            advanced()
+    if gathered:
+        apply_all(fleet, gathered)
+    progress.position, progress.events = position, progress.events + gathered_events
+    if position != progress.until:
+        raise DamagedData(f"the journal says it ends at entry {progress.until}, but the last one found is {position}.")
+    return position

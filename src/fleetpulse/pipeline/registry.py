@@ -1,0 +1,97 @@
+"""Devices: from the catalog into the look-up that every request uses, and new ones the other way."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.device import Device, is_device_id
+from fleetpulse.telemetry.counters import Counters
+
+
+class Registry:
+    """Known devices. `numbers` (id -> number) is shared with the intake and only ever grows."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        fleet: Fleet,
+        executor: Executor,
+        counters: Counters,
+        devices_max: int,
+        auto_register: bool,
+    ) -> None:
+        """`executor` is the catalog's one thread."""
+        self.numbers: dict[str, int] = {}
+        self.auto_register = auto_register
+        self._catalog = catalog
+        self._fleet = fleet
+        self._executor = executor
+        self._counters = counters
+        self._devices_max = devices_max
+        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def load(self) -> None:
+        """All devices of the catalog. Blocks; before the door opens."""
+        for number, device_id in enumerate(self._catalog.ids()):
+            self.numbers[device_id] = number
+        self._fleet.resize(len(self.numbers))
+
+    def register_all(self, devices: Sequence[Device]) -> Callable[[], int]:
+        """Write devices to the catalog (blocks, on the catalog's thread); the call returned admits them, on the loop.
+
+        Raises: OutOfRange: more than devices_max.
+        """
+        fresh = sum(device.id not in self.numbers for device in devices)
+        if len(self.numbers) + fresh > self._devices_max:
+            raise OutOfRange(
+                f"{len(self.numbers) + fresh} devices would be more than {self._devices_max} (devices_max)", reason="devices_max"
+            )
+        new = self._catalog.register(devices)
+        return lambda: self._admit(new)
+
+    def _admit(self, new: Sequence[str]) -> int:
+        # Room first: an id that can be looked up must have its row.
+        self._fleet.resize(len(self.numbers) + len(new))
+        for device_id in new:
+            self.numbers[device_id] = len(self.numbers)
+        self._counters.devices_registered += len(new)
+        return len(new)
+
+    def register(self, device_id: str) -> asyncio.Future[None]:
+        """Make one unknown device known; those asked for at one time share a transaction.
+
+        The future ends with UnknownDevice, OutOfRange or NotAccepting where it cannot be.
+        """
+        outcome = self._wanted.get(device_id)
+        if outcome is None:
+            outcome = asyncio.get_running_loop().create_future()
+            if not self.auto_register or not is_device_id(device_id):
+                outcome.set_exception(UnknownDevice())
+                return outcome
+            self._wanted[device_id] = outcome
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._register_wanted())
+        return outcome
+
+    async def _register_wanted(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            devices = [Device(device_id) for device_id in wanted if device_id not in self.numbers]
+            error: OutOfRange | NotAccepting | None = None
+            try:
+                admit = await loop.run_in_executor(self._executor, self.register_all, devices)
+                admit()
+            except OutOfRange as refused:
+                error = refused
+            except OSError as failed:
+                error = NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
+            for outcome in wanted.values():
+                if not outcome.done():
+                    outcome.set_result(None) if error is None else outcome.set_exception(error)
+        self._task = None

@@ -1,0 +1,152 @@
+"""Group commit: what has gathered becomes one journal entry; only then is anybody acknowledged.
+
+In comes the intake's batch; out go durable batches to the follower, and answers to those who wait.
+While one batch is on its way to the disk the next one gathers, so batches grow with load.
+After a failed append nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from fleetpulse.clock import Clock
+from fleetpulse.errors import NotAccepting
+from fleetpulse.ingest.intake import Batch, Intake
+from fleetpulse.journal.entry import encode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("journal")
+
+
+class Writer:
+    """The journal's one writer: a thread that commits, and the loop's side of it."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        clock: Clock,
+        counters: Counters,
+        committed: Callable[[EventBatch, Position], None],
+    ) -> None:
+        """`committed` is told of every durable batch, in order, on the loop, before its senders are answered."""
+        self._journal = journal
+        self._clock = clock
+        self._counters = counters
+        self._committed = committed
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._is_committing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._failure: NotAccepting | None = None
+
+    def start(self, intake: Intake) -> None:
+        """Begin to commit what `intake` gathers."""
+        self._intake = intake
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """The intake holds its first event: commit at the end of this turn of the loop, with all that came in it."""
+        if not self._is_committing:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._is_committing or not self._intake.batch.waiters:
+            return
+        batch = self._intake.take()
+        if self._failure is not None:
+            self._intake.settle()
+            self._refuse(batch, self._failure)
+            return
+        batch.received_at_ns = self._clock.now_ns()
+        self._is_committing = True
+        self._idle.clear()
+        self._jobs.put(lambda: self._commit(batch))
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            position = self._journal.append(encode_entry(batch))
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self._fail, batch, error)
+        else:
+            self._loop.call_soon_threadsafe(self._done, batch, position)
+
+    def _done(self, batch: Batch, position: Position) -> None:
+        self._is_committing = False
+        self._intake.settle()
+        self._counters.commits += 1
+        self._counters.events_accepted += len(batch)
+        self._committed(batch, position)
+        self._hand_over()  # before the answers are written: the disk need not wait for them
+        for waiter in batch.waiters:
+            waiter.acknowledge()
+        if not self._is_committing:
+            self._idle.set()
+
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        self._is_committing = False
+        self._intake.settle()
+        self._counters.commits_failed += 1
+        self._failure = NotAccepting(
+            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended and the "
+            "service restarted",
+            reason="read_only",
+        )
+        log.error("read-only: the journal could not be written", error=str(error), todo="mend the disk, then restart")
+        self._intake.close(self._failure)
+        self._refuse(batch, self._failure)
+        self._hand_over()
+        self._idle.set()
+
+    def _refuse(self, batch: Batch, failure: NotAccepting) -> None:
+        self._counters.events_refused[failure.reason] += len(batch)
+        for waiter in batch.waiters:
+            waiter.fail(failure)
+
+    async def run(self, job: Callable[[], object]) -> object:
+        """Run `job` on the journal's thread, between two commits."""
+        outcome: asyncio.Future[object] = self._loop.create_future()
+
+        def work() -> None:
+            try:
+                result = job()
+            except Exception as error:
+                self._loop.call_soon_threadsafe(_settle, outcome, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_settle, outcome, result, None)
+
+        self._jobs.put(work)
+        return await outcome
+
+    async def drain(self) -> None:
+        """Wait until nothing waits for the disk."""
+        await asyncio.sleep(0)
+        while self._is_committing or self._intake.batch.waiters:
+            self._hand_over()
+            await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Commit what is left and end the thread."""
+        await self.drain()
+        self._jobs.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _settle(outcome: "asyncio.Future[object]", result: object, error: Exception | None) -> None:
+    if outcome.cancelled():
+        return
+    if error is None:
+        outcome.set_result(result)
+    else:
+        outcome.set_exception(error)

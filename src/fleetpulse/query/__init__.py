@@ -1,0 +1,1 @@
+"""Stage 5, questions -> answers, from live and closed parts together."""

@@ -1,0 +1,23 @@
+"""The contract's question: uptime and average upload time of one device over its whole life."""
+
+import msgspec
+
+from fleetpulse.aggregate.duration import format_duration
+from fleetpulse.aggregate.uptime import lifetime_uptime_percent
+from fleetpulse.live.fleet import DeviceFigures
+
+
+class DeviceStats(msgspec.Struct):
+    """`{"uptime": <percent>, "avg_upload_time": "3m29.226522788s"}`; 0 and "0s" before any data."""
+
+    uptime: float
+    avg_upload_time: str
+
+
+def device_stats(figures: DeviceFigures) -> DeviceStats:
+    """The published answer: the average is the floor of the exact sum over the count."""
+    average_ns = figures.upload_time_total // figures.samples if figures.samples else 0
+    uptime = lifetime_uptime_percent(
+        minutes_present=figures.minutes_present, first_minute=figures.first_minute, last_minute=figures.last_minute
+    )
+    return DeviceStats(uptime=uptime, avg_upload_time=format_duration(average_ns))

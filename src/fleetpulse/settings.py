@@ -1,0 +1,105 @@
+"""Every setting once: name, default, unit, and what happens at the limit.
+
+A setting is given as a flag (`--body-bytes-max`), in the environment (`FLEETPULSE_BODY_BYTES_MAX`) or in a TOML file
+(`body_bytes_max = …`); the flag wins over the environment, the environment over the file. Unknown names are refused.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fleetpulse.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "FLEETPULSE_"
+ENVIRONMENT_ONLY = {"CONFIG"}
+
+
+def _setting(default: Any, text: str, *, lowest: float | None = None, highest: float | None = None) -> Any:
+    return field(default=default, metadata={"text": text, "lowest": lowest, "highest": highest})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `fleetpulse serve` can be told."""
+
+    host: str = _setting("127.0.0.1", "address to listen on; others than loopback need --insecure while there are no keys")
+    port: int = _setting(6733, "TCP port; 0 takes a free one and logs it", lowest=0, highest=65535)
+    data: str = _setting("./data", "data folder; made if it does not exist")
+    devices: str = _setting("", "devices.csv to read at start and on SIGHUP; empty reads none")
+    auto_register: bool = _setting(default=False, text="register unknown devices instead of answering 404")
+    insecure: bool = _setting(default=False, text="listen beyond loopback although nobody has to show a key")
+    log_format: str = _setting("auto", "auto (console on a terminal, else json), console or json")
+    devices_max: int = _setting(2_000_000, "devices known at most; past it: registration is refused (422)", lowest=1)
+    header_bytes_max: int = _setting(16_384, "bytes of a request's header; past it: 431 and close", lowest=512)
+    header_count_max: int = _setting(64, "headers of a request; past it: 431 and close", lowest=4)
+    body_bytes_max: int = _setting(65_536, "bytes of a body, bulk aside; past it: 413 and close", lowest=128)
+    bulk_body_bytes_max: int = _setting(8_388_608, "bytes of a bulk body on the wire; past it: 413 and close", lowest=1024)
+    decompressed_bytes_max: int = _setting(67_108_864, "bytes of a bulk body decompressed; past it: 413", lowest=1024)
+    decompress_ratio_max: int = _setting(100, "decompressed over compressed size of a bulk body; past it: 413", lowest=2)
+    bulk_lines_max: int = _setting(200_000, "lines of a bulk body; past it: 413", lowest=1)
+    refusals_listed_max: int = _setting(100, "refused lines that a bulk answer lists; it says when there were more", lowest=1)
+    first_byte_s: float = _setting(10.0, "seconds to the first byte of a connection; past it: close", lowest=0.1)
+    header_s: float = _setting(10.0, "seconds from first byte to full header; past it: 408 and close", lowest=0.1)
+    body_s: float = _setting(30.0, "seconds from full header to full body; past it: 408 and close", lowest=0.1)
+    idle_s: float = _setting(75.0, "seconds a connection may rest between requests; past it: close", lowest=0.1)
+    connections_max: int = _setting(16_384, "open connections; past it: closed at once", lowest=1)
+    connections_per_address_max: int = _setting(4_096, "open connections of one address; past it: closed at once", lowest=1)
+    events_waiting_max: int = _setting(262_144, "events waiting for the disk; past it: 503 with Retry-After", lowest=1)
+    future_s: float = _setting(86_400.0, "seconds that sent_at may be ahead of our clock; past it: 422", lowest=0)
+    checkpoint_s: float = _setting(300.0, "seconds between checkpoints", lowest=0.1)
+    checkpoint_journal_entries: int = _setting(200_000, "journal entries after which a checkpoint is taken early", lowest=1)
+    checkpoint_late_rows: int = _setting(200_000, "device-days of late data after which a checkpoint is taken early", lowest=1)
+    shutdown_s: float = _setting(10.0, "seconds that open requests get to finish when the service stops", lowest=0)
+
+
+def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
+    """Defaults, then `file`, then `environment`, then `flags`. Raises: SettingsError: names the setting and its source."""
+    known = {entry.name: entry for entry in fields(Settings)}
+    values: dict[str, Any] = {}
+    for source, given in ((str(file), _from_file(file)), ("environment", _from_environment(environment)), ("flag", flags)):
+        for name, value in given.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else "; docs/reference/settings.md lists all"
+                raise SettingsError(f"{source}: unknown setting `{name}`{hint}")
+            values[name] = _convert(known[name], value, source)
+    return Settings(**values)
+
+
+def _from_file(file: Path | None) -> Mapping[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    names = [name for name in environment if name.startswith(ENVIRONMENT_PREFIX)]
+    short = {name: name.removeprefix(ENVIRONMENT_PREFIX) for name in names}
+    return {short[name].lower(): environment[name] for name in names if short[name] not in ENVIRONMENT_ONLY}
+
+
+def _convert(setting: Any, value: Any, source: str) -> Any:
+    kind = type(setting.default)
+    try:
+        if kind is bool:
+            converted: Any = value if isinstance(value, bool) else _TRUTH[str(value).lower()]
+        elif isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        else:
+            converted = kind(value)
+    except (ValueError, KeyError) as error:
+        raise SettingsError(f"{source}: {setting.name} must be of type {kind.__name__}, not `{value}`") from error
+    lowest, highest = setting.metadata["lowest"], setting.metadata["highest"]
+    if (lowest is not None and not converted >= lowest) or (highest is not None and converted > highest):
+        allowed = f"at least {lowest:g}" if highest is None else f"{lowest:g} to {highest:g}"
+        raise SettingsError(f"{source}: {setting.name} must be {allowed}, not {value}")
+    return converted
+
+
+_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -1,0 +1,1 @@
+"""Our own counters and logs. A device's figures are metrics; ours are telemetry."""

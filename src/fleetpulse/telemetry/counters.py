@@ -1,0 +1,31 @@
+"""Plain counters, incremented by the stages and read by /metrics.
+
+The set reconciles: events received = accepted + refused (by reason), and accepted = applied + pending.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the process started; replayed events are counted apart."""
+
+    events_accepted: int = 0
+    """Durable in the journal, and acknowledged where the connection still stood."""
+    events_refused: Counter[str] = field(default_factory=Counter)
+    """Not accepted, by reason; for a body that cannot be read, one for the request."""
+    events_applied: int = 0
+    """Accepted events folded into the live fleet."""
+    events_replayed: int = 0
+    """Events read back from the journal at start."""
+    connections_opened: int = 0
+    connections_refused: Counter[str] = field(default_factory=Counter)
+    requests_refused: Counter[str] = field(default_factory=Counter)
+    """Connections ended at the edge before there was an event: headers, deadlines."""
+    commits: int = 0
+    commits_failed: int = 0
+    checkpoints: int = 0
+    checkpoints_failed: int = 0
+    checkpoint_last_s: float = 0.0
+    devices_registered: int = 0
