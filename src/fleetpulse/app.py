@@ -21,7 +21,7 @@ from fleetpulse.api.app import build_api
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.errors import DataFolderInUse, OperatorError, SettingsError
+from fleetpulse.errors import DataFolderInUse, SettingsError
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.front_door import Door, FrontDoor
 from fleetpulse.ingest.intake import Intake
@@ -78,9 +78,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: str = 
         files_thread=ThreadPoolExecutor(1, "files"),
         read_thread=ThreadPoolExecutor(1, "read"),
         devices_path=Path(settings.devices) if settings.devices else None,
-        checkpoint_when=CheckpointWhen(
-            settings.checkpoint_s, settings.checkpoint_journal_entries, settings.checkpoint_late_rows
-        ),
+        checkpoint_when=CheckpointWhen(settings.checkpoint_s, settings.checkpoint_journal_entries, settings.checkpoint_late_rows),
         future_s=limits.future_s,
     )
 
@@ -204,6 +202,8 @@ def listen(settings: Settings) -> Generator[socket.socket, None, None]:
         info: Any = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(info[4][:2], family=info[0], backlog=4096)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Name another with --port.") from error
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Name another with --port."
+        ) from error
     with listener:
         yield listener

@@ -1,21 +1,21 @@
 """Every error of ours, sorted by who must act.
 
-    FleetpulseError
-    ├─ Refusal                the sender must change something; nothing was accepted      4xx
-    │  ├─ Malformed           not the JSON, or not the shape, that was asked for          400
-    │  ├─ UnknownDevice       no such device is registered                                404
-    │  ├─ Late                the rest of the request did not come in time                408
-    │  ├─ TooLarge            body, decompressed body or ratio over its limit             413
-    │  ├─ UnsupportedMedia    content type or coding we do not take                       415
-    │  ├─ OutOfRange          understood, but a value is outside what is believed         422
-    │  └─ HeaderTooLarge      header bytes or count over its limit                        431
-    ├─ Busy                   the sender must wait; nothing was accepted                  503
-    ├─ NotAccepting           we failed; nothing was accepted                             503
-    └─ OperatorError          the operator must act; the text ends with what to do        exit 1
-       ├─ SettingsError       a setting is unknown or out of its range
-       ├─ DevicesFileError    devices.csv cannot be used; names the line
-       ├─ DataFolderInUse     another process holds the data folder
-       └─ DamagedData         journal, snapshot, block or manifest is not what was written
+FleetpulseError
+├─ Refusal                the sender must change something; nothing was accepted      4xx
+│  ├─ Malformed           not the JSON, or not the shape, that was asked for          400
+│  ├─ UnknownDevice       no such device is registered                                404
+│  ├─ Late                the rest of the request did not come in time                408
+│  ├─ TooLarge            body, decompressed body or ratio over its limit             413
+│  ├─ UnsupportedMedia    content type or coding we do not take                       415
+│  ├─ OutOfRange          understood, but a value is outside what is believed         422
+│  └─ HeaderTooLarge      header bytes or count over its limit                        431
+├─ Busy                   the sender must wait; nothing was accepted                  503
+├─ NotAccepting           we failed; nothing was accepted                             503
+└─ OperatorError          the operator must act; the text ends with what to do        exit 1
+   ├─ SettingsError       a setting is unknown or out of its range
+   ├─ DevicesFileError    devices.csv cannot be used; names the line
+   ├─ DataFolderInUse     another process holds the data folder
+   └─ DamagedData         journal, snapshot, block or manifest is not what was written
 """
 
 from typing import ClassVar

@@ -10,13 +10,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-_RFC3339 = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII
-)
+_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_S = 1_000_000_000
 _SECONDS = {f"{second:02d}": second * _NS_PER_S for second in range(60)}
-_FRACTION_UNIT = [10 ** (9 - digits) for digits in range(10)]
+_FRACTION_UNIT: list[int] = [10 ** (9 - digits) for digits in range(10)]
 _MINUTES_KEPT = 4096
 _minute_starts: dict[str, int] = {}
 EXPECTED = "an RFC 3339 time such as 2026-11-24T08:30:00Z"
@@ -106,7 +104,8 @@ def _parse_fixed(chars: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     for i in range(14, len(columns)):
         fraction += columns[i] * 10 ** (22 - i)
     seconds = ((_days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
-    return seconds * _NS_PER_S + fraction
+    at_ns: NDArray[np.int64] = seconds * _NS_PER_S + fraction
+    return at_ns
 
 
 def _days_of_month(year: NDArray[np.int64], month: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,8 +14,6 @@ from fleetpulse.pipeline.node import Node
 _TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 
 
-
-
 class BulkVerdict(msgspec.Struct, omit_defaults=True):
     """What became of the lines. `refused` is capped; `refused_total` and `capped` say what is not listed."""
 

@@ -8,7 +8,7 @@ from litestar import Response, get
 from fleetpulse import __version__
 from fleetpulse.api.openapi import docs_page, openapi_document
 from fleetpulse.pipeline.node import Node
-from fleetpulse.telemetry.exposition import CONTENT_TYPE, exposition
+from fleetpulse.telemetry.exposition import CONTENT_TYPE, Value, exposition
 
 
 def _json(value: Any, status: int = 200) -> Response[bytes]:
@@ -45,7 +45,7 @@ async def metrics(node: Node) -> Response[bytes]:
     """Our own counters in the Prometheus text format; they reconcile, see docs/reference/telemetry.md."""
     counters, intake = node.counters, node.intake
     p = "fleetpulse_"
-    totals = {
+    totals: dict[str, tuple[str, Value]] = {
         p + "events_received": ("Events that came in, whatever became of them", intake.received),
         p + "events_accepted": ("Events durable in the journal", counters.events_accepted),
         p + "events_refused": ("Events refused, by reason", dict(counters.events_refused)),

@@ -101,16 +101,25 @@ def openapi_document() -> Json:
     plain: Json = {"application/json": {"schema": {}}}
     paths: Json = {
         "/api/v1/devices/{device_id}/heartbeat": {
-            "post": _operation("heartbeat", "A device says that it is alive", _responses(durable, *taken), _content("Heartbeat"), has_device=True)
+            "post": _operation(
+                "heartbeat", "A device says that it is alive", _responses(durable, *taken), _content("Heartbeat"), has_device=True
+            )
         },
         "/api/v1/devices/{device_id}/stats": {
-            "post": _operation("stats", "A device says how long an upload took", _responses(durable, *taken), _content("UploadStats"), has_device=True),
+            "post": _operation(
+                "stats", "A device says how long an upload took", _responses(durable, *taken), _content("UploadStats"), has_device=True
+            ),
             "get": _operation(
-                "getStats", "Uptime and average upload time", _responses(_ok("Lifetime figures", _content("DeviceStats")), *asked), has_device=True
+                "getStats",
+                "Uptime and average upload time",
+                _responses(_ok("Lifetime figures", _content("DeviceStats")), *asked),
+                has_device=True,
             ),
         },
         "/api/v1/devices/{device_id}/audit": {
-            "get": _operation("getAudit", "accepted = applied + pending", _responses(_ok("Counts", _content("DeviceAudit")), *asked), has_device=True)
+            "get": _operation(
+                "getAudit", "accepted = applied + pending", _responses(_ok("Counts", _content("DeviceAudit")), *asked), has_device=True
+            )
         },
         "/api/v1/events": {
             "post": _operation(
@@ -123,7 +132,9 @@ def openapi_document() -> Json:
         "/": {"get": _operation("root", "Sign of life", _ok('"OK."', plain))},
         "/healthz": {"get": _operation("healthz", "The process is alive", _ok("Alive", plain))},
         "/readyz": {
-            "get": _operation("readyz", "Whether events are accepted", _ok("Ready", plain) | {"503": {"description": "Not, and why", "content": plain}})
+            "get": _operation(
+                "readyz", "Whether events are accepted", _ok("Ready", plain) | {"503": {"description": "Not, and why", "content": plain}}
+            )
         },
         "/metrics": {"get": _operation("metrics", "Counters in the Prometheus format", _ok("Counters", text))},
         "/openapi.json": {"get": _operation("openapi", "This document", _ok("OpenAPI 3.1", plain))},
@@ -141,7 +152,8 @@ def docs_page() -> str:
         for method, operation in operations.items():
             body = "".join(_schema_text(media, what) for media, what in operation.get("requestBody", {}).get("content", {}).items())
             rows = "".join(
-                f"<tr><td>{status}<td>{escape(answer['description'])}<td>{''.join(_schema_text(*pair) for pair in answer.get('content', {}).items())}"
+                f"<tr><td>{status}<td>{escape(answer['description'])}<td>"
+                + "".join(_schema_text(*pair) for pair in answer.get("content", {}).items())
                 for status, answer in operation["responses"].items()
             )
             parts.append(

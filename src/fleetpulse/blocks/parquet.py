@@ -44,9 +44,7 @@ def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
     with pq.ParquetWriter(file, _PRESENCE, compression="zstd", write_page_checksum=True) as writer:
         for devices, rows in chunks:
             if len(devices):
-                packed = pa.FixedSizeBinaryArray.from_buffers(
-                    pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))]
-                )
+                packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))])
                 minutes = count_minutes(rows).astype(np.uint16)
                 writer.write_table(pa.table([pa.array(devices), pa.array(minutes), packed], schema=_PRESENCE))
 

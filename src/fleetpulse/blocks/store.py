@@ -47,7 +47,7 @@ def check_file(store: BlockStore, file: BlockFile) -> None:
         with store.open(file.name) as reader:
             size_bytes = reader.seek(0, io.SEEK_END)
             reader.seek(0)
-            digest = hashlib.file_digest(reader, "sha256").hexdigest()
+            digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants readinto
     except FileNotFoundError as error:
         raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
     if (size_bytes, digest) != (file.size_bytes, file.sha256):

@@ -1,8 +1,8 @@
 """The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection.
 
-    device(number, id, labels)       number is the index into every column of the live fleet, given once
-    manifest(…)                      one row: position, open_from_day, taken_at_ns
-    block(name, kind, day, …)        the files that the manifest names
+device(number, id, labels)       number is the index into every column of the live fleet, given once
+manifest(…)                      one row: position, open_from_day, taken_at_ns
+block(name, kind, day, …)        the files that the manifest names
 """
 
 import json
@@ -95,7 +95,8 @@ class SqliteCatalog:
                 snapshot = BlockFile(*file)
             else:
                 presence[day] = BlockFile(*file)
-        return Manifest(*head, snapshot, presence)
+        position, open_from_day, taken_at_ns = head
+        return Manifest(position, open_from_day, taken_at_ns, snapshot, presence)
 
     def commit_manifest(self, manifest: Manifest) -> None:
         """See Catalog."""

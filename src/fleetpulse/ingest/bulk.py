@@ -12,6 +12,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -135,14 +136,14 @@ class BulkReader:
             lines = _decoder.decode_lines(stripped)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return False
-        devices = list(map(self._numbers.get, [line.device_id for line in lines]))
+        devices: list[Any] = list(map(self._numbers.get, [line.device_id for line in lines]))
         times = parse_rfc3339_column([line.sent_at for line in lines])
         if len(lines) != newlines + 1 or None in devices or times is None:
             return False
         if int(times.min()) < EARLIEST_SENT_AT_NS or int(times.max()) > self._latest_ns:
             return False
         uploads = [line.upload_time for line in lines]
-        numbers = array("I", devices)  # type: ignore[arg-type]  # no None is left
+        numbers = array("I", devices)
         if uploads.count(None) == len(uploads):
             self.events.heartbeat_devices.extend(numbers)
             self.events.heartbeat_sent_at_ns.frombytes(times.tobytes())
@@ -222,5 +223,3 @@ class BulkReader:
 
 def _not_compressed(coding: str, error: Exception) -> Answerable:
     return malformed(msgspec.DecodeError(f"the body is not {coding}: {error}"), _EXPECTED)
-
-

@@ -54,9 +54,7 @@ def decode_stats(body: bytes, *, latest_ns: int) -> tuple[int, int]:
 def check_upload_time(upload_time: int) -> None:
     """Raises: OutOfRange."""
     if not 0 <= upload_time <= UPLOAD_TIME_HIGHEST:
-        raise OutOfRange(
-            f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range"
-        )
+        raise OutOfRange(f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range")
 
 
 def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:

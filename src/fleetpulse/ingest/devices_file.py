@@ -28,7 +28,9 @@ def read_devices(path: Path) -> list[Device]:
                 device = _device(cells, names, f"{path}, line {rows.line_num}")
                 devices[device.id] = device
     except FileNotFoundError as error:
-        raise DevicesFileError(f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices.") from error
+        raise DevicesFileError(
+            f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices."
+        ) from error
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DevicesFileError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
     if names is None:

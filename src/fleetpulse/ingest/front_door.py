@@ -102,7 +102,7 @@ class FrontDoor(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out. An event under way stays accepted; only nobody is told."""
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         self._door.connections.leave(self, self._address)
         self._buffer = b""
 
@@ -160,11 +160,7 @@ class FrontDoor(asyncio.Protocol):
             line_end = data.find(b"\r\n", 0, head_end + 2) - 9
             body_start = head_end + 4
             body_bytes, keep_alive = self._door.heads.read(data[line_end + 11 : body_start])
-            if (
-                body_bytes == NOT_PLAIN
-                or body_start > self._door.limits.header_bytes_max
-                or not data.startswith(_LINE_END, line_end)
-            ):
+            if body_bytes == NOT_PLAIN or body_start > self._door.limits.header_bytes_max or not data.startswith(_LINE_END, line_end):
                 self._hand_over(data)
                 return
             body_end = body_start + body_bytes
@@ -285,7 +281,7 @@ class FrontDoor(asyncio.Protocol):
             app_state=self._app_state,
             _loop=self._loop,
         )
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         self._door.connections.replace(self, protocol)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

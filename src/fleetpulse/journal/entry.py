@@ -13,9 +13,13 @@ All integers are little-endian. Columns of no values are left out. A reader that
 refuses: skipping it would lose acknowledged events.
 """
 
+from __future__ import annotations
+
 import struct
 import sys
 import zlib
+from array import array
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +31,7 @@ VERSION = 1
 _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
-_DTYPES = [np.dtype("<u4"), np.dtype("<i8"), np.dtype("<u4"), np.dtype("<i8"), np.dtype("<i8")]
+_DTYPES: list[np.dtype[Any]] = [np.dtype("<u4"), np.dtype("<i8"), np.dtype("<u4"), np.dtype("<i8"), np.dtype("<i8")]
 """By column kind: heartbeat device, heartbeat sent_at, sample device, sample sent_at, sample value (upload_time, ns)."""
 _GROUPS = ((0, 1), (2, 3, 4))
 """Columns of one table: present together, and of one length."""
@@ -46,12 +50,16 @@ def encode_entry(batch: EventBatch) -> bytes:
     parts = [_HEAD.pack(MAGIC, VERSION, len(kept), batch.received_at_ns)]
     parts += [_COLUMN.pack(kind, column.itemsize, len(column)) for kind, column in kept]
     for _, column in kept:
-        if sys.byteorder == "big":  # arrays are in the machine's order, entries are not
-            column = column[:]
-            column.byteswap()
-        parts.append(column.tobytes())
+        parts.append(_little_endian(column))
     body = b"".join(parts)
     return body + _CRC.pack(zlib.crc32(body))
+
+
+def _little_endian(column: array[int]) -> bytes:
+    if sys.byteorder == "big":  # arrays are in the machine's order, entries are not
+        column = column[:]
+        column.byteswap()
+    return column.tobytes()
 
 
 def decode_entry(body: bytes, *, where: str) -> EventColumns:
@@ -68,7 +76,7 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
     if version != VERSION:
         raise DamagedData(f"{where} has format version {version}; this fleetpulse reads {VERSION}. Run the newer version.")
     offset = _HEAD.size + _COLUMN.size * column_count
-    found: dict[int, np.ndarray[tuple[int], np.dtype[np.generic]]] = {}
+    found: dict[int, Any] = {}
     for index in range(column_count):
         kind, size_bytes, length = _COLUMN.unpack_from(body, _HEAD.size + _COLUMN.size * index)
         if kind >= len(_DTYPES) or size_bytes != _DTYPES[kind].itemsize or kind in found:
@@ -77,10 +85,11 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
             raise DamagedData(_damaged(where, "is shorter than its directory says"))
         found[kind] = np.frombuffer(body, _DTYPES[kind], length, offset)
         offset += size_bytes * length
-    columns = [found.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
+    columns: list[Any] = [found.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
     if offset != len(body) - _CRC.size or any(len({len(columns[kind]) for kind in group}) != 1 for group in _GROUPS):
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
-    return EventColumns(*columns, received_at_ns=received_at_ns)  # type: ignore[arg-type]  # dtypes follow _DTYPES
+    heartbeat_devices, heartbeat_sent_at, devices, sent_at, values = columns
+    return EventColumns(heartbeat_devices, heartbeat_sent_at, devices, sent_at, values, received_at_ns)
 
 
 def _damaged(where: str, what: str) -> str:

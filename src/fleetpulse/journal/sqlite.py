@@ -77,8 +77,7 @@ class SqliteJournal:
                 for position, body in rows:
                     if position != expected:
                         raise DamagedData(
-                            f"{self._path}: entry {expected} is missing, the next is {position}. "
-                            "Restore the data folder from a copy."
+                            f"{self._path}: entry {expected} is missing, the next is {position}. Restore the data folder from a copy."
                         )
                     expected += 1
                     yield position, body

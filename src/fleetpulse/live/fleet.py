@@ -8,7 +8,7 @@ made: that copy may be ahead of its position, which is harmless, since marking a
 idempotent (sums and counts) is copied when the checkpoint begins.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,8 @@ from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
-BlockRow = Callable[[int, int], Rows | None]
-"""(day, device) -> the row that the day's closed block holds, or None."""
+ClosedRows = Mapping[int, Rows | None]
+"""By day, the row of one device in the closed block of that day; days without one may be left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Fleet:
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The columns of a snapshot by name, each shape (count,), views."""
-        names = ("first_minute", "last_minute", "last_received_ns", "closed_minutes")
+        names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "closed_minutes")
         names += ("heartbeats", "samples", "upload_high", "upload_low")
         return {name: getattr(self, name)[: self.count] for name in names}
 
@@ -159,10 +159,10 @@ class Fleet:
         np.add.at(self.upload_low, devices, events.sample_values & _LOW_32)
         self.last_received_ns[devices] = np.maximum(self.last_received_ns[devices], events.received_at_ns)
 
-    def figures(self, device: int, *, block_row: BlockRow) -> DeviceFigures:
-        """The lifetime figures of a device. `block_row` is asked only for days that late data touched."""
+    def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
+        """The lifetime figures of a device. `known` has the closed rows of its `touched_days`."""
         return DeviceFigures(
-            minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, block_row),
+            minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, known),
             first_minute=int(self.first_minute[device]),
             last_minute=int(self.last_minute[device]),
             heartbeats=int(self.heartbeats[device]),
@@ -177,14 +177,14 @@ class Fleet:
     def _row(self, day: int, device: int) -> Rows | None:
         return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
 
-    def _uncounted_minutes(self, device: int, block_row: BlockRow) -> int:
+    def _uncounted_minutes(self, device: int, known: ClosedRows) -> int:
         """Minutes present that `closed_minutes` does not hold: open days, days being closed, and late data."""
         total = 0
         for day in {*self.dense, *self.sparse.days, *self.closing.days}:
             row = self._row(day, device)
             if row is not None:
-                known = block_row(day, device)
-                total += int(count_minutes(row if known is None else row & ~known))
+                closed = known.get(day)
+                total += int(count_minutes(row if closed is None else row & ~closed))
         return total
 
     def freeze(self) -> Frozen:

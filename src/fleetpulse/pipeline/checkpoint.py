@@ -1,13 +1,13 @@
 """The checkpoint: the live fleet at a journal position becomes files, and the journal before it is dropped.
 
-    1  on the loop    apply all, freeze                                     crash: nothing has happened
-    2  in a thread    write blocks of closed days, presence of open days    crash: files nobody names, removed later
-    3                 write the snapshot                                    crash: the same
-    4                 one catalog transaction names them and the position   crash before: the old checkpoint; after: the new
-    5  on the loop    the closed days leave memory
-    6  journal thread drop the journal up to the position, piece by piece   crash: entries are there twice over, and replay
-                                                                            starts after the position all the same
-    7  in a thread    remove files no longer named
+1  on the loop    apply all, freeze                                     crash: nothing has happened
+2  in a thread    write blocks of closed days, presence of open days    crash: files nobody names, removed later
+3                 write the snapshot                                    crash: the same
+4                 one catalog transaction names them and the position   crash before: the old checkpoint; after: the new
+5  on the loop    the closed days leave memory
+6  journal thread drop the journal up to the position, piece by piece   crash: entries are there twice over, and replay
+                                                                        starts after the position all the same
+7  in a thread    remove files no longer named
 """
 
 import time

@@ -7,6 +7,7 @@ from fleetpulse.blocks.parquet import CHUNK, Chunk, read_presence
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.model.manifest import Manifest
 
+
 class History:
     """Reads the blocks of the current manifest."""
 
@@ -23,7 +24,8 @@ class History:
         for devices, rows in self.chunks(day, chunk=device // CHUNK):
             place = int(devices.searchsorted(device))
             if place < len(devices) and devices[place] == device:
-                return rows[place]
+                row: Rows = rows[place]
+                return row
         return None
 
     def chunks(self, day: int, *, chunk: int | None = None) -> Iterator[Chunk]:

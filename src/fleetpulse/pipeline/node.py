@@ -123,9 +123,7 @@ class Node:
         self.fleet.advance(self._today())
         self.progress.stage = "replay"
         after = self.history.manifest.position
-        self.follower.position = replay(
-            self.fleet, self.journal, after=after, progress=self.progress, advanced=lambda: time.sleep(0)
-        )
+        self.follower.position = replay(self.fleet, self.journal, after=after, progress=self.progress, advanced=lambda: time.sleep(0))
         self.counters.events_replayed = self.progress.events
         self.progress.stage = "ready"
 
@@ -157,7 +155,7 @@ class Node:
             if manifest is self.history.manifest and all(
                 day in rows for day in self.fleet.touched_days(device) if self.history.has_closed(day)
             ):
-                return self.fleet.figures(device, block_row=lambda day, _: rows.get(day))
+                return self.fleet.figures(device, known=rows)
 
     def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
         try:

@@ -1,6 +1,6 @@
 """/metrics: the counters in the Prometheus text format, by the Prometheus client's own encoder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,7 +17,7 @@ class _Once:
         return self._families
 
 
-def exposition(*, totals: dict[str, tuple[str, Value]], gauges: dict[str, tuple[str, Value]]) -> bytes:
+def exposition(*, totals: Mapping[str, tuple[str, Value]], gauges: Mapping[str, tuple[str, Value]]) -> bytes:
     """The page. Each entry is name -> (help, value); a dict value is one series a `reason`."""
     families: list[Metric] = []
     for kind, entries in ((CounterMetricFamily, totals), (GaugeMetricFamily, gauges)):
@@ -30,5 +30,5 @@ def exposition(*, totals: dict[str, tuple[str, Value]], gauges: dict[str, tuple[
                 family = kind(name, text, value=value)
             families.append(family)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(families))  # type: ignore[arg-type]  # it asks for collect() alone
+    registry.register(_Once(families))
     return generate_latest(registry)

@@ -1,0 +1,31 @@
+# Everything is set up in .venv from PyPI; nothing needs root.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run install test check bench test-crash test-power clean
+help: ## say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --quiet --disable-pip-version-check install --upgrade "pip>=25.1"
+	$(BIN)/python -m pip --quiet install --constraint constraints.txt --editable . --group dev
+	touch $@
+
+install: .venv/installed ## make .venv/bin/fleetpulse
+
+run: install ## run the service on port 6733 with the devices of devices.csv
+	$(BIN)/fleetpulse serve --devices devices.csv
+
+test: install ## run all tests
+	$(BIN)/python -m pytest
+
+check: install ## format, lint, types, import contracts, unit tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit
+
+clean: ## remove what was made here, the data aside
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

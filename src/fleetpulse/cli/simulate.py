@@ -1,1 +1,0 @@
-def add_command(commands): pass

@@ -1,0 +1,63 @@
+"""Fixtures shared by all: a real server on a free port."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = ["60-6b-44-84-dc-64", "b4-45-52-a2-f1-3c", "26-9a-66-01-33-83", "18-b8-87-e7-1f-06", "38-4e-73-e0-33-59"]
+
+
+class Server:
+    """A `fleetpulse serve` of our own, stopped by its own process id."""
+
+    def __init__(self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv") -> None:
+        self.folder = folder
+        self.log = folder.parent / f"{folder.name}-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), "--log-format", "json", *flags]
+        command += ["--devices", str(devices)] if devices else []
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
+        url = self.wait_for_log(r'"url": "http://127\.0\.0\.1:(\d+)"')
+        self.port = int(url[1])
+        self.wait_for_log('"event": "ready"')
+
+    def wait_for_log(self, pattern: str) -> "re.Match[str]":
+        """Wait until the log says so; fails with the log where the process ends before."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            found = re.search(pattern, self.log.read_text())
+            if found:
+                return found
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"no {pattern!r} in the log:\n{self.log.read_text()}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the process; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers on `tmp_path / "data"` and stops what is left of them."""
+    servers: list[Server] = []
+
+    def start(*flags: str, **options: Path | None) -> Server:
+        servers.append(Server(tmp_path / "data", *flags, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop(signal.SIGKILL)

@@ -1,0 +1,85 @@
+"""The journal's promises, on every implementation."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.errors import DamagedData
+from fleetpulse.journal.entry import decode_entry, encode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.journal.memory import MemoryJournal
+from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.model.events import EventBatch
+
+Reopen = Callable[[], Journal]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """Opens the same journal again and again."""
+    kept = MemoryJournal()
+    opened: list[Journal] = []
+
+    def make() -> Journal:
+        for journal in opened:
+            journal.close()
+        opened.append(kept if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite"))
+        return opened[-1]
+
+    request.addfinalizer(lambda: [journal.close() for journal in opened])
+    return make
+
+
+def test_what_was_appended_is_read_in_order_also_after_reopening(reopen: Reopen) -> None:
+    journal = reopen()
+    assert (journal.last_position(), journal.first_position()) == (0, 1)
+    assert [journal.append(b"%d" % i) for i in range(5)] == [1, 2, 3, 4, 5]
+    journal = reopen()
+    assert list(journal.read(after=2)) == [(3, b"2"), (4, b"3"), (5, b"4")]
+    assert journal.append(b"next") == 6
+
+
+def test_dropping_is_bounded_and_positions_go_on_where_they_were(reopen: Reopen) -> None:
+    journal = reopen()
+    for i in range(5):
+        journal.append(b"%d" % i)
+    assert journal.drop(through=5, entries_max=3) is True
+    assert journal.first_position() == 4
+    assert journal.drop(through=5, entries_max=3) is False
+    assert journal.drop(through=5, entries_max=3) is False
+    journal = reopen()
+    assert (journal.last_position(), journal.first_position()) == (5, 6)
+    assert journal.append(b"next") == 6
+    assert list(journal.read(after=5)) == [(6, b"next")]
+
+
+def test_a_missing_entry_is_an_error_and_not_a_gap(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j")
+    for i in range(3):
+        journal.append(b"%d" % i)
+    journal.close()
+    with sqlite3.connect(tmp_path / "j") as connection:
+        connection.execute("DELETE FROM entry WHERE position = 2")
+    connection.close()
+    journal = SqliteJournal(tmp_path / "j")
+    with pytest.raises(DamagedData, match="entry 2 is missing"):
+        list(journal.read(after=0))
+    journal.close()
+
+
+def test_every_flipped_byte_of_an_entry_is_noticed() -> None:
+    batch = EventBatch(received_at_ns=7)
+    batch.heartbeat_devices.append(3)
+    batch.heartbeat_sent_at_ns.append(1_000)
+    body = encode_entry(batch)
+    assert decode_entry(body, where="it").heartbeat_sent_at_ns.tolist() == [1_000]
+    for place in range(len(body)):
+        damaged = bytearray(body)
+        damaged[place] ^= 1
+        with pytest.raises(DamagedData, match="it"):
+            decode_entry(bytes(damaged), where="it")
+    for end in range(len(body)):
+        with pytest.raises(DamagedData):
+            decode_entry(body[:end], where="it")

@@ -1,0 +1,24 @@
+"""The least of an HTTP client: the standard library's, with JSON."""
+
+import http.client
+import json
+from typing import Any
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """(status, decoded body); a bytes body goes as it is, anything else as JSON."""
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        given = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        self.connection.request(method, path, raw, given if raw is not None else {})
+        response = self.connection.getresponse()
+        text = response.read()
+        return response.status, json.loads(text) if text else None
+
+    def close(self) -> None:
+        self.connection.close()
