@@ -29,6 +29,8 @@ _LINE_END = b" HTTP/1.1\r\n"
 _HEARTBEAT = b"/heartbeat"
 _STATS = b"/stats"
 _HEAD_END = b"\r\n\r\n"
+_ANSWER = Phase.ANSWER  # an enum's attribute costs a call each time
+_IDLE = Phase.IDLE
 BUFFER_BYTES_MAX = 131_072
 """Pipelined bytes held while an answer is awaited; beyond it the socket is not read."""
 
@@ -113,13 +115,13 @@ class FrontDoor(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._is_writable = True
-        if self._buffer and self.phase is not Phase.ANSWER:
+        if self._buffer and self.phase is not _ANSWER:
             self._process(b"")
 
     def shutdown(self) -> None:
         """Uvicorn asks for a graceful end: now where nothing is awaited, else after the answer."""
         self._is_stopping = True
-        if self.phase is not Phase.ANSWER:
+        if self.phase is not _ANSWER:
             self._transport.close()
 
     def time_out(self, error: Late | None) -> None:
@@ -130,7 +132,7 @@ class FrontDoor(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what is whole; keep the rest."""
-        if self.phase is Phase.ANSWER or not self._is_writable:
+        if self.phase is _ANSWER or not self._is_writable:
             self._buffer += data
             if len(self._buffer) > BUFFER_BYTES_MAX:
                 self._transport.pause_reading()
@@ -202,7 +204,7 @@ class FrontDoor(asyncio.Protocol):
                     return
                 data = data[body_end:]
                 continue
-            self.phase = Phase.ANSWER
+            self.phase = _ANSWER
             self._buffer = data[body_end:]
             return
 
@@ -216,7 +218,7 @@ class FrontDoor(asyncio.Protocol):
         """Make the device known, then take the same request again."""
         assert self._door.register is not None
         self._intake.received -= 1  # it will be counted when it is taken again
-        self.phase = Phase.ANSWER
+        self.phase = _ANSWER
         self._buffer = data
         self._door.register(device_id).add_done_callback(self._registered)
 
@@ -253,7 +255,7 @@ class FrontDoor(asyncio.Protocol):
             self._next()
 
     def _next(self) -> None:
-        self.phase = Phase.IDLE
+        self.phase = _IDLE
         self.since_s = self._door.connections.now_s
         if self._buffer:
             if self._is_writable:
@@ -267,7 +269,7 @@ class FrontDoor(asyncio.Protocol):
         if is_last:
             self._transport.close()
             return False
-        self.phase = Phase.IDLE
+        self.phase = _IDLE
         self.since_s = self._door.connections.now_s
         return True
 

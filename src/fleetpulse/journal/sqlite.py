@@ -46,7 +46,7 @@ class SqliteJournal:
             raise DamagedData(f"{self._path} is a SQLite file, but no fleetpulse journal. Name another data folder.")
         run("PRAGMA journal_mode=WAL")
         run(f"PRAGMA synchronous={synchronous}")
-        run("PRAGMA wal_autocheckpoint=4000")
+        run("PRAGMA wal_autocheckpoint=1000")
         run("CREATE TABLE IF NOT EXISTS entry (position INTEGER PRIMARY KEY, body BLOB NOT NULL)")
         run("CREATE TABLE IF NOT EXISTS dropped (through INTEGER NOT NULL)")
         run("INSERT INTO dropped SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM dropped)")

@@ -84,10 +84,12 @@ class Writer:
         self._counters.commits += 1
         self._counters.events_accepted += len(batch)
         self._committed(batch, position)
-        self._hand_over()  # before the answers are written: the disk need not wait for them
         for waiter in batch.waiters:
             waiter.acknowledge()
-        if not self._is_committing:
+        if self._intake.batch.waiters:
+            # One turn of the loop later: those just answered may have more to say, and a larger batch costs the same sync.
+            self._loop.call_soon(self._hand_over)
+        else:
             self._idle.set()
 
     def _fail(self, batch: Batch, error: Exception) -> None:
