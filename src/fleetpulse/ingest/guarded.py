@@ -43,6 +43,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._address = address
         self._limits = connections.limits
         self._header_bytes = 0
+        self._unfinished_bytes = 0
         self._body_bytes = 0
         self._refusal: Answerable | None = None
         self.phase = Phase.HEADER
@@ -58,6 +59,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        before = self.phase
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -68,8 +70,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(known or Malformed(f"not HTTP/1.1: {error}", reason="not_http"))
         else:
             if self.phase is Phase.HEADER:
-                self._header_bytes += len(data)
-                if self._header_bytes > self._limits.header_bytes_max + len(data):
+                # The parser keeps an unfinished header to itself. What came behind an earlier request in this piece is not
+                # counted: there it is bounded by the size of a piece.
+                is_all_header = before is not Phase.BODY and b"\r\n\r\n" not in data
+                self._unfinished_bytes = self._unfinished_bytes + len(data) if is_all_header else 0
+                if self._unfinished_bytes > self._limits.header_bytes_max:
                     self._refuse(self._header_too_large())
 
     def _move(self, phase: Phase) -> None:
@@ -80,6 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._header_bytes = 0
+        self._unfinished_bytes = 0
         self._body_bytes = 0
         self._move(Phase.HEADER)
 
@@ -139,8 +145,11 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._write_refusal()
 
     def _refuse(self, error: Answerable) -> None:
-        self._refusal = error
         self._connections.counters.requests_refused[error.reason] += 1
+        self._end_with(error)
+
+    def _end_with(self, error: Answerable) -> None:
+        self._refusal = error
         cycle = self.cycle
         if cycle is not None and cycle.more_body and not self.pipeline:
             # The request that is refused has already been started: its handler waits for a body that will not come.
@@ -161,4 +170,4 @@ class GuardedProtocol(HttpToolsProtocol):
         if error is None:
             self.transport.close()
         else:
-            self._refuse(error)
+            self._end_with(error)  # the sweeper has counted it

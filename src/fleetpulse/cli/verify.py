@@ -1,0 +1,52 @@
+"""`fleetpulse verify`: does a data folder hold together."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fleetpulse.app import BLOCKS, CATALOG, JOURNAL, hold_folder
+from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.errors import OperatorError, SettingsError
+from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.pipeline.verify import Finding, verify
+
+
+def add_command(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("verify", help="check that a data folder holds together (journal, snapshot, blocks, manifest)")
+    parser.add_argument("--data", default="./data", metavar="FOLDER", help="data folder (default: ./data)")
+    parser.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    folder = Path(chosen.data)
+    if not (folder / JOURNAL).exists():
+        raise SettingsError(f"{folder} is no data folder: it has no {JOURNAL}. Name one with --data.")
+    with hold_folder(folder):
+        findings = _findings(folder)
+    table = Table("part", "what was found", "")
+    for finding in findings:
+        table.add_row(finding.part, finding.text, "[green]good[/]" if finding.is_good else "[red]WRONG[/]")
+    Console().print(table)
+    return 0 if all(finding.is_good for finding in findings) else 1
+
+
+def _findings(folder: Path) -> list[Finding]:
+    try:
+        journal = SqliteJournal(folder / JOURNAL)
+    except OperatorError as error:
+        return [Finding("journal", str(error), is_good=False)]
+    try:
+        catalog = SqliteCatalog(folder / CATALOG)
+    except OperatorError as error:
+        journal.close()
+        return [Finding("catalog", str(error), is_good=False)]
+    try:
+        return verify(journal, catalog, FolderBlockStore(folder / BLOCKS))
+    finally:
+        catalog.close()
+        journal.close()

@@ -1,0 +1,82 @@
+"""Does what is on disk hold together: journal, snapshot, blocks and manifest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fleetpulse.aggregate.presence import count_minutes
+from fleetpulse.blocks.parquet import read_presence, read_snapshot
+from fleetpulse.blocks.store import BlockStore, check_file
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.errors import DamagedData
+from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.model.manifest import BlockFile, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part, and whether it is as it must be."""
+
+    part: str
+    text: str
+    is_good: bool = True
+
+
+def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Finding]:
+    """Check every part; the parts that are wrong do not keep the others from being checked."""
+    manifest = catalog.manifest()
+    return [
+        _check("catalog", lambda: f"{sum(1 for _ in catalog.ids())} devices"),
+        _check("journal", lambda: _journal(journal, manifest, sum(1 for _ in catalog.ids()))),
+        *(_check(file.name, partial(_file, store, file)) for file in manifest.files()),
+        _check("closed minutes", lambda: _closed_minutes(manifest, store)),
+        Finding("files nobody names", f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)"),
+    ]
+
+
+def _check(part: str, work: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, work())
+    except (DamagedData, OSError) as error:
+        return Finding(part, str(error), is_good=False)
+
+
+def _journal(journal: Journal, manifest: Manifest, device_count: int) -> str:
+    if journal.last_position() < manifest.position:
+        raise DamagedData(
+            f"ends at {journal.last_position()}, before the snapshot's {manifest.position}. Restore the folder from one copy."
+        )
+    entries = events = 0
+    for position, body in journal.read(after=manifest.position):
+        columns = decode_entry(body, where=f"journal entry {position}")
+        for devices in (columns.heartbeat_devices, columns.sample_devices):
+            if len(devices) and int(devices.max()) >= device_count:
+                raise DamagedData(f"entry {position} speaks of device number {devices.max()}, the catalog knows {device_count}.")
+        entries, events = entries + 1, events + len(columns)
+    return f"{entries} entries, {events} events after position {manifest.position}"
+
+
+def _closed_minutes(manifest: Manifest, store: BlockStore) -> str:
+    """The snapshot's count of closed minutes must be what the closed blocks hold."""
+    if manifest.snapshot is None:
+        return "no snapshot yet"
+    with store.open(manifest.snapshot.name) as reader:
+        closed = read_snapshot(reader)["closed_minutes"].astype(np.int64)
+    held = np.zeros_like(closed)
+    days = [day for day in manifest.presence if day < manifest.open_from_day]
+    for day in days:
+        with store.open(manifest.presence[day].name) as reader:
+            for devices, rows in read_presence(reader):
+                held[devices] += count_minutes(rows)
+    wrong = np.flatnonzero(held != closed)
+    if len(wrong):
+        raise DamagedData(f"{len(wrong)} devices, the first of number {wrong[0]}, are counted otherwise than their blocks hold.")
+    return f"{int(held.sum())} in {len(days)} closed days"
+
+
+def _file(store: BlockStore, file: BlockFile) -> str:
+    check_file(store, file)
+    return f"{file.size_bytes} bytes"

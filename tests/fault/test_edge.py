@@ -1,0 +1,118 @@
+"""The limits of the edge and the order of answers, with raw sockets against the real command, on both paths."""
+
+import gzip
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from conftest import PUBLISHED, Server
+from http_client import Client
+
+HEARTBEAT = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat"
+PATHS = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+"""What a connection says first: nothing, for the front door; something else, to be handed over."""
+
+
+def request(body: bytes = b'{"sent_at": "2026-01-01T00:00:00Z"}', *, path: str = HEARTBEAT, headers: bytes = b"") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + headers + b"\r\n" + body
+
+
+def read_until_closed(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while part := connection.recv(65536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def read_until(connection: socket.socket, end: bytes) -> None:
+    received = b""
+    while not received.endswith(end):
+        part = connection.recv(4096)
+        assert part, received
+        received += part
+
+
+def statuses(received: bytes) -> list[int]:
+    return [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize("first", PATHS)
+def test_pipelined_requests_split_at_every_byte_are_answered_in_order(serve: Callable[..., Server], first: bytes) -> None:
+    port = serve().port
+    run = request() + request(b"nonsense") + request(path=HEARTBEAT.replace(PUBLISHED[0], "nobody"))
+    run += b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + request(headers=b"Connection: close\r\n")
+    expected = ([200] if first else []) + [204, 400, 404, 200, 204]
+    for cut in range(len(first + run) + 1):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall((first + run)[:cut])
+            connection.sendall((first + run)[cut:])
+            assert statuses(read_until_closed(connection)) == expected, cut
+
+
+@pytest.mark.parametrize("first", PATHS)
+@pytest.mark.parametrize(
+    ("sent", "status", "reason"),
+    [
+        (request(headers=b"X: " + b"x" * 2000 + b"\r\n"), 431, "header_bytes"),
+        (request(headers=b"X" * 2000)[:1500], 431, "header_bytes"),
+        (request(headers=b"X: y\r\n" * 20), 431, "header_count"),
+        (request(b"x" * 300), 413, "body_bytes"),
+        (request()[:-1] + b"", 408, "body_timeout"),
+        (request()[:60], 408, "header_timeout"),
+        (b"GET / HTTP/9.9\r\n\r\n", 400, "not_http"),
+    ],
+)
+def test_a_request_over_a_limit_is_answered_counted_and_ended(
+    serve: Callable[..., Server], first: bytes, sent: bytes, status: int, reason: str
+) -> None:
+    limits = ["--header-bytes-max", "1000", "--header-count-max", "10", "--body-bytes-max", "200", "--header-s", "0.4", "--body-s", "0.4"]
+    server = serve(*limits)
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(first)
+        if first:
+            read_until(connection, b'"OK."')
+        connection.sendall(sent)
+        assert statuses(read_until_closed(connection)) == [status]
+    assert f'requests_refused_total{{reason="{reason}"}} 1.0' in metrics(server)
+
+
+@pytest.mark.parametrize(("first", "reason"), [(b"", "first_byte_timeout"), (PATHS[1], "idle_timeout"), (request(), "idle_timeout")])
+def test_a_silent_connection_is_closed(serve: Callable[..., Server], first: bytes, reason: str) -> None:
+    server = serve("--first-byte-s", "0.3", "--idle-s", "0.3")
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(first)
+        assert statuses(read_until_closed(connection)) in ([], [200], [204])
+    assert time.monotonic() - started < 10
+    assert reason in metrics(server)
+
+
+@pytest.mark.parametrize("setting", ["connections-max", "connections-per-address-max"])
+def test_one_connection_too_many_is_closed_at_once(serve: Callable[..., Server], setting: str) -> None:
+    server = serve(f"--{setting}", "2")
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address), socket.create_connection(address), socket.create_connection(address, 20) as third:
+        assert read_until_closed(third) == b""
+
+
+def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) -> None:
+    client = Client(serve("--decompressed-bytes-max", "100000", "--bulk-lines-max", "5").port)
+    for body, text in ((b" " * 5_000_000, "decompress"), (b"\n" * 50, "bulk_lines_max")):
+        status, problem = client.ask("POST", "/api/v1/events", gzip.compress(body), Content_Encoding="gzip")
+        assert (status, text in problem["msg"]) == (413, True), problem
+    assert client.ask("POST", "/api/v1/events", b"x", Content_Encoding="br")[0] == 415
+    assert client.ask("POST", "/api/v1/events", b"x", Content_Encoding="zstd")[0] == 400
+    client.close()
+
+
+def metrics(server: Server) -> str:
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return read_until_closed(connection).decode()
