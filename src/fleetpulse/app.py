@@ -12,7 +12,7 @@ import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import structlog
 import uvicorn
@@ -40,13 +40,13 @@ log = structlog.get_logger("serve")
 JOURNAL, CATALOG, BLOCKS, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "lock"
 
 
-def build(settings: Settings, *, clock: Clock | None = None, synchronous: str = "FULL") -> Node:
+def build(settings: Settings, *, clock: Clock | None = None, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> Node:
     """A node on the data folder of `settings`, not started. Raises: OperatorError: what is on disk cannot be used."""
     folder = Path(settings.data)
     clock = clock or SystemClock()
     counters = Counters()
     limits = Limits(**{name: getattr(settings, name) for name in Limits.__slots__})
-    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)  # type: ignore[arg-type]  # checked by the journal
+    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
     history = History(FolderBlockStore(folder / BLOCKS), catalog.manifest())
     fleet = Fleet()

@@ -20,7 +20,7 @@ class _Framework(Answerable):
     def __init__(self, msg: str, *, status: int, title: str) -> None:
         super().__init__(msg, reason=_REASONS.get(status, "failed"))
         self.status = status  # type: ignore[misc]  # elsewhere a class has one status; the framework has many
-        self.title = title  # type: ignore[misc]
+        self.title = title  # type: ignore[misc]  # the same
 
 
 def answer(request: AnyRequest, error: Answerable) -> Response[bytes]:
