@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 _RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_S = 1_000_000_000
-_SECONDS = {f"{second:02d}": second * _NS_PER_S for second in range(60)}
 _FRACTION_UNIT: list[int] = [10 ** (9 - digits) for digits in range(10)]
-_MINUTES_KEPT = 4096
-_minute_starts: dict[str, int] = {}
+_SECONDS_KEPT = 8192
+_seconds: dict[str, int] = {}
+"""Nanoseconds of UTC times seen lately, by their first 19 characters: a fleet that reports says the same seconds."""
 EXPECTED = "an RFC 3339 time such as 2026-11-24T08:30:00Z"
 
 
@@ -26,17 +26,15 @@ def parse_rfc3339_ns(text: str) -> int:
     A leap second (`:60`) counts as the second before it, so that it stays in the minute it was said in.
     Raises: ValueError: not such a time.
     """
-    # The common shape, a UTC time in a minute seen before, is put together from look-ups: 0.4 µs instead of 2.
-    minute_start = _minute_starts.get(text[:17])
-    if minute_start is not None and text[-1] == "Z":
-        second = _SECONDS.get(text[17:19])
-        if second is not None:
-            digits = text[20:-1]
-            if not digits:
-                if len(text) == 20:
-                    return minute_start + second
-            elif text[19] == "." and len(digits) <= 9 and digits.isascii() and digits.isdigit():
-                return minute_start + second + int(digits) * _FRACTION_UNIT[len(digits)]
+    # The common shape, a UTC time in a second seen before, is put together from a look-up: 0.3 µs instead of 2.
+    second_ns = _seconds.get(text[:19])
+    if second_ns is not None and text[-1] == "Z":
+        digits = text[20:-1]
+        if not digits:
+            if len(text) == 20:
+                return second_ns
+        elif text[19] == "." and len(digits) <= 9 and digits.isdigit() and digits.isascii():
+            return second_ns + int(digits) * _FRACTION_UNIT[len(digits)]
     return _parse_slowly(text)
 
 
@@ -48,18 +46,18 @@ def _parse_slowly(text: str) -> int:
     if int(second) > 60:
         raise ValueError(text)
     start = datetime.fromisoformat(f"{day}T{hour}:{minute}:00+00:00")
-    minute_ns = (start - _EPOCH) // timedelta(seconds=1) * _NS_PER_S
-    if sign is None and text[10] == "T":
-        if len(_minute_starts) >= _MINUTES_KEPT:
-            _minute_starts.clear()
-        _minute_starts[text[:17]] = minute_ns
-    elif sign is not None:
+    second_ns = (start - _EPOCH) // timedelta(seconds=1) * _NS_PER_S + min(int(second), 59) * _NS_PER_S
+    if sign is None:
+        if text[10] == "T":
+            if len(_seconds) >= _SECONDS_KEPT:
+                _seconds.clear()
+            _seconds[text[:19]] = second_ns
+    else:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
             raise ValueError(text)
         offset_ns = (int(offset_hours) * 60 + int(offset_minutes)) * 60 * _NS_PER_S
-        minute_ns += offset_ns if sign == "-" else -offset_ns
-    fraction_ns = int(fraction) * _FRACTION_UNIT[len(fraction)] if fraction else 0
-    return minute_ns + min(int(second), 59) * _NS_PER_S + fraction_ns
+        second_ns += offset_ns if sign == "-" else -offset_ns
+    return second_ns + (int(fraction) * _FRACTION_UNIT[len(fraction)] if fraction else 0)
 
 
 def format_rfc3339(at_ns: int) -> str:

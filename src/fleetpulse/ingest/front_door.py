@@ -25,12 +25,12 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.device import is_device_id
 
 PREFIX = b"POST /api/v1/devices/"
-_LINE_END = b" HTTP/1.1\r\n"
 _HEARTBEAT = b"/heartbeat"
 _STATS = b"/stats"
 _HEAD_END = b"\r\n\r\n"
 _ANSWER = Phase.ANSWER  # an enum's attribute costs a call each time
 _IDLE = Phase.IDLE
+_FIRST_BYTE = Phase.FIRST_BYTE
 BUFFER_BYTES_MAX = 131_072
 """Pipelined bytes held while an answer is awaited; beyond it the socket is not read."""
 
@@ -90,7 +90,7 @@ class FrontDoor(asyncio.Protocol):
         self._is_last = False
         self._is_stopping = False
         self._is_writable = True
-        self.phase = Phase.FIRST_BYTE
+        self.phase = _FIRST_BYTE
         self.since_s = door.connections.now_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,6 +142,8 @@ class FrontDoor(asyncio.Protocol):
     def _process(self, data: bytes) -> None:
         """Answer, begin, or hand over the request at the start of buffer and data."""
         # Straight and long on purpose: this runs for every heartbeat, and every call in it costs.
+        door, intake = self._door, self._intake
+        known_heads = door.heads.known
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -152,17 +154,17 @@ class FrontDoor(asyncio.Protocol):
                 else:
                     self._hand_over(data)
                 return
-            head_end = data.find(_HEAD_END)
-            if head_end < 0:
-                if len(data) > self._door.limits.header_bytes_max:
+            body_start = data.find(_HEAD_END) + 4
+            if body_start < 4:
+                if len(data) > door.limits.header_bytes_max:
                     self._hand_over(data)
                 else:
                     self._wait(data, Phase.HEADER)
                 return
-            line_end = data.find(b"\r\n", 0, head_end + 2) - 9
-            body_start = head_end + 4
-            body_bytes, keep_alive = self._door.heads.read(data[line_end + 11 : body_start])
-            if body_bytes == NOT_PLAIN or body_start > self._door.limits.header_bytes_max or not data.startswith(_LINE_END, line_end):
+            line_end = data.find(b" ", 21, body_start)  # a path of plain form has no space
+            block = data[line_end:body_start]
+            body_bytes, keep_alive = known_heads.get(block) or door.heads.read(block)
+            if body_bytes == NOT_PLAIN or body_start > door.limits.header_bytes_max:
                 self._hand_over(data)
                 return
             body_end = body_start + body_bytes
@@ -177,29 +179,30 @@ class FrontDoor(asyncio.Protocol):
             else:
                 self._hand_over(data)
                 return
-            device = self._intake.numbers.get(name.decode("latin-1"))
+            device = intake.numbers.get(name.decode("latin-1"))
             if device is None and not _is_plain_name(name):
                 self._hand_over(data)
                 return
             self._is_last = not keep_alive
-            self._intake.received += 1
+            intake.received += 1
             try:
-                self._intake.check()
+                if intake.room < 1:
+                    raise intake.refusal()
                 if is_heartbeat:
-                    sent_at_ns = decode_heartbeat(data[body_start:body_end], latest_ns=self._intake.latest_ns)
+                    sent_at_ns = decode_heartbeat(data[body_start:body_end], latest_ns=intake.latest_ns)
                     if device is not None:
-                        self._intake.add_heartbeat(device, sent_at_ns, self)
+                        intake.add_heartbeat(device, sent_at_ns, self)
                 else:
-                    sent_at_ns, upload_time = decode_stats(data[body_start:body_end], latest_ns=self._intake.latest_ns)
+                    sent_at_ns, upload_time = decode_stats(data[body_start:body_end], latest_ns=intake.latest_ns)
                     if device is not None:
-                        self._intake.add_sample(device, sent_at_ns, upload_time, self)
+                        intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
-                    if self._door.register is None:
+                    if door.register is None:
                         raise UnknownDevice
                     self._register(name.decode("latin-1"), data)
                     return
             except Answerable as error:
-                self._door.connections.counters.events_refused[error.reason] += 1
+                door.connections.counters.events_refused[error.reason] += 1
                 if not self._refuse(error, is_last=self._is_last or self._is_stopping):
                     return
                 data = data[body_end:]
@@ -241,27 +244,29 @@ class FrontDoor(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        answer = self._door.no_content(self._server_state)
+        door = self._door
+        answer = door.no_content(self._server_state)
         if self._is_last or self._is_stopping:
             transport.write(answer[:-2] + b"connection: close\r\n\r\n")
             transport.close()
             return
         transport.write(answer)
-        self._next()
+        self.phase = _IDLE
+        self.since_s = door.connections.now_s
+        if self._buffer:
+            self._next()
 
     def fail(self, error: Answerable) -> None:
         """The event did not become durable: say so."""
-        if not self._transport.is_closing() and self._refuse(error, is_last=self._is_last or self._is_stopping):
+        if not self._transport.is_closing() and self._refuse(error, is_last=self._is_last or self._is_stopping) and self._buffer:
             self._next()
 
     def _next(self) -> None:
-        self.phase = _IDLE
-        self.since_s = self._door.connections.now_s
-        if self._buffer:
-            if self._is_writable:
-                self._process(b"")
-            if len(self._buffer) <= BUFFER_BYTES_MAX and not self._transport.is_closing():
-                self._transport.resume_reading()
+        """Go on with what came in while an answer was awaited."""
+        if self._is_writable:
+            self._process(b"")
+        if len(self._buffer) <= BUFFER_BYTES_MAX and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _refuse(self, error: Answerable, *, is_last: bool) -> bool:
         """Write a refusal; whether the connection goes on."""

@@ -10,16 +10,18 @@ from fleetpulse.ingest.limits import Limits
 
 BLOCKS_KEPT = 4_096
 BLOCK_BYTES_KEPT_MAX = 2_048
+_LINE_END = b" HTTP/1.1\r\n"
 NOT_PLAIN = -1
 """Stands for: not of the plain kind that the front door answers itself."""
 
 
 class HeadReader:
-    """Reads header blocks (everything between the request line and the body, with the blank line)."""
+    """Reads header blocks: everything from ` HTTP/1.1` of the request line up to the body, with the blank line."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._known: dict[bytes, tuple[int, bool]] = {}
+        self.known: dict[bytes, tuple[int, bool]] = {}
+        """Verdicts by block: look here first, then `read`."""
 
     def read(self, block: bytes) -> tuple[int, bool]:
         """(body bytes, whether the connection stays open) of a plain block; (NOT_PLAIN, …) for any other.
@@ -27,14 +29,11 @@ class HeadReader:
         Plain is: well-formed, within limits, a Content-Length within the limit, JSON or no type, nothing that changes the
         framing, the coding or the protocol.
         """
-        known = self._known.get(block)
-        if known is not None:
-            return known
         verdict = _judge(block, self._limits)
         if len(block) <= BLOCK_BYTES_KEPT_MAX:
-            if len(self._known) >= BLOCKS_KEPT:
-                self._known.clear()
-            self._known[block] = verdict
+            if len(self.known) >= BLOCKS_KEPT:
+                self.known.clear()
+            self.known[block] = verdict
         return verdict
 
 
@@ -54,14 +53,20 @@ def _judge(block: bytes, limits: Limits) -> tuple[int, bool]:
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:
-        parser.feed_data(b"POST / HTTP/1.1\r\n" + block)
+        parser.feed_data(b"POST /" + block)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return NOT_PLAIN, False
     names = [name for name, _ in collector.headers]
     headers = dict(collector.headers)
     unusual = {b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"}
     length = headers.get(b"content-length", b"")
-    if not collector.is_complete or unusual & headers.keys() or names.count(b"content-length") != 1 or not length.isdigit():
+    if (
+        not block.startswith(_LINE_END)
+        or not collector.is_complete
+        or unusual & headers.keys()
+        or names.count(b"content-length") != 1
+        or not length.isdigit()
+    ):
         return NOT_PLAIN, False
     if int(length) > limits.body_bytes_max or len(names) > limits.header_count_max or names.count(b"content-type") > 1:
         return NOT_PLAIN, False

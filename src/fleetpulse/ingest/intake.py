@@ -37,17 +37,21 @@ class Intake:
     """Gathers what comes in while the journal is busy with what came before."""
 
     def __init__(self, *, numbers: dict[str, int], events_waiting_max: int, wake: Callable[[], None]) -> None:
-        """`numbers` maps device ids to numbers and is shared; `wake` is called when the first event of a batch is there."""
+        """`numbers` maps device ids to numbers and is shared; `wake` is called when `wake_at` wait in a batch."""
         self.numbers = numbers
         self.batch = Batch()
         self.received = 0
         """Events that came in, whatever became of them."""
         self.latest_ns = 0
         """The latest believable sent_at; moved along by the clock, once a second."""
+        self.wake_at = 1
+        """How many must wait before the writer is woken; it may come earlier by itself."""
         self._waiting_max = events_waiting_max
         self._wake = wake
         self._closed_by: NotAccepting | None = NotAccepting("starting: the journal is being replayed", reason="starting")
         self._in_flight = 0
+        self.room = 0
+        """How many more events are taken; a plain number, since every heartbeat asks."""
 
     @property
     def waiting(self) -> int:
@@ -57,10 +61,12 @@ class Intake:
     def open(self) -> None:
         """Begin to take events."""
         self._closed_by = None
+        self.room = self._waiting_max - self.waiting
 
     def close(self, error: NotAccepting) -> None:
         """Refuse all further events with `error`."""
         self._closed_by = error
+        self.room = 0
 
     @property
     def closed_by(self) -> NotAccepting | None:
@@ -69,40 +75,45 @@ class Intake:
 
     def check(self, count: int = 1) -> None:
         """Raises: NotAccepting; Busy: `count` more events would be too many to hold."""
-        if self._closed_by is not None:
-            raise self._closed_by
-        if self._in_flight + len(self.batch) + count > self._waiting_max:
-            raise Busy(
-                f"{self.waiting} events wait for the disk and no more than {self._waiting_max} may "
-                "(events_waiting_max): come again after the seconds of Retry-After",
-                reason="events_waiting",
-            )
+        if count > self.room:
+            raise self.refusal()
+
+    def refusal(self) -> Answerable:
+        """Why there is no room: NotAccepting or Busy."""
+        return self._closed_by or Busy(
+            f"{self.waiting} events wait for the disk and no more than {self._waiting_max} may "
+            "(events_waiting_max): come again after the seconds of Retry-After",
+            reason="events_waiting",
+        )
 
     def add_heartbeat(self, device: int, sent_at_ns: int, waiter: Waiter) -> None:
         """Take a heartbeat. Call `check` first."""
         batch = self.batch
-        if not batch.waiters:
-            self._wake()
         batch.heartbeat_devices.append(device)
         batch.heartbeat_sent_at_ns.append(sent_at_ns)
         batch.waiters.append(waiter)
+        self.room -= 1
+        if len(batch.waiters) == self.wake_at:
+            self._wake()
 
     def add_sample(self, device: int, sent_at_ns: int, upload_time: int, waiter: Waiter) -> None:
         """Take a sample of upload_time. Call `check` first."""
         batch = self.batch
-        if not batch.waiters:
-            self._wake()
         batch.sample_devices.append(device)
         batch.sample_sent_at_ns.append(sent_at_ns)
         batch.sample_values.append(upload_time)
         batch.waiters.append(waiter)
+        self.room -= 1
+        if len(batch.waiters) == self.wake_at:
+            self._wake()
 
     def add_batch(self, events: EventBatch, waiter: Waiter) -> None:
         """Take many events, which become durable together. Call `check` first."""
-        if not self.batch.waiters:
-            self._wake()
+        self.room -= len(events)
         self.batch.extend(events)
         self.batch.waiters.append(waiter)
+        if len(self.batch.waiters) == self.wake_at:
+            self._wake()
 
     def take(self) -> Batch:
         """What has gathered; the next batch begins. Its events count as waiting until `settle`."""
@@ -112,4 +123,6 @@ class Intake:
 
     def settle(self) -> None:
         """What was taken is durable, or refused."""
+        if self._closed_by is None:
+            self.room += self._in_flight
         self._in_flight = 0

@@ -21,6 +21,8 @@ from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("journal")
+GATHER_S = 0.002
+"""How long after a commit the next one waits at most for as many senders as the last one had: the loop's shortest timer."""
 
 
 class Writer:
@@ -45,6 +47,7 @@ class Writer:
         self._idle.set()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._failure: NotAccepting | None = None
+        self._gathering: asyncio.TimerHandle | None = None
 
     def start(self, intake: Intake) -> None:
         """Begin to commit what `intake` gathers."""
@@ -53,11 +56,15 @@ class Writer:
         self._thread.start()
 
     def wake(self) -> None:
-        """The intake holds its first event: commit at the end of this turn of the loop, with all that came in it."""
+        """Enough wait: commit at the end of this turn of the loop, with all that came in it."""
         if not self._is_committing:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._intake.wake_at = 1
         if self._is_committing or not self._intake.batch.waiters:
             return
         batch = self._intake.take()
@@ -86,11 +93,11 @@ class Writer:
         self._committed(batch, position)
         for waiter in batch.waiters:
             waiter.acknowledge()
-        if self._intake.batch.waiters:
-            # One turn of the loop later: those just answered may have more to say, and a larger batch costs the same sync.
-            self._loop.call_soon(self._hand_over)
-        else:
-            self._idle.set()
+        # Those just answered may have more to say, and a larger batch costs the same sync: wait until as many are here
+        # again, but not for long.
+        self._intake.wake_at = len(batch.waiters) + len(self._intake.batch.waiters)
+        self._gathering = self._loop.call_later(GATHER_S, self._hand_over)
+        self._idle.set()
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         self._is_committing = False
