@@ -15,17 +15,33 @@ ROOT = Path(__file__).parent.parent
 PUBLISHED = ["60-6b-44-84-dc-64", "b4-45-52-a2-f1-3c", "26-9a-66-01-33-83", "18-b8-87-e7-1f-06", "38-4e-73-e0-33-59"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the fault tests go on: short in `make test`, long in targets of their own."""
+    parser.addoption("--crash-rounds", type=int, default=5, help="kills of tests/fault/test_crash.py")
+    parser.addoption("--crash-seed", type=int, default=1, help="seed of its moments and its load")
+    parser.addoption("--power-cuts", type=int, default=3, help="cuts of tests/fault/test_power.py")
+
+
 class Server:
     """A `fleetpulse serve` of our own, stopped by its own process id."""
 
     def __init__(self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv") -> None:
-        self.folder = folder
-        self.log = folder.parent / f"{folder.name}-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), "--log-format", "json", *flags]
         command += ["--devices", str(devices)] if devices else []
+        self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
+
+    @classmethod
+    def run(cls, command: list[str], *, log: Path, folder: Path) -> "Server":
+        """A server by another command."""
+        server = cls.__new__(cls)
+        server._start(command, log=log, folder=folder)
+        return server
+
+    def _start(self, command: list[str], *, log: Path, folder: Path) -> None:
+        self.folder, self.log = folder, log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment)
         url = self.wait_for_log(r'"url": "http://127\.0\.0\.1:(\d+)"')
         self.port = int(url[1])
         self.wait_for_log('"event": "ready"')

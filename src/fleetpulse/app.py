@@ -115,12 +115,15 @@ def build_server(node: Node, settings: Settings) -> uvicorn.Server:
     return _Server(config)
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises: OperatorError: it could not start, or had to end."""
+async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+    """Run until SIGTERM or SIGINT. `synchronous` is for the control of the power-cut test alone.
+
+    Raises: OperatorError: it could not start, or had to end.
+    """
     check_address(settings)
     raise_file_limit()
     with hold_folder(Path(settings.data)), listen(settings) as listener:
-        node = build(settings)
+        node = build(settings, synchronous=synchronous)
         server = build_server(node, settings)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from fleetpulse import __version__
-from fleetpulse.cli import serve, verify
+from fleetpulse.cli import serve, simulate, verify
 from fleetpulse.errors import OperatorError
 
 
@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve.add_command(commands)
+    simulate.add_command(commands)
     verify.add_command(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=lambda _: print(__version__))

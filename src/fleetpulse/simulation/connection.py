@@ -1,0 +1,106 @@
+"""One HTTP/1.1 connection of a simulated device or gateway: one request at a time, connected again when it breaks.
+
+The standard library's client blocks, and general clients cost ten times as much a request; the parsing is httptools' own.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httptools
+
+from fleetpulse.errors import SettingsError
+
+ANSWER_S = 60.0
+
+
+class Unanswered(Exception):
+    """The connection failed. `was_sent`: the server may have taken the request all the same."""
+
+    def __init__(self, text: str, *, was_sent: bool) -> None:
+        super().__init__(text)
+        self.was_sent = was_sent
+
+
+class Answer:
+    """Status, headers that matter, and body of a response; filled by the parser."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.retry_after_s = 1.0
+        self.body = b""
+        self.is_complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        if name.lower() == b"retry-after" and value.isdigit():
+            self.retry_after_s = float(value)
+
+    def on_body(self, part: bytes) -> None:
+        """Called by the parser."""
+        self.body += part
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self.is_complete = True
+
+
+class Connection:
+    """See the module."""
+
+    def __init__(self, url: str) -> None:
+        """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"`{url}` is no address of a server; expected something like http://127.0.0.1:6733")
+        self._is_tls = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port or (443 if self._is_tls else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._host_header = parts.netloc.rpartition("@")[2]
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json") -> Answer:
+        """Send a request and read the answer. Raises: Unanswered."""
+        was_sent = False
+        try:
+            if self._streams is None:
+                self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._is_tls or None)
+            reader, writer = self._streams
+            head = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._host_header}\r\n"
+            if body:
+                head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+            writer.write(head.encode() + b"\r\n" + body)
+            was_sent = True
+            async with asyncio.timeout(ANSWER_S):
+                await writer.drain()
+                return await self._read(reader)
+        except (OSError, EOFError, TimeoutError, httptools.HttpParserError) as error:
+            self.close()
+            text = str(error) or type(error).__name__
+            raise Unanswered(f"{self._host}:{self._port}: {text}", was_sent=was_sent) from error
+
+    async def _read(self, reader: asyncio.StreamReader) -> Answer:
+        answer = Answer()
+        parser = httptools.HttpResponseParser(answer)
+        while not answer.is_complete:
+            part = await reader.read(65_536)
+            if not part:
+                raise EOFError("closed before the answer")
+            parser.feed_data(part)
+        answer.status = parser.get_status_code()
+        if not parser.should_keep_alive():
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        """Let go of the socket; the next request connects again."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

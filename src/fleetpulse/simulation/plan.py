@@ -1,0 +1,136 @@
+"""The plan: everything a fleet will say, drawn from a seed before the first request, and the figures that must come of it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+NS_PER_S = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_S
+HEARTBEAT = -1
+"""Stands in `upload_time_ns` for: this event is a heartbeat."""
+
+PUBLISHED_PRESENT = {
+    "60-6b-44-84-dc-64": 479,
+    "b4-45-52-a2-f1-3c": 480,
+    "26-9a-66-01-33-83": 446,
+    "18-b8-87-e7-1f-06": 474,
+    "38-4e-73-e0-33-59": 479,
+}
+"""The published reference run: minutes present of 8 hours, by device."""
+PUBLISHED_MINUTES = 480
+PUBLISHED_START_NS = 1_767_596_400 * NS_PER_S
+"""2026-01-05T07:00:00Z; fixed, so that the run can be repeated and must change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How a fleet behaves. Shares are of 1, times in seconds."""
+
+    outage_share: float = 0.02
+    """Of a device's time spent switched off: no heartbeats at all."""
+    link_outage_share: float = 0.02
+    """Of a device's time cut off from the network: heartbeats are kept and flushed, in disorder, when it is back."""
+    outage_s: float = 600.0
+    """Mean length of an outage of either kind."""
+    duplicate_share: float = 0.05
+    """Of heartbeats, those sent again some seconds later."""
+    jitter_s: float = 3.0
+    skewed_share: float = 0.1
+    """Of devices, those whose clock is wrong by up to `skew_s`."""
+    skew_s: float = 45.0
+    upload_every_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """All that one device will say, in the order of saying it: three columns of one length."""
+
+    device_id: str
+    send_at_ns: NDArray[np.int64]
+    sent_at_ns: NDArray[np.int64]
+    """The device's own clock, which the event carries."""
+    upload_time_ns: NDArray[np.int64]
+
+    def uptime_percent(self) -> Fraction:
+        """Lifetime uptime by the published rule, exact."""
+        minutes = np.unique(self.sent_at_ns[self.upload_time_ns == HEARTBEAT] // NS_PER_MINUTE)
+        if not len(minutes):
+            return Fraction(0)
+        return min(Fraction(100), Fraction(100 * len(minutes), max(1, int(minutes[-1] - minutes[0]))))
+
+    def uploads(self) -> list[int]:
+        """All upload times, ns."""
+        return [int(value) for value in self.upload_time_ns[self.upload_time_ns != HEARTBEAT]]
+
+
+def plan_fleet(device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int) -> list[DevicePlan]:
+    """A plan for each device; the same arguments give the same plans."""
+    children = np.random.SeedSequence(seed).spawn(len(device_ids))
+    plans = []
+    for device_id, child in zip(device_ids, children, strict=True):
+        plans.append(_plan_device(device_id, start_ns, hours * 3600.0, behaviour, np.random.default_rng(child)))
+    return plans
+
+
+def _plan_device(device_id: str, start_ns: int, length_s: float, behaviour: Behaviour, chance: np.random.Generator) -> DevicePlan:
+    skew_s = chance.uniform(-behaviour.skew_s, behaviour.skew_s) if chance.random() < behaviour.skewed_share else 0.0
+    beats_s = np.arange(chance.uniform(0, 60), length_s, 60.0)
+    beats_s = np.clip(beats_s + chance.uniform(-behaviour.jitter_s, behaviour.jitter_s, len(beats_s)), 0, length_s)
+    beats_s = beats_s[~_within(beats_s, _outages(length_s, behaviour.outage_share, behaviour.outage_s, chance))]
+    sends_s = _held_back(beats_s, _outages(length_s, behaviour.link_outage_share, behaviour.outage_s, chance), chance)
+    again = chance.random(len(beats_s)) < behaviour.duplicate_share
+    uploads_s = np.arange(chance.uniform(0, behaviour.upload_every_s), length_s, behaviour.upload_every_s)
+    send_s = np.concatenate([sends_s, sends_s[again] + chance.uniform(1, 30, int(again.sum())), uploads_s])
+    said_s = np.concatenate([beats_s, beats_s[again], uploads_s]) + skew_s
+    values = np.full(len(send_s), HEARTBEAT, np.int64)
+    # Some seconds to some minutes, with a long tail, to the nanosecond.
+    values[len(send_s) - len(uploads_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
+    order = np.argsort(send_s, kind="stable")
+    return DevicePlan(device_id, _at(start_ns, send_s)[order], _at(start_ns, said_s)[order], values[order])
+
+
+def _at(start_ns: int, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    moments: NDArray[np.int64] = start_ns + (seconds * NS_PER_S).astype(np.int64)
+    return moments
+
+
+def _outages(length_s: float, share: float, mean_s: float, chance: np.random.Generator) -> NDArray[np.float64]:
+    """Spans (start, end) in seconds, shape (n, 2), that cover about `share` of the time."""
+    count = int(chance.poisson(length_s * share / mean_s))
+    starts = np.sort(chance.uniform(0, length_s, count))
+    return np.stack([starts, starts + chance.exponential(mean_s, count)], axis=1)
+
+
+def _within(moments_s: NDArray[np.float64], spans: NDArray[np.float64]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(moments_s), bool)
+    for start, end in spans:
+        inside |= (moments_s >= start) & (moments_s < end)
+    return inside
+
+
+def _held_back(moments_s: NDArray[np.float64], spans: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
+    """When each moment's event is sent: at once, or soon after the end of the span it falls into, in any order."""
+    sends_s = moments_s.copy()
+    for start, end in spans:
+        held = (moments_s >= start) & (moments_s < end)
+        sends_s[held] = end + chance.uniform(0, 5, int(held.sum()))
+    return sends_s
+
+
+def plan_published(*, seed: int) -> list[DevicePlan]:
+    """The published reference run: which minutes are missing is drawn from the seed, how many is fixed."""
+    chance = np.random.default_rng(seed)
+    plans = []
+    for device_id, present in PUBLISHED_PRESENT.items():
+        inner = chance.choice(np.arange(1, PUBLISHED_MINUTES), present - 2, replace=False)
+        minutes = np.concatenate([[0, PUBLISHED_MINUTES], inner])
+        beats_s = minutes * 60 + chance.uniform(0, 59, len(minutes))
+        uploads_s = np.arange(0, PUBLISHED_MINUTES * 60, 300) + 7.0
+        said_ns = _at(PUBLISHED_START_NS, np.concatenate([beats_s, uploads_s]))
+        values = np.full(len(said_ns), HEARTBEAT, np.int64)
+        values[len(beats_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
+        order = chance.permutation(len(said_ns))
+        plans.append(DevicePlan(device_id, np.sort(said_ns), said_ns[order], values[order]))
+    return plans

@@ -1,0 +1,243 @@
+"""Saying what was planned, over HTTP, and asking what the server made of it.
+
+Each lane is one connection that speaks for some of the devices. What is not answered is said again until it is: heartbeats
+may repeat freely; a sample that broke off half-way may count once or twice, and both are held to be right.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import combinations
+
+import numpy as np
+
+from fleetpulse.errors import OperatorError
+from fleetpulse.simulation.connection import Answer, Connection, Unanswered
+from fleetpulse.simulation.plan import HEARTBEAT, NS_PER_S, DevicePlan
+
+RETRY_S = 0.2
+AMBIGUOUS_MAX = 12
+"""Samples of one device whose double count is undecided; more (2¹² sums) are not tried."""
+UPTIME_TOLERANCE = 1e-9
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.(\d{1,9}))?s)?")
+_SMALL = re.compile(r"(\d+)(?:\.(\d{1,6}))?(ns|µs|ms)")
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a run speaks: to whom, over how many connections, how fast, and how long it waits for a server that is away."""
+
+    url: str
+    connections: int = 32
+    is_realtime: bool = False
+    bulk_lines: int = 0
+    """Lines of a bulk request; 0 sends every event as a request of its own."""
+    patience_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One device: what it must be, and what the server says."""
+
+    device_id: str
+    uptime_expected: float
+    uptime_actual: float
+    average_expected_ns: int
+    average_actual: str
+    is_uptime_right: bool
+    is_average_right: bool
+
+    @property
+    def is_right(self) -> bool:
+        """Whether both figures are."""
+        return self.is_uptime_right and self.is_average_right
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened on the way."""
+
+    said: int = 0
+    repeated: int = 0
+    """Requests said again because they were not answered, or put off by 429 or 503."""
+    ambiguous: dict[str, list[int]] = field(default_factory=dict)
+    """By device, upload times that broke off after they were sent."""
+
+
+class ServerGone(OperatorError):
+    """The server could not be reached for longer than the patience."""
+
+
+class Rejected(OperatorError):
+    """The server refused what it must take."""
+
+
+async def say(plans: Sequence[DevicePlan], how: How, advanced: Callable[[Tally], None]) -> Tally:
+    """Say all of it. `advanced` is called now and then. Raises: ServerGone; Rejected."""
+    tally = Tally()
+    lanes = [plans[lane :: how.connections] for lane in range(min(how.connections, len(plans)))]
+    async with asyncio.TaskGroup() as group:
+        for lane in lanes:
+            group.create_task(_say_lane(lane, how, tally, advanced))
+    return tally
+
+
+async def _say_lane(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[Tally], None]) -> None:
+    device = np.repeat(np.arange(len(plans)), [len(plan.send_at_ns) for plan in plans])
+    send_at = np.concatenate([plan.send_at_ns for plan in plans])
+    order = np.argsort(send_at, kind="stable")
+    said = np.concatenate([plan.sent_at_ns for plan in plans])[order]
+    values = np.concatenate([plan.upload_time_ns for plan in plans])[order]
+    device, send_at = device[order], send_at[order]
+    step = max(1, how.bulk_lines)
+    async with Connection(how.url) as connection:
+        for start in range(0, len(order), step):
+            if how.is_realtime:
+                await asyncio.sleep((int(send_at[min(start + step, len(order)) - 1]) - time.time_ns()) / NS_PER_S)
+            chosen = range(start, min(start + step, len(order)))
+            events = [(plans[device[i]].device_id, int(said[i]), int(values[i])) for i in chosen]
+            await _say_events(connection, events, how, tally)
+            tally.said += len(events)
+            advanced(tally)
+
+
+async def _say_events(connection: Connection, events: list[tuple[str, int, int]], how: How, tally: Tally) -> None:
+    if how.bulk_lines:
+        body = b"\n".join(_body(sent_at, value, device_id) for device_id, sent_at, value in events)
+        answer = await _until_answered(lambda: connection.ask("POST", "/api/v1/events", body), how, tally, events)
+        if answer.status != 200 or json.loads(answer.body).get("accepted") != len(events):
+            raise _rejected("POST /api/v1/events", answer)
+        return
+    for device_id, sent_at, value in events:
+        path = f"/api/v1/devices/{device_id}/{'heartbeat' if value == HEARTBEAT else 'stats'}"
+        body = _body(sent_at, value)
+
+        def ask(path: str = path, body: bytes = body) -> Awaitable[Answer]:
+            return connection.ask("POST", path, body)
+
+        answer = await _until_answered(ask, how, tally, [(device_id, sent_at, value)])
+        if answer.status != 204:
+            raise _rejected(f"POST {path}", answer)
+
+
+async def _until_answered(
+    ask: Callable[[], Awaitable[Answer]], how: How, tally: Tally, events: Sequence[tuple[str, int, int]] = ()
+) -> Answer:
+    gone_since_s: float | None = None
+    while True:
+        try:
+            answer = await ask()
+        except Unanswered as error:
+            if error.was_sent:
+                for device_id, _, value in events:
+                    if value != HEARTBEAT:
+                        tally.ambiguous.setdefault(device_id, []).append(value)
+            wait_s, what = RETRY_S, str(error)
+        else:
+            if answer.status not in (429, 503):
+                return answer
+            wait_s, what = min(answer.retry_after_s, 5.0), f"{answer.status} {answer.body.decode(errors='replace')}"
+        now_s = time.monotonic()
+        gone_since_s = now_s if gone_since_s is None else gone_since_s
+        if now_s - gone_since_s > how.patience_s:
+            raise ServerGone(
+                f"{how.url} took nothing for {how.patience_s:g} s ({what}). Is it running, and is --url right? --patience waits longer."
+            )
+        tally.repeated += 1
+        await asyncio.sleep(wait_s)
+
+
+def _rejected(what: str, answer: Answer) -> Rejected:
+    text = answer.body.decode(errors="replace")[:500]
+    hint = " Start the server with --auto-register, or name ids that it knows with --ids." if answer.status == 404 else ""
+    return Rejected(f"{what} was answered {answer.status}: {text}.{hint}")
+
+
+def _body(sent_at_ns: int, value: int, device_id: str | None = None) -> bytes:
+    second, fraction = divmod(sent_at_ns, NS_PER_S)
+    moment = datetime.fromtimestamp(second, UTC)
+    who = f'"device_id":"{device_id}",' if device_id else ""
+    upload = "" if value == HEARTBEAT else f',"upload_time":{value}'
+    return f'{{{who}"sent_at":"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"{upload}}}'.encode()
+
+
+async def count_known(plans: Sequence[DevicePlan], how: How) -> int:
+    """How many of the devices have data on the server already. Raises: ServerGone; Rejected."""
+    known = 0
+
+    def note(index: int, answer: Answer) -> None:
+        nonlocal known
+        known += answer.status == 200 and json.loads(answer.body) != {"uptime": 0, "avg_upload_time": "0s"}
+
+    await _ask_each(plans, how, Tally(), note, also=404)
+    return known
+
+
+async def ask_all(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[int], None]) -> list[Verdict]:
+    """Ask for the figures of every device and hold them against the plan. Raises: ServerGone; Rejected."""
+    verdicts: dict[int, Verdict] = {}
+
+    def note(index: int, answer: Answer) -> None:
+        plan = plans[index]
+        verdicts[index] = judge(plan, json.loads(answer.body), tally.ambiguous.get(plan.device_id, []))
+        advanced(1)
+
+    await _ask_each(plans, how, tally, note)
+    return [verdicts[index] for index in range(len(plans))]
+
+
+async def _ask_each(plans: Sequence[DevicePlan], how: How, tally: Tally, note: Callable[[int, Answer], None], *, also: int = 200) -> None:
+    async def lane(start: int) -> None:
+        async with Connection(how.url) as connection:
+            for index in range(start, len(plans), how.connections):
+                path = f"/api/v1/devices/{plans[index].device_id}/stats"
+
+                def ask(path: str = path) -> Awaitable[Answer]:
+                    return connection.ask("GET", path)
+
+                answer = await _until_answered(ask, how, tally)
+                if answer.status not in (200, also):
+                    raise _rejected(f"GET {path}", answer)
+                note(index, answer)
+
+    async with asyncio.TaskGroup() as group:
+        for start in range(min(how.connections, len(plans))):
+            group.create_task(lane(start))
+
+
+def judge(plan: DevicePlan, stats: dict[str, object], ambiguous: Sequence[int]) -> Verdict:
+    """Hold an answer against the plan. Each of `ambiguous` may have been counted once more."""
+    expected, actual = plan.uptime_percent(), float(str(stats.get("uptime")))
+    uploads = plan.uploads()
+    average = str(stats.get("avg_upload_time"))
+    said_ns = parse_duration(average)
+    total, count = sum(uploads), len(uploads)
+    undecided = list(ambiguous)[:AMBIGUOUS_MAX]
+    possible = {(total + sum(extra)) // max(1, count + n) for n in range(len(undecided) + 1) for extra in combinations(undecided, n)}
+    return Verdict(
+        device_id=plan.device_id,
+        uptime_expected=float(expected),
+        uptime_actual=actual,
+        average_expected_ns=total // max(1, count),
+        average_actual=average,
+        is_uptime_right=abs(actual - float(expected)) <= UPTIME_TOLERANCE,
+        is_average_right=said_ns in possible,
+    )
+
+
+def parse_duration(text: str) -> int | None:
+    """Nanoseconds of a duration as Go writes it; None where it is none."""
+    small = _SMALL.fullmatch(text)
+    if small:
+        digits = {"ns": 0, "µs": 3, "ms": 6}[small[3]]
+        return int(small[1] + (small[2] or "").ljust(digits, "0")[:digits])
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        return None
+    hours, minutes, seconds, fraction = match.groups()
+    whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return whole_s * NS_PER_S + int((fraction or "").ljust(9, "0"))
