@@ -66,7 +66,13 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
                 hint = f"; did you mean {close[0]}?" if close else "; docs/reference/settings.md lists all"
                 raise SettingsError(f"{source}: unknown setting `{name}`{hint}")
             values[name] = _convert(known[name], value, source)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.bulk_lines_max > settings.events_waiting_max:
+        raise SettingsError(
+            f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max ({settings.events_waiting_max}): "
+            "a body of so many lines could never be taken"
+        )
+    return settings
 
 
 def _from_file(file: Path | None) -> Mapping[str, Any]:

@@ -102,6 +102,33 @@ def test_one_connection_too_many_is_closed_at_once(serve: Callable[..., Server],
         assert read_until_closed(third) == b""
 
 
+@pytest.mark.parametrize("first", PATHS)
+def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(serve: Callable[..., Server], first: bytes) -> None:
+    server = serve("--events-waiting-max", "2", "--bulk-lines-max", "2")
+    received = b""
+    for _ in range(20):
+        crowd = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(40)]
+        for connection in crowd if first else []:
+            connection.sendall(first)
+            read_until(connection, b'"OK."')
+        for connection in crowd:
+            connection.sendall(request(headers=b"Connection: close\r\n"))
+        answers = [read_until_closed(connection) for connection in crowd]
+        for connection in crowd:
+            connection.close()
+        assert {status for answer in answers for status in statuses(answer)} <= {204, 503}
+        received = next((answer for answer in answers if b" 503 " in answer), b"")
+        if received:
+            break
+    assert b"retry-after: 1" in received.lower()
+    assert b"events_waiting_max" in received
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(request(headers=b"Connection: close\r\n"))
+        assert statuses(read_until_closed(connection)) == [204]
+    totals = metrics(server)
+    assert 'events_refused_total{reason="events_waiting"}' in totals
+
+
 def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) -> None:
     client = Client(serve("--decompressed-bytes-max", "100000", "--bulk-lines-max", "5").port)
     for body, text in ((b" " * 5_000_000, "decompress"), (b"\n" * 50, "bulk_lines_max")):

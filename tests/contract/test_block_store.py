@@ -1,0 +1,70 @@
+"""The block store's promises, on every implementation."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, check_file
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import BlockFile
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlockStore:
+    return MemoryBlockStore() if request.param == "memory" else FolderBlockStore(tmp_path / "blocks")
+
+
+def writes(body: bytes) -> Callable[[BinaryIO], None]:
+    def write(file: BinaryIO) -> None:
+        file.write(body)
+
+    return write
+
+
+def test_a_file_is_there_under_its_name_whole_with_size_and_checksum(store: BlockStore) -> None:
+    file = store.put("a.parquet", writes(b"body"))
+    assert (file.name, file.size_bytes) == ("a.parquet", 4)
+    assert store.names() == {"a.parquet"}
+    with store.open("a.parquet") as reader:
+        assert reader.seek(0, io.SEEK_END) == 4
+        reader.seek(1)
+        assert reader.read() == b"ody"
+    check_file(store, file)
+
+
+def test_a_write_that_fails_leaves_nothing_behind(store: BlockStore) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.put("a.parquet", write)
+    assert store.names() == set()
+    with pytest.raises(FileNotFoundError):
+        store.open("a.parquet")
+
+
+def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(store: BlockStore) -> None:
+    store.put("a.parquet", writes(b"body"))
+    store.put("b.parquet", writes(b"other"))
+    store.remove("a.parquet")
+    store.remove("a.parquet")
+    assert store.names() == {"b.parquet"}
+
+
+def test_a_reader_keeps_what_it_opened_although_the_file_is_removed(store: BlockStore) -> None:
+    store.put("a.parquet", writes(b"body"))
+    with store.open("a.parquet") as reader:
+        store.remove("a.parquet")
+        assert reader.read() == b"body"
+
+
+@pytest.mark.parametrize("change", [{"size_bytes": 5}, {"sha256": "0" * 64}, {"name": "b.parquet"}])
+def test_a_file_that_is_missing_or_not_what_was_written_is_named(store: BlockStore, change: dict[str, object]) -> None:
+    file = store.put("a.parquet", writes(b"body"))
+    wrong = BlockFile(**{"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256} | change)
+    with pytest.raises(DamagedData, match=wrong.name):
+        check_file(store, wrong)
