@@ -20,6 +20,11 @@ run: install ## run the service on port 6733 with the devices of devices.csv
 test: install ## run all tests
 	$(BIN)/python -m pytest
 
+bench: install ## measure everything against its goals; results in benchmarks/results (needs wrk)
+	$(BIN)/python benchmarks/load/bench_heartbeats.py
+	$(BIN)/python benchmarks/load/bench_bulk.py
+	$(BIN)/python benchmarks/load/bench_million.py
+
 test-crash: install ## kill -9 at 60 random moments under load
 	$(BIN)/python -m pytest -s --timeout 1200 tests/fault/test_crash.py --crash-rounds 60
 
@@ -27,8 +32,8 @@ test-power: install ## cut the power of a disk 12 times under load (root)
 	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py --power-cuts 12
 
 check: install ## format, lint, types, import contracts, unit tests
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit

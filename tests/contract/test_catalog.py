@@ -8,7 +8,7 @@ import pytest
 
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.manifest import BlockFile, Manifest
 
@@ -33,8 +33,8 @@ def reopen(tmp_path: Path) -> Iterator[Reopen]:
 
 def test_devices_keep_the_number_they_were_given_and_labels_are_replaced(reopen: Reopen) -> None:
     catalog = reopen()
-    assert catalog.register([Device("b", {"site": "x"}), Device("a")]) == ["b", "a"]
-    assert catalog.register([Device("a", {"site": "y"}), Device("c"), Device("c", {"last": "wins"}), Device("b")]) == ["c"]
+    assert catalog.register([Device("b", {"site": "x"}), Device("a")], devices_max=9) == ["b", "a"]
+    assert catalog.register([Device("a", {"site": "y"}), Device("c"), Device("c", {"last": "wins"}), Device("b")], devices_max=9) == ["c"]
     catalog = reopen()
     assert list(catalog.ids()) == ["b", "a", "c"]
     assert [catalog.labels(name) for name in ("a", "b", "c", "d")] == [{"site": "y"}, {}, {"last": "wins"}, None]
@@ -47,9 +47,12 @@ def test_a_registration_that_fails_half_way_registers_nobody(reopen: Reopen) -> 
 
     catalog = reopen()
     with pytest.raises(RuntimeError):
-        catalog.register(devices())
+        catalog.register(devices(), devices_max=9)
     assert list(catalog.ids()) == []
-    assert catalog.register([Device("b")]) == ["b"]
+    with pytest.raises(OutOfRange, match="devices_max"):
+        catalog.register([Device("a"), Device("b")], devices_max=1)
+    assert list(catalog.ids()) == []
+    assert catalog.register([Device("b"), Device("b")], devices_max=1) == ["b"]
 
 
 def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:

@@ -44,6 +44,7 @@ def test_a_file_is_tolerated_in_all_its_dialects_and_read_again_on_sighup(serve:
         ("device_id,a,a\n", "named twice"),
         ("device_id\nok\na b\n", "line 3: `a b` is no device id"),
         ("device_id\nok,1\n", "line 2: 2 cells"),
+        ("device_id\n" + "".join(f"d{i}\n" for i in range(9)), "--devices-max"),
         (None, "does not exist"),
     ],
 )
@@ -51,7 +52,20 @@ def test_a_file_that_is_wrong_ends_the_start_with_the_line_and_what_to_do(tmp_pa
     path = tmp_path / "fleet.csv"
     if content is not None:
         path.write_text(content)
-    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(tmp_path / "data"), "--devices", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "fleetpulse",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "data"),
+        "--devices",
+        str(path),
+        "--devices-max",
+        "8",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
 

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
 from fleetpulse.errors import DamagedData
 
+# Arrow's own pool keeps what a checkpoint freed for the next one; the system's gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
 CHUNK = 16_384
 Chunk = tuple[NDArray[np.uint32], Rows]
 """Device numbers, ascending, and their rows."""

@@ -18,10 +18,11 @@ class Catalog(Protocol):
         """Labels of a device, None where it is unknown."""
         ...
 
-    def register(self, devices: Iterable[Device]) -> list[str]:
+    def register(self, devices: Iterable[Device], *, devices_max: int) -> list[str]:
         """Give numbers to those that have none, in order; replace the labels of the others. All or none.
 
         Returns: ids of the new ones, in the order of their numbers.
+        Raises: OutOfRange: there would be more than `devices_max`. OSError: nothing is registered.
         """
         ...
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.manifest import BlockFile, Manifest
 
@@ -58,7 +58,7 @@ class SqliteCatalog:
         row = self._connection.execute("SELECT labels FROM device WHERE id = ?", (device_id,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def register(self, devices: Iterable[Device]) -> list[str]:
+    def register(self, devices: Iterable[Device], *, devices_max: int) -> list[str]:
         """See Catalog."""
         new: list[str] = []
         run = self._connection.execute
@@ -75,6 +75,8 @@ class SqliteCatalog:
                         new.append(device.id)
                     else:
                         run("UPDATE device SET labels = ? WHERE id = ? AND labels <> ?", (labels, device.id, labels))
+                if count + len(new) > devices_max:
+                    raise OutOfRange(f"there would be more than {devices_max} devices (devices_max)", reason="devices_max")
             run("COMMIT")
         except BaseException as error:
             if self._connection.in_transaction:

@@ -1,19 +1,22 @@
 """devices.csv: the first column is `device_id`, the further columns are labels.
 
 Header, blank lines, a byte order mark, CRLF, surrounding spaces and repeated ids are tolerated; of a repeated id the last
-line counts. Anything else is an error that names the line, and then nothing of the file is taken.
+line counts. Anything else is an error that names the line, and then nothing of the file may be taken.
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 from fleetpulse.errors import DevicesFileError
 from fleetpulse.model.device import ID_RULE, Device, is_device_id
 
 
-def read_devices(path: Path) -> list[Device]:
-    """The devices of the file, each once, in order of first mention. Raises: DevicesFileError."""
-    devices: dict[str, Device] = {}
+def read_devices(path: Path) -> Iterator[Device]:
+    """The devices of the file, line by line: a million of them need not be held at once.
+
+    Raises: DevicesFileError: perhaps after some were yielded, so take them in a transaction.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, skipinitialspace=True, strict=True)
@@ -25,8 +28,7 @@ def read_devices(path: Path) -> list[Device]:
                 if names is None:
                     names = _header(cells, path, rows.line_num)
                     continue
-                device = _device(cells, names, f"{path}, line {rows.line_num}")
-                devices[device.id] = device
+                yield _device(cells, names, f"{path}, line {rows.line_num}")
     except FileNotFoundError as error:
         raise DevicesFileError(
             f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices."
@@ -35,7 +37,6 @@ def read_devices(path: Path) -> list[Device]:
         raise DevicesFileError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
     if names is None:
         raise DevicesFileError(f"{path} is empty: line 1 must be the header, beginning with `device_id`.")
-    return list(devices.values())
 
 
 def _header(cells: list[str], path: Path, line: int) -> list[str]:

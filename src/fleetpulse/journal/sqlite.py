@@ -17,7 +17,6 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import Position
 
 APPLICATION_ID = 0x464C504A  # "FLPJ"
-READ_ROWS = 256
 
 
 class SqliteJournal:
@@ -73,14 +72,13 @@ class SqliteJournal:
             )
         try:
             cursor = self._connection.execute("SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,))
-            while rows := cursor.fetchmany(READ_ROWS):
-                for position, body in rows:
-                    if position != expected:
-                        raise DamagedData(
-                            f"{self._path}: entry {expected} is missing, the next is {position}. Restore the data folder from a copy."
-                        )
-                    expected += 1
-                    yield position, body
+            for position, body in cursor:
+                if position != expected:
+                    raise DamagedData(
+                        f"{self._path}: entry {expected} is missing, the next is {position}. Restore the data folder from a copy."
+                    )
+                expected += 1
+                yield position, body
         except sqlite3.DatabaseError as error:
             raise DamagedData(_unreadable(self._path, error)) from error
 

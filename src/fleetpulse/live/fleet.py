@@ -21,6 +21,8 @@ from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
+_EXACT = ("heartbeats", "samples", "upload_high", "upload_low")
+"""Columns that a snapshot must hold as they are at its position: they count. The others may run ahead of it."""
 ClosedRows = Mapping[int, Rows | None]
 """By day, the row of one device in the closed block of that day; days without one may be left out."""
 
@@ -56,7 +58,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a checkpoint writes: exact copies, and the dense open days, which may run ahead."""
+    """What a checkpoint writes: exact copies of what counts, and views of what may run ahead."""
 
     count: int
     open_from_day: int
@@ -203,7 +205,7 @@ class Fleet:
         return Frozen(
             count=self.count,
             open_from_day=self.open_from_day,
-            columns={name: column.copy() for name, column in self.columns().items()},
+            columns={name: column.copy() if name in _EXACT else column for name, column in self.columns().items()},
             open_dense=dict(self.dense),
             open_sparse=self.sparse.split(self.sparse.days),
             closing=self.closing,
@@ -218,7 +220,8 @@ class Fleet:
         """Take over the columns of a snapshot; the presence of its open days follows with `restore_presence`."""
         self.resize(len(columns["first_minute"]))
         for name, column in columns.items():
-            getattr(self, name)[: len(column)] = column
+            if column.any():  # pages of zeros that nobody writes cost no memory
+                getattr(self, name)[: len(column)] = column
         self.open_from_day = open_from_day
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import structlog
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import NS_PER_S, Clock
-from fleetpulse.errors import FleetpulseError, NotAccepting, OperatorError
+from fleetpulse.errors import DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
@@ -116,7 +117,7 @@ class Node:
         self.progress.stage = "devices"
         self.registry.load()
         if self._devices_path is not None:
-            self.registry.register_all(read_devices(self._devices_path))()
+            self._register_file(self._devices_path)()
         self.progress.stage = "snapshot"
         load_snapshot(self.fleet, self.history)
         # The days since the snapshot are opened before the replay, so that its marks find dense rows.
@@ -133,12 +134,17 @@ class Node:
             return
         loop = asyncio.get_running_loop()
         try:
-            devices = await loop.run_in_executor(self._files_thread, read_devices, self._devices_path)
-            admit = await loop.run_in_executor(self._catalog_thread, self.registry.register_all, devices)
+            admit = await loop.run_in_executor(self._catalog_thread, self._register_file, self._devices_path)
         except (FleetpulseError, OSError) as error:
             log.error("devices.csv was not taken; the devices stay as they were", error=str(error))
         else:
-            log.info("devices.csv read again", devices=len(devices), new=admit())
+            log.info("devices.csv read again", new=admit(), devices=len(self.registry.numbers))
+
+    def _register_file(self, path: Path) -> Callable[[], int]:
+        try:
+            return self.registry.register_all(read_devices(path))
+        except OutOfRange as error:
+            raise DevicesFileError(f"{path}: {error.msg}. Shorten it, or raise --devices-max.") from error
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""

@@ -1,7 +1,7 @@
 """Devices: from the catalog into the look-up that every request uses, and new ones the other way."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from fleetpulse.catalog.catalog import Catalog
@@ -41,17 +41,12 @@ class Registry:
             self.numbers[device_id] = number
         self._fleet.resize(len(self.numbers))
 
-    def register_all(self, devices: Sequence[Device]) -> Callable[[], int]:
+    def register_all(self, devices: Iterable[Device]) -> Callable[[], int]:
         """Write devices to the catalog (blocks, on the catalog's thread); the call returned admits them, on the loop.
 
-        Raises: OutOfRange: more than devices_max.
+        Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
         """
-        fresh = sum(device.id not in self.numbers for device in devices)
-        if len(self.numbers) + fresh > self._devices_max:
-            raise OutOfRange(
-                f"{len(self.numbers) + fresh} devices would be more than {self._devices_max} (devices_max)", reason="devices_max"
-            )
-        new = self._catalog.register(devices)
+        new = self._catalog.register(devices, devices_max=self._devices_max)
         return lambda: self._admit(new)
 
     def _admit(self, new: Sequence[str]) -> int:

@@ -1,0 +1,143 @@
+"""A million devices on one node: memory, CPU a heartbeat, answers under load, checkpoints, and restart.
+
+Paper estimate: 370 MB for two days of presence, 40 MB of columns, 150 MB of ids, 60 MB of interpreter and libraries.
+
+    python benchmarks/load/bench_million.py [--devices 1000000] [--replay-events 5000000] [--seconds 20]
+"""
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import signal
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import uvloop
+from harness import Process, fleetpulse, median_of, pace, percentiles, pin_load, record, write_devices, wrk
+
+BULK = 10_000
+RATE = 20_000
+
+
+def say_all(server: Process, count: int, *, times: int, step_minutes: int = 1) -> None:
+    """Every device says a heartbeat in each of `times` minutes, half of them yesterday, in bulk."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    for number in range(times):
+        moment = datetime.now(UTC) - timedelta(minutes=number // 2 * step_minutes, days=number % 2)
+        tail = f'","sent_at":"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"}}'
+        for start in range(0, count, BULK):
+            said = range(start, min(start + BULK, count))
+            body = "\n".join(f'{{"device_id":"dev-{device}{tail}' for device in said).encode()
+            connection.request("POST", "/api/v1/events", body, {"Content-Type": "application/x-ndjson"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert answer.status == 200 and f'"accepted":{len(said)}' in text, text
+    connection.close()
+
+
+def ask_forever(port: int, count: int, ending: "Event", latencies_s: "Queue[list[float]]") -> None:
+    """GET …/stats of one device after the other, from a process of its own, so that only the server's time is measured."""
+    pin_load()
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    asked: list[float] = []
+    while not ending.is_set():
+        started_s = time.perf_counter()
+        connection.request("GET", f"/api/v1/devices/dev-{len(asked) * 104_729 % count}/stats")
+        answer = connection.getresponse()
+        answer.read()
+        asked.append(time.perf_counter() - started_s)
+        assert answer.status == 200
+        time.sleep(0.005)
+    latencies_s.put(asked)
+
+
+def ask_while_loaded(port: int, count: int, seconds: float) -> tuple[list[float], list[float]]:
+    """Latencies in seconds: of GET …/stats, one after the other, and of the heartbeats that come in beside."""
+    spawn = multiprocessing.get_context("spawn")
+    ending, latencies_s = spawn.Event(), spawn.Queue()
+    asking = spawn.Process(target=ask_forever, args=(port, count, ending, latencies_s))
+    asking.start()
+    beats = uvloop.run(pace(port, count=count, rate=RATE, seconds=seconds))
+    ending.set()
+    asked = latencies_s.get(timeout=30)
+    asking.join()
+    return asked, beats
+
+
+def checkpoints(server: Process) -> list[dict[str, float]]:
+    """What the log says of checkpoints so far."""
+    assert server.log
+    lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
+    return [{"seconds": line["seconds"]} for line in lines if line["event"] == "checkpoint"]
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=1_000_000)
+    parser.add_argument("--replay-events", type=int, default=5_000_000)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    pin_load()
+    count = chosen.devices
+    figures: dict[str, object] = {}
+    goals: dict[str, tuple[float, float]] = {}
+    rarely = ["--checkpoint-s", "1000000", "--checkpoint-journal-entries", "1000000000"]
+    with tempfile.TemporaryDirectory() as few_name, tempfile.TemporaryDirectory() as name:
+        few, many = Path(few_name), Path(name)
+        write_devices(few / "devices.csv", 1_000)
+        write_devices(many / "devices.csv", count)
+
+        started_s = time.perf_counter()
+        with fleetpulse(many, "--checkpoint-s", "4", devices=many / "devices.csv") as server:
+            figures["first start, registering all, s"] = round(time.perf_counter() - started_s, 1)
+            say_all(server, count, times=2)
+            asked, _ = ask_while_loaded(server.port, count, 2)
+            figures["memory, all reporting, MB"] = round(server.memory_mb(), 1)
+            before = len(checkpoints(server))
+            asked, beats = ask_while_loaded(server.port, count, chosen.seconds)
+            taken = checkpoints(server)[before:]
+            figures["20,000 heartbeats/s with checkpoints"] = {
+                "GET stats": percentiles(asked),
+                "heartbeat": percentiles(beats),
+                "checkpoints": len(taken),
+                "checkpoint s": max((one["seconds"] for one in taken), default=0),
+            }
+            goals["checkpoints missing while measured"] = (float(not taken), 0)
+            goals["heartbeat p99 ms while checkpoints run"] = (percentiles(beats)["p99_ms"], 150)
+            figures["memory peak, checkpoints included, MB"] = round(server.memory_mb("VmHWM"), 1)
+            goals["resident memory MB, all reporting"] = (server.memory_mb(), 700)
+            server.stop()
+        with fleetpulse(many, *rarely) as server:
+            asked, beats = ask_while_loaded(server.port, count, chosen.seconds)
+            figures["20,000 heartbeats/s"] = {"GET stats": percentiles(asked), "heartbeat": percentiles(beats)}
+            goals["GET stats p99 ms at 20,000 heartbeats/s"] = (percentiles(asked)["p99_ms"], 5)
+            with fleetpulse(few, *rarely, devices=few / "devices.csv") as small:
+                rounds = []
+                for _ in range(chosen.rounds):
+                    large, little = (wrk(one, count=n, connections=128, seconds=4) for one, n in ((server, count), (small, 1_000)))
+                    rounds.append({"ratio": large["cpu_us"] / little["cpu_us"], "cpu_us": large["cpu_us"], "cpu_us_1000": little["cpu_us"]})
+                figures["CPU a heartbeat"] = median_of(rounds)
+                goals["CPU a heartbeat, a million over 1,000 devices"] = (median_of(rounds)["ratio"], 1.3)
+            server.stop()
+        with fleetpulse(many, *rarely) as server:
+            say_all(server, count, times=-(-chosen.replay_events // count))
+            server.stop(signal.SIGKILL)
+        started_s = time.perf_counter()
+        with fleetpulse(many, *rarely) as server:
+            seconds = time.perf_counter() - started_s
+            figures["restart with replay, s"] = round(seconds, 2)
+            figures["memory peak of a restart, MB"] = round(server.memory_mb("VmHWM"), 1)
+            goals[f"restart s, snapshot + {chosen.replay_events} events"] = (seconds, 15)
+            goals["resident memory MB after a restart"] = (server.memory_mb(), 700)
+    record("million", figures, goals)
+
+
+if __name__ == "__main__":
+    main()
