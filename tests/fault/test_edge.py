@@ -130,13 +130,18 @@ def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(serve: Ca
 
 
 def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) -> None:
-    client = Client(serve("--decompressed-bytes-max", "100000", "--bulk-lines-max", "5").port)
-    for body, text in ((b" " * 5_000_000, "decompress"), (b"\n" * 50, "bulk_lines_max")):
+    server = serve("--decompressed-bytes-max", "100000", "--bulk-lines-max", "5")
+    client = Client(server.port)
+    bodies = {"decompressed_bytes_max": b" " * 5_000_000, "decompress_ratio_max": b" " * 90_000, "bulk_lines_max": b"\n" * 50}
+    for text, body in bodies.items():
         status, problem = client.ask("POST", "/api/v1/events", gzip.compress(body), Content_Encoding="gzip")
         assert (status, text in problem["msg"]) == (413, True), problem
     assert client.ask("POST", "/api/v1/events", b"x", Content_Encoding="br")[0] == 415
     assert client.ask("POST", "/api/v1/events", b"x", Content_Encoding="zstd")[0] == 400
     client.close()
+    totals = metrics(server)
+    for reason in ("decompressed_bytes", "decompress_ratio", "bulk_lines", "unsupported_media", "malformed"):
+        assert f'requests_refused_total{{reason="{reason}"}} 1.0' in totals, totals
 
 
 def metrics(server: Server) -> str:

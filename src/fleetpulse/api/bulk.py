@@ -26,16 +26,12 @@ class BulkVerdict(msgspec.Struct, omit_defaults=True):
 @post("/api/v1/events", status_code=200)
 async def post_events(request: AnyRequest, node: Node) -> Response[bytes]:
     """Heartbeats and samples as NDJSON lines; lines stand or fall alone, those accepted become durable together."""
-    content_type = request.headers.get("content-type", _TYPES[0]).split(";", 1)[0].strip().lower()
-    if content_type not in _TYPES:
-        raise UnsupportedMedia(f"Content-Type must be {_TYPES[0]}")
-    node.intake.check()
-    limits = node.connections.limits
-    body = await request.body()
-    coding = request.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity"):
-        body = await asyncio.get_running_loop().run_in_executor(None, decompress, body, coding, limits)
-    reader = BulkReader(body, numbers=node.intake.numbers, latest_ns=node.intake.latest_ns, limits=limits)
+    try:
+        reader = await _reader(request, node)
+    except Answerable as error:
+        # How many events it would have been is not known: it counts as a request.
+        node.counters.requests_refused[error.reason] += 1
+        raise
     for _ in reader.pieces():
         await asyncio.sleep(0)
     await _settle_unknown(node, reader)
@@ -55,6 +51,19 @@ async def post_events(request: AnyRequest, node: Node) -> Response[bytes]:
     is_capped = reader.refused_count > len(reader.refused)
     verdict = BulkVerdict(accepted, reader.refused, reader.refused_count, is_capped)
     return Response(msgspec.json.encode(verdict), media_type="application/json")
+
+
+async def _reader(request: AnyRequest, node: Node) -> BulkReader:
+    content_type = request.headers.get("content-type", _TYPES[0]).split(";", 1)[0].strip().lower()
+    if content_type not in _TYPES:
+        raise UnsupportedMedia(f"Content-Type must be {_TYPES[0]}")
+    node.intake.check()
+    limits = node.connections.limits
+    body = await request.body()
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        body = await asyncio.get_running_loop().run_in_executor(None, decompress, body, coding, limits)
+    return BulkReader(body, numbers=node.intake.numbers, latest_ns=node.intake.latest_ns, limits=limits)
 
 
 async def _settle_unknown(node: Node, reader: BulkReader) -> None:

@@ -34,11 +34,11 @@ async def _json_body(request: AnyRequest) -> bytes:
     return await request.body()
 
 
-async def _accept(node: Node, device_id: str, add: Callable[[], Add]) -> None:
+async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Add]) -> None:
     node.intake.received += 1
     try:
         node.intake.check()
-        take = add()
+        take = decode(await _json_body(request))
         device = await known_device(node, device_id, register=True)
         node.intake.check()
     except Answerable as error:
@@ -65,25 +65,23 @@ async def known_device(node: Node, device_id: str, *, register: bool = False) ->
 @post("/api/v1/devices/{device_id:str}/heartbeat", status_code=204)
 async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> None:
     """A device says that it is alive."""
-    body = await _json_body(request)
 
-    def add() -> Add:
+    def decode(body: bytes) -> Add:
         sent_at_ns = decode_heartbeat(body, latest_ns=node.intake.latest_ns)
         return lambda device, waiter: node.intake.add_heartbeat(device, sent_at_ns, waiter)
 
-    await _accept(node, device_id, add)
+    await _accept(request, node, device_id, decode)
 
 
 @post("/api/v1/devices/{device_id:str}/stats", status_code=204)
 async def post_stats(request: AnyRequest, node: Node, device_id: str) -> None:
     """A device says how long an upload took."""
-    body = await _json_body(request)
 
-    def add() -> Add:
+    def decode(body: bytes) -> Add:
         sent_at_ns, upload_time = decode_stats(body, latest_ns=node.intake.latest_ns)
         return lambda device, waiter: node.intake.add_sample(device, sent_at_ns, upload_time, waiter)
 
-    await _accept(node, device_id, add)
+    await _accept(request, node, device_id, decode)
 
 
 @get("/api/v1/devices/{device_id:str}/stats")

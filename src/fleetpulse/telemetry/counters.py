@@ -22,7 +22,7 @@ class Counters:
     connections_opened: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)
-    """Connections ended at the edge before there was an event: headers, deadlines."""
+    """Requests refused before there was an event: headers, deadlines, bulk bodies that cannot be read."""
     commits: int = 0
     commits_failed: int = 0
     checkpoints: int = 0
