@@ -1,13 +1,21 @@
 """The repository's own promises."""
 
+import argparse
+import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
+from fleetpulse import errors
 from fleetpulse.api.app import HANDLERS
 from fleetpulse.api.openapi import openapi_document
+from fleetpulse.cli.main import build_parser
+from fleetpulse.ingest.connections import Phase
 from fleetpulse.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 
 def test_every_setting_stands_in_the_reference_as_it_is() -> None:
@@ -23,3 +31,27 @@ def test_every_route_is_described_and_no_other() -> None:
     }
     described = {(path, method) for path, operations in openapi_document()["paths"].items() for method in operations}
     assert served == described
+
+
+def test_every_command_stands_in_the_reference() -> None:
+    (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    reference = (ROOT / "docs/reference/commands.md").read_text()
+    assert {name for name in commands.choices if f"`fleetpulse {name}`" not in reference} == set()
+
+
+def test_every_status_and_every_reason_of_a_refusal_stands_in_the_reference() -> None:
+    reference = (ROOT / "docs/reference/errors.md").read_text()
+    statuses = {str(kind.status) for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "status")}
+    assert {status for status in statuses if f"| {status} |" not in reference} == set()
+    reasons = {reason for source in SOURCES for reason in re.findall(r'reason(?:: str)? ?= ?"([a-z_]+)"', source.read_text())}
+    reasons |= {f"{phase.name.lower()}_timeout" for phase in Phase if phase is not Phase.ANSWER}
+    assert len(reasons) > 15
+    assert {reason for reason in reasons if f"`{reason}`" not in reference} == set()
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"]), ids=lambda p: p.name
+)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):
+        assert (page.parent / link).exists(), link

@@ -8,8 +8,8 @@ from fleetpulse.cli import serve, simulate, verify
 from fleetpulse.errors import OperatorError
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit status."""
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their flags."""
     parser = argparse.ArgumentParser(
         prog="fleetpulse", description="Watch a fleet of edge devices: durable heartbeats in, exact uptime out."
     )
@@ -19,7 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     verify.add_command(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=lambda _: print(__version__))
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; its exit status."""
+    chosen = build_parser().parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
     except OperatorError as error:

@@ -5,6 +5,7 @@ help, so the limits stand here, where the bytes come in.
 """
 
 import asyncio
+from collections import deque
 from typing import Any
 
 import httptools
@@ -45,6 +46,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._unfinished_bytes = 0
         self._body_bytes = 0
+        self._unanswered = 0
+        """Requests whose header is complete and whose answer is not out."""
         self._refusal: Answerable | None = None
         self.phase = Phase.HEADER
         self.since_s = connections.now_s
@@ -115,6 +118,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if name == b"content-length" and value.isdigit():
                 self._check_body(int(value))
         self._move(Phase.BODY)
+        self._unanswered += 1
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -137,12 +141,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is out."""
+        self._unanswered -= 1
         super().on_response_complete()
-        if not self.pipeline:
+        if not self._unanswered:
             if self.phase is Phase.ANSWER:
                 self._move(Phase.IDLE)
-            if self._refusal is not None:
-                self._write_refusal()
+            self._write_refusal()
 
     def _refuse(self, error: Answerable) -> None:
         self._connections.counters.requests_refused[error.reason] += 1
@@ -151,12 +155,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end_with(self, error: Answerable) -> None:
         self._refusal = error
         cycle = self.cycle
-        if cycle is not None and cycle.more_body and not self.pipeline:
-            # The request that is refused has already been started: its handler waits for a body that will not come.
+        if self._unanswered and cycle.more_body and not cycle.response_complete:
+            # The request that is refused has already begun: it waits for its turn, or for a body that will not come.
+            self._unanswered -= 1
             cycle.disconnected = True
             cycle.message_event.set()
-            self._write_refusal()
-        elif cycle is None or cycle.response_complete:
+            self.pipeline = deque(waiting for waiting in self.pipeline if waiting[0] is not cycle)
+        if not self._unanswered:
             self._write_refusal()
 
     def _write_refusal(self) -> None:
