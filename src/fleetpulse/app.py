@@ -86,6 +86,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         catalog_thread=catalog_thread,
         files_thread=ThreadPoolExecutor(1, "files"),
         read_thread=ThreadPoolExecutor(1, "read"),
+        unfold_thread=ThreadPoolExecutor(1, "unfold"),
         devices_path=Path(settings.devices) if settings.devices else None,
         checkpoint_when=CheckpointWhen(settings.checkpoint_s, settings.checkpoint_journal_entries, settings.checkpoint_late_rows),
         future_s=limits.future_s,
@@ -130,9 +131,10 @@ async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = 
     raise_file_limit()
     bound_heap()
     with hold_folder(Path(settings.data)), listen(settings) as listener:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: devices.csv is read anyway"))
         node = build(settings, synchronous=synchronous)
         server = build_server(node, settings)
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         reloads: set[asyncio.Task[None]] = set()
@@ -144,7 +146,9 @@ async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = 
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         host, port = listener.getsockname()[:2]
-        log.info("listening", url=f"http://{host}:{port}", data=settings.data, devices=settings.devices or None)
+        log.info(
+            "listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", data=settings.data, devices=settings.devices or None
+        )
         starting = loop.create_task(_start(node, server))
         try:
             await server.serve(sockets=[listener])

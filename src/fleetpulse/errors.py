@@ -92,9 +92,6 @@ class OutOfRange(Refusal):
     status = 422
     title = "Unprocessable content"
 
-    def __init__(self, msg: str, *, reason: str = "out_of_range") -> None:
-        super().__init__(msg, reason=reason)
-
 
 class HeaderTooLarge(Refusal):
     """Header bytes or header count over the limit."""

@@ -5,6 +5,7 @@ A setting is given as a flag (`--body-bytes-max`), in the environment (`FLEETPUL
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -17,8 +18,8 @@ ENVIRONMENT_PREFIX = "FLEETPULSE_"
 ENVIRONMENT_ONLY = {"CONFIG"}
 
 
-def _setting(default: Any, text: str, *, lowest: float | None = None, highest: float | None = None) -> Any:
-    return field(default=default, metadata={"text": text, "lowest": lowest, "highest": highest})
+def _setting(default: Any, text: str, *, lowest: float | None = None, highest: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"text": text, "lowest": lowest, "highest": highest, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +32,29 @@ class Settings:
     devices: str = _setting("", "devices.csv to read at start and on SIGHUP; empty reads none")
     auto_register: bool = _setting(default=False, text="register unknown devices instead of answering 404")
     insecure: bool = _setting(default=False, text="listen beyond loopback although nobody has to show a key")
-    log_format: str = _setting("auto", "auto (console on a terminal, else json), console or json")
+    log_format: str = _setting("auto", "auto (console on a terminal, else json), console or json", choices=("auto", "console", "json"))
     devices_max: int = _setting(2_000_000, "devices known at most; past it: registration is refused (422)", lowest=1)
     header_bytes_max: int = _setting(16_384, "bytes of a request's header; past it: 431 and close", lowest=512)
     header_count_max: int = _setting(64, "headers of a request; past it: 431 and close", lowest=4)
     body_bytes_max: int = _setting(65_536, "bytes of a body, bulk aside; past it: 413 and close", lowest=128)
     bulk_body_bytes_max: int = _setting(8_388_608, "bytes of a bulk body on the wire; past it: 413 and close", lowest=1024)
     decompressed_bytes_max: int = _setting(67_108_864, "bytes of a bulk body decompressed; past it: 413", lowest=1024)
-    decompress_ratio_max: int = _setting(100, "decompressed over compressed size of a bulk body; past it: 413", lowest=2)
+    decompress_ratio_max: int = _setting(
+        100, "decompressed over compressed size of a bulk body that unfolds past bulk_body_bytes_max; past it: 413", lowest=2
+    )
+    bulk_bytes_held_max: int = _setting(268_435_456, "bytes of bulk bodies held at once; past it: 503 with Retry-After", lowest=1024)
+    bulk_at_once_max: int = _setting(4, "bulk bodies unfolded and read at once; past it: they wait", lowest=1)
     bulk_lines_max: int = _setting(200_000, "lines of a bulk body; past it: 413", lowest=1)
     refusals_listed_max: int = _setting(100, "refused lines that a bulk answer lists; it says when there were more", lowest=1)
     first_byte_s: float = _setting(10.0, "seconds to the first byte of a connection; past it: close", lowest=0.1)
     header_s: float = _setting(10.0, "seconds from first byte to full header; past it: 408 and close", lowest=0.1)
     body_s: float = _setting(30.0, "seconds from full header to full body; past it: 408 and close", lowest=0.1)
     idle_s: float = _setting(75.0, "seconds a connection may rest between requests; past it: close", lowest=0.1)
+    write_s: float = _setting(30.0, "seconds a peer may leave its answers unread; past it: cut off", lowest=0.1)
     connections_max: int = _setting(16_384, "open connections; past it: closed at once", lowest=1)
     connections_per_address_max: int = _setting(4_096, "open connections of one address; past it: closed at once", lowest=1)
     events_waiting_max: int = _setting(262_144, "events waiting for the disk; past it: 503 with Retry-After", lowest=1)
-    future_s: float = _setting(86_400.0, "seconds that sent_at may be ahead of our clock; past it: 422", lowest=0)
+    future_s: float = _setting(86_400.0, "seconds that sent_at may be ahead of our clock; past it: 422", lowest=0, highest=1e9)
     checkpoint_s: float = _setting(300.0, "seconds between checkpoints", lowest=0.1)
     checkpoint_journal_entries: int = _setting(200_000, "journal entries after which a checkpoint is taken early", lowest=1)
     checkpoint_late_rows: int = _setting(200_000, "device-days of late data after which a checkpoint is taken early", lowest=1)
@@ -99,8 +105,13 @@ def _convert(setting: Any, value: Any, source: str) -> Any:
             raise ValueError
         else:
             converted = kind(value)
+            if kind is float and not math.isfinite(converted):
+                raise ValueError
     except (ValueError, KeyError) as error:
         raise SettingsError(f"{source}: {setting.name} must be of type {kind.__name__}, not `{value}`") from error
+    choices = setting.metadata["choices"]
+    if choices and converted not in choices:
+        raise SettingsError(f"{source}: {setting.name} must be one of {', '.join(choices)}, not {value}")
     lowest, highest = setting.metadata["lowest"], setting.metadata["highest"]
     if (lowest is not None and not converted >= lowest) or (highest is not None and converted > highest):
         allowed = f"at least {lowest:g}" if highest is None else f"{lowest:g} to {highest:g}"

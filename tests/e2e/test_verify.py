@@ -31,3 +31,54 @@ def test_a_folder_is_good_until_a_block_or_an_entry_is_damaged(serve: Callable[.
     block.write_bytes(block.read_bytes()[:-1] + b"x")
     status, text = verify(server.folder)
     assert (status, "WRONG" in text, block.name[:12] in text) == (1, True, True), text
+
+
+def with_a_closed_block(serve: Callable[..., Server]) -> Path:
+    """Serve until a day is closed; its block."""
+    server = serve()
+    client = Client(server.port)
+    for minute in range(30):
+        body = {"sent_at": f"2026-01-01T00:{minute:02d}:00Z"}
+        assert client.ask("POST", f"/api/v1/devices/{PUBLISHED[0]}/heartbeat", body)[0] == 204
+    client.close()
+    (server.folder / "blocks" / "lost+found").mkdir()  # none of ours: a mount has one
+    assert server.stop(signal.SIGTERM) == 0
+    return next((server.folder / "blocks").glob("presence-*"))
+
+
+def test_a_missing_block_ends_the_start_with_its_name(serve: Callable[..., Server], tmp_path: Path) -> None:
+    block = with_a_closed_block(serve)
+    block.unlink()
+    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, block.name in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
+
+
+def test_a_damaged_closed_block_is_never_believed_and_never_signed_anew(serve: Callable[..., Server]) -> None:
+    block = with_a_closed_block(serve)
+    body = bytearray(block.read_bytes())
+    body[34] ^= 16
+    block.write_bytes(body)
+    server = serve("--checkpoint-s", "0.2")
+    client = Client(server.port)
+    heartbeat, stats = (f"/api/v1/devices/{PUBLISHED[0]}/{what}" for what in ("heartbeat", "stats"))
+    assert client.ask("POST", heartbeat, {"sent_at": "2026-01-01T01:00:00Z"})[0] == 204
+    status, problem = client.ask("GET", stats)
+    assert (status, block.name in problem["msg"]) == (500, True), problem
+    server.wait_for_log("checkpoint failed")
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0
+    status, text = verify(server.folder)
+    assert (status, "WRONG" in text) == (1, True), text
+    body[34] ^= 16
+    block.write_bytes(body)
+    client = Client(serve().port)
+    assert client.ask("GET", stats)[1]["uptime"] == 100 * 31 / 60
+    client.close()
+
+
+def test_a_folder_without_its_catalog_is_not_whole_and_is_left_as_it_is(serve: Callable[..., Server]) -> None:
+    folder = with_a_closed_block(serve).parent.parent
+    (folder / "catalog.sqlite").unlink()
+    status, text = verify(folder)
+    assert (status, "catalog.sqlite" in text, (folder / "catalog.sqlite").exists()) == (1, True, False), text

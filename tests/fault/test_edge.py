@@ -1,7 +1,9 @@
 """The limits of the edge and the order of answers, with raw sockets against the real command, on both paths."""
 
+import contextlib
 import gzip
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -130,9 +132,9 @@ def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(serve: Ca
 
 
 def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) -> None:
-    server = serve("--decompressed-bytes-max", "100000", "--bulk-lines-max", "5")
+    server = serve("--decompressed-bytes-max", "1000000", "--bulk-lines-max", "5", "--bulk-body-bytes-max", "20000")
     client = Client(server.port)
-    bodies = {"decompressed_bytes_max": b" " * 5_000_000, "decompress_ratio_max": b" " * 90_000, "bulk_lines_max": b"\n" * 50}
+    bodies = {"decompressed_bytes_max": b" " * 15_000_000, "decompress_ratio_max": b" " * 900_000, "bulk_lines_max": b"\n" * 50}
     for text, body in bodies.items():
         status, problem = client.ask("POST", "/api/v1/events", gzip.compress(body), Content_Encoding="gzip")
         assert (status, text in problem["msg"]) == (413, True), problem
@@ -148,3 +150,92 @@ def metrics(server: Server) -> str:
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         return read_until_closed(connection).decode()
+
+
+@pytest.mark.parametrize("first", PATHS)
+@pytest.mark.parametrize("path", [HEARTBEAT, "/api/v1/devices/nobody/heartbeat", "/openapi.json"])
+def test_a_peer_that_does_not_read_is_cut_off_and_one_that_reads_late_is_answered(
+    serve: Callable[..., Server], first: bytes, path: str
+) -> None:
+    server = serve("--write-s", "0.5")
+    asked = 20_000 if path != "/openapi.json" else 400
+    said = request(path=path) if path != "/openapi.json" else b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", server.port), 20) as greedy,
+        socket.create_connection(("127.0.0.1", server.port), 20) as slow,
+    ):
+        for connection in (greedy, slow):
+            connection.sendall(first)
+            if first:
+                read_until(connection, b'"OK."')
+        threading.Thread(target=send_quietly, args=(greedy, said * asked), daemon=True).start()
+        sender = threading.Thread(target=send_quietly, args=(slow, said * asked))
+        sender.start()
+        answers = 0
+        while answers < asked:
+            part = slow.recv(65_536)
+            assert part, f"{answers} of {asked} answers"
+            answers += part.count(b"HTTP/1.1 ")
+        sender.join()
+        if path == HEARTBEAT:
+            return  # its answers are small: they fit into the buffers of the kernel
+        end = time.monotonic() + 15
+        while 'reason="write_timeout"} 1.0' not in metrics(server):
+            assert time.monotonic() < end, metrics(server)
+
+
+def send_quietly(connection: socket.socket, data: bytes) -> None:
+    """Send until the peer has had enough."""
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+def test_a_length_of_thousands_of_digits_harms_nobody_else(serve: Callable[..., Server]) -> None:
+    server = serve()
+    odd = request().replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5_000)
+    for said in (odd, request() + odd, odd + request()):
+        with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+            connection.sendall(said)
+            connection.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                read_until_closed(connection)
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(request(headers=b"Connection: close\r\n"))
+        assert statuses(read_until_closed(connection)) == [204]
+
+
+def test_trailers_are_bounded_like_headers(serve: Callable[..., Server]) -> None:
+    server = serve()
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        head = f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: ".encode()
+        connection.sendall(head)
+        send_quietly(connection, b"a" * 1_000_000)
+        assert statuses(read_until_closed(connection)) in ([431], [])
+    assert 'reason="header_bytes"} 1.0' in metrics(server)
+
+
+def test_bulk_bodies_under_way_are_bounded(serve: Callable[..., Server]) -> None:
+    server = serve("--bulk-bytes-held-max", "100000")
+    head = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n"
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address, 20) as one, socket.create_connection(address, 20) as two:
+        one.sendall(head + b" " * 80_000)
+        end = time.monotonic() + 10
+        while "bulk_bytes_held 80000.0" not in metrics(server):
+            assert time.monotonic() < end
+        two.sendall(head + b" " * 80_000)
+        received = read_until_closed(two)
+        assert (statuses(received), b"retry-after: 1" in received.lower()) == ([503], True)
+        one.sendall(b"\n" * 10_000)
+        read_until(one, b"}")
+    client = Client(server.port)
+    assert client.ask("POST", "/api/v1/events", b" " * 90_000)[0] == 200
+    client.close()
+
+
+def test_a_request_is_answered_once_although_its_body_never_comes(serve: Callable[..., Server]) -> None:
+    server = serve("--body-s", "0.3")
+    for head in (b"POST /nope HTTP/1.1\r\n", b"POST /api/v1/events HTTP/1.1\r\nContent-Type: text/plain\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+            connection.sendall(head + b"Host: x\r\nContent-Length: 100\r\n\r\nx")
+            assert len(statuses(read_until_closed(connection))) == 1

@@ -32,6 +32,12 @@ def test_a_column_reads_like_its_times_one_by_one(moments: list[tuple[datetime, 
     assert column.tolist() == [parse_rfc3339_ns(text) for text in texts]
 
 
+@pytest.mark.parametrize("text", ["2611-01-01T00:00:00Z", "1441-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
+def test_a_time_that_does_not_fit_64_bits_is_not_taken_for_another(text: str) -> None:
+    assert parse_rfc3339_column([text]) is None
+    assert not 0 <= parse_rfc3339_ns(text) < 2**62
+
+
 @given(st.integers(0, 4_000_000_000 * 10**9))
 def test_what_is_written_reads_back(at_ns: int) -> None:
     assert parse_rfc3339_ns(format_rfc3339(at_ns)) == at_ns

@@ -95,7 +95,8 @@ def _parse_fixed(chars: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     columns = digits.astype(np.int64)
     year = columns[0] * 1000 + columns[1] * 100 + columns[2] * 10 + columns[3]
     month, day, hour, minute, second = (columns[i] * 10 + columns[i + 1] for i in range(4, 14, 2))
-    wrong = (year < 1) | (month < 1) | (month > 12) | (day < 1) | (hour > 23) | (minute > 59) | (second > 59)
+    # Nanoseconds of other years do not fit into 64 bits; one by one they are read, and refused, exactly.
+    wrong = (year < 1700) | (year > 2250) | (month < 1) | (month > 12) | (day < 1) | (hour > 23) | (minute > 59) | (second > 59)
     if wrong.any() or (day > _days_of_month(year, month)).any():
         return None
     fraction = np.zeros(len(year), np.int64)

@@ -7,8 +7,8 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from fleetpulse.api import bulk, devices, health
-from fleetpulse.api.problems import answer, answer_defect, answer_framework
-from fleetpulse.errors import Answerable
+from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
+from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.pipeline.node import Node
 
 HANDLERS = [
@@ -32,7 +32,12 @@ def build_api(node: Node) -> Litestar:
     def provide_node() -> Node:
         return node
 
-    handlers: dict[Any, Any] = {Answerable: answer, HTTPException: answer_framework, Exception: answer_defect}
+    handlers: dict[Any, Any] = {
+        Answerable: answer,
+        OperatorError: answer_damaged,
+        HTTPException: answer_framework,
+        Exception: answer_defect,
+    }
     return Litestar(
         route_handlers=HANDLERS,
         dependencies={"node": Provide(provide_node, sync_to_thread=False)},

@@ -26,8 +26,14 @@ class BulkVerdict(msgspec.Struct, omit_defaults=True):
 @post("/api/v1/events", status_code=200)
 async def post_events(request: AnyRequest, node: Node) -> Response[bytes]:
     """Heartbeats and samples as NDJSON lines; lines stand or fall alone, those accepted become durable together."""
+    body = await request.body()
+    async with node.bulk_turns:
+        return await _take(body, request, node)
+
+
+async def _take(body: bytes, request: AnyRequest, node: Node) -> Response[bytes]:
     try:
-        reader = await _reader(request, node)
+        reader = await _reader(body, request, node)
     except Answerable as error:
         # How many events it would have been is not known: it counts as a request.
         node.counters.requests_refused[error.reason] += 1
@@ -53,16 +59,15 @@ async def post_events(request: AnyRequest, node: Node) -> Response[bytes]:
     return Response(msgspec.json.encode(verdict), media_type="application/json")
 
 
-async def _reader(request: AnyRequest, node: Node) -> BulkReader:
+async def _reader(body: bytes, request: AnyRequest, node: Node) -> BulkReader:
     content_type = request.headers.get("content-type", _TYPES[0]).split(";", 1)[0].strip().lower()
     if content_type not in _TYPES:
         raise UnsupportedMedia(f"Content-Type must be {_TYPES[0]}")
     node.intake.check()
     limits = node.connections.limits
-    body = await request.body()
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        body = await asyncio.get_running_loop().run_in_executor(None, decompress, body, coding, limits)
+        body = await asyncio.get_running_loop().run_in_executor(node.unfold_thread, decompress, body, coding, limits)
     return BulkReader(body, numbers=node.intake.numbers, latest_ns=node.intake.latest_ns, limits=limits)
 
 
@@ -70,7 +75,7 @@ async def _settle_unknown(node: Node, reader: BulkReader) -> None:
     outcomes: dict[str, asyncio.Future[None]] = {}
     if node.registry.auto_register:
         outcomes = {device_id: node.registry.register(device_id) for device_id in reader.unknown}
-        await asyncio.gather(*outcomes.values(), return_exceptions=True)
+        await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
     for device_id in list(reader.unknown):
         error: BaseException | None = outcomes[device_id].exception() if device_id in outcomes else UnknownDevice()
         if error is not None and not isinstance(error, Answerable):

@@ -1,5 +1,6 @@
 """The device routes: the same functions as the front door, for connections that were handed over, and the question."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -35,15 +36,22 @@ async def _json_body(request: AnyRequest) -> bytes:
 
 
 async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Add]) -> None:
-    node.intake.received += 1
+    try:
+        body = await _json_body(request)
+    except Answerable as error:
+        node.counters.requests_refused[error.reason] += 1
+        raise
     try:
         node.intake.check()
-        take = decode(await _json_body(request))
+        take = decode(body)
         device = await known_device(node, device_id, register=True)
         node.intake.check()
     except Answerable as error:
+        node.intake.received += 1
         node.counters.events_refused[error.reason] += 1
         raise
+    # Counted only now: what is still being registered does not wait for the disk yet.
+    node.intake.received += 1
     waiter = FutureWaiter()
     take(device, waiter)
     await waiter.outcome
@@ -57,7 +65,8 @@ async def known_device(node: Node, device_id: str, *, register: bool = False) ->
             raise NotAccepting("starting: the journal is being replayed", reason="starting")
         if not register or not node.registry.auto_register:
             raise UnknownDevice
-        await node.registry.register(device_id)
+        # Others wait for the same registration: whoever leaves must not take it along.
+        await asyncio.shield(node.registry.register(device_id))
         device = node.registry.numbers[device_id]
     return device
 

@@ -64,6 +64,7 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "ready": ("1 while events are accepted", int(node.is_ready and intake.closed_by is None)),
         p + "events_waiting": ("Events received that wait for the disk", intake.waiting),
         p + "events_pending": ("Accepted events not applied yet", node.follower.pending_events),
+        p + "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", node.connections.bulk_bytes_held),
         p + "connections": ("Open connections", len(node.connections)),
         p + "devices": ("Known devices", len(node.registry.numbers)),
         p + "journal_position": ("Position of the newest entry", node.follower.position),

@@ -71,12 +71,23 @@ _WHY = {
 }
 
 
+_CODING: Json = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": ["identity", "gzip", "zstd"]},
+}
+
+
 def _content(schema: str, media_type: str = "application/json") -> Json:
     return {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
 def _responses(success: Json, *failures: int) -> Json:
-    return success | {str(status): {"description": _WHY[status], "content": _content("Problem")} for status in failures}
+    answers: Json = {str(status): {"description": _WHY[status], "content": _content("Problem")} for status in failures}
+    if "503" in answers:
+        answers["503"]["headers"] = {"Retry-After": {"description": "seconds; where too much is waiting", "schema": {"type": "integer"}}}
+    return success | answers
 
 
 def _operation(name: str, summary: str, responses: Json, body: Json | None = None, *, has_device: bool = False) -> Json:
@@ -96,7 +107,8 @@ def openapi_document() -> Json:
     """The document, OpenAPI 3.1."""
     durable: Json = {"204": {"description": "Durable: on disk before this answer"}}
     taken = (400, 404, 408, 413, 415, 422, 431, 500, 503)
-    asked = (404, 431, 500, 503)
+    asked = (400, 404, 408, 431, 500, 503)
+    edge = (400, 408, 431, 500)
     text: Json = {"text/plain": {"schema": {"type": "string"}}}
     plain: Json = {"application/json": {"schema": {}}}
     paths: Json = {
@@ -126,19 +138,26 @@ def openapi_document() -> Json:
                 "events",
                 "Many events as NDJSON lines (gzip or zstd allowed)",
                 _responses(_ok("Verdicts; what is accepted is durable", _content("BulkVerdict")), 400, 408, 413, 415, 431, 500, 503),
-                {"application/x-ndjson": {"schema": {"type": "string", "description": "one Event a line"}}},
+                {"application/x-ndjson": {"schema": {"type": "string", "description": "one Event (see the schemas) a line"}}},
             )
+            | {"parameters": [_CODING]}
         },
-        "/": {"get": _operation("root", "Sign of life", _ok('"OK."', plain))},
-        "/healthz": {"get": _operation("healthz", "The process is alive", _ok("Alive", plain))},
+        "/": {"get": _operation("root", "Sign of life", _responses(_ok('"OK."', plain), *edge))},
+        "/healthz": {"get": _operation("healthz", "The process is alive", _responses(_ok("Alive", plain), *edge))},
         "/readyz": {
             "get": _operation(
-                "readyz", "Whether events are accepted", _ok("Ready", plain) | {"503": {"description": "Not, and why", "content": plain}}
+                "readyz",
+                "Whether events are accepted",
+                _responses(_ok("Ready", plain), *edge) | {"503": {"description": "Not, and why", "content": plain}},
             )
         },
-        "/metrics": {"get": _operation("metrics", "Counters in the Prometheus format", _ok("Counters", text))},
-        "/openapi.json": {"get": _operation("openapi", "This document", _ok("OpenAPI 3.1", plain))},
-        "/docs": {"get": _operation("docs", "This document, to read", _ok("A page", {"text/html": {"schema": {"type": "string"}}}))},
+        "/metrics": {"get": _operation("metrics", "Counters in the Prometheus format", _responses(_ok("Counters", text), *edge))},
+        "/openapi.json": {"get": _operation("openapi", "This document", _responses(_ok("OpenAPI 3.1", plain), *edge))},
+        "/docs": {
+            "get": _operation(
+                "docs", "This document, to read", _responses(_ok("A page", {"text/html": {"schema": {"type": "string"}}}), *edge)
+            )
+        },
     }
     info = {"title": "fleetpulse", "version": __version__, "description": "Durable heartbeats in, exact uptime out."}
     return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": _SCHEMAS}}

@@ -6,12 +6,12 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from fleetpulse.errors import Answerable
+from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.ingest.answers import problem_body, problem_headers
 
 log = structlog.get_logger("api")
 AnyRequest = Request[Any, Any, Any]
-_REASONS = {404: "no_route", 405: "method", 400: "malformed"}
+_REASONS = {404: "no_route", 405: "method", 400: "malformed", 500: "failed"}
 
 
 class _Framework(Answerable):
@@ -37,6 +37,12 @@ def answer_framework(request: AnyRequest, error: HTTPException) -> Response[byte
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def answer_damaged(request: AnyRequest, error: OperatorError) -> Response[bytes]:
+    """Something on disk is damaged: what was asked cannot be told, and the operator must act."""
+    log.error("a request could not be answered", method=request.method, path=request.url.path, error=str(error))
+    return answer(request, _Framework(str(error), status=500, title="Damaged data"))
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -8,13 +8,14 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
 
+SUFFIX = ".parquet"
 TEMPORARY = ".tmp"
 
 
@@ -39,6 +40,18 @@ class BlockStore(Protocol):
     def remove(self, name: str) -> None:
         """Forget a file; no error where there is none."""
         ...
+
+
+def check_there(store: BlockStore, files: Iterable[BlockFile]) -> None:
+    """The quick half of `check_file` for many. Raises: DamagedData: a file is missing, or not of the size written."""
+    for file in files:
+        try:
+            with store.open(file.name) as reader:
+                size_bytes = reader.seek(0, io.SEEK_END)
+        except FileNotFoundError as error:
+            raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+        if size_bytes != file.size_bytes:
+            raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {_RESTORE}")
 
 
 def check_file(store: BlockStore, file: BlockFile) -> None:
@@ -88,7 +101,8 @@ class FolderBlockStore:
 
     def names(self) -> set[str]:
         """See BlockStore."""
-        return {path.name for path in self._folder.iterdir()}
+        # What else may lie there, such as lost+found of a mount, is none of ours.
+        return {path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()}
 
     def remove(self, name: str) -> None:
         """See BlockStore."""

@@ -5,9 +5,10 @@ manifest(…)                      one row: position, open_from_day, taken_at_ns
 block(name, kind, day, …)        the files that the manifest names
 """
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -36,7 +37,17 @@ class SqliteCatalog:
             self._connection.execute("PRAGMA synchronous=FULL")
             self._migrate()
         except sqlite3.DatabaseError as error:
-            raise DamagedData(f"{path} cannot be read: {error}. Restore the data folder from a copy.") from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DamagedData:
+        return DamagedData(f"{self._path} cannot be read: {error}. Restore the data folder from a copy.")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
 
     def _migrate(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -47,11 +58,12 @@ class SqliteCatalog:
 
     def ids(self) -> Iterator[str]:
         """See Catalog."""
-        rows = self._connection.execute("SELECT number, id FROM device ORDER BY number")
-        for expected, (number, device_id) in enumerate(rows):
-            if number != expected:
-                raise DamagedData(f"{self._path}: device number {expected} is missing. Restore the data folder from a copy.")
-            yield device_id
+        with self._translated():
+            rows = self._connection.execute("SELECT number, id FROM device ORDER BY number")
+            for expected, (number, device_id) in enumerate(rows):
+                if number != expected:
+                    raise DamagedData(f"{self._path}: device number {expected} is missing. Restore the data folder from a copy.")
+                yield device_id
 
     def labels(self, device_id: str) -> dict[str, str] | None:
         """See Catalog."""
@@ -88,6 +100,10 @@ class SqliteCatalog:
 
     def manifest(self) -> Manifest:
         """See Catalog."""
+        with self._translated():
+            return self._read_manifest()
+
+    def _read_manifest(self) -> Manifest:
         head = self._connection.execute("SELECT position, open_from_day, taken_at_ns FROM manifest").fetchone()
         if head is None:
             return Manifest()

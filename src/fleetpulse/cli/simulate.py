@@ -21,6 +21,7 @@ from fleetpulse.simulation.plan import NS_PER_MINUTE, Behaviour, DevicePlan, pla
 from fleetpulse.simulation.run import How, Tally, Verdict, ask_all, count_known, say
 
 ROWS_SHOWN = 20
+HOURS_MAX = 24 * 366
 _BEHAVIOUR = {
     "outage_share": "share of time a device is switched off",
     "link_outage_share": "share of time a device is cut off; it buffers, and flushes in disorder",
@@ -66,8 +67,10 @@ def add_command(commands: Any) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    if chosen.connections < 1 or chosen.hours <= 0 or chosen.bulk < 0:
-        raise SettingsError("--connections must be at least 1, --hours more than 0, --bulk at least 0.")
+    if chosen.connections < 1 or not 0 < chosen.hours <= HOURS_MAX or chosen.bulk < 0 or chosen.seed < 0:
+        raise SettingsError(f"--connections must be at least 1, --hours more than 0 and at most {HOURS_MAX}, --bulk and --seed at least 0.")
+    if chosen.published and (chosen.start or chosen.speed == "realtime"):
+        raise SettingsError("--published has times of its own: leave out --start and --speed realtime.")
     plans = _plans(chosen)
     how = How(chosen.url, chosen.connections, chosen.speed == "realtime", chosen.bulk, chosen.patience)
     console = Console(stderr=True)
@@ -86,7 +89,8 @@ def _run(chosen: argparse.Namespace) -> int:
         _show(verdicts, tally, time.monotonic() - started_s, is_all=chosen.all)
     is_right = all(verdict.is_right for verdict in verdicts)
     if known and not is_right:
-        text = f"{known} devices had data before this run, which counts too: try an empty data folder, or another --seed."
+        text = f"{known} devices had data before this run, which counts too: try an empty data folder"
+        text += "." if chosen.published or chosen.ids else ", or another --seed."
         console.print(f"[yellow]{text}")
     return 0 if is_right else 1
 
@@ -102,6 +106,9 @@ def _plans(chosen: argparse.Namespace) -> list[DevicePlan]:
         raise SettingsError("there are no devices to simulate: give --devices at least 1, or an --ids file with devices.")
     try:
         behaviour = Behaviour(**{setting.name: getattr(chosen, setting.name) for setting in fields(Behaviour)})
+        for name, value in asdict(behaviour).items():
+            if not 0 <= value <= (1 if name.endswith("_share") else float("inf")):
+                raise ValueError(f"--{name.replace('_', '-')} {value:g}")
         if chosen.start:
             start_ns = parse_rfc3339_ns(chosen.start)
         else:

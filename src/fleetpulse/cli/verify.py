@@ -24,8 +24,9 @@ def add_command(commands: Any) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     folder = Path(chosen.data)
-    if not (folder / JOURNAL).exists():
-        raise SettingsError(f"{folder} is no data folder: it has no {JOURNAL}. Name one with --data.")
+    for name in (JOURNAL, CATALOG):
+        if not (folder / name).exists():
+            raise SettingsError(f"{folder} is no whole data folder: it has no {name}. Name another with --data, or restore it from a copy.")
     with hold_folder(folder):
         findings = _findings(folder)
     table = Table("part", "what was found", "")
@@ -47,6 +48,8 @@ def _findings(folder: Path) -> list[Finding]:
         return [Finding("catalog", str(error), is_good=False)]
     try:
         return verify(journal, catalog, FolderBlockStore(folder / BLOCKS))
+    except OperatorError as error:
+        return [Finding("manifest", str(error), is_good=False)]
     finally:
         catalog.close()
         journal.close()

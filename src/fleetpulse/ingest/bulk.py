@@ -7,11 +7,10 @@ Lines are read some hundred at a time as columns; a piece in which anything is u
 same functions that read single requests, so that the verdicts say what is wrong and where.
 """
 
-import io
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,12 +18,17 @@ import numpy as np
 import zstandard
 
 from fleetpulse.aggregate.timestamp import parse_rfc3339_column, parse_rfc3339_ns
-from fleetpulse.errors import Answerable, TooLarge, UnsupportedMedia
+from fleetpulse.errors import Answerable, Malformed, TooLarge, UnsupportedMedia
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.limits import Limits
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
 
 PIECE_BYTES = 65_536
+LINE_BYTES_MAX = 65_536
+PIECE_LINES = 500
+"""Lines read one by one between two turns of the loop."""
+GZIP_MEMBERS_MAX = 1_024
+ZSTD_PIECE_BYTES = 256
 ZSTD_WINDOW_BYTES_MAX = 8_388_608
 _EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds>'
 
@@ -47,7 +51,9 @@ def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
     """
     if coding in ("", "identity"):
         return body
-    most = min(limits.decompressed_bytes_max, limits.decompress_ratio_max * len(body))
+    # What may be sent as it is may be sent compressed, however well that went.
+    by_ratio = max(limits.bulk_body_bytes_max, limits.decompress_ratio_max * len(body))
+    most = min(limits.decompressed_bytes_max, by_ratio)
     try:
         if coding == "gzip":
             unfolded = _gunzip(body, most)
@@ -59,7 +65,7 @@ def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
         raise _not_compressed(coding, error) from error
     if len(unfolded) > most:
         if most < limits.decompressed_bytes_max:
-            text = f"the body unfolds to more than {limits.decompress_ratio_max} times its size (decompress_ratio_max)"
+            text = f"the body unfolds to over {most} bytes and {limits.decompress_ratio_max} times its size (decompress_ratio_max)"
             raise TooLarge(text, reason="decompress_ratio")
         raise TooLarge(f"the body unfolds to more than {most} bytes (decompressed_bytes_max)", reason="decompressed_bytes")
     return unfolded
@@ -67,25 +73,38 @@ def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
 
 def _gunzip(body: bytes, most: int) -> bytes:
     parts: list[bytes] = []
-    size_bytes = 0
-    while body and size_bytes <= most:
-        member = zlib.decompressobj(31)
-        parts.append(member.decompress(body, most + 1 - size_bytes))
+    size_bytes = place = members = 0
+    member = zlib.decompressobj(31)
+    while place < len(body) and size_bytes <= most:
+        piece = body[place : place + PIECE_BYTES]
+        parts.append(member.decompress(piece, most + 1 - size_bytes))
         size_bytes += len(parts[-1])
-        if not member.eof and size_bytes <= most:
-            raise EOFError("it ends too early")
-        body = member.unused_data
+        place += len(piece) - len(member.unconsumed_tail) - len(member.unused_data)
+        if member.eof:
+            members += 1
+            if members > GZIP_MEMBERS_MAX:
+                raise EOFError(f"it has more than {GZIP_MEMBERS_MAX} members")
+            member = zlib.decompressobj(31) if place < len(body) else member
+    if size_bytes <= most and not member.eof:
+        raise EOFError("it ends too early")
     return b"".join(parts)
 
 
 def _unzstd(body: bytes, most: int) -> bytes:
     parts: list[bytes] = []
-    size_bytes = 0
+    size_bytes = place = 0
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
-    with decompressor.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
-        while size_bytes <= most and (part := reader.read(min(PIECE_BYTES, most + 1 - size_bytes))):
-            parts.append(part)
-            size_bytes += len(part)
+    frame = decompressor.decompressobj()
+    # In small pieces: a few bytes may unfold to 128 KB, and the size is looked at in between.
+    while place < len(body) and size_bytes <= most:
+        if frame.eof:
+            frame = decompressor.decompressobj()
+        piece = body[place : place + ZSTD_PIECE_BYTES]
+        parts.append(frame.decompress(piece))
+        size_bytes += len(parts[-1])
+        place += len(piece) - len(frame.unused_data)
+    if size_bytes <= most and not frame.eof:
+        raise EOFError("it ends too early")
     return b"".join(parts)
 
 
@@ -121,13 +140,18 @@ class BulkReader:
             end = body.find(b"\n", min(start + PIECE_BYTES, len(body) - 1)) + 1 or len(body)
             piece = body[start:end]
             if not self._read_columns(piece):
-                self._read_lines(piece)
+                lines = piece.removesuffix(b"\n").split(b"\n")
+                for first in range(0, len(lines), PIECE_LINES):
+                    self._read_lines(lines[first : first + PIECE_LINES])
+                    yield
             start = end
             yield
 
     def _read_columns(self, piece: bytes) -> bool:
         """All of a piece at once; False, with nothing taken, where any of it is unusual."""
         stripped = piece.removesuffix(b"\n")
+        if len(stripped) > PIECE_BYTES + LINE_BYTES_MAX:
+            return False  # its last line is too long
         newlines = stripped.count(b"\n")
         # Each line begins and ends with its braces, and there is one value a line: then a value ends where a line does.
         if not stripped.startswith(b"{") or stripped.count(b"\n{") != newlines or stripped.count(b"}\n") != newlines:
@@ -165,13 +189,15 @@ class BulkReader:
         self.events.sample_values.extend(values)
         return True
 
-    def _read_lines(self, piece: bytes) -> None:
-        for raw in piece.removesuffix(b"\n").split(b"\n"):
+    def _read_lines(self, lines: Sequence[bytes]) -> None:
+        for raw in lines:
             self._line += 1
             text = raw.strip()
             if not text:
                 continue
             try:
+                if len(text) > LINE_BYTES_MAX:
+                    raise Malformed(f"a line of more than {LINE_BYTES_MAX} bytes; {_EXPECTED}")
                 try:
                     line = _decoder.decode(text)
                 except (ValueError, RecursionError) as error:

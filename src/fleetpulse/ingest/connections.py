@@ -20,7 +20,7 @@ class Phase(IntEnum):
     BODY = 2
     IDLE = 3
     ANSWER = 4
-    """It waits for us: no deadline of theirs runs."""
+    """It waits for us, or is closing: only the deadline for reading our answers runs."""
 
 
 class Timed(Protocol):
@@ -28,9 +28,15 @@ class Timed(Protocol):
 
     phase: Phase
     since_s: float
+    blocked_since_s: float
+    """Since when it does not read what we wrote, or is closing and has not; infinity where it does."""
 
     def time_out(self, error: Late | None) -> None:
         """End the connection, with an answer where a request had begun."""
+        ...
+
+    def cut(self) -> None:
+        """End the connection, whatever is still unread."""
         ...
 
 
@@ -42,11 +48,13 @@ class Connections:
         self.counters = counters
         self.now_s = 0.0
         """The loop's time at the last sweep: good enough for deadlines of seconds, and free to read."""
+        self.bulk_bytes_held = 0
+        """Bytes of bulk bodies that are not answered yet, over all connections."""
         self._open: set[Timed] = set()
         self._of_address: Counter[str] = Counter()
         seconds = (limits.first_byte_s, limits.header_s, limits.body_s, limits.idle_s)
         self._seconds = dict(zip((Phase.FIRST_BYTE, Phase.HEADER, Phase.BODY, Phase.IDLE), seconds, strict=True))
-        self.sweep_interval_s = min(0.5, min(seconds) / 4)
+        self.sweep_interval_s = min(0.5, min(*seconds, limits.write_s) / 4)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -81,6 +89,10 @@ class Connections:
         """End the connections whose time is up."""
         self.now_s = now_s
         for connection in list(self._open):
+            if now_s - connection.blocked_since_s > self.limits.write_s:
+                self.counters.requests_refused["write_timeout"] += 1
+                connection.cut()
+                continue
             limit_s = self._seconds.get(connection.phase)
             if limit_s is not None and now_s - connection.since_s > limit_s:
                 phase = connection.phase

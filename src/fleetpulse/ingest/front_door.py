@@ -3,12 +3,13 @@
     POST /api/v1/devices/{id}/heartbeat|stats    of plain form: parsed, taken in, answered when durable
     any other bytes                              replayed to the guarded ASGI protocol, which keeps the connection
 
-The front door only recognizes the common case; whatever is unusual (other header, coding, query, escape, method) goes to
-the other path, so the two cannot disagree about it. One request of a connection is under way at a time: what comes
-pipelined behind it waits its turn, so answers are in order.
+The front door only recognizes the common case; whatever is unusual (other header, coding, query, escape, method, or a header
+that comes in parts) goes to the other path, so the two cannot disagree about it. One request of a connection is under way at
+a time: what comes pipelined behind it waits its turn, so answers are in order.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ _STATS = b"/stats"
 _HEAD_END = b"\r\n\r\n"
 _ANSWER = Phase.ANSWER  # an enum's attribute costs a call each time
 _IDLE = Phase.IDLE
+_BODY = Phase.BODY
 _FIRST_BYTE = Phase.FIRST_BYTE
 BUFFER_BYTES_MAX = 131_072
 """Pipelined bytes held while an answer is awaited; beyond it the socket is not read."""
@@ -68,7 +70,7 @@ class FrontDoor(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_app_state", "_buffer", "_config", "_door", "_intake", "_is_last", "_is_stopping", "_is_writable",
-        "_loop", "_server_state", "_transport", "phase", "since_s",
+        "_loop", "_request", "_server_state", "_transport", "blocked_since_s", "phase", "since_s",
     )  # fmt: skip
 
     def __init__(
@@ -87,11 +89,13 @@ class FrontDoor(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop
         self._buffer = b""
+        self._request = b""
         self._is_last = False
         self._is_stopping = False
         self._is_writable = True
         self.phase = _FIRST_BYTE
         self.since_s = door.connections.now_s
+        self.blocked_since_s = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the connection, or close it where it is one too many."""
@@ -111,24 +115,37 @@ class FrontDoor(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read its answers: take no more requests from it."""
         self._is_writable = False
+        self.blocked_since_s = self._door.connections.now_s
 
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._is_writable = True
-        if self._buffer and self.phase is not _ANSWER:
-            self._process(b"")
+        if not self._transport.is_closing():
+            self.blocked_since_s = math.inf
+            if self.phase is not _ANSWER:
+                self._next()
 
     def shutdown(self) -> None:
         """Uvicorn asks for a graceful end: now where nothing is awaited, else after the answer."""
         self._is_stopping = True
         if self.phase is not _ANSWER:
-            self._transport.close()
+            self._close()
 
     def time_out(self, error: Late | None) -> None:
         """See Timed."""
-        if error is not None:
+        if error is None:
+            self._transport.abort()
+        else:
             self._refuse(error, is_last=True)
+
+    def cut(self) -> None:
+        """See Timed."""
+        self._transport.abort()
+
+    def _close(self) -> None:
         self._transport.close()
+        self.phase = _ANSWER
+        self.blocked_since_s = self._door.connections.now_s
 
     def data_received(self, data: bytes) -> None:
         """Take what is whole; keep the rest."""
@@ -148,18 +165,9 @@ class FrontDoor(asyncio.Protocol):
             data = self._buffer + data
             self._buffer = b""
         while data:
-            if not data.startswith(PREFIX):
-                if PREFIX.startswith(data):
-                    self._wait(data, Phase.HEADER)
-                else:
-                    self._hand_over(data)
-                return
             body_start = data.find(_HEAD_END) + 4
-            if body_start < 4:
-                if len(data) > door.limits.header_bytes_max:
-                    self._hand_over(data)
-                else:
-                    self._wait(data, Phase.HEADER)
+            if body_start < 4 or not data.startswith(PREFIX):
+                self._hand_over(data)
                 return
             line_end = data.find(b" ", 21, body_start)  # a path of plain form has no space
             block = data[line_end:body_start]
@@ -168,9 +176,6 @@ class FrontDoor(asyncio.Protocol):
                 self._hand_over(data)
                 return
             body_end = body_start + body_bytes
-            if len(data) < body_end:
-                self._wait(data, Phase.BODY)
-                return
             path = data[21:line_end]
             if path.endswith(_HEARTBEAT):
                 is_heartbeat, name = True, path[:-10]
@@ -182,6 +187,12 @@ class FrontDoor(asyncio.Protocol):
             device = intake.numbers.get(name.decode("latin-1"))
             if device is None and not _is_plain_name(name):
                 self._hand_over(data)
+                return
+            if len(data) < body_end:
+                self._buffer = data
+                if self.phase is not _BODY:
+                    self.phase = _BODY
+                    self.since_s = door.connections.now_s
                 return
             self._is_last = not keep_alive
             intake.received += 1
@@ -199,45 +210,43 @@ class FrontDoor(asyncio.Protocol):
                 if device is None:
                     if door.register is None:
                         raise UnknownDevice
-                    self._register(name.decode("latin-1"), data)
+                    self._request, self._buffer = data[:body_end], data[body_end:]
+                    self._register(name.decode("latin-1"))
                     return
             except Answerable as error:
                 door.connections.counters.events_refused[error.reason] += 1
                 if not self._refuse(error, is_last=self._is_last or self._is_stopping):
                     return
                 data = data[body_end:]
+                if not self._is_writable:
+                    self._buffer = data
+                    return
                 continue
             self.phase = _ANSWER
             self._buffer = data[body_end:]
             return
 
-    def _wait(self, data: bytes, phase: Phase) -> None:
-        self._buffer = data
-        if self.phase is not phase:
-            self.phase = phase
-            self.since_s = self._door.connections.now_s
-
-    def _register(self, device_id: str, data: bytes) -> None:
+    def _register(self, device_id: str) -> None:
         """Make the device known, then take the same request again."""
         assert self._door.register is not None
         self._intake.received -= 1  # it will be counted when it is taken again
         self.phase = _ANSWER
-        self._buffer = data
         self._door.register(device_id).add_done_callback(self._registered)
 
     def _registered(self, outcome: "asyncio.Future[None]") -> None:
         error = outcome.exception()
         if self._transport.is_closing():
             return
-        self.phase = Phase.HEADER
         if error is None:
-            self._process(b"")
+            self.phase = _IDLE
+            self._buffer, self._request = self._request + self._buffer, b""
+            self._next()
             return
         if not isinstance(error, Answerable):
             raise error
         self._intake.received += 1
         self._door.connections.counters.events_refused[error.reason] += 1
-        self._refuse(error, is_last=True)
+        self.fail(error)
 
     def acknowledge(self) -> None:
         """The event is durable: say so."""
@@ -248,7 +257,7 @@ class FrontDoor(asyncio.Protocol):
         answer = door.no_content(self._server_state)
         if self._is_last or self._is_stopping:
             transport.write(answer[:-2] + b"connection: close\r\n\r\n")
-            transport.close()
+            self._close()
             return
         transport.write(answer)
         self.phase = _IDLE
@@ -263,16 +272,17 @@ class FrontDoor(asyncio.Protocol):
 
     def _next(self) -> None:
         """Go on with what came in while an answer was awaited."""
-        if self._is_writable:
+        if self._is_writable and self._buffer:
             self._process(b"")
-        if len(self._buffer) <= BUFFER_BYTES_MAX and not self._transport.is_closing():
+        is_read_on = self.phase is not _ANSWER or len(self._buffer) <= BUFFER_BYTES_MAX
+        if self._is_writable and is_read_on and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _refuse(self, error: Answerable, *, is_last: bool) -> bool:
         """Write a refusal; whether the connection goes on."""
         self._transport.write(problem_response(error, headers=self._server_state.default_headers, is_last=is_last))
         if is_last:
-            self._transport.close()
+            self._close()
             return False
         self.phase = _IDLE
         self.since_s = self._door.connections.now_s

@@ -5,6 +5,7 @@ help, so the limits stand here, where the bytes come in.
 """
 
 import asyncio
+import math
 from collections import deque
 from typing import Any
 
@@ -13,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import Answerable, HeaderTooLarge, Late, Malformed, TooLarge
+from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Late, Malformed, TooLarge
 from fleetpulse.ingest.answers import problem_response
 from fleetpulse.ingest.connections import Connections, Phase
 
@@ -46,15 +47,19 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._unfinished_bytes = 0
         self._body_bytes = 0
+        self._held_bytes = 0
         self._unanswered = 0
         """Requests whose header is complete and whose answer is not out."""
         self._refusal: Answerable | None = None
+        self._is_ending = False
         self.phase = Phase.HEADER
         self.since_s = connections.now_s
+        self.blocked_since_s = math.inf
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out."""
         super().connection_lost(exc)
+        self._release_bulk()
         self._connections.leave(self, self._address)
 
     def data_received(self, data: bytes) -> None:
@@ -62,7 +67,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        before = self.phase
+        before, body_bytes = self.phase, self._body_bytes
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -72,13 +77,13 @@ class GuardedProtocol(HttpToolsProtocol):
             known = cause if isinstance(cause, Answerable) else None
             self._refuse(known or Malformed(f"not HTTP/1.1: {error}", reason="not_http"))
         else:
-            if self.phase is Phase.HEADER:
-                # The parser keeps an unfinished header to itself. What came behind an earlier request in this piece is not
-                # counted: there it is bounded by the size of a piece.
-                is_all_header = before is not Phase.BODY and b"\r\n\r\n" not in data
-                self._unfinished_bytes = self._unfinished_bytes + len(data) if is_all_header else 0
-                if self._unfinished_bytes > self._limits.header_bytes_max:
-                    self._refuse(self._header_too_large())
+            # The parser keeps an unfinished header, trailer or chunk extension to itself. What came behind an earlier request
+            # in this piece is not counted: there it is bounded by the size of a piece.
+            is_header = self.phase is Phase.HEADER and before is not Phase.BODY and b"\r\n\r\n" not in data
+            is_trailer = self.phase is before is Phase.BODY and self._body_bytes == body_bytes
+            self._unfinished_bytes = self._unfinished_bytes + len(data) if is_header or is_trailer else 0
+            if self._unfinished_bytes > self._limits.header_bytes_max:
+                self._refuse(self._header_too_large())
 
     def _move(self, phase: Phase) -> None:
         self.phase = phase
@@ -122,16 +127,28 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count. Raises: TooLarge."""
+        """Count. Raises: TooLarge; Busy."""
         self._body_bytes += len(body)
         self._check_body(self._body_bytes)
+        if self._is_bulk():
+            self._held_bytes += len(body)
+            self._connections.bulk_bytes_held += len(body)
+            most = self._limits.bulk_bytes_held_max
+            if self._connections.bulk_bytes_held > most:
+                raise Busy(f"bulk bodies of more than {most} bytes are under way (bulk_bytes_held_max): come again", reason="bulk_bytes")
         super().on_body(body)
 
+    def _release_bulk(self) -> None:
+        self._connections.bulk_bytes_held -= self._held_bytes
+        self._held_bytes = 0
+
+    def _is_bulk(self) -> bool:
+        return self.url.split(b"?", 1)[0] == BULK_PATH
+
     def _check_body(self, size_bytes: int) -> None:
-        is_bulk = self.url.split(b"?", 1)[0] == BULK_PATH
-        most = self._limits.bulk_body_bytes_max if is_bulk else self._limits.body_bytes_max
+        most = self._limits.bulk_body_bytes_max if self._is_bulk() else self._limits.body_bytes_max
         if size_bytes > most:
-            setting = "bulk_body_bytes_max" if is_bulk else "body_bytes_max"
+            setting = "bulk_body_bytes_max" if self._is_bulk() else "body_bytes_max"
             raise TooLarge(f"the body is over {most} bytes ({setting}): send it in parts", reason="body_bytes")
 
     def on_message_complete(self) -> None:
@@ -144,6 +161,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unanswered -= 1
         super().on_response_complete()
         if not self._unanswered:
+            self._release_bulk()
             if self.phase is Phase.ANSWER:
                 self._move(Phase.IDLE)
             self._write_refusal()
@@ -155,6 +173,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end_with(self, error: Answerable) -> None:
         self._refusal = error
         cycle = self.cycle
+        if cycle is not None and cycle.response_complete and cycle.more_body:
+            self._close()  # it was answered before its body was whole; a second answer would be taken for the next one's
+            return
         if self._unanswered and cycle.more_body and not cycle.response_complete:
             # The request that is refused has already begun: it waits for its turn, or for a body that will not come.
             self._unanswered -= 1
@@ -165,14 +186,40 @@ class GuardedProtocol(HttpToolsProtocol):
             self._write_refusal()
 
     def _write_refusal(self) -> None:
-        if self._refusal is not None and not self.transport.is_closing():
+        if self._refusal is not None and not self._is_ending and not self.transport.is_closing():
             headers = self.server_state.default_headers
             self.transport.write(problem_response(self._refusal, headers=headers, is_last=True))
-            self.transport.close()
+            # Only our side ends: closing both while the peer still sends would reset the connection, and lose the answer.
+            self.transport.write_eof()
+            self._await_end()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._await_end()
+
+    def _await_end(self) -> None:
+        self._is_ending = True
+        self.phase = Phase.ANSWER
+        self.blocked_since_s = self._connections.now_s
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers."""
+        super().pause_writing()
+        self.blocked_since_s = self._connections.now_s
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        super().resume_writing()
+        if not self._is_ending:
+            self.blocked_since_s = math.inf
+
+    def cut(self) -> None:
+        """See Timed."""
+        self.transport.abort()
 
     def time_out(self, error: Late | None) -> None:
         """See Timed."""
         if error is None:
-            self.transport.close()
+            self.transport.abort()
         else:
             self._end_with(error)  # the sweeper has counted it

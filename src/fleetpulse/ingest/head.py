@@ -4,6 +4,8 @@ A device, and every device of one make, sends the same header block again and ag
 differ. Equal bytes mean an equal verdict, so the look-up is as strict as the parser, and costs a tenth of it.
 """
 
+import re
+
 import httptools
 
 from fleetpulse.ingest.limits import Limits
@@ -11,6 +13,7 @@ from fleetpulse.ingest.limits import Limits
 BLOCKS_KEPT = 4_096
 BLOCK_BYTES_KEPT_MAX = 2_048
 _LINE_END = b" HTTP/1.1\r\n"
+_HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]*")
 NOT_PLAIN = -1
 """Stands for: not of the plain kind that the front door answers itself."""
 
@@ -65,14 +68,21 @@ def _judge(block: bytes, limits: Limits) -> tuple[int, bool]:
         or not collector.is_complete
         or unusual & headers.keys()
         or names.count(b"content-length") != 1
-        or not length.isdigit()
+        or not _is_length(length)
     ):
         return NOT_PLAIN, False
     if int(length) > limits.body_bytes_max or len(names) > limits.header_count_max or names.count(b"content-type") > 1:
         return NOT_PLAIN, False
+    if names.count(b"host") > 1 or not _HOST.fullmatch(headers.get(b"host", b"")):
+        return NOT_PLAIN, False
     if not is_json(headers.get(b"content-type", b"application/json")):
         return NOT_PLAIN, False
     return int(length), parser.should_keep_alive()
+
+
+def _is_length(text: bytes) -> bool:
+    """Whether it is a number of a size that anybody could mean; leading zeros without end are not."""
+    return text.isdigit() and len(text) <= 15
 
 
 def is_json(content_type: bytes) -> bool:

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 class Limits:
     """What a connection may cost us. Sizes in bytes, times in seconds."""
 
-    header_bytes_max: int = 16_384
-    header_count_max: int = 64
-    body_bytes_max: int = 65_536
-    bulk_body_bytes_max: int = 8_388_608
-    decompressed_bytes_max: int = 67_108_864
-    decompress_ratio_max: int = 100
-    bulk_lines_max: int = 200_000
-    refusals_listed_max: int = 100
-    first_byte_s: float = 10.0
-    header_s: float = 10.0
-    body_s: float = 30.0
-    idle_s: float = 75.0
-    connections_max: int = 16_384
-    connections_per_address_max: int = 4_096
-    events_waiting_max: int = 262_144
-    future_s: float = 86_400.0
+    header_bytes_max: int
+    header_count_max: int
+    body_bytes_max: int
+    bulk_body_bytes_max: int
+    decompressed_bytes_max: int
+    decompress_ratio_max: int
+    bulk_bytes_held_max: int
+    bulk_at_once_max: int
+    bulk_lines_max: int
+    refusals_listed_max: int
+    first_byte_s: float
+    header_s: float
+    body_s: float
+    idle_s: float
+    write_s: float
+    connections_max: int
+    connections_per_address_max: int
+    events_waiting_max: int
+    future_s: float

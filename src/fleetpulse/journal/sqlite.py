@@ -41,7 +41,7 @@ class SqliteJournal:
         run = self._connection.execute
         if is_new:
             run(f"PRAGMA application_id={APPLICATION_ID}")
-        elif run("PRAGMA application_id").fetchone()[0] not in (APPLICATION_ID, 0):
+        elif run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID and run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise DamagedData(f"{self._path} is a SQLite file, but no fleetpulse journal. Name another data folder.")
         run("PRAGMA journal_mode=WAL")
         run(f"PRAGMA synchronous={synchronous}")

@@ -115,10 +115,8 @@ class Fleet:
         for day in (self.open_from_day, self.open_from_day + 1):
             if day not in self.dense:
                 rows: Rows = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
-                devices, known = self.sparse.of_day(day)
-                if len(devices):
-                    rows[devices] |= known
-                    self.sparse = self.sparse.split(other for other in self.sparse.days if other != day)
+                devices, known = self.sparse.take(day).all_rows()
+                rows[devices] |= known
                 self.dense[day] = rows
 
     def apply(self, events: EventColumns) -> None:
@@ -199,15 +197,13 @@ class Fleet:
             self.closing.dense[day] = self.dense.pop(day)
         for day in self.sparse.days:
             if day < self.open_from_day:
-                devices, rows = self.sparse.of_day(day)
-                self.closing.sparse.put(day, devices=devices, rows=rows)
-        self.sparse = self.sparse.split(day for day in self.sparse.days if day >= self.open_from_day)
+                self.closing.sparse.adopt(day, self.sparse.take(day))
         return Frozen(
             count=self.count,
             open_from_day=self.open_from_day,
             columns={name: column.copy() if name in _EXACT else column for name, column in self.columns().items()},
             open_dense=dict(self.dense),
-            open_sparse=self.sparse.split(self.sparse.days),
+            open_sparse=self.sparse.copy_of(self.sparse.days),
             closing=self.closing,
         )
 

@@ -8,66 +8,94 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, mark_minutes
 
 
-class SparsePresence:
-    """Rows for the device-days that were touched, and only for those."""
+class SparseDay:
+    """Rows of one day, for the devices that were touched and only for those."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, dict[int, int]] = {}
-        self._rows: Rows = np.zeros((64, WORDS_PER_DAY), np.uint64)
-        self._count = 0
+        self._slots: dict[int, int] = {}
+        self._rows: Rows = np.zeros((16, WORDS_PER_DAY), np.uint64)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._slots)
+
+    def _places(self, devices: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Places of the rows of `devices`, new ones made where there is none."""
+        slots = self._slots
+        places = np.fromiter((slots.setdefault(device, len(slots)) for device in devices.tolist()), np.int64, len(devices))
+        if len(slots) > len(self._rows):
+            grown = np.zeros((max(len(slots), 2 * len(self._rows)), WORDS_PER_DAY), np.uint64)
+            grown[: len(self._rows)] = self._rows
+            self._rows = grown
+        return places
+
+    def mark(self, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
+        """Mark minutes; both of one length."""
+        unique, inverse = np.unique(devices, return_inverse=True)
+        places = self._places(unique)
+        mark_minutes(self._rows, places=places[inverse], minutes_of_day=minutes_of_day)
+
+    def put(self, devices: NDArray[np.uint32], rows: Rows) -> None:
+        """Add rows of distinct devices (a union with what is there)."""
+        places = self._places(devices)
+        self._rows[places] |= rows
+
+    def row(self, device: int) -> Rows | None:
+        """The row of a device, shape (23,), or None where it was not touched."""
+        place = self._slots.get(device)
+        return None if place is None else self._rows[place]
+
+    def all_rows(self) -> tuple[NDArray[np.uint32], Rows]:
+        """Devices, ascending, and copies of their rows."""
+        devices = np.fromiter(self._slots, np.uint32, len(self._slots))
+        order = np.argsort(devices)
+        return devices[order], self._rows[order]  # a device's place is its turn in the dict
+
+
+class SparsePresence:
+    """Sparse days by day (days since 1970-01-01)."""
+
+    def __init__(self) -> None:
+        self._days: dict[int, SparseDay] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._days.values()))
 
     @property
     def days(self) -> list[int]:
         """The days touched, ascending."""
-        return sorted(self._slots)
+        return sorted(self._days)
 
     def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
         """Mark minutes of one day; `devices` and `minutes_of_day` are of one length."""
-        slots = self._slots.setdefault(day, {})
-        unique, inverse = np.unique(devices, return_inverse=True)
-        places = np.empty(len(unique), np.int64)
-        for index, device in enumerate(unique.tolist()):
-            place = slots.get(device)
-            if place is None:
-                place = slots[device] = self._new_row()
-            places[index] = place
-        mark_minutes(self._rows, places=places[inverse], minutes_of_day=minutes_of_day)
+        self._days.setdefault(day, SparseDay()).mark(devices, minutes_of_day)
 
-    def _new_row(self) -> int:
-        if self._count == len(self._rows):
-            grown = np.zeros((2 * self._count, WORDS_PER_DAY), np.uint64)
-            grown[: self._count] = self._rows
-            self._rows = grown
-        self._count += 1
-        return self._count - 1
+    def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
+        """Add rows of distinct devices (a union with what is there)."""
+        self._days.setdefault(day, SparseDay()).put(devices, rows)
 
     def row(self, day: int, device: int) -> Rows | None:
         """The row of a device-day, shape (23,), or None where it was not touched."""
-        place = self._slots.get(day, {}).get(device)
-        return None if place is None else self._rows[place]
+        found = self._days.get(day)
+        return None if found is None else found.row(device)
 
     def of_day(self, day: int) -> tuple[NDArray[np.uint32], Rows]:
         """Devices of a day, ascending, and copies of their rows."""
-        slots = self._slots.get(day, {})
-        devices = np.fromiter(slots, np.uint32, len(slots))
-        places = np.fromiter(slots.values(), np.int64, len(slots))
-        order = np.argsort(devices)
-        return devices[order], self._rows[places[order]]
+        return self._days.get(day, SparseDay()).all_rows()
 
-    def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Add rows of a day (a union with what is there)."""
-        slots = self._slots.setdefault(day, {})
-        for device, row in zip(devices.tolist(), rows, strict=True):
-            place = slots.get(device)
-            if place is None:
-                place = slots[device] = self._new_row()
-            self._rows[place] |= row
+    def take(self, day: int) -> SparseDay:
+        """A day, which is no longer here."""
+        return self._days.pop(day, SparseDay())
 
-    def split(self, days: Iterable[int]) -> "SparsePresence":
-        """A new one that holds only `days`; this one keeps all."""
+    def adopt(self, day: int, taken: SparseDay) -> None:
+        """A day that was taken elsewhere: at no cost, unless there is one here already."""
+        if day in self._days:
+            devices, rows = taken.all_rows()
+            self.put(day, devices=devices, rows=rows)
+        else:
+            self._days[day] = taken
+
+    def copy_of(self, days: Iterable[int]) -> "SparsePresence":
+        """A copy that holds only `days`."""
         part = SparsePresence()
         for day in days:
             devices, rows = self.of_day(day)

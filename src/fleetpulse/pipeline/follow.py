@@ -5,6 +5,7 @@ Applying need not happen before the ack, only before the next read; so it is put
 
 import numpy as np
 
+from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns, Position
 from fleetpulse.telemetry.counters import Counters
@@ -21,6 +22,7 @@ class Follower:
         self._counters = counters
         self._pending: list[EventColumns] = []
         self._pending_events = 0
+        self._is_broken = False
 
     @property
     def pending_events(self) -> int:
@@ -41,10 +43,15 @@ class Follower:
 
     def catch_up(self) -> None:
         """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write."""
+        if self._is_broken:
+            raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
         if self._pending:
-            pending, self._pending = self._pending, []
-            apply_all(self.fleet, pending)
+            # Whatever goes wrong here must stop all that reads or keeps the fleet, checkpoints first of all.
+            self._is_broken = True
+            apply_all(self.fleet, self._pending)
+            self._is_broken = False
             self._counters.events_applied += self._pending_events
+            self._pending = []
             self._pending_events = 0
 
 

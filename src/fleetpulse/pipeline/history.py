@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.parquet import CHUNK, Chunk, read_presence
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.model.manifest import Manifest
 
 
@@ -14,6 +14,7 @@ class History:
     def __init__(self, store: BlockStore, manifest: Manifest) -> None:
         self.store = store
         self.manifest = manifest
+        self._checked: set[str] = set()
 
     def has_closed(self, day: int) -> bool:
         """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""
@@ -29,7 +30,15 @@ class History:
         return None
 
     def chunks(self, day: int, *, chunk: int | None = None) -> Iterator[Chunk]:
-        """All chunks of the closed block of `day` in order, or the one numbered `chunk`; none where there is no block."""
+        """All chunks of the closed block of `day` in order, or the one numbered `chunk`; none where there is no block.
+
+        Raises: DamagedData: the block is missing, or not what was written.
+        """
         if self.has_closed(day):
-            with self.store.open(self.manifest.presence[day].name) as reader:
+            file = self.manifest.presence[day]
+            if file.name not in self._checked:
+                # Once a process: damage must be noticed before it is believed, or merged and signed anew.
+                check_file(self.store, file)
+                self._checked.add(file.name)
+            with self.store.open(file.name) as reader:
                 yield from read_presence(reader, chunk=chunk)

@@ -12,7 +12,7 @@ import structlog
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import NS_PER_S, Clock
-from fleetpulse.errors import DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
+from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
@@ -60,6 +60,7 @@ class Node:
         catalog_thread: ThreadPoolExecutor,
         files_thread: ThreadPoolExecutor,
         read_thread: ThreadPoolExecutor,
+        unfold_thread: ThreadPoolExecutor,
         devices_path: Path | None,
         checkpoint_when: CheckpointWhen,
         future_s: float,
@@ -80,12 +81,15 @@ class Node:
         self._catalog_thread = catalog_thread
         self._files_thread = files_thread
         self._read_thread = read_thread
+        self.unfold_thread = unfold_thread
+        self.bulk_turns = asyncio.Semaphore(connections.limits.bulk_at_once_max)
         self._devices_path = devices_path
         self._when = checkpoint_when
         self._future_ns = int(future_s * NS_PER_S)
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
-        self._checkpoint_task: asyncio.Task[bool] | None = None
+        self._has_checkpoint_failed = False
+        self._checkpoint_task: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._is_started = False
 
@@ -116,8 +120,6 @@ class Node:
     def _recover(self) -> None:
         self.progress.stage = "devices"
         self.registry.load()
-        if self._devices_path is not None:
-            self._register_file(self._devices_path)()
         self.progress.stage = "snapshot"
         load_snapshot(self.fleet, self.history)
         # The days since the snapshot are opened before the replay, so that its marks find dense rows.
@@ -126,11 +128,15 @@ class Node:
         after = self.history.manifest.position
         self.follower.position = replay(self.fleet, self.journal, after=after, progress=self.progress, advanced=lambda: time.sleep(0))
         self.counters.events_replayed = self.progress.events
+        # Only now: a journal that speaks of devices the catalog has lost must not find strangers under their numbers.
+        if self._devices_path is not None:
+            self._register_file(self._devices_path)()
         self.progress.stage = "ready"
 
     async def reload_devices(self) -> None:
         """Read devices.csv again; on an error in it the devices stay as they were."""
         if self._devices_path is None or not self.is_ready:
+            log.warning("SIGHUP has nothing to do: " + ("not ready yet" if self._devices_path else "no --devices file"))
             return
         loop = asyncio.get_running_loop()
         try:
@@ -155,7 +161,12 @@ class Node:
             days = [day for day in self.fleet.touched_days(device) if self.history.has_closed(day)]
             rows: dict[int, Rows | None] = {}
             if days:
-                rows = await loop.run_in_executor(self._read_thread, self._rows, device, days)
+                try:
+                    rows = await loop.run_in_executor(self._read_thread, self._rows, device, days)
+                except DamagedData:
+                    if manifest is self.history.manifest:
+                        raise
+                    continue  # a checkpoint has just replaced the file
                 self.follower.catch_up()
             # A checkpoint or late data that came in between changes which rows are needed: ask again.
             if manifest is self.history.manifest and all(
@@ -164,20 +175,31 @@ class Node:
                 return self.fleet.figures(device, known=rows)
 
     def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
-        try:
-            return {day: self.history.row(day, device) for day in days}
-        except FileNotFoundError:
-            return {}  # a checkpoint has just replaced the file; the caller sees the new manifest and asks again
+        return {day: self.history.row(day, device) for day in days}
 
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(self.connections.sweep_interval_s)
             self._tick()
             if self.is_ready:
-                self.follower.catch_up()
-                self.fleet.advance(self._today())
-                if self._is_checkpoint_due() and (self._checkpoint_task is None or self._checkpoint_task.done()):
-                    self._checkpoint_task = asyncio.create_task(self.checkpoint())
+                try:
+                    self._move_on()
+                except Exception as error:
+                    # Deadlines and the clock must go on; but nothing more is taken by a node that cannot apply it.
+                    log.error("the live fleet could not be brought up to date", exc_info=error)
+                    self.intake.close(NotAccepting(f"read-only: {error}; restart the service", reason="read_only"))
+
+    def _move_on(self) -> None:
+        self.follower.catch_up()
+        self.fleet.advance(self._today())
+        if self._is_checkpoint_due() and (self._checkpoint_task is None or self._checkpoint_task.done()):
+            self._checkpoint_task = asyncio.create_task(self._checkpoint_logged())
+
+    async def _checkpoint_logged(self) -> None:
+        try:
+            await self.checkpoint()
+        except Exception as error:
+            log.error("checkpoint failed by a defect of ours; the journal keeps everything", exc_info=error)
 
     def _tick(self) -> None:
         self.intake.latest_ns = self.clock.now_ns() + self._future_ns
@@ -188,8 +210,8 @@ class Node:
         due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
         has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
         is_late = len(self.fleet.sparse) >= self._when.late_rows or entries >= self._when.journal_entries
-        has_failed = self.counters.checkpoints_failed and not due
-        return (due and (entries > 0 or has_aged)) or ((has_aged or is_late) and not has_failed)
+        # After a failure the next one waits for its time.
+        return (due and (entries > 0 or has_aged)) or ((has_aged or is_late) and not self._has_checkpoint_failed)
 
     async def checkpoint(self) -> bool:
         """Take a checkpoint now; False where it could not be written (the journal still holds everything)."""
@@ -197,6 +219,7 @@ class Node:
             loop = asyncio.get_running_loop()
             self._checkpoint_due_s = loop.time() + self._when.interval_s
             started_s = time.monotonic()
+            self._has_checkpoint_failed = True  # until it has not
             self.follower.catch_up()
             position = self.follower.position
             frozen = self.fleet.freeze()
@@ -218,10 +241,14 @@ class Node:
                 return False
             self.fleet.finish_closing(written.closed_minutes)
             self.history.manifest = written.manifest
+            self._has_checkpoint_failed = False
             self.counters.checkpoints += 1
             self.counters.checkpoint_last_s = time.monotonic() - started_s
             await self._drop(position)
-            await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, written.manifest)
+            try:
+                await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, written.manifest)
+            except OSError as error:
+                log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
             log.info("checkpoint", position=position, seconds=round(time.monotonic() - started_s, 3))
             return True
 
@@ -241,7 +268,7 @@ class Node:
         if self._ticker is not None:
             self._ticker.cancel()
         if self._checkpoint_task is not None:
-            await self._checkpoint_task
+            await asyncio.wait([self._checkpoint_task])
         if self._is_started:
             await self.writer.drain()
             if self.intake.closed_by is None:
@@ -254,6 +281,7 @@ class Node:
     def _close(self) -> None:
         self._files_thread.shutdown()
         self._read_thread.shutdown()
+        self.unfold_thread.shutdown()
         self._catalog_thread.shutdown()
         self.journal.close()
         self.catalog.close()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleetpulse.blocks.parquet import read_presence, read_snapshot
-from fleetpulse.blocks.store import check_file
+from fleetpulse.blocks.store import check_file, check_there
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
@@ -31,6 +31,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
+    check_there(history.store, manifest.files())
     check_file(history.store, manifest.snapshot)
     with history.store.open(manifest.snapshot.name) as reader:
         fleet.restore(read_snapshot(reader), open_from_day=manifest.open_from_day)

@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
+import structlog
+
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
 from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("registry")
 
 
 class Registry:
@@ -74,19 +78,24 @@ class Registry:
         return outcome
 
     async def _register_wanted(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
-            devices = [Device(device_id) for device_id in wanted if device_id not in self.numbers]
-            error: OutOfRange | NotAccepting | None = None
-            try:
-                admit = await loop.run_in_executor(self._executor, self.register_all, devices)
-                admit()
-            except OutOfRange as refused:
-                error = refused
-            except OSError as failed:
-                error = NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
-            for outcome in wanted.values():
+            error = await self._register_these(list(wanted))
+            for device_id, outcome in wanted.items():
+                # One too many must not keep those out for whom there is room.
+                one = await self._register_these([device_id]) if isinstance(error, OutOfRange) and len(wanted) > 1 else error
                 if not outcome.done():
-                    outcome.set_result(None) if error is None else outcome.set_exception(error)
+                    outcome.set_result(None) if one is None else outcome.set_exception(one)
         self._task = None
+
+    async def _register_these(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
+        devices = [Device(device_id) for device_id in device_ids if device_id not in self.numbers]
+        try:
+            admit = await asyncio.get_running_loop().run_in_executor(self._executor, self.register_all, devices)
+        except OutOfRange as refused:
+            return refused
+        except Exception as failed:
+            log.error("devices could not be registered", error=str(failed))
+            return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
+        admit()
+        return None

@@ -28,11 +28,16 @@ class Finding:
 def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Finding]:
     """Check every part; the parts that are wrong do not keep the others from being checked."""
     manifest = catalog.manifest()
+    files = [_check(file.name, partial(_file, store, file)) for file in manifest.files()]
+    if all(finding.is_good for finding in files):
+        counts = _check("closed minutes", lambda: _closed_minutes(manifest, store))
+    else:
+        counts = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
     return [
         _check("catalog", lambda: f"{sum(1 for _ in catalog.ids())} devices"),
         _check("journal", lambda: _journal(journal, manifest, sum(1 for _ in catalog.ids()))),
-        *(_check(file.name, partial(_file, store, file)) for file in manifest.files()),
-        _check("closed minutes", lambda: _closed_minutes(manifest, store)),
+        *files,
+        counts,
         Finding("files nobody names", f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)"),
     ]
 

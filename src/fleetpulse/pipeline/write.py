@@ -9,6 +9,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -92,7 +93,7 @@ class Writer:
         self._counters.events_accepted += len(batch)
         self._committed(batch, position)
         for waiter in batch.waiters:
-            waiter.acknowledge()
+            _tell(waiter.acknowledge)
         # Those just answered may have more to say, and a larger batch costs the same sync: wait until as many are here
         # again, but not for long.
         self._intake.wake_at = len(batch.waiters) + len(self._intake.batch.waiters)
@@ -117,7 +118,7 @@ class Writer:
     def _refuse(self, batch: Batch, failure: NotAccepting) -> None:
         self._counters.events_refused[failure.reason] += len(batch)
         for waiter in batch.waiters:
-            waiter.fail(failure)
+            _tell(partial(waiter.fail, failure))
 
     async def run(self, job: Callable[[], object]) -> object:
         """Run `job` on the journal's thread, between two commits."""
@@ -150,6 +151,14 @@ class Writer:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+
+
+def _tell(tell: Callable[[], None]) -> None:
+    """Tell one; a defect in its telling must not keep the others, or the next batch, waiting."""
+    try:
+        tell()
+    except Exception as error:
+        log.error("an answer failed by a defect of ours", exc_info=error)
 
 
 def _settle(outcome: "asyncio.Future[object]", result: object, error: Exception | None) -> None:

@@ -51,7 +51,11 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise SettingsError(f"`{url}` is no address of a server: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"`{url}` is no address of a server; expected something like http://127.0.0.1:6733")
         self._is_tls = parts.scheme == "https"

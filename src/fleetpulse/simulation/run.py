@@ -109,7 +109,7 @@ async def _say_events(connection: Connection, events: list[tuple[str, int, int]]
     if how.bulk_lines:
         body = b"\n".join(_body(sent_at, value, device_id) for device_id, sent_at, value in events)
         answer = await _until_answered(lambda: connection.ask("POST", "/api/v1/events", body), how, tally, events)
-        if answer.status != 200 or json.loads(answer.body).get("accepted") != len(events):
+        if answer.status != 200 or _json(answer).get("accepted") != len(events):
             raise _rejected("POST /api/v1/events", answer)
         return
     for device_id, sent_at, value in events:
@@ -151,9 +151,21 @@ async def _until_answered(
         await asyncio.sleep(wait_s)
 
 
+def _json(answer: Answer) -> dict[str, object]:
+    try:
+        value = json.loads(answer.body)
+    except ValueError as error:
+        raise Rejected(f"the answer is not JSON: {answer.body[:200]!r}. Does --url lead to the service?") from error
+    if not isinstance(value, dict):
+        raise Rejected(f"the answer is not an object: {answer.body[:200]!r}. Does --url lead to the service?")
+    return value
+
+
 def _rejected(what: str, answer: Answer) -> Rejected:
     text = answer.body.decode(errors="replace")[:500]
-    hint = " Start the server with --auto-register, or name ids that it knows with --ids." if answer.status == 404 else ""
+    hint = (
+        " Start the server with --auto-register, or play devices that it knows: --ids FILE, or --published." if answer.status == 404 else ""
+    )
     return Rejected(f"{what} was answered {answer.status}: {text}.{hint}")
 
 
@@ -171,7 +183,7 @@ async def count_known(plans: Sequence[DevicePlan], how: How) -> int:
 
     def note(index: int, answer: Answer) -> None:
         nonlocal known
-        known += answer.status == 200 and json.loads(answer.body) != {"uptime": 0, "avg_upload_time": "0s"}
+        known += answer.status == 200 and _json(answer) != {"uptime": 0, "avg_upload_time": "0s"}
 
     await _ask_each(plans, how, Tally(), note, also=404)
     return known
@@ -183,7 +195,7 @@ async def ask_all(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced:
 
     def note(index: int, answer: Answer) -> None:
         plan = plans[index]
-        verdicts[index] = judge(plan, json.loads(answer.body), tally.ambiguous.get(plan.device_id, []))
+        verdicts[index] = judge(plan, _json(answer), tally.ambiguous.get(plan.device_id, []))
         advanced(1)
 
     await _ask_each(plans, how, tally, note)

@@ -1,6 +1,6 @@
 """Plain counters, incremented by the stages and read by /metrics.
 
-The set reconciles: events received = accepted + refused (by reason), and accepted = applied + pending.
+The set reconciles: events received = accepted + refused (by reason) + waiting, and accepted = applied + pending.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ class Counters:
     events_accepted: int = 0
     """Durable in the journal, and acknowledged where the connection still stood."""
     events_refused: Counter[str] = field(default_factory=Counter)
-    """Not accepted, by reason; for a body that cannot be read, one for the request."""
+    """Not accepted, by reason."""
     events_applied: int = 0
     """Accepted events folded into the live fleet."""
     events_replayed: int = 0
