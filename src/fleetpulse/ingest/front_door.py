@@ -293,6 +293,8 @@ class FrontDoor(asyncio.Protocol):
         protocol = GuardedProtocol(
             connections=self._door.connections,
             address=self._address,
+            phase=self.phase,
+            since_s=self.since_s,
             config=self._config,
             server_state=self._server_state,
             app_state=self._app_state,

@@ -35,6 +35,8 @@ class GuardedProtocol(HttpToolsProtocol):
         *,
         connections: Connections,
         address: str,
+        phase: Phase,
+        since_s: float,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -52,8 +54,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Requests whose header is complete and whose answer is not out."""
         self._refusal: Answerable | None = None
         self._is_ending = False
-        self.phase = Phase.HEADER
-        self.since_s = connections.now_s
+        self.phase = phase
+        self.since_s = since_s
         self.blocked_since_s = math.inf
 
     def connection_lost(self, exc: Exception | None) -> None:
