@@ -83,3 +83,34 @@ def test_every_flipped_byte_of_an_entry_is_noticed() -> None:
     for end in range(len(body)):
         with pytest.raises(DamagedData):
             decode_entry(body[:end], where="it")
+
+
+def test_a_torn_end_of_the_log_is_no_damage_but_a_flip_in_its_middle_is(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j")
+    for i in range(40):
+        journal.append(b"%d" % i * 900)
+    log = tmp_path / "j-wal"
+    whole, kept = log.read_bytes(), (tmp_path / "j").read_bytes()
+    journal.close()
+
+    def entries(body: bytes) -> int:
+        copy = tmp_path / "copy"
+        copy.write_bytes(kept)
+        copy.with_name("copy-wal").write_bytes(body)
+        opened = SqliteJournal(copy)
+        count = len(list(opened.read(after=0)))
+        opened.close()
+        return count
+
+    assert entries(whole) == 40
+    frames = (len(whole) - 32) // 4120
+    for cut in (1, 100, 4000):
+        assert entries(whole[:-cut]) == 39
+    flipped = bytearray(whole)
+    flipped[32 + (frames - 1) * 4120 + 2000] ^= 1
+    assert entries(bytes(flipped)) == 39
+    for frame in (frames // 3, frames // 2, frames - 6):
+        flipped = bytearray(whole)
+        flipped[32 + frame * 4120 + 2000] ^= 1
+        with pytest.raises(DamagedData, match=f"frame {frame} "):
+            entries(bytes(flipped))

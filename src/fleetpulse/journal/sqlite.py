@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from fleetpulse.errors import DamagedData
+from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
 
 APPLICATION_ID = 0x464C504A  # "FLPJ"
@@ -29,6 +30,7 @@ class SqliteJournal:
         """
         self._path = path
         is_new = not path.exists()
+        check_wal(path.with_name(path.name + "-wal"))
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare(synchronous, is_new=is_new)
