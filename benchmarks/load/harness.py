@@ -213,7 +213,7 @@ def record(name: str, figures: dict[str, Any], goals: dict[str, tuple[float, flo
     met = {what: {"measured": round(value, 3), "goal": goal, "met": value <= goal} for what, (value, goal) in goals.items()}
     result = {
         "benchmark": name,
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(), "cpu": _cpu_name()},
         "goals": met,
@@ -223,6 +223,10 @@ def record(name: str, figures: dict[str, Any], goals: dict[str, tuple[float, flo
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     for what, entry in met.items():
         print(f"{'met   ' if entry['met'] else 'MISSED'} {what}: {entry['measured']:g} (goal: at most {entry['goal']:g})", flush=True)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _cpu_name() -> str:
