@@ -207,9 +207,7 @@ def median_of(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def record(name: str, figures: dict[str, Any], goals: dict[str, tuple[float, float]]) -> None:
     """Print the figures, and keep them with commit and machine. `goals` is name -> (measured, at most)."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    commit = _git("rev-parse", "--short=10", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--", "src") else "")
     met = {what: {"measured": round(value, 3), "goal": goal, "met": value <= goal} for what, (value, goal) in goals.items()}
     result = {
         "benchmark": name,
