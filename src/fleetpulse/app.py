@@ -44,7 +44,7 @@ GARBAGE_CHECKED_AT = 20_000
 """New containers before the collector looks; connections and requests leave no cycles behind."""
 SWITCH_S = 0.0005
 """How long a checkpoint's thread may hold the interpreter while a commit waits for it; Python's own 5 ms add up."""
-MALLOC = {"trim bytes": (-1, 8 << 20), "mmap bytes": (-3, 1 << 20), "heaps": (-8, 2)}
+MALLOC = {"trim bytes": (-1, 16 << 20), "mmap bytes": (-3, 4 << 20), "heaps": (-8, 2)}
 """Parameters of glibc's mallopt, numbered as in malloc.h."""
 JOURNAL, CATALOG, BLOCKS, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "lock"
 

@@ -28,6 +28,8 @@ from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("node")
+CHECKPOINT_PAUSE_S = 0.01
+"""Between two pieces of a checkpoint, each about as long: senders matter more than its end."""
 NS_PER_DAY = MINUTES_PER_DAY * NS_PER_MINUTE
 
 
@@ -231,7 +233,7 @@ class Node:
                         position=position,
                         taken_at_ns=self.clock.now_ns(),
                         history=self.history,
-                        pause=lambda: time.sleep(0.001),
+                        pause=lambda: time.sleep(CHECKPOINT_PAUSE_S),
                     ),
                 )
                 await loop.run_in_executor(self._catalog_thread, self.catalog.commit_manifest, written.manifest)
