@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import functools
 import gc
@@ -25,6 +24,7 @@ from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import DataFolderInUse, SettingsError
+from fleetpulse.heap import bound_heap
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.front_door import Door, FrontDoor
 from fleetpulse.ingest.intake import Intake
@@ -44,8 +44,6 @@ GARBAGE_CHECKED_AT = 20_000
 """New containers before the collector looks; connections and requests leave no cycles behind."""
 SWITCH_S = 0.0005
 """How long a checkpoint's thread may hold the interpreter while a commit waits for it; Python's own 5 ms add up."""
-MALLOC = {"trim bytes": (-1, 16 << 20), "mmap bytes": (-3, 4 << 20), "heaps": (-8, 2)}
-"""Parameters of glibc's mallopt, numbered as in malloc.h."""
 JOURNAL, CATALOG, BLOCKS, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "lock"
 
 
@@ -185,14 +183,6 @@ def check_address(settings: Settings) -> None:
             f"host {settings.host} is reachable from the network, and anybody there could report for any device: there are no "
             "keys yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is trusted."
         )
-
-
-def bound_heap() -> None:
-    """Have freed arrays given back to the system: by itself glibc keeps them, in a heap a thread. Elsewhere, nothing."""
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in MALLOC.values():
-            mallopt(parameter, value)
 
 
 def raise_file_limit() -> None:

@@ -13,6 +13,7 @@ from fleetpulse.aggregate.presence import Rows
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import NS_PER_S, Clock
 from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
+from fleetpulse.heap import give_back
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
@@ -251,6 +252,7 @@ class Node:
                 await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, written.manifest)
             except OSError as error:
                 log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
+            await loop.run_in_executor(self._files_thread, give_back)
             log.info("checkpoint", position=position, seconds=round(time.monotonic() - started_s, 3))
             return True
 
