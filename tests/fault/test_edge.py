@@ -239,3 +239,17 @@ def test_a_request_is_answered_once_although_its_body_never_comes(serve: Callabl
         with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
             connection.sendall(head + b"Host: x\r\nContent-Length: 100\r\n\r\nx")
             assert len(statuses(read_until_closed(connection))) == 1
+
+
+def test_bulk_bodies_take_turns_and_all_are_taken(serve: Callable[..., Server]) -> None:
+    server = serve("--bulk-at-once-max", "1")
+    body = b"\n".join([b'{"device_id":"%s","sent_at":"2026-01-01T00:00:00Z"}' % PUBLISHED[0].encode()] * 5_000)
+    said = request(body, path="/api/v1/events", headers=b"Connection: close\r\n")
+    crowd = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(6)]
+    for connection in crowd:
+        connection.sendall(said)
+    for connection in crowd:
+        received = read_until_closed(connection)
+        connection.close()
+        assert (statuses(received), b'"accepted":5000' in received) == ([200], True)
+    assert "events_accepted_total 30000.0" in metrics(server)
