@@ -20,6 +20,7 @@ import structlog
 import uvicorn
 
 from fleetpulse.api.app import build_api
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
@@ -29,11 +30,13 @@ from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.front_door import Door, FrontDoor
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.limits import Limits
+from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.terms import Terms
+from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.history import History
-from fleetpulse.pipeline.node import CheckpointWhen, Node
+from fleetpulse.pipeline.node import AskLimits, CheckpointWhen, Node
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
@@ -56,19 +59,29 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
     history = History(FolderBlockStore(folder / BLOCKS), catalog.manifest())
-    fleet = Fleet()
+    fleet = Fleet(terms=Terms(settings.interval_s, settings.grace_s))
     catalog_thread = ThreadPoolExecutor(1, "catalog")
     registry = Registry(
         catalog=catalog,
+        clock=clock,
         fleet=fleet,
         executor=catalog_thread,
         counters=counters,
         devices_max=settings.devices_max,
         auto_register=settings.auto_register,
     )
+    known = KnownMetrics(report_metrics_max=settings.report_metrics_max)
+    declared = Declared(
+        catalog=catalog,
+        clock=clock,
+        executor=catalog_thread,
+        known=known,
+        metrics_max=settings.metrics_max,
+        windows_max=settings.windows_max,
+    )
     follower = Follower(fleet, counters)
     writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
-    intake = Intake(numbers=registry.numbers, events_waiting_max=limits.events_waiting_max, wake=writer.wake)
+    intake = Intake(numbers=registry.numbers, metrics=known, events_waiting_max=limits.events_waiting_max, wake=writer.wake)
     return Node(
         clock=clock,
         journal=journal,
@@ -77,6 +90,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         fleet=fleet,
         follower=follower,
         registry=registry,
+        declared=declared,
         writer=writer,
         intake=intake,
         connections=Connections(limits, counters),
@@ -84,9 +98,19 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         catalog_thread=catalog_thread,
         files_thread=ThreadPoolExecutor(1, "files"),
         read_thread=ThreadPoolExecutor(1, "read"),
+        fleet_thread=ThreadPoolExecutor(1, "fleet"),
         unfold_thread=ThreadPoolExecutor(1, "unfold"),
         devices_path=Path(settings.devices) if settings.devices else None,
-        checkpoint_when=CheckpointWhen(settings.checkpoint_s, settings.checkpoint_journal_entries, settings.checkpoint_late_rows),
+        metrics_path=Path(settings.metrics) if settings.metrics else None,
+        auto_define=settings.auto_define,
+        checkpoint_when=CheckpointWhen(
+            interval_s=settings.checkpoint_s,
+            journal_entries=settings.checkpoint_journal_entries,
+            late_rows=settings.checkpoint_late_rows,
+            samples=settings.checkpoint_samples,
+            silences=settings.checkpoint_silences,
+        ),
+        ask_limits=AskLimits(window_days_max=settings.window_days_max, cells_max=settings.cells_max),
         future_s=limits.future_s,
     )
 
@@ -105,6 +129,7 @@ def build_server(node: Node, settings: Settings) -> uvicorn.Server:
         intake=node.intake,
         connections=node.connections,
         register=node.registry.register if settings.auto_register else None,
+        defines_unknown=settings.auto_define,
     )
     config = uvicorn.Config(
         build_api(node),
@@ -130,7 +155,7 @@ async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = 
     bound_heap()
     with hold_folder(Path(settings.data)), listen(settings) as listener:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: devices.csv is read anyway"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
         node = build(settings, synchronous=synchronous)
         server = build_server(node, settings)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -138,7 +163,7 @@ async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = 
         reloads: set[asyncio.Task[None]] = set()
 
         def reload() -> None:
-            task = loop.create_task(node.reload_devices())
+            task = loop.create_task(node.reload())
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 

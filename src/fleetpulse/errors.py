@@ -8,12 +8,14 @@ FleetpulseError
 │  ├─ TooLarge            body, decompressed body or ratio over its limit             413
 │  ├─ UnsupportedMedia    content type or coding we do not take                       415
 │  ├─ OutOfRange          understood, but a value is outside what is believed         422
+│  │  └─ UnknownMetric    a metric that nobody has defined                            422
 │  └─ HeaderTooLarge      header bytes or count over its limit                        431
 ├─ Busy                   the sender must wait; nothing was accepted                  503
 ├─ NotAccepting           we failed; nothing was accepted                             503
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown or out of its range
    ├─ DevicesFileError    devices.csv cannot be used; names the line
+   ├─ MetricsFileError    metrics.json cannot be used; says where
    ├─ DataFolderInUse     another process holds the data folder
    └─ DamagedData         journal, snapshot, block or manifest is not what was written
 """
@@ -93,6 +95,14 @@ class OutOfRange(Refusal):
     title = "Unprocessable content"
 
 
+class UnknownMetric(OutOfRange):
+    """A metric that nobody has defined; `names` are those."""
+
+    def __init__(self, msg: str, *, names: list[str]) -> None:
+        super().__init__(msg, reason="unknown_metric")
+        self.names = names
+
+
 class HeaderTooLarge(Refusal):
     """Header bytes or header count over the limit."""
 
@@ -128,6 +138,10 @@ class SettingsError(OperatorError):
 
 class DevicesFileError(OperatorError):
     """devices.csv cannot be used as it is."""
+
+
+class MetricsFileError(OperatorError):
+    """metrics.json cannot be used as it is."""
 
 
 class DataFolderInUse(OperatorError):

@@ -10,11 +10,17 @@ import pytest
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
+from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "s3", "s3 without a cache"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlockStore:
-    return MemoryBlockStore() if request.param == "memory" else FolderBlockStore(tmp_path / "blocks")
+    if request.param == "memory":
+        return MemoryBlockStore()
+    if request.param == "folder":
+        return FolderBlockStore(tmp_path / "blocks")
+    s3: S3Server = request.getfixturevalue("s3")
+    return s3.store(tmp_path / "cache", cache_bytes_max=1 << 30 if request.param == "s3" else 0)
 
 
 def writes(body: bytes) -> Callable[[BinaryIO], None]:

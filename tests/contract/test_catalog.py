@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.catalog import Catalog, Pause, Registered
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
+from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 
 Reopen = Callable[[], Catalog]
 
@@ -33,11 +35,66 @@ def reopen(tmp_path: Path) -> Iterator[Reopen]:
 
 def test_devices_keep_the_number_they_were_given_and_labels_are_replaced(reopen: Reopen) -> None:
     catalog = reopen()
-    assert catalog.register([Device("b", {"site": "x"}), Device("a")], devices_max=9) == ["b", "a"]
-    assert catalog.register([Device("a", {"site": "y"}), Device("c"), Device("c", {"last": "wins"}), Device("b")], devices_max=9) == ["c"]
+    first = catalog.register([Device("b", {"site": "x"}), Device("a")], devices_max=9, at_ns=5)
+    assert first == Registered(new=[0, 1], changed=[])
+    again = [Device("a", {"site": "y"}), Device("c"), Device("c", {"last": "wins"}), Device("b")]
+    assert catalog.register(again, devices_max=9, at_ns=6) == Registered(new=[2], changed=[1, 2, 0])
+    assert catalog.register(again, devices_max=9, at_ns=7).new == []
     catalog = reopen()
-    assert list(catalog.ids()) == ["b", "a", "c"]
-    assert [catalog.labels(name) for name in ("a", "b", "c", "d")] == [{"site": "y"}, {}, {"last": "wins"}, None]
+    records = list(catalog.records())
+    assert [record.device for record in records] == [Device("b"), Device("a", {"site": "y"}), Device("c", {"last": "wins"})]
+    assert [(record.number, record.created_at_ns) for record in records] == [(0, 5), (1, 5), (2, 6)]
+    assert [record.device.id for record in catalog.records_of([2, 0])] == ["c", "b"]
+
+
+def test_a_device_that_was_deleted_comes_back_with_its_number(reopen: Reopen) -> None:
+    catalog = reopen()
+    catalog.register([Device("a", {"site": "x"}, 300, 0, "by the door"), Device("b")], devices_max=2, at_ns=1)
+    catalog.delete([0], at_ns=2)
+    catalog = reopen()
+    assert [record.is_deleted for record in catalog.records()] == [True, False]
+    assert catalog.register([Device("c")], devices_max=2, at_ns=3).new == [2]
+    with pytest.raises(OutOfRange):
+        catalog.register([Device("a")], devices_max=2, at_ns=4)
+    assert catalog.register([Device("a", {}, 60)], devices_max=3, at_ns=4) == Registered(new=[0], changed=[])
+    catalog.update({2: Device("c", {"site": "y"}, None, 5, "moved")})
+    records = list(reopen().records())
+    assert [record.device for record in records] == [Device("a", {}, 60), Device("b"), Device("c", {"site": "y"}, None, 5, "moved")]
+    assert not any(record.is_deleted for record in records)
+
+
+def test_metrics_keep_their_number_and_their_kind(reopen: Reopen) -> None:
+    catalog = reopen()
+    cpu = MetricDefinition(name="cpu", unit="%", lowest=0, highest=100.5)
+    assert catalog.put_metric(cpu, metrics_max=2) == 1
+    with pytest.raises(OutOfRange, match="metrics_max"):
+        catalog.put_metric(MetricDefinition(name="memory"), metrics_max=2)
+    with pytest.raises(OutOfRange, match="kind float"):
+        catalog.put_metric(MetricDefinition(name="cpu", kind="integer"), metrics_max=2)
+    assert catalog.delete_metric("cpu")
+    assert not catalog.delete_metric("cpu")
+    assert reopen().metrics() == [(0, BUILT_IN, True), (1, cpu, False)]
+    catalog = reopen()
+    assert catalog.put_metric(MetricDefinition(name="cpu", aggregation="max"), metrics_max=2) == 1
+    assert [is_defined for _, _, is_defined in reopen().metrics()] == [True, True]
+
+
+def test_pauses_and_windows_are_kept(reopen: Reopen) -> None:
+    catalog = reopen()
+    catalog.replace_pauses(3, [Pause(3, 5, 9), Pause(3, 11, None)])
+    catalog.replace_pauses(1, [Pause(1, 7, None)])
+    weekly = MaintenanceWindow("w", "weekly", {"site": "x"}, (), 5, None, Recurrence((0, 6), 120, 3600, "Europe/Paris"))
+    once = MaintenanceWindow("o", "once", {}, ("a",), 5, 9)
+    catalog.put_window(weekly)
+    catalog.put_window(MaintenanceWindow("o", "first try", {}, ("b",), 1, 2))
+    catalog.put_window(once)
+    catalog = reopen()
+    assert catalog.pauses() == [Pause(1, 7, None), Pause(3, 5, 9), Pause(3, 11, None)]
+    assert catalog.windows() == [once, weekly]
+    catalog.replace_pauses(3, [])
+    assert (catalog.delete_window("w"), catalog.delete_window("w")) == (True, False)
+    catalog = reopen()
+    assert (catalog.pauses(), catalog.windows()) == ([Pause(1, 7, None)], [once])
 
 
 def test_a_registration_that_fails_half_way_registers_nobody(reopen: Reopen) -> None:
@@ -47,25 +104,60 @@ def test_a_registration_that_fails_half_way_registers_nobody(reopen: Reopen) -> 
 
     catalog = reopen()
     with pytest.raises(RuntimeError):
-        catalog.register(devices(), devices_max=9)
-    assert list(catalog.ids()) == []
+        catalog.register(devices(), devices_max=9, at_ns=1)
+    assert list(catalog.records()) == []
     with pytest.raises(OutOfRange, match="devices_max"):
-        catalog.register([Device("a"), Device("b")], devices_max=1)
-    assert list(catalog.ids()) == []
-    assert catalog.register([Device("b"), Device("b")], devices_max=1) == ["b"]
+        catalog.register([Device("a"), Device("b")], devices_max=1, at_ns=1)
+    assert list(catalog.records()) == []
+    assert catalog.register([Device("b"), Device("b")], devices_max=1, at_ns=1).new == [0]
 
 
 def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:
     catalog = reopen()
     assert catalog.manifest() == Manifest()
-    first = Manifest(5, 20_000, 7, BlockFile("s1", 1, "x"), {19_999: BlockFile("p1", 2, "y"), 20_000: BlockFile("o1", 3, "z")})
+    first = Manifest(
+        5,
+        20_000,
+        7,
+        alive_at_ns=6,
+        blind_ns=((1, 2), (4, 5)),
+        snapshot=BlockFile("s1", 1, "x"),
+        presence={19_999: BlockFile("p1", 2, "y"), 20_000: BlockFile("o1", 3, "z")},
+        silences={19_999: BlockFile("q1", 2, "y")},
+        samples=(
+            SampleBlock("float", 19_999, 1, 5, 7, {"raw": BlockFile("r1", 9, "a"), "hour": BlockFile("h1", 9, "b")}),
+            SampleBlock("integer", None, 2, 5, 7, {"raw": BlockFile("r2", 9, "a")}),
+        ),
+    )
     catalog.commit_manifest(first)
     assert reopen().manifest() == first
-    second = Manifest(9, 20_001, 8, BlockFile("s2", 4, "x"), {19_999: BlockFile("p1", 2, "y")})
+    second = Manifest(9, 20_001, 8, snapshot=BlockFile("s2", 4, "x"), presence={19_999: BlockFile("p1", 2, "y")})
     catalog = reopen()
     catalog.commit_manifest(second)
     assert reopen().manifest() == second
     assert {file.name for file in second.files()} == {"s2", "p1"}
+
+
+def test_a_catalog_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "c") as connection:
+        connection.executescript(VERSION_1)
+    connection.close()
+    catalog = SqliteCatalog(tmp_path / "c")
+    assert [record.device for record in catalog.records()] == [Device("a", {"site": "x"})]
+    assert catalog.manifest() == Manifest(5, 20_000, 7, snapshot=BlockFile("s1", 1, "x"), presence={19_999: BlockFile("p1", 2, "y")})
+    assert catalog.metrics() == [(0, BUILT_IN, True)]
+    catalog.close()
+
+
+VERSION_1 = """
+CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
+CREATE TABLE manifest (position INTEGER NOT NULL, open_from_day INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL);
+CREATE TABLE block (name TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
+INSERT INTO device VALUES (0, 'a', '{"site": "x"}');
+INSERT INTO manifest VALUES (5, 20000, 7);
+INSERT INTO block VALUES ('s1', 'snapshot', NULL, 1, 'x'), ('p1', 'presence', 19999, 2, 'y');
+PRAGMA user_version=1;
+"""
 
 
 def test_a_catalog_of_a_newer_version_or_of_nonsense_is_refused_with_what_to_do(tmp_path: Path) -> None:

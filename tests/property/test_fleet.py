@@ -54,6 +54,7 @@ def batch_of(heartbeats: list[tuple[int, int]], samples: list[tuple[int, int]]) 
         batch.sample_devices.append(device)
         batch.sample_sent_at_ns.append(NOW)
         batch.sample_values.append(value)
+        batch.sample_metrics.append(0)
     return batch
 
 

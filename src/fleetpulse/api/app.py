@@ -6,7 +6,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from fleetpulse.api import bulk, devices, health
+from fleetpulse.api import bulk, devices, health, metrics
 from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.pipeline.node import Node
@@ -14,8 +14,11 @@ from fleetpulse.pipeline.node import Node
 HANDLERS = [
     devices.post_heartbeat,
     devices.post_stats,
+    devices.post_metrics,
     devices.get_stats,
     devices.get_audit,
+    metrics.device_metrics,
+    metrics.fleet_metrics,
     bulk.post_events,
     health.root,
     health.healthz,

@@ -1,13 +1,14 @@
 """Bulk ingest: many events in one request, a verdict for every line, durable before the answer."""
 
 import asyncio
+import contextlib
 
 import msgspec
 from litestar import Response, post
 
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.api.waiting import FutureWaiter
-from fleetpulse.errors import Answerable, UnknownDevice, UnsupportedMedia
+from fleetpulse.errors import Answerable, TooLarge, UnknownDevice, UnsupportedMedia
 from fleetpulse.ingest.bulk import BulkReader, decompress
 from fleetpulse.pipeline.node import Node
 
@@ -47,6 +48,9 @@ async def _take(body: bytes, request: AnyRequest, node: Node) -> Response[bytes]
     node.counters.events_refused.update(reader.refused_reasons)
     if accepted:
         try:
+            if accepted > intake.waiting_max:
+                text = f"{accepted} samples in one body are more than may ever wait for the disk (events_waiting_max): send it in parts"
+                raise TooLarge(text, reason="events_in_body")
             intake.check(accepted)
         except Answerable as error:
             node.counters.events_refused[error.reason] += accepted
@@ -68,7 +72,7 @@ async def _reader(body: bytes, request: AnyRequest, node: Node) -> BulkReader:
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         body = await asyncio.get_running_loop().run_in_executor(node.unfold_thread, decompress, body, coding, limits)
-    return BulkReader(body, numbers=node.intake.numbers, latest_ns=node.intake.latest_ns, limits=limits)
+    return BulkReader(body, numbers=node.intake.numbers, metrics=node.intake.metrics, latest_ns=node.intake.latest_ns, limits=limits)
 
 
 async def _settle_unknown(node: Node, reader: BulkReader) -> None:
@@ -81,4 +85,9 @@ async def _settle_unknown(node: Node, reader: BulkReader) -> None:
         if error is not None and not isinstance(error, Answerable):
             raise error
         reader.settle_unknown(device_id, error)
+    if reader.undefined and node.auto_define:
+        names = {name for _, line in reader.undefined for name in line.metrics or ()}
+        with contextlib.suppress(Answerable):  # the lines say why, each for itself
+            await node.declared.define_unknown(sorted(names))
+    reader.settle_undefined()
     reader.refused.sort(key=lambda refused: int(str(refused["line"])))

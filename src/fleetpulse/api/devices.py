@@ -8,13 +8,14 @@ from litestar import Response, get, post
 
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.api.waiting import FutureWaiter
-from fleetpulse.errors import Answerable, NotAccepting, UnknownDevice, UnsupportedMedia
-from fleetpulse.ingest.decode import decode_heartbeat, decode_stats
+from fleetpulse.errors import Answerable, NotAccepting, UnknownDevice, UnknownMetric, UnsupportedMedia
+from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.head import is_json
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.stats import device_stats
 
-Add = Callable[[int, FutureWaiter], None]
+Events = tuple[Callable[[int, FutureWaiter], None], int]
+"""What takes a device's events for a waiter, and how many they are."""
 
 
 class DeviceAudit(msgspec.Struct):
@@ -35,7 +36,7 @@ async def _json_body(request: AnyRequest) -> bytes:
     return await request.body()
 
 
-async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Add]) -> None:
+async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Events]) -> None:
     try:
         body = await _json_body(request)
     except Answerable as error:
@@ -43,18 +44,28 @@ async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Calla
         raise
     try:
         node.intake.check()
-        take = decode(body)
+        take, count = await _decoded(node, body, decode)
         device = await known_device(node, device_id, register=True)
-        node.intake.check()
+        node.intake.check(count)
     except Answerable as error:
         node.intake.received += 1
         node.counters.events_refused[error.reason] += 1
         raise
     # Counted only now: what is still being registered does not wait for the disk yet.
-    node.intake.received += 1
     waiter = FutureWaiter()
+    node.intake.received += count
     take(device, waiter)
     await waiter.outcome
+
+
+async def _decoded(node: Node, body: bytes, decode: Callable[[bytes], Events]) -> Events:
+    try:
+        return decode(body)
+    except UnknownMetric as error:
+        if not node.auto_define:
+            raise
+        await node.declared.define_unknown(error.names)
+    return decode(body)
 
 
 async def known_device(node: Node, device_id: str, *, register: bool = False) -> int:
@@ -75,9 +86,9 @@ async def known_device(node: Node, device_id: str, *, register: bool = False) ->
 async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> None:
     """A device says that it is alive."""
 
-    def decode(body: bytes) -> Add:
+    def decode(body: bytes) -> Events:
         sent_at_ns = decode_heartbeat(body, latest_ns=node.intake.latest_ns)
-        return lambda device, waiter: node.intake.add_heartbeat(device, sent_at_ns, waiter)
+        return (lambda device, waiter: node.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
     await _accept(request, node, device_id, decode)
 
@@ -86,9 +97,20 @@ async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> Non
 async def post_stats(request: AnyRequest, node: Node, device_id: str) -> None:
     """A device says how long an upload took."""
 
-    def decode(body: bytes) -> Add:
+    def decode(body: bytes) -> Events:
         sent_at_ns, upload_time = decode_stats(body, latest_ns=node.intake.latest_ns)
-        return lambda device, waiter: node.intake.add_sample(device, sent_at_ns, upload_time, waiter)
+        return (lambda device, waiter: node.intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
+
+    await _accept(request, node, device_id, decode)
+
+
+@post("/api/v1/devices/{device_id:str}/metrics", status_code=204)
+async def post_metrics(request: AnyRequest, node: Node, device_id: str) -> None:
+    """A device says the values of some metrics."""
+
+    def decode(body: bytes) -> Events:
+        report = decode_metrics(body, latest_ns=node.intake.latest_ns, known=node.intake.metrics)
+        return (lambda device, waiter: node.intake.add_report(device, report, waiter)), len(report.metrics)
 
     await _accept(request, node, device_id, decode)
 
@@ -106,7 +128,9 @@ async def get_audit(node: Node, device_id: str) -> Response[bytes]:
     """How many events of the device were accepted, applied, and are pending."""
     device = await _ready_device(node, device_id)
     pending = node.follower.pending_of(device)
-    applied_heartbeats, applied_samples = int(node.fleet.heartbeats[device]), int(node.fleet.samples[device])
+    fleet = node.fleet
+    applied_heartbeats = int(fleet.heartbeats[device])
+    applied_samples = int(fleet.uploads[device]) + int(fleet.other_samples[device])
     applied = applied_heartbeats + applied_samples
     audit = DeviceAudit(applied + pending, applied, pending, applied_heartbeats, applied_samples)
     return Response(msgspec.json.encode(audit), media_type="application/json")

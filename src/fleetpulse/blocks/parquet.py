@@ -1,10 +1,12 @@
-"""The two Parquet layouts, and the only file that knows the Parquet library.
+"""The Parquet layouts of presence and of the snapshot.
 
     presence of a day (sorted by device)          snapshot (one row a device, by number)
     device   uint32                               first_minute, last_minute    int32, minutes since 1970
     minutes  uint16  how many bits are set        last_received_ns             int64
-    present  binary(180)  bit m%8 of byte m//8    closed_minutes               int32
-                                                  heartbeats, samples          int64
+    present  binary(180)  bit m%8 of byte m//8    up_since_ns                  int64, end of the last silence
+                                                  closed_minutes               int32
+                                                  heartbeats                   uint32
+                                                  uploads, other_samples       int64
                                                   upload_high, upload_low      int64, sum = high · 2³² + low
 
 A row group of presence holds the devices of one chunk of CHUNK numbers, so that merging a day, and finding one device, read
@@ -22,8 +24,6 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
 from fleetpulse.errors import DamagedData
 
-# Arrow's own pool keeps what a checkpoint freed for the next one; the system's gives it back.
-pa.set_memory_pool(pa.system_memory_pool())
 CHUNK = 16_384
 Chunk = tuple[NDArray[np.uint32], Rows]
 """Device numbers, ascending, and their rows."""
@@ -33,12 +33,17 @@ SNAPSHOT_COLUMNS = {
     "first_minute": np.int32,
     "last_minute": np.int32,
     "last_received_ns": np.int64,
+    "up_since_ns": np.int64,
     "closed_minutes": np.int32,
-    "heartbeats": np.int64,
-    "samples": np.int64,
+    "heartbeats": np.uint32,
+    "uploads": np.int64,
+    "other_samples": np.int64,
     "upload_high": np.int64,
     "upload_low": np.int64,
 }
+
+
+_BEFORE = {"samples": "uploads"}
 
 
 def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
@@ -69,6 +74,15 @@ def read_presence(file: BinaryIO, *, chunk: int | None = None) -> Iterator[Chunk
         raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
 
 
+def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+    """Devices, ascending, and how many minutes each was present. Raises: DamagedData: the file is no presence block."""
+    try:
+        table = pq.read_table(file, columns=["device", "minutes"], use_threads=False)
+        return table.column("device").to_numpy(), table.column("minutes").to_numpy()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
+
+
 def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> None:
     """Write the columns of SNAPSHOT_COLUMNS, all of one length."""
     table = pa.table({name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()})
@@ -78,7 +92,12 @@ def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> N
 def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
     """The columns of a snapshot. Raises: DamagedData: the file is no snapshot."""
     try:
-        table = pq.read_table(file, columns=list(SNAPSHOT_COLUMNS))
-        return {name: table.column(name).to_numpy().astype(dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
+        table = pq.read_table(file)
+        # Snapshots from before there were metrics call uploads `samples`, and lack what came since: nothing of it had happened.
+        names = [_BEFORE.get(name, name) for name in table.column_names]
+        found = dict(zip(names, table.columns, strict=True))
+        absent = np.zeros(table.num_rows, np.int64)
+        columns = {name: found[name].to_numpy() if name in found else absent for name in SNAPSHOT_COLUMNS}
+        return {name: columns[name].astype(dtype, copy=False) for name, dtype in SNAPSHOT_COLUMNS.items()}
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DamagedData(f"the snapshot cannot be read: {error}. Run `fleetpulse verify`.") from error

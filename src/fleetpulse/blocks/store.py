@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -42,16 +42,15 @@ class BlockStore(Protocol):
         ...
 
 
-def check_there(store: BlockStore, files: Iterable[BlockFile]) -> None:
-    """The quick half of `check_file` for many. Raises: DamagedData: a file is missing, or not of the size written."""
-    for file in files:
-        try:
-            with store.open(file.name) as reader:
-                size_bytes = reader.seek(0, io.SEEK_END)
-        except FileNotFoundError as error:
-            raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
-        if size_bytes != file.size_bytes:
-            raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {_RESTORE}")
+def check_size(store: BlockStore, file: BlockFile) -> None:
+    """The quick half of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
+    try:
+        with store.open(file.name) as reader:
+            size_bytes = reader.seek(0, io.SEEK_END)
+    except FileNotFoundError as error:
+        raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+    if size_bytes != file.size_bytes:
+        raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {_RESTORE}")
 
 
 def check_file(store: BlockStore, file: BlockFile) -> None:

@@ -2,6 +2,7 @@
 
     {"device_id": "…", "sent_at": "…"}                       a heartbeat
     {"device_id": "…", "sent_at": "…", "upload_time": 123}   a sample of upload_time
+    {"device_id": "…", "sent_at": "…", "metrics": {…}}       a sample of every metric named
 
 Lines are read some hundred at a time as columns; a piece in which anything is unusual is read again line by line, by the
 same functions that read single requests, so that the verdicts say what is wrong and where.
@@ -18,10 +19,12 @@ import numpy as np
 import zstandard
 
 from fleetpulse.aggregate.timestamp import parse_rfc3339_column, parse_rfc3339_ns
-from fleetpulse.errors import Answerable, Malformed, TooLarge, UnsupportedMedia
+from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric, UnsupportedMedia
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.limits import Limits
+from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
+from fleetpulse.model.metric import UPLOAD_TIME
 
 PIECE_BYTES = 65_536
 LINE_BYTES_MAX = 65_536
@@ -30,7 +33,9 @@ PIECE_LINES = 500
 GZIP_MEMBERS_MAX = 1_024
 ZSTD_PIECE_BYTES = 256
 ZSTD_WINDOW_BYTES_MAX = 8_388_608
-_EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds>'
+_EXPECTED = (
+    'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds> or "metrics": {"<name>": <number>, …}'
+)
 
 
 class Line(msgspec.Struct, gc=False):
@@ -39,6 +44,7 @@ class Line(msgspec.Struct, gc=False):
     device_id: str
     sent_at: str
     upload_time: int | None = None
+    metrics: dict[str, int | float] | None = None
 
 
 _decoder = msgspec.json.Decoder(Line)
@@ -111,7 +117,7 @@ def _unzstd(body: bytes, most: int) -> bytes:
 class BulkReader:
     """Reads one body, piece by piece, so that the loop gets its turn between the pieces."""
 
-    def __init__(self, body: bytes, *, numbers: dict[str, int], latest_ns: int, limits: Limits) -> None:
+    def __init__(self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: Limits) -> None:
         """Raises: TooLarge: more than bulk_lines_max lines."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))
         if lines > limits.bulk_lines_max:
@@ -120,9 +126,12 @@ class BulkReader:
         self.refused: list[dict[str, object]] = []
         self.refused_reasons: Counter[str] = Counter()
         self.unknown: dict[str, list[tuple[int, Line]]] = {}
-        """Lines of devices nobody knows yet, for whoever may register them; else they are refused by `refuse_unknown`."""
+        """Lines of devices nobody knows yet, for whoever may register them, until `settle_unknown`."""
+        self.undefined: list[tuple[int, Line]] = []
+        """Lines with metrics nobody has defined, for whoever may define them, until `settle_undefined`."""
         self._body = body
         self._numbers = numbers
+        self._metrics = metrics
         self._latest_ns = latest_ns
         self._listed_max = limits.refusals_listed_max
         self._line = 0
@@ -167,8 +176,12 @@ class BulkReader:
         if int(times.min()) < EARLIEST_SENT_AT_NS or int(times.max()) > self._latest_ns:
             return False
         uploads = [line.upload_time for line in lines]
+        reports = [line.metrics for line in lines]
         numbers = array("I", devices)
-        if uploads.count(None) == len(uploads):
+        if reports.count(None) != len(reports):
+            if uploads.count(None) != len(uploads) or not self._take_reports(np.frombuffer(numbers, np.uint32), times, reports):
+                return False
+        elif uploads.count(None) == len(uploads):
             self.events.heartbeat_devices.extend(numbers)
             self.events.heartbeat_sent_at_ns.frombytes(times.tobytes())
         elif not self._take_mixed(np.frombuffer(numbers, np.uint32), times, uploads):
@@ -187,6 +200,36 @@ class BulkReader:
         self.events.sample_devices.frombytes(devices[is_sample].tobytes())
         self.events.sample_sent_at_ns.frombytes(at_ns[is_sample].tobytes())
         self.events.sample_values.extend(values)
+        self.events.sample_metrics.frombytes(bytes(2 * len(values)))
+        return True
+
+    def _take_reports(
+        self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, reports: list[dict[str, int | float] | None]
+    ) -> bool:
+        numbers = array("H")
+        values: list[bytes] = []
+        counts: list[int] = []
+        try:
+            for report in reports:
+                if report is None:
+                    counts.append(0)
+                else:
+                    metrics, packed = self._metrics.read(report)
+                    numbers.extend(metrics)
+                    values.append(packed)
+                    counts.append(len(metrics))
+        except Answerable:
+            return False
+        at_ns = np.asarray(times)
+        events = self.events
+        is_heartbeat = np.array(counts) == 0
+        if is_heartbeat.any():
+            events.heartbeat_devices.frombytes(devices[is_heartbeat].tobytes())
+            events.heartbeat_sent_at_ns.frombytes(at_ns[is_heartbeat].tobytes())
+        events.sample_devices.frombytes(np.repeat(devices, counts).tobytes())
+        events.sample_sent_at_ns.frombytes(np.repeat(at_ns, counts).tobytes())
+        events.sample_metrics.extend(numbers)
+        events.sample_values.frombytes(b"".join(values))
         return True
 
     def _read_lines(self, lines: Sequence[bytes]) -> None:
@@ -203,7 +246,7 @@ class BulkReader:
                 except (ValueError, RecursionError) as error:
                     raise malformed(error, _EXPECTED) from error
                 if line.device_id in self._numbers:
-                    self._take(line)
+                    self._take_or_keep(self._line, line)
                 else:
                     self._check(line)
                     self.unknown.setdefault(line.device_id, []).append((self._line, line))
@@ -218,27 +261,55 @@ class BulkReader:
         if not EARLIEST_SENT_AT_NS <= sent_at_ns <= self._latest_ns:
             raise sent_at_out_of_range(sent_at_ns, latest_ns=self._latest_ns)
         if line.upload_time is not None:
+            if line.metrics is not None:
+                raise Malformed(f"a line says `upload_time` or `metrics`, not both; {_EXPECTED}")
             check_upload_time(line.upload_time)
         return sent_at_ns
+
+    def _take_or_keep(self, number: int, line: Line) -> None:
+        try:
+            self._take(line)
+        except UnknownMetric:
+            self.undefined.append((number, line))
 
     def _take(self, line: Line) -> None:
         sent_at_ns = self._check(line)
         device = self._numbers[line.device_id]
-        if line.upload_time is None:
-            self.events.heartbeat_devices.append(device)
-            self.events.heartbeat_sent_at_ns.append(sent_at_ns)
+        events = self.events
+        if line.metrics is not None:
+            metrics, values = self._metrics.read(line.metrics)
+            events.sample_devices.extend([device] * len(metrics))
+            events.sample_sent_at_ns.extend([sent_at_ns] * len(metrics))
+            events.sample_metrics.extend(metrics)
+            events.sample_values.frombytes(values)
+        elif line.upload_time is None:
+            events.heartbeat_devices.append(device)
+            events.heartbeat_sent_at_ns.append(sent_at_ns)
         else:
-            self.events.sample_devices.append(device)
-            self.events.sample_sent_at_ns.append(sent_at_ns)
-            self.events.sample_values.append(line.upload_time)
+            events.sample_devices.append(device)
+            events.sample_sent_at_ns.append(sent_at_ns)
+            events.sample_metrics.append(UPLOAD_TIME)
+            events.sample_values.append(line.upload_time)
 
     def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
         """The lines of a device that was unknown: taken now that it is registered, or refused with `error`."""
         for number, line in self.unknown.pop(device_id):
             if error is None:
-                self._take(line)
+                try:
+                    self._take_or_keep(number, line)
+                except Answerable as refused:
+                    self.refuse(number, refused)
             else:
                 self.refuse(number, error)
+
+    def settle_undefined(self) -> None:
+        """The lines whose metrics were not defined: taken where they are now, else refused."""
+        lines, self.undefined = self.undefined, []
+        for number, line in lines:
+            try:
+                self._take(line)
+            except Answerable as refused:
+                self.refuse(number, refused)
 
     def refuse(self, line: int, error: Answerable) -> None:
         """Count a refused line, and list it while there is room."""

@@ -4,6 +4,7 @@ import msgspec
 
 from fleetpulse.aggregate.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
 
 EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
@@ -23,8 +24,16 @@ class UploadStats(msgspec.Struct, gc=False):
     upload_time: int
 
 
+class MetricsReport(msgspec.Struct, gc=False):
+    """`{"sent_at": RFC 3339, "metrics": {name: number, …}}`."""
+
+    sent_at: str
+    metrics: dict[str, int | float]
+
+
 _decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
 _decode_stats = msgspec.json.Decoder(UploadStats).decode
+_decode_metrics = msgspec.json.Decoder(MetricsReport).decode
 
 
 def decode_heartbeat(body: bytes, *, latest_ns: int) -> int:
@@ -49,6 +58,18 @@ def decode_stats(body: bytes, *, latest_ns: int) -> tuple[int, int]:
         raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
     check_upload_time(stats.upload_time)
     return sent_at_ns, stats.upload_time
+
+
+def decode_metrics(body: bytes, *, latest_ns: int, known: KnownMetrics) -> Report:
+    """The samples of a metrics body, all or none. Raises: Malformed, UnknownMetric, OutOfRange."""
+    try:
+        said = _decode_metrics(body)
+        sent_at_ns = parse_rfc3339_ns(said.sent_at)
+    except (ValueError, RecursionError) as error:
+        raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "metrics": {"<name>": <number>, …}}') from error
+    if not EARLIEST_SENT_AT_NS <= sent_at_ns <= latest_ns:
+        raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
+    return Report(sent_at_ns, *known.read(said.metrics))
 
 
 def check_upload_time(upload_time: int) -> None:

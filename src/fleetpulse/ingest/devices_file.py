@@ -1,4 +1,4 @@
-"""devices.csv: the first column is `device_id`, the further columns are labels.
+"""devices.csv: the first column is `device_id`, the further columns are labels, but for `interval`, `grace` and `note`.
 
 Header, blank lines, a byte order mark, CRLF, surrounding spaces and repeated ids are tolerated; of a repeated id the last
 line counts. Anything else is an error that names the line, and then nothing of the file may be taken.
@@ -8,8 +8,9 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from fleetpulse.aggregate.window import parse_seconds
 from fleetpulse.errors import DevicesFileError
-from fleetpulse.model.device import ID_RULE, Device, is_device_id
+from fleetpulse.model.device import ID_RULE, Device, check_device, is_device_id
 
 
 def read_devices(path: Path) -> Iterator[Device]:
@@ -54,4 +55,17 @@ def _device(cells: list[str], names: list[str], where: str) -> Device:
         raise DevicesFileError(f"{where}: `{device_id}` is no device id; expected {ID_RULE}.")
     if len(values) > len(names) and any(values[len(names) :]):
         raise DevicesFileError(f"{where}: {len(cells)} cells, but the header names {len(names) + 1} columns.")
-    return Device(device_id, {name: value for name, value in zip(names, values, strict=False) if name and value})
+    said = {name: value for name, value in zip(names, values, strict=False) if name and value}
+    try:
+        return device_of(device_id, said)
+    except ValueError as error:
+        raise DevicesFileError(f"{where}: {error}.") from error
+
+
+def device_of(device_id: str, said: dict[str, str]) -> Device:
+    """A device by its cells: `interval`, `grace` and `note`, and for the rest labels. Raises: ValueError: says what is wrong."""
+    labels = dict(said)
+    interval, grace, note = (labels.pop(name, "") for name in ("interval", "grace", "note"))
+    device = Device(device_id, labels, parse_seconds(interval) if interval else None, parse_seconds(grace) if grace else None, note)
+    check_device(device)
+    return device

@@ -1,7 +1,7 @@
 """The front door: device routes are answered right here; everything else is handed over, once and for good.
 
-    POST /api/v1/devices/{id}/heartbeat|stats    of plain form: parsed, taken in, answered when durable
-    any other bytes                              replayed to the guarded ASGI protocol, which keeps the connection
+    POST /api/v1/devices/{id}/heartbeat|stats|metrics    of plain form: parsed, taken in, answered when durable
+    any other bytes                                      replayed to the guarded ASGI protocol, which keeps the connection
 
 The front door only recognizes the common case; whatever is unusual (other header, coding, query, escape, method, or a header
 that comes in parts) goes to the other path, so the two cannot disagree about it. One request of a connection is under way at
@@ -16,10 +16,10 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import Answerable, Late, UnknownDevice
+from fleetpulse.errors import Answerable, Late, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.answers import problem_response
 from fleetpulse.ingest.connections import Connections, Phase
-from fleetpulse.ingest.decode import decode_heartbeat, decode_stats
+from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.guarded import GuardedProtocol, peer_address
 from fleetpulse.ingest.head import NOT_PLAIN, HeadReader
 from fleetpulse.ingest.intake import Intake
@@ -28,6 +28,7 @@ from fleetpulse.model.device import is_device_id
 PREFIX = b"POST /api/v1/devices/"
 _HEARTBEAT = b"/heartbeat"
 _STATS = b"/stats"
+_METRICS = b"/metrics"
 _HEAD_END = b"\r\n\r\n"
 _ANSWER = Phase.ANSWER  # an enum's attribute costs a call each time
 _IDLE = Phase.IDLE
@@ -46,8 +47,13 @@ class Door:
         intake: Intake,
         connections: Connections,
         register: Callable[[str], "asyncio.Future[None]"] | None = None,
+        defines_unknown: bool = False,
     ) -> None:
-        """`register` makes an unknown device known, where devices may register themselves."""
+        """`register` makes an unknown device known, where devices may register themselves.
+
+        `defines_unknown` leaves reports of unknown metrics to the other path, which defines them.
+        """
+        self.defines_unknown = defines_unknown
         self.intake = intake
         self.connections = connections
         self.register = register
@@ -178,9 +184,11 @@ class FrontDoor(asyncio.Protocol):
             body_end = body_start + body_bytes
             path = data[21:line_end]
             if path.endswith(_HEARTBEAT):
-                is_heartbeat, name = True, path[:-10]
+                route, name = _HEARTBEAT, path[:-10]
+            elif path.endswith(_METRICS):
+                route, name = _METRICS, path[:-8]
             elif path.endswith(_STATS):
-                is_heartbeat, name = False, path[:-6]
+                route, name = _STATS, path[:-6]
             else:
                 self._hand_over(data)
                 return
@@ -199,10 +207,18 @@ class FrontDoor(asyncio.Protocol):
             try:
                 if intake.room < 1:
                     raise intake.refusal()
-                if is_heartbeat:
+                if route is _HEARTBEAT:
                     sent_at_ns = decode_heartbeat(data[body_start:body_end], latest_ns=intake.latest_ns)
                     if device is not None:
                         intake.add_heartbeat(device, sent_at_ns, self)
+                elif route is _METRICS:
+                    report = decode_metrics(data[body_start:body_end], latest_ns=intake.latest_ns, known=intake.metrics)
+                    count = len(report.metrics)
+                    if intake.room < count:
+                        raise intake.refusal()
+                    if device is not None:
+                        intake.received += count - 1
+                        intake.add_report(device, report, self)
                 else:
                     sent_at_ns, upload_time = decode_stats(data[body_start:body_end], latest_ns=intake.latest_ns)
                     if device is not None:
@@ -214,6 +230,10 @@ class FrontDoor(asyncio.Protocol):
                     self._register(name.decode("latin-1"))
                     return
             except Answerable as error:
+                if door.defines_unknown and isinstance(error, UnknownMetric):
+                    intake.received -= 1  # the other path defines it, and counts
+                    self._hand_over(data)
+                    return
                 door.connections.counters.events_refused[error.reason] += 1
                 if not self._refuse(error, is_last=self._is_last or self._is_stopping):
                     return

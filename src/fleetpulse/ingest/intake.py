@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fleetpulse.errors import Answerable, Busy, NotAccepting
+from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.events import EventBatch
+from fleetpulse.model.metric import UPLOAD_TIME
 
 
 class Waiter(Protocol):
@@ -36,9 +38,10 @@ class Batch(EventBatch):
 class Intake:
     """Gathers what comes in while the journal is busy with what came before."""
 
-    def __init__(self, *, numbers: dict[str, int], events_waiting_max: int, wake: Callable[[], None]) -> None:
-        """`numbers` maps device ids to numbers and is shared; `wake` is called when `wake_at` wait in a batch."""
+    def __init__(self, *, numbers: dict[str, int], metrics: KnownMetrics, events_waiting_max: int, wake: Callable[[], None]) -> None:
+        """`numbers` maps device ids to numbers; it and `metrics` are shared. `wake` is called when `wake_at` wait in a batch."""
         self.numbers = numbers
+        self.metrics = metrics
         self.batch = Batch()
         self.received = 0
         """Events that came in, whatever became of them."""
@@ -46,7 +49,7 @@ class Intake:
         """The latest believable sent_at; moved along by the clock, once a second."""
         self.wake_at = 1
         """How many must wait before the writer is woken; it may come earlier by itself."""
-        self._waiting_max = events_waiting_max
+        self.waiting_max = events_waiting_max
         self._wake = wake
         self._closed_by: NotAccepting | None = NotAccepting("starting: the journal is being replayed", reason="starting")
         self._in_flight = 0
@@ -61,7 +64,7 @@ class Intake:
     def open(self) -> None:
         """Begin to take events."""
         self._closed_by = None
-        self.room = self._waiting_max - self.waiting
+        self.room = self.waiting_max - self.waiting
 
     def close(self, error: NotAccepting) -> None:
         """Refuse all further events with `error`."""
@@ -81,7 +84,7 @@ class Intake:
     def refusal(self) -> Answerable:
         """Why there is no room: NotAccepting or Busy."""
         return self._closed_by or Busy(
-            f"{self.waiting} events wait for the disk and no more than {self._waiting_max} may "
+            f"{self.waiting} events wait for the disk and no more than {self.waiting_max} may "
             "(events_waiting_max): come again after the seconds of Retry-After",
             reason="events_waiting",
         )
@@ -102,8 +105,22 @@ class Intake:
         batch.sample_devices.append(device)
         batch.sample_sent_at_ns.append(sent_at_ns)
         batch.sample_values.append(upload_time)
+        batch.sample_metrics.append(UPLOAD_TIME)
         batch.waiters.append(waiter)
         self.room -= 1
+        if len(batch.waiters) == self.wake_at:
+            self._wake()
+
+    def add_report(self, device: int, report: Report, waiter: Waiter) -> None:
+        """Take the samples of one report, which become durable together. Call `check` first, with their number."""
+        batch = self.batch
+        count = len(report.metrics)
+        batch.sample_devices.extend([device] * count)
+        batch.sample_sent_at_ns.extend([report.sent_at_ns] * count)
+        batch.sample_metrics.extend(report.metrics)
+        batch.sample_values.frombytes(report.values)
+        batch.waiters.append(waiter)
+        self.room -= count
         if len(batch.waiters) == self.wake_at:
             self._wake()
 
@@ -113,6 +130,13 @@ class Intake:
         self.batch.extend(events)
         self.batch.waiters.append(waiter)
         if len(self.batch.waiters) == self.wake_at:
+            self._wake()
+
+    def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Waiter) -> None:
+        """Have the journal say that the service is alive, and perhaps when it was not: an entry even where no event comes."""
+        self.batch.blind_ns.extend(blind_ns or ())
+        self.batch.waiters.append(waiter)
+        if len(self.batch.waiters) >= self.wake_at:
             self._wake()
 
     def take(self) -> Batch:

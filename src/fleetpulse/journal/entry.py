@@ -19,6 +19,7 @@ import struct
 import sys
 import zlib
 from array import array
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,12 @@ VERSION = 1
 _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
-_DTYPES: list[np.dtype[Any]] = [np.dtype("<u4"), np.dtype("<i8"), np.dtype("<u4"), np.dtype("<i8"), np.dtype("<i8")]
-"""By column kind: heartbeat device, heartbeat sent_at, sample device, sample sent_at, sample value (upload_time, ns)."""
-_GROUPS = ((0, 1), (2, 3, 4))
+_DTYPES: list[np.dtype[Any]] = [np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8")]
+"""By column kind: heartbeat device, sent_at; sample device, sent_at, value (64 bits), metric; start and end of blind time."""
+_NAMES = tuple(column.name for column in fields(EventColumns) if column.name != "received_at_ns")
+_GROUPS = ((0, 1), (2, 3, 4, 5))
 """Columns of one table: present together, and of one length."""
+_SAMPLE_DEVICES, _SAMPLE_METRICS = 2, 5
 
 
 def encode_entry(batch: EventBatch) -> bytes:
@@ -45,6 +48,8 @@ def encode_entry(batch: EventBatch) -> bytes:
         batch.sample_devices,
         batch.sample_sent_at_ns,
         batch.sample_values,
+        batch.sample_metrics,
+        batch.blind_ns,
     )
     kept = [(kind, column) for kind, column in enumerate(columns) if column]
     parts = [_HEAD.pack(MAGIC, VERSION, len(kept), batch.received_at_ns)]
@@ -85,11 +90,13 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
             raise DamagedData(_damaged(where, "is shorter than its directory says"))
         found[kind] = np.frombuffer(body, _DTYPES[kind], length, offset)
         offset += size_bytes * length
+    if _SAMPLE_METRICS not in found and _SAMPLE_DEVICES in found:
+        # Before there were metrics, every sample was one of upload_time, number 0.
+        found[_SAMPLE_METRICS] = np.zeros(len(found[_SAMPLE_DEVICES]), _DTYPES[_SAMPLE_METRICS])
     columns: list[Any] = [found.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
     if offset != len(body) - _CRC.size or any(len({len(columns[kind]) for kind in group}) != 1 for group in _GROUPS):
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
-    heartbeat_devices, heartbeat_sent_at, devices, sent_at, values = columns
-    return EventColumns(heartbeat_devices, heartbeat_sent_at, devices, sent_at, values, received_at_ns)
+    return EventColumns(**dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns)
 
 
 def _damaged(where: str, what: str) -> str:

@@ -3,26 +3,38 @@
 In come event columns in journal order; out come the figures of one device, and frozen views for a checkpoint.
 Nothing here survives a crash: it is rebuilt from snapshot and journal.
 
+What is kept by time, samples and silences, stays here until a checkpoint has written it into a block.
+
 One thread applies and reads. A checkpoint's thread may read the dense presence of open days while marks are still being
 made: that copy may be ahead of its position, which is harmless, since marking again changes nothing. What is not
 idempotent (sums and counts) is copied when the checkpoint begins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
 from fleetpulse.live.late import SparsePresence
+from fleetpulse.live.samples import LiveSamples
+from fleetpulse.live.silences import gaps
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
+from fleetpulse.model.metric import UPLOAD_TIME
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.silences import SilenceColumns
+from fleetpulse.model.terms import Terms
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
-_EXACT = ("heartbeats", "samples", "upload_high", "upload_low")
-"""Columns that a snapshot must hold as they are at its position: they count. The others may run ahead of it."""
+_EXACT = ("last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
+"""Columns that a snapshot must hold as they are at its position. The others may run ahead of it."""
+CLOCK_BACK_NS = 60_000_000_000
+"""A server clock that goes back by more than this was wrong before; by less, it stands still meanwhile."""
+_Number = TypeVar("_Number", bound=np.generic)
 ClosedRows = Mapping[int, Rows | None]
 """By day, the row of one device in the closed block of that day; days without one may be left out."""
 
@@ -36,6 +48,7 @@ class DeviceFigures:
     last_minute: int
     heartbeats: int
     samples: int
+    uploads: int
     upload_time_total: int
 
 
@@ -45,6 +58,8 @@ class Closing:
 
     dense: dict[int, Rows] = field(default_factory=dict)
     sparse: SparsePresence = field(default_factory=SparsePresence)
+    samples: list[SampleColumns] = field(default_factory=list)
+    silences: list[SilenceColumns] = field(default_factory=list)
 
     @property
     def days(self) -> list[int]:
@@ -66,19 +81,24 @@ class Frozen:
     open_dense: dict[int, Rows]
     open_sparse: SparsePresence
     closing: Closing
+    alive_at_ns: int
+    blind_ns: list[tuple[int, int]]
 
 
 class Fleet:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, terms: Terms) -> None:
+        """`terms` are those of a device that has none of its own."""
         self.count = 0
         self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
         self.last_minute = np.full(0, NO_MINUTE_LAST, np.int32)
         self.last_received_ns = np.zeros(0, np.int64)
+        self.up_since_ns = np.zeros(0, np.int64)
         self.closed_minutes = np.zeros(0, np.int32)
-        self.heartbeats = np.zeros(0, np.int64)
-        self.samples = np.zeros(0, np.int64)
+        self.heartbeats = np.zeros(0, np.uint32)
+        self.uploads = np.zeros(0, np.int64)
+        self.other_samples = np.zeros(0, np.int64)
         # A sum of 64-bit values needs more than 64 bits: high and low halves are summed apart, exact for 2³¹ samples.
         self.upload_high = np.zeros(0, np.int64)
         self.upload_low = np.zeros(0, np.int64)
@@ -86,11 +106,22 @@ class Fleet:
         self.dense: dict[int, Rows] = {}
         self.sparse = SparsePresence()
         self.closing = Closing()
+        self.samples = LiveSamples()
+        self.silences: list[SilenceColumns] = []
+        self.alive_at_ns = 0
+        """When the service was last known to run, by its own clock."""
+        self.blind_ns: list[tuple[int, int]] = []
+        """When it was not, ascending, half-open."""
+        # A device's terms are a code, since few differ: a column of zeros costs no memory.
+        self.terms = [terms]
+        self._codes = {terms: 0}
+        self.terms_codes = np.zeros(0, np.uint16)
+        self._late_after_ns = np.array([terms.late_after_ns], np.int64)
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The columns of a snapshot by name, each shape (count,), views."""
-        names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "closed_minutes")
-        names += ("heartbeats", "samples", "upload_high", "upload_low")
+        names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "up_since_ns", "closed_minutes")
+        names += ("heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
         return {name: getattr(self, name)[: self.count] for name in names}
 
     def resize(self, count: int) -> None:
@@ -104,6 +135,9 @@ class Fleet:
                 grown[: self.count] = column
                 setattr(self, name, grown)
             self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
+            codes = np.zeros(capacity, np.uint16)
+            codes[: len(self.terms_codes)] = self.terms_codes
+            self.terms_codes = codes
         self.count = max(self.count, count)
 
     def advance(self, today: int) -> None:
@@ -119,20 +153,88 @@ class Fleet:
                 rows[devices] |= known
                 self.dense[day] = rows
 
-    def apply(self, events: EventColumns) -> None:
-        """Fold a batch in. Any order and any batching of the same events gives the same fleet."""
-        if len(events.heartbeat_devices):
-            self._apply_heartbeats(events)
-        if len(events.sample_devices):
-            self._apply_samples(events)
+    def set_terms(self, device: int, terms: Terms) -> None:
+        """How often a device is expected from now on. Raises: ValueError: more than 65,536 different terms."""
+        code = self._codes.get(terms)
+        if code is None:
+            code = len(self.terms)
+            if code > np.iinfo(np.uint16).max:
+                raise ValueError(f"there are {code} different pairs of interval and grace already: use one of them")
+            self._codes[terms] = code
+            self.terms.append(terms)
+            self._late_after_ns = np.array([known.late_after_ns for known in self.terms], np.int64)
+        self.terms_codes[device] = code
 
-    def _apply_heartbeats(self, events: EventColumns) -> None:
-        devices = events.heartbeat_devices
-        minutes = events.heartbeat_sent_at_ns // NS_PER_MINUTE
+    def terms_of(self, device: int) -> Terms:
+        """How often a device is expected."""
+        return self.terms[int(self.terms_codes[device])]
+
+    def apply(self, batches: Sequence[EventColumns]) -> None:
+        """Fold batches in, in the order of the journal; a thousand small ones cost little more than a large one.
+
+        What is accounted on sent_at is the same in any order and any batching.
+        """
+        start = 0
+        for place, batch in enumerate(batches):
+            if batch.received_at_ns < self.alive_at_ns - CLOCK_BACK_NS:
+                self._apply_in_order(batches[start:place])
+                self._turn_back(batch.received_at_ns)
+                start = place
+            self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
+            spans = batch.blind_ns.tolist()
+            self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
+        self._apply_in_order(batches[start:])
+
+    def _turn_back(self, now_ns: int) -> None:
+        """The server's clock was ahead, and is no more: nothing was received later than now."""
+        self.alive_at_ns = now_ns
+        np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
+        np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
+        self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
+
+    def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
+        beating = [batch for batch in batches if len(batch.heartbeat_devices)]
+        sampling = [batch for batch in batches if len(batch.sample_devices)]
+        if beating:
+            devices = _joined([batch.heartbeat_devices for batch in beating])
+            self._apply_heartbeats(devices, _joined([batch.heartbeat_sent_at_ns for batch in beating]))
+            self._hear(devices, _received(beating, [len(batch.heartbeat_devices) for batch in beating]))
+        if sampling:
+            samples = SampleColumns(
+                _joined([batch.sample_devices for batch in sampling]),
+                _joined([batch.sample_metrics for batch in sampling]),
+                _joined([batch.sample_sent_at_ns for batch in sampling]),
+                _joined([batch.sample_values for batch in sampling]),
+            )
+            self._apply_samples(samples)
+            self._hear(samples.devices, _received(sampling, [len(batch.sample_devices) for batch in sampling]))
+
+    def _hear(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> None:
+        """Note that devices were heard, and the silences that ended so. `at_ns` ascends."""
+        last_ns = self.last_received_ns[devices]
+        newest_ns = int(at_ns[-1])
+        lowest_ns = int(self._late_after_ns.min())
+        if newest_ns - int(last_ns.min()) > lowest_ns:
+            # Only those that may have been silent for long enough: as a rule few.
+            chosen = np.flatnonzero(newest_ns - last_ns > lowest_ns)
+            self._end_silences(*gaps(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
+        np.maximum.at(self.last_received_ns, devices, at_ns)
+
+    def _end_silences(self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> None:
+        codes = self.terms_codes[devices]
+        is_long = end_ns - start_ns > self._late_after_ns[codes]
+        if is_long.any():
+            devices, start_ns, end_ns, codes = devices[is_long], start_ns[is_long], end_ns[is_long], codes[is_long]
+            interval_s = np.array([known.interval_s for known in self.terms], np.uint32)
+            grace_s = np.array([known.grace_s for known in self.terms], np.uint32)
+            self.silences.append(SilenceColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
+            np.maximum.at(self.up_since_ns, devices, end_ns)
+
+    def _apply_heartbeats(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
+        minutes = sent_at_ns // NS_PER_MINUTE
         narrow = minutes.astype(np.int32)
         np.minimum.at(self.first_minute, devices, narrow)
         np.maximum.at(self.last_minute, devices, narrow)
-        self.last_received_ns[devices] = np.maximum(self.last_received_ns[devices], events.received_at_ns)
         np.add.at(self.heartbeats, devices, 1)
         days = minutes // MINUTES_PER_DAY
         minutes_of_day = minutes - days * MINUTES_PER_DAY
@@ -152,12 +254,15 @@ class Fleet:
         else:
             mark_minutes(rows, places=devices.astype(np.int64), minutes_of_day=minutes_of_day)
 
-    def _apply_samples(self, events: EventColumns) -> None:
-        devices = events.sample_devices
-        np.add.at(self.samples, devices, 1)
-        np.add.at(self.upload_high, devices, events.sample_values >> 32)
-        np.add.at(self.upload_low, devices, events.sample_values & _LOW_32)
-        self.last_received_ns[devices] = np.maximum(self.last_received_ns[devices], events.received_at_ns)
+    def _apply_samples(self, samples: SampleColumns) -> None:
+        self.samples.add(samples)
+        is_upload = samples.metrics == UPLOAD_TIME
+        if not is_upload.all():
+            np.add.at(self.other_samples, samples.devices[~is_upload], 1)
+            samples = samples.where(is_upload)
+        np.add.at(self.uploads, samples.devices, 1)
+        np.add.at(self.upload_high, samples.devices, samples.values >> 32)
+        np.add.at(self.upload_low, samples.devices, samples.values & _LOW_32)
 
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
         """The lifetime figures of a device. `known` has the closed rows of its `touched_days`."""
@@ -166,7 +271,8 @@ class Fleet:
             first_minute=int(self.first_minute[device]),
             last_minute=int(self.last_minute[device]),
             heartbeats=int(self.heartbeats[device]),
-            samples=int(self.samples[device]),
+            samples=int(self.uploads[device]) + int(self.other_samples[device]),
+            uploads=int(self.uploads[device]),
             upload_time_total=(int(self.upload_high[device]) << 32) + int(self.upload_low[device]),
         )
 
@@ -198,6 +304,9 @@ class Fleet:
         for day in self.sparse.days:
             if day < self.open_from_day:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
+        self.closing.samples += self.samples.take()
+        self.closing.silences += self.silences
+        self.silences = []
         return Frozen(
             count=self.count,
             open_from_day=self.open_from_day,
@@ -205,6 +314,8 @@ class Fleet:
             open_dense=dict(self.dense),
             open_sparse=self.sparse.copy_of(self.sparse.days),
             closing=self.closing,
+            alive_at_ns=self.alive_at_ns,
+            blind_ns=list(self.blind_ns),
         )
 
     def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
@@ -212,13 +323,17 @@ class Fleet:
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         self.closing = Closing()
 
-    def restore(self, columns: dict[str, NDArray[np.generic]], *, open_from_day: int) -> None:
+    def restore(
+        self, columns: dict[str, NDArray[np.generic]], *, open_from_day: int, alive_at_ns: int, blind_ns: Sequence[tuple[int, int]]
+    ) -> None:
         """Take over the columns of a snapshot; the presence of its open days follows with `restore_presence`."""
         self.resize(len(columns["first_minute"]))
         for name, column in columns.items():
             if column.any():  # pages of zeros that nobody writes cost no memory
                 getattr(self, name)[: len(column)] = column
         self.open_from_day = open_from_day
+        self.alive_at_ns = alive_at_ns
+        self.blind_ns = list(blind_ns)
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Take over rows of an open day of the snapshot."""
@@ -229,6 +344,16 @@ class Fleet:
             dense[devices] |= rows
         else:
             self.sparse.put(day, devices=devices, rows=rows)
+
+
+def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _received(batches: Sequence[EventColumns], counts: Sequence[int]) -> NDArray[np.int64]:
+    """When each event was received; never before the one before it, whatever small steps back the clock took."""
+    at_ns = np.maximum.accumulate(np.array([batch.received_at_ns for batch in batches], np.int64))
+    return np.broadcast_to(at_ns, counts[0]) if len(batches) == 1 else np.repeat(at_ns, counts)
 
 
 def _grow(rows: Rows, capacity: int) -> Rows:

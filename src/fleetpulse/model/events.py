@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 NS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_DAY = 1440
+NS_PER_DAY = MINUTES_PER_DAY * NS_PER_MINUTE
 UPLOAD_TIME_HIGHEST = 2**63 - 1
 """Integer metrics are signed 64-bit, like Go's time.Duration: 292 years."""
 
@@ -24,7 +25,11 @@ Position = int
 class EventBatch:
     """Events that are accepted together and become durable together.
 
-    A heartbeat is (device number, sent_at); a sample of `upload_time` has a value beside them.
+    A heartbeat is (device number, sent_at); a sample has a metric's number and a value beside them: the 64 bits of a signed
+    integer or of a double, as the metric's kind says.
+
+    Beside events, an entry may say that the service was blind: it did not run, or stood still, in [start, end). An entry
+    without anything says that the service is alive.
     """
 
     heartbeat_devices: array[int] = field(default_factory=lambda: array("I"))
@@ -32,6 +37,8 @@ class EventBatch:
     sample_devices: array[int] = field(default_factory=lambda: array("I"))
     sample_sent_at_ns: array[int] = field(default_factory=lambda: array("q"))
     sample_values: array[int] = field(default_factory=lambda: array("q"))
+    sample_metrics: array[int] = field(default_factory=lambda: array("H"))
+    blind_ns: array[int] = field(default_factory=lambda: array("q"))
     received_at_ns: int = 0
 
     def __len__(self) -> int:
@@ -44,6 +51,7 @@ class EventBatch:
         self.sample_devices.extend(other.sample_devices)
         self.sample_sent_at_ns.extend(other.sample_sent_at_ns)
         self.sample_values.extend(other.sample_values)
+        self.sample_metrics.extend(other.sample_metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class EventColumns:
     sample_devices: NDArray[np.uint32]
     sample_sent_at_ns: NDArray[np.int64]
     sample_values: NDArray[np.int64]
+    sample_metrics: NDArray[np.uint16]
+    blind_ns: NDArray[np.int64]
     received_at_ns: int
 
     def __len__(self) -> int:
@@ -69,5 +79,7 @@ class EventColumns:
             np.frombuffer(batch.sample_devices, np.uint32),
             np.frombuffer(batch.sample_sent_at_ns, np.int64),
             np.frombuffer(batch.sample_values, np.int64),
+            np.frombuffer(batch.sample_metrics, np.uint16),
+            np.frombuffer(batch.blind_ns, np.int64),
             batch.received_at_ns,
         )

@@ -1,7 +1,8 @@
 """The checkpoint: the live fleet at a journal position becomes files, and the journal before it is dropped.
 
 1  on the loop    apply all, freeze                                     crash: nothing has happened
-2  in a thread    write blocks of closed days, presence of open days    crash: files nobody names, removed later
+2  in a thread    write blocks of closed days, of silences and of       crash: files nobody names, removed later
+                  samples, presence of open days
 3                 write the snapshot                                    crash: the same
 4                 one catalog transaction names them and the position   crash before: the old checkpoint; after: the new
 5  on the loop    the closed days leave memory
@@ -11,20 +12,25 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.parquet import CHUNK, Chunk, write_presence, write_snapshot
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.samples import sort_samples, write_samples
+from fleetpulse.blocks.silences import sort_silences, write_silences
+from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.live.fleet import Frozen
 from fleetpulse.live.late import SparsePresence
-from fleetpulse.model.events import Position
-from fleetpulse.model.manifest import BlockFile, Manifest
-from fleetpulse.pipeline.history import History
+from fleetpulse.model.events import NS_PER_DAY, Position
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.metric import KINDS, MetricDefinition
+from fleetpulse.model.samples import SampleColumns, join_samples
+from fleetpulse.model.silences import SilenceColumns, join_silences
 
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
@@ -38,7 +44,15 @@ class Written:
     closed_minutes: NDArray[np.int32]
 
 
-def write_files(frozen: Frozen, *, position: Position, taken_at_ns: int, history: History, pause: Callable[[], None]) -> Written:
+def write_files(
+    frozen: Frozen,
+    *,
+    position: Position,
+    taken_at_ns: int,
+    history: History,
+    metrics: Mapping[int, MetricDefinition],
+    pause: Callable[[], None],
+) -> Written:
     """Steps 2 and 3. `pause` is called between chunks, so that the loop gets its turn.
 
     Raises: OSError: the disk is full or failing; nothing is named, and the next checkpoint begins anew.
@@ -49,18 +63,67 @@ def write_files(frozen: Frozen, *, position: Position, taken_at_ns: int, history
     for day in frozen.closing.days:
         counter = _CountNew(closed)
         chunks = _merge(frozen, day, history, counter)
-        presence[day] = _put(store, f"presence-{day}-{position}", lambda file, chunks=chunks: write_presence(file, _paced(chunks, pause)))
+        presence[day] = put_block(
+            store, f"presence-{day}-{position}", lambda file, chunks=chunks: write_presence(file, _paced(chunks, pause))
+        )
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         open_chunks = _open_chunks(frozen, day)
-        presence[day] = _put(store, f"open-{day}-{position}", lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause)))
+        presence[day] = put_block(
+            store, f"open-{day}-{position}", lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause))
+        )
     columns = {**frozen.columns, "closed_minutes": closed}
-    snapshot = _put(store, f"snapshot-{position}", lambda file: write_snapshot(file, columns))
-    return Written(Manifest(position, frozen.open_from_day, taken_at_ns, snapshot, presence), closed)
+    silences = _merge_silences(frozen.closing.silences, position, history)
+    fresh = _cut_samples(frozen.closing.samples, position, store, metrics)
+    snapshot = put_block(store, f"snapshot-{position}", lambda file: write_snapshot(file, columns))
+    manifest = Manifest(
+        position=position,
+        open_from_day=frozen.open_from_day,
+        taken_at_ns=taken_at_ns,
+        alive_at_ns=frozen.alive_at_ns,
+        blind_ns=tuple(frozen.blind_ns),
+        snapshot=snapshot,
+        presence=presence,
+        silences={**history.manifest.silences, **silences},
+        samples=(*history.manifest.samples, *fresh),
+    )
+    return Written(manifest, closed)
 
 
-def _put(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
+def put_block(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
+    """Write a block under a name that begins with `stem`. Raises: OSError."""
     # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
-    return store.put(f"{stem}-{time.time_ns():x}.parquet", write)
+    return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
+
+
+def _merge_silences(pieces: list[SilenceColumns], position: Position, history: History) -> dict[int, BlockFile]:
+    """The blocks of the days in which silences ended since the last checkpoint: what they held, and the new ones."""
+    new = join_silences(pieces)
+    days = new.end_ns // NS_PER_DAY
+    blocks: dict[int, BlockFile] = {}
+    for day in np.unique(days).tolist():
+        held = history.manifest.silences.get(day)
+        known = [history.silences_of(held)] if held else []
+        merged = sort_silences(join_silences([*known, new.where(days == day)]))
+        blocks[day] = put_block(history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_silences(file, [merged]))
+    return blocks
+
+
+def _cut_samples(
+    pieces: list[SampleColumns], position: Position, store: BlockStore, metrics: Mapping[int, MetricDefinition]
+) -> list[SampleBlock]:
+    """The samples since the last checkpoint as blocks, one for each kind of value."""
+    samples = join_samples(pieces)
+    blocks: list[SampleBlock] = []
+    is_integer = np.array([metrics[number].kind == "integer" for number in range(len(metrics))], bool)
+    for kind in KINDS:
+        chosen = sort_samples(samples.where(is_integer[samples.metrics] == (kind == "integer")))
+        if len(chosen):
+            file = put_block(
+                store, f"samples-{kind}-{position}", lambda file, kind=kind, chosen=chosen: write_samples(file, kind, [chosen])
+            )
+            span = int(chosen.at_ns.min()), int(chosen.at_ns.max()) + 1
+            blocks.append(SampleBlock(kind, None, *span, len(chosen), {RAW: file}))
+    return blocks
 
 
 def _paced(chunks: Iterator[Chunk], pause: Callable[[], None]) -> Iterator[Chunk]:

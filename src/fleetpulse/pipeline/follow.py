@@ -3,8 +3,6 @@
 Applying need not happen before the ack, only before the next read; so it is put off and done for thousands at once.
 """
 
-import numpy as np
-
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns, Position
@@ -48,25 +46,8 @@ class Follower:
         if self._pending:
             # Whatever goes wrong here must stop all that reads or keeps the fleet, checkpoints first of all.
             self._is_broken = True
-            apply_all(self.fleet, self._pending)
+            self.fleet.apply(self._pending)
             self._is_broken = False
             self._counters.events_applied += self._pending_events
             self._pending = []
             self._pending_events = 0
-
-
-def apply_all(fleet: Fleet, batches: list[EventColumns]) -> None:
-    """Apply batches as one: a thousand small ones cost little more than a large one."""
-    if len(batches) == 1:
-        fleet.apply(batches[0])
-        return
-    fleet.apply(
-        EventColumns(
-            np.concatenate([batch.heartbeat_devices for batch in batches]),
-            np.concatenate([batch.heartbeat_sent_at_ns for batch in batches]),
-            np.concatenate([batch.sample_devices for batch in batches]),
-            np.concatenate([batch.sample_sent_at_ns for batch in batches]),
-            np.concatenate([batch.sample_values for batch in batches]),
-            max(batch.received_at_ns for batch in batches),
-        )
-    )

@@ -1,15 +1,18 @@
 """One node's life: recover, open the door, tick, checkpoint, drain, close."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import NS_PER_S, Clock
 from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
@@ -17,21 +20,25 @@ from fleetpulse.heap import give_back
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import DeviceFigures, Fleet
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files
+from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.history import History
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.watch import Mark, Watch
 from fleetpulse.pipeline.write import Writer
+from fleetpulse.query.metrics import Samples
+from fleetpulse.query.view import View
 from fleetpulse.telemetry.counters import Counters
 
+_Answer = TypeVar("_Answer")
 log = structlog.get_logger("node")
 CHECKPOINT_PAUSE_S = 0.01
 """Between two pieces of a checkpoint, each about as long: senders matter more than its end."""
-NS_PER_DAY = MINUTES_PER_DAY * NS_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,16 @@ class CheckpointWhen:
     interval_s: float
     journal_entries: int
     late_rows: int
+    samples: int
+    silences: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskLimits:
+    """How much one question may want."""
+
+    window_days_max: int
+    cells_max: int
 
 
 class Node:
@@ -56,6 +73,7 @@ class Node:
         fleet: Fleet,
         follower: Follower,
         registry: Registry,
+        declared: Declared,
         writer: Writer,
         intake: Intake,
         connections: Connections,
@@ -63,9 +81,13 @@ class Node:
         catalog_thread: ThreadPoolExecutor,
         files_thread: ThreadPoolExecutor,
         read_thread: ThreadPoolExecutor,
+        fleet_thread: ThreadPoolExecutor,
         unfold_thread: ThreadPoolExecutor,
         devices_path: Path | None,
+        metrics_path: Path | None,
+        auto_define: bool,
         checkpoint_when: CheckpointWhen,
+        ask_limits: AskLimits,
         future_s: float,
     ) -> None:
         self.clock = clock
@@ -75,6 +97,7 @@ class Node:
         self.fleet = fleet
         self.follower = follower
         self.registry = registry
+        self.declared = declared
         self.writer = writer
         self.intake = intake
         self.connections = connections
@@ -84,10 +107,15 @@ class Node:
         self._catalog_thread = catalog_thread
         self._files_thread = files_thread
         self._read_thread = read_thread
+        self._fleet_thread = fleet_thread
         self.unfold_thread = unfold_thread
         self.bulk_turns = asyncio.Semaphore(connections.limits.bulk_at_once_max)
         self._devices_path = devices_path
+        self._metrics_path = metrics_path
+        self.auto_define = auto_define
+        self._watch = Watch(clock=clock, intake=intake)
         self._when = checkpoint_when
+        self.ask_limits = ask_limits
         self._future_ns = int(future_s * NS_PER_S)
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
@@ -110,6 +138,10 @@ class Node:
         await loop.run_in_executor(self._catalog_thread, self._recover)
         self.fleet.advance(self._today())
         self._checkpoint_due_s = loop.time() + self._when.interval_s
+        # Nothing is taken before it is on disk that, and since when, nothing could be: the marks stay in order.
+        mark = Mark()
+        self._watch.begin(alive_at_ns=self.fleet.alive_at_ns, waiter=mark)
+        await self.writer.drain()
         self.intake.open()
         self.is_ready = True
         log.info(
@@ -123,6 +155,7 @@ class Node:
     def _recover(self) -> None:
         self.progress.stage = "devices"
         self.registry.load()
+        self.declared.load()
         self.progress.stage = "snapshot"
         load_snapshot(self.fleet, self.history)
         # The days since the snapshot are opened before the replay, so that its marks find dense rows.
@@ -133,27 +166,29 @@ class Node:
         self.counters.events_replayed = self.progress.events
         # Only now: a journal that speaks of devices the catalog has lost must not find strangers under their numbers.
         if self._devices_path is not None:
-            self._register_file(self._devices_path)()
+            with _file_named(self._devices_path):
+                self.registry.register_now(read_devices(self._devices_path))
+        if self._metrics_path is not None:
+            with _file_named(self._metrics_path):
+                self.declared.define_now(read_metrics(self._metrics_path))
         self.progress.stage = "ready"
 
-    async def reload_devices(self) -> None:
-        """Read devices.csv again; on an error in it the devices stay as they were."""
-        if self._devices_path is None or not self.is_ready:
-            log.warning("SIGHUP has nothing to do: " + ("not ready yet" if self._devices_path else "no --devices file"))
+    async def reload(self) -> None:
+        """Read devices.csv and metrics.json again; on an error in one, what it says stays as it was."""
+        if not self.is_ready or (self._devices_path is None and self._metrics_path is None):
+            log.warning("SIGHUP has nothing to do: " + ("no --devices or --metrics file" if self.is_ready else "not ready yet"))
             return
-        loop = asyncio.get_running_loop()
         try:
-            admit = await loop.run_in_executor(self._catalog_thread, self._register_file, self._devices_path)
+            if self._devices_path is not None:
+                with _file_named(self._devices_path):
+                    registered = await self.registry.register_many(read_devices(self._devices_path))
+                log.info("devices.csv read again", new=len(registered.new), devices=len(self.registry.numbers))
+            if self._metrics_path is not None:
+                with _file_named(self._metrics_path):
+                    await self.declared.define(read_metrics(self._metrics_path))
+                log.info("metrics.json read again", metrics=len(self.declared.metrics))
         except (FleetpulseError, OSError) as error:
-            log.error("devices.csv was not taken; the devices stay as they were", error=str(error))
-        else:
-            log.info("devices.csv read again", new=admit(), devices=len(self.registry.numbers))
-
-    def _register_file(self, path: Path) -> Callable[[], int]:
-        try:
-            return self.registry.register_all(read_devices(path))
-        except OutOfRange as error:
-            raise DevicesFileError(f"{path}: {error.msg}. Shorten it, or raise --devices-max.") from error
+            log.error("a file was not taken; what it says stays as it was", error=str(error))
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
@@ -177,6 +212,33 @@ class Node:
             ):
                 return self.fleet.figures(device, known=rows)
 
+    async def ask_quickly(self, question: Callable[[View], _Answer]) -> _Answer:
+        """A question about one device, which must not wait behind one about all of them."""
+        return await self._ask(self._read_thread, question)
+
+    async def ask(self, question: Callable[[View], _Answer]) -> _Answer:
+        """A question about many devices."""
+        return await self._ask(self._fleet_thread, question)
+
+    async def _ask(self, thread: ThreadPoolExecutor, question: Callable[[View], _Answer]) -> _Answer:
+        while True:
+            self.follower.catch_up()
+            view = self.view()
+            try:
+                found = await asyncio.get_running_loop().run_in_executor(thread, question, view)
+            except DamagedData:
+                if view.manifest is self.history.manifest:
+                    raise
+                continue  # a checkpoint has just replaced the file
+            if view.manifest is self.history.manifest or not getattr(found, "missing", None):
+                return found
+
+    def view(self) -> View:
+        """Everything there is to ask about, as it is now: the files of a manifest, and what they do not hold yet."""
+        manifest = self.history.manifest
+        live = [*self.fleet.closing.samples, *self.fleet.samples.pieces()]
+        return View(self.clock.now_ns(), manifest, Samples(live, manifest, self.history))
+
     def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
         return {day: self.history.row(day, device) for day in days}
 
@@ -193,6 +255,7 @@ class Node:
                     self.intake.close(NotAccepting(f"read-only: {error}; restart the service", reason="read_only"))
 
     def _move_on(self) -> None:
+        self._watch.turn()
         self.follower.catch_up()
         self.fleet.advance(self._today())
         if self._is_checkpoint_due() and (self._checkpoint_task is None or self._checkpoint_task.done()):
@@ -213,6 +276,8 @@ class Node:
         due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
         has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
         is_late = len(self.fleet.sparse) >= self._when.late_rows or entries >= self._when.journal_entries
+        is_late |= self.fleet.samples.count >= self._when.samples
+        is_late |= sum(map(len, self.fleet.silences)) >= self._when.silences
         # After a failure the next one waits for its time.
         return (due and (entries > 0 or has_aged)) or ((has_aged or is_late) and not self._has_checkpoint_failed)
 
@@ -234,6 +299,7 @@ class Node:
                         position=position,
                         taken_at_ns=self.clock.now_ns(),
                         history=self.history,
+                        metrics=dict(self.declared.metrics),
                         pause=lambda: time.sleep(CHECKPOINT_PAUSE_S),
                     ),
                 )
@@ -274,6 +340,8 @@ class Node:
         if self._checkpoint_task is not None:
             await asyncio.wait([self._checkpoint_task])
         if self._is_started:
+            if was_ready:
+                self._watch.end()
             await self.writer.drain()
             if self.intake.closed_by is None:
                 self.intake.close(NotAccepting("stopping", reason="stopping"))
@@ -285,7 +353,18 @@ class Node:
     def _close(self) -> None:
         self._files_thread.shutdown()
         self._read_thread.shutdown()
+        self._fleet_thread.shutdown()
         self.unfold_thread.shutdown()
         self._catalog_thread.shutdown()
         self.journal.close()
         self.catalog.close()
+
+
+@contextlib.contextmanager
+def _file_named(path: Path) -> Generator[None, None, None]:
+    """Errors of what a file says name the file."""
+    try:
+        yield
+    except OutOfRange as error:
+        hint = f" Shorten it, or raise --{error.reason.replace('_', '-')}." if error.reason.endswith("_max") else ""
+        raise DevicesFileError(f"{path}: {error.msg}.{hint}") from error

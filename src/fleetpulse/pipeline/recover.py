@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.parquet import read_presence, read_snapshot
-from fleetpulse.blocks.store import check_file, check_there
+from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventColumns, Position
-from fleetpulse.pipeline.follow import apply_all
-from fleetpulse.pipeline.history import History
 
+log = structlog.get_logger("recover")
 APPLY_AT_EVENTS = 65_536
 
 
@@ -31,10 +33,14 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
-    check_there(history.store, manifest.files())
+    missing = {file.name for file in manifest.files()} - history.store.names()
+    if missing - {manifest.snapshot.name}:
+        # What it held is missing in answers, which say so; everything else is right, so the service stays up.
+        log.error("blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy")
     check_file(history.store, manifest.snapshot)
     with history.store.open(manifest.snapshot.name) as reader:
-        fleet.restore(read_snapshot(reader), open_from_day=manifest.open_from_day)
+        columns = read_snapshot(reader)
+    fleet.restore(columns, open_from_day=manifest.open_from_day, alive_at_ns=manifest.alive_at_ns, blind_ns=manifest.blind_ns)
     for day, file in manifest.presence.items():
         if day >= manifest.open_from_day:
             check_file(history.store, file)
@@ -68,12 +74,11 @@ def replay(fleet: Fleet, journal: Journal, *, after: Position, progress: Progres
         gathered.append(events)
         gathered_events += len(events)
         if gathered_events >= APPLY_AT_EVENTS:
-            apply_all(fleet, gathered)
+            fleet.apply(gathered)
             progress.position, progress.events = position, progress.events + gathered_events
             gathered, gathered_events = [], 0
             advanced()
-    if gathered:
-        apply_all(fleet, gathered)
+    fleet.apply(gathered)
     progress.position, progress.events = position, progress.events + gathered_events
     if position != progress.until:
         raise DamagedData(f"the journal says it ends at entry {progress.until}, but the last one found is {position}.")

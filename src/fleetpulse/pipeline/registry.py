@@ -1,27 +1,34 @@
-"""Devices: from the catalog into the look-up that every request uses, and new ones the other way."""
+"""Devices: from the catalog into the look-up that every request uses, and what people change of them the other way."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import TypeVar
 
 import structlog
 
-from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
+from fleetpulse.catalog.roster import Roster
+from fleetpulse.clock import Clock
 from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
+from fleetpulse.model.terms import Terms
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
+RECORDS_AT_ONCE = 5_000
+_Result = TypeVar("_Result")
 
 
 class Registry:
-    """Known devices. `numbers` (id -> number) is shared with the intake and only ever grows."""
+    """Known devices. `numbers` (id -> number) is shared with the intake; a device that is deleted leaves it."""
 
     def __init__(
         self,
         *,
         catalog: Catalog,
+        clock: Clock,
         fleet: Fleet,
         executor: Executor,
         counters: Counters,
@@ -30,36 +37,101 @@ class Registry:
     ) -> None:
         """`executor` is the catalog's one thread."""
         self.numbers: dict[str, int] = {}
+        self.roster = Roster()
         self.auto_register = auto_register
         self._catalog = catalog
+        self._clock = clock
         self._fleet = fleet
+        self._default_terms = fleet.terms[0]
         self._executor = executor
         self._counters = counters
         self._devices_max = devices_max
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._ids: list[str] = []
+        self._ids_version = -1
 
     def load(self) -> None:
         """All devices of the catalog. Blocks; before the door opens."""
-        for number, device_id in enumerate(self._catalog.ids()):
-            self.numbers[device_id] = number
-        self._fleet.resize(len(self.numbers))
+        for record in self._catalog.records():
+            self._declare(record)
 
-    def register_all(self, devices: Iterable[Device]) -> Callable[[], int]:
-        """Write devices to the catalog (blocks, on the catalog's thread); the call returned admits them, on the loop.
+    def _declare(self, record: DeviceRecord) -> None:
+        """What the catalog says of one device holds from now on."""
+        number, device = record.number, record.device
+        if number >= self.roster.count:
+            # Room first: an id that can be looked up must have its row.
+            self._fleet.resize(number + 1)
+            self.roster.resize(number + 1)
+        if record.is_deleted:
+            self.numbers.pop(device.id, None)
+        else:
+            self.numbers[device.id] = number
+        if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
+            self.roster.put(number, device.labels, is_deleted=record.is_deleted)
+        terms = self.terms_of(device)
+        if terms != self._fleet.terms_of(number):
+            self._fleet.set_terms(number, terms)
+
+    def terms_of(self, device: Device) -> Terms:
+        """What is expected of a device, the service's own terms where it has none."""
+        default = self._default_terms
+        return Terms(
+            default.interval_s if device.interval_s is None else device.interval_s,
+            default.grace_s if device.grace_s is None else device.grace_s,
+        )
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Ids by number, "" of deleted devices. Made when it is first asked for: most nodes never list their devices."""
+        if self._ids_version != self.roster.version:
+            ids = [""] * self.roster.count
+            for device_id, number in self.numbers.items():
+                ids[number] = device_id
+            self._ids, self._ids_version = ids, self.roster.version
+        return self._ids
+
+    def register_now(self, devices: Iterable[Device]) -> int:
+        """Write devices to the catalog and know them; how many are new. Blocks; before the door opens.
 
         Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
         """
-        new = self._catalog.register(devices, devices_max=self._devices_max)
-        return lambda: self._admit(new)
+        registered = self._catalog.register(devices, devices_max=self._devices_max, at_ns=self._clock.now_ns())
+        for numbers in _pieces([*registered.new, *registered.changed]):
+            for record in self._catalog.records_of(numbers):
+                self._declare(record)
+        self._counters.devices_registered += len(registered.new)
+        return len(registered.new)
 
-    def _admit(self, new: Sequence[str]) -> int:
-        # Room first: an id that can be looked up must have its row.
-        self._fleet.resize(len(self.numbers) + len(new))
-        for device_id in new:
-            self.numbers[device_id] = len(self.numbers)
-        self._counters.devices_registered += len(new)
-        return len(new)
+    async def register_many(self, devices: Iterable[Device]) -> Registered:
+        """The same, while events come in. Raises: as `register_now`."""
+        registered = await self._run(lambda: self._catalog.register(devices, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
+        await self._know([*registered.new, *registered.changed])
+        self._counters.devices_registered += len(registered.new)
+        return registered
+
+    async def update(self, devices: Mapping[int, Device]) -> None:
+        """Replace what is declared of devices. Raises: OSError: nothing was changed."""
+        await self._run(lambda: self._catalog.update(devices))
+        await self._know(list(devices))
+
+    async def delete(self, numbers: Sequence[int]) -> None:
+        """Forget devices; their history stays until retention. Raises: OSError: nothing was changed."""
+        await self._run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
+        await self._know(numbers)
+
+    async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
+        """What is declared of devices, in the order asked for."""
+        return await self._run(lambda: self._catalog.records_of(numbers))
+
+    async def _know(self, numbers: Sequence[int]) -> None:
+        # In pieces: a million records need not be held at once, and the loop gets its turns.
+        for piece in _pieces(numbers):
+            for record in await self.records_of(piece):
+                self._declare(record)
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def register(self, device_id: str) -> asyncio.Future[None]:
         """Make one unknown device known; those asked for at one time share a transaction.
@@ -91,11 +163,15 @@ class Registry:
     async def _register_these(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
         devices = [Device(device_id) for device_id in device_ids if device_id not in self.numbers]
         try:
-            admit = await asyncio.get_running_loop().run_in_executor(self._executor, self.register_all, devices)
+            await self.register_many(devices)
         except OutOfRange as refused:
             return refused
         except Exception as failed:
             log.error("devices could not be registered", error=str(failed))
             return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
-        admit()
         return None
+
+
+def _pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+    for start in range(0, len(numbers), RECORDS_AT_ONCE):
+        yield numbers[start : start + RECORDS_AT_ONCE]

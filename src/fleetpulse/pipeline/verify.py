@@ -34,8 +34,8 @@ def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Findin
     else:
         counts = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
     return [
-        _check("catalog", lambda: f"{sum(1 for _ in catalog.ids())} devices"),
-        _check("journal", lambda: _journal(journal, manifest, sum(1 for _ in catalog.ids()))),
+        _check("catalog", lambda: f"{sum(1 for _ in catalog.records())} devices"),
+        _check("journal", lambda: _journal(journal, manifest, sum(1 for _ in catalog.records()))),
         *files,
         counts,
         Finding("files nobody names", f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)"),

@@ -16,7 +16,7 @@ class DeviceStats(msgspec.Struct):
 
 def device_stats(figures: DeviceFigures) -> DeviceStats:
     """The published answer: the average is the floor of the exact sum over the count."""
-    average_ns = figures.upload_time_total // figures.samples if figures.samples else 0
+    average_ns = figures.upload_time_total // figures.uploads if figures.uploads else 0
     uptime = lifetime_uptime_percent(
         minutes_present=figures.minutes_present, first_minute=figures.first_minute, last_minute=figures.last_minute
     )

@@ -1,0 +1,133 @@
+"""Spans: sets of time, as half-open stretches [start, end) in ns.
+
+Maintenance, blind time and outages are such sets. All is integer arithmetic: at today's dates a double is 256 ns coarse.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Spans = NDArray[np.int64]
+"""Shape (n, 2), [start, end) in ns: ascending, disjoint, touching ones joined, none empty."""
+
+NO_SPANS: Spans = np.empty((0, 2), np.int64)
+
+_MINUTE_NS = 60_000_000_000
+
+
+def spans_of(pairs: Iterable[tuple[int, int]]) -> Spans:
+    """The spans that cover what any of the pairs (start_ns, end_ns) covers; in any order, pairs with end <= start cover nothing."""
+    return _joined(np.array(list(pairs), np.int64).reshape(-1, 2))
+
+
+def union(*many: Spans) -> Spans:
+    """The time that lies in any of them."""
+    return _joined(np.concatenate([NO_SPANS, *many]))
+
+
+def intersect(one: Spans, two: Spans) -> Spans:
+    """The time that lies in both."""
+    pieces = _pieces(one, two)
+    return _joined(pieces[_holds(one, pieces[:, 0]) & _holds(two, pieces[:, 0])])
+
+
+def subtract(one: Spans, two: Spans) -> Spans:
+    """The time that lies in `one` and not in `two`."""
+    pieces = _pieces(one, two)
+    return _joined(pieces[_holds(one, pieces[:, 0]) & ~_holds(two, pieces[:, 0])])
+
+
+def clip(spans: Spans, *, start_ns: int, end_ns: int) -> Spans:
+    """The part within [start_ns, end_ns)."""
+    if end_ns <= start_ns:
+        return NO_SPANS
+    clipped = np.clip(spans, start_ns, end_ns)
+    return clipped[clipped[:, 0] < clipped[:, 1]]
+
+
+def total_ns(spans: Spans) -> int:
+    """How long they are together."""
+    return int((spans[:, 1] - spans[:, 0]).sum())
+
+
+def covered_before(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many ns of the spans lie before each time, in the shape of `at_ns`."""
+    if len(spans) == 0:
+        return np.zeros_like(at_ns)
+    begun = np.searchsorted(spans[:, 0], at_ns, side="right")
+    last = np.maximum(begun - 1, 0)
+    within_last = np.minimum(at_ns, spans[last, 1]) - spans[last, 0]
+    covered: NDArray[np.int64] = np.where(begun > 0, _lengths_before(spans)[last] + within_last, 0)
+    return covered
+
+
+def uncovered_between(spans: Spans, start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many ns of each [start_ns[i], end_ns[i]) lie outside the spans; 0 where end <= start."""
+    covered = covered_before(spans, end_ns) - covered_before(spans, start_ns)
+    uncovered: NDArray[np.int64] = np.where(end_ns > start_ns, end_ns - start_ns - covered, 0)
+    return uncovered
+
+
+def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When a clock that stands still inside the spans, started at `at_ns`, has run for `amount_ns`.
+
+    The earliest t >= at with `amount` ns of [at, t) outside the spans: where that is the start of a span it is that start, not its end,
+    and where the amount is 0 or less it is `at`.
+    """
+    # Time without the spans is one line on which the clock never stops; every span is a point on it.
+    due = at_ns - covered_before(spans, at_ns) + amount_ns
+    lengths_before = _lengths_before(spans)
+    passed = np.searchsorted(spans[:, 0] - lengths_before[:-1], due, side="left")
+    times: NDArray[np.int64] = np.where(amount_ns > 0, due + lengths_before[passed], at_ns)
+    return times
+
+
+def minutes_touched(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
+    """Which of the minutes first_minute + 0..count-1 since 1970 have any part inside a span, shape (count,)."""
+    return _marked(spans[:, 0] // _MINUTE_NS - first_minute, -(-spans[:, 1] // _MINUTE_NS) - first_minute, count=count)
+
+
+def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
+    """Which of the minutes first_minute + 0..count-1 since 1970 lie wholly inside a span, shape (count,)."""
+    return _marked(-(-spans[:, 0] // _MINUTE_NS) - first_minute, spans[:, 1] // _MINUTE_NS - first_minute, count=count)
+
+
+def _joined(pairs: NDArray[np.int64]) -> Spans:
+    """Any pairs made spans."""
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    if len(pairs) == 0:
+        return NO_SPANS
+    pairs = pairs[np.argsort(pairs[:, 0])]
+    reached = np.maximum.accumulate(pairs[:, 1])
+    # A span begins where all before it have ended, strictly: touching ones are one.
+    begins = np.flatnonzero(pairs[1:, 0] > reached[:-1]) + 1
+    return np.stack([pairs[np.append(0, begins), 0], reached[np.append(begins, len(pairs)) - 1]], axis=1)
+
+
+def _pieces(one: Spans, two: Spans) -> NDArray[np.int64]:
+    """Time cut at every edge of both, shape (edges - 1, 2): each piece lies wholly inside or wholly outside of each."""
+    edges = np.unique(np.concatenate([one.reshape(-1), two.reshape(-1)]))
+    return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def _holds(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each time is inside: starts and ends take turns, so it is where an odd number of them has passed."""
+    inside: NDArray[np.bool_] = np.searchsorted(spans.reshape(-1), at_ns, side="right") % 2 == 1
+    return inside
+
+
+def _lengths_before(spans: Spans) -> NDArray[np.int64]:
+    """How long the spans before each are together, and at the end all, shape (n + 1,)."""
+    lengths = np.zeros(len(spans) + 1, np.int64)
+    np.cumsum(spans[:, 1] - spans[:, 0], out=lengths[1:])
+    return lengths
+
+
+def _marked(starts: NDArray[np.int64], ends: NDArray[np.int64], *, count: int) -> NDArray[np.bool_]:
+    """True at every place of 0..count-1 that some [start, end) holds; those with end <= start hold none."""
+    held = starts < ends
+    steps = np.bincount(np.clip(starts[held], 0, count), minlength=count + 1) - np.bincount(
+        np.clip(ends[held], 0, count), minlength=count + 1
+    )
+    return np.cumsum(steps)[:count] > 0

@@ -1,0 +1,30 @@
+"""Durations and windows of time as people write them: `90s`, `1h`, `30d`, `1h30m`."""
+
+import re
+
+NS_PER_S = 1_000_000_000
+_UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"
+
+
+def parse_seconds(text: str) -> int:
+    """Seconds of a duration; a bare number is seconds, too. Raises: ValueError: says what is expected."""
+    if text.isdigit() and text.isascii() and len(text) <= 9:
+        return int(text)
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise ValueError(f"`{text[:50]}` is not {DURATION_EXPECTED}")
+    return sum(int(count) * unit_s for count, unit_s in zip(match.groups(), _UNIT_S.values(), strict=True) if count)
+
+
+def format_seconds(total_s: int) -> str:
+    """The shortest text that `parse_seconds` reads as `total_s`: `5m`, `1h30m`, `0s`."""
+    parts: list[str] = []
+    for unit, unit_s in _UNIT_S.items():
+        count, total_s = divmod(total_s, unit_s)
+        if count and unit != "w":
+            parts.append(f"{count}{unit}")
+        elif count:
+            total_s += count * unit_s  # people say 30d, not 4w2d
+    return "".join(parts) or "0s"

@@ -1,0 +1,92 @@
+"""Columns of a Parquet file as numpy arrays: what all layouts share.
+
+A footer is parsed once and kept, with the least and greatest value of the sorted columns in every row group, so that finding a
+device's rows reads nothing but the row groups that hold them. Pages carry checksums, which are verified as they are read.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fleetpulse.errors import DamagedData
+
+# Arrow's own pool keeps what a checkpoint freed for the next one; the system's gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
+Column = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a file says of its row groups: rows, and for each indexed column the least and greatest value, shape (groups,)."""
+
+    metadata: Any
+    rows: NDArray[np.int64]
+    least: dict[str, NDArray[np.int64]]
+    greatest: dict[str, NDArray[np.int64]]
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it holds in memory."""
+        return int(self.metadata.serialized_size) * 4
+
+
+def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
+    """Parse a footer. Raises: DamagedData."""
+    try:
+        metadata = pq.ParquetFile(file).metadata
+        places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        statistics = {column: [group.column(places[column]).statistics for group in groups] for column in indexed}
+        return Footer(
+            metadata,
+            np.array([group.num_rows for group in groups], np.int64),
+            {column: np.array([_whole(entry.min_raw) for entry in found], np.int64) for column, found in statistics.items()},
+            {column: np.array([_whole(entry.max_raw) for entry in found], np.int64) for column, found in statistics.items()},
+        )
+    except (pa.ArrowException, OSError, KeyError, AttributeError, TypeError) as error:
+        raise _damaged(name, error) from error
+
+
+def _whole(raw: int) -> int:
+    # Statistics of unsigned columns come as signed numbers of their width.
+    return raw if raw >= 0 else raw + 2**32
+
+
+def read_groups(file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
+    """The chosen row groups, one at a time, as arrays by column; a list column comes as `column.offsets` and `column.values`.
+
+    Raises: DamagedData: a page is not what was written.
+    """
+    try:
+        parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
+        for group in groups:
+            table = parquet.read_row_group(group, columns=list(columns), use_threads=False)
+            arrays: dict[str, Column] = {}
+            for column in columns:
+                array = table.column(column).combine_chunks()
+                if pa.types.is_list(array.type):
+                    arrays[f"{column}.offsets"] = array.offsets.to_numpy().astype(np.int64)
+                    arrays[f"{column}.values"] = array.values.to_numpy()
+                else:
+                    values = array.to_numpy(zero_copy_only=False)
+                    arrays[column] = values.view(np.int64) if values.dtype.kind == "M" else values
+            yield arrays
+    except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> DamagedData:
+    return DamagedData(f"block {name} cannot be read: {error}. Run `fleetpulse verify`.")
+
+
+def times(at_ns: NDArray[np.int64]) -> Any:
+    """Nanoseconds since 1970 as a Parquet timestamp column, without a copy."""
+    return pa.array(at_ns.view("M8[ns]"), pa.timestamp("ns", "UTC"))
+
+
+TIME = pa.timestamp("ns", "UTC")

@@ -1,0 +1,166 @@
+"""The closed part of history, as a manifest names it: presence, silences, samples and roll-ups, for late data and for questions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks import silences as silence_layout
+from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
+from fleetpulse.blocks.kept import Kept
+from fleetpulse.blocks.parquet import CHUNK, Chunk, read_minutes, read_presence
+from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
+from fleetpulse.blocks.store import BlockStore, check_file, check_size
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.silences import NO_SILENCES, SilenceColumns, join_silences
+
+KEPT_BYTES_MAX = 67_108_864
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of a sample block: of one metric, of one device or (None) of all, with `at` in [start_ns, end_ns)."""
+
+    metric: int
+    device: int | None
+    start_ns: int
+    end_ns: int
+
+
+class History:
+    """Reads the blocks of a manifest: the current one, unless another is named."""
+
+    def __init__(self, store: BlockStore, manifest: Manifest, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> None:
+        self.store = store
+        self.manifest = manifest
+        self.kept = Kept(kept_bytes_max)
+        self._checked: set[str] = set()
+
+    def has_closed(self, day: int) -> bool:
+        """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""
+        return closed_presence(self.manifest, day) is not None
+
+    def row(self, day: int, device: int, *, manifest: Manifest | None = None) -> Rows | None:
+        """The row of one device in the closed block of `day`, or None. Blocks for some milliseconds."""
+        for devices, rows in self.chunks(day, chunk=device // CHUNK, manifest=manifest):
+            place = int(devices.searchsorted(device))
+            if place < len(devices) and devices[place] == device:
+                row: Rows = rows[place]
+                return row
+        return None
+
+    def chunks(self, day: int, *, chunk: int | None = None, manifest: Manifest | None = None) -> Iterator[Chunk]:
+        """All chunks of the closed block of `day` in order, or the one numbered `chunk`; none where there is no block.
+
+        Raises: DamagedData: the block is missing, or not what was written.
+        """
+        file = closed_presence(manifest or self.manifest, day)
+        if file is not None:
+            self._check(file)
+            with self.store.open(file.name) as reader:
+                yield from read_presence(reader, chunk=chunk)
+
+    def minutes(self, day: int, *, manifest: Manifest | None = None) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """Devices, ascending, and how many minutes each was present, by the closed block of `day`. Raises: DamagedData."""
+        file = closed_presence(manifest or self.manifest, day)
+        if file is None:
+            return np.zeros(0, np.uint32), np.zeros(0, np.uint16)
+
+        def make() -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint16]], int]:
+            self._check(file)
+            with self.store.open(file.name) as reader:
+                devices, minutes = read_minutes(reader)
+            return (devices, minutes), devices.nbytes + minutes.nbytes
+
+        return self.kept.get(("minutes", file.name), make)
+
+    def silences(self, manifest: Manifest, *, start_day: int, end_day: int) -> list[SilenceColumns]:
+        """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start. Raises: DamagedData."""
+        return [self.silences_of(file) for day, file in sorted(manifest.silences.items()) if start_day <= day < end_day]
+
+    def silences_of(self, file: BlockFile) -> SilenceColumns:
+        """All silences of a block, by device and start. Raises: DamagedData."""
+
+        def make() -> tuple[SilenceColumns, int]:
+            self._check(file)
+            footer = self._footer(file, silence_layout.INDEXED)
+            with self.store.open(file.name) as reader:
+                groups = read_groups(reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS)
+                silences = join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
+            return silences, 28 * len(silences)
+
+        return self.kept.get(("silences", file.name), make)
+
+    def samples(self, block: SampleBlock, wanted: Wanted) -> Iterator[SampleColumns]:
+        """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""
+        for metric, columns in self._groups(block.files[RAW], wanted, SAMPLE_COLUMNS):
+            samples = sample_rows(columns, metric)
+            chosen = _chosen(samples.devices, samples.at_ns, wanted)
+            if chosen is None:
+                yield samples
+            elif len(chosen):
+                yield samples.where(chosen)
+
+    def rollups(self, block: SampleBlock, tier: str, wanted: Wanted, *, sketched: bool) -> Iterator[RollupRows]:
+        """The cells of a block that are wanted, a row group at a time. Raises: DamagedData."""
+        for metric, columns in self._groups(block.files[tier], wanted, rollup_columns(block.kind, sketched=sketched)):
+            yield rollup_rows(columns, metric, block.kind)
+
+    def metrics_of(self, file: BlockFile) -> list[int]:
+        """The metrics that a file of samples or roll-ups holds, ascending. Raises: DamagedData."""
+        return sorted(set(self.footer(file).least["metric"].tolist()))
+
+    def footer(self, file: BlockFile) -> Footer:
+        """The footer of a file of samples or roll-ups. Raises: DamagedData."""
+        return self._footer(file, INDEXED)
+
+    def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
+        """Row groups of a file of samples or roll-ups. Raises: DamagedData."""
+        with self.store.open(file.name) as reader:
+            yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
+
+    def _groups(self, file: BlockFile, wanted: Wanted, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Column]]]:
+        footer = self.footer(file)
+        is_wanted = (footer.least["metric"] == wanted.metric) & (footer.least["at"] < wanted.end_ns)
+        is_wanted &= footer.greatest["at"] >= wanted.start_ns
+        if wanted.device is not None:
+            is_wanted &= (footer.least["device"] <= wanted.device) & (footer.greatest["device"] >= wanted.device)
+        groups = np.flatnonzero(is_wanted).tolist()
+        if groups:
+            for arrays in self.read(file, groups, columns):
+                yield wanted.metric, arrays
+
+    def _footer(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
+        def make() -> tuple[Footer, int]:
+            check_size(self.store, file)
+            with self.store.open(file.name) as reader:
+                footer = read_footer(reader, file.name, indexed=indexed)
+            return footer, footer.size_bytes
+
+        return self.kept.get(("footer", file.name), make)
+
+    def _check(self, file: BlockFile) -> None:
+        # Once a process: damage must be noticed before it is believed, or merged and signed anew.
+        if file.name not in self._checked:
+            check_file(self.store, file)
+            self._checked.add(file.name)
+
+
+def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
+    """The file of a closed day, None where there is none."""
+    return manifest.presence.get(day) if day < manifest.open_from_day else None
+
+
+def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wanted) -> NDArray[np.int64] | None:
+    """Places of the wanted rows of a row group; None: all of them."""
+    if wanted.device is not None:
+        # Sorted by device, then time: what is wanted is one run.
+        start, end = np.searchsorted(devices, [wanted.device, wanted.device + 1])
+        start, end = start + np.searchsorted(at_ns[start:end], [wanted.start_ns, wanted.end_ns])
+        return np.arange(start, end)
+    if int(at_ns.min()) >= wanted.start_ns and int(at_ns.max()) < wanted.end_ns:
+        return None
+    return np.flatnonzero((at_ns >= wanted.start_ns) & (at_ns < wanted.end_ns))

@@ -1,0 +1,34 @@
+"""What was read and may be asked for again, up to a number of bytes; the least recently used goes first."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
+
+
+class Kept:
+    """A bounded look-up, used from several threads. Two that miss at once both make the value; either is right."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.size_bytes = 0
+        self._entries: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], tuple[_Value, int]]) -> _Value:
+        """The value of `key`, made (with its size in bytes) where it is not kept."""
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+                return found[0]  # type: ignore[return-value]  # a key always has values of one type
+        value, size_bytes = make()
+        with self._lock:
+            if key not in self._entries:
+                self._entries[key] = (value, size_bytes)
+                self.size_bytes += size_bytes
+            while self.size_bytes > self.bytes_max and self._entries:
+                self.size_bytes -= self._entries.popitem(last=False)[1][1]
+        return value

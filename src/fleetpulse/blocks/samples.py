@@ -1,0 +1,149 @@
+"""The Parquet layouts of samples and roll-ups, both sorted by metric, device, time.
+
+    samples                                          roll-up of a minute, an hour or a day
+    metric   uint16                                  metric, device, at     as beside; at is the start of the bucket
+    device   uint32                                  count                  int64
+    at       timestamp[ns, UTC], the sent_at         sum                    double, or of integers:
+    value    double, or of integers int64            sum_high, sum_low      int64, sum = high · 2³² + low
+                                                     lowest, highest, last  as value
+                                                     last_at                timestamp[ns, UTC]
+                                                     sketch_keys            list of int32, ascending: log buckets, see
+                                                     sketch_counts          list of int64      aggregate/sketch.py
+
+A row group holds one metric only, and of it a range of devices. Metrics of kind float and of kind integer are in files apart.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.rollup import Cells
+from fleetpulse.aggregate.sketch import Sketches
+from fleetpulse.blocks.columns import TIME, Column, times
+from fleetpulse.model.metric import Kind
+from fleetpulse.model.samples import SampleColumns
+
+INDEXED = ("metric", "device", "at")
+ROW_GROUP_SAMPLES = 65_536
+ROW_GROUP_CELLS = 8_192
+SAMPLE_COLUMNS = ("device", "at", "value")
+_ARROW = {"float": pa.float64(), "integer": pa.int64()}
+_KEY: list[tuple[str, Any]] = [("metric", pa.uint16()), ("device", pa.uint32()), ("at", TIME)]
+
+
+@dataclass(frozen=True, slots=True)
+class RollupRows:
+    """Cells of one metric with what they are of: device, and start of the bucket."""
+
+    metric: int
+    devices: NDArray[np.uint32]
+    at_ns: NDArray[np.int64]
+    cells: Cells
+
+    def __len__(self) -> int:
+        return len(self.devices)
+
+
+def sort_samples(samples: SampleColumns) -> SampleColumns:
+    """By metric, device, time."""
+    return samples.where(np.lexsort((samples.at_ns, samples.devices, samples.metrics)))
+
+
+def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns]) -> None:
+    """Write pieces that are sorted, and follow each other in the order of the file."""
+    schema = pa.schema([*_KEY, ("value", _ARROW[kind])])
+    # Times and devices of a sorted file differ little from row to row; values of devices repeat (a dictionary) or are random
+    # in their low bytes only (split by byte where the dictionary grows too large).
+    options: dict[str, Any] = {
+        "use_dictionary": ["metric", "value"],
+        "column_encoding": {"device": "DELTA_BINARY_PACKED", "at": "DELTA_BINARY_PACKED"},
+    }
+    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=3, write_page_checksum=True, **options) as writer:
+        for piece in pieces:
+            for start, end in _runs(piece.metrics, ROW_GROUP_SAMPLES):
+                values = piece.values[start:end]
+                columns = [
+                    pa.array(piece.metrics[start:end]),
+                    pa.array(piece.devices[start:end]),
+                    times(piece.at_ns[start:end]),
+                    pa.array(values.view(np.float64) if kind == "float" else values),
+                ]
+                writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SAMPLES)
+
+
+def _runs(metrics: NDArray[np.uint16], rows_max: int) -> Iterable[tuple[int, int]]:
+    """Bounds of pieces of one metric and of at most `rows_max` rows."""
+    cuts = [0, *(np.flatnonzero(np.diff(metrics)) + 1).tolist(), len(metrics)]
+    for first, last in pairwise(cuts):
+        for start in range(first, last, rows_max):
+            yield start, min(last, start + rows_max)
+
+
+def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
+    """The samples of a row group."""
+    devices = columns["device"]
+    values = columns["value"].view(np.int64)
+    return SampleColumns(devices, np.broadcast_to(np.uint16(metric), len(devices)), columns["at"], values)
+
+
+def rollup_columns(kind: Kind, *, sketched: bool) -> Sequence[str]:
+    """The columns to read for cells."""
+    sums = ("sum_high", "sum_low") if kind == "integer" else ("sum",)
+    sketches = ("sketch_keys", "sketch_counts") if sketched else ()
+    return ("device", "at", "count", *sums, "lowest", "highest", "last", "last_at", *sketches)
+
+
+def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> None:
+    """Write pieces that are sorted, sketched, and follow each other in the order of the file."""
+    value = _ARROW[kind]
+    sums = [("sum_high", pa.int64()), ("sum_low", pa.int64())] if kind == "integer" else [("sum", pa.float64())]
+    rest = [("lowest", value), ("highest", value), ("last", value), ("last_at", TIME)]
+    lists = [("sketch_keys", pa.list_(pa.int32())), ("sketch_counts", pa.list_(pa.int64()))]
+    schema = pa.schema([*_KEY, ("count", pa.int64()), *sums, *rest, *lists])
+    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+        for piece in pieces:
+            for start in range(0, len(piece), ROW_GROUP_CELLS):
+                writer.write_table(
+                    _rollup_table(piece, slice(start, start + ROW_GROUP_CELLS), kind, schema), row_group_size=ROW_GROUP_CELLS
+                )
+
+
+def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> Any:
+    cells, devices = piece.cells, piece.devices[part]
+    sums = [cells.sums[part, 0], cells.sums[part, 1]] if kind == "integer" else [cells.sums[part]]
+    assert cells.sketches is not None, "roll-ups are written with their sketches"
+    offsets = cells.sketches.offsets[part.start : part.start + len(devices) + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    places = pa.array((offsets - first).astype(np.int32))
+    return pa.table(
+        [
+            pa.array(np.full(len(devices), piece.metric, np.uint16)),
+            pa.array(devices),
+            times(np.ascontiguousarray(piece.at_ns[part])),
+            pa.array(cells.counts[part]),
+            *(pa.array(np.ascontiguousarray(column)) for column in sums),
+            pa.array(cells.lowest[part]),
+            pa.array(cells.highest[part]),
+            pa.array(cells.last[part]),
+            times(np.ascontiguousarray(cells.last_at_ns[part])),
+            pa.ListArray.from_arrays(places, pa.array(cells.sketches.keys[first:last])),
+            pa.ListArray.from_arrays(places, pa.array(cells.sketches.counts[first:last])),
+        ],
+        schema=schema,
+    )
+
+
+def rollup_rows(columns: dict[str, Column], metric: int, kind: Kind) -> RollupRows:
+    """The cells of a row group."""
+    sums = np.column_stack([columns["sum_high"], columns["sum_low"]]) if kind == "integer" else columns["sum"]
+    sketches = None
+    if "sketch_keys.offsets" in columns:
+        sketches = Sketches(columns["sketch_keys.offsets"], columns["sketch_keys.values"], columns["sketch_counts.values"])
+    cells = Cells(columns["count"], sums, columns["lowest"], columns["highest"], columns["last"], columns["last_at"], sketches)
+    return RollupRows(metric, columns["device"], columns["at"], cells)

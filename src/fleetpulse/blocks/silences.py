@@ -1,0 +1,45 @@
+"""The Parquet layout of silences: those that ended in one UTC day, sorted by device and start.
+
+device               uint32
+start, end           timestamp[ns, UTC], received_at before and after; start 1970-01-01: nothing had ever been received
+interval_s, grace_s  uint32, the device's terms when it ended
+"""
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fleetpulse.blocks.columns import TIME, Column, times
+from fleetpulse.model.silences import SilenceColumns
+
+INDEXED = ("device",)
+COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
+ROW_GROUP_ROWS = 65_536
+_SCHEMA = pa.schema([("device", pa.uint32()), ("start", TIME), ("end", TIME), ("interval_s", pa.uint32()), ("grace_s", pa.uint32())])
+
+
+def sort_silences(silences: SilenceColumns) -> SilenceColumns:
+    """By device and start."""
+    return silences.where(np.lexsort((silences.start_ns, silences.devices)))
+
+
+def write_silences(file: BinaryIO, pieces: Iterable[SilenceColumns]) -> None:
+    """Write pieces that are sorted, and follow each other in the order of the file."""
+    with pq.ParquetWriter(file, _SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+        for piece in pieces:
+            columns = [
+                pa.array(piece.devices),
+                times(piece.start_ns),
+                times(piece.end_ns),
+                pa.array(piece.interval_s),
+                pa.array(piece.grace_s),
+            ]
+            writer.write_table(pa.table(columns, schema=_SCHEMA), row_group_size=ROW_GROUP_ROWS)
+
+
+def silence_rows(columns: dict[str, Column]) -> SilenceColumns:
+    """The silences of a row group."""
+    return SilenceColumns(columns["device"], columns["start"], columns["end"], columns["interval_s"], columns["grace_s"])

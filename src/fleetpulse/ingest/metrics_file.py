@@ -1,0 +1,57 @@
+"""metrics.json: definitions of metrics, as a list or under the key `metrics`.
+
+    [{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]
+
+Only `name` is required. Beside the fields of a definition, `bounds` may give [lowest, highest], either of them null.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleetpulse.errors import MetricsFileError
+from fleetpulse.model.metric import MetricDefinition, check_definition
+
+
+class Definition(msgspec.Struct, forbid_unknown_fields=True):
+    """One definition as people write it; what is left out has its default."""
+
+    name: str
+    unit: str = ""
+    kind: str = "float"
+    aggregation: str = "avg"
+    retention_days: int = 365
+    raw_days: int | None = None
+    bounds: tuple[int | float | None, int | float | None] = (None, None)
+    description: str = ""
+
+
+class _File(msgspec.Struct):
+    metrics: list[Definition]
+
+
+def definition(said: Definition) -> MetricDefinition:
+    """What was said, checked. Raises: ValueError: says which field is wrong and what is expected."""
+    fields: dict[str, Any] = msgspec.structs.asdict(said)
+    fields["lowest"], fields["highest"] = fields.pop("bounds")
+    metric = MetricDefinition(**fields)
+    check_definition(metric)
+    return metric
+
+
+def read_metrics(path: Path) -> Sequence[MetricDefinition]:
+    """The definitions of the file. Raises: MetricsFileError: says what is wrong and where."""
+    try:
+        said = msgspec.json.decode(path.read_bytes(), type=list[Definition] | _File)
+        metrics = [definition(one) for one in (said.metrics if isinstance(said, _File) else said)]
+    except FileNotFoundError as error:
+        raise MetricsFileError(f'{path} does not exist. Write one ([{{"name": "cpu"}}]) or name another with --metrics.') from error
+    except (OSError, ValueError) as error:
+        raise MetricsFileError(f"{path}: {error}.") from error
+    names = [metric.name for metric in metrics]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise MetricsFileError(f"{path}: defined twice: {', '.join(repeated)}.")
+    return metrics

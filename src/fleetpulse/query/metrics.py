@@ -1,0 +1,269 @@
+"""Questions about metrics: any window, one device or many, in steps or as a whole, exact over live and closed data together.
+
+Every sample is read once: a live one from memory, one of a fresh block from its samples, one of a compacted block from the
+coarsest tier whose buckets lie wholly inside the window and inside one step; what sticks out at the edges from a finer one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.rollup import Cells, figures, fold_cells, fold_samples, join_cells
+from fleetpulse.aggregate.sketch import exact_quantiles
+from fleetpulse.aggregate.timestamp import format_rfc3339
+from fleetpulse.blocks.history import History, Wanted
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.events import NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.query.window import Window
+
+NS_PER_HOUR = 60 * NS_PER_MINUTE
+BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
+EXACT_ROWS_MAX = 4_000_000
+"""Samples that are read so that a quantile is exact; past it, it comes from sketches."""
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Where samples are, all at one moment: what no block holds, and what the blocks of a manifest do."""
+
+    live: Sequence[SampleColumns]
+    manifest: Manifest
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whose samples: of one device; or of many, each in the group codes[device], -1 for those not asked for."""
+
+    device: int | None = None
+    codes: NDArray[np.int32] | None = None
+    groups: int = 1
+
+
+@dataclass(slots=True)
+class Found:
+    """The cells of groups x buckets in that order, and how they came about."""
+
+    values: list[int | float | None]
+    counts: list[int]
+    tiers: list[str]
+    is_exact: bool
+    missing: list[dict[str, str]] = field(default_factory=list)
+    """Spans that the answer lacks, since a block is missing or damaged."""
+    coarse: list[str] = field(default_factory=list)
+    """Tiers whose buckets stick out of the window, since the samples are gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One piece of work: a tier of a block (None: live samples), of which [start_ns, end_ns)."""
+
+    block: SampleBlock | None
+    tier: str
+    start_ns: int
+    end_ns: int
+    is_whole: bool = True
+
+
+def find(where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Found:
+    """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
+    is_quantile = aggregation.startswith("p")
+    reads = _plan(where, metric.kind, window, is_raw_only=False)
+    is_exact = True
+    if is_quantile:
+        raw = _plan(where, metric.kind, window, is_raw_only=True)
+        is_exact = all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
+        reads = raw if is_exact else reads
+    finding = _Finding(where, number, metric, whom, window, is_quantile=is_quantile, is_exact=is_exact)
+    for read in reads:
+        finding.take(read)
+    return finding.found(aggregation)
+
+
+def _plan(where: Samples, kind: str, window: Window, *, is_raw_only: bool) -> list[_Read]:
+    reads = [_Read(None, LIVE, window.start_ns, window.end_ns)]
+    for block in where.manifest.samples:
+        start_ns, end_ns = max(window.start_ns, block.start_ns), min(window.end_ns, block.end_ns)
+        if block.kind == kind and start_ns < end_ns:
+            if block.day is None or is_raw_only:
+                reads += _finest(block, start_ns, end_ns)
+            else:
+                # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part has ended
+                # already is as good as whole.
+                first_ns = window.start_ns if block.start_ns < window.start_ns else block.day * NS_PER_DAY
+                last_ns = window.end_ns if block.end_ns > window.end_ns else (block.day + 1) * NS_PER_DAY
+                reads += _tiers(block, first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
+    return reads
+
+
+def _tiers(block: SampleBlock, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str]) -> Iterator[_Read]:
+    """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones."""
+    if start_ns >= end_ns:
+        return
+    for place, tier in enumerate(tiers):
+        bucket_ns = BUCKET_NS[tier]
+        inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
+        if tier in block.files and (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns:
+            finer = tiers[place + 1 :]
+            yield from _tiers(block, start_ns, inner_start_ns, step_ns, finer)
+            yield _Read(block, tier, inner_start_ns, inner_end_ns)
+            yield from _tiers(block, inner_end_ns, end_ns, step_ns, finer)
+            return
+    yield from _finest(block, start_ns, end_ns)
+
+
+def _finest(block: SampleBlock, start_ns: int, end_ns: int) -> Iterator[_Read]:
+    """What cannot be covered by whole buckets: from samples, or where they are gone, from buckets that begin in it."""
+    tier = next((tier for tier in (RAW, MINUTE, HOUR, DAY) if tier in block.files), None)
+    if tier is not None:
+        yield _Read(block, tier, start_ns, end_ns, is_whole=tier == RAW)
+
+
+def _rows(where: Samples, reads: Sequence[_Read], number: int, device: int | None) -> int:
+    """How many rows of samples a plan reads, about."""
+    total = 0
+    for read in reads:
+        if read.block is not None:
+            try:
+                footer = where.history.footer(read.block.files[read.tier])
+            except DamagedData:
+                continue  # said when it is read
+            is_read = (footer.least["metric"] == number) & (footer.least["at"] < read.end_ns) & (footer.greatest["at"] >= read.start_ns)
+            if device is not None:
+                is_read &= (footer.least["device"] <= device) & (footer.greatest["device"] >= device)
+            total += int(footer.rows[is_read].sum())
+    return total
+
+
+class _Finding:
+    """Gathers what is read as cells, few at a time."""
+
+    def __init__(
+        self, where: Samples, number: int, metric: MetricDefinition, whom: Whom, window: Window, *, is_quantile: bool, is_exact: bool
+    ) -> None:
+        self._where = where
+        self._number = number
+        self._metric = metric
+        self._whom = whom
+        self._window = window
+        self._is_sketched = is_quantile and not is_exact
+        self._is_collected = is_quantile and is_exact
+        self._count = whom.groups * window.buckets
+        self._places: list[NDArray[np.int64]] = []
+        self._parts: list[Cells] = []
+        self._collected: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
+        self._tiers: set[str] = set()
+        self._coarse: set[str] = set()
+        self._missing: list[dict[str, str]] = []
+
+    def take(self, read: _Read) -> None:
+        """Read a piece. What cannot be read is noted as missing."""
+        try:
+            if read.block is None:
+                for samples in self._where.live:
+                    self._take_samples(self._wanted(samples), LIVE)
+            elif read.tier == RAW:
+                for samples in self._where.history.samples(read.block, self._want(read)):
+                    self._take_samples(samples, RAW)
+            else:
+                self._take_rollups(read)
+        except DamagedData as error:
+            span = {"from": format_rfc3339(read.start_ns), "to": format_rfc3339(read.end_ns), "reason": str(error)}
+            self._missing.append(span)
+
+    def _want(self, read: _Read) -> Wanted:
+        return Wanted(self._number, self._whom.device, read.start_ns, read.end_ns)
+
+    def _wanted(self, samples: SampleColumns) -> SampleColumns:
+        chosen = (samples.metrics == self._number) & (samples.at_ns >= self._window.start_ns) & (samples.at_ns < self._window.end_ns)
+        if self._whom.device is not None:
+            chosen &= samples.devices == self._whom.device
+        return samples.where(chosen)
+
+    def _take_samples(self, samples: SampleColumns, tier: str) -> None:
+        places, chosen = self._cells(samples.devices, samples.at_ns)
+        if not len(places):
+            return
+        self._tiers.add(tier)
+        values = samples.values if self._metric.kind == "integer" else samples.values.view(np.float64)
+        values, at_ns = (values, samples.at_ns) if chosen is None else (values[chosen], samples.at_ns[chosen])
+        if self._is_collected:
+            self._collected.append((places, values))
+        cells, local, count = self._local(places)
+        self._keep(cells, fold_samples(local, values, at_ns, count=count, sketched=self._is_sketched))
+
+    def _take_rollups(self, read: _Read) -> None:
+        assert read.block is not None
+        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), sketched=self._is_sketched):
+            inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)
+            if self._whom.device is not None:
+                inside &= rows.devices == self._whom.device
+            inside_places = np.flatnonzero(inside)
+            places, chosen = self._cells(rows.devices[inside_places], rows.at_ns[inside_places])
+            if not len(places):
+                continue
+            self._tiers.add(read.tier)
+            if not read.is_whole:
+                self._coarse.add(read.tier)
+            if chosen is not None:
+                inside_places = inside_places[chosen]
+            # All rows are folded, those not asked for into a cell of their own: the ragged sketches need not be cut.
+            every = np.full(len(rows), self._count, np.int64)
+            every[inside_places] = places
+            cells, local, count = self._local(every)
+            self._keep(cells, fold_cells(local, rows.cells, count=count))
+
+    def _cells(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """The cell of each row that is asked for; and which rows these are, None for all."""
+        window, codes = self._window, self._whom.codes
+        buckets = np.zeros(len(at_ns), np.int64) if window.step_ns is None else (at_ns - window.origin_ns) // window.step_ns
+        if codes is None:
+            return buckets, None
+        groups = np.full(len(devices), -1, np.int64)
+        is_known = devices < len(codes)
+        groups[is_known] = codes[devices[is_known]]
+        places = groups * window.buckets + buckets
+        chosen = np.flatnonzero(groups >= 0)
+        return (places, None) if len(chosen) == len(places) else (places[chosen], chosen)
+
+    def _local(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Cells that occur, for each row its place among them, and their number: a small piece need not fill all cells."""
+        if self._count < len(places):
+            return np.arange(self._count + 1), places, self._count + 1
+        cells, local = np.unique(places, return_inverse=True)
+        return cells, local, len(cells)
+
+    def _keep(self, cells: NDArray[np.int64], part: Cells) -> None:
+        self._places.append(cells)
+        self._parts.append(part)
+
+    def found(self, aggregation: str) -> Found:
+        """All that was taken, as figures."""
+        empty = fold_samples(
+            np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64), np.zeros(0, np.int64),
+            count=1, sketched=self._is_sketched,
+        )  # fmt: skip
+        places = np.concatenate([np.zeros(1, np.int64), *self._places])
+        cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
+        values = self._quantiles(aggregation, cells) if self._is_collected else figures(cells, aggregation)[: self._count]
+        return Found(
+            values=values,
+            counts=cells.counts[: self._count].tolist(),
+            tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],
+            is_exact=not self._is_sketched,
+            missing=self._missing,
+            coarse=sorted(self._coarse),
+        )
+
+    def _quantiles(self, aggregation: str, cells: Cells) -> list[int | float | None]:
+        places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
+        values = np.concatenate([np.zeros(0), *(values for _, values in self._collected)])
+        quantiles = exact_quantiles(places, values, int(aggregation[1:]), count=self._count).tolist()
+        return [value if count else None for value, count in zip(quantiles, cells.counts.tolist(), strict=False)]

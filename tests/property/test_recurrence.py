@@ -1,0 +1,106 @@
+"""Occurrences against a plain model: walk through time in half-minutes, and watch the local clock."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetpulse.aggregate.recurrence import next_occurrence, occurrences
+from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
+
+SECOND = 1_000_000_000
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+STEP_S = 30
+"""Offsets since 1970 are whole half-minutes: Monrovia was 44 minutes and 30 seconds behind until 1972."""
+ZONES = sorted(available_timezones() - {"localtime"})
+
+
+def local(at_s: int, zone: ZoneInfo) -> datetime:
+    return (EPOCH + timedelta(seconds=at_s)).astimezone(zone).replace(tzinfo=None)
+
+
+@cache
+def changes_s(timezone: str, year: int) -> list[int]:
+    """Hours of a year after which the local clock was set."""
+    zone = ZoneInfo(timezone)
+    start_s = (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+    hours = range(start_s, start_s + 366 * 86_400, 3_600)
+    shown = [local(at_s, zone) for at_s in hours]
+    return [at_s for at_s, one, two in zip(hours, shown, shown[1:], strict=False) if two - one != timedelta(hours=1)]
+
+
+def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[int]:
+    """Instants in [start_s, end_s) at which the clock first shows the start of a day, or later, of days that the zone has."""
+    zone = ZoneInfo(recurrence.timezone)
+    clock = [(at_s, local(at_s, zone)) for at_s in range(start_s - 3 * 86_400, end_s + 3 * 86_400, STEP_S)]
+    days: dict[date, int] = {}
+    for _, shown in clock:
+        days.setdefault(shown.date(), len(days))
+    starts = []
+    awaited = [datetime.combine(day, datetime.min.time()) + timedelta(minutes=recurrence.start_minute) for day in sorted(days)]
+    for at_s, shown in clock:
+        while awaited and shown >= awaited[0]:
+            day = awaited.pop(0).date()
+            if start_s <= at_s < end_s and day.weekday() in (recurrence.weekdays or range(7)):
+                starts.append(at_s)
+    return starts
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple[MaintenanceWindow, int, int]:
+    """A window and a stretch of a few days, mostly around a change of the clocks."""
+    timezone = draw(st.sampled_from(ZONES))
+    year = draw(st.integers(1970, 2150))
+    changes = changes_s(timezone, year)
+    new_year_s = (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+    centre_s = draw(st.sampled_from(changes)) if changes and draw(st.integers(0, 3)) else new_year_s + draw(st.integers(0, 365)) * 86_400
+    start_ns = max(0, centre_s * SECOND + draw(st.integers(-2 * DAY, DAY)))
+    end_ns = start_ns + draw(st.integers(0, 3 * DAY))
+    window_start_ns = max(0, start_ns + draw(st.integers(-3 * DAY, DAY)))
+    window_end_ns = draw(st.none() | st.integers(1, 5 * DAY).map(lambda length: window_start_ns + length))
+    recurrence = Recurrence(
+        weekdays=tuple(sorted(draw(st.sets(st.integers(0, 6))))),
+        start_minute=draw(st.integers(0, 1439) | st.integers(0, 47).map(lambda half_hour: half_hour * 30)),
+        duration_s=draw(st.integers(60, 86_400) | st.integers(60, 7 * 86_400)),
+        timezone=timezone,
+    )
+    return MaintenanceWindow("w", "", {}, ("a",), window_start_ns, window_end_ns, recurrence), start_ns, end_ns
+
+
+@settings(deadline=None)
+@given(questions())
+def test_occurrences_are_those_of_the_plain_model(question: tuple[MaintenanceWindow, int, int]) -> None:
+    window, start_ns, end_ns = question
+    check_window(window)
+    assert window.recurrence is not None
+    duration_ns = window.recurrence.duration_s * SECOND
+    # No start lies before the window's own; on the grid of whole half-minutes, so that no start is stepped over.
+    first_s = max(start_ns - duration_ns, window.start_ns) // SECOND // STEP_S * STEP_S
+    expected = [
+        (at_s * SECOND, at_s * SECOND + duration_ns)
+        for at_s in starts_slowly(window.recurrence, start_s=first_s, end_s=max(first_s, -(-end_ns // SECOND)))
+        if window.start_ns <= at_s * SECOND and (window.end_ns is None or at_s * SECOND < window.end_ns)
+    ]
+    overlapping = [span for span in expected if span[0] < end_ns and span[1] > start_ns] if start_ns < end_ns else []
+    assert occurrences(window, start_ns=start_ns, end_ns=end_ns) == overlapping
+
+
+@settings(deadline=None)
+@given(questions())
+def test_the_next_occurrence_is_the_first_of_many_weeks(question: tuple[MaintenanceWindow, int, int]) -> None:
+    window, after_ns, _ = question
+    many = occurrences(window, start_ns=after_ns, end_ns=after_ns + 70 * DAY)
+    assert next_occurrence(window, after_ns=after_ns) == (many[0] if many else None)
+
+
+@settings(deadline=None)
+@given(questions(), st.integers(0, 5 * DAY))
+def test_a_stretch_cut_in_two_has_the_same_occurrences(question: tuple[MaintenanceWindow, int, int], cut_ns: int) -> None:
+    window, start_ns, end_ns = question
+    middle_ns = min(start_ns + cut_ns, end_ns)
+    both = [*occurrences(window, start_ns=start_ns, end_ns=middle_ns), *occurrences(window, start_ns=middle_ns, end_ns=end_ns)]
+    assert sorted(set(both)) == occurrences(window, start_ns=start_ns, end_ns=end_ns)
