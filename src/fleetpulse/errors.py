@@ -4,6 +4,8 @@ FleetpulseError
 ├─ Refusal                the sender must change something; nothing was accepted      4xx
 │  ├─ Malformed           not the JSON, or not the shape, that was asked for          400
 │  ├─ UnknownDevice       no such device is registered                                404
+│  ├─ NotFound            no such thing of another kind                               404
+│  ├─ Conflict            not in the state that was taken for granted                 409
 │  ├─ Late                the rest of the request did not come in time                408
 │  ├─ TooLarge            body, decompressed body or ratio over its limit             413
 │  ├─ UnsupportedMedia    content type or coding we do not take                       415
@@ -62,6 +64,20 @@ class UnknownDevice(Refusal):
 
     def __init__(self) -> None:
         super().__init__("Device not found", reason="unknown_device")
+
+
+class NotFound(Refusal):
+    """There is no such metric or maintenance window."""
+
+    status = 404
+    title = "Not found"
+
+
+class Conflict(Refusal):
+    """What is asked for does not fit what is: it is there already, or not in that state."""
+
+    status = 409
+    title = "Conflict"
 
 
 class Late(Refusal):

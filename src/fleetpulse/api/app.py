@@ -6,7 +6,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from fleetpulse.api import bulk, devices, health, metrics
+from fleetpulse.api import bulk, definitions, devices, health, inventory, metrics, uptime
 from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.pipeline.node import Node
@@ -19,6 +19,28 @@ HANDLERS = [
     devices.get_audit,
     metrics.device_metrics,
     metrics.fleet_metrics,
+    uptime.get_uptime,
+    uptime.get_transitions,
+    uptime.get_fleet_uptime,
+    uptime.get_fleet_stats,
+    inventory.get_devices,
+    inventory.post_device,
+    inventory.patch_devices,
+    inventory.get_device,
+    inventory.patch_device,
+    inventory.delete_device,
+    inventory.pause_device,
+    inventory.resume_device,
+    inventory.export_devices,
+    inventory.import_devices,
+    definitions.get_definitions,
+    definitions.post_definition,
+    definitions.get_definition,
+    definitions.patch_definition,
+    definitions.delete_definition,
+    definitions.get_windows,
+    definitions.post_window,
+    definitions.delete_window,
     bulk.post_events,
     health.root,
     health.healthz,

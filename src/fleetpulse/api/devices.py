@@ -28,7 +28,8 @@ class DeviceAudit(msgspec.Struct):
     samples: int
 
 
-async def _json_body(request: AnyRequest) -> bytes:
+async def json_body(request: AnyRequest) -> bytes:
+    """The body of a request that says it is JSON. Raises: UnsupportedMedia."""
     if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise UnsupportedMedia("device routes take no Content-Encoding: send the JSON as it is")
     if not is_json(request.headers.get("content-type", "application/json").encode("latin-1")):
@@ -38,7 +39,7 @@ async def _json_body(request: AnyRequest) -> bytes:
 
 async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Events]) -> None:
     try:
-        body = await _json_body(request)
+        body = await json_body(request)
     except Answerable as error:
         node.counters.requests_refused[error.reason] += 1
         raise

@@ -13,8 +13,7 @@ from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
 from fleetpulse.pipeline.node import Node
-from fleetpulse.query.metrics import Found, Whom, find
-from fleetpulse.query.view import View
+from fleetpulse.query.metrics import Found, Samples, Whom, find
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100
@@ -31,7 +30,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in _types(asked, node):
         kept = _within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask_quickly(_question(number, metric, aggregation, whom, kept))
+        found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
         metrics[metric.name] = _about(metric, aggregation, found, kept, window) | _figures(found, 0, kept)
         missing += found.missing
     return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": _distinct(missing)})
@@ -65,7 +64,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in types:
         kept = _within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask(_question(number, metric, aggregation, whom, kept))
+        found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
         about[metric.name] = _about(metric, aggregation, found, kept, window)
         missing += found.missing
         for place, group in enumerate(groups):
@@ -75,8 +74,8 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     return answer(said)
 
 
-def _question(number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Callable[[View], Found]:
-    return lambda view: find(view.samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window)
+def _question(number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Callable[[Samples], Found]:
+    return lambda samples: find(samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window)
 
 
 def read_labels(request: AnyRequest) -> list[tuple[str, str]]:

@@ -64,6 +64,16 @@ class Roster:
             column.put(device, labels.get(name))
         self.version += 1
 
+    def frozen(self) -> "Roster":
+        """The roster as it is, to be read by another thread while this one grows."""
+        copy = Roster()
+        copy.count, copy.version, copy.is_deleted, copy.labels = self.count, self.version, self.is_deleted, dict(self.labels)
+        return copy
+
+    def labels_of(self, device: int) -> dict[str, str]:
+        """The labels of one device."""
+        return {name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))}
+
     def there(self) -> NDArray[np.bool_]:
         """Devices that are not deleted, shape (count,)."""
         return ~self.is_deleted[: self.count]

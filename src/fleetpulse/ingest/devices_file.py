@@ -1,16 +1,50 @@
-"""devices.csv: the first column is `device_id`, the further columns are labels, but for `interval`, `grace` and `note`.
+"""Devices as CSV: the first column is `device_id`, the further columns are labels, but for `interval`, `grace` and `note`.
 
 Header, blank lines, a byte order mark, CRLF, surrounding spaces and repeated ids are tolerated; of a repeated id the last
-line counts. Anything else is an error that names the line, and then nothing of the file may be taken.
+line counts. In a devices.csv anything else is an error that names the line, and then nothing of the file may be taken; an import
+takes the other lines.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleetpulse.aggregate.window import parse_seconds
 from fleetpulse.errors import DevicesFileError
-from fleetpulse.model.device import ID_RULE, Device, check_device, is_device_id
+from fleetpulse.model.device import Device, check_device
+
+FIELDS = ("interval", "grace", "note")
+"""Columns that are no labels."""
+_GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A line: the device it declares, or what is wrong with it."""
+
+    number: int
+    device: Device | None
+    error: str = ""
+
+
+def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
+    """The lines of a CSV after its header. Raises: csv.Error; ValueError: there is no header, or none of ours."""
+    rows = csv.reader(text, skipinitialspace=True, strict=True)
+    names: list[str] | None = None
+    for row in rows:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if names is None:
+            names = _header(cells, rows.line_num)
+            continue
+        try:
+            yield DeviceLine(rows.line_num, _device(cells, names))
+        except ValueError as error:
+            yield DeviceLine(rows.line_num, None, str(error))
+    if names is None:
+        raise ValueError("it is empty: line 1 must be the header, beginning with `device_id`")
 
 
 def read_devices(path: Path) -> Iterator[Device]:
@@ -20,52 +54,42 @@ def read_devices(path: Path) -> Iterator[Device]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, skipinitialspace=True, strict=True)
-            names: list[str] | None = None
-            for row in rows:
-                cells = [cell.strip() for cell in row]
-                if not any(cells):
-                    continue
-                if names is None:
-                    names = _header(cells, path, rows.line_num)
-                    continue
-                yield _device(cells, names, f"{path}, line {rows.line_num}")
+            for line in read_lines(file):
+                if line.device is None:
+                    raise DevicesFileError(f"{path}, line {line.number}: {line.error}.")
+                yield line.device
     except FileNotFoundError as error:
         raise DevicesFileError(
             f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices."
         ) from error
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DevicesFileError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
-    if names is None:
-        raise DevicesFileError(f"{path} is empty: line 1 must be the header, beginning with `device_id`.")
+    except ValueError as error:
+        raise DevicesFileError(f"{path}: {error}.") from error
 
 
-def _header(cells: list[str], path: Path, line: int) -> list[str]:
+def _header(cells: list[str], line: int) -> list[str]:
     if cells[0].lower() != "device_id":
-        raise DevicesFileError(f"{path}, line {line}: the header's first column must be `device_id`, not `{cells[0]}`.")
+        raise ValueError(f"line {line}: the header's first column must be `device_id`, not `{cells[0]}`")
     names = [name for name in cells[1:] if name]
     if len(set(names)) != len(names):
-        raise DevicesFileError(f"{path}, line {line}: a label column is named twice: {', '.join(names)}.")
+        raise ValueError(f"line {line}: a column is named twice: {', '.join(names)}")
     return cells[1:]
 
 
-def _device(cells: list[str], names: list[str], where: str) -> Device:
+def _device(cells: list[str], names: list[str]) -> Device:
     device_id, *values = cells
-    if not is_device_id(device_id):
-        raise DevicesFileError(f"{where}: `{device_id}` is no device id; expected {ID_RULE}.")
     if len(values) > len(names) and any(values[len(names) :]):
-        raise DevicesFileError(f"{where}: {len(cells)} cells, but the header names {len(names) + 1} columns.")
-    said = {name: value for name, value in zip(names, values, strict=False) if name and value}
-    try:
-        return device_of(device_id, said)
-    except ValueError as error:
-        raise DevicesFileError(f"{where}: {error}.") from error
-
-
-def device_of(device_id: str, said: dict[str, str]) -> Device:
-    """A device by its cells: `interval`, `grace` and `note`, and for the rest labels. Raises: ValueError: says what is wrong."""
-    labels = dict(said)
-    interval, grace, note = (labels.pop(name, "") for name in ("interval", "grace", "note"))
-    device = Device(device_id, labels, parse_seconds(interval) if interval else None, parse_seconds(grace) if grace else None, note)
+        raise ValueError(f"{len(cells)} cells, but the header names {len(names) + 1} columns")
+    labels = {name: _unguarded(value) for name, value in zip(names, values, strict=False) if name and value}
+    interval, grace, note = (labels.pop(name, "") for name in FIELDS)
+    device = Device(
+        _unguarded(device_id), labels, parse_seconds(interval) if interval else None, parse_seconds(grace) if grace else None, note
+    )
     check_device(device)
     return device
+
+
+def _unguarded(cell: str) -> str:
+    """A cell without the mark that an export puts before what a spreadsheet would take for a formula."""
+    return cell[1:] if cell.startswith(_GUARDED) else cell

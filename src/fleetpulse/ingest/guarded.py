@@ -18,7 +18,7 @@ from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Late, Malformed,
 from fleetpulse.ingest.answers import problem_response
 from fleetpulse.ingest.connections import Connections, Phase
 
-BULK_PATH = b"/api/v1/events"
+BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
@@ -145,7 +145,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._held_bytes = 0
 
     def _is_bulk(self) -> bool:
-        return self.url.split(b"?", 1)[0] == BULK_PATH
+        return self.url.split(b"?", 1)[0] in BULK_PATHS
 
     def _check_body(self, size_bytes: int) -> None:
         most = self._limits.bulk_body_bytes_max if self._is_bulk() else self._limits.body_bytes_max

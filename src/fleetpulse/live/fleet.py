@@ -278,16 +278,17 @@ class Fleet:
 
     def touched_days(self, device: int) -> list[int]:
         """Days of which the fleet holds presence of this device that `closed_minutes` does not count."""
-        return [day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self._row(day, device) is not None]
+        return [day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self.row(day, device) is not None]
 
-    def _row(self, day: int, device: int) -> Rows | None:
+    def row(self, day: int, device: int) -> Rows | None:
+        """What the fleet holds of a device-day, shape (23,), or None; a closed block may hold more."""
         return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
 
     def _uncounted_minutes(self, device: int, known: ClosedRows) -> int:
         """Minutes present that `closed_minutes` does not hold: open days, days being closed, and late data."""
         total = 0
         for day in {*self.dense, *self.sparse.days, *self.closing.days}:
-            row = self._row(day, device)
+            row = self.row(day, device)
             if row is not None:
                 closed = known.get(day)
                 total += int(count_minutes(row if closed is None else row & ~closed))

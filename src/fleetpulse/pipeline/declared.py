@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from fleetpulse.catalog.catalog import Catalog, Pause
 from fleetpulse.clock import Clock
-from fleetpulse.errors import OutOfRange
+from fleetpulse.errors import NotAccepting, OutOfRange
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_definition
@@ -42,21 +42,21 @@ class Declared:
         self.windows = {window.id: window for window in self._catalog.windows()}
 
     def define_now(self, metrics: Iterable[MetricDefinition]) -> None:
-        """Define metrics. Blocks; before the door opens. Raises: OutOfRange; OSError."""
+        """Define metrics. Blocks; before the door opens. Raises: OutOfRange; NotAccepting."""
         for metric in metrics:
             self._check(metric)
             self._catalog.put_metric(metric, metrics_max=self._metrics_max)
         self._know_metrics(self._catalog.metrics())
 
     async def define(self, metrics: Iterable[MetricDefinition]) -> None:
-        """Define metrics, or replace their definitions. Raises: OutOfRange; OSError."""
+        """Define metrics, or replace their definitions. Raises: OutOfRange; NotAccepting."""
         for metric in metrics:
             self._check(metric)
             await self._run(partial(self._catalog.put_metric, metric, metrics_max=self._metrics_max))
         self._know_metrics(await self._run(self._catalog.metrics))
 
     async def define_unknown(self, names: Iterable[str]) -> None:
-        """Define what devices report and nobody has defined: kind float, the rest as by default. Raises: OutOfRange; OSError."""
+        """Define what devices report and nobody has defined: kind float, the rest as by default. Raises: OutOfRange; NotAccepting."""
         metrics = [MetricDefinition(name=name) for name in names if self.known.get(name) is None]
         for metric in metrics:
             try:
@@ -66,7 +66,7 @@ class Declared:
         await self.define(metrics)
 
     async def undefine(self, name: str) -> bool:
-        """A metric is not reported any more; False where it was not. Raises: OutOfRange: it is built in; OSError."""
+        """A metric is not reported any more; False where it was not. Raises: OutOfRange: it is built in; NotAccepting."""
         if name == BUILT_IN.name:
             raise OutOfRange(f"{name} is built in: POST …/stats writes it", reason="metric_built_in")
         was_there = await self._run(lambda: self._catalog.delete_metric(name))
@@ -86,13 +86,13 @@ class Declared:
         self.known.replace((number, metric) for number, metric, is_defined in metrics if is_defined)
 
     async def pause(self, device: int, *, until_ns: int | None) -> None:
-        """Nobody expects to hear of a device, from now until `until_ns` or until it is resumed. Raises: OSError."""
+        """Expect nothing of a device from now until `until_ns`, or until it is resumed. Raises: NotAccepting."""
         now_ns = self._clock.now_ns()
         kept = [pause for pause in self._ended(device, now_ns) if pause.start_ns < now_ns]
         await self._replace_pauses(device, [*kept, Pause(device, now_ns, until_ns)])
 
     async def resume(self, device: int) -> bool:
-        """The device is expected again; False where it was not paused. Raises: OSError."""
+        """The device is expected again; False where it was not paused. Raises: NotAccepting."""
         now_ns = self._clock.now_ns()
         if not self.is_paused(device, now_ns):
             return False
@@ -114,7 +114,7 @@ class Declared:
         self.version += 1
 
     async def put_window(self, window: MaintenanceWindow) -> None:
-        """Add a maintenance window, or replace the one of its id. Raises: OutOfRange: too many; OSError."""
+        """Add a maintenance window, or replace the one of its id. Raises: OutOfRange: too many; NotAccepting."""
         if window.id not in self.windows and len(self.windows) >= self._windows_max:
             raise OutOfRange(f"there are {self._windows_max} maintenance windows (windows_max): delete old ones", reason="windows_max")
         await self._run(lambda: self._catalog.put_window(window))
@@ -122,11 +122,14 @@ class Declared:
         self.version += 1
 
     async def delete_window(self, window_id: str) -> bool:
-        """Remove a maintenance window; False where there is none. Raises: OSError."""
+        """Remove a maintenance window; False where there is none. Raises: NotAccepting."""
         was_there = await self._run(lambda: self._catalog.delete_window(window_id))
         self.windows = {known: window for known, window in self.windows.items() if known != window_id}
         self.version += 1
         return was_there
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OSError as error:
+            raise NotAccepting(f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed") from error

@@ -14,6 +14,7 @@ import structlog
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import NS_PER_S, Clock
 from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
 from fleetpulse.heap import give_back
@@ -29,13 +30,17 @@ from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Mark, Watch
 from fleetpulse.pipeline.write import Writer
+from fleetpulse.query.devices import Listing
+from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
-from fleetpulse.query.view import View
+from fleetpulse.query.uptime import DeviceView, device_status
 from fleetpulse.telemetry.counters import Counters
 
 _Answer = TypeVar("_Answer")
+_View = TypeVar("_View")
 log = structlog.get_logger("node")
 CHECKPOINT_PAUSE_S = 0.01
 """Between two pieces of a checkpoint, each about as long: senders matter more than its end."""
@@ -102,6 +107,7 @@ class Node:
         self.intake = intake
         self.connections = connections
         self.counters = counters
+        self.views = Views(clock=clock, fleet=fleet, history=history, registry=registry, declared=declared)
         self.progress = Progress()
         self.is_ready = False
         self._catalog_thread = catalog_thread
@@ -212,32 +218,48 @@ class Node:
             ):
                 return self.fleet.figures(device, known=rows)
 
-    async def ask_quickly(self, question: Callable[[View], _Answer]) -> _Answer:
-        """A question about one device, which must not wait behind one about all of them."""
-        return await self._ask(self._read_thread, question)
+    async def ask_device(self, device_id: str, question: Callable[[DeviceView], _Answer], *, start_ns: int) -> _Answer:
+        """A question about one device's past from `start_ns` on, which must not wait behind one about all of them."""
+        return await self._ask(
+            self._read_thread, lambda: self.views.device(device_id, self.registry.numbers[device_id], start_ns=start_ns), question
+        )
 
-    async def ask(self, question: Callable[[View], _Answer]) -> _Answer:
-        """A question about many devices."""
-        return await self._ask(self._fleet_thread, question)
+    async def ask_status(self, device_id: str) -> tuple[str, int, int]:
+        """Status of a device now, since when it holds, and when it was last heard (0: never), in ns."""
+        return await self.ask_device(device_id, device_status, start_ns=self.clock.now_ns())
 
-    async def _ask(self, thread: ThreadPoolExecutor, question: Callable[[View], _Answer]) -> _Answer:
+    async def ask_fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
+        """A question about the past of all devices from `start_ns` on."""
+        return await self._ask(self._fleet_thread, lambda: self.views.fleet_from(start_ns), question)
+
+    async def ask_list(self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int) -> _Answer:
+        """A question about which devices there are."""
+
+        def look() -> Callable[[], tuple[FleetView, Roster, Listing]]:
+            fleet, roster, listing = self.views.fleet_from(start_ns), self.registry.roster.frozen(), self.registry.listing()
+            return lambda: (fleet(), roster, listing())
+
+        return await self._ask(self._fleet_thread, look, question)
+
+    async def ask_samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
+        """A question about metrics; a quick one, of one device, does not wait behind one about all of them."""
+        return await self._ask(self._read_thread if is_quick else self._fleet_thread, self.views.samples, question)
+
+    async def _ask(
+        self, thread: ThreadPoolExecutor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
+    ) -> _Answer:
+        """Look on the loop at what is true now; answer in a thread, from that alone."""
         while True:
             self.follower.catch_up()
-            view = self.view()
+            manifest, complete = self.history.manifest, look()
             try:
-                found = await asyncio.get_running_loop().run_in_executor(thread, question, view)
+                found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
             except DamagedData:
-                if view.manifest is self.history.manifest:
+                if manifest is self.history.manifest:
                     raise
                 continue  # a checkpoint has just replaced the file
-            if view.manifest is self.history.manifest or not getattr(found, "missing", None):
+            if manifest is self.history.manifest or not getattr(found, "missing", None):
                 return found
-
-    def view(self) -> View:
-        """Everything there is to ask about, as it is now: the files of a manifest, and what they do not hold yet."""
-        manifest = self.history.manifest
-        live = [*self.fleet.closing.samples, *self.fleet.samples.pieces()]
-        return View(self.clock.now_ns(), manifest, Samples(live, manifest, self.history))
 
     def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
         return {day: self.history.row(day, device) for day in days}
@@ -358,6 +380,10 @@ class Node:
         self._catalog_thread.shutdown()
         self.journal.close()
         self.catalog.close()
+
+
+def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View]) -> _Answer:
+    return question(complete())
 
 
 @contextlib.contextmanager

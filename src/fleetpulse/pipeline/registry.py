@@ -14,6 +14,7 @@ from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
 from fleetpulse.model.terms import Terms
+from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
@@ -48,8 +49,7 @@ class Registry:
         self._devices_max = devices_max
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
-        self._ids: list[str] = []
-        self._ids_version = -1
+        self._listing: tuple[int, Listing] | None = None
 
     def load(self) -> None:
         """All devices of the catalog. Blocks; before the door opens."""
@@ -81,15 +81,20 @@ class Registry:
             default.grace_s if device.grace_s is None else device.grace_s,
         )
 
-    @property
-    def ids(self) -> Sequence[str]:
-        """Ids by number, "" of deleted devices. Made when it is first asked for: most nodes never list their devices."""
-        if self._ids_version != self.roster.version:
-            ids = [""] * self.roster.count
-            for device_id, number in self.numbers.items():
-                ids[number] = device_id
-            self._ids, self._ids_version = ids, self.roster.version
-        return self._ids
+    def listing(self) -> Callable[[], Listing]:
+        """Ids by number and in order. Looked at here, made in a thread, kept until a device comes or goes."""
+        version = self.roster.version
+        if self._listing is not None and self._listing[0] == version:
+            kept = self._listing[1]
+            return lambda: kept
+        numbers, count = list(self.numbers.items()), self.roster.count
+
+        def complete() -> Listing:
+            listing = Listing.of(numbers, count)
+            self._listing = version, listing
+            return listing
+
+        return complete
 
     def register_now(self, devices: Iterable[Device]) -> int:
         """Write devices to the catalog and know them; how many are new. Blocks; before the door opens.
@@ -104,19 +109,19 @@ class Registry:
         return len(registered.new)
 
     async def register_many(self, devices: Iterable[Device]) -> Registered:
-        """The same, while events come in. Raises: as `register_now`."""
+        """The same, while events come in. Raises: OutOfRange; NotAccepting: nobody is registered."""
         registered = await self._run(lambda: self._catalog.register(devices, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
         await self._know([*registered.new, *registered.changed])
         self._counters.devices_registered += len(registered.new)
         return registered
 
     async def update(self, devices: Mapping[int, Device]) -> None:
-        """Replace what is declared of devices. Raises: OSError: nothing was changed."""
+        """Replace what is declared of devices. Raises: NotAccepting: nothing was changed."""
         await self._run(lambda: self._catalog.update(devices))
         await self._know(list(devices))
 
     async def delete(self, numbers: Sequence[int]) -> None:
-        """Forget devices; their history stays until retention. Raises: OSError: nothing was changed."""
+        """Forget devices; their history stays until retention. Raises: NotAccepting: nothing was changed."""
         await self._run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
         await self._know(numbers)
 
@@ -131,7 +136,10 @@ class Registry:
                 self._declare(record)
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OSError as error:
+            raise NotAccepting(f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed") from error
 
     def register(self, device_id: str) -> asyncio.Future[None]:
         """Make one unknown device known; those asked for at one time share a transaction.

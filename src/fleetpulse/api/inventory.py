@@ -1,0 +1,338 @@
+"""Devices as people manage them: one by one, by filter, as CSV."""
+
+import asyncio
+import csv
+import io
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from litestar import Response, delete, get, patch, post
+
+from fleetpulse.aggregate.status import NEVER_NS, STATUSES
+from fleetpulse.aggregate.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
+from fleetpulse.aggregate.window import NS_PER_S, format_seconds, parse_seconds
+from fleetpulse.api.asking import answer, device_number, read_query, ready, truth
+from fleetpulse.api.devices import json_body
+from fleetpulse.api.metrics import read_labels
+from fleetpulse.api.problems import AnyRequest
+from fleetpulse.api.spreadsheet import safe_cell
+from fleetpulse.catalog.catalog import DeviceRecord
+from fleetpulse.errors import Conflict, Malformed, OutOfRange, TooLarge
+from fleetpulse.ingest.decode import malformed
+from fleetpulse.ingest.devices_file import FIELDS, read_lines
+from fleetpulse.model.device import Device, check_device
+from fleetpulse.pipeline.node import Node
+from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, matching
+
+LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
+UPTIME_WINDOW = "24h"
+FILTERS = ("status", "text", "seen_before", "seen_after", "uptime_below", "uptime_window")
+VERDICTS_LISTED = 100
+HISTORY_STAYS = "its presence and status history stays, its metrics until their retention; a device of this id takes it up again"
+
+
+class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
+    """A device to be declared. `interval` and `grace` are durations such as 5m."""
+
+    id: str
+    labels: dict[str, str] = {}
+    interval: str | None = None
+    grace: str | None = None
+    note: str = ""
+
+
+class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What changes of a device; a label of null is taken away, an interval or grace of null is the service's own again."""
+
+    labels: dict[str, str | None] = {}
+    interval: str | msgspec.UnsetType | None = msgspec.UNSET
+    grace: str | msgspec.UnsetType | None = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class LabelChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Labels to set, or with null to take away, of all devices that match."""
+
+    labels: dict[str, str | None]
+
+
+class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Until when, RFC 3339, or for how long; neither: until it is resumed."""
+
+    until: str | None = None
+    duration: str | None = None
+
+
+def read_filter(request: AnyRequest, asked: dict[str, str]) -> Filter:
+    """What FILTERS and `label` say. Raises: Malformed; OutOfRange."""
+    statuses = frozenset(name for name in asked.get("status", "").split(",") if name)
+    if not statuses <= set(STATUSES):
+        raise OutOfRange(
+            f"status must be of {', '.join(STATUSES)}, not {', '.join(sorted(statuses - set(STATUSES)))[:100]}", reason="status"
+        )
+    below = asked.get("uptime_below")
+    try:
+        uptime_below = None if below is None else float(below)
+    except ValueError as error:
+        raise Malformed(f"`uptime_below` must be a percentage, not `{(below or '')[:50]}`") from error
+    return Filter(
+        statuses=statuses,
+        labels=read_labels(request),
+        text=asked.get("text", ""),
+        seen_before_ns=_moment(asked, "seen_before"),
+        seen_after_ns=_moment(asked, "seen_after"),
+        uptime_below=uptime_below,
+        uptime_window_ns=_seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S,
+    )
+
+
+def _moment(asked: dict[str, str], name: str) -> int | None:
+    if name not in asked:
+        return None
+    try:
+        return parse_rfc3339_ns(asked[name].replace(" ", "+"))
+    except ValueError as error:
+        raise Malformed(f"`{name}` is not {EXPECTED}") from error
+
+
+def _seconds(name: str, text: str) -> int:
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise Malformed(f"{name}: {error}") from error
+
+
+@get("/api/v1/devices")
+async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+    """A page of devices; `next` is the cursor of the following one, null where there is none."""
+    ready(node)
+    asked = read_query(request, *FILTERS, "sort", "limit", "cursor", repeated=("label",))
+    chosen = read_filter(request, asked)
+    by = asked.get("sort", "id")
+    order = Order(by.removeprefix("-"), by.startswith("-"))
+    if order.by not in SORTS:
+        raise OutOfRange(f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{by[:50]}`", reason="sort")
+    limit = asked.get("limit", str(LIMIT_DEFAULT))
+    if not limit.isdigit() or not 1 <= int(limit[:9]) <= LIMIT_HIGHEST:
+        raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}", reason="limit")
+    start_ns = node.clock.now_ns() - chosen.uptime_window_ns
+    page = await node.ask_list(
+        lambda seen: list_devices(*seen, chosen, order, limit=int(limit), cursor=asked.get("cursor")), start_ns=start_ns
+    )
+    records = await node.registry.records_of(page.numbers)
+    items = [
+        _device(record, node, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
+        | ({} if page.uptime is None else {"uptime": page.uptime[place]})
+        for place, record in enumerate(records)
+    ]
+    return answer({"devices": items, "total": page.total, "next": page.next})
+
+
+def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_received_ns: int) -> dict[str, Any]:
+    device = record.device
+    terms = node.registry.terms_of(device)
+    pauses = node.declared.pauses.get(record.number, ())
+    until = next((pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > node.clock.now_ns()), None)
+    return {
+        "id": device.id,
+        "status": status,
+        "since": _time(since_ns),
+        "last_seen": _time(last_received_ns),
+        "labels": device.labels,
+        "interval": format_seconds(terms.interval_s),
+        "grace": format_seconds(terms.grace_s),
+        "has_own_interval": device.interval_s is not None,
+        "has_own_grace": device.grace_s is not None,
+        "note": device.note,
+        "created_at": _time(record.created_at_ns),
+        **({"paused_until": _time(until)} if status == "paused" else {}),
+    }
+
+
+def _time(at_ns: int | None) -> str | None:
+    return None if at_ns is None or at_ns == NEVER_NS else format_rfc3339(at_ns)
+
+
+@get("/api/v1/devices/{device_id:str}")
+async def get_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+    """One device: status, since when, and what is declared."""
+    read_query(request)
+    return answer(await _described(node, device_id))
+
+
+async def _described(node: Node, device_id: str) -> dict[str, Any]:
+    number = device_number(node, device_id)
+
+    (record,) = await node.registry.records_of([number])
+    return _device(record, node, *await node.ask_status(device_id))
+
+
+@post("/api/v1/devices", status_code=201)
+async def post_device(request: AnyRequest, node: Node) -> Response[bytes]:
+    """Declare a device. 409 where its id is known already."""
+    ready(node)
+    said = _decoded(await json_body(request), NewDevice)
+    if said.id in node.registry.numbers:
+        raise Conflict(f"device {said.id} is known already: change it with PATCH", reason="device_exists")
+    device = _checked(Device(said.id, said.labels, _duration("interval", said.interval), _duration("grace", said.grace), said.note))
+    await node.registry.register_many([device])
+    return answer(await _described(node, device.id), 201)
+
+
+@patch("/api/v1/devices/{device_id:str}")
+async def patch_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+    """Change what is declared of a device; what is not named stays."""
+    number = device_number(node, device_id)
+    said = _decoded(await json_body(request), DeviceChange)
+    (record,) = await node.registry.records_of([number])
+    device = replace(record.device, labels=_changed(record.device.labels, said.labels))
+    if said.interval is not msgspec.UNSET:
+        device = replace(device, interval_s=_duration("interval", said.interval))
+    if said.grace is not msgspec.UNSET:
+        device = replace(device, grace_s=_duration("grace", said.grace))
+    if said.note is not msgspec.UNSET:
+        device = replace(device, note=said.note)
+    await node.registry.update({number: _checked(device)})
+    return answer(await _described(node, device_id))
+
+
+@delete("/api/v1/devices/{device_id:str}", status_code=200)
+async def delete_device(node: Node, device_id: str) -> Response[bytes]:
+    """Forget a device. Its history stays until retention, and the answer says so."""
+    await node.registry.delete([device_number(node, device_id)])
+    return answer({"msg": f"device {device_id} is deleted; {HISTORY_STAYS}"})
+
+
+@patch("/api/v1/devices")
+async def patch_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+    """Set or take away labels of all devices that match a filter; `dry_run=true` only counts them."""
+    ready(node)
+    asked = read_query(request, *FILTERS, "dry_run", "all", repeated=("label",))
+    said = _decoded(await json_body(request), LabelChange)
+    chosen = read_filter(request, asked)
+    if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not truth(asked, "all"):
+        raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
+    start_ns = node.clock.now_ns() - chosen.uptime_window_ns
+    numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    changed = 0
+    for start in range(0, len(numbers), LIMIT_HIGHEST):
+        records = await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST])
+        devices = {record.number: replace(record.device, labels=_changed(record.device.labels, said.labels)) for record in records}
+        devices = {record.number: _checked(devices[record.number]) for record in records if devices[record.number] != record.device}
+        changed += len(devices)
+        if devices and not truth(asked, "dry_run"):
+            await node.registry.update(devices)
+    return answer({"matched": len(numbers), "changed": changed, "dry_run": truth(asked, "dry_run")})
+
+
+@post("/api/v1/devices/{device_id:str}/pause", status_code=200)
+async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+    """Expect nothing of a device, until a time, for a while, or until it is resumed."""
+    number = device_number(node, device_id)
+    body = await request.body()
+    said = _decoded(await json_body(request), PauseBody) if body.strip() else PauseBody()
+    now_ns = node.clock.now_ns()
+    if said.until is not None and said.duration is not None:
+        raise Malformed("give `until` or `duration`, not both")
+    until_ns: int | None = None
+    if said.until is not None:
+        try:
+            until_ns = parse_rfc3339_ns(said.until)
+        except ValueError as error:
+            raise Malformed(f"`until` is not {EXPECTED}") from error
+    elif said.duration is not None:
+        until_ns = now_ns + _seconds("duration", said.duration) * NS_PER_S
+    if until_ns is not None and until_ns <= now_ns:
+        raise OutOfRange("the pause would be over already: it must end later than now", reason="pause")
+    await node.declared.pause(number, until_ns=until_ns)
+    return answer(await _described(node, device_id))
+
+
+@post("/api/v1/devices/{device_id:str}/resume", status_code=200)
+async def resume_device(node: Node, device_id: str) -> Response[bytes]:
+    """Expect a device again. 409 where it is not paused."""
+    if not await node.declared.resume(device_number(node, device_id)):
+        raise Conflict(f"device {device_id} is not paused", reason="not_paused")
+    return answer(await _described(node, device_id))
+
+
+@get("/api/v1/devices.csv")
+async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+    """All devices that match a filter as CSV, which the import takes as it is."""
+    ready(node)
+    asked = read_query(request, *FILTERS, repeated=("label",))
+    chosen = read_filter(request, asked)
+    start_ns = node.clock.now_ns() - chosen.uptime_window_ns
+    numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    names = sorted(node.registry.roster.labels)
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["device_id", *FIELDS, *names])
+    for start in range(0, len(numbers), LIMIT_HIGHEST):
+        for record in await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST]):
+            device = record.device
+            terms = [None if seconds is None else format_seconds(seconds) for seconds in (device.interval_s, device.grace_s)]
+            cells = [device.id, *terms, device.note, *(device.labels.get(name) for name in names)]
+            table.writerow([safe_cell(cell) for cell in cells])
+    return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
+
+
+@post("/api/v1/devices.csv", status_code=200)
+async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+    """Declare the devices of a CSV: new ones are added, known ones replaced; a verdict for every line that was not taken."""
+    ready(node)
+    asked = read_query(request, "dry_run")
+    body = await request.body()
+    try:
+        lines = await asyncio.to_thread(list, read_lines(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Malformed(f"the body cannot be read as CSV in UTF-8: {error}") from error
+    except ValueError as error:
+        raise Malformed(str(error)) from error
+    if len(lines) > node.connections.limits.bulk_lines_max:
+        raise TooLarge(f"{len(lines)} lines are more than {node.connections.limits.bulk_lines_max} (bulk_lines_max)", reason="bulk_lines")
+    good = {line.device.id: line.device for line in lines if line.device is not None}
+    bad = [line for line in lines if line.device is None]
+    known = sum(device_id in node.registry.numbers for device_id in good)
+    is_dry = truth(asked, "dry_run")
+    changed = None
+    if not is_dry:
+        registered = await node.registry.register_many(good.values())
+        changed = len(registered.changed)
+    return answer(
+        {
+            "new": len(good) - known,
+            "known": known,
+            **({} if changed is None else {"changed": changed}),
+            "refused": [{"line": line.number, "msg": line.error} for line in bad[:VERDICTS_LISTED]],
+            "refused_total": len(bad),
+            "capped": len(bad) > VERDICTS_LISTED,
+            "dry_run": is_dry,
+        }
+    )
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise malformed(error, f"expected {', '.join(kind.__struct_fields__)}; see /docs") from error
+
+
+def _duration(name: str, text: str | None) -> int | None:
+    return None if text is None else _seconds(name, text)
+
+
+def _checked(device: Device) -> Device:
+    try:
+        check_device(device)
+    except ValueError as error:
+        raise OutOfRange(str(error), reason="device") from error
+    return device
+
+
+def _changed(labels: dict[str, str], change: dict[str, str | None]) -> dict[str, str]:
+    merged = {**labels, **change}
+    return {name: value for name, value in merged.items() if value is not None}

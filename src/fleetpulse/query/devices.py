@@ -1,0 +1,197 @@
+"""Lists of devices: filtered, sorted and paged over columns; of a page alone the catalog is asked what else is declared."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.status import NEVER_NS, STATUSES
+from fleetpulse.catalog.roster import Roster
+from fleetpulse.errors import Malformed
+from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
+
+SORTS = ("id", "status", "last_seen", "uptime")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which devices: all that match everything that is given."""
+
+    statuses: frozenset[str] = frozenset()
+    labels: Sequence[tuple[str, str]] = ()
+    text: str = ""
+    """Part of the id, or of a label's value, whatever its case."""
+    seen_before_ns: int | None = None
+    seen_after_ns: int | None = None
+    uptime_below: float | None = None
+    uptime_window_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Ids by number ("" of deleted devices), and the place of each in the order of ids, shape (count,)."""
+
+    ids: Sequence[str]
+    ranks: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, numbers: Sequence[tuple[str, int]], count: int) -> "Listing":
+        """The listing of (id, number) of all devices that are not deleted."""
+        ids = [""] * count
+        for device_id, number in numbers:
+            ids[number] = device_id
+        ranks = np.zeros(count, np.int64)
+        ranks[[number for _, number in sorted(numbers)]] = np.arange(len(numbers))
+        return cls(ids, ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One of SORTS, and whether the greatest come first. Devices that are equal go by id."""
+
+    by: str = "id"
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Devices by number, how many match in all, and where the next page begins (None: there is none)."""
+
+    numbers: list[int]
+    statuses: list[str]
+    since_ns: list[int]
+    last_received_ns: list[int]
+    uptime: list[float | None] | None
+    total: int
+    next: str | None
+
+
+def matching(view: FleetView, roster: Roster, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
+    """Which devices match, shape (count,), and the columns that were needed to tell."""
+    columns = _Columns(view, chosen)
+    matches = roster.with_labels(chosen.labels)[: view.count]
+    matches = np.concatenate([matches, np.zeros(view.count - len(matches), bool)])
+    if chosen.statuses:
+        wanted = [code for code, status in enumerate(STATUSES) if status in chosen.statuses]
+        matches &= np.isin(columns.codes, wanted)
+    if chosen.seen_before_ns is not None:
+        matches &= (view.last_received_ns < chosen.seen_before_ns) & (view.last_received_ns != NEVER_NS)
+    if chosen.seen_after_ns is not None:
+        matches &= view.last_received_ns >= chosen.seen_after_ns
+    if chosen.uptime_below is not None:
+        matches &= columns.uptime < chosen.uptime_below
+    if chosen.text:
+        matches &= _with_text(view, roster, names.ids, chosen.text.casefold(), matches)
+    return matches, columns
+
+
+class _Columns:
+    """What filters and orders look at, made when it is first needed."""
+
+    def __init__(self, view: FleetView, chosen: Filter) -> None:
+        self.codes, self.since_ns = fleet_status(view)
+        self._view = view
+        self._window_ns = chosen.uptime_window_ns
+        self._uptime: NDArray[np.float64] | None = None
+
+    @property
+    def uptime(self) -> NDArray[np.float64]:
+        """Percent over the window, NaN where nothing was expected."""
+        if self._uptime is None:
+            found = fleet_uptime(self._view, start_ns=self._view.now_ns - self._window_ns, end_ns=self._view.now_ns, is_available=False)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                self._uptime = np.where(found.expected > 0, 100.0 * found.present / found.expected, np.nan)
+        return self._uptime
+
+
+def _with_text(view: FleetView, roster: Roster, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    found = np.zeros(view.count, bool)
+    found[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
+    for column in roster.labels.values():
+        codes = [code for code, value in enumerate(column.values) if code and text in value.casefold()]
+        if codes:
+            found |= np.isin(column.codes[: view.count], codes)
+    return found
+
+
+def list_devices(view: FleetView, roster: Roster, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None) -> Page:
+    """One page. Raises: Malformed: the cursor is none of ours, or of another order."""
+    matches, columns = matching(view, roster, names, chosen)
+    numbers = np.flatnonzero(matches)
+    keys = _keys(columns, view, order)
+    # What the keys do not tell apart goes by id, which every page sorts the same way.
+    by_id = numbers[np.argsort(names.ranks[numbers])]
+    if keys is None:
+        ordered = by_id[::-1] if order.is_descending else by_id
+    else:
+        ordered = by_id[np.argsort(-keys[by_id] if order.is_descending else keys[by_id], kind="stable")]
+    ids = names.ids
+    start = 0 if cursor is None else _after(cursor, order, keys, ids, ordered)
+    page = ordered[start : start + limit].tolist()
+    uptime = columns.uptime[page] if order.by == "uptime" or chosen.uptime_below is not None else None
+    return Page(
+        numbers=page,
+        statuses=[STATUSES[code] for code in columns.codes[page].tolist()],
+        since_ns=columns.since_ns[page].tolist(),
+        last_received_ns=view.last_received_ns[page].tolist(),
+        uptime=None if uptime is None else [None if np.isnan(value) else value for value in uptime.tolist()],
+        total=len(numbers),
+        next=_cursor(order, keys, ids, page[-1]) if start + limit < len(ordered) else None,
+    )
+
+
+def _keys(columns: "_Columns", view: FleetView, order: Order) -> NDArray[np.float64] | NDArray[np.int64] | None:
+    if order.by == "status":
+        return columns.codes.astype(np.int64)
+    if order.by == "last_seen":
+        return view.last_received_ns
+    if order.by == "uptime":
+        # Devices of which nothing was expected come last, whichever way it goes.
+        return np.where(np.isnan(columns.uptime), -np.inf if order.is_descending else np.inf, columns.uptime)
+    return None
+
+
+class _Cursor(msgspec.Struct, array_like=True):
+    by: str
+    is_descending: bool
+    key: float | int | None
+    id: str
+
+
+def _cursor(order: Order, keys: NDArray[np.float64] | NDArray[np.int64] | None, ids: Sequence[str], last: int) -> str:
+    key = None if keys is None else keys[last].item()
+    key = None if isinstance(key, float) and not np.isfinite(key) else key
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_Cursor(order.by, order.is_descending, key, ids[last]))).decode()
+
+
+def _after(
+    cursor: str, order: Order, keys: NDArray[np.float64] | NDArray[np.int64] | None, ids: Sequence[str], ordered: NDArray[np.int64]
+) -> int:
+    """The place in `ordered` after the device of the cursor, be it still there or not."""
+    try:
+        said = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=_Cursor)
+    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
+        raise Malformed("`cursor` is not the `next` of an answer") from error
+    if (said.by, said.is_descending) != (order.by, order.is_descending):
+        raise Malformed("`cursor` is of another `sort`: ask for the first page anew")
+    sign = -1 if order.is_descending else 1
+
+    def rank(key: float | int | None) -> tuple[bool, float | int]:
+        return key is None, 0 if key is None else sign * key
+
+    low, high = 0, len(ordered)
+    while low < high:
+        middle = (low + high) // 2
+        device = int(ordered[middle])
+        if keys is None:
+            is_after = ids[device] < said.id if order.is_descending else ids[device] > said.id
+        else:
+            value = keys[device].item()
+            value = None if isinstance(value, float) and not np.isfinite(value) else value
+            is_after = (rank(value), ids[device]) > (rank(said.key), said.id)
+        low, high = (low, middle) if is_after else (middle + 1, high)
+    return low
