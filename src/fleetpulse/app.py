@@ -21,7 +21,8 @@ import uvicorn
 
 from fleetpulse.api.app import build_api
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.blocks.s3 import S3BlockStore
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import DataFolderInUse, SettingsError
@@ -47,7 +48,7 @@ GARBAGE_CHECKED_AT = 20_000
 """New containers before the collector looks; connections and requests leave no cycles behind."""
 SWITCH_S = 0.0005
 """How long a checkpoint's thread may hold the interpreter while a commit waits for it; Python's own 5 ms add up."""
-JOURNAL, CATALOG, BLOCKS, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "lock"
+JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
 
 
 def build(settings: Settings, *, clock: Clock | None = None, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> Node:
@@ -58,7 +59,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     limits = Limits(**{name: getattr(settings, name) for name in Limits.__slots__})
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
-    history = History(FolderBlockStore(folder / BLOCKS), catalog.manifest())
+    history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.kept_bytes_max)
     fleet = Fleet(terms=Terms(settings.interval_s, settings.grace_s))
     catalog_thread = ThreadPoolExecutor(1, "catalog")
     registry = Registry(
@@ -99,6 +100,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         files_thread=ThreadPoolExecutor(1, "files"),
         read_thread=ThreadPoolExecutor(1, "read"),
         fleet_thread=ThreadPoolExecutor(1, "fleet"),
+        export_thread=ThreadPoolExecutor(1, "export"),
         unfold_thread=ThreadPoolExecutor(1, "unfold"),
         devices_path=Path(settings.devices) if settings.devices else None,
         metrics_path=Path(settings.metrics) if settings.metrics else None,
@@ -112,6 +114,21 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         ),
         ask_limits=AskLimits(window_days_max=settings.window_days_max, cells_max=settings.cells_max),
         future_s=limits.future_s,
+    )
+
+
+def open_store(settings: Settings) -> BlockStore:
+    """The block store of `settings`. Raises: SettingsError: it cannot be one."""
+    folder = Path(settings.data)
+    if not settings.blocks:
+        return FolderBlockStore(folder / BLOCKS)
+    return S3BlockStore(
+        settings.blocks,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        cache_folder=folder / CACHE,
+        cache_bytes_max=settings.cache_bytes_max,
+        timeout_s=settings.s3_timeout_s,
     )
 
 

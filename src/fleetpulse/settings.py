@@ -29,6 +29,14 @@ class Settings:
     host: str = _setting("127.0.0.1", "address to listen on; others than loopback need --insecure while there are no keys")
     port: int = _setting(6733, "TCP port; 0 takes a free one and logs it", lowest=0, highest=65535)
     data: str = _setting("./data", "data folder; made if it does not exist")
+    blocks: str = _setting("", "where blocks are kept: empty for a folder of the data folder, or s3://bucket/prefix")
+    s3_endpoint: str = _setting("", "where the S3 store answers, such as http://127.0.0.1:9000; empty for AWS")
+    s3_region: str = _setting("", "region of the S3 store; empty for AWS_REGION, else us-east-1")
+    s3_timeout_s: float = _setting(6.0, "seconds of silence after which a request to the S3 store is tried again", lowest=0.1)
+    cache_bytes_max: int = _setting(10_737_418_240, "bytes of warm S3 files kept on disk; past it: the longest unused go", lowest=1_048_576)
+    kept_bytes_max: int = _setting(
+        67_108_864, "bytes of footers and small columns kept in memory; past it: the longest unused go", lowest=0
+    )
     devices: str = _setting("", "devices.csv to read at start and on SIGHUP; empty reads none")
     metrics: str = _setting("", "metrics.json to read at start and on SIGHUP; empty reads none")
     auto_define: bool = _setting(default=False, text="define unknown metrics (kind float, avg) instead of refusing them")

@@ -106,6 +106,16 @@ def join_cells(parts: Sequence[Cells]) -> Cells:
     return Cells(**columns, sketches=join_sketches(sketches) if sketches else None)
 
 
+def cut_cells(cells: Cells, start: int, end: int) -> Cells:
+    """Cells [start, end), without a copy of them."""
+    columns = {name: getattr(cells, name)[start:end] for name in _COLUMNS}
+    if cells.sketches is None:
+        return Cells(**columns)
+    offsets = cells.sketches.offsets[start : end + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    return Cells(**columns, sketches=Sketches(offsets - first, cells.sketches.keys[first:last], cells.sketches.counts[first:last]))
+
+
 _COLUMNS = ("counts", "sums", "lowest", "highest", "last", "last_at_ns")
 
 

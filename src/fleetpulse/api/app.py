@@ -6,7 +6,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from fleetpulse.api import bulk, definitions, devices, health, inventory, metrics, uptime
+from fleetpulse.api import bulk, definitions, devices, export, health, inventory, metrics, uptime
 from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.pipeline.node import Node
@@ -19,6 +19,7 @@ HANDLERS = [
     devices.get_audit,
     metrics.device_metrics,
     metrics.fleet_metrics,
+    export.get_export,
     uptime.get_uptime,
     uptime.get_transitions,
     uptime.get_fleet_uptime,

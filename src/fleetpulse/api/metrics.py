@@ -28,7 +28,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     whom = Whom(device)
     metrics: dict[str, Any] = {}
     missing: list[dict[str, str]] = []
-    for number, metric, aggregation in _types(asked, node):
+    for number, metric, aggregation in read_types(asked, node):
         kept = _within_retention(window, metric, node.clock.now_ns())
         found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
         metrics[metric.name] = _about(metric, aggregation, found, kept, window) | _figures(found, 0, kept)
@@ -42,7 +42,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     ready(node)
     asked = read_query(request, "types", "aggregation", "group_by", *WINDOW, repeated=("label",))
     window = window_of(asked, node, default="1h")
-    types = _types(asked, node)
+    types = read_types(asked, node)
     chosen = node.registry.roster.with_labels(read_labels(request))
     by = asked.get("group_by", "")
     codes, names = node.registry.roster.groups(by) if by else (np.zeros(len(chosen), np.int32), [""])
@@ -89,7 +89,8 @@ def read_labels(request: AnyRequest) -> list[tuple[str, str]]:
     return labels
 
 
-def _types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefinition, str]]:
+def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefinition, str]]:
+    """Number, definition and aggregation of the metrics that `types` names. Raises: Malformed; OutOfRange; UnknownMetric."""
     names = [name for name in dict.fromkeys(asked.get("types", "").split(",")) if name]
     if not names:
         raise Malformed(f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(node.declared.known.names[:50])}")

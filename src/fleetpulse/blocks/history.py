@@ -1,6 +1,8 @@
 """The closed part of history, as a manifest names it: presence, silences, samples and roll-ups, for late data and for questions."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +39,23 @@ class History:
         self.store = store
         self.manifest = manifest
         self.kept = Kept(kept_bytes_max)
+        self._pinned: Counter[str] = Counter()
         self._checked: set[str] = set()
+
+    @contextlib.contextmanager
+    def pinned(self) -> Generator[Manifest, None, None]:
+        """Keep the files of the current manifest until the end, whatever replaces them: for answers that take their time."""
+        manifest = self.manifest
+        names = [file.name for file in manifest.files()]
+        self._pinned.update(names)
+        try:
+            yield manifest
+        finally:
+            self._pinned.subtract(names)
+
+    def in_use(self) -> set[str]:
+        """Names of files that must stay: those of the manifest, and what is pinned."""
+        return {file.name for file in self.manifest.files()} | {name for name, count in self._pinned.items() if count > 0}
 
     def has_closed(self, day: int) -> bool:
         """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""

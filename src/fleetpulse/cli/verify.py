@@ -1,24 +1,28 @@
 """`fleetpulse verify`: does a data folder hold together."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from fleetpulse.app import BLOCKS, CATALOG, JOURNAL, hold_folder
-from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.app import CATALOG, JOURNAL, hold_folder, open_store
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.pipeline.verify import Finding, verify
+from fleetpulse.settings import load_settings
 
 
 def add_command(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("verify", help="check that a data folder holds together (journal, snapshot, blocks, manifest)")
     parser.add_argument("--data", default="./data", metavar="FOLDER", help="data folder (default: ./data)")
+    for name in ("blocks", "s3_endpoint", "s3_region"):
+        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, metavar="STR", help="as for serve")
     parser.set_defaults(run=_run)
 
 
@@ -28,7 +32,8 @@ def _run(chosen: argparse.Namespace) -> int:
         if not (folder / name).exists():
             raise SettingsError(f"{folder} is no whole data folder: it has no {name}. Name another with --data, or restore it from a copy.")
     with hold_folder(folder):
-        findings = _findings(folder)
+        flags = {name: value for name, value in vars(chosen).items() if name != "run"}
+        findings = _findings(folder, open_store(load_settings(flags, os.environ, None)))
     table = Table("part", "what was found", "")
     for finding in findings:
         table.add_row(finding.part, finding.text, "[green]good[/]" if finding.is_good else "[red]WRONG[/]")
@@ -36,7 +41,7 @@ def _run(chosen: argparse.Namespace) -> int:
     return 0 if all(finding.is_good for finding in findings) else 1
 
 
-def _findings(folder: Path) -> list[Finding]:
+def _findings(folder: Path, store: BlockStore) -> list[Finding]:
     try:
         journal = SqliteJournal(folder / JOURNAL)
     except OperatorError as error:
@@ -47,7 +52,7 @@ def _findings(folder: Path) -> list[Finding]:
         journal.close()
         return [Finding("catalog", str(error), is_good=False)]
     try:
-        return verify(journal, catalog, FolderBlockStore(folder / BLOCKS))
+        return verify(journal, catalog, store)
     except OperatorError as error:
         return [Finding("manifest", str(error), is_good=False)]
     finally:

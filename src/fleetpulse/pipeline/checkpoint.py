@@ -12,7 +12,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,9 +198,9 @@ class _ByChunk:
         rows[self._devices[start:end] - chunk * CHUNK] |= self._rows[start:end]
 
 
-def remove_unnamed(store: BlockStore, manifest: Manifest) -> int:
-    """Step 7: files that the manifest does not name do not exist. Returns how many were removed."""
-    unnamed = store.names() - {file.name for file in manifest.files()}
+def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:
+    """Step 7: files that the manifest does not name, and nobody reads any more, do not exist. Returns how many were removed."""
+    unnamed = store.names() - in_use
     for name in unnamed:
         store.remove(name)
     return len(unnamed)

@@ -87,6 +87,7 @@ class Node:
         files_thread: ThreadPoolExecutor,
         read_thread: ThreadPoolExecutor,
         fleet_thread: ThreadPoolExecutor,
+        export_thread: ThreadPoolExecutor,
         unfold_thread: ThreadPoolExecutor,
         devices_path: Path | None,
         metrics_path: Path | None,
@@ -114,6 +115,7 @@ class Node:
         self._files_thread = files_thread
         self._read_thread = read_thread
         self._fleet_thread = fleet_thread
+        self.export_thread = export_thread
         self.unfold_thread = unfold_thread
         self.bulk_turns = asyncio.Semaphore(connections.limits.bulk_at_once_max)
         self._devices_path = devices_path
@@ -337,7 +339,7 @@ class Node:
             self.counters.checkpoint_last_s = time.monotonic() - started_s
             await self._drop(position)
             try:
-                await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, written.manifest)
+                await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, self.history.in_use())
             except OSError as error:
                 log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
             await loop.run_in_executor(self._files_thread, give_back)
@@ -376,6 +378,7 @@ class Node:
         self._files_thread.shutdown()
         self._read_thread.shutdown()
         self._fleet_thread.shutdown()
+        self.export_thread.shutdown()
         self.unfold_thread.shutdown()
         self._catalog_thread.shutdown()
         self.journal.close()

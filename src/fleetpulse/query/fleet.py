@@ -162,7 +162,7 @@ def _add_day(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_], cla
     blind = np.array([pack_minutes(mask) for _, mask in masks])
     is_blind = [bool(mask.any()) for _, mask in masks]
     present, expected = np.zeros(view.count, np.int64), np.zeros(view.count, np.int64)
-    for devices, rows in _rows(view, day):
+    for devices, rows in presence_rows(view, day):
         asked = np.flatnonzero(chosen[devices])
         some, there = devices[asked], rows[asked]
         codes = view.excluded.classes[some]
@@ -185,7 +185,7 @@ def _count(rows: Rows, slot: int) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *counts])
 
 
-def _rows(view: FleetView, day: int) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+def presence_rows(view: FleetView, day: int) -> Iterator[tuple[NDArray[np.int64], Rows]]:
     """All that is known of a day's presence: device numbers, and their rows; a chunk of devices at a time."""
     closed = view.history.chunks(day, manifest=view.manifest) if closed_presence(view.manifest, day) is not None else iter(())
     held = next(closed, None)

@@ -75,10 +75,10 @@ class _Read:
 def find(where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Found:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     is_quantile = aggregation.startswith("p")
-    reads = _plan(where, metric.kind, window, is_raw_only=False)
+    reads = _plan(where, number, metric.kind, window, is_raw_only=False)
     is_exact = True
     if is_quantile:
-        raw = _plan(where, metric.kind, window, is_raw_only=True)
+        raw = _plan(where, number, metric.kind, window, is_raw_only=True)
         is_exact = all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
         reads = raw if is_exact else reads
     finding = _Finding(where, number, metric, whom, window, is_quantile=is_quantile, is_exact=is_exact)
@@ -87,43 +87,61 @@ def find(where: Samples, *, number: int, metric: MetricDefinition, aggregation: 
     return finding.found(aggregation)
 
 
-def _plan(where: Samples, kind: str, window: Window, *, is_raw_only: bool) -> list[_Read]:
+def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only: bool) -> list[_Read]:
     reads = [_Read(None, LIVE, window.start_ns, window.end_ns)]
     for block in where.manifest.samples:
         start_ns, end_ns = max(window.start_ns, block.start_ns), min(window.end_ns, block.end_ns)
         if block.kind == kind and start_ns < end_ns:
-            if block.day is None or is_raw_only:
-                reads += _finest(block, start_ns, end_ns)
+            part = _Part(where.history, block, number)
+            if block.day is None:
+                reads.append(_Read(block, RAW, start_ns, end_ns))
+            elif not part.has(DAY):
+                continue
+            elif is_raw_only:
+                reads.append(part.finest(start_ns, end_ns))
             else:
                 # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part has ended
                 # already is as good as whole.
                 first_ns = window.start_ns if block.start_ns < window.start_ns else block.day * NS_PER_DAY
                 last_ns = window.end_ns if block.end_ns > window.end_ns else (block.day + 1) * NS_PER_DAY
-                reads += _tiers(block, first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
+                reads += part.tiers(first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
     return reads
 
 
-def _tiers(block: SampleBlock, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str]) -> Iterator[_Read]:
-    """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones."""
-    if start_ns >= end_ns:
-        return
-    for place, tier in enumerate(tiers):
-        bucket_ns = BUCKET_NS[tier]
-        inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
-        if tier in block.files and (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns:
-            finer = tiers[place + 1 :]
-            yield from _tiers(block, start_ns, inner_start_ns, step_ns, finer)
-            yield _Read(block, tier, inner_start_ns, inner_end_ns)
-            yield from _tiers(block, inner_end_ns, end_ns, step_ns, finer)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A compacted block, as one metric finds it: a file holds all of the metric or nothing. Days and hours always do."""
+
+    history: History
+    block: SampleBlock
+    number: int
+
+    def has(self, tier: str) -> bool:
+        """Whether a tier holds the metric; one that cannot be read counts as holding it, and is said to be missing then."""
+        try:
+            return tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
+        except DamagedData:
+            return True
+
+    def tiers(self, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str]) -> Iterator[_Read]:
+        """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones."""
+        if start_ns >= end_ns:
             return
-    yield from _finest(block, start_ns, end_ns)
+        for place, tier in enumerate(tiers):
+            bucket_ns = BUCKET_NS[tier]
+            inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
+            if (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns and self.has(tier):
+                finer = tiers[place + 1 :]
+                yield from self.tiers(start_ns, inner_start_ns, step_ns, finer)
+                yield _Read(self.block, tier, inner_start_ns, inner_end_ns)
+                yield from self.tiers(inner_end_ns, end_ns, step_ns, finer)
+                return
+        yield self.finest(start_ns, end_ns)
 
-
-def _finest(block: SampleBlock, start_ns: int, end_ns: int) -> Iterator[_Read]:
-    """What cannot be covered by whole buckets: from samples, or where they are gone, from buckets that begin in it."""
-    tier = next((tier for tier in (RAW, MINUTE, HOUR, DAY) if tier in block.files), None)
-    if tier is not None:
-        yield _Read(block, tier, start_ns, end_ns, is_whole=tier == RAW)
+    def finest(self, start_ns: int, end_ns: int) -> _Read:
+        """What cannot be covered by whole buckets: from samples, or where they are gone, from buckets that begin in it."""
+        tier = next((tier for tier in (RAW, MINUTE) if self.has(tier)), HOUR)
+        return _Read(self.block, tier, start_ns, end_ns, is_whole=tier == RAW)
 
 
 def _rows(where: Samples, reads: Sequence[_Read], number: int, device: int | None) -> int:
@@ -223,7 +241,10 @@ class _Finding:
     def _cells(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """The cell of each row that is asked for; and which rows these are, None for all."""
         window, codes = self._window, self._whom.codes
-        buckets = np.zeros(len(at_ns), np.int64) if window.step_ns is None else (at_ns - window.origin_ns) // window.step_ns
+        buckets = np.zeros(len(at_ns), np.int64)
+        if window.step_ns is not None:
+            # A coarse bucket may begin before the window in which all of its samples are.
+            buckets = np.maximum((at_ns - window.origin_ns) // window.step_ns, 0)
         if codes is None:
             return buckets, None
         groups = np.full(len(devices), -1, np.int64)

@@ -1,0 +1,82 @@
+"""Raw data as a file: CSV or Parquet, streamed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import numpy as np
+import structlog
+from litestar import get
+from litestar.response import Stream
+
+from fleetpulse.api.asking import read_query, ready, window_of
+from fleetpulse.api.metrics import read_labels, read_types
+from fleetpulse.api.problems import AnyRequest
+from fleetpulse.api.spreadsheet import safe_cell
+from fleetpulse.blocks.tables import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
+from fleetpulse.errors import OutOfRange, UnknownDevice
+from fleetpulse.pipeline.node import Node
+from fleetpulse.query.devices import Listing
+from fleetpulse.query.export import COLUMNS, Piece, export_presence, export_samples, export_silences
+from fleetpulse.query.fleet import FleetView
+from fleetpulse.query.metrics import Samples
+
+log = structlog.get_logger("api")
+FORMATS = ("csv", "parquet")
+
+
+@get("/api/v1/export")
+async def get_export(request: AnyRequest, node: Node) -> Stream:
+    """Raw samples, minutes of presence or silences of a window: `?what=samples&types=cpu&window=1d&format=parquet`."""
+    ready(node)
+    asked = read_query(request, "what", "types", "format", "window", "from", "to", repeated=("label", "device"))
+    what, kind = asked.get("what", "samples"), asked.get("format", "csv")
+    if what not in COLUMNS or kind not in FORMATS:
+        raise OutOfRange(f"what must be one of {', '.join(COLUMNS)}, and format one of {', '.join(FORMATS)}", reason="export")
+    window = window_of(asked, node, default="24h")
+    chosen = node.registry.roster.with_labels(read_labels(request))
+    named = request.query_params.getall("device", [])
+    if named:
+        numbers = [node.registry.numbers.get(device_id) for device_id in named]
+        if None in numbers:
+            raise UnknownDevice
+        is_named = np.zeros(len(chosen), bool)
+        is_named[[number for number in numbers if number is not None]] = True
+        chosen &= is_named
+    types = read_types(asked, node) if what == "samples" else []
+    kinds = {metric.kind for _, metric, _ in types}
+    if kind == "parquet" and len(kinds) > 1:
+        raise OutOfRange("one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart", reason="export")
+    span = {"start_ns": window.start_ns, "end_ns": window.end_ns}
+
+    def look() -> Iterator[Piece]:
+        node.follower.catch_up()
+        return pieces(node.registry.listing(), node.views.fleet_from(window.start_ns), node.views.samples())
+
+    def pieces(listing: Callable[[], Listing], seen: Callable[[], FleetView], samples: Callable[[], Samples]) -> Iterator[Piece]:
+        ids = np.array([safe_cell(device_id) if kind == "csv" else device_id for device_id in listing().ids], np.object_)
+        if what == "samples":
+            yield from export_samples(samples(), ids, chosen, [(number, metric) for number, metric, _ in types], **span)
+        elif what == "presence":
+            yield from export_presence(seen(), ids, chosen, **span)
+        else:
+            yield from export_silences(seen(), ids, chosen, **span)
+
+    value = INTEGER if kinds == {"integer"} else FLOAT
+    encoder = CsvEncoder(COLUMNS[what]) if kind == "csv" else ParquetEncoder(COLUMNS[what], value=value)
+    headers = {"content-disposition": f'attachment; filename="{what}.{kind}"'}
+    return Stream(_stream(node, look, encoder), media_type=encoder.media_type, headers=headers)
+
+
+async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Encoder) -> AsyncIterator[bytes]:
+    """The bytes of all pieces. What goes wrong half way breaks the connection off: a file that ends early must not look whole."""
+    loop = asyncio.get_running_loop()
+    with node.history.pinned():
+        source = look()
+
+        def more() -> bytes | None:
+            piece = next(source, None)
+            return None if piece is None else encoder.piece(piece)
+
+        while (body := await loop.run_in_executor(node.export_thread, more)) is not None:
+            yield body
+        yield encoder.end()

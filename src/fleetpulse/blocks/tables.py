@@ -1,0 +1,114 @@
+"""Tables on their way out: pieces of columns become CSV or Parquet bytes, a piece at a time."""
+
+import io
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from fleetpulse.blocks.columns import TIME
+
+
+class Encoder(Protocol):
+    """Takes pieces of one schema; what it returns is sent on."""
+
+    def piece(self, columns: dict[str, Any]) -> bytes:
+        """The bytes of a piece; columns of int64 called `…_at` or `minute` are times in ns."""
+        ...
+
+    def end(self) -> bytes:
+        """What comes after the last piece."""
+        ...
+
+
+class CsvEncoder:
+    """A header, then rows. Times as RFC 3339; ids must be guarded by whoever gives them."""
+
+    media_type = "text/csv; charset=utf-8"
+
+    def __init__(self, names: list[str]) -> None:
+        self._header = ",".join(names) + "\n"
+
+    def piece(self, columns: dict[str, Any]) -> bytes:
+        """See Encoder."""
+        sink = io.BytesIO()
+        text = {name: _times_as_text(column) if is_time(name) else column for name, column in columns.items()}
+        options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
+        pa.csv.write_csv(pa.table({name: pa.array(column) for name, column in text.items()}), sink, options)
+        header, self._header = self._header, ""
+        return header.encode() + sink.getvalue()
+
+    def end(self) -> bytes:
+        """See Encoder."""
+        return self._header.encode()
+
+
+class ParquetEncoder:
+    """One row group a piece."""
+
+    media_type = "application/vnd.apache.parquet"
+
+    def __init__(self, names: list[str], *, value: Any = None) -> None:
+        """`value` is the type of the column of that name, where there is one."""
+        kinds = {"value": value, "minutes": pa.uint16(), "interval_s": pa.uint32(), "grace_s": pa.uint32()}
+        self._schema = pa.schema([(name, TIME if is_time(name) else kinds.get(name, pa.string())) for name in names])
+        self._sink = _Sink()
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+
+    def piece(self, columns: dict[str, Any]) -> bytes:
+        """See Encoder."""
+        arrays = [
+            pa.array(np.ascontiguousarray(column).view("M8[ns]"), TIME)
+            if is_time(name)
+            else pa.array(column, self._schema.field(name).type)
+            for name, column in columns.items()
+        ]
+        self._writer.write_table(pa.table(arrays, schema=self._schema))
+        return self._sink.taken()
+
+    def end(self) -> bytes:
+        """See Encoder."""
+        self._writer.close()
+        return self._sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file that is only written to: it keeps its place, and gives up its bytes."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take bytes."""
+        self._pieces.append(bytes(data))
+        self._place += len(self._pieces[-1])
+        return len(self._pieces[-1])
+
+    def tell(self) -> int:
+        """How many bytes were ever written."""
+        return self._place
+
+    def taken(self) -> bytes:
+        """What was written since it was last asked."""
+        body, self._pieces = b"".join(self._pieces), []
+        return body
+
+
+FLOAT, INTEGER = pa.float64(), pa.int64()
+
+
+def is_time(name: str) -> bool:
+    """Whether a column of this name holds times."""
+    return name.endswith("_at") or name == "minute"
+
+
+def _times_as_text(at_ns: Any) -> Any:
+    text = np.datetime_as_string(np.ascontiguousarray(at_ns).view("M8[ns]"), unit="ns")
+    return np.char.add(text, "Z")
