@@ -58,6 +58,8 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "commits_failed": ("Journal commits that failed", counters.commits_failed),
         p + "checkpoints": ("Checkpoints taken", counters.checkpoints),
         p + "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
+        p + "compactions": ("Pieces of compaction or retention done", counters.compactions),
+        p + "compactions_failed": ("Pieces of compaction or retention that failed", counters.compactions_failed),
         p + "devices_registered": ("Devices registered since the start", counters.devices_registered),
     }
     gauges = {
@@ -70,6 +72,10 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "journal_position": ("Position of the newest entry", node.follower.position),
         p + "checkpoint_position": ("Position of the last checkpoint", node.history.manifest.position),
         p + "checkpoint_last_seconds": ("How long the last checkpoint took", counters.checkpoint_last_s),
+        p + "blocks": ("Files that the manifest names", len(node.history.manifest.files())),
+        p + "blocks_bytes": ("Their bytes", sum(file.size_bytes for file in node.history.manifest.files())),
+        p + "kept_bytes": ("Bytes of footers and small columns kept in memory", node.history.kept.size_bytes),
+        p + "samples_live": ("Samples in memory that no block holds yet", node.fleet.samples.count),
         p + "late_rows": ("Device-days of late data in memory", len(node.fleet.sparse)),
     }
     return Response(exposition(totals=totals, gauges=gauges), headers={"content-type": CONTENT_TYPE})

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from fleetpulse import __version__
-from fleetpulse.cli import serve, simulate, verify
+from fleetpulse.cli import generate, serve, simulate, verify
 from fleetpulse.errors import OperatorError
 
 
@@ -16,6 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve.add_command(commands)
     simulate.add_command(commands)
+    generate.add_command(commands)
     verify.add_command(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=lambda _: print(__version__))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,9 @@ from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.model.events import NS_PER_DAY
+from fleetpulse.model.manifest import SampleBlock
 from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files
+from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
@@ -128,6 +131,7 @@ class Node:
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
         self._has_checkpoint_failed = False
+        self._damaged: list[SampleBlock] = []
         self._checkpoint_task: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._is_started = False
@@ -288,8 +292,10 @@ class Node:
     async def _checkpoint_logged(self) -> None:
         try:
             await self.checkpoint()
+            while not self._is_checkpoint_due() and await self.compact():
+                pass
         except Exception as error:
-            log.error("checkpoint failed by a defect of ours; the journal keeps everything", exc_info=error)
+            log.error("checkpoint or compaction failed by a defect of ours; nothing is lost", exc_info=error)
 
     def _tick(self) -> None:
         self.intake.latest_ns = self.clock.now_ns() + self._future_ns
@@ -338,13 +344,53 @@ class Node:
             self.counters.checkpoints += 1
             self.counters.checkpoint_last_s = time.monotonic() - started_s
             await self._drop(position)
-            try:
-                await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, self.history.in_use())
-            except OSError as error:
-                log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
-            await loop.run_in_executor(self._files_thread, give_back)
+            await self._remove_unnamed()
             log.info("checkpoint", position=position, seconds=round(time.monotonic() - started_s, 3))
             return True
+
+    async def compact(self, *, is_forced: bool = False) -> bool:
+        """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
+        async with self._checkpoint_lock:
+            loop = asyncio.get_running_loop()
+            started_s = time.monotonic()
+            work = partial(
+                next_change,
+                self.history,
+                self.history.manifest,
+                metrics=dict(self.declared.metrics),
+                today=self._today(),
+                pause=lambda: time.sleep(CHECKPOINT_PAUSE_S),
+                is_forced=is_forced,
+                on_damage=self._note_damage,
+            )
+            try:
+                change = await loop.run_in_executor(self._files_thread, work)
+                if change is None:
+                    return False
+                manifest = apply_change(self.history.manifest, change)
+                await loop.run_in_executor(self._catalog_thread, self.catalog.commit_manifest, manifest)
+            except (OSError, OperatorError) as error:
+                self.counters.compactions_failed += 1
+                log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
+                return False
+            self.history.manifest = manifest
+            self.counters.compactions += 1
+            await self._remove_unnamed()
+            log.info("compaction", removed=len(change.removed), added=len(change.added), seconds=round(time.monotonic() - started_s, 3))
+            return True
+
+    def _note_damage(self, block: SampleBlock, error: DamagedData) -> None:
+        if block not in self._damaged:
+            self._damaged.append(block)
+            log.error("a block is left out of compaction", error=str(error), todo="run `fleetpulse verify`")
+
+    async def _remove_unnamed(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._files_thread, remove_unnamed, self.history.store, self.history.in_use())
+        except OSError as error:
+            log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
+        await loop.run_in_executor(self._files_thread, give_back)
 
     async def _drop(self, position: int) -> None:
         def drop_some() -> bool:

@@ -28,4 +28,7 @@ class Counters:
     checkpoints: int = 0
     checkpoints_failed: int = 0
     checkpoint_last_s: float = 0.0
+    compactions: int = 0
+    """Pieces of compaction or retention done."""
+    compactions_failed: int = 0
     devices_registered: int = 0

@@ -1,0 +1,245 @@
+"""A fleet's past, written straight into blocks: days of beats, outages, backlogs and slowly moving metrics, without a request.
+
+What is written is what a node would have written that had received it all: presence, silences, samples with their roll-ups,
+snapshot, manifest. The same seed gives the same past.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
+from fleetpulse.blocks.parquet import CHUNK, SNAPSHOT_COLUMNS, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.silences import sort_silences, write_silences
+from fleetpulse.blocks.store import BlockStore
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.model.device import Device
+from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.silences import SilenceColumns, join_silences
+from fleetpulse.model.terms import Terms
+from fleetpulse.pipeline.checkpoint import put_block
+from fleetpulse.pipeline.compact import write_part
+
+NS_PER_MS = 1_000_000
+PIECE_DEVICES = 500
+METRICS = (
+    MetricDefinition(name="cpu", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the processor in use"),
+    MetricDefinition(name="memory", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the memory in use"),
+    MetricDefinition(name="temperature", unit="°C", aggregation="max", retention_days=365, description="Of the board"),
+    MetricDefinition(name="disk", unit="%", aggregation="latest", lowest=0, highest=100, retention_days=365, description="Share in use"),
+    MetricDefinition(name="signal", unit="dBm", aggregation="p50", retention_days=365, description="Strength of the radio's signal"),
+)
+_LEVELS = ((35.0, 0.8), (60.0, 0.2), (48.0, 0.1), (70.0, 0.01), (-70.0, 0.6))
+"""Where each metric lies, and how far it moves in a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How large a past to make, and how the fleet behaved. Rates are a device and day."""
+
+    devices: int
+    days: int
+    end_ns: int
+    sites: int = 50
+    metrics: int = 5
+    seed: int = 1
+    outages: float = 0.03
+    outage_minutes: float = 40.0
+    link_share: float = 0.3
+    """Outages of the link alone: the device kept its beats and sent them afterwards."""
+    missed: float = 0.1
+    """Single beats that were lost."""
+
+
+class Generator:
+    """Makes the days one after the other; keeps what goes on from one to the next."""
+
+    def __init__(self, past: Past, store: BlockStore, *, terms: Terms) -> None:
+        self._past = past
+        self._store = store
+        self._terms = terms
+        self._today = past.end_ns // NS_PER_DAY
+        chance = np.random.default_rng([past.seed, 0])
+        # Each device beats once a minute at a second of its own, a little early or late.
+        self._phase_ns = chance.integers(0, 60_000, past.devices) * NS_PER_MS
+        self._level = np.array([chance.normal(level, 5, past.devices) for level, _ in _LEVELS])
+        self._heard_ns = np.zeros(past.devices, np.int64)
+        self._down_until_ns = np.zeros(past.devices, np.int64)
+        self._is_link = np.zeros(past.devices, bool)
+        self.columns = {name: np.zeros(past.devices, dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
+        self.columns["first_minute"][:] = np.iinfo(np.int32).max
+        self.columns["last_minute"][:] = np.iinfo(np.int32).min
+        self.presence: dict[int, BlockFile] = {}
+        self.silences: dict[int, BlockFile] = {}
+        self.samples: list[SampleBlock] = []
+
+    @property
+    def days(self) -> range:
+        """The days of the past, the last one perhaps not over."""
+        return range(self._today - self._past.days + 1, self._today + 1)
+
+    def make_day(self, day: int, advanced: Callable[[], None]) -> None:
+        """Write one day; `advanced` is called a few times on the way."""
+        chance = np.random.default_rng([self._past.seed, 1, day])
+        sent, heard = self._beats(day, chance)
+        self._write_presence(day, sent)
+        self._write_silences(day, heard)
+        advanced()
+        if self._past.metrics:
+            self._write_samples(day, sent, chance, advanced)
+
+    def _beats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
+        """Which minutes' beats each device sent, and which of them came in time, as rows of presence."""
+        past, start_ns = self._past, day * NS_PER_DAY
+        going_on = np.flatnonzero(self._down_until_ns > start_ns)
+        is_hit = chance.random(past.devices) < past.outages
+        is_hit[going_on] = False
+        hit = np.flatnonzero(is_hit)
+        firsts = chance.integers(0, MINUTES_PER_DAY, len(hit))
+        lasts = firsts + 2 + chance.exponential(past.outage_minutes, len(hit)).astype(np.int64)
+        self._is_link[hit] = chance.random(len(hit)) < past.link_share
+        outages = {device: (0, (int(self._down_until_ns[device]) - start_ns) // NS_PER_MINUTE) for device in going_on.tolist()}
+        outages |= dict(zip(hit.tolist(), zip(firsts.tolist(), lasts.tolist(), strict=True), strict=True))
+        for device, (_, last) in outages.items():
+            self._down_until_ns[device] = start_ns + last * NS_PER_MINUTE
+        missed = np.flatnonzero(chance.random(past.devices) < past.missed)
+        missed_minutes = chance.integers(0, MINUTES_PER_DAY, len(missed))
+        sent_rows, heard_rows = [], []
+        for start in range(0, past.devices, CHUNK):
+            count = min(CHUNK, past.devices - start)
+            sent = np.ones((count, MINUTES_PER_DAY), bool)
+            mine = (missed >= start) & (missed < start + count)
+            sent[missed[mine] - start, missed_minutes[mine]] = False
+            heard = sent.copy()
+            for device in (device for device in outages if start <= device < start + count):
+                first, last = outages[device]
+                heard[device - start, first:last] = False
+                if not self._is_link[device]:
+                    sent[device - start, first:last] = False
+            if start_ns + NS_PER_DAY > past.end_ns:
+                minutes_ns = start_ns + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
+                is_past = minutes_ns[None, :] + self._phase_ns[start : start + count, None] < past.end_ns
+                sent, heard = sent & is_past, heard & is_past
+            sent_rows.append(pack_minutes(sent))
+            heard_rows.append(pack_minutes(heard))
+        return np.concatenate(sent_rows), np.concatenate(heard_rows)
+
+    def _write_presence(self, day: int, rows: Rows) -> None:
+        is_open = day >= self._today - 1
+        counts = count_minutes(rows)
+        columns, there = self.columns, counts > 0
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            sent = unpack_minutes(rows[part])
+            first = np.where(there[part], day * MINUTES_PER_DAY + sent.argmax(axis=1), np.iinfo(np.int32).max)
+            last = (day + 1) * MINUTES_PER_DAY - 1 - sent[:, ::-1].argmax(axis=1)
+            columns["first_minute"][part] = np.minimum(columns["first_minute"][part], first)
+            columns["last_minute"][part] = np.where(there[part], last, columns["last_minute"][part])
+        columns["heartbeats"] += counts.astype(np.uint32)
+        if not is_open:
+            columns["closed_minutes"] += counts.astype(np.int32)
+
+        def chunks() -> Iterator[Chunk]:
+            for start in range(0, len(rows), CHUNK):
+                present = np.flatnonzero(there[start : start + CHUNK]) + start
+                yield present.astype(np.uint32), rows[present]
+
+        stem = f"{'open' if is_open else 'presence'}-{day}-0"
+        self.presence[day] = put_block(self._store, stem, lambda file: write_presence(file, chunks()))
+
+    def _write_silences(self, day: int, heard: Rows) -> None:
+        minutes_ns = day * NS_PER_DAY + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
+        found: list[SilenceColumns] = []
+        for start in range(0, len(heard), CHUNK):
+            devices, minutes = np.nonzero(unpack_minutes(heard[start : start + CHUNK]))
+            devices += start
+            at_ns = minutes_ns[minutes] + self._phase_ns[devices]
+            is_first = np.ones(len(devices), bool)
+            is_first[1:] = devices[1:] != devices[:-1]
+            before_ns = np.empty_like(at_ns)
+            before_ns[1:] = at_ns[:-1]
+            before_ns[is_first] = self._heard_ns[devices[is_first]]
+            is_last = np.ones(len(devices), bool)
+            is_last[:-1] = is_first[1:]
+            self._heard_ns[devices[is_last]] = at_ns[is_last]
+            long = np.flatnonzero(at_ns - before_ns > self._terms.late_after_ns)
+            found.append(
+                SilenceColumns(
+                    devices[long].astype(np.uint32),
+                    before_ns[long],
+                    at_ns[long],
+                    np.full(len(long), self._terms.interval_s, np.uint32),
+                    np.full(len(long), self._terms.grace_s, np.uint32),
+                )
+            )
+        silences = sort_silences(join_silences(found))
+        np.maximum.at(self.columns["up_since_ns"], silences.devices, silences.end_ns)
+        self.columns["last_received_ns"][:] = self._heard_ns
+        if len(silences):
+            self.silences[day] = put_block(self._store, f"silences-{day}-0", lambda file: write_silences(file, [silences]))
+
+    def _write_samples(self, day: int, sent: Rows, chance: np.random.Generator, advanced: Callable[[], None]) -> None:
+        self.columns["other_samples"] += count_minutes(sent) * self._past.metrics
+        if not sent.any():
+            return
+
+        def pieces() -> Iterator[SampleColumns]:
+            for place in range(self._past.metrics):
+                for start in range(0, self._past.devices, PIECE_DEVICES):
+                    yield self._piece(place, day, unpack_minutes(sent[start : start + PIECE_DEVICES]), start, chance)
+                    advanced()
+
+        stem = f"samples-float-{day}"
+        self.samples.append(write_part(self._store, kind="float", day=day, stem=stem, pieces=pieces(), pause=lambda: None))
+
+    def _piece(self, place: int, day: int, sent: NDArray[np.bool_], start: int, chance: np.random.Generator) -> SampleColumns:
+        """A metric of some devices over a day: a walk that is drawn back to its level, as sensors say it, to a tenth."""
+        count = len(sent)
+        level = self._level[place, start : start + count]
+        _, step = _LEVELS[place]
+        walk = np.cumsum(chance.normal(0, step, (count, MINUTES_PER_DAY)), axis=1)
+        # Without the drift of its ends, so that days fit together and nothing wanders off.
+        walk -= np.linspace(0, 1, MINUTES_PER_DAY)[None, :] * walk[:, -1:]
+        values = np.round(np.clip(level[:, None] + walk, -120 if place == len(_LEVELS) - 1 else 0, 100), 1)
+        devices, minutes = np.nonzero(sent)
+        jitter_ns = chance.integers(-50, 51, len(devices)) * NS_PER_MS
+        at_ns = day * NS_PER_DAY + minutes * NS_PER_MINUTE + self._phase_ns[start + devices] + jitter_ns
+        # A sample stays in its day: the jitter of the first and the last beat aside.
+        at_ns = np.clip(at_ns, day * NS_PER_DAY, (day + 1) * NS_PER_DAY - 1)
+        return SampleColumns(
+            (devices + start).astype(np.uint32), np.full(len(devices), place + 1, np.uint16), at_ns, values[devices, minutes].view(np.int64)
+        )
+
+    def finish(self) -> Manifest:
+        """Write the snapshot; the manifest of all that was written."""
+        snapshot = put_block(self._store, "snapshot-0", lambda file: write_snapshot(file, self.columns))
+        return Manifest(
+            position=0,
+            open_from_day=self._today - 1,
+            taken_at_ns=self._past.end_ns,
+            alive_at_ns=self._past.end_ns,
+            snapshot=snapshot,
+            presence=self.presence,
+            silences=self.silences,
+            samples=tuple(self.samples),
+        )
+
+
+def declare(past: Past, catalog: Catalog) -> None:
+    """The devices, with their labels, and the metrics. Raises: OutOfRange; OSError."""
+    devices = (
+        Device(
+            f"device-{number:07d}",
+            {"site": f"site-{number % past.sites:03d}", "model": f"m{number % 7}", "firmware": f"{1 + number % 3}.{number % 10}"},
+        )
+        for number in range(past.devices)
+    )
+    catalog.register(devices, devices_max=past.devices, at_ns=(past.end_ns // NS_PER_DAY - past.days + 1) * NS_PER_DAY)
+    for metric in METRICS[: past.metrics]:
+        catalog.put_metric(metric, metrics_max=len(METRICS) + 1)
