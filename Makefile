@@ -23,6 +23,8 @@ test: install ## run all tests
 bench: install ## measure everything against its goals; results in benchmarks/results (needs wrk)
 	$(BIN)/python benchmarks/load/bench_heartbeats.py
 	$(BIN)/python benchmarks/load/bench_bulk.py
+	$(BIN)/python benchmarks/load/bench_metrics.py
+	$(BIN)/python benchmarks/load/bench_questions.py
 	$(BIN)/python benchmarks/load/bench_million.py
 
 test-crash: install ## kill -9 at 60 random moments under load

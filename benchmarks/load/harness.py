@@ -176,8 +176,8 @@ def heartbeat(port: int, device: str, sent_at: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-async def pace(port: int, *, count: int, rate: int, seconds: float, connections: int = 1_024) -> list[float]:
-    """Heartbeats of `count` devices at `rate` a second, whatever the answers; latencies in seconds."""
+async def pace(port: int, *, count: int, rate: int, seconds: float, connections: int = 1_024, name: str = "dev-{}") -> list[float]:
+    """Heartbeats of `count` devices at `rate` a second, whatever the answers; latencies in seconds. `name` makes an id of a number."""
     loop = asyncio.get_running_loop()
     latencies_s: list[float] = []
     lanes = [(await loop.create_connection(lambda: Paced(latencies_s), "127.0.0.1", port))[1] for _ in range(connections)]
@@ -185,7 +185,7 @@ async def pace(port: int, *, count: int, rate: int, seconds: float, connections:
     while (elapsed_s := time.perf_counter() - started_s) < seconds:
         sent_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         while said < elapsed_s * rate:
-            lanes[said % connections].send(heartbeat(port, f"dev-{said * 7919 % count}", sent_at), time.perf_counter())
+            lanes[said % connections].send(heartbeat(port, name.format(said * 7919 % count), sent_at), time.perf_counter())
             said += 1
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.5)

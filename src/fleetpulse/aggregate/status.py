@@ -57,6 +57,11 @@ class Silence:
     late_after_ns: int
     down_after_ns: int
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is longer than a missed beat, as every silence that is stored is."""
+        return self.end_ns - self.start_ns > self.late_after_ns
+
 
 def status_codes(
     last_ns: NDArray[np.int64],

@@ -20,7 +20,8 @@ def read_query(request: AnyRequest, *known: str, repeated: tuple[str, ...] = ())
     for name, value in request.query_params.multi_items():
         if name not in known and name not in repeated:
             close = difflib.get_close_matches(name, [*known, *repeated], 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join([*known, *repeated])}"
+            names = ", ".join([*known, *repeated])
+            hint = f"did you mean {close[0]}?" if close else f"known are {names}" if names else "there are none here"
             raise Malformed(f"unknown parameter `{name[:50]}`; {hint}")
         if name in asked and name not in repeated:
             raise Malformed(f"parameter `{name}` is given twice")

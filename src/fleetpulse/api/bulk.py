@@ -1,14 +1,13 @@
 """Bulk ingest: many events in one request, a verdict for every line, durable before the answer."""
 
 import asyncio
-import contextlib
 
 import msgspec
 from litestar import Response, post
 
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.api.waiting import FutureWaiter
-from fleetpulse.errors import Answerable, TooLarge, UnknownDevice, UnsupportedMedia
+from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnsupportedMedia
 from fleetpulse.ingest.bulk import BulkReader, decompress
 from fleetpulse.pipeline.node import Node
 
@@ -86,8 +85,18 @@ async def _settle_unknown(node: Node, reader: BulkReader) -> None:
             raise error
         reader.settle_unknown(device_id, error)
     if reader.undefined and node.auto_define:
-        names = {name for _, line in reader.undefined for name in line.metrics or ()}
-        with contextlib.suppress(Answerable):  # the lines say why, each for itself
-            await node.declared.define_unknown(sorted(names))
+        await _define(node, {name for _, line in reader.undefined for name in line.metrics or ()})
     reader.settle_undefined()
     reader.refused.sort(key=lambda refused: int(str(refused["line"])))
+
+
+async def _define(node: Node, names: set[str]) -> None:
+    """Define each name that can be one; a line whose name cannot says so itself, and takes no other line along."""
+    for name in sorted(names):
+        try:
+            await node.declared.define_unknown([name])
+        except OutOfRange as error:
+            if error.reason == "metrics_max":
+                return
+        except Answerable:
+            return

@@ -81,6 +81,7 @@ async def get_definitions(request: AnyRequest, node: Node) -> Response[bytes]:
 async def post_definition(request: AnyRequest, node: Node) -> Response[bytes]:
     """Define a metric. 409 where one of its name is defined already."""
     ready(node)
+    read_query(request)
     metric = _defined(_decoded(await json_body(request), Definition))
     if node.declared.known.get(metric.name) is not None:
         raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
@@ -98,6 +99,7 @@ async def get_definition(request: AnyRequest, node: Node, name: str) -> Response
 @patch("/api/v1/metrics/definitions/{name:str}")
 async def patch_definition(request: AnyRequest, node: Node, name: str) -> Response[bytes]:
     """Change a definition; what is not named stays. A shorter retention removes what is past it with the next compaction."""
+    read_query(request)
     said = _said(_known(node, name))
     change = _decoded(await json_body(request), DefinitionChange)
     said |= {field: value for field, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
@@ -107,8 +109,9 @@ async def patch_definition(request: AnyRequest, node: Node, name: str) -> Respon
 
 
 @delete("/api/v1/metrics/definitions/{name:str}", status_code=200)
-async def delete_definition(node: Node, name: str) -> Response[bytes]:
+async def delete_definition(request: AnyRequest, node: Node, name: str) -> Response[bytes]:
     """Take a definition back: the metric is refused from now on, its samples stay until their retention."""
+    read_query(request)
     metric = _known(node, name)
     await node.declared.undefine(name)
     return answer({"msg": f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"})
@@ -207,15 +210,17 @@ async def get_windows(request: AnyRequest, node: Node) -> Response[bytes]:
 async def post_window(request: AnyRequest, node: Node) -> Response[bytes]:
     """Declare a maintenance window; also one in the past, for figures that should leave it out."""
     ready(node)
+    read_query(request)
     window = _window_of(_decoded(await json_body(request), WindowBody), node.clock.now_ns())
     await node.declared.put_window(window)
     return answer(_window_said(window, node.clock.now_ns()), 201)
 
 
 @delete("/api/v1/maintenance/{window_id:str}", status_code=200)
-async def delete_window(node: Node, window_id: str) -> Response[bytes]:
+async def delete_window(request: AnyRequest, node: Node, window_id: str) -> Response[bytes]:
     """Take a maintenance window back, as if it had never been declared."""
     ready(node)
+    read_query(request)
     if not await node.declared.delete_window(window_id):
         raise NotFound(f"no maintenance window has the id {window_id[:100]}", reason="unknown_window")
     return answer({"msg": f"maintenance window {window_id} is deleted; past figures count its time again"})

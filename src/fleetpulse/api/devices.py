@@ -45,7 +45,7 @@ async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Calla
         raise
     try:
         node.intake.check()
-        take, count = await _decoded(node, body, decode)
+        take, count = await _decoded(node, device_id, body, decode)
         device = await known_device(node, device_id, register=True)
         node.intake.check(count)
     except Answerable as error:
@@ -59,11 +59,12 @@ async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Calla
     await waiter.outcome
 
 
-async def _decoded(node: Node, body: bytes, decode: Callable[[bytes], Events]) -> Events:
+async def _decoded(node: Node, device_id: str, body: bytes, decode: Callable[[bytes], Events]) -> Events:
     try:
         return decode(body)
     except UnknownMetric as error:
-        if not node.auto_define:
+        # Strangers define nothing.
+        if not node.auto_define or not (device_id in node.registry.numbers or node.registry.auto_register):
             raise
         await node.declared.define_unknown(error.names)
     return decode(body)

@@ -42,6 +42,8 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
         is_named = np.zeros(len(chosen), bool)
         is_named[[number for number in numbers if number is not None]] = True
         chosen &= is_named
+    if "types" in asked and what != "samples":
+        raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
     types = read_types(asked, node) if what == "samples" else []
     kinds = {metric.kind for _, metric, _ in types}
     if kind == "parquet" and len(kinds) > 1:
@@ -54,17 +56,20 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
 
     def pieces(listing: Callable[[], Listing], seen: Callable[[], FleetView], samples: Callable[[], Samples]) -> Iterator[Piece]:
         ids = np.array([safe_cell(device_id) if kind == "csv" else device_id for device_id in listing().ids], np.object_)
+        asked_for = np.zeros(len(ids), bool)  # a device may have come since: it was not asked for
+        asked_for[: len(chosen)] = chosen
         if what == "samples":
-            yield from export_samples(samples(), ids, chosen, [(number, metric) for number, metric, _ in types], **span)
+            yield from export_samples(samples(), ids, asked_for, [(number, metric) for number, metric, _ in types], **span)
         elif what == "presence":
-            yield from export_presence(seen(), ids, chosen, **span)
+            yield from export_presence(seen(), ids, asked_for, **span)
         else:
-            yield from export_silences(seen(), ids, chosen, **span)
+            yield from export_silences(seen(), ids, asked_for, **span)
 
     value = INTEGER if kinds == {"integer"} else FLOAT
     encoder = CsvEncoder(COLUMNS[what]) if kind == "csv" else ParquetEncoder(COLUMNS[what], value=value)
     headers = {"content-disposition": f'attachment; filename="{what}.{kind}"'}
-    return Stream(_stream(node, look, encoder), media_type=encoder.media_type, headers=headers)
+    # The framework adds the charset of a text by itself.
+    return Stream(_stream(node, look, encoder), media_type=encoder.media_type.partition(";")[0], headers=headers)
 
 
 async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Encoder) -> AsyncIterator[bytes]:

@@ -19,12 +19,14 @@ from fleetpulse.api.metrics import read_labels
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.api.spreadsheet import safe_cell
 from fleetpulse.catalog.catalog import DeviceRecord
-from fleetpulse.errors import Conflict, Malformed, OutOfRange, TooLarge
+from fleetpulse.errors import Conflict, Malformed, OutOfRange, TooLarge, UnsupportedMedia
 from fleetpulse.ingest.decode import malformed
 from fleetpulse.ingest.devices_file import FIELDS, read_lines
 from fleetpulse.model.device import Device, check_device
+from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, matching
+from fleetpulse.query.window import NS_PER_DAY
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
 UPTIME_WINDOW = "24h"
@@ -65,7 +67,7 @@ class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
     duration: str | None = None
 
 
-def read_filter(request: AnyRequest, asked: dict[str, str]) -> Filter:
+def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filter:
     """What FILTERS and `label` say. Raises: Malformed; OutOfRange."""
     statuses = frozenset(name for name in asked.get("status", "").split(",") if name)
     if not statuses <= set(STATUSES):
@@ -77,6 +79,11 @@ def read_filter(request: AnyRequest, asked: dict[str, str]) -> Filter:
         uptime_below = None if below is None else float(below)
     except ValueError as error:
         raise Malformed(f"`uptime_below` must be a percentage, not `{(below or '')[:50]}`") from error
+    if uptime_below is not None and not 0 <= uptime_below <= 100:
+        raise OutOfRange("`uptime_below` must be 0 to 100 per cent", reason="uptime_below")
+    window_ns, days_max = _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S, node.ask_limits.window_days_max
+    if not 0 < window_ns <= min(days_max * NS_PER_DAY, node.clock.now_ns()):
+        raise OutOfRange(f"`uptime_window` must be 1s to {days_max}d (window_days_max), and begin after 1970", reason="window")
     return Filter(
         statuses=statuses,
         labels=read_labels(request),
@@ -84,7 +91,7 @@ def read_filter(request: AnyRequest, asked: dict[str, str]) -> Filter:
         seen_before_ns=_moment(asked, "seen_before"),
         seen_after_ns=_moment(asked, "seen_after"),
         uptime_below=uptime_below,
-        uptime_window_ns=_seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S,
+        uptime_window_ns=window_ns,
     )
 
 
@@ -109,14 +116,14 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     """A page of devices; `next` is the cursor of the following one, null where there is none."""
     ready(node)
     asked = read_query(request, *FILTERS, "sort", "limit", "cursor", repeated=("label",))
-    chosen = read_filter(request, asked)
+    chosen = read_filter(request, asked, node)
     by = asked.get("sort", "id")
     order = Order(by.removeprefix("-"), by.startswith("-"))
     if order.by not in SORTS:
         raise OutOfRange(f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{by[:50]}`", reason="sort")
     limit = asked.get("limit", str(LIMIT_DEFAULT))
-    if not limit.isdigit() or not 1 <= int(limit[:9]) <= LIMIT_HIGHEST:
-        raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}", reason="limit")
+    if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
+        raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
     page = await node.ask_list(
         lambda seen: list_devices(*seen, chosen, order, limit=int(limit), cursor=asked.get("cursor")), start_ns=start_ns
@@ -164,15 +171,17 @@ async def get_device(request: AnyRequest, node: Node, device_id: str) -> Respons
 
 async def _described(node: Node, device_id: str) -> dict[str, Any]:
     number = device_number(node, device_id)
-
+    # The status first, at once: while the catalog is asked, somebody may delete the device.
+    status = await node.ask_status(device_id)
     (record,) = await node.registry.records_of([number])
-    return _device(record, node, *await node.ask_status(device_id))
+    return _device(record, node, *status)
 
 
 @post("/api/v1/devices", status_code=201)
 async def post_device(request: AnyRequest, node: Node) -> Response[bytes]:
     """Declare a device. 409 where its id is known already."""
     ready(node)
+    read_query(request)
     said = _decoded(await json_body(request), NewDevice)
     if said.id in node.registry.numbers:
         raise Conflict(f"device {said.id} is known already: change it with PATCH", reason="device_exists")
@@ -185,6 +194,7 @@ async def post_device(request: AnyRequest, node: Node) -> Response[bytes]:
 async def patch_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
     """Change what is declared of a device; what is not named stays."""
     number = device_number(node, device_id)
+    read_query(request)
     said = _decoded(await json_body(request), DeviceChange)
     (record,) = await node.registry.records_of([number])
     device = replace(record.device, labels=_changed(record.device.labels, said.labels))
@@ -199,8 +209,9 @@ async def patch_device(request: AnyRequest, node: Node, device_id: str) -> Respo
 
 
 @delete("/api/v1/devices/{device_id:str}", status_code=200)
-async def delete_device(node: Node, device_id: str) -> Response[bytes]:
+async def delete_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
     """Forget a device. Its history stays until retention, and the answer says so."""
+    read_query(request)
     await node.registry.delete([device_number(node, device_id)])
     return answer({"msg": f"device {device_id} is deleted; {HISTORY_STAYS}"})
 
@@ -211,8 +222,8 @@ async def patch_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     ready(node)
     asked = read_query(request, *FILTERS, "dry_run", "all", repeated=("label",))
     said = _decoded(await json_body(request), LabelChange)
-    chosen = read_filter(request, asked)
-    if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not truth(asked, "all"):
+    chosen, is_dry, is_all = read_filter(request, asked, node), truth(asked, "dry_run"), truth(asked, "all")
+    if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not is_all:
         raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
     numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
@@ -222,15 +233,16 @@ async def patch_devices(request: AnyRequest, node: Node) -> Response[bytes]:
         devices = {record.number: replace(record.device, labels=_changed(record.device.labels, said.labels)) for record in records}
         devices = {record.number: _checked(devices[record.number]) for record in records if devices[record.number] != record.device}
         changed += len(devices)
-        if devices and not truth(asked, "dry_run"):
+        if devices and not is_dry:
             await node.registry.update(devices)
-    return answer({"matched": len(numbers), "changed": changed, "dry_run": truth(asked, "dry_run")})
+    return answer({"matched": len(numbers), "changed": changed, "dry_run": is_dry})
 
 
 @post("/api/v1/devices/{device_id:str}/pause", status_code=200)
 async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
     """Expect nothing of a device, until a time, for a while, or until it is resumed."""
     number = device_number(node, device_id)
+    read_query(request)
     body = await request.body()
     said = _decoded(await json_body(request), PauseBody) if body.strip() else PauseBody()
     now_ns = node.clock.now_ns()
@@ -244,15 +256,16 @@ async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Respo
             raise Malformed(f"`until` is not {EXPECTED}") from error
     elif said.duration is not None:
         until_ns = now_ns + _seconds("duration", said.duration) * NS_PER_S
-    if until_ns is not None and until_ns <= now_ns:
-        raise OutOfRange("the pause would be over already: it must end later than now", reason="pause")
+    if until_ns is not None and not now_ns < until_ns <= TIME_HIGHEST_NS:
+        raise OutOfRange("the pause must end later than now and before 2200; say neither for one that has no end", reason="pause")
     await node.declared.pause(number, until_ns=until_ns)
     return answer(await _described(node, device_id))
 
 
 @post("/api/v1/devices/{device_id:str}/resume", status_code=200)
-async def resume_device(node: Node, device_id: str) -> Response[bytes]:
+async def resume_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
     """Expect a device again. 409 where it is not paused."""
+    read_query(request)
     if not await node.declared.resume(device_number(node, device_id)):
         raise Conflict(f"device {device_id} is not paused", reason="not_paused")
     return answer(await _described(node, device_id))
@@ -263,7 +276,7 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     """All devices that match a filter as CSV, which the import takes as it is."""
     ready(node)
     asked = read_query(request, *FILTERS, repeated=("label",))
-    chosen = read_filter(request, asked)
+    chosen = read_filter(request, asked, node)
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
     numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
     names = sorted(node.registry.roster.labels)
@@ -284,6 +297,8 @@ async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     """Declare the devices of a CSV: new ones are added, known ones replaced; a verdict for every line that was not taken."""
     ready(node)
     asked = read_query(request, "dry_run")
+    is_dry = truth(asked, "dry_run")
+    _check_csv(request)
     body = await request.body()
     try:
         lines = await asyncio.to_thread(list, read_lines(io.StringIO(body.decode("utf-8-sig"), newline="")))
@@ -296,7 +311,6 @@ async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     good = {line.device.id: line.device for line in lines if line.device is not None}
     bad = [line for line in lines if line.device is None]
     known = sum(device_id in node.registry.numbers for device_id in good)
-    is_dry = truth(asked, "dry_run")
     changed = None
     if not is_dry:
         registered = await node.registry.register_many(good.values())
@@ -314,6 +328,13 @@ async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     )
 
 
+def _check_csv(request: AnyRequest) -> None:
+    if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise UnsupportedMedia("an import takes no Content-Encoding: send the CSV as it is")
+    if request.headers.get("content-type", "text/csv").split(";", 1)[0].strip().lower() != "text/csv":
+        raise UnsupportedMedia("Content-Type must be text/csv")
+
+
 def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
@@ -328,6 +349,9 @@ def _duration(name: str, text: str | None) -> int | None:
 def _checked(device: Device) -> Device:
     try:
         check_device(device)
+        taken = sorted(device.labels.keys() & {"device_id", *FIELDS})
+        if taken:
+            raise ValueError(f"no label can be called {taken[0]}: it is a column of its own in a CSV of devices")
     except ValueError as error:
         raise OutOfRange(str(error), reason="device") from error
     return device

@@ -29,7 +29,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     metrics: dict[str, Any] = {}
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in read_types(asked, node):
-        kept = _within_retention(window, metric, node.clock.now_ns())
+        kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
         metrics[metric.name] = _about(metric, aggregation, found, kept, window) | _figures(found, 0, kept)
         missing += found.missing
@@ -63,7 +63,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     about: dict[str, Any] = {}
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in types:
-        kept = _within_retention(window, metric, node.clock.now_ns())
+        kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
         about[metric.name] = _about(metric, aggregation, found, kept, window)
         missing += found.missing
@@ -78,7 +78,7 @@ def _question(number: int, metric: MetricDefinition, aggregation: str, whom: Who
     return lambda samples: find(samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window)
 
 
-def read_labels(request: AnyRequest) -> list[tuple[str, str]]:
+def read_labels(request: AnyRequest) -> tuple[tuple[str, str], ...]:
     """The labels of `label=name:value`, which may be repeated. Raises: Malformed."""
     labels: list[tuple[str, str]] = []
     for said in request.query_params.getall("label", []):
@@ -86,7 +86,7 @@ def read_labels(request: AnyRequest) -> list[tuple[str, str]]:
         if not colon or not name or not value:
             raise Malformed(f"`label` must be name:value such as site:paris, not `{said[:100]}`")
         labels.append((name, value))
-    return labels
+    return tuple(labels)
 
 
 def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefinition, str]]:
@@ -105,7 +105,7 @@ def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefin
     return [(*known[name], aggregation or known[name][1].aggregation) for name in names]
 
 
-def _within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
+def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
     """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
     oldest_ns = (now_ns // NS_PER_DAY - metric.retention_days) * NS_PER_DAY
     start_ns = min(max(window.start_ns, oldest_ns), window.end_ns - 1)

@@ -11,10 +11,10 @@ from fleetpulse.aggregate.status import STATUSES, timeline
 from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.aggregate.uptime import FORMULA, percent, slot_minutes
 from fleetpulse.api.asking import WINDOW, answer, device_number, read_query, ready, truth, window_of
-from fleetpulse.api.metrics import read_labels
+from fleetpulse.api.metrics import read_labels, within_retention
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import OutOfRange
-from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME
+from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
 from fleetpulse.query.metrics import Samples, Whom, find
@@ -32,6 +32,8 @@ from fleetpulse.query.window import Window
 LISTED_MAX = 10_000
 WORST = 10
 GROUPS_MAX = 10_000
+STEPS_MAX = 400
+"""Steps of a series of the whole fleet, each of which is a question of its own: a year of days, a day of five minutes."""
 
 
 @get("/api/v1/devices/{device_id:str}/uptime")
@@ -95,6 +97,8 @@ async def get_fleet_uptime(request: AnyRequest, node: Node) -> Response[bytes]:
     ready(node)
     asked = read_query(request, "group_by", *WINDOW, repeated=("label",))
     window, by, labels = window_of(asked, node, default="24h"), asked.get("group_by", ""), read_labels(request)
+    if window.buckets > STEPS_MAX:
+        raise OutOfRange(f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step", reason="cells")
     whole = await _grouped(node, window, by, labels)
     if window.step_ns is not None:
         if window.buckets * max(1, len(whole.names)) > node.ask_limits.cells_max:
@@ -133,14 +137,19 @@ def _only(group: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name not in ("group", "devices", "series")}
 
 
-async def _grouped(node: Node, window: Window, by: str, labels: list[tuple[str, str]]) -> _Groups:
+async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str, str], ...]) -> _Groups:
     roster = node.registry.roster
     chosen = roster.with_labels(labels)
     codes, names = roster.groups(by) if by else (np.zeros(len(chosen), np.int32), [""])
-    if len(names) > GROUPS_MAX:
+    used = np.unique(codes[chosen])
+    if len(used) > GROUPS_MAX:
         raise OutOfRange(
-            f"label {by} has {len(names)} values, more than {GROUPS_MAX}: group by another, or filter by `label`", reason="groups"
+            f"label {by[:100]} has {len(used)} values here, more than {GROUPS_MAX}: group by another, or filter by `label`",
+            reason="groups",
         )
+    renumbered = np.zeros(len(names), np.int32)
+    renumbered[used] = np.arange(len(used))
+    codes, names = renumbered[codes], [names[code] for code in used.tolist()]
 
     def question(view: FleetView) -> _Groups:
         found = fleet_uptime(view, start_ns=window.start_ns, end_ns=window.end_ns)
@@ -217,12 +226,14 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
 
 async def _upload_time(node: Node, window: Window, chosen: NDArray[np.bool_]) -> tuple[dict[str, Any], list[dict[str, str]]]:
     whom = Whom(None, np.where(chosen, 0, -1).astype(np.int32), 1)
+    metric = node.declared.metrics[UPLOAD_TIME]
+    kept = within_retention(window, metric, node.clock.now_ns())
     said: dict[str, Any] = {"unit": "ns"}
     missing: list[dict[str, str]] = []
     for aggregation in ("avg", "p50", "p95", "p99"):
 
         def question(samples: Samples, aggregation: str = aggregation) -> Any:
-            return find(samples, number=UPLOAD_TIME, metric=BUILT_IN, aggregation=aggregation, whom=whom, window=window)
+            return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=aggregation, whom=whom, window=kept)
 
         found = await node.ask_samples(question, is_quick=False)
         value = found.values[0]

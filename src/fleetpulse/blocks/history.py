@@ -12,7 +12,7 @@ from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks import silences as silence_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
 from fleetpulse.blocks.kept import Kept
-from fleetpulse.blocks.parquet import CHUNK, Chunk, read_minutes, read_presence
+from fleetpulse.blocks.parquet import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
@@ -62,13 +62,14 @@ class History:
         return closed_presence(self.manifest, day) is not None
 
     def row(self, day: int, device: int, *, manifest: Manifest | None = None) -> Rows | None:
-        """The row of one device in the closed block of `day`, or None. Blocks for some milliseconds."""
-        for devices, rows in self.chunks(day, chunk=device // CHUNK, manifest=manifest):
-            place = int(devices.searchsorted(device))
-            if place < len(devices) and devices[place] == device:
-                row: Rows = rows[place]
-                return row
-        return None
+        """The row of one device in the closed block of `day`, or None. Blocks for a millisecond. Raises: DamagedData."""
+        file = closed_presence(manifest or self.manifest, day)
+        if file is None:
+            return None
+        self._check(file)
+        footer = self._footer(file, PRESENCE_INDEXED)
+        with self.store.open(file.name) as reader:
+            return read_row(reader, file.name, footer, device)
 
     def chunks(self, day: int, *, chunk: int | None = None, manifest: Manifest | None = None) -> Iterator[Chunk]:
         """All chunks of the closed block of `day` in order, or the one numbered `chunk`; none where there is no block.
@@ -176,7 +177,7 @@ def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wante
     """Places of the wanted rows of a row group; None: all of them."""
     if wanted.device is not None:
         # Sorted by device, then time: what is wanted is one run.
-        start, end = np.searchsorted(devices, [wanted.device, wanted.device + 1])
+        start, end = np.searchsorted(devices, np.array([wanted.device, wanted.device + 1], np.uint32))
         start, end = start + np.searchsorted(at_ns[start:end], [wanted.start_ns, wanted.end_ns])
         return np.arange(start, end)
     if int(at_ns.min()) >= wanted.start_ns and int(at_ns.max()) < wanted.end_ns:

@@ -9,12 +9,13 @@
                                                   uploads, other_samples       int64
                                                   upload_high, upload_low      int64, sum = high · 2³² + low
 
-A row group of presence holds the devices of one chunk of CHUNK numbers, so that merging a day, and finding one device, read
-a bounded piece.
+A row group of presence holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of
+them, so that finding one device reads little.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from itertools import groupby
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +23,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
+from fleetpulse.blocks.columns import Footer
 from fleetpulse.errors import DamagedData
 
 CHUNK = 16_384
+ROW_GROUP_DEVICES = 2_048
+PRESENCE_INDEXED = ("device",)
 Chunk = tuple[NDArray[np.uint32], Rows]
 """Device numbers, ascending, and their rows."""
 
@@ -47,13 +51,14 @@ _BEFORE = {"samples": "uploads"}
 
 
 def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
-    """Write the chunks, each of one range of CHUNK numbers, as one row group each; empty ones are left out."""
+    """Write the chunks, each of one range of CHUNK numbers, as a few row groups each; empty ones are left out."""
     with pq.ParquetWriter(file, _PRESENCE, compression="zstd", write_page_checksum=True) as writer:
         for devices, rows in chunks:
             if len(devices):
                 packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))])
                 minutes = count_minutes(rows).astype(np.uint16)
-                writer.write_table(pa.table([pa.array(devices), pa.array(minutes), packed], schema=_PRESENCE))
+                table = pa.table([pa.array(devices), pa.array(minutes), packed], schema=_PRESENCE)
+                writer.write_table(table, row_group_size=ROW_GROUP_DEVICES)
 
 
 def read_presence(file: BinaryIO, *, chunk: int | None = None) -> Iterator[Chunk]:
@@ -63,15 +68,36 @@ def read_presence(file: BinaryIO, *, chunk: int | None = None) -> Iterator[Chunk
     """
     try:
         parquet = pq.ParquetFile(file)
-        for group in range(parquet.num_row_groups):
-            first = parquet.metadata.row_group(group).column(0).statistics.min
-            if chunk is None or first // CHUNK == chunk:
-                table = parquet.read_row_group(group, columns=["device", "present"])
-                present = table.column("present").combine_chunks()
-                packed = np.frombuffer(present.buffers()[1], np.uint8).reshape(-1, BYTES_PER_DAY)
-                yield table.column("device").to_numpy(), from_bytes(packed[present.offset : present.offset + len(present)])
+        firsts = [parquet.metadata.row_group(group).column(0).statistics.min for group in range(parquet.num_row_groups)]
+        for number, groups in groupby(range(len(firsts)), lambda group: firsts[group] // CHUNK):
+            if chunk is None or number == chunk:
+                table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
+                yield table.column("device").to_numpy(), from_bytes(_packed(table))
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
         raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
+
+
+def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | None:
+    """The row of one device, None where it has none. Raises: DamagedData."""
+    groups = np.flatnonzero((footer.least["device"] <= device) & (footer.greatest["device"] >= device)).tolist()
+    try:
+        for group in groups:
+            parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
+            table = parquet.read_row_group(group, columns=["device", "present"], use_threads=False)
+            place = int(table.column("device").to_numpy().searchsorted(np.uint32(device)))
+            if place < len(table) and table.column("device")[place].as_py() == device:
+                row: Rows = from_bytes(_packed(table)[place : place + 1])[0]
+                return row
+    except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
+        raise DamagedData(f"block {name} cannot be read: {error}. Run `fleetpulse verify`.") from error
+    return None
+
+
+def _packed(table: Any) -> NDArray[np.uint8]:
+    """The column `present` as bytes, shape (devices, 180)."""
+    present = table.column("present").combine_chunks()
+    packed = np.frombuffer(present.buffers()[1], np.uint8).reshape(-1, BYTES_PER_DAY)
+    return packed[present.offset : present.offset + len(present)]
 
 
 def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:

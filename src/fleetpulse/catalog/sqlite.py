@@ -26,6 +26,7 @@ from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
 
 SCHEMA_VERSION = 2
+NAMES = ("devices", "metrics")
 _REGISTER_ROWS = 10_000
 _VERSION_1 = """
 CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
@@ -229,10 +230,12 @@ class SqliteCatalog:
         if head is None:
             return Manifest()
         days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
-        snapshot = None
+        snapshot, names = None, {}
         for kind, day, *file in run("SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"):
             if kind == "snapshot":
                 snapshot = BlockFile(*file)
+            elif kind in NAMES:
+                names[kind] = BlockFile(*file)
             else:
                 days[kind][day] = BlockFile(*file)
         parts: dict[int, SampleBlock] = {}
@@ -254,6 +257,7 @@ class SqliteCatalog:
             presence=days["presence"],
             silences=days["silences"],
             samples=tuple(parts.values()),
+            names=names,
         )
 
     def commit_manifest(self, manifest: Manifest) -> None:
@@ -261,6 +265,7 @@ class SqliteCatalog:
         head = (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns)
         rows: list[tuple[object, ...]] = [("presence", day, *_file(file), *[None] * 5) for day, file in manifest.presence.items()]
         rows += [("silences", day, *_file(file), *[None] * 5) for day, file in manifest.silences.items()]
+        rows += [(kind, None, *_file(file), *[None] * 5) for kind, file in manifest.names.items()]
         if manifest.snapshot:
             rows.append(("snapshot", None, *_file(manifest.snapshot), *[None] * 5))
         for part, block in enumerate(manifest.samples):

@@ -55,6 +55,8 @@ class Manifest:
     presence: dict[int, BlockFile] = field(default_factory=dict)
     silences: dict[int, BlockFile] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
+    names: dict[str, BlockFile] = field(default_factory=dict)
+    """`devices` and `metrics`: what the numbers in the other blocks stand for."""
 
     def files(self) -> list[BlockFile]:
         """All files that the manifest names."""
@@ -63,4 +65,5 @@ class Manifest:
             *self.presence.values(),
             *self.silences.values(),
             *(file for block in self.samples for file in block.files.values()),
+            *self.names.values(),
         ]

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.names import write_devices, write_metrics
 from fleetpulse.blocks.parquet import CHUNK, Chunk, write_presence, write_snapshot
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.silences import sort_silences, write_silences
 from fleetpulse.blocks.store import SUFFIX, BlockStore
+from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.live.fleet import Frozen
 from fleetpulse.live.late import SparsePresence
 from fleetpulse.model.events import NS_PER_DAY, Position
@@ -51,6 +53,7 @@ def write_files(
     taken_at_ns: int,
     history: History,
     metrics: Mapping[int, MetricDefinition],
+    names: Mapping[str, BlockFile],
     pause: Callable[[], None],
 ) -> Written:
     """Steps 2 and 3. `pause` is called between chunks, so that the loop gets its turn.
@@ -85,6 +88,7 @@ def write_files(
         presence=presence,
         silences={**history.manifest.silences, **silences},
         samples=(*history.manifest.samples, *fresh),
+        names={**history.manifest.names, **names},
     )
     return Written(manifest, closed)
 
@@ -93,6 +97,16 @@ def put_block(store: BlockStore, stem: str, write: Callable[..., None]) -> Block
     """Write a block under a name that begins with `stem`. Raises: OSError."""
     # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
     return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
+
+
+def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:
+    """The names of all devices and metrics as blocks. On the catalog's thread. Raises: OSError."""
+    devices = ((record.number, record.device, record.is_deleted) for record in catalog.records())
+    metrics = [(number, metric) for number, metric, _ in catalog.metrics()]
+    return {
+        "devices": put_block(store, f"devices-{position}", lambda file: write_devices(file, devices)),
+        "metrics": put_block(store, f"metrics-{position}", lambda file: write_metrics(file, metrics)),
+    }
 
 
 def _merge_silences(pieces: list[SilenceColumns], position: Position, history: History) -> dict[int, BlockFile]:

@@ -15,6 +15,7 @@ range of devices of one metric, cut by what the footers say of the row groups.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from heapq import merge
 from itertools import chain, pairwise
 from typing import Any, BinaryIO, TypeVar
@@ -26,6 +27,7 @@ from fleetpulse.aggregate.rollup import cut_cells, fold_cells, fold_samples, joi
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.history import History, Wanted
 from fleetpulse.blocks.samples import (
+    DENSE,
     ROW_GROUP_CELLS,
     SAMPLE_COLUMNS,
     RollupRows,
@@ -173,7 +175,7 @@ class _Work:
         if tier == RAW:
             read = self.history.read(file, groups, SAMPLE_COLUMNS)
             pieces = (sample_rows(columns, number) for number, columns in zip(numbers, read, strict=True))
-            return put_block(self.history.store, stem, lambda to: write_samples(to, block.kind, _paced(pieces, self.pause)))
+            return put_block(self.history.store, stem, lambda to: write_samples(to, block.kind, _paced(pieces, self.pause), level=DENSE))
         read = self.history.read(file, groups, rollup_columns(block.kind, sketched=True))
         rows = (rollup_rows(columns, number, block.kind) for number, columns in zip(numbers, read, strict=True))
         return put_block(self.history.store, stem, lambda to: write_rollup(to, block.kind, _paced(rows, self.pause)))
@@ -315,7 +317,7 @@ def _write(
             paced = _paced(chain([first], rest), pause)
             files[tier] = put_block(store, f"{stem}-{tier}", lambda file: write(file, kind, paced))
 
-    put(RAW, write_samples, tally.counted(pieces))
+    put(RAW, partial(write_samples, level=DENSE), tally.counted(pieces))
     by_metric = {tier: sorted(metrics) for tier, metrics in ((MINUTE, tally.worth_minutes()), (HOUR, tally.samples))}
     for tier, numbers in by_metric.items():
         made = _roll_up_samples(history, files[RAW], numbers, _BUCKET_NS[tier]) if numbers else iter(())

@@ -26,8 +26,9 @@ from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.model.events import NS_PER_DAY
-from fleetpulse.model.manifest import SampleBlock
-from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files
+from fleetpulse.model.manifest import BlockFile, SampleBlock
+from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files, write_names
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
@@ -131,6 +132,7 @@ class Node:
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
         self._has_checkpoint_failed = False
+        self._named: tuple[int, dict[int, MetricDefinition]] = (-1, {})
         self._damaged: list[SampleBlock] = []
         self._checkpoint_task: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -321,7 +323,13 @@ class Node:
             self.follower.catch_up()
             position = self.follower.position
             frozen = self.fleet.freeze()
+            named = self.registry.roster.version, dict(self.declared.metrics)
             try:
+                names: dict[str, BlockFile] = {}
+                if named != self._named:
+                    names = await loop.run_in_executor(
+                        self._catalog_thread, partial(write_names, self.history.store, self.catalog, position=position)
+                    )
                 written = await loop.run_in_executor(
                     self._files_thread,
                     lambda: write_files(
@@ -329,7 +337,8 @@ class Node:
                         position=position,
                         taken_at_ns=self.clock.now_ns(),
                         history=self.history,
-                        metrics=dict(self.declared.metrics),
+                        metrics=named[1],
+                        names=names,
                         pause=lambda: time.sleep(CHECKPOINT_PAUSE_S),
                     ),
                 )
@@ -340,6 +349,7 @@ class Node:
                 return False
             self.fleet.finish_closing(written.closed_minutes)
             self.history.manifest = written.manifest
+            self._named = named
             self._has_checkpoint_failed = False
             self.counters.checkpoints += 1
             self.counters.checkpoint_last_s = time.monotonic() - started_s

@@ -75,7 +75,8 @@ def read_silences(view: DeviceView, *, start_ns: int) -> list[Silence]:
     closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31)
     found: list[Silence] = []
     for silences in closed:
-        first, last = np.searchsorted(silences.devices, [view.number, view.number + 1])
+        # Of the column's own type, or all of it would be converted to search it.
+        first, last = np.searchsorted(silences.devices, np.array([view.number, view.number + 1], np.uint32))
         found += _silences(silences.where(slice(int(first), int(last))))
     for silences in view.silences:
         found += _silences(silences.where(silences.devices == view.number))
@@ -114,7 +115,8 @@ def device_slots(view: DeviceView, window: Window, silences: Sequence[Silence], 
     slot = slot_minutes(view.terms.interval_s)
     slot_ns = slot * NS_PER_MINUTE
     start, end = -(-window.start_ns // slot_ns) * slot, window.end_ns // slot_ns * slot
-    unheard = spans_of((silence.start_ns, silence.end_ns) for silence in silences)
+    # What is not longer than a missed beat is no silence once it ends, so it is none while it goes on.
+    unheard = spans_of((silence.start_ns, silence.end_ns) for silence in silences if silence.is_long)
     found = Slots(np.zeros((window.buckets, len(REASONS)), np.int64), start * NS_PER_MINUTE, slot_ns, None)
     codes: list[NDArray[np.int8]] = []
     is_bucketed_by_day = window.step_ns is None or window.step_ns % NS_PER_DAY == 0
@@ -151,7 +153,7 @@ def _count_day(found: Slots, view: DeviceView, day: int, bucket: int) -> None:
         _miss(found, day, error)
         found.counts[bucket, slots.MISSING] += MINUTES_PER_DAY
         return
-    place = int(devices.searchsorted(view.number))
+    place = int(devices.searchsorted(np.uint32(view.number)))
     present = int(minutes[place]) if place < len(devices) and devices[place] == view.number else 0
     found.counts[bucket, slots.UP] += present
     found.counts[bucket, slots.DOWN] += MINUTES_PER_DAY - present

@@ -44,7 +44,8 @@ class Window:
 def read_window(asked: Mapping[str, str], *, now_ns: int, default: str, days_max: int) -> Window:
     """The window that `window=`, or `from=` and `to=`, and `step=` ask for; it ends now at the latest.
 
-    Raises: Malformed: cannot be read. OutOfRange: empty, reversed, in the future, too long, or a step of less than a second.
+    Raises: Malformed: cannot be read. OutOfRange: empty, reversed, in the future, before 1970, too long, or a step that is no second
+    or longer than any window.
     """
     if "window" in asked and ("from" in asked or "to" in asked):
         raise Malformed("give `window`, or `from` and `to`, not both")
@@ -54,7 +55,7 @@ def read_window(asked: Mapping[str, str], *, now_ns: int, default: str, days_max
         start_ns = _time(asked, "from")
         end_ns = min(_time(asked, "to"), now_ns) if "to" in asked else now_ns
         if start_ns >= now_ns:
-            raise OutOfRange(f"the window begins at {format_rfc3339(start_ns)}, which is not past yet", reason="window")
+            raise OutOfRange(f"the window begins at {asked['from'][:50]}, which is not past yet", reason="window")
         if "to" in asked and _time(asked, "to") <= start_ns:
             raise OutOfRange("the window is empty or reversed: `to` must be later than `from`", reason="window")
     else:
@@ -64,9 +65,11 @@ def read_window(asked: Mapping[str, str], *, now_ns: int, default: str, days_max
         start_ns, end_ns = now_ns - length_ns, now_ns
     if end_ns - start_ns > days_max * NS_PER_DAY:
         raise OutOfRange(f"the window is longer than {days_max} days (window_days_max)", reason="window")
+    if start_ns < 0:
+        raise OutOfRange("the window begins before 1970-01-01T00:00:00Z: nothing was reported then", reason="window")
     step_ns = _duration(asked, "step", "") * NS_PER_S if "step" in asked else None
-    if step_ns is not None and not step_ns:
-        raise OutOfRange("step must be at least 1s", reason="step")
+    if step_ns is not None and not 0 < step_ns <= days_max * NS_PER_DAY:
+        raise OutOfRange(f"step must be 1s to {days_max}d", reason="step")
     return Window(start_ns, end_ns, step_ns)
 
 

@@ -1,0 +1,164 @@
+"""Questions to a running service over HTTP: the standard library's client, and errors that say what to do."""
+
+import http.client
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from fleetpulse.errors import OperatorError, SettingsError
+
+ANSWER_S = 120.0
+"""Seconds of silence after which an answer is given up: a fleet's year may take the service a while."""
+PIECE_BYTES = 262_144
+Query = Sequence[tuple[str, object]]
+"""Parameters; those of None are left out."""
+
+
+class NotAnswered(OperatorError):
+    """The service cannot be reached, or broke off."""
+
+
+class Refused(OperatorError):
+    """The service answered that it will not; the text is its own."""
+
+    def __init__(self, msg: str, *, status: int) -> None:
+        super().__init__(msg)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of 2xx: its bytes, what they say, and the server's time when it was given, in s since 1970."""
+
+    raw: bytes
+    server_s: int
+
+    @classmethod
+    def of(cls, value: Any, *, server_s: int) -> Self:
+        """An answer put together from several."""
+        return cls(msgspec.json.encode(value), server_s)
+
+    @cached_property
+    def value(self) -> Any:
+        """The JSON, decoded. Raises: NotAnswered: it is none, so whoever answers is not a fleetpulse service."""
+        try:
+            return msgspec.json.decode(self.raw)
+        except ValueError as error:
+            raise NotAnswered("the answer is not JSON: is --url that of a fleetpulse service?") from error
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path."""
+    return quote(text, safe="")
+
+
+class Client:
+    """One keep-alive connection to the service at `url`."""
+
+    def __init__(self, url: str) -> None:
+        """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise SettingsError(f"`{url}` is no address of a server: {error}.") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"`{url}` is no address of a server; expected something like http://127.0.0.1:6733.")
+        self.url = url
+        self._prefix = parts.path.rstrip("/")
+        self._connection = (
+            http.client.HTTPSConnection(parts.hostname, port, timeout=ANSWER_S, context=ssl.create_default_context())
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(parts.hostname, port, timeout=ANSWER_S)
+        )
+
+    def get(self, path: str, query: Query = ()) -> Answer:
+        """Ask. Raises: NotAnswered; Refused."""
+        return self.send("GET", path, query)
+
+    def send(self, method: str, path: str, query: Query = (), body: object = None, *, content_type: str = "application/json") -> Answer:
+        """Ask, or say; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; Refused."""
+        raw = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        try:
+            response = self._response(method, path, query, raw, {} if raw is None else {"Content-Type": content_type})
+            text = response.read()
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise self._not_answered(error) from error
+        return Answer(self._accepted(response, text), _server_s(response))
+
+    def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
+        """The bytes of a long answer, as they come. Raises: NotAnswered: also where it broke off; Refused."""
+        received = 0
+        try:
+            response = self._response("GET", path, query, None, {})
+            if response.status >= 300:
+                self._accepted(response, response.read())
+            while piece := response.read1(PIECE_BYTES):
+                received += len(piece)
+                yield piece
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            if not received:
+                raise self._not_answered(error) from error
+            text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole: see the service's log, and ask again."
+            raise NotAnswered(text) from error
+
+    def _response(self, method: str, path: str, query: Query, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        given = urlencode([(name, _text(value)) for name, value in query if value is not None], quote_via=quote)
+        target = f"{self._prefix}{path}{'?' if given else ''}{given}"
+        is_reused = self._connection.sock is not None
+        try:
+            return self._exchange(method, target, body, headers)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # A connection that rested too long was closed: that is no answer to a question, which may be asked again.
+            if not is_reused or method != "GET":
+                raise
+            return self._exchange(method, target, body, headers)
+
+    def _exchange(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        try:
+            self._connection.request(method, target, body, headers)
+            return self._connection.getresponse()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _accepted(self, response: http.client.HTTPResponse, text: bytes) -> bytes:
+        if response.status < 300:
+            return text
+        try:
+            msg = str(msgspec.json.decode(text)["msg"])
+        except (ValueError, KeyError, TypeError):
+            msg = f"{self.url} answered {response.status} {response.reason}: is it a fleetpulse service? Say where one is with --url."
+        raise Refused(msg, status=response.status)
+
+    def _not_answered(self, error: Exception) -> NotAnswered:
+        what_to_do = "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            what_to_do = "Trust its certificate with SSL_CERT_FILE, or ask under the name that it is for"
+        why = f"no answer for {ANSWER_S:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        return NotAnswered(f"{self.url} cannot be asked: {why}. {what_to_do}.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+
+def _text(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _server_s(response: http.client.HTTPResponse) -> int:
+    try:
+        return int(parsedate_to_datetime(response.headers["date"]).timestamp())
+    except (TypeError, ValueError):
+        return int(time.time())
