@@ -15,7 +15,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, Manifest, SampleBlock
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.pipeline.checkpoint import _cut_samples, remove_unnamed
+from fleetpulse.pipeline.checkpoint import _cut_samples
 from fleetpulse.pipeline.compact import _Span, _units, apply_change, next_change, write_part
 from fleetpulse.query.metrics import Found, Samples, Whom, find
 from fleetpulse.query.window import Window
@@ -86,8 +86,12 @@ class Closed:
         )  # fmt: skip
         if change is not None and not is_crash:
             self.manifest = apply_change(self.manifest, change)
-            remove_unnamed(self.store, self.manifest)
+            self.remove_unnamed()
         return change is not None
+
+    def remove_unnamed(self) -> None:
+        for name in self.store.names() - {file.name for file in self.manifest.files()}:
+            self.store.remove(name)
 
     def settle(self) -> None:
         """All work there is."""
@@ -195,7 +199,7 @@ def test_answers_are_those_of_a_plain_list_at_every_moment(
             closed.add(step)
         check(closed, [*closed.told, *live], metric=metric, window=window, whom=whom, live=live)
         if step != "crash":
-            remove_unnamed(closed.store, closed.manifest)
+            closed.remove_unnamed()
             check_blocks(closed, closed.told)
 
 

@@ -120,7 +120,10 @@ def as_it_is(_: object, value: object) -> bytes:
 
 
 DOCUMENT = openapi_document()
-OPERATIONS = [(path, method) for path, operations in DOCUMENT["paths"].items() for method in operations]
+# What is there must not be deleted before it is asked for.
+OPERATIONS = sorted(
+    ((path, method) for path, operations in DOCUMENT["paths"].items() for method in operations), key=lambda pair: pair[1] == "delete"
+)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Things that are there, so that not every answer is a 404.
 KNOWN = {
@@ -132,6 +135,15 @@ KNOWN = {
 LENGTHS = st.sampled_from(["1m", "1h", "1d", "30d", "400d", "1h30m"])
 CSV = st.lists(st.sampled_from(["a,5m,x,paris", "b,,,lyon", "a b,,,", "'=c,1x,,"])).map(
     lambda lines: "\n".join(["device_id,interval,note,site", *lines])
+)
+WINDOWS = st.fixed_dictionaries(
+    {"start": st.just("2026-01-01T00:00:00Z")},
+    optional={
+        "all": st.just(True),
+        "labels": st.just({"site": "paris"}),
+        "end": st.just("2026-03-01T00:00:00Z"),
+        "recurrence": st.fixed_dictionaries({"at": st.just("02:30"), "duration": LENGTHS, "weekdays": st.just(["friday"])}),
+    },
 )
 REPORTS = st.dictionaries(st.sampled_from(["cpu", "boots", "undefined"]), st.integers(-5, 50) | st.floats(-5, 50), min_size=1)
 
@@ -159,13 +171,15 @@ def made_likelier(case: schemathesis.Case, draw: st.DataObject) -> None:
             if draw.draw(st.integers(0, 4)):
                 values[name] = draw.draw(KNOWN.get(name, LENGTHS if name in ("window", "step", "uptime_window") else st.just(values[name])))
     query = case.query
-    if query and "window" in query and draw.draw(st.booleans()):
-        query.pop("from", None)
-        query.pop("to", None)
+    if query and draw.draw(st.integers(0, 3)):
+        for name in ("from", "to", "cursor"):
+            query.pop(name, None)
     if case.path.endswith("metrics") and case.method == "GET" and query is not None:
         query.setdefault("types", "cpu")
     if case.media_type == "text/csv" and draw.draw(st.integers(0, 3)):
         case.body = draw.draw(CSV)
+    if case.path == "/api/v1/maintenance" and isinstance(case.body, dict) and draw.draw(st.booleans()):
+        case.body = draw.draw(WINDOWS)
     if isinstance(case.body, dict) and "metrics" in case.body and draw.draw(st.booleans()):
         case.body["metrics"] = draw.draw(REPORTS)
     if isinstance(case.body, dict) and "sent_at" in case.body and draw.draw(st.booleans()):
