@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from fleetpulse.blocks.kept import Kept
 from fleetpulse.blocks.parquet import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.silences import NO_SILENCES, SilenceColumns, join_silences
@@ -68,7 +70,7 @@ class History:
             return None
         self._check(file)
         footer = self._footer(file, PRESENCE_INDEXED)
-        with self.store.open(file.name) as reader:
+        with self._opened(file) as reader:
             return read_row(reader, file.name, footer, device)
 
     def chunks(self, day: int, *, chunk: int | None = None, manifest: Manifest | None = None) -> Iterator[Chunk]:
@@ -79,7 +81,7 @@ class History:
         file = closed_presence(manifest or self.manifest, day)
         if file is not None:
             self._check(file)
-            with self.store.open(file.name) as reader:
+            with self._opened(file) as reader:
                 yield from read_presence(reader, chunk=chunk)
 
     def minutes(self, day: int, *, manifest: Manifest | None = None) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
@@ -90,7 +92,7 @@ class History:
 
         def make() -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint16]], int]:
             self._check(file)
-            with self.store.open(file.name) as reader:
+            with self._opened(file) as reader:
                 devices, minutes = read_minutes(reader)
             return (devices, minutes), devices.nbytes + minutes.nbytes
 
@@ -106,7 +108,7 @@ class History:
         def make() -> tuple[SilenceColumns, int]:
             self._check(file)
             footer = self._footer(file, silence_layout.INDEXED)
-            with self.store.open(file.name) as reader:
+            with self._opened(file) as reader:
                 groups = read_groups(reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS)
                 silences = join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
             return silences, 28 * len(silences)
@@ -138,7 +140,7 @@ class History:
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
         """Row groups of a file of samples or roll-ups. Raises: DamagedData."""
-        with self.store.open(file.name) as reader:
+        with self._opened(file) as reader:
             yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
 
     def _groups(self, file: BlockFile, wanted: Wanted, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Column]]]:
@@ -155,11 +157,20 @@ class History:
     def _footer(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
         def make() -> tuple[Footer, int]:
             check_size(self.store, file)
-            with self.store.open(file.name) as reader:
+            with self._opened(file) as reader:
                 footer = read_footer(reader, file.name, indexed=indexed)
             return footer, footer.size_bytes
 
         return self.kept.get(("footer", file.name), make)
+
+    @contextlib.contextmanager
+    def _opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
+        try:
+            reader = self.store.open(file.name)
+        except OSError as error:
+            raise DamagedData(f"block {file.name} is missing or cannot be read: {error}") from error
+        with reader:
+            yield reader
 
     def _check(self, file: BlockFile) -> None:
         # Once a process: damage must be noticed before it is believed, or merged and signed anew.

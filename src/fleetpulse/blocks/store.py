@@ -49,6 +49,8 @@ def check_size(store: BlockStore, file: BlockFile) -> None:
             size_bytes = reader.seek(0, io.SEEK_END)
     except FileNotFoundError as error:
         raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+    except OSError as error:
+        raise DamagedData(f"block {file.name} cannot be read: {error}") from error
     if size_bytes != file.size_bytes:
         raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {_RESTORE}")
 
@@ -62,6 +64,8 @@ def check_file(store: BlockStore, file: BlockFile) -> None:
             digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants readinto
     except FileNotFoundError as error:
         raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+    except OSError as error:
+        raise DamagedData(f"block {file.name} cannot be read: {error}") from error
     if (size_bytes, digest) != (file.size_bytes, file.sha256):
         raise DamagedData(f"block {file.name} is not what was written (size or checksum differ). {_RESTORE}")
 

@@ -272,7 +272,7 @@ def _transitions(chosen: argparse.Namespace) -> None:
         return
     said = answer.value
     changes, more_from = said["transitions"], said["more_from"]
-    tail = f"There are more: ask again with --from {more_from}." if more_from else f"{len(changes)} changes"
+    tail = f"There are more: ask again with --from {more_from}." if more_from else f"{len(changes)} changes of status"
     tail += "" if more_from else f" from {time_cell(said['from'])} to {time_cell(said['to'])}; before them it was {said['status_before']}."
     show(*([_changes(changes)] if changes else []), tail)
 

@@ -81,5 +81,5 @@ def _make(past: Past, folder: Path) -> None:
         for day in generator.days:
             generator.make_day(day, lambda: progress.advance(making))
     # Last of all, so that a folder whose making was broken off holds no past that looks whole.
-    catalog.commit_manifest(generator.finish())
+    catalog.commit_manifest(generator.finish(catalog))
     catalog.close()

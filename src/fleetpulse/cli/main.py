@@ -3,23 +3,23 @@
 import argparse
 import os
 import sys
+from importlib import import_module
 
 from fleetpulse import __version__
-from fleetpulse.cli import devices, export, maintenance, metrics, report, serve, simulate, uptime, verify
 from fleetpulse.errors import OperatorError
 
+COMMANDS = ("serve", "simulate", "generate", "verify", "devices", "uptime", "metrics", "maintenance", "report", "export")
+"""Each is a module beside this one."""
 
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and their flags."""
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """All commands and their flags, or `only` one of them: a question to the service need not load the service, which takes a second."""
     parser = argparse.ArgumentParser(
         prog="fleetpulse", description="Watch a fleet of edge devices: durable heartbeats in, exact uptime out."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve.add_command(commands)
-    simulate.add_command(commands)
-    verify.add_command(commands)
-    for client in (devices, uptime, metrics, maintenance, report, export):
-        client.add_command(commands)
+    for name in (only,) if only in COMMANDS else COMMANDS:
+        import_module(f"fleetpulse.cli.{name}").add_command(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=lambda _: print(__version__))
     return parser
@@ -27,7 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status."""
-    chosen = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = build_parser(given[0] if given else None).parse_args(given)
     try:
         status: int = chosen.run(chosen) or 0
         sys.stdout.flush()

@@ -37,7 +37,7 @@ class Line:
     slot_s: int | None = None
 
     def has_met(self, sla: Fraction) -> bool | None:
-        """Whether the promise was kept, by the exact fraction; None where nothing was expected."""
+        """Whether the uptime is as promised, by the exact fraction; None where nothing was expected."""
         return None if not self.expected else Fraction(100 * self.present, self.expected) >= sla
 
     def badness(self) -> tuple[bool, Fraction, str]:
@@ -85,7 +85,7 @@ class Report:
 
     def method(self) -> list[tuple[str, str]]:
         """How the figures were made, each part with its title."""
-        slots = "the fewest whole minutes that divide a day and are no shorter than a device's interval"
+        slots = "the fewest whole minutes that divide a day and are no shorter than a device's interval, wholly inside the window"
         if self.slots_s:
             slots += f"; here {', '.join(seconds_cell(slot_s) for slot_s in self.slots_s)}"
         parts = [
@@ -98,7 +98,7 @@ class Report:
             ("missing", "; ".join(f"{span['from']} to {span['to']}: {span['reason']}" for span in self.missing) or "nothing"),
         ]
         if self.sla is not None:
-            parts.append(("promise", f"uptime of at least {_sla_text(self.sla)} %, judged by the exact fraction, not by rounded digits"))
+            parts.append(("SLA", f"uptime of at least {_sla_text(self.sla)} %, judged by the exact fraction, not by rounded digits"))
         if self.differs_by:
             text = f"devices add up to {self.differs_by:+} slots present, since heartbeats for this window came in meanwhile: make it again"
             parts.append(("check", text))
@@ -141,15 +141,15 @@ def as_table(report: Report) -> str:
 
 
 def _titles(report: Report) -> list[str]:
-    return ["uptime %", "present", "expected", *(["promise"] if report.sla else []), "availability %", "down", "accountable", "left out"]
+    return ["uptime %", "present", "expected", *(["SLA"] if report.sla else []), "availability %", "down", "accountable", "left out"]
 
 
 def _columns(report: Report) -> list[Any]:
-    return [(left if title in ("promise", "left out") else right)(title) for title in _titles(report)]
+    return [(left if title in ("SLA", "left out") else right)(title) for title in _titles(report)]
 
 
 def _cells(report: Report, line: Line) -> list[str]:
-    verdict = [] if report.sla is None else [{True: "kept", False: "MISSED", None: "–"}[line.has_met(report.sla)]]
+    verdict = [] if report.sla is None else [{True: "met", False: "MISSED", None: "–"}[line.has_met(report.sla)]]
     times = seconds_cell(line.down_s), seconds_cell(line.accountable_s)
     percents = percent_cell(line.uptime), percent_cell(line.availability)
     return [percents[0], str(line.present), str(line.expected), *verdict, percents[1], *times, _left_out_cell(line)]
@@ -190,7 +190,7 @@ def as_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     reasons = [f"left_out_{reason.replace(' ', '_')}" for reason in LEFT_OUT]
-    about = ["uptime_percent", "present_slots", "expected_slots", "sla_percent", "sla_kept", "availability_percent", "down_s"]
+    about = ["uptime_percent", "present_slots", "expected_slots", "sla_percent", "sla_met", "availability_percent", "down_s"]
     head = ["kind", "id", "group", "devices", *about, "accountable_s", "slot_s", *reasons, "from", "to", "formula", "is_whole", "reproduce"]
     writer.writerow(head)
     for kind, line in _kinds(report):
@@ -257,7 +257,7 @@ def _said(report: Report, kind: str, line: Line) -> dict[str, Any]:
         who = {"id": line.name, "group": line.group, "slot_s": line.slot_s}
     elif kind == "group":
         who = {"group": line.name, **who}
-    return {**who, **figures, **({} if report.sla is None else {"sla_kept": line.has_met(report.sla)})}
+    return {**who, **figures, **({} if report.sla is None else {"sla_met": line.has_met(report.sla)})}
 
 
 def _sla_text(sla: Fraction) -> str:

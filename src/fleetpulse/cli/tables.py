@@ -61,7 +61,7 @@ def facts_of(rows: Iterable[tuple[str, Cell]]) -> Table:
 
 def show(*parts: Table | str, file: IO[str] | None = None) -> None:
     """Print tables and lines of text; without colours where nobody looks."""
-    console = Console(file=file, width=WIDE, highlight=False)
+    console = Console(file=file, width=WIDE, highlight=False, force_terminal=None if file is None else False)
     for part in parts:
         if isinstance(part, str):
             console.print(Text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)

@@ -105,7 +105,7 @@ def figures_text(said: dict[str, Any]) -> str:
     else:
         observed = said["observed"]
         text = f"uptime {percent_cell(said['uptime'])} %, {said['present']} of {said['expected']} slots of {slot} present"
-        text += f" (formula {said['formula']}); as it was observed then {percent_cell(observed['uptime'])} %, {observed['present']}"
+        text += f" (formula {said['formula']}); observed in time {percent_cell(observed['uptime'])} %, {observed['present']} slots"
     if said["left_out"]:
         text += "; left out: " + ", ".join(f"{count} {reason}" for reason, count in said["left_out"].items())
     if said["availability"] is not None:

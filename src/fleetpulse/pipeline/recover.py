@@ -13,6 +13,7 @@ from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventColumns, Position
+from fleetpulse.model.manifest import Manifest
 
 log = structlog.get_logger("recover")
 APPLY_AT_EVENTS = 65_536
@@ -33,10 +34,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
-    missing = {file.name for file in manifest.files()} - history.store.names()
-    if missing - {manifest.snapshot.name}:
-        # What it held is missing in answers, which say so; everything else is right, so the service stays up.
-        log.error("blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy")
+    _look_for_missing(history, manifest)
     check_file(history.store, manifest.snapshot)
     with history.store.open(manifest.snapshot.name) as reader:
         columns = read_snapshot(reader)
@@ -47,6 +45,17 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
             with history.store.open(file.name) as reader:
                 for devices, rows in read_presence(reader):
                     fleet.restore_presence(day, devices=devices, rows=rows)
+
+
+def _look_for_missing(history: History, manifest: Manifest) -> None:
+    """Say which blocks are gone. What they held is missing in answers, which say so; all else is right, so the service stays up."""
+    try:
+        missing = {file.name for file in manifest.files()} - history.store.names()
+    except OSError as error:
+        log.error("blocks cannot be listed; answers lack what cannot be read", error=str(error), todo="see that the store can be reached")
+        return
+    if missing:
+        log.error("blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy")
 
 
 def replay(fleet: Fleet, journal: Journal, *, after: Position, progress: Progress, advanced: Callable[[], None]) -> Position:

@@ -4,10 +4,12 @@ Looking is done on the loop, and is cheap; it gives a call that completes the vi
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from fleetpulse.aggregate.status import NEVER_NS
+from fleetpulse.aggregate.status import NEVER_NS, Exclusions
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
+from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.pipeline.declared import Declared
@@ -15,10 +17,10 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.exclusions import Excluded, exclude, exclude_one
 from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
-from fleetpulse.query.uptime import DeviceView
+from fleetpulse.query.uptime import DeviceView, read_silences
 
 LOOK_BACK_NS = 400 * NS_PER_DAY
-"""How far back maintenance is looked up for a device that is silent since then."""
+"""How far back before a question's start maintenance is looked up for a device that is silent since then."""
 EXCLUDED_KEPT = 8
 ROUNDED_NS = NS_PER_DAY
 
@@ -51,28 +53,29 @@ class Views:
         pauses = list(self._declared.pauses.get(device, ()))
 
         def complete() -> DeviceView:
-            excluded = exclude_one(
-                device_id=device_id,
-                labels=labels,
-                blind_ns=blind_ns,
-                windows=windows,
-                pauses=pauses,
-                start_ns=_look_back(start_ns, last_received_ns, now_ns),
-                end_ns=now_ns + NS_PER_DAY,
-            )
-            return DeviceView(
+            view = DeviceView(
                 number=device,
                 now_ns=now_ns,
                 first_minute=first_minute,
                 last_received_ns=last_received_ns,
                 up_since_ns=up_since_ns,
                 terms=terms,
-                excluded=excluded,
+                excluded=Exclusions(),
                 rows=rows,
                 silences=silences,
                 manifest=manifest,
                 history=self._history,
             )
+            excluded = exclude_one(
+                device_id=device_id,
+                labels=labels,
+                blind_ns=blind_ns,
+                windows=windows,
+                pauses=pauses,
+                start_ns=_look_back(view, start_ns),
+                end_ns=now_ns + NS_PER_DAY,
+            )
+            return replace(view, excluded=excluded)
 
         return complete
 
@@ -91,10 +94,8 @@ class Views:
         version = self._declared.version
 
         def complete() -> FleetView:
-            heard = last_received_ns[last_received_ns != NEVER_NS]
-            since_ns = _look_back(start_ns, int(heard.min()) if len(heard) else now_ns, now_ns)
-            # To the day, so that questions in a row share what was looked up.
-            span = since_ns // ROUNDED_NS * ROUNDED_NS, (now_ns // ROUNDED_NS + 2) * ROUNDED_NS
+            # Of so many, somebody's silence began long ago. To the day, so that questions in a row share what was looked up.
+            span = (start_ns - LOOK_BACK_NS) // ROUNDED_NS * ROUNDED_NS, (now_ns // ROUNDED_NS + 2) * ROUNDED_NS
             key = (version, roster.version, len(blind_ns), tuple(blind_ns[-1:]), span)
             excluded = self._excluded.get(key)
             if excluded is None:
@@ -129,7 +130,12 @@ class Views:
         return complete
 
 
-def _look_back(start_ns: int, last_received_ns: int, now_ns: int) -> int:
-    """From when on exclusions matter: from the window, or from when the present silence began."""
-    silent_since_ns = now_ns if last_received_ns == NEVER_NS else last_received_ns
-    return min(start_ns, max(min(silent_since_ns, now_ns), now_ns - LOOK_BACK_NS))
+def _look_back(view: DeviceView, start_ns: int) -> int:
+    """From when on exclusions matter: from the start, or from when the silence began that goes on there."""
+    silent_since_ns = [view.last_received_ns]
+    if view.last_received_ns > start_ns:  # so others may have ended since
+        try:
+            silent_since_ns += [silence.start_ns for silence in read_silences(view, start_ns=start_ns)]
+        except DamagedData:
+            pass  # status can do without them, and who cannot will be told
+    return min([start_ns, *(max(since_ns, start_ns - LOOK_BACK_NS) for since_ns in silent_since_ns if since_ns != NEVER_NS)])

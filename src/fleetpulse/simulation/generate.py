@@ -23,7 +23,7 @@ from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.silences import SilenceColumns, join_silences
 from fleetpulse.model.terms import Terms
-from fleetpulse.pipeline.checkpoint import put_block
+from fleetpulse.pipeline.checkpoint import put_block, write_names
 from fleetpulse.pipeline.compact import write_part
 
 NS_PER_MS = 1_000_000
@@ -216,8 +216,8 @@ class Generator:
             (devices + start).astype(np.uint32), np.full(len(devices), place + 1, np.uint16), at_ns, values[devices, minutes].view(np.int64)
         )
 
-    def finish(self) -> Manifest:
-        """Write the snapshot; the manifest of all that was written."""
+    def finish(self, catalog: Catalog) -> Manifest:
+        """Write the names of what `catalog` declares, and the snapshot; the manifest of all that was written."""
         snapshot = put_block(self._store, "snapshot-0", lambda file: write_snapshot(file, self.columns))
         return Manifest(
             position=0,
@@ -228,6 +228,7 @@ class Generator:
             presence=self.presence,
             silences=self.silences,
             samples=tuple(self.samples),
+            names=write_names(self._store, catalog, position=0),
         )
 
 

@@ -1,0 +1,73 @@
+"""A whole service on a real S3 API over HTTP: blocks in a bucket, warm files in a bounded cache, and a store that goes away."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conftest import PUBLISHED, Server
+from http_client import Client
+from s3_server import S3Server, s3_server  # noqa: F401
+
+DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def flags_of(s3: S3Server) -> list[str]:
+    return ["--blocks", f"s3://{s3.bucket()}/fleet", "--s3-endpoint", s3.endpoint, "--s3-timeout-s", "1", "--auto-define"]
+
+
+def test_history_is_in_the_bucket_and_comes_back_without_the_cache(serve: Callable[..., Server], s3: S3Server) -> None:
+    flags = flags_of(s3)
+    server = serve(*flags)
+    client = Client(server.port)
+    assert client.ask("POST", f"{DEVICE}/heartbeat", {"sent_at": "2026-01-01T00:00:00Z"})[0] == 204
+    assert client.ask("POST", f"{DEVICE}/metrics", {"sent_at": now(), "metrics": {"cpu": 41.5}})[0] == 204
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0
+    assert not (server.folder / "blocks").exists()
+    shutil.rmtree(server.folder / "cache")
+    server = serve(*flags)
+    client = Client(server.port)
+    assert client.ask("GET", f"{DEVICE}/metrics?types=cpu&window=1h")[1]["metrics"]["cpu"]["value"] == 41.5
+    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z")
+    assert (status, uptime["present"], uptime["expected"]) == (200, 1, 60)
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0
+    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(server.folder), *flags[:4]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "WRONG" in done.stdout) == (0, False), done.stdout + done.stderr
+
+
+def test_while_the_store_is_away_events_are_taken_and_answers_say_what_they_lack(
+    serve: Callable[..., Server], s3: S3Server, tmp_path: Path
+) -> None:
+    bucket = f"s3://{s3.bucket()}/fleet"
+    server = serve("--blocks", bucket, "--s3-endpoint", s3.endpoint, "--auto-define")
+    client = Client(server.port)
+    assert client.ask("POST", f"{DEVICE}/heartbeat", {"sent_at": "2026-01-01T00:00:00Z"})[0] == 204
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0
+    # The same data, and a store that nobody answers for; what it needs to start is warm.
+    dead = ["--blocks", bucket, "--s3-endpoint", "http://127.0.0.1:9", "--s3-timeout-s", "0.3", "--checkpoint-s", "1", "--auto-define"]
+    server = serve(*dead)
+    client = Client(server.port)
+    assert client.ask("POST", f"{DEVICE}/metrics", {"sent_at": now(), "metrics": {"cpu": 41.5}})[0] == 204
+    assert client.ask("GET", f"{DEVICE}/metrics?types=cpu&window=1h")[1]["metrics"]["cpu"]["value"] == 41.5
+    server.wait_for_log("checkpoint failed")
+    assert client.ask("GET", "/readyz")[0] == 200
+    client.close()
+    server.stop(signal.SIGKILL)
+    started = time.monotonic()
+    server = serve("--blocks", bucket, "--s3-endpoint", s3.endpoint, "--auto-define")
+    client = Client(server.port)
+    assert client.ask("GET", f"{DEVICE}/metrics?types=cpu&window=1h")[1]["metrics"]["cpu"]["value"] == 41.5
+    client.close()
+    assert time.monotonic() - started < 30
