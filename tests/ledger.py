@@ -25,26 +25,30 @@ class Account:
 
     minutes: set[int] = field(default_factory=set)
     heartbeats: int = 0
-    samples: int = 0
-    total: int = 0
+    samples: list[tuple[int, int]] = field(default_factory=list)
+    """Minute and value."""
+    mistake: int = 0
+    """What a control adds to the total."""
 
     def add(self, minute: int, value: int | None) -> None:
         if value is None:
             self.minutes.add(minute)
             self.heartbeats += 1
         else:
-            self.samples += 1
-            self.total += value
+            self.samples.append((minute, value))
 
     def copy(self) -> "Account":
-        return Account(set(self.minutes), self.heartbeats, self.samples, self.total)
+        return Account(set(self.minutes), self.heartbeats, list(self.samples), self.mistake)
 
-    def matches(self, stats: dict[str, object], audit: dict[str, int]) -> bool:
+    def matches(self, stats: dict[str, object], audit: dict[str, int], until: int, metric: dict[str, object]) -> bool:
+        past = [value for minute, value in self.samples if minute < until]
+        total = sum(value for _, value in self.samples) + self.mistake
         span = max(1, max(self.minutes) - min(self.minutes)) if self.minutes else 1
         uptime = min(100.0, 100.0 * len(self.minutes) / span)
-        average = self.total // self.samples if self.samples else 0
+        average = total // len(self.samples) if self.samples else 0
         return (
-            (audit["heartbeats"], audit["samples"]) == (self.heartbeats, self.samples)
+            (audit["heartbeats"], audit["samples"]) == (self.heartbeats, len(self.samples))
+            and (metric["count"], metric["value"]) == (len(past), sum(past) if past else None)
             and abs(float(str(stats["uptime"])) - uptime) < 1e-9
             and parse_duration(str(stats["avg_upload_time"])) == average
         )
@@ -127,16 +131,27 @@ class Ledger:
         return wrong
 
 
-def _figures(client: Client, device: str) -> tuple[dict[str, object], dict[str, int]]:
+def _figures(client: Client, device: str) -> tuple[dict[str, object], dict[str, int], int, dict[str, object]]:
     stats, audit = (client.ask("GET", f"/api/v1/devices/{device}/{what}") for what in ("stats", "audit"))
     assert (stats[0], audit[0]) == (200, 200), (stats, audit)
     assert audit[1]["accepted"] == audit[1]["applied"] + audit[1]["pending"]
-    return stats[1], audit[1]
+    # The same samples as blocks and live columns hold them, up to the minute that is now.
+    until = int(datetime.now(UTC).timestamp()) // 60
+    window = "&".join(
+        f"{name}={_moment(minute).strftime('%Y-%m-%dT%H:%M:%SZ')}" for name, minute in (("from", until - 1440 * (DAYS + 1)), ("to", until))
+    )
+    status, found = client.ask("GET", f"/api/v1/devices/{device}/metrics?types=upload_time&aggregation=sum&{window}")
+    assert (status, found["missing"]) == (200, []), found
+    return stats[1], audit[1], until, found["metrics"]["upload_time"]
+
+
+def _moment(minute: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
 
 
 def _body(event: Event, *, has_device: bool = False) -> bytes:
     device, minute, value = event
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    moment = _moment(minute)
     said: dict[str, object] = {"device_id": device} if has_device else {}
     said |= {"sent_at": moment.isoformat()} | ({} if value is None else {"upload_time": value})
     return json.dumps(said).encode()

@@ -31,7 +31,7 @@ def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_kill
     ledger = Ledger(lanes=LANES, devices_a_lane=DEVICES_A_LANE, seed=seed)
     devices = tmp_path / "devices.csv"
     devices.write_text(ledger.devices_csv())
-    cut_checkpoints = undecided = 0
+    cut_checkpoints = undecided = compactions = 0
     for number in range(rounds):
         before = ledger.acknowledged
         server = Server(tmp_path / "data", "--checkpoint-s", "0.1", devices=devices)
@@ -45,14 +45,18 @@ def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_kill
         undecided += sum(map(len, ledger.undecided))
         assert ledger.acknowledged > before
         cut_checkpoints += unnamed_files(server.folder) > 0
+        compactions += server.log.read_text().count('"event": "compaction"')
     server = Server(tmp_path / "data", devices=devices)
     try:
         assert ledger.settle(server.port) == []
         # The control: a ledger that claims one event more, or a minute less, must not match.
         ledger.accounts["lane0-0"].add(0, None)
-        ledger.accounts["lane1-0"].total += 2**40
+        ledger.accounts["lane1-0"].mistake = 2**40
         assert ledger.settle(server.port) == ["lane0-0", "lane1-0"]
     finally:
         server.stop(signal.SIGKILL)
-    print(f"\n{rounds} kills, {ledger.acknowledged} events acknowledged, {undecided} undecided, {cut_checkpoints} checkpoints cut short")
+    print(
+        f"\n{rounds} kills, {ledger.acknowledged} events acknowledged, {undecided} undecided, {cut_checkpoints} checkpoints or compactions "
+        f"cut short, {compactions} compactions done"
+    )
     assert rounds < 50 or cut_checkpoints > 0, "no kill met a checkpoint: the test did not try what it promises"
