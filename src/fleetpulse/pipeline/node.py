@@ -294,7 +294,8 @@ class Node:
     async def _checkpoint_logged(self) -> None:
         try:
             await self.checkpoint()
-            while not self._is_checkpoint_due() and await self.compact():
+            # One piece at least, however often checkpoints are due, and then as long as none is.
+            while await self.compact() and not self._is_checkpoint_due():
                 pass
         except Exception as error:
             log.error("checkpoint or compaction failed by a defect of ours; nothing is lost", exc_info=error)
