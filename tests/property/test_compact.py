@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.checkpoint import _cut_samples
@@ -159,6 +159,16 @@ def check_blocks(closed: Closed, told: Sequence[Sample]) -> None:
             assert block.start_ns < block.end_ns
             assert list(block.files) == [RAW] if block.day is None else {HOUR, DAY} <= set(block.files) <= set(TIERS)
             assert block.day is None or block.day * DAY_NS <= block.start_ns < block.end_ns <= (block.day + 1) * DAY_NS
+            for tier, file in block.files.items():
+                keys = keys_of(closed.history, file)
+                assert keys == sorted(keys)
+                assert tier == RAW or len(set(keys)) == len(keys)
+
+
+def keys_of(history: History, file: BlockFile) -> list[tuple[int, int, int]]:
+    """Metric, device and time of all rows of a file."""
+    columns = list(history.read(file, range(len(history.footer(file).rows)), ["metric", "device", "at"]))
+    return [key for found in columns for key in zip(*(found[name].tolist() for name in ("metric", "device", "at")), strict=True)]
 
 
 WHOM = st.one_of(
@@ -256,6 +266,29 @@ def test_retention_removes_what_it_must_and_nothing_else(
             check(closed, closed.told, metric=number, window=window, whom=whom)
 
 
+def test_the_last_day_that_is_kept_is_kept_whole() -> None:
+    closed = Closed(today=FIRST_DAY + 3)
+    closed.metrics[1] = MetricDefinition(name="temperature", retention_days=2, raw_days=1)
+    closed.add([(0, 1, FIRST_NS + day * DAY_NS, 1.0) for day in range(4)])
+    closed.settle()
+    assert [(block.day - FIRST_DAY, list(block.files)) for block in closed.manifest.samples] == [
+        (2, [RAW, HOUR, DAY]), (3, [RAW, HOUR, DAY]), (1, [HOUR, DAY])
+    ]  # fmt: skip
+
+
+def test_of_a_part_only_the_metric_goes_that_has_expired() -> None:
+    closed = Closed(today=FIRST_DAY + 2)
+    closed.metrics[1] = MetricDefinition(name="temperature", retention_days=2)
+    closed.add([(0, metric, FIRST_NS + hour * HOUR_NS, 1.0) for hour in range(24) for metric in (1, 2)])
+    closed.settle()
+    closed.today += 1
+    assert closed.step()
+    assert not closed.step()
+    (part,) = closed.manifest.samples
+    assert part.samples == 24
+    assert {tier: closed.history.metrics_of(file) for tier, file in part.files.items()} == {RAW: [2], HOUR: [2], DAY: [2]}
+
+
 def test_a_longer_raw_days_does_not_bring_back_samples_that_are_gone() -> None:
     closed = Closed()
     morning, evening = [(0, 1, FIRST_NS + 6 * HOUR_NS, 1.0)], [(0, 1, FIRST_NS + 18 * HOUR_NS, 2.0)]
@@ -267,6 +300,7 @@ def test_a_longer_raw_days_does_not_bring_back_samples_that_are_gone() -> None:
     closed.settle()
     (part,) = closed.manifest.samples
     assert RAW not in part.files
+    assert (part.samples, part.start_ns, part.end_ns) == (2, morning[0][2], evening[0][2] + 1)
     check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + 12 * HOUR_NS), whom=Whom())
     check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=Whom())
 
@@ -278,7 +312,7 @@ def test_a_step_finer_than_what_is_left_is_answered_from_hours_that_are_said_to_
     closed.settle()
     window = Window(FIRST_NS + 10 * HOUR_NS + 30 * MINUTE_NS, FIRST_NS + 11 * HOUR_NS, MINUTE_NS)
     found = closed.ask("sum", metric=1, window=window)
-    assert (sum(found.counts), found.coarse, found.tiers) == (1, [HOUR], [HOUR])
+    assert (found.counts, found.coarse, found.tiers) == ([1] + 29 * [0], [HOUR], [HOUR])
 
 
 def spread(*, devices: int, seconds: int, metric: int = 1) -> SampleColumns:
@@ -288,6 +322,31 @@ def spread(*, devices: int, seconds: int, metric: int = 1) -> SampleColumns:
     values = np.round(np.cumsum(random.normal(0, 1, devices * count)), 1).view(np.int64)
     at_ns = np.tile(FIRST_NS + np.arange(count) * seconds * S + 1, devices)
     return SampleColumns(np.repeat(np.arange(devices, dtype=np.uint32), count), np.full(len(values), metric, np.uint16), at_ns, values)
+
+
+def test_a_day_of_several_units_is_folded_and_merged_as_one() -> None:
+    samples = spread(devices=16, seconds=1)
+    closed = Closed()
+    late = [(3, 1, FIRST_NS + 3 * DAY_NS, 1.0)]
+    order = np.random.default_rng(1).permutation(len(samples))
+    for pieces in ([samples.where(order[:900_000]), columns_of(late)], [samples.where(order[900_000:1_200_000])]):
+        closed.manifest = replace(
+            closed.manifest, samples=(*closed.manifest.samples, *_cut_samples(pieces, 1, closed.store, closed.metrics))
+        )
+    closed.step(is_forced=True)
+    assert [block.samples for block in closed.manifest.samples] == [1_200_000, 1]
+    blocks = _cut_samples([samples.where(order[1_200_000:])], 1, closed.store, closed.metrics)
+    closed.manifest = replace(closed.manifest, samples=(*closed.manifest.samples, *blocks))
+    closed.settle()
+    assert [block.samples for block in closed.manifest.samples] == [1, len(samples)]
+    raw = closed.manifest.samples[1].files[RAW]
+    columns = list(closed.history.read(raw, range(len(closed.history.footer(raw).rows)), ["device", "at", "value"]))
+    np.testing.assert_array_equal(np.concatenate([found["device"] for found in columns]), samples.devices)
+    np.testing.assert_array_equal(np.concatenate([found["at"] for found in columns]), samples.at_ns)
+    np.testing.assert_array_equal(np.concatenate([found["value"].view(np.int64) for found in columns]), samples.values)
+    whom = Whom(codes=np.arange(16, dtype=np.int32), groups=16)
+    found = closed.ask("sum", metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=whom)
+    np.testing.assert_allclose(np.array(found.values), samples.values.view(np.float64).reshape(16, -1).sum(axis=1), rtol=1e-9)
 
 
 @pytest.mark.parametrize("piece", [1000, 65_536, 200_000])

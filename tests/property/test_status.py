@@ -308,6 +308,17 @@ class Life:
             await self.turn()
             await self.beat()
 
+    async def go_on_steadily(self, length: int) -> None:
+        """Nobody misses anything."""
+        for _ in range(0, length, 45):
+            self.move(45)
+            await self.turn()
+            batch = EventBatch()
+            for number in range(len(self.model.devices)):
+                self._add(batch, number, [self.clock.s], is_sample=False)
+            self.node.intake.add_batch(batch, Nobody())
+            await self.node.writer.drain()
+
     def move(self, length: int) -> None:
         self.clock.s += length
         self.model.now = self.clock.s
@@ -573,6 +584,30 @@ def test_a_life_of_hours_is_told_as_the_plain_model_tells_it(tmp_path: Path, req
             live(folder, seed)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_whole_days_that_nothing_touches_are_counted_as_if_by_the_minute(tmp_path: Path) -> None:
+    asyncio.run(_whole_days(Life(tmp_path, 1, "")))
+
+
+async def _whole_days(life: Life) -> None:
+    await life.start()
+    await life.register(3)
+    for number, interval_s in enumerate((60, 60, 300)):
+        life.model.devices[number].interval_s = interval_s
+        await life.node.registry.update({number: life._declared(life.model.devices[number])})
+    await life.go_on_steadily(29 * 3_600)
+    for length in (3_600, DAY_S, DAY_S):
+        life.move(length)
+        await life.turn()
+        assert await life.node.checkpoint()
+        await life.check()
+        seconds = [Seconds(life.model, device) for device in life.model.devices]
+        for first, last in ((0, 2), (1, 2), (1, 3), (0, 3)):
+            end = life.model.origin + last * DAY_S
+            if end <= life.clock.s:
+                await life.check_window(seconds, life.model.origin + first * DAY_S, end)
+    await life.node.stop()
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

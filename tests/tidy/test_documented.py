@@ -9,7 +9,7 @@ import pytest
 
 from fleetpulse import errors
 from fleetpulse.api.app import HANDLERS
-from fleetpulse.api.openapi import openapi_document
+from fleetpulse.api.openapi import docs_page, openapi_document
 from fleetpulse.cli.main import build_parser
 from fleetpulse.ingest.connections import Phase
 from fleetpulse.settings import Settings
@@ -31,6 +31,20 @@ def test_every_route_is_described_and_no_other() -> None:
     }
     described = {(path, method) for path, operations in openapi_document()["paths"].items() for method in operations}
     assert served == described
+
+
+def test_the_docs_page_shows_every_operation_with_its_parameters_and_every_shape() -> None:
+    document, page = openapi_document(), docs_page()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            section = page.partition(f"<section id='{operation['operationId']}'>")[2].partition("</section>")[0]
+            assert f"{method.upper()} {path}" in section
+            assert [one["name"] for one in operation.get("parameters", []) if f"<code>{one['name']}</code>" not in section] == []
+    names = [operation["operationId"] for operations in document["paths"].values() for operation in operations.values()]
+    assert len(set(names)) == len(names)
+    links = set(re.findall(r"href='#([^']*)'", page))
+    assert {link for link in links if f"id='{link}'" not in page} == set()
+    assert {name for name in document["components"]["schemas"] if f"id='{name}'" not in page} == set()
 
 
 def test_every_command_stands_in_the_reference() -> None:

@@ -1,5 +1,6 @@
 """The ASGI application over a node."""
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar
@@ -55,8 +56,13 @@ HANDLERS = [
 def build_api(node: Node) -> Litestar:
     """The application; it neither starts nor stops the node."""
 
+    changing = asyncio.Lock()
+
     def provide_node() -> Node:
         return node
+
+    def provide_changing() -> asyncio.Lock:
+        return changing
 
     handlers: dict[Any, Any] = {
         Answerable: answer,
@@ -66,7 +72,10 @@ def build_api(node: Node) -> Litestar:
     }
     return Litestar(
         route_handlers=HANDLERS,
-        dependencies={"node": Provide(provide_node, sync_to_thread=False)},
+        dependencies={
+            "node": Provide(provide_node, sync_to_thread=False),
+            "changing": Provide(provide_changing, sync_to_thread=False),
+        },
         exception_handlers=handlers,
         openapi_config=None,
         logging_config=None,

@@ -1,5 +1,6 @@
 """Metric definitions and maintenance windows: what people decide beside devices."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -78,14 +79,15 @@ async def get_definitions(request: AnyRequest, node: Node) -> Response[bytes]:
 
 
 @post("/api/v1/metrics/definitions", status_code=201)
-async def post_definition(request: AnyRequest, node: Node) -> Response[bytes]:
+async def post_definition(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
     """Define a metric. 409 where one of its name is defined already."""
     ready(node)
     read_query(request)
     metric = _defined(_decoded(await json_body(request), Definition))
-    if node.declared.known.get(metric.name) is not None:
-        raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
-    await node.declared.define([metric])
+    async with changing:
+        if node.declared.known.get(metric.name) is not None:
+            raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
+        await node.declared.define([metric])
     return answer(_said(metric), 201)
 
 
@@ -97,23 +99,26 @@ async def get_definition(request: AnyRequest, node: Node, name: str) -> Response
 
 
 @patch("/api/v1/metrics/definitions/{name:str}")
-async def patch_definition(request: AnyRequest, node: Node, name: str) -> Response[bytes]:
+async def patch_definition(request: AnyRequest, node: Node, changing: asyncio.Lock, name: str) -> Response[bytes]:
     """Change a definition; what is not named stays. A shorter retention removes what is past it with the next compaction."""
     read_query(request)
-    said = _said(_known(node, name))
+    _known(node, name)
     change = _decoded(await json_body(request), DefinitionChange)
-    said |= {field: value for field, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
-    metric = _defined(Definition(**said))
-    await node.declared.define([metric])
+    async with changing:
+        said = _said(_known(node, name))
+        said |= {field: value for field, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
+        metric = _defined(Definition(**said))
+        await node.declared.define([metric])
     return answer(_said(metric))
 
 
 @delete("/api/v1/metrics/definitions/{name:str}", status_code=200)
-async def delete_definition(request: AnyRequest, node: Node, name: str) -> Response[bytes]:
+async def delete_definition(request: AnyRequest, node: Node, changing: asyncio.Lock, name: str) -> Response[bytes]:
     """Take a definition back: the metric is refused from now on, its samples stay until their retention."""
     read_query(request)
-    metric = _known(node, name)
-    await node.declared.undefine(name)
+    async with changing:
+        metric = _known(node, name)
+        await node.declared.undefine(name)
     return answer({"msg": f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"})
 
 

@@ -1,4 +1,8 @@
-"""Devices as people manage them: one by one, by filter, as CSV."""
+"""Devices as people manage them: one by one, by filter, as CSV.
+
+What is declared is read, changed and written back: `changing` is held meanwhile, or one of two changes at a time would be lost, and a
+device that is being deleted would come back.
+"""
 
 import asyncio
 import csv
@@ -178,46 +182,54 @@ async def _described(node: Node, device_id: str) -> dict[str, Any]:
 
 
 @post("/api/v1/devices", status_code=201)
-async def post_device(request: AnyRequest, node: Node) -> Response[bytes]:
+async def post_device(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
     """Declare a device. 409 where its id is known already."""
     ready(node)
     read_query(request)
     said = _decoded(await json_body(request), NewDevice)
-    if said.id in node.registry.numbers:
-        raise Conflict(f"device {said.id} is known already: change it with PATCH", reason="device_exists")
     device = _checked(Device(said.id, said.labels, _duration("interval", said.interval), _duration("grace", said.grace), said.note))
-    await node.registry.register_many([device])
+    async with changing:
+        if device.id in node.registry.numbers:
+            raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
+        await node.registry.register_many([device])
     return answer(await _described(node, device.id), 201)
 
 
 @patch("/api/v1/devices/{device_id:str}")
-async def patch_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def patch_device(request: AnyRequest, node: Node, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
     """Change what is declared of a device; what is not named stays."""
-    number = device_number(node, device_id)
+    device_number(node, device_id)
     read_query(request)
     said = _decoded(await json_body(request), DeviceChange)
-    (record,) = await node.registry.records_of([number])
-    device = replace(record.device, labels=_changed(record.device.labels, said.labels))
+    async with changing:
+        number = device_number(node, device_id)
+        (record,) = await node.registry.records_of([number])
+        await node.registry.update({number: _checked(_with(record.device, said))})
+    return answer(await _described(node, device_id))
+
+
+def _with(device: Device, said: DeviceChange) -> Device:
+    device = replace(device, labels=_changed(device.labels, said.labels))
     if said.interval is not msgspec.UNSET:
         device = replace(device, interval_s=_duration("interval", said.interval))
     if said.grace is not msgspec.UNSET:
         device = replace(device, grace_s=_duration("grace", said.grace))
     if said.note is not msgspec.UNSET:
         device = replace(device, note=said.note)
-    await node.registry.update({number: _checked(device)})
-    return answer(await _described(node, device_id))
+    return device
 
 
 @delete("/api/v1/devices/{device_id:str}", status_code=200)
-async def delete_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def delete_device(request: AnyRequest, node: Node, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
     """Forget a device. Its history stays until retention, and the answer says so."""
     read_query(request)
-    await node.registry.delete([device_number(node, device_id)])
+    async with changing:
+        await node.registry.delete([device_number(node, device_id)])
     return answer({"msg": f"device {device_id} is deleted; {HISTORY_STAYS}"})
 
 
 @patch("/api/v1/devices")
-async def patch_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
     """Set or take away labels of all devices that match a filter; `dry_run=true` only counts them."""
     ready(node)
     asked = read_query(request, *FILTERS, "dry_run", "all", repeated=("label",))
@@ -229,12 +241,14 @@ async def patch_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
     changed = 0
     for start in range(0, len(numbers), LIMIT_HIGHEST):
-        records = await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST])
-        devices = {record.number: replace(record.device, labels=_changed(record.device.labels, said.labels)) for record in records}
-        devices = {record.number: _checked(devices[record.number]) for record in records if devices[record.number] != record.device}
-        changed += len(devices)
-        if devices and not is_dry:
-            await node.registry.update(devices)
+        async with changing:
+            records = await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST])
+            known = {record.number: record.device for record in records if not record.is_deleted}
+            changes = {number: replace(device, labels=_changed(device.labels, said.labels)) for number, device in known.items()}
+            changes = {number: _checked(device) for number, device in changes.items() if device != known[number]}
+            changed += len(changes)
+            if changes and not is_dry:
+                await node.registry.update(changes)
     return answer({"matched": len(numbers), "changed": changed, "dry_run": is_dry})
 
 
@@ -293,7 +307,7 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
 
 
 @post("/api/v1/devices.csv", status_code=200)
-async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+async def import_devices(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
     """Declare the devices of a CSV: new ones are added, known ones replaced; a verdict for every line that was not taken."""
     ready(node)
     asked = read_query(request, "dry_run")
@@ -313,7 +327,8 @@ async def import_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     known = sum(device_id in node.registry.numbers for device_id in good)
     changed = None
     if not is_dry:
-        registered = await node.registry.register_many(good.values())
+        async with changing:
+            registered = await node.registry.register_many(good.values())
         changed = len(registered.changed)
     return answer(
         {

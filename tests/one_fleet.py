@@ -1,0 +1,130 @@
+"""A fleet in memory for unit tests: the live columns and the views on them, without a node, a disk or a socket."""
+
+from array import array
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fleetpulse.aggregate.status import timeline
+from fleetpulse.aggregate.timestamp import format_rfc3339
+from fleetpulse.blocks.history import History
+from fleetpulse.catalog.catalog import Pause
+from fleetpulse.catalog.roster import Roster
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.events import EventBatch, EventColumns
+from fleetpulse.model.maintenance import MaintenanceWindow
+from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.terms import Terms
+from fleetpulse.pipeline.views import Views
+from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
+from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, device_status, read_silences, transitions, uptime_figures
+from fleetpulse.query.window import Window
+
+SECOND = 1_000_000_000
+
+
+def ns(text: str) -> int:
+    """A time of UTC such as 2026-05-11T10:00:00."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+class OneFleet:
+    """Devices d0, d1, … at a clock that is set by hand. Times are texts of UTC; those without a date are of `day`."""
+
+    def __init__(self, *, day: str = "2026-05-11", interval_s: int = 60, grace_s: int = 240, devices: int = 1) -> None:
+        self.day = day
+        self.fleet = Fleet(terms=Terms(interval_s, grace_s))
+        self.fleet.resize(devices)
+        self.roster = Roster()
+        self.roster.resize(devices)
+        self.now = self.at("00:00:00")
+        self.windows: dict[str, MaintenanceWindow] = {}
+        self.pauses: dict[int, list[Pause]] = {}
+        registry = SimpleNamespace(roster=self.roster, numbers={f"d{number}": number for number in range(devices)})
+        declared = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
+        history = History(cast(Any, None), Manifest())  # without blocks nothing is read
+        clock = SimpleNamespace(now_ns=lambda: self.now)
+        self._views = Views(clock=clock, fleet=self.fleet, history=history, registry=cast(Any, registry), declared=cast(Any, declared))
+
+    def at(self, text: str) -> int:
+        """ns of a text."""
+        return ns(text if "T" in text else f"{self.day}T{text}")
+
+    def move(self, text: str) -> None:
+        """The clock shows this now."""
+        self.now = self.at(text)
+
+    def hear(self, *received: str, device: int = 0, sent_at: str | None = None) -> None:
+        """A beat at each of these times, sent then, or at `sent_at`."""
+        for text in received:
+            self.move(text)
+            self._apply(EventBatch(array("I", [device]), array("q", [self.now if sent_at is None else self.at(sent_at)])))
+
+    def hear_sample(self, text: str, device: int = 0) -> None:
+        """A sample."""
+        self.move(text)
+        self._apply(self.sample_batch(device))
+
+    def sample_batch(self, device: int) -> EventBatch:
+        """A batch of one sample, sent now."""
+        now = array("q", [self.now])
+        return EventBatch(sample_devices=array("I", [device]), sample_sent_at_ns=now, sample_values=array("q", [7]), sample_metrics=array("H", [0]))
+
+    def mark(self, text: str, *, blind_since: str | None = None) -> None:
+        """The service marks that it is alive, and perhaps since when it was blind."""
+        self.move(text)
+        self._apply(EventBatch(blind_ns=array("q", [] if blind_since is None else [self.at(blind_since), self.now])))
+
+    def _apply(self, batch: EventBatch) -> None:
+        batch.received_at_ns = self.now
+        self.fleet.advance(self.now // (86_400 * SECOND))
+        self.fleet.apply([EventColumns.of(batch)])
+
+    def maintain(self, start: str, end: str, **other: Any) -> None:
+        """A maintenance window for all."""
+        name = f"w{len(self.windows)}"
+        self.windows[name] = MaintenanceWindow(name, "", {}, (), self.at(start), self.at(end), is_for_all=True, **other)
+
+    def pause(self, start: str, end: str | None = None, device: int = 0) -> None:
+        """A pause of one device."""
+        self.pauses.setdefault(device, []).append(Pause(device, self.at(start), None if end is None else self.at(end)))
+
+    def view(self, start_ns: int, device: int = 0) -> DeviceView:
+        """What a question about one device sees."""
+        return self._views.device(f"d{device}", device, start_ns=start_ns)()
+
+    def fleet_view(self, start_ns: int) -> FleetView:
+        """What a question about all of them sees."""
+        return self._views.fleet_from(start_ns)()
+
+    def status(self, text: str, device: int = 0) -> tuple[str, str]:
+        """Status at a time, and since when, by both ways, which agree."""
+        self.move(text)
+        status, since_ns, _ = device_status(self.view(self.now, device))
+        codes, since = fleet_status(self.fleet_view(self.now))
+        stretches = timeline(read_silences(self.view(self.now, device), start_ns=self.now), self.view(self.now, device).excluded, start_ns=self.now, end_ns=self.now + 1)
+        from fleetpulse.aggregate.status import STATUSES
+
+        assert (STATUSES[codes[device]], int(since[device])) == (status, since_ns)
+        assert STATUSES[stretches[0].status] == status
+        return status, "" if since_ns == 0 else format_rfc3339(since_ns)[11:19]
+
+    def changes(self, start: str, end: str, device: int = 0) -> list[tuple[str, str]]:
+        """(time, status) of every transition."""
+        start_ns, end_ns = self.at(start), self.at(end)
+        view = self.view(start_ns, device)
+        stretches = timeline(read_silences(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
+        return [(change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]]
+
+    def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
+        """Uptime and availability of a device; the fleet's figures of it are the same."""
+        start_ns, end_ns = self.at(start), self.at(end)
+        view = self.view(start_ns, device)
+        silences = read_silences(view, start_ns=start_ns)
+        stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)
+        slots = device_slots(view, Window(start_ns, end_ns), silences, is_explained=False)
+        said: dict[str, Any] = {**uptime_figures(slots.counts.sum(axis=0)), **availability_figures(stretches, view.excluded)}
+        whole: FleetUptime = fleet_uptime(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
+        assert (said["present"], said["expected"]) == (whole.present[device], whole.expected[device])
+        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (whole.down_ns[device], whole.accountable_ns[device])
+        return said
