@@ -69,6 +69,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         executor=catalog_thread,
         counters=counters,
         devices_max=settings.devices_max,
+        label_names_max=settings.label_names_max,
         auto_register=settings.auto_register,
     )
     known = KnownMetrics(report_metrics_max=settings.report_metrics_max)

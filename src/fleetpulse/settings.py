@@ -46,6 +46,7 @@ class Settings:
     insecure: bool = _setting(default=False, text="listen beyond loopback although nobody has to show a key")
     log_format: str = _setting("auto", "auto (console on a terminal, else json), console or json", choices=("auto", "console", "json"))
     devices_max: int = _setting(2_000_000, "devices known at most; past it: registration is refused (422)", lowest=1)
+    label_names_max: int = _setting(256, "different names of labels; past it: a device is refused (422)", lowest=1, highest=10_000)
     metrics_max: int = _setting(1_000, "metrics defined at most; past it: a definition is refused (422)", lowest=1, highest=65_535)
     report_metrics_max: int = _setting(256, "metrics in one report; past it: 422", lowest=1, highest=65_535)
     windows_max: int = _setting(1_000, "maintenance windows at most; past it: a new one is refused (422)", lowest=1)

@@ -36,7 +36,8 @@ OFFSETS = (
     st.integers(0, DAYS * DAY_NS - 1)
     # Close together, in few hours, so that there are minutes of several samples, and samples of one time.
     | st.builds(lambda day, ms: day * DAY_NS + 10 * HOUR_NS + ms * 10**6, st.integers(0, DAYS - 1), st.integers(0, 90_000))
-    | st.builds(lambda hour, ns: hour * HOUR_NS + ns, st.integers(1, DAYS * 24 - 1), st.sampled_from([-1, 0, 1, 0]))
+    # At the edges of buckets, where those of windows are, too.
+    | st.builds(lambda hour, ns: hour * HOUR_NS + ns, st.sampled_from([24, 34, 48, 49]), st.sampled_from([-1, 0, 1]))
 )
 INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 2**63 - 2, 0, -1, 1]) | st.integers(0, 100)
 FLOATS = st.floats(-1e6, 1e6, allow_subnormal=False) | st.sampled_from([0.1, 0.2, 20.5])
@@ -264,6 +265,20 @@ def test_retention_removes_what_it_must_and_nothing_else(
                 step_ns = window.step_ns if window.step_ns is None or window.step_ns % HOUR_NS == 0 else HOUR_NS
                 window = Window(window.start_ns // HOUR_NS * HOUR_NS, -(-window.end_ns // HOUR_NS) * HOUR_NS, step_ns)
             check(closed, closed.told, metric=number, window=window, whom=whom)
+
+
+@pytest.mark.parametrize("step_ns", [None, HOUR_NS, DAY_NS])
+def test_a_part_that_begins_or_ends_a_nanosecond_beside_a_window_is_cut_right(step_ns: int | None) -> None:
+    starts, ends = ([FIRST_NS + hour * HOUR_NS + ns for ns in (-1, 0, 1)] for hour in (9, 17))
+    for first_ns in starts:
+        for last_ns in ends:
+            closed = Closed()
+            closed.add([(0, 1, at_ns, 1.0) for at_ns in (first_ns, FIRST_NS + 12 * HOUR_NS, last_ns)])
+            closed.settle()
+            for start_ns in starts:
+                for end_ns in ends:
+                    found = closed.ask("count", metric=1, window=Window(start_ns, end_ns, step_ns))
+                    assert sum(found.counts) == 1 + (first_ns >= start_ns) + (last_ns < end_ns)
 
 
 def test_the_last_day_that_is_kept_is_kept_whole() -> None:

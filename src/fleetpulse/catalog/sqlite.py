@@ -53,6 +53,7 @@ CREATE TABLE metric (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body
 """
 _STEPS = (_VERSION_1, _VERSION_2)
 _KNOWN = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
+_CHANGE = "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ?"
 _DECLARE = "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, deleted_at_ns = NULL WHERE number = ?"
 _DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
 
@@ -155,7 +156,7 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             for number, device in devices.items():
-                run(_DECLARE, (*_declared(device), number))
+                run(f"{_CHANGE} AND deleted_at_ns IS NULL", (*_declared(device), number))
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""

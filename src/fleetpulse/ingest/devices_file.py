@@ -6,6 +6,7 @@ takes the other lines.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from fleetpulse.model.device import Device, check_device
 
 FIELDS = ("interval", "grace", "note")
 """Columns that are no labels."""
-_GUARDED = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _header(cells: list[str], line: int) -> list[str]:
     if cells[0].lower() != "device_id":
         raise ValueError(f"line {line}: the header's first column must be `device_id`, not `{cells[0]}`")
     names = [name for name in cells[1:] if name]
-    if len(set(names)) != len(names):
+    if len(set(names)) != len(names) or "device_id" in names:
         raise ValueError(f"line {line}: a column is named twice: {', '.join(names)}")
     return cells[1:]
 
@@ -92,4 +93,4 @@ def _device(cells: list[str], names: list[str]) -> Device:
 
 def _unguarded(cell: str) -> str:
     """A cell without the mark that an export puts before what a spreadsheet would take for a formula."""
-    return cell[1:] if cell.startswith(_GUARDED) else cell
+    return cell[1:] if _GUARDED.match(cell) else cell

@@ -48,6 +48,9 @@ def read_metrics(path: Path) -> Sequence[MetricDefinition]:
         metrics = [definition(one) for one in (said.metrics if isinstance(said, _File) else said)]
     except FileNotFoundError as error:
         raise MetricsFileError(f'{path} does not exist. Write one ([{{"name": "cpu"}}]) or name another with --metrics.') from error
+    except msgspec.MsgspecError as error:
+        hint = '[{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]'
+        raise MetricsFileError(f"{path}: {error}. Expected {hint}, see docs/reference/api.md.") from error
     except (OSError, ValueError) as error:
         raise MetricsFileError(f"{path}: {error}.") from error
     names = [metric.name for metric in metrics]

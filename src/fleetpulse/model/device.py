@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from fleetpulse.model.terms import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
 
 ID_CHARS_MAX = 128
-ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , -"
-_ID = re.compile(rf"[A-Za-z0-9._~:@+=,-]{{1,{ID_CHARS_MAX}}}", re.ASCII)
+ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , - (but not . or .. alone)"
+_ID = re.compile(rf"(?!\.{{1,2}}$)[A-Za-z0-9._~:@+=,-]{{1,{ID_CHARS_MAX}}}", re.ASCII)
 
 
 def is_device_id(text: str) -> bool:

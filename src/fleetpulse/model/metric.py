@@ -49,11 +49,11 @@ BUILT_IN = MetricDefinition(
 def check_definition(metric: MetricDefinition) -> None:
     """Raises: ValueError: says which field is wrong and what is expected."""
     if not _NAME.fullmatch(metric.name):
-        raise ValueError(f"name `{metric.name}` must be {NAME_RULE}")
+        raise ValueError(f"name `{metric.name[:100]}` must be {NAME_RULE}")
     if metric.kind not in KINDS:
-        raise ValueError(f"kind of {metric.name} must be one of {', '.join(KINDS)}, not `{metric.kind}`")
+        raise ValueError(f"kind of {metric.name} must be one of {', '.join(KINDS)}, not `{metric.kind[:100]}`")
     if metric.aggregation not in AGGREGATIONS:
-        raise ValueError(f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation}`")
+        raise ValueError(f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation[:100]}`")
     if not 1 <= metric.retention_days <= _RETENTION_DAYS_HIGHEST:
         raise ValueError(f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {metric.retention_days}")
     if metric.raw_days is not None and not 1 <= metric.raw_days <= metric.retention_days:

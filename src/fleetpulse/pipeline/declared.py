@@ -50,10 +50,13 @@ class Declared:
 
     async def define(self, metrics: Iterable[MetricDefinition]) -> None:
         """Define metrics, or replace their definitions. Raises: OutOfRange; NotAccepting."""
-        for metric in metrics:
-            self._check(metric)
-            await self._run(partial(self._catalog.put_metric, metric, metrics_max=self._metrics_max))
-        self._know_metrics(await self._run(self._catalog.metrics))
+        try:
+            for metric in metrics:
+                self._check(metric)
+                await self._run(partial(self._catalog.put_metric, metric, metrics_max=self._metrics_max))
+        finally:
+            # Also where one of them was refused: those before it are defined.
+            self._know_metrics(await self._run(self._catalog.metrics))
 
     async def define_unknown(self, names: Iterable[str]) -> None:
         """Define what devices report and nobody has defined: kind float, the rest as by default. Raises: OutOfRange; NotAccepting."""

@@ -17,7 +17,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import NS_PER_S, Clock
-from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
+from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange, UnknownDevice
 from fleetpulse.heap import give_back
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
@@ -228,9 +228,14 @@ class Node:
 
     async def ask_device(self, device_id: str, question: Callable[[DeviceView], _Answer], *, start_ns: int) -> _Answer:
         """A question about one device's past from `start_ns` on, which must not wait behind one about all of them."""
-        return await self._ask(
-            self._read_thread, lambda: self.views.device(device_id, self.registry.numbers[device_id], start_ns=start_ns), question
-        )
+
+        def look() -> Callable[[], DeviceView]:
+            number = self.registry.numbers.get(device_id)
+            if number is None:
+                raise UnknownDevice  # it was deleted meanwhile
+            return self.views.device(device_id, number, start_ns=start_ns)
+
+        return await self._ask(self._read_thread, look, question)
 
     async def ask_status(self, device_id: str) -> tuple[str, int, int]:
         """Status of a device now, since when it holds, and when it was last heard (0: never), in ns."""

@@ -1,7 +1,7 @@
 """Devices: from the catalog into the look-up that every request uses, and what people change of them the other way."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ class Registry:
         executor: Executor,
         counters: Counters,
         devices_max: int,
+        label_names_max: int,
         auto_register: bool,
     ) -> None:
         """`executor` is the catalog's one thread."""
@@ -47,6 +48,7 @@ class Registry:
         self._executor = executor
         self._counters = counters
         self._devices_max = devices_max
+        self._label_names_max = label_names_max
         self._wanted: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._listing: tuple[int, Listing] | None = None
@@ -101,7 +103,7 @@ class Registry:
 
         Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
         """
-        registered = self._catalog.register(devices, devices_max=self._devices_max, at_ns=self._clock.now_ns())
+        registered = self._catalog.register(self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns())
         for numbers in _pieces([*registered.new, *registered.changed]):
             for record in self._catalog.records_of(numbers):
                 self._declare(record)
@@ -110,15 +112,27 @@ class Registry:
 
     async def register_many(self, devices: Iterable[Device]) -> Registered:
         """The same, while events come in. Raises: OutOfRange; NotAccepting: nobody is registered."""
-        registered = await self._run(lambda: self._catalog.register(devices, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
+        limited = self._limited(devices)
+        registered = await self._run(lambda: self._catalog.register(limited, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
         await self._know([*registered.new, *registered.changed])
         self._counters.devices_registered += len(registered.new)
         return registered
 
     async def update(self, devices: Mapping[int, Device]) -> None:
         """Replace what is declared of devices. Raises: NotAccepting: nothing was changed."""
+        list(self._limited(devices.values()))
         await self._run(lambda: self._catalog.update(devices))
         await self._know(list(devices))
+
+    def _limited(self, devices: Iterable[Device]) -> Iterator[Device]:
+        """The devices, as long as their labels have few enough names: each is a column. Raises: OutOfRange."""
+        names = set(self.roster.labels)
+        for device in devices:
+            names.update(device.labels)
+            if len(names) > self._label_names_max:
+                text = f"there would be more than {self._label_names_max} different names of labels (label_names_max): use fewer"
+                raise OutOfRange(text, reason="label_names_max")
+            yield device
 
     async def delete(self, numbers: Sequence[int]) -> None:
         """Forget devices; their history stays until retention. Raises: NotAccepting: nothing was changed."""
