@@ -18,6 +18,8 @@ FleetpulseError
    ├─ SettingsError       a setting is unknown or out of its range
    ├─ DevicesFileError    devices.csv cannot be used; names the line
    ├─ MetricsFileError    metrics.json cannot be used; says where
+   ├─ NotAnswered         a command's service cannot be asked
+   ├─ Refused             a command's service refused
    ├─ DataFolderInUse     another process holds the data folder
    └─ DamagedData         journal, snapshot, block or manifest is not what was written
 """
@@ -166,3 +168,15 @@ class DataFolderInUse(OperatorError):
 
 class DamagedData(OperatorError):
     """Something on disk is not what was written there."""
+
+
+class NotAnswered(OperatorError):
+    """The service cannot be reached, or broke off."""
+
+
+class Refused(OperatorError):
+    """The service answered that it will not; the text is its own."""
+
+    def __init__(self, msg: str, *, status: int) -> None:
+        super().__init__(msg)
+        self.status = status

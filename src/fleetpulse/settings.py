@@ -15,7 +15,7 @@ from typing import Any
 from fleetpulse.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "FLEETPULSE_"
-ENVIRONMENT_ONLY = {"CONFIG"}
+ENVIRONMENT_ONLY = {"CONFIG", "URL"}
 
 
 def _setting(default: Any, text: str, *, lowest: float | None = None, highest: float | None = None, choices: tuple[str, ...] = ()) -> Any:

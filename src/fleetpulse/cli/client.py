@@ -13,25 +13,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from fleetpulse.errors import OperatorError, SettingsError
+from fleetpulse.errors import NotAnswered, Refused, SettingsError
 
 ANSWER_S = 120.0
 """Seconds of silence after which an answer is given up: a fleet's year may take the service a while."""
 PIECE_BYTES = 262_144
 Query = Sequence[tuple[str, object]]
 """Parameters; those of None are left out."""
-
-
-class NotAnswered(OperatorError):
-    """The service cannot be reached, or broke off."""
-
-
-class Refused(OperatorError):
-    """The service answered that it will not; the text is its own."""
-
-    def __init__(self, msg: str, *, status: int) -> None:
-        super().__init__(msg)
-        self.status = status
 
 
 @dataclass(frozen=True)

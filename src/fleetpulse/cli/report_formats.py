@@ -60,8 +60,8 @@ class Report:
     missing: list[dict[str, str]]
     example: str
     devices: list[Line] | None = None
-    differs_by: int = 0
-    """Present slots that came in for the window between the question about the fleet and those about devices."""
+    differs_by: tuple[int, int] = (0, 0)
+    """By how many slots present and expected the devices differ from the fleet, which was asked before them."""
     slots_s: list[int] = field(default_factory=list)
 
     def take_devices(self, lines: list[Line], *, is_listed: bool) -> None:
@@ -70,7 +70,8 @@ class Report:
             own = [line for line in lines if total is self.fleet or line.group == total.name]
             total.left_out = dict(sum((Counter(line.left_out) for line in own), Counter[str]()))
         self.slots_s = sorted({line.slot_s for line in lines if line.slot_s is not None})
-        self.differs_by = sum(line.present for line in lines) - self.fleet.present
+        present, expected = sum(line.present for line in lines), sum(line.expected for line in lines)
+        self.differs_by = present - self.fleet.present, expected - self.fleet.expected
         if is_listed:
             self.devices = sorted(lines, key=Line.badness)
 
@@ -99,9 +100,11 @@ class Report:
         ]
         if self.sla is not None:
             parts.append(("SLA", f"uptime of at least {_sla_text(self.sla)} %, judged by the exact fraction, not by rounded digits"))
-        if self.differs_by:
-            text = f"devices add up to {self.differs_by:+} slots present, since heartbeats for this window came in meanwhile: make it again"
-            parts.append(("check", text))
+        if any(self.differs_by):
+            text = (
+                "the devices add up to {:+} slots present and {:+} expected, since something was heard or declared meanwhile: make it again"
+            )
+            parts.append(("check", text.format(*self.differs_by)))
         elif self.fleet.left_out is not None:
             parts.append(("check", "the slots of the devices, asked one by one, add up to those of the fleet"))
         parts.append(("again", self.example))

@@ -74,7 +74,7 @@ def _check_span(window: MaintenanceWindow) -> None:
         raise ValueError("the start must lie in the years 1970 to 2199")
     if window.end_ns is None:
         if window.recurrence is None:
-            raise ValueError("a window without recurrence must have an end")
+            raise ValueError("a window without recurrence must have an end: give `end`, or a recurrence")
         return
     if window.end_ns <= window.start_ns:
         raise ValueError("the end must be later than the start")

@@ -56,7 +56,7 @@ UNIT_CELLS = 16_384
 """The same of roll-ups, whose sketches make them larger."""
 MINUTE_SHARE = 2
 """Samples for each of their minutes, at least, for the minutes to be worth a file."""
-_BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: 60 * NS_PER_MINUTE, DAY: NS_PER_DAY}
+_BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: 60 * NS_PER_MINUTE}
 _DEVICES = 2**32
 _Piece = TypeVar("_Piece")
 _OnDamage = Callable[[SampleBlock, DamagedData], None]
@@ -320,7 +320,7 @@ def _write(
     put(RAW, partial(write_samples, level=DENSE), tally.counted(pieces))
     by_metric = {tier: sorted(metrics) for tier, metrics in ((MINUTE, tally.worth_minutes()), (HOUR, tally.samples))}
     for tier, numbers in by_metric.items():
-        made = _roll_up_samples(history, files[RAW], numbers, _BUCKET_NS[tier]) if numbers else iter(())
+        made = _roll_up_samples(history, files[RAW], kind, numbers, _BUCKET_NS[tier]) if numbers else iter(())
         put(tier, write_rollup, merge(made, rolled.get(tier, ()), key=lambda rows: rows.metric))
     put(DAY, write_rollup, _coarser(history, files[HOUR], kind))
     return SampleBlock(kind, day, tally.start_ns, tally.end_ns, sum(tally.samples.values()), files)
@@ -377,10 +377,9 @@ def _paced(pieces: Iterable[_Piece], pause: Callable[[], None]) -> Iterator[_Pie
         pause()
 
 
-def _roll_up_samples(history: History, file: BlockFile, metrics: Sequence[int], bucket_ns: int) -> Iterator[RollupRows]:
+def _roll_up_samples(history: History, file: BlockFile, kind: Kind, metrics: Sequence[int], bucket_ns: int) -> Iterator[RollupRows]:
     """The cells of some metrics of a file of samples, in its order."""
     footer = history.footer(file)
-    kind_of = footer.metadata.schema.column(3).physical_type
     groups = np.flatnonzero(np.isin(footer.least["metric"], metrics)).tolist()
 
     def each() -> Iterator[RollupRows]:
@@ -389,7 +388,7 @@ def _roll_up_samples(history: History, file: BlockFile, metrics: Sequence[int], 
             buckets = samples.at_ns // bucket_ns
             is_first = _firsts(samples, buckets)
             cells = np.cumsum(is_first) - 1
-            values = samples.values if kind_of == "INT64" else samples.values.view(np.float64)
+            values = samples.values if kind == "integer" else samples.values.view(np.float64)
             made = fold_samples(cells, values, samples.at_ns, count=int(cells[-1]) + 1, sketched=True)
             yield RollupRows(int(samples.metrics[0]), samples.devices[is_first], buckets[is_first] * bucket_ns, made)
 
