@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fleetpulse.aggregate.status import timeline
+from fleetpulse.aggregate.status import STATUSES, timeline
 from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
@@ -102,16 +102,16 @@ class OneFleet:
         self.move(text)
         status, since_ns, _ = device_status(self.view(self.now, device))
         codes, since = fleet_status(self.fleet_view(self.now))
-        stretches = timeline(read_silences(self.view(self.now, device), start_ns=self.now), self.view(self.now, device).excluded, start_ns=self.now, end_ns=self.now + 1)
-        from fleetpulse.aggregate.status import STATUSES
-
+        view = self.view(self.now, device)
+        stretches = timeline(read_silences(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1)
         assert (STATUSES[codes[device]], int(since[device])) == (status, since_ns)
         assert STATUSES[stretches[0].status] == status
         return status, "" if since_ns == 0 else format_rfc3339(since_ns)[11:19]
 
     def changes(self, start: str, end: str, device: int = 0) -> list[tuple[str, str]]:
-        """(time, status) of every transition."""
+        """(time, status) of every transition, asked at the end or later."""
         start_ns, end_ns = self.at(start), self.at(end)
+        self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
         stretches = timeline(read_silences(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
         return [(change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]]
@@ -119,6 +119,7 @@ class OneFleet:
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
         """Uptime and availability of a device; the fleet's figures of it are the same."""
         start_ns, end_ns = self.at(start), self.at(end)
+        self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
         silences = read_silences(view, start_ns=start_ns)
         stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)

@@ -464,6 +464,19 @@ def test_a_damaged_file_of_a_part_takes_only_its_own_span_out_of_an_answer(tier:
     ]
 
 
+@pytest.mark.parametrize("tier", [RAW, HOUR, DAY])
+def test_a_file_that_vanishes_after_its_footer_was_read_is_said_to_be_missing(tier: str) -> None:
+    closed = Closed()
+    closed.add([(0, 1, FIRST_NS + minute * MINUTE_NS + 7, 1.0) for minute in range(1440)])
+    closed.settle()
+    file = closed.manifest.samples[0].files[tier]
+    closed.history.footer(file)
+    closed.store.remove(file.name)
+    length_ns = {RAW: 30 * MINUTE_NS, HOUR: 3 * HOUR_NS, DAY: DAY_NS}[tier]
+    found = closed.ask("count", metric=1, window=Window(FIRST_NS, FIRST_NS + length_ns))
+    assert (found.values, len(found.missing)) == ([0], 1)
+
+
 def test_a_damaged_part_is_not_merged_and_goes_when_all_its_metrics_have_expired() -> None:
     closed = Closed()
     for device in range(3):

@@ -105,7 +105,8 @@ class Seconds:
         stands |= self.is_maintained & (model.mistake != "maintenance counts")
         stands |= self.is_paused & (model.mistake != "pauses count")
         self.clock = np.cumsum(~stands) - ~stands
-        self.unheard = np.zeros(self.count, bool)
+        self.silence = np.zeros(self.count, int)
+        """Which silence a second is in, 0 where in none: a reception parts two of them."""
         self.observed = np.full(self.count, "up", "<U11")
         self._observe(model.mistake)
         self.displayed = self.observed.copy()
@@ -120,9 +121,9 @@ class Seconds:
         heard = self.device.heard
         first = heard[0][0] - self.origin if heard else self.count
         self.observed[:first] = "new"
-        self.unheard[:first] = True
+        self.silence[:first] = 1
         going_on = (self.now + 1, self.device.interval_s, self.device.grace_s)
-        for (start, _, _), (end, interval, grace) in pairwise([*heard, going_on]) if heard else ():
+        for number, ((start, _, _), (end, interval, grace)) in enumerate(pairwise([*heard, going_on]) if heard else ()):
             grace = 0 if mistake == "no grace" else grace
             late_after, down_after = interval + min((interval + 1) // 2, grace), interval + grace
             if end - start > late_after:
@@ -133,7 +134,7 @@ class Seconds:
                 codes[silent >= late_after] = "unknown"
                 codes[silent_by_clock >= late_after] = "late"
                 codes[silent_by_clock >= down_after] = "down"
-                self.unheard[inside] = True
+                self.silence[inside] = number + 2
 
     def status(self) -> tuple[str, list[int]]:
         """What it is now, and since when it may be said to be so."""
@@ -168,7 +169,8 @@ class Seconds:
         paused, maintained, blind = (
             truths[:whole].reshape(-1, 60).any(axis=1).tolist() for truths in (self.is_paused, self.is_maintained, self.is_blind)
         )
-        unheard = self.unheard[:whole].reshape(-1, 60).all(axis=1).tolist()
+        silence = self.silence[:whole].reshape(-1, 60)
+        unheard = ((silence[:, 0] > 0) & (silence == silence[:, :1]).all(axis=1)).tolist()
         first = min(self.device.minutes, default=None)
         found = []
         for at in range(-(-start // length) * length, end // length * length, length):

@@ -45,16 +45,16 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
         return Footer(
             metadata,
             np.array([group.num_rows for group in groups], np.int64),
-            {column: np.array([_whole(entry.min_raw) for entry in found], np.int64) for column, found in statistics.items()},
-            {column: np.array([_whole(entry.max_raw) for entry in found], np.int64) for column, found in statistics.items()},
+            {column: np.array([_whole(column, entry.min_raw) for entry in found], np.int64) for column, found in statistics.items()},
+            {column: np.array([_whole(column, entry.max_raw) for entry in found], np.int64) for column, found in statistics.items()},
         )
     except (pa.ArrowException, OSError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(name, error) from error
 
 
-def _whole(raw: int) -> int:
-    # Statistics of unsigned columns come as signed numbers of their width.
-    return raw if raw >= 0 else raw + 2**32
+def _whole(column: str, raw: int) -> int:
+    # Statistics of the unsigned columns, all but the time, come as signed numbers of their width.
+    return raw if raw >= 0 or column == "at" else raw + 2**32
 
 
 def read_groups(file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:

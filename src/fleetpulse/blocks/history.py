@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.rollup import cut_cells
 from fleetpulse.blocks import silences as silence_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
 from fleetpulse.blocks.kept import Kept
@@ -125,10 +126,16 @@ class History:
             elif len(chosen):
                 yield samples.where(chosen)
 
-    def rollups(self, block: SampleBlock, tier: str, wanted: Wanted, *, sketched: bool) -> Iterator[RollupRows]:
+    def rollups(self, block: SampleBlock, tier: str, wanted: Wanted, *, aggregation: str) -> Iterator[RollupRows]:
         """The cells of a block that are wanted, a row group at a time. Raises: DamagedData."""
-        for metric, columns in self._groups(block.files[tier], wanted, rollup_columns(block.kind, sketched=sketched)):
-            yield rollup_rows(columns, metric, block.kind)
+        for metric, columns in self._groups(block.files[tier], wanted, rollup_columns(block.kind, aggregation)):
+            rows = rollup_rows(columns, metric, block.kind)
+            if wanted.device is not None:
+                chosen = _run(rows.devices, rows.at_ns, wanted)
+                cells = cut_cells(rows.cells, chosen.start, chosen.stop)
+                rows = RollupRows(metric, rows.devices[chosen], rows.at_ns[chosen], cells)
+            if len(rows):
+                yield rows
 
     def metrics_of(self, file: BlockFile) -> list[int]:
         """The metrics that a file of samples or roll-ups holds, ascending. Raises: DamagedData."""
@@ -187,10 +194,17 @@ def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
 def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wanted) -> NDArray[np.int64] | None:
     """Places of the wanted rows of a row group; None: all of them."""
     if wanted.device is not None:
-        # Sorted by device, then time: what is wanted is one run.
-        start, end = np.searchsorted(devices, np.array([wanted.device, wanted.device + 1], np.uint32))
-        start, end = start + np.searchsorted(at_ns[start:end], [wanted.start_ns, wanted.end_ns])
-        return np.arange(start, end)
+        run = _run(devices, at_ns, wanted)
+        return np.arange(run.start, run.stop)
     if int(at_ns.min()) >= wanted.start_ns and int(at_ns.max()) < wanted.end_ns:
         return None
     return np.flatnonzero((at_ns >= wanted.start_ns) & (at_ns < wanted.end_ns))
+
+
+def _run(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wanted) -> slice:
+    """The rows of the wanted device and times: one run, since rows are sorted by device, then time."""
+    assert wanted.device is not None
+    # Of the column's own type, or all of it would be converted to search it.
+    start, end = np.searchsorted(devices, np.array([wanted.device, wanted.device + 1], np.uint32)).tolist()
+    first, last = np.searchsorted(at_ns[start:end], [wanted.start_ns, wanted.end_ns]).tolist()
+    return slice(start + first, start + last)

@@ -100,11 +100,19 @@ def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
     return SampleColumns(devices, np.broadcast_to(np.uint16(metric), len(devices)), columns["at"], values)
 
 
-def rollup_columns(kind: Kind, *, sketched: bool) -> Sequence[str]:
-    """The columns to read for cells."""
+def rollup_columns(kind: Kind, aggregation: str | None = None) -> Sequence[str]:
+    """The columns to read for cells of which one aggregation is asked, or (None) everything."""
     sums = ("sum_high", "sum_low") if kind == "integer" else ("sum",)
-    sketches = ("sketch_keys", "sketch_counts") if sketched else ()
-    return ("device", "at", "count", *sums, "lowest", "highest", "last", "last_at", *sketches)
+    needed: dict[str | None, tuple[str, ...]] = {
+        "count": (),
+        "avg": sums,
+        "sum": sums,
+        "min": ("lowest",),
+        "max": ("highest",),
+        "latest": ("last", "last_at"),
+        None: (*sums, "lowest", "highest", "last", "last_at", "sketch_keys", "sketch_counts"),
+    }
+    return ("device", "at", "count", *needed.get(aggregation, ("lowest", "highest", "sketch_keys", "sketch_counts")))
 
 
 def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> None:
@@ -148,10 +156,13 @@ def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> An
 
 
 def rollup_rows(columns: dict[str, Column], metric: int, kind: Kind) -> RollupRows:
-    """The cells of a row group."""
-    sums = np.column_stack([columns["sum_high"], columns["sum_low"]]) if kind == "integer" else columns["sum"]
+    """The cells of a row group; columns that were not read are zeros."""
+    absent = np.broadcast_to(np.int64(0), len(columns["device"]))
+    low, high = columns.get("sum_low", absent), columns.get("sum_high", absent)
+    sums = np.column_stack([high, low]) if kind == "integer" else columns.get("sum", absent)
     sketches = None
     if "sketch_keys.offsets" in columns:
         sketches = Sketches(columns["sketch_keys.offsets"], columns["sketch_keys.values"], columns["sketch_counts.values"])
-    cells = Cells(columns["count"], sums, columns["lowest"], columns["highest"], columns["last"], columns["last_at"], sketches)
+    lowest, highest, last, last_at = (columns.get(name, absent) for name in ("lowest", "highest", "last", "last_at"))
+    cells = Cells(columns["count"], sums, lowest, highest, last, last_at, sketches)
     return RollupRows(metric, columns["device"], columns["at"], cells)

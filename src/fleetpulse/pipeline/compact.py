@@ -176,7 +176,7 @@ class _Work:
             read = self.history.read(file, groups, SAMPLE_COLUMNS)
             pieces = (sample_rows(columns, number) for number, columns in zip(numbers, read, strict=True))
             return put_block(self.history.store, stem, lambda to: write_samples(to, block.kind, _paced(pieces, self.pause), level=DENSE))
-        read = self.history.read(file, groups, rollup_columns(block.kind, sketched=True))
+        read = self.history.read(file, groups, rollup_columns(block.kind))
         rows = (rollup_rows(columns, number, block.kind) for number, columns in zip(numbers, read, strict=True))
         return put_block(self.history.store, stem, lambda to: write_rollup(to, block.kind, _paced(rows, self.pause)))
 
@@ -401,7 +401,7 @@ def _coarser(history: History, file: BlockFile, kind: Kind) -> Iterator[RollupRo
     numbers = footer.least["metric"].tolist()
 
     def each() -> Iterator[RollupRows]:
-        read = history.read(file, range(len(numbers)), rollup_columns(kind, sketched=True))
+        read = history.read(file, range(len(numbers)), rollup_columns(kind))
         for number, columns in zip(numbers, read, strict=True):
             rows = rollup_rows(columns, number, kind)
             yield _fold_rows([replace(rows, at_ns=rows.at_ns // NS_PER_DAY * NS_PER_DAY)])
@@ -527,7 +527,7 @@ def _merge_rollups(history: History, files: Sequence[BlockFile], metric: int, ki
 
 def _read_rollups(history: History, file: BlockFile, metric: int, kind: Kind, unit: _Span) -> Iterator[RollupRows]:
     groups = unit.groups(history.footer(file), metric)
-    for columns in history.read(file, groups, rollup_columns(kind, sketched=True)) if groups else ():
+    for columns in history.read(file, groups, rollup_columns(kind)) if groups else ():
         rows = rollup_rows(columns, metric, kind)
         yield _cut_rows(rows, *np.searchsorted(rows.devices, [unit.start_device, unit.end_device]).tolist())
 

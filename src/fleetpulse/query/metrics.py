@@ -81,10 +81,10 @@ def find(where: Samples, *, number: int, metric: MetricDefinition, aggregation: 
         raw = _plan(where, number, metric.kind, window, is_raw_only=True)
         is_exact = all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
         reads = raw if is_exact else reads
-    finding = _Finding(where, number, metric, whom, window, is_quantile=is_quantile, is_exact=is_exact)
+    finding = _Finding(where, number, metric, whom, window, aggregation=aggregation, is_exact=is_exact)
     for read in reads:
         finding.take(read)
-    return finding.found(aggregation)
+    return finding.found()
 
 
 def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only: bool) -> list[_Read]:
@@ -164,13 +164,15 @@ class _Finding:
     """Gathers what is read as cells, few at a time."""
 
     def __init__(
-        self, where: Samples, number: int, metric: MetricDefinition, whom: Whom, window: Window, *, is_quantile: bool, is_exact: bool
+        self, where: Samples, number: int, metric: MetricDefinition, whom: Whom, window: Window, *, aggregation: str, is_exact: bool
     ) -> None:
         self._where = where
         self._number = number
         self._metric = metric
         self._whom = whom
         self._window = window
+        self._aggregation = aggregation
+        is_quantile = aggregation.startswith("p")
         self._is_sketched = is_quantile and not is_exact
         self._is_collected = is_quantile and is_exact
         self._count = whom.groups * window.buckets
@@ -219,7 +221,7 @@ class _Finding:
 
     def _take_rollups(self, read: _Read) -> None:
         assert read.block is not None
-        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), sketched=self._is_sketched):
+        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), aggregation=self._aggregation):
             inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)
             if self._whom.device is not None:
                 inside &= rows.devices == self._whom.device
@@ -265,7 +267,7 @@ class _Finding:
         self._places.append(cells)
         self._parts.append(part)
 
-    def found(self, aggregation: str) -> Found:
+    def found(self) -> Found:
         """All that was taken, as figures."""
         empty = fold_samples(
             np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64), np.zeros(0, np.int64),
@@ -273,7 +275,7 @@ class _Finding:
         )  # fmt: skip
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
-        values = self._quantiles(aggregation, cells) if self._is_collected else figures(cells, aggregation)[: self._count]
+        values = self._quantiles(cells) if self._is_collected else figures(cells, self._aggregation)[: self._count]
         return Found(
             values=values,
             counts=cells.counts[: self._count].tolist(),
@@ -283,8 +285,8 @@ class _Finding:
             coarse=sorted(self._coarse),
         )
 
-    def _quantiles(self, aggregation: str, cells: Cells) -> list[int | float | None]:
+    def _quantiles(self, cells: Cells) -> list[int | float | None]:
         places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
         values = np.concatenate([np.zeros(0), *(values for _, values in self._collected)])
-        quantiles = exact_quantiles(places, values, int(aggregation[1:]), count=self._count).tolist()
+        quantiles = exact_quantiles(places, values, int(self._aggregation[1:]), count=self._count).tolist()
         return [value if count else None for value, count in zip(quantiles, cells.counts.tolist(), strict=False)]

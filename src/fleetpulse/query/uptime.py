@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate import uptime as slots
 from fleetpulse.aggregate.presence import Rows
-from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched, spans_of
+from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
 from fleetpulse.aggregate.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES, Exclusions, Silence, Stretch, status_codes, timeline
 from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
@@ -115,8 +115,9 @@ def device_slots(view: DeviceView, window: Window, silences: Sequence[Silence], 
     slot = slot_minutes(view.terms.interval_s)
     slot_ns = slot * NS_PER_MINUTE
     start, end = -(-window.start_ns // slot_ns) * slot, window.end_ns // slot_ns * slot
-    # What is not longer than a missed beat is no silence once it ends, so it is none while it goes on.
-    unheard = spans_of((silence.start_ns, silence.end_ns) for silence in silences if silence.is_long)
+    # What is not longer than a missed beat is no silence once it ends, so it is none while it goes on. Where two of them touch,
+    # something was received between: they stay two.
+    unheard = np.array([(silence.start_ns, silence.end_ns) for silence in silences if silence.is_long], np.int64).reshape(-1, 2)
     found = Slots(np.zeros((window.buckets, len(REASONS)), np.int64), start * NS_PER_MINUTE, slot_ns, None)
     codes: list[NDArray[np.int8]] = []
     is_bucketed_by_day = window.step_ns is None or window.step_ns % NS_PER_DAY == 0
