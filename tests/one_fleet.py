@@ -16,8 +16,17 @@ from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.terms import Terms
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
-from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, device_status, read_silences, transitions, uptime_figures
+from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
+from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
+from fleetpulse.query.uptime import (
+    DeviceView,
+    availability_figures,
+    device_slots,
+    device_status,
+    read_silences,
+    transitions,
+    uptime_figures,
+)
 from fleetpulse.query.window import Window
 
 SECOND = 1_000_000_000
@@ -40,11 +49,31 @@ class OneFleet:
         self.now = self.at("00:00:00")
         self.windows: dict[str, MaintenanceWindow] = {}
         self.pauses: dict[int, list[Pause]] = {}
-        registry = SimpleNamespace(roster=self.roster, numbers={f"d{number}": number for number in range(devices)})
+        self.numbers = {f"d{number}": number for number in range(devices)}
+        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers)
         declared = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         history = History(cast(Any, None), Manifest())  # without blocks nothing is read
         clock = SimpleNamespace(now_ns=lambda: self.now)
         self._views = Views(clock=clock, fleet=self.fleet, history=history, registry=cast(Any, registry), declared=cast(Any, declared))
+
+    def add(self, device_id: str, **labels: str) -> int:
+        """One more device; its number."""
+        number = self.numbers[device_id] = self.roster.count
+        self.fleet.resize(number + 1)
+        self.roster.resize(number + 1)
+        self.roster.put(number, labels)
+        return number
+
+    def delete(self, device_id: str) -> None:
+        """One device less."""
+        self.roster.put(self.numbers.pop(device_id), {}, is_deleted=True)
+
+    def page(self, chosen: Filter, order: Order, *, limit: int = 1_000_000, cursor: str | None = None) -> tuple[list[str], Page]:
+        """A page of the list of devices: their ids, and what else it says."""
+        view = self.fleet_view(self.now - chosen.uptime_window_ns)
+        names = Listing.of(list(self.numbers.items()), self.roster.count)
+        page = list_devices(view, self.roster.frozen(), names, chosen, order, limit=limit, cursor=cursor)
+        return [names.ids[number] for number in page.numbers], page
 
     def at(self, text: str) -> int:
         """ns of a text."""
@@ -68,7 +97,9 @@ class OneFleet:
     def sample_batch(self, device: int) -> EventBatch:
         """A batch of one sample, sent now."""
         now = array("q", [self.now])
-        return EventBatch(sample_devices=array("I", [device]), sample_sent_at_ns=now, sample_values=array("q", [7]), sample_metrics=array("H", [0]))
+        return EventBatch(
+            sample_devices=array("I", [device]), sample_sent_at_ns=now, sample_values=array("q", [7]), sample_metrics=array("H", [0])
+        )
 
     def mark(self, text: str, *, blind_since: str | None = None) -> None:
         """The service marks that it is alive, and perhaps since when it was blind."""
@@ -118,14 +149,19 @@ class OneFleet:
 
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
         """Uptime and availability of a device; the fleet's figures of it are the same."""
+        said = self.device_uptime(start, end, device)
+        start_ns, end_ns = self.at(start), self.at(end)
+        whole = fleet_uptime(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
+        assert (said["present"], said["expected"]) == (whole.present[device], whole.expected[device])
+        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (whole.down_ns[device], whole.accountable_ns[device])
+        return said
+
+    def device_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
+        """The same, without a look at the fleet."""
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
         silences = read_silences(view, start_ns=start_ns)
         stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)
         slots = device_slots(view, Window(start_ns, end_ns), silences, is_explained=False)
-        said: dict[str, Any] = {**uptime_figures(slots.counts.sum(axis=0)), **availability_figures(stretches, view.excluded)}
-        whole: FleetUptime = fleet_uptime(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
-        assert (said["present"], said["expected"]) == (whole.present[device], whole.expected[device])
-        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (whole.down_ns[device], whole.accountable_ns[device])
-        return said
+        return {**uptime_figures(slots.counts.sum(axis=0)), **availability_figures(stretches, view.excluded)}

@@ -7,6 +7,7 @@ sorts and writes 0.3 µs a sample; bulk reads a line in 2 µs and packs 5 sample
 """
 
 import argparse
+import asyncio
 import http.client
 import json
 import random
@@ -15,7 +16,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import Process, fleetpulse, pin_load, record, write_devices
+from harness import Process, fleetpulse, floor, pace, percentiles, pin_load, record, request, write_devices
 
 DEVICES = 30_000
 METRICS = ("cpu", "memory", "temperature", "disk", "signal")
@@ -29,28 +30,31 @@ def report(chance: random.Random) -> dict[str, float]:
 
 
 def sustained(server: Process, seconds: float) -> dict[str, float]:
-    """CPU share of one core under single reports, as many a second as the fleet sends."""
+    """CPU share of one core under single reports, as many a second as the fleet sends, on 1,024 connections."""
     chance = random.Random(1)
-    connections = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(32)]
-    before_us, started_s, said = server.cpu_us(), time.perf_counter(), 0
-    while (elapsed_s := time.perf_counter() - started_s) < seconds:
-        while said * len(METRICS) < elapsed_s * SAMPLES_A_SECOND:
-            connection = connections[said % len(connections)]
-            sent_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            body = json.dumps({"sent_at": sent_at, "metrics": report(chance)})
-            connection.request("POST", f"/api/v1/devices/dev-{said * 7919 % DEVICES}/metrics", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 204
-            said += 1
-        time.sleep(0.002)
+
+    def make(port: int, device: str, sent_at: str) -> bytes:
+        return request(port, f"{device}/metrics", json.dumps({"sent_at": sent_at, "metrics": report(chance)}))
+
+    before_us, started_s = server.cpu_us(), time.perf_counter()
+    rate = SAMPLES_A_SECOND // len(METRICS)
+    latencies_s = asyncio.run(pace(server.port, count=DEVICES, rate=rate, seconds=seconds, make=make))
     elapsed_s = time.perf_counter() - started_s
     used_us = server.cpu_us() - before_us
     return {
-        "samples_a_second": round(said * len(METRICS) / elapsed_s, 1),
+        "samples_a_second": round(len(latencies_s) * len(METRICS) / elapsed_s, 1),
         "core_share": round(used_us / 1e6 / elapsed_s, 4),
-        "cpu_us_a_sample": round(used_us / said / len(METRICS), 3),
+        "cpu_us_a_sample": round(used_us / len(latencies_s) / len(METRICS), 3),
+        **percentiles(latencies_s),
     }
+
+
+def yardstick(seconds: float) -> dict[str, float]:
+    """The floor under as many requests a second: what waking up for each costs here, with nothing kept."""
+    with floor() as server:
+        before_us, started_s = server.cpu_us(), time.perf_counter()
+        asyncio.run(pace(server.port, count=DEVICES, rate=SAMPLES_A_SECOND // len(METRICS), seconds=seconds))
+        return {"core_share": round((server.cpu_us() - before_us) / 1e6 / (time.perf_counter() - started_s), 4)}
 
 
 def bulk(server: Process, batches: int) -> dict[str, float]:
@@ -92,9 +96,10 @@ def main() -> None:
         devices = write_devices(folder / "devices.csv", DEVICES)
         metrics = folder / "metrics.json"
         metrics.write_text(json.dumps([{"name": metric} for metric in METRICS]))
-        # Checkpoints far more often than by default, so that their share, and that of compaction, is in the figure.
-        with fleetpulse(folder, "--metrics", str(metrics), "--checkpoint-s", "10", devices=devices) as server:
+        # Checkpoints more often than by default, so that their share is in the figure.
+        with fleetpulse(folder, "--metrics", str(metrics), "--checkpoint-s", "60", devices=devices) as server:
             figures = {"single reports": sustained(server, chosen.seconds), "bulk": bulk(server, chosen.batches)}
+    figures["yardstick: the floor at as many requests a second"] = yardstick(chosen.seconds / 3)
     goals = {
         "cores at 2,500 samples/s": (figures["single reports"]["core_share"], 0.10),
         "CPU µs a sample in bulk": (figures["bulk"]["cpu_us_a_sample"], 3.0),

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -169,15 +169,31 @@ class Paced(asyncio.Protocol):
             self._transport.write(request)
 
 
-def heartbeat(port: int, device: str, sent_at: str) -> bytes:
-    """The bytes of a heartbeat."""
-    body = f'{{"sent_at":"{sent_at}"}}'
-    head = f"POST /api/v1/devices/{device}/heartbeat HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+def request(port: int, path: str, body: str) -> bytes:
+    """The bytes of a request of a device."""
+    head = f"POST /api/v1/devices/{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-async def pace(port: int, *, count: int, rate: int, seconds: float, connections: int = 1_024, name: str = "dev-{}") -> list[float]:
-    """Heartbeats of `count` devices at `rate` a second, whatever the answers; latencies in seconds. `name` makes an id of a number."""
+def heartbeat(port: int, device: str, sent_at: str) -> bytes:
+    """The bytes of a heartbeat."""
+    return request(port, f"{device}/heartbeat", f'{{"sent_at":"{sent_at}"}}')
+
+
+async def pace(
+    port: int,
+    *,
+    count: int,
+    rate: int,
+    seconds: float,
+    connections: int = 1_024,
+    name: str = "dev-{}",
+    make: Callable[[int, str, str], bytes] = heartbeat,
+) -> list[float]:
+    """What `count` devices say at `rate` a second, whatever the answers; latencies in seconds.
+
+    `name` makes an id of a number, `make` a request of port, id and time.
+    """
     loop = asyncio.get_running_loop()
     latencies_s: list[float] = []
     lanes = [(await loop.create_connection(lambda: Paced(latencies_s), "127.0.0.1", port))[1] for _ in range(connections)]
@@ -185,7 +201,7 @@ async def pace(port: int, *, count: int, rate: int, seconds: float, connections:
     while (elapsed_s := time.perf_counter() - started_s) < seconds:
         sent_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         while said < elapsed_s * rate:
-            lanes[said % connections].send(heartbeat(port, name.format(said * 7919 % count), sent_at), time.perf_counter())
+            lanes[said % connections].send(make(port, name.format(said * 7919 % count), sent_at), time.perf_counter())
             said += 1
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.5)

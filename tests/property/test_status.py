@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.status import timeline
+from fleetpulse.aggregate.status import STATUSES, timeline
 from fleetpulse.aggregate.timestamp import format_rfc3339
+from fleetpulse.aggregate.uptime import REASONS
 from fleetpulse.app import build
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
@@ -534,9 +535,6 @@ class Said:
 
 
 def answers(view: DeviceView, start_ns: int, end_ns: int, step_s: int | None) -> Said:
-    from fleetpulse.aggregate.status import STATUSES
-    from fleetpulse.aggregate.uptime import REASONS
-
     silences = read_silences(view, start_ns=start_ns)
     stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)
     changes, _ = transitions(stretches, limit=100_000, after_ns=start_ns)

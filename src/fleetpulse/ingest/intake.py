@@ -45,6 +45,8 @@ class Intake:
         self.batch = Batch()
         self.received = 0
         """Events that came in, whatever became of them."""
+        self.senders = 0
+        """Those who waited for what was taken, ever."""
         self.latest_ns = 0
         """The latest believable sent_at; moved along by the clock, once a second."""
         self.wake_at = 1
@@ -143,6 +145,7 @@ class Intake:
         """What has gathered; the next batch begins. Its events count as waiting until `settle`."""
         batch, self.batch = self.batch, Batch()
         self._in_flight = len(batch)
+        self.senders += len(batch.waiters)
         return batch
 
     def settle(self) -> None:

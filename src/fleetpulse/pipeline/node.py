@@ -132,6 +132,7 @@ class Node:
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
         self._has_checkpoint_failed = False
+        self._senders = 0
         self._named: tuple[int, dict[int, MetricDefinition]] = (-1, {})
         self._damaged: list[SampleBlock] = []
         self._checkpoint_task: asyncio.Task[None] | None = None
@@ -307,6 +308,9 @@ class Node:
 
     def _tick(self) -> None:
         self.intake.latest_ns = self.clock.now_ns() + self._future_ns
+        senders = (self.intake.senders - self._senders) / self.connections.sweep_interval_s
+        self._senders = self.intake.senders
+        self.writer.expect(senders_a_second=senders, connections=len(self.connections))
         self.connections.sweep(asyncio.get_running_loop().time())
 
     def _is_checkpoint_due(self) -> bool:

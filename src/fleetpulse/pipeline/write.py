@@ -24,6 +24,9 @@ from fleetpulse.telemetry.counters import Counters
 log = structlog.get_logger("journal")
 GATHER_S = 0.004
 """How long after a commit the next one waits at most for as many senders as the last one had: about ten commits of a good disk."""
+SPARSE_GATHER_S = 0.02
+SPARSE_SENDERS_MAX = 10
+"""Where senders come one by one, a commit for each costs more than all else: it waits a little longer for a few of them."""
 
 
 class Writer:
@@ -49,6 +52,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._failure: NotAccepting | None = None
         self._gathering: asyncio.TimerHandle | None = None
+        self._expected = 1
+
+    def expect(self, *, senders_a_second: float, connections: int) -> None:
+        """How many come, and how many could at one time; told now and then, so that few commits serve sparse senders."""
+        self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
 
     def start(self, intake: Intake) -> None:
         """Begin to commit what `intake` gathers."""
@@ -96,8 +104,9 @@ class Writer:
             _tell(waiter.acknowledge)
         # Those just answered may have more to say, and a larger batch costs the same sync: wait until as many are here
         # again, but not for long.
-        self._intake.wake_at = len(batch.waiters) + len(self._intake.batch.waiters)
-        self._gathering = self._loop.call_later(GATHER_S, self._hand_over)
+        again = len(batch.waiters) + len(self._intake.batch.waiters)
+        self._intake.wake_at = max(again, self._expected)
+        self._gathering = self._loop.call_later(GATHER_S if again >= self._expected else SPARSE_GATHER_S, self._hand_over)
         self._idle.set()
 
     def _fail(self, batch: Batch, error: Exception) -> None:

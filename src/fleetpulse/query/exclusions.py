@@ -88,7 +88,9 @@ def _meant(window: MaintenanceWindow, roster: Roster, numbers: Mapping[str, int]
     if window.is_for_all:
         return roster.there()
     meant = roster.with_labels(list(window.labels.items())) if window.labels else np.zeros(roster.count, bool)
-    meant[[numbers[device_id] for device_id in window.devices if device_id in numbers]] = True
+    # Devices come and go meanwhile: who is new is not in this roster yet, and who is looked up may be gone at the next look.
+    named = [numbers.get(device_id, roster.count) for device_id in window.devices]
+    meant[[number for number in named if number < roster.count]] = True
     return meant
 
 

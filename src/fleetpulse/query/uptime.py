@@ -79,7 +79,9 @@ def read_silences(view: DeviceView, *, start_ns: int) -> list[Silence]:
         first, last = np.searchsorted(silences.devices, np.array([view.number, view.number + 1], np.uint32))
         found += _silences(silences.where(slice(int(first), int(last))))
     for silences in view.silences:
-        found += _silences(silences.where(silences.devices == view.number))
+        places = np.flatnonzero(silences.devices == view.number)
+        if len(places):  # there may be many pieces, few of them with any of this device
+            found += _silences(silences.where(places))
     after = view.terms.late_after_ns, view.terms.down_after_ns
     found.append(Silence(view.last_received_ns, max(view.now_ns, view.last_received_ns) + 1, *after))
     return sorted((silence for silence in found if silence.end_ns > start_ns), key=lambda silence: silence.end_ns)
