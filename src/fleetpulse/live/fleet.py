@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
 from fleetpulse.live.late import SparsePresence
 from fleetpulse.live.samples import LiveSamples
-from fleetpulse.live.silences import gaps
+from fleetpulse.live.silences import ended_before, gaps
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import SampleColumns
@@ -190,15 +190,18 @@ class Fleet:
         self.alive_at_ns = now_ns
         np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
         np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
+        self.silences = [before for piece in self.silences if len(before := ended_before(piece, now_ns))]
+        self.closing.silences[:] = [before for piece in self.closing.silences if len(before := ended_before(piece, now_ns))]
         self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
 
     def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
         beating = [batch for batch in batches if len(batch.heartbeat_devices)]
         sampling = [batch for batch in batches if len(batch.sample_devices)]
+        heard: list[tuple[NDArray[np.uint32], NDArray[np.int64]]] = []
         if beating:
             devices = _joined([batch.heartbeat_devices for batch in beating])
             self._apply_heartbeats(devices, _joined([batch.heartbeat_sent_at_ns for batch in beating]))
-            self._hear(devices, _received(beating, [len(batch.heartbeat_devices) for batch in beating]))
+            heard.append((devices, _received(beating, [len(batch.heartbeat_devices) for batch in beating])))
         if sampling:
             samples = SampleColumns(
                 _joined([batch.sample_devices for batch in sampling]),
@@ -207,12 +210,15 @@ class Fleet:
                 _joined([batch.sample_values for batch in sampling]),
             )
             self._apply_samples(samples)
-            self._hear(samples.devices, _received(sampling, [len(batch.sample_devices) for batch in sampling]))
+            heard.append((samples.devices, _received(sampling, [len(batch.sample_devices) for batch in sampling])))
+        if heard:
+            # Together, since a sample between two beats breaks a silence.
+            self._hear(_joined([devices for devices, _ in heard]), _joined([at_ns for _, at_ns in heard]))
 
     def _hear(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> None:
-        """Note that devices were heard, and the silences that ended so. `at_ns` ascends."""
+        """Note that devices were heard, and the silences that ended so."""
         last_ns = self.last_received_ns[devices]
-        newest_ns = int(at_ns[-1])
+        newest_ns = int(at_ns.max())
         lowest_ns = int(self._late_after_ns.min())
         if newest_ns - int(last_ns.min()) > lowest_ns:
             # Only those that may have been silent for long enough: as a rule few.

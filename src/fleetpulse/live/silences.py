@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.model.silences import SilenceColumns
+
 
 def gaps(
     devices: NDArray[np.uint32], at_ns: NDArray[np.int64], *, before_ns: NDArray[np.int64]
@@ -17,3 +19,10 @@ def gaps(
     is_first[1:] = devices[1:] != devices[:-1]
     starts[1:][~is_first[1:]] = ends[:-1][~is_first[1:]]
     return devices, starts, ends
+
+
+def ended_before(silences: SilenceColumns, now_ns: int) -> SilenceColumns:
+    """The silences as a clock tells them that was ahead and shows `now_ns` again: none ended later, none began later."""
+    end_ns = np.minimum(silences.end_ns, now_ns)
+    clipped = SilenceColumns(silences.devices, silences.start_ns, end_ns, silences.interval_s, silences.grace_s)
+    return clipped.where(silences.start_ns < end_ns)
