@@ -39,6 +39,10 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(serve: Callab
     assert client.ask("GET", f"{DEVICE}/metrics?types=cpu&window=1h")[1]["metrics"]["cpu"]["value"] == 41.5
     status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z")
     assert (status, uptime["present"], uptime["expected"]) == (200, 1, 60)
+    client.connection.request("GET", "/metrics")
+    counters = client.connection.getresponse().read().decode()
+    assert float(counters.split("\nfleetpulse_cache_misses_total ")[1].split()[0]) >= 3
+    assert float(counters.split("\nfleetpulse_cache_bytes ")[1].split()[0]) > 0
     client.close()
     assert server.stop(signal.SIGTERM) == 0
     command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(server.folder), *flags[:4]]

@@ -124,8 +124,8 @@ class Seconds:
         self.observed[:first] = "new"
         self.silence[:first] = 1
         going_on = (self.now + 1, self.device.interval_s, self.device.grace_s)
-        for number, ((start, _, _), (end, interval, grace)) in enumerate(pairwise([*heard, going_on]) if heard else ()):
-            grace = 0 if mistake == "no grace" else grace
+        for number, ((start, _, _), (end, interval, forgiven)) in enumerate(pairwise([*heard, going_on]) if heard else ()):
+            grace = 0 if mistake == "no grace" else forgiven
             late_after, down_after = interval + min((interval + 1) // 2, grace), interval + grace
             if end - start > late_after:
                 inside = slice(start - self.origin, end - self.origin)
@@ -279,7 +279,7 @@ class Life:
 
     def actions(self) -> list[Callable[[], Any]]:
         often = [self.live, self.live, self.live, self.change, self.change]
-        return [*often, self.checkpoint, self.stop, self.crash, self.suspend, self.pause, self.maintain, self.maintain, self.declare]
+        return [*often, self.checkpoint, self.stop, self.crash, self.suspend, *[self.pause] * 3, *[self.maintain] * 3, self.declare]
 
     async def start(self) -> None:
         self.node = build(self.settings, clock=self.clock, synchronous="NORMAL")

@@ -7,6 +7,7 @@ from litestar import Response, get
 
 from fleetpulse import __version__
 from fleetpulse.api.openapi import docs_page, openapi_document
+from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.pipeline.node import Node
 from fleetpulse.telemetry.exposition import CONTENT_TYPE, Value, exposition
 
@@ -78,6 +79,11 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "samples_live": ("Samples in memory that no block holds yet", node.fleet.samples.count),
         p + "late_rows": ("Device-days of late data in memory", len(node.fleet.sparse)),
     }
+    store = node.history.store
+    if isinstance(store, S3BlockStore):
+        totals[p + "cache_hits"] = ("Blocks of the S3 store that were found warm on disk", store.cache_hits)
+        totals[p + "cache_misses"] = ("Blocks of the S3 store that were fetched", store.cache_misses)
+        gauges[p + "cache_bytes"] = ("Bytes of warm blocks on disk", store.cache_bytes)
     return Response(exposition(totals=totals, gauges=gauges), headers={"content-type": CONTENT_TYPE})
 
 
