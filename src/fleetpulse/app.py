@@ -62,10 +62,12 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.kept_bytes_max)
     fleet = Fleet(terms=Terms(settings.interval_s, settings.grace_s))
     catalog_thread = ThreadPoolExecutor(1, "catalog")
+    follower = Follower(fleet, counters)
     registry = Registry(
         catalog=catalog,
         clock=clock,
         fleet=fleet,
+        settle=follower.catch_up,
         executor=catalog_thread,
         counters=counters,
         devices_max=settings.devices_max,
@@ -81,7 +83,6 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         metrics_max=settings.metrics_max,
         windows_max=settings.windows_max,
     )
-    follower = Follower(fleet, counters)
     writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
     intake = Intake(numbers=registry.numbers, metrics=known, events_waiting_max=limits.events_waiting_max, wake=writer.wake)
     return Node(

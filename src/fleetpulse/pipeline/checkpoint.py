@@ -111,7 +111,7 @@ def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> d
 
 def _merge_silences(pieces: list[SilenceColumns], position: Position, history: History) -> dict[int, BlockFile]:
     """The blocks of the days in which silences ended since the last checkpoint: what they held, and the new ones."""
-    new = join_silences(pieces)
+    new = join_silences(list(pieces))  # the loop may set them right meanwhile, where its clock was ahead
     days = new.end_ns // NS_PER_DAY
     blocks: dict[int, BlockFile] = {}
     for day in np.unique(days).tolist():

@@ -133,6 +133,7 @@ class Node:
         self._checkpoint_due_s = 0.0
         self._has_checkpoint_failed = False
         self._senders = 0
+        self._terms_version = 0
         self._named: tuple[int, dict[int, MetricDefinition]] = (-1, {})
         self._damaged: list[SampleBlock] = []
         self._checkpoint_task: asyncio.Task[None] | None = None
@@ -171,6 +172,7 @@ class Node:
         self.progress.stage = "devices"
         self.registry.load()
         self.declared.load()
+        self._terms_version = self.registry.terms_version
         self.progress.stage = "snapshot"
         load_snapshot(self.fleet, self.history)
         # The days since the snapshot are opened before the replay, so that its marks find dense rows.
@@ -318,6 +320,7 @@ class Node:
         due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
         has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
         is_late = len(self.fleet.sparse) >= self._when.late_rows or entries >= self._when.journal_entries
+        is_late |= self._terms_version != self.registry.terms_version
         is_late |= self.fleet.samples.count >= self._when.samples
         is_late |= sum(map(len, self.fleet.silences)) >= self._when.silences
         # After a failure the next one waits for its time.
@@ -333,6 +336,7 @@ class Node:
             self.follower.catch_up()
             position = self.follower.position
             frozen = self.fleet.freeze()
+            terms_version = self.registry.terms_version
             named = self.registry.roster.version, dict(self.declared.metrics)
             try:
                 names: dict[str, BlockFile] = {}
@@ -360,6 +364,7 @@ class Node:
             self.fleet.finish_closing(written.closed_minutes)
             self.history.manifest = written.manifest
             self._named = named
+            self._terms_version = terms_version
             self._has_checkpoint_failed = False
             self.counters.checkpoints += 1
             self.counters.checkpoint_last_s = time.monotonic() - started_s

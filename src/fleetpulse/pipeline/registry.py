@@ -31,13 +31,17 @@ class Registry:
         catalog: Catalog,
         clock: Clock,
         fleet: Fleet,
+        settle: Callable[[], None],
         executor: Executor,
         counters: Counters,
         devices_max: int,
         label_names_max: int,
         auto_register: bool,
     ) -> None:
-        """`executor` is the catalog's one thread."""
+        """`executor` is the catalog's one thread; `settle` applies to the fleet all that is durable."""
+        self.terms_version = 0
+        """Changes whenever the terms of a device do."""
+        self._settle = settle
         self.numbers: dict[str, int] = {}
         self.roster = Roster()
         self.auto_register = auto_register
@@ -73,7 +77,10 @@ class Registry:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
         terms = self.terms_of(device)
         if terms != self._fleet.terms_of(number):
+            # Silences until now are judged by the terms that held, also by a replay: a checkpoint is due.
+            self._settle()
             self._fleet.set_terms(number, terms)
+            self.terms_version += 1
 
     def terms_of(self, device: Device) -> Terms:
         """What is expected of a device, the service's own terms where it has none."""
