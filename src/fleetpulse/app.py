@@ -35,9 +35,10 @@ from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.terms import Terms
+from fleetpulse.pipeline.ask import AskLimits
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.node import AskLimits, CheckpointWhen, Node
+from fleetpulse.pipeline.node import CheckpointWhen, Node
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
@@ -100,8 +101,6 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         counters=counters,
         catalog_thread=catalog_thread,
         files_thread=ThreadPoolExecutor(1, "files"),
-        read_thread=ThreadPoolExecutor(1, "read"),
-        fleet_thread=ThreadPoolExecutor(1, "fleet"),
         export_thread=ThreadPoolExecutor(1, "export"),
         unfold_thread=ThreadPoolExecutor(1, "unfold"),
         devices_path=Path(settings.devices) if settings.devices else None,

@@ -127,7 +127,7 @@ async def live(
             node = build(setup, clock=clock)
             await node.start()
         for device in range(DEVICES):
-            assert as_tuple(await node.figures(device)) == expected(device, *told)
+            assert as_tuple(await node.ask.figures(device)) == expected(device, *told)
     await node.stop()
 
 
@@ -147,7 +147,7 @@ async def _during_a_checkpoint(folder: Path) -> None:
     for minute in range(10, 20):
         late.append((0, 19_990 * 1440 + minute))
         await add(node.intake, batch_of(late[-5:], [(0, 5)]))
-        assert (await node.figures(0)).minutes_present == len(late)
+        assert (await node.ask.figures(0)).minutes_present == len(late)
     assert await running
-    assert (await node.figures(0)).minutes_present == len(late)
+    assert (await node.ask.figures(0)).minutes_present == len(late)
     await node.stop()

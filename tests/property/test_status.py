@@ -471,13 +471,13 @@ class Life:
 
     async def check(self) -> None:
         seconds = [Seconds(self.model, device) for device in self.model.devices]
-        page = await self.node.ask_list(
+        page = await self.node.ask.devices(
             lambda seen: list_devices(*seen, Filter(), Order(), limit=100, cursor=None), start_ns=self.clock.now_ns()
         )
         assert page.total == len(seconds)
         for place, number in enumerate(page.numbers):
             status, since = seconds[number].status()
-            asked = await self.node.ask_status(f"d{number}")
+            asked = await self.node.ask.status(f"d{number}")
             heard = self.model.devices[number].heard[-1][0] * SECOND if self.model.devices[number].heard else 0
             listed = (page.statuses[place], page.since_ns[place], page.last_received_ns[place])
             assert (asked[0], asked[2]) == (listed[0], listed[2]) == (status, heard), (number, asked, listed, status, heard)
@@ -499,10 +499,10 @@ class Life:
     async def check_window(self, seconds: list[Seconds], start: int, end: int) -> None:
         start_ns, end_ns = start * SECOND, end * SECOND
         step = self.chance.choice([None, 600, 3_600, DAY_S])
-        fleet = await self.node.ask_fleet(lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns)
+        fleet = await self.node.ask.fleet(lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns)
         assert not fleet.missing
         for number, device in enumerate(seconds):
-            said = await self.node.ask_device(f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns)
+            said = await self.node.ask.device(f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns)
             where = (f"d{number}", start, end)
             slots = device.slots(start, end)
             counts = count(reason for _, reason in slots)

@@ -31,10 +31,10 @@ def read_query(request: AnyRequest, *known: str, repeated: tuple[str, ...] = ())
 
 def window_of(asked: dict[str, str], node: Node, *, default: str) -> Window:
     """The window that is asked for. Raises: Malformed; OutOfRange."""
-    window = read_window(asked, now_ns=node.clock.now_ns(), default=default, days_max=node.ask_limits.window_days_max)
-    if window.buckets > node.ask_limits.cells_max:
+    window = read_window(asked, now_ns=node.clock.now_ns(), default=default, days_max=node.ask.limits.window_days_max)
+    if window.buckets > node.ask.limits.cells_max:
         raise OutOfRange(
-            f"{window.buckets} steps in the window are more than {node.ask_limits.cells_max} (cells_max): ask for a longer step",
+            f"{window.buckets} steps in the window are more than {node.ask.limits.cells_max} (cells_max): ask for a longer step",
             reason="cells",
         )
     return window

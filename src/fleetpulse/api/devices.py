@@ -121,7 +121,7 @@ async def post_metrics(request: AnyRequest, node: Node, device_id: str) -> None:
 async def get_stats(node: Node, device_id: str) -> Response[bytes]:
     """Uptime and average upload time over the device's whole life."""
     device = await _ready_device(node, device_id)
-    stats = device_stats(await node.figures(device))
+    stats = device_stats(await node.ask.figures(device))
     return Response(msgspec.json.encode(stats), media_type="application/json")
 
 

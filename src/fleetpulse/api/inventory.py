@@ -85,7 +85,7 @@ def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filte
         raise Malformed(f"`uptime_below` must be a percentage, not `{(below or '')[:50]}`") from error
     if uptime_below is not None and not 0 <= uptime_below <= 100:
         raise OutOfRange("`uptime_below` must be 0 to 100 per cent", reason="uptime_below")
-    window_ns, days_max = _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S, node.ask_limits.window_days_max
+    window_ns, days_max = _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S, node.ask.limits.window_days_max
     if not 0 < window_ns <= min(days_max * NS_PER_DAY, node.clock.now_ns()):
         raise OutOfRange(f"`uptime_window` must be 1s to {days_max}d (window_days_max), and begin after 1970", reason="window")
     return Filter(
@@ -129,7 +129,7 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
         raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    page = await node.ask_list(
+    page = await node.ask.devices(
         lambda seen: list_devices(*seen, chosen, order, limit=int(limit), cursor=asked.get("cursor")), start_ns=start_ns
     )
     records = await node.registry.records_of(page.numbers)
@@ -176,7 +176,7 @@ async def get_device(request: AnyRequest, node: Node, device_id: str) -> Respons
 async def _described(node: Node, device_id: str) -> dict[str, Any]:
     number = device_number(node, device_id)
     # The status first, at once: while the catalog is asked, somebody may delete the device.
-    status = await node.ask_status(device_id)
+    status = await node.ask.status(device_id)
     (record,) = await node.registry.records_of([number])
     return _device(record, node, *status)
 
@@ -238,7 +238,7 @@ async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock)
     if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not is_all:
         raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    numbers = await node.ask.devices(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
     changed = 0
     for start in range(0, len(numbers), LIMIT_HIGHEST):
         async with changing:
@@ -292,7 +292,7 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     asked = read_query(request, *FILTERS, repeated=("label",))
     chosen = read_filter(request, asked, node)
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask_list(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    numbers = await node.ask.devices(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
     names = sorted(node.registry.roster.labels)
     text = io.StringIO()
     table = csv.writer(text)

@@ -30,7 +30,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in read_types(asked, node):
         kept = within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
+        found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
         metrics[metric.name] = _about(metric, aggregation, found, kept, window) | _figures(found, 0, kept)
         missing += found.missing
     return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": _distinct(missing)})
@@ -49,9 +49,9 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     codes[~chosen] = -1
     sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     cells = int((sizes > 0).sum()) * window.buckets * len(types)
-    if cells > node.ask_limits.cells_max:
+    if cells > node.ask.limits.cells_max:
         raise OutOfRange(
-            f"{cells} figures are more than {node.ask_limits.cells_max} (cells_max): ask for fewer groups or types, or a longer step",
+            f"{cells} figures are more than {node.ask.limits.cells_max} (cells_max): ask for fewer groups or types, or a longer step",
             reason="cells",
         )
     # Groups that nobody is in need no cells.
@@ -64,7 +64,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in types:
         kept = within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask_samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
+        found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
         about[metric.name] = _about(metric, aggregation, found, kept, window)
         missing += found.missing
         for place, group in enumerate(groups):

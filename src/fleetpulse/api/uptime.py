@@ -64,7 +64,7 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
             said["intervals"], said["capped"] = explained(slots, limit=LISTED_MAX)
         return _Answer(said, slots.missing)
 
-    found = await node.ask_device(device_id, question, start_ns=window.start_ns)
+    found = await node.ask.device(device_id, question, start_ns=window.start_ns)
     return answer({**found.said, "missing": found.missing})
 
 
@@ -88,7 +88,7 @@ async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Re
         said: dict[str, Any] = {"device_id": device_id, **window.described(), "status_before": STATUSES[stretches[0].status]}
         return {**said, "transitions": changes, "more_from": changes[-1]["at"] if has_more else None}
 
-    return answer(await node.ask_device(device_id, question, start_ns=window.start_ns))
+    return answer(await node.ask.device(device_id, question, start_ns=window.start_ns))
 
 
 @get("/api/v1/fleet/uptime")
@@ -101,8 +101,8 @@ async def get_fleet_uptime(request: AnyRequest, node: Node) -> Response[bytes]:
         raise OutOfRange(f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step", reason="cells")
     whole = await _grouped(node, window, by, labels)
     if window.step_ns is not None:
-        if window.buckets * max(1, len(whole.names)) > node.ask_limits.cells_max:
-            raise OutOfRange(f"more than {node.ask_limits.cells_max} figures (cells_max): ask for a longer step", reason="cells")
+        if window.buckets * max(1, len(whole.names)) > node.ask.limits.cells_max:
+            raise OutOfRange(f"more than {node.ask.limits.cells_max} figures (cells_max): ask for a longer step", reason="cells")
         for bucket in range(window.buckets):
             start_ns = window.bucket_start_ns(bucket)
             end_ns = min(window.end_ns, window.origin_ns + (bucket + 1) * window.step_ns)
@@ -165,7 +165,7 @@ async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str,
         fleet = {"devices": int(sizes.sum()), **_figures(*(int(column.sum()) for column in sums))}
         return _Groups(groups, fleet, found.missing)
 
-    return await node.ask_fleet(question, start_ns=window.start_ns)
+    return await node.ask.fleet(question, start_ns=window.start_ns)
 
 
 def _columns(found: FleetUptime) -> tuple[NDArray[np.int64], ...]:
@@ -214,7 +214,7 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
         }
         return _Answer(said, found.missing)
 
-    found = await node.ask_fleet(question, start_ns=window.start_ns)
+    found = await node.ask.fleet(question, start_ns=window.start_ns)
     records = await node.registry.records_of([number for number, _, _ in found.said["worst"]])
     found.said["worst"] = [
         {"id": record.device.id, "uptime": percent(present, expected), "present": present, "expected": expected}
@@ -235,7 +235,7 @@ async def _upload_time(node: Node, window: Window, chosen: NDArray[np.bool_]) ->
         def question(samples: Samples, aggregation: str = aggregation) -> Any:
             return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=aggregation, whom=whom, window=kept)
 
-        found = await node.ask_samples(question, is_quick=False)
+        found = await node.ask.samples(question, is_quick=False)
         value = found.values[0]
         said[aggregation] = value
         said[f"{aggregation}_text"] = None if value is None else format_duration(int(value))

@@ -3,31 +3,29 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
-from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import NS_PER_S, Clock
-from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange, UnknownDevice
+from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
 from fleetpulse.heap import give_back
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
-from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.manifest import BlockFile, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.pipeline.ask import Ask, AskLimits
 from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files, write_names
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
@@ -37,14 +35,8 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Mark, Watch
 from fleetpulse.pipeline.write import Writer
-from fleetpulse.query.devices import Listing
-from fleetpulse.query.fleet import FleetView
-from fleetpulse.query.metrics import Samples
-from fleetpulse.query.uptime import DeviceView, device_status
 from fleetpulse.telemetry.counters import Counters
 
-_Answer = TypeVar("_Answer")
-_View = TypeVar("_View")
 log = structlog.get_logger("node")
 CHECKPOINT_PAUSE_S = 0.01
 """Between two pieces of a checkpoint, each about as long: senders matter more than its end."""
@@ -59,14 +51,6 @@ class CheckpointWhen:
     late_rows: int
     samples: int
     silences: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskLimits:
-    """How much one question may want."""
-
-    window_days_max: int
-    cells_max: int
 
 
 class Node:
@@ -89,8 +73,6 @@ class Node:
         counters: Counters,
         catalog_thread: ThreadPoolExecutor,
         files_thread: ThreadPoolExecutor,
-        read_thread: ThreadPoolExecutor,
-        fleet_thread: ThreadPoolExecutor,
         export_thread: ThreadPoolExecutor,
         unfold_thread: ThreadPoolExecutor,
         devices_path: Path | None,
@@ -113,12 +95,11 @@ class Node:
         self.connections = connections
         self.counters = counters
         self.views = Views(clock=clock, fleet=fleet, history=history, registry=registry, declared=declared)
+        self.ask = Ask(clock=clock, fleet=fleet, follower=follower, history=history, registry=registry, views=self.views, limits=ask_limits)
         self.progress = Progress()
         self.is_ready = False
         self._catalog_thread = catalog_thread
         self._files_thread = files_thread
-        self._read_thread = read_thread
-        self._fleet_thread = fleet_thread
         self.export_thread = export_thread
         self.unfold_thread = unfold_thread
         self.bulk_turns = asyncio.Semaphore(connections.limits.bulk_at_once_max)
@@ -127,7 +108,6 @@ class Node:
         self.auto_define = auto_define
         self._watch = Watch(clock=clock, intake=intake)
         self._when = checkpoint_when
-        self.ask_limits = ask_limits
         self._future_ns = int(future_s * NS_PER_S)
         self._checkpoint_lock = asyncio.Lock()
         self._checkpoint_due_s = 0.0
@@ -206,79 +186,6 @@ class Node:
                 log.info("metrics.json read again", metrics=len(self.declared.metrics))
         except (FleetpulseError, OSError) as error:
             log.error("a file was not taken; what it says stays as it was", error=str(error))
-
-    async def figures(self, device: int) -> DeviceFigures:
-        """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self.follower.catch_up()
-            manifest = self.history.manifest
-            days = [day for day in self.fleet.touched_days(device) if self.history.has_closed(day)]
-            rows: dict[int, Rows | None] = {}
-            if days:
-                try:
-                    rows = await loop.run_in_executor(self._read_thread, self._rows, device, days)
-                except DamagedData:
-                    if manifest is self.history.manifest:
-                        raise
-                    continue  # a checkpoint has just replaced the file
-                self.follower.catch_up()
-            # A checkpoint or late data that came in between changes which rows are needed: ask again.
-            if manifest is self.history.manifest and all(
-                day in rows for day in self.fleet.touched_days(device) if self.history.has_closed(day)
-            ):
-                return self.fleet.figures(device, known=rows)
-
-    async def ask_device(self, device_id: str, question: Callable[[DeviceView], _Answer], *, start_ns: int) -> _Answer:
-        """A question about one device's past from `start_ns` on, which must not wait behind one about all of them."""
-
-        def look() -> Callable[[], DeviceView]:
-            number = self.registry.numbers.get(device_id)
-            if number is None:
-                raise UnknownDevice  # it was deleted meanwhile
-            return self.views.device(device_id, number, start_ns=start_ns)
-
-        return await self._ask(self._read_thread, look, question)
-
-    async def ask_status(self, device_id: str) -> tuple[str, int, int]:
-        """Status of a device now, since when it holds, and when it was last heard (0: never), in ns."""
-        return await self.ask_device(device_id, device_status, start_ns=self.clock.now_ns())
-
-    async def ask_fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
-        """A question about the past of all devices from `start_ns` on."""
-        return await self._ask(self._fleet_thread, lambda: self.views.fleet_from(start_ns), question)
-
-    async def ask_list(self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int) -> _Answer:
-        """A question about which devices there are."""
-
-        def look() -> Callable[[], tuple[FleetView, Roster, Listing]]:
-            fleet, roster, listing = self.views.fleet_from(start_ns), self.registry.roster.frozen(), self.registry.listing()
-            return lambda: (fleet(), roster, listing())
-
-        return await self._ask(self._fleet_thread, look, question)
-
-    async def ask_samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
-        """A question about metrics; a quick one, of one device, does not wait behind one about all of them."""
-        return await self._ask(self._read_thread if is_quick else self._fleet_thread, self.views.samples, question)
-
-    async def _ask(
-        self, thread: ThreadPoolExecutor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
-    ) -> _Answer:
-        """Look on the loop at what is true now; answer in a thread, from that alone."""
-        while True:
-            self.follower.catch_up()
-            manifest, complete = self.history.manifest, look()
-            try:
-                found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
-            except DamagedData:
-                if manifest is self.history.manifest:
-                    raise
-                continue  # a checkpoint has just replaced the file
-            if manifest is self.history.manifest or not getattr(found, "missing", None):
-                return found
-
-    def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
-        return {day: self.history.row(day, device) for day in days}
 
     async def _tick_forever(self) -> None:
         while True:
@@ -447,17 +354,12 @@ class Node:
 
     def _close(self) -> None:
         self._files_thread.shutdown()
-        self._read_thread.shutdown()
-        self._fleet_thread.shutdown()
+        self.ask.close()
         self.export_thread.shutdown()
         self.unfold_thread.shutdown()
         self._catalog_thread.shutdown()
         self.journal.close()
         self.catalog.close()
-
-
-def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View]) -> _Answer:
-    return question(complete())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,130 @@
+"""Questions to a node: looked at on the loop, answered in a thread from that alone, and asked again where files were replaced."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.history import History
+from fleetpulse.catalog.roster import Roster
+from fleetpulse.clock import Clock
+from fleetpulse.errors import DamagedData, UnknownDevice
+from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.views import Views
+from fleetpulse.query.devices import Listing
+from fleetpulse.query.fleet import FleetView
+from fleetpulse.query.metrics import Samples
+from fleetpulse.query.uptime import DeviceView, device_status
+
+_Answer = TypeVar("_Answer")
+_View = TypeVar("_View")
+
+
+@dataclass(frozen=True, slots=True)
+class AskLimits:
+    """How much one question may want."""
+
+    window_days_max: int
+    cells_max: int
+
+
+class Ask:
+    """What can be asked. Questions about one device have a thread of their own, and do not wait behind those about all."""
+
+    def __init__(
+        self, *, clock: Clock, fleet: Fleet, follower: Follower, history: History, registry: Registry, views: Views, limits: AskLimits
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._fleet = fleet
+        self._follower = follower
+        self._history = history
+        self._registry = registry
+        self._views = views
+        self._quick_thread = ThreadPoolExecutor(1, "quick")
+        self._fleet_thread = ThreadPoolExecutor(1, "fleet")
+
+    def close(self) -> None:
+        """End the threads, when they have answered."""
+        self._quick_thread.shutdown()
+        self._fleet_thread.shutdown()
+
+    async def figures(self, device: int) -> DeviceFigures:
+        """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._follower.catch_up()
+            manifest = self._history.manifest
+            days = [day for day in self._fleet.touched_days(device) if self._history.has_closed(day)]
+            rows: dict[int, Rows | None] = {}
+            if days:
+                try:
+                    rows = await loop.run_in_executor(self._quick_thread, self._rows, device, days)
+                except DamagedData:
+                    if manifest is self._history.manifest:
+                        raise
+                    continue  # a checkpoint has just replaced the file
+                self._follower.catch_up()
+            # A checkpoint or late data that came in between changes which rows are needed: ask again.
+            if manifest is self._history.manifest and all(
+                day in rows for day in self._fleet.touched_days(device) if self._history.has_closed(day)
+            ):
+                return self._fleet.figures(device, known=rows)
+
+    def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
+        return {day: self._history.row(day, device) for day in days}
+
+    async def device(self, device_id: str, question: Callable[[DeviceView], _Answer], *, start_ns: int) -> _Answer:
+        """A question about one device's past from `start_ns` on. Raises: UnknownDevice."""
+
+        def look() -> Callable[[], DeviceView]:
+            number = self._registry.numbers.get(device_id)
+            if number is None:
+                raise UnknownDevice  # it was deleted meanwhile
+            return self._views.device(device_id, number, start_ns=start_ns)
+
+        return await self._ask(self._quick_thread, look, question)
+
+    async def status(self, device_id: str) -> tuple[str, int, int]:
+        """Status of a device now, since when it holds, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
+        return await self.device(device_id, device_status, start_ns=self._clock.now_ns())
+
+    async def fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
+        """A question about the past of all devices from `start_ns` on."""
+        return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
+
+    async def devices(self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int) -> _Answer:
+        """A question about which devices there are."""
+
+        def look() -> Callable[[], tuple[FleetView, Roster, Listing]]:
+            fleet, roster, listing = self._views.fleet_from(start_ns), self._registry.roster.frozen(), self._registry.listing()
+            return lambda: (fleet(), roster, listing())
+
+        return await self._ask(self._fleet_thread, look, question)
+
+    async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
+        """A question about metrics; a quick one is about one device."""
+        return await self._ask(self._quick_thread if is_quick else self._fleet_thread, self._views.samples, question)
+
+    async def _ask(
+        self, thread: ThreadPoolExecutor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
+    ) -> _Answer:
+        while True:
+            self._follower.catch_up()
+            manifest, complete = self._history.manifest, look()
+            try:
+                found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
+            except DamagedData:
+                if manifest is self._history.manifest:
+                    raise
+                continue  # a checkpoint has just replaced the file
+            if manifest is self._history.manifest or not getattr(found, "missing", None):
+                return found
+
+
+def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View]) -> _Answer:
+    return question(complete())
