@@ -127,7 +127,8 @@ def exact_sum(cells: Cells, place: int) -> int | float:
 
 
 def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
-    """What an aggregation says of every cell; None of an empty one. Averages of integers are exact to a double.
+    """What an aggregation says of every cell; None of an empty one. Averages of integers are exact to a double, and the whole
+    number where they are one.
 
     Raises: ValueError: a quantile of cells that are not sketched.
     """
@@ -137,7 +138,7 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
     if aggregation in ("sum", "avg"):
         sums = [exact_sum(cells, place) for place in range(len(cells))]
         if aggregation == "avg":
-            sums = [total / count if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)]
+            sums = [_average(total, count) if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)]
         return _where(is_there, sums)
     if aggregation in ("min", "max", "latest"):
         column = {"min": cells.lowest, "max": cells.highest, "latest": cells.last}[aggregation]
@@ -148,6 +149,11 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
     # An estimate may be a little beyond what there was; the extremes are known exactly.
     bounded = np.clip(quantiles, cells.lowest.astype(np.float64), np.maximum(cells.lowest, cells.highest).astype(np.float64))
     return _where(is_there, bounded.tolist())
+
+
+def _average(total: int | float, count: int) -> int | float:
+    # A double holds no more than 53 bits of a whole number, and there are larger ones.
+    return total // count if isinstance(total, int) and not total % count else total / count
 
 
 def _where(is_there: list[bool], values: list[int | float]) -> list[int | float | None]:

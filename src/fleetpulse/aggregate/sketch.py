@@ -16,10 +16,12 @@ A sketch is a bag of (key, count): merging adds counts, so any order and any spl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+_Value = TypeVar("_Value", bound=np.generic)
 RELATIVE_ERROR = 0.01
 """What a quantile may be off by, as a share of the exact one. The widest bucket is off by 0.0097."""
 
@@ -120,8 +122,10 @@ def sketch_quantiles(sketches: Sketches, percent: int) -> NDArray[np.float64]:
     return answers
 
 
-def exact_quantiles(cells: NDArray[np.int64], values: NDArray[np.float64], percent: int, *, count: int) -> NDArray[np.float64]:
-    """The quantile of the values of each cell (0 <= cell < count) by nearest rank, NaN where there are none, shape (count,).
+def exact_quantiles(cells: NDArray[np.int64], values: NDArray[_Value], percent: int, *, count: int) -> NDArray[_Value]:
+    """The quantile of the values of each cell (0 <= cell < count) by nearest rank, shape (count,), of the values' own type.
+
+    Where there are none it is NaN, and of integers 0.
 
     Args:
         percent: 0..100, whole.
@@ -130,7 +134,7 @@ def exact_quantiles(cells: NDArray[np.int64], values: NDArray[np.float64], perce
     totals = np.bincount(cells, minlength=count).astype(np.int64, copy=False)
     before = _sums(totals)[:-1]
     ordered = values[np.lexsort((values, cells))]
-    answers = np.full(count, np.nan)
+    answers = np.full(count, np.nan if values.dtype.kind == "f" else 0, values.dtype)
     filled = totals > 0
     answers[filled] = ordered[(before + _ranks(totals, percent) - 1)[filled]]
     return answers

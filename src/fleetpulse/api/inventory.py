@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import numpy as np
 from litestar import Response, delete, get, patch, post
 
 from fleetpulse.aggregate.status import NEVER_NS, STATUSES
@@ -29,7 +28,7 @@ from fleetpulse.ingest.devices_file import FIELDS, read_lines
 from fleetpulse.model.device import Device, check_device
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.pipeline.node import Node
-from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, matching
+from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, sure_matches
 from fleetpulse.query.window import NS_PER_DAY
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
@@ -138,7 +137,7 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
         | ({} if page.uptime is None else {"uptime": page.uptime[place]})
         for place, record in enumerate(records)
     ]
-    return answer({"devices": items, "total": page.total, "next": page.next})
+    return answer({"devices": items, "total": page.total, "next": page.next, "missing": page.missing})
 
 
 def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_received_ns: int) -> dict[str, Any]:
@@ -238,7 +237,7 @@ async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock)
     if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not is_all:
         raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask.devices(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    numbers = await node.ask.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
     changed = 0
     for start in range(0, len(numbers), LIMIT_HIGHEST):
         async with changing:
@@ -292,7 +291,7 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     asked = read_query(request, *FILTERS, repeated=("label",))
     chosen = read_filter(request, asked, node)
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask.devices(lambda seen: np.flatnonzero(matching(*seen, chosen)[0]).tolist(), start_ns=start_ns)
+    numbers = await node.ask.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
     names = sorted(node.registry.roster.labels)
     text = io.StringIO()
     table = csv.writer(text)

@@ -31,7 +31,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     for number, metric, aggregation in read_types(asked, node):
         kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
-        metrics[metric.name] = _about(metric, aggregation, found, kept, window) | _figures(found, 0, kept)
+        metrics[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns()) | _figures(found, 0, kept)
         missing += found.missing
     return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": _distinct(missing)})
 
@@ -65,7 +65,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     for number, metric, aggregation in types:
         kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
-        about[metric.name] = _about(metric, aggregation, found, kept, window)
+        about[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns())
         missing += found.missing
         for place, group in enumerate(groups):
             group["metrics"][metric.name] = _figures(found, place, kept)
@@ -107,19 +107,24 @@ def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefin
 
 def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
     """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
-    oldest_ns = (now_ns // NS_PER_DAY - metric.retention_days) * NS_PER_DAY
-    start_ns = min(max(window.start_ns, oldest_ns), window.end_ns - 1)
+    # Where all of it is past retention, a window of nothing is left.
+    start_ns = min(max(window.start_ns, _oldest_ns(metric, now_ns)), window.end_ns - 1)
     return Window(start_ns, window.end_ns, window.step_ns)
 
 
-def _about(metric: MetricDefinition, aggregation: str, found: Found, kept: Window, window: Window) -> dict[str, Any]:
-    about: dict[str, Any] = {"unit": metric.unit, "aggregation": aggregation, "tiers": found.tiers}
+def _oldest_ns(metric: MetricDefinition, now_ns: int) -> int:
+    return (now_ns // NS_PER_DAY - metric.retention_days) * NS_PER_DAY
+
+
+def _about(metric: MetricDefinition, aggregation: str, found: Found, window: Window, now_ns: int) -> dict[str, Any]:
+    unit = "" if aggregation == "count" else metric.unit
+    about: dict[str, Any] = {"unit": unit, "aggregation": aggregation, "tiers": found.tiers}
     if aggregation.startswith("p"):
         about["method"] = "nearest rank, exact" if found.is_exact else "nearest rank, from sketches: relative error at most 1 %"
     if found.coarse:
         about["note"] = f"samples at the edges of the window are gone (raw_days): whole buckets of {', '.join(found.coarse)} stand in"
-    if kept.start_ns != window.start_ns:
-        about["kept_from"] = format_rfc3339(kept.start_ns)
+    if window.start_ns < _oldest_ns(metric, now_ns):
+        about["kept_from"] = format_rfc3339(_oldest_ns(metric, now_ns))
     return about
 
 

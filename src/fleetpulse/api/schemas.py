@@ -39,7 +39,7 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _TEXT: Json = {"type": "string"}
 _TRUTH: Json = {"type": "boolean"}
 _PERCENT: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 100, "description": "per cent; null where nothing was expected"}
-_SECONDS: Json = {"type": "number", "minimum": 0, "description": "seconds"}
+_SECONDS: Json = {"type": ["number", "null"], "minimum": 0, "description": "seconds; null where silences are missing"}
 _METRIC_VALUES: Json = {
     "type": "object",
     "minProperties": 1,
@@ -93,7 +93,7 @@ _FIGURES: Json = {
 _AVAILABLE: Json = {"availability": _PERCENT, "down_s": _SECONDS, "accountable_s": _SECONDS}
 _OBSERVED: Json = {
     **_FIGURES,
-    "observed": _answer(uptime=_PERCENT, present=_COUNT),
+    "observed": _answer(uptime=_PERCENT, present={**_COUNT, "type": ["integer", "null"]}),
     "left_out": {
         "type": "object",
         "propertyNames": {"enum": list(REASONS[3:])},
@@ -156,6 +156,7 @@ _ANSWERS: Json = {
         devices=_list(ref("Device")),
         total={**_COUNT, "description": "how many match"},
         next={"type": ["string", "null"], "description": "`cursor` of the next page; null: there is none"},
+        missing=_MISSING,
     ),
     "Relabelled": _answer(matched=_COUNT, changed=_COUNT, dry_run=_TRUTH),
     "Imported": _answer(
@@ -189,6 +190,7 @@ _ANSWERS: Json = {
         status_before={"type": "string", "enum": list(STATUSES)},
         transitions=_list(_answer(**{"at": TIME, "from": _TEXT, "to": _TEXT}), "at most 10000, oldest first"),
         more_from={**_or_null(TIME), "description": "`from` of the rest; null: that was all"},
+        missing=_MISSING,
     ),
     "FleetUptime": _answer(
         _STEP,

@@ -1,5 +1,7 @@
 """Questions about uptime, availability and status, of one device and of the fleet."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,11 @@ from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
-from fleetpulse.query.metrics import Samples, Whom, find
+from fleetpulse.query.metrics import Found, Samples, Whom, find
+from fleetpulse.query.missing import Missing, note_missing_day
 from fleetpulse.query.uptime import (
+    UNKNOWN_AVAILABILITY,
+    UNKNOWN_OBSERVED,
     DeviceView,
     availability_figures,
     device_slots,
@@ -44,7 +49,8 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
     window, is_explained = window_of(asked, node, default="24h"), truth(asked, "explain")
 
     def question(view: DeviceView) -> "_Answer":
-        silences = read_silences(view, start_ns=window.start_ns)
+        missing: Missing = []
+        silences = read_silences(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
         slots = device_slots(view, window, silences, is_explained=is_explained)
         stretches = timeline(silences, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
         said: dict[str, Any] = {
@@ -55,6 +61,8 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
             **uptime_figures(slots.counts.sum(axis=0)),
             **availability_figures(stretches, view.excluded),
         }
+        if missing:
+            said |= UNKNOWN_AVAILABILITY | UNKNOWN_OBSERVED
         if window.step_ns is not None:
             said["series"] = [
                 {"at": format_rfc3339(window.bucket_start_ns(bucket)), **uptime_figures(slots.counts[bucket])}
@@ -62,7 +70,7 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
             ]
         if is_explained:
             said["intervals"], said["capped"] = explained(slots, limit=LISTED_MAX)
-        return _Answer(said, slots.missing)
+        return _Answer(said, missing + [span for span in slots.missing if span not in missing])
 
     found = await node.ask.device(device_id, question, start_ns=window.start_ns)
     return answer({**found.said, "missing": found.missing})
@@ -82,13 +90,16 @@ async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Re
     device_number(node, device_id)
     window = window_of(read_query(request, "window", "from", "to"), node, default="24h")
 
-    def question(view: DeviceView) -> dict[str, Any]:
-        stretches = timeline(read_silences(view, start_ns=window.start_ns), view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
+    def question(view: DeviceView) -> _Answer:
+        missing: Missing = []
+        silences = read_silences(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+        stretches = timeline(silences, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
         changes, has_more = transitions(stretches, limit=LISTED_MAX, after_ns=window.start_ns)
         said: dict[str, Any] = {"device_id": device_id, **window.described(), "status_before": STATUSES[stretches[0].status]}
-        return {**said, "transitions": changes, "more_from": changes[-1]["at"] if has_more else None}
+        return _Answer({**said, "transitions": changes, "more_from": changes[-1]["at"] if has_more else None}, missing)
 
-    return answer(await node.ask.device(device_id, question, start_ns=window.start_ns))
+    found = await node.ask.device(device_id, question, start_ns=window.start_ns)
+    return answer({**found.said, "missing": found.missing})
 
 
 @get("/api/v1/fleet/uptime")
@@ -158,11 +169,11 @@ async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str,
         sizes = np.bincount(members[is_asked], minlength=len(names))
         sums = [_sums(column[: len(members)], members, is_asked, len(names)) for column in _columns(found)]
         groups = [
-            {"group": names[code], "devices": int(sizes[code]), **_figures(*(int(column[code]) for column in sums))}
+            {"group": names[code], "devices": int(sizes[code]), **_figures([int(column[code]) for column in sums], found)}
             for code in np.flatnonzero(sizes).tolist()
         ]
         groups.sort(key=lambda group: str(group["group"]))
-        fleet = {"devices": int(sizes.sum()), **_figures(*(int(column.sum()) for column in sums))}
+        fleet = {"devices": int(sizes.sum()), **_figures([int(column.sum()) for column in sums], found)}
         return _Groups(groups, fleet, found.missing)
 
     return await node.ask.fleet(question, start_ns=window.start_ns)
@@ -179,11 +190,14 @@ def _sums(column: NDArray[np.int64], codes: NDArray[np.int32], is_asked: NDArray
     return sums
 
 
-def _figures(present: int, expected: int, down_us: int, accountable_us: int) -> dict[str, Any]:
+def _figures(sums: Sequence[int], found: FleetUptime) -> dict[str, Any]:
+    """The figures out of the sums of `_columns`."""
+    present, expected, down_us, accountable_us = sums
+    uptime = {"uptime": percent(present, expected), "present": present, "expected": expected}
+    if not found.is_available:
+        return {**uptime, **UNKNOWN_AVAILABILITY}
     return {
-        "uptime": percent(present, expected),
-        "present": present,
-        "expected": expected,
+        **uptime,
         "availability": percent(accountable_us - down_us, accountable_us),
         "down_s": down_us / 1e6,
         "accountable_s": accountable_us / 1e6,
@@ -209,7 +223,7 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
         worst = numbers[np.lexsort((numbers, ratio))[:WORST]].tolist()
         said = {
             "devices": {"total": int(asked_for.sum()), "by_status": dict(zip(STATUSES, by_status, strict=True))},
-            "uptime": _figures(*totals),
+            "uptime": _figures(totals, found),
             "worst": [(number, int(found.present[number]), int(found.expected[number])) for number in worst],
         }
         return _Answer(said, found.missing)
@@ -232,11 +246,15 @@ async def _upload_time(node: Node, window: Window, chosen: NDArray[np.bool_]) ->
     missing: list[dict[str, str]] = []
     for aggregation in ("avg", "p50", "p95", "p99"):
 
-        def question(samples: Samples, aggregation: str = aggregation) -> Any:
-            return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=aggregation, whom=whom, window=kept)
+        def question(samples: Samples, aggregation: str = aggregation) -> Found:
+            # The average is the floor of the exact sum over the count, as everywhere for this metric.
+            asked = "sum" if aggregation == "avg" else aggregation
+            return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=asked, whom=whom, window=kept)
 
         found = await node.ask.samples(question, is_quick=False)
         value = found.values[0]
+        if value is not None and aggregation == "avg":
+            value = int(value) // found.counts[0]
         said[aggregation] = value
         said[f"{aggregation}_text"] = None if value is None else format_duration(int(value))
         said["count"] = found.counts[0]

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -23,6 +23,10 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.silences import NO_SILENCES, SilenceColumns, join_silences
 
 KEPT_BYTES_MAX = 67_108_864
+
+
+OnDamage = Callable[[int, DamagedData], None]
+"""Told of a day whose block is missing or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +103,38 @@ class History:
 
         return self.kept.get(("minutes", file.name), make)
 
-    def silences(self, manifest: Manifest, *, start_day: int, end_day: int) -> list[SilenceColumns]:
-        """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start. Raises: DamagedData."""
-        return [self.silences_of(file) for day, file in sorted(manifest.silences.items()) if start_day <= day < end_day]
+    def silences(self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None) -> list[SilenceColumns]:
+        """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start.
+
+        Days that cannot be read are told to `on_damage`, where it is given. Raises: DamagedData: else.
+        """
+        found: list[SilenceColumns] = []
+        for day, file in sorted(manifest.silences.items()):
+            if start_day <= day < end_day:
+                try:
+                    found.append(self.silences_of(file))
+                except DamagedData as error:
+                    if on_damage is None:
+                        raise
+                    on_damage(day, error)
+        return found
 
     def silences_of(self, file: BlockFile) -> SilenceColumns:
-        """All silences of a block, by device and start. Raises: DamagedData."""
+        """All silences of a block, by device and start, kept for the next question. Raises: DamagedData."""
 
         def make() -> tuple[SilenceColumns, int]:
-            self._check(file)
-            footer = self._footer(file, silence_layout.INDEXED)
-            with self._opened(file) as reader:
-                groups = read_groups(reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS)
-                silences = join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
+            silences = self.read_silences(file)
             return silences, 28 * len(silences)
 
         return self.kept.get(("silences", file.name), make)
+
+    def read_silences(self, file: BlockFile) -> SilenceColumns:
+        """All silences of a block, by device and start. Raises: DamagedData."""
+        self._check(file)
+        footer = self._footer(file, silence_layout.INDEXED)
+        with self._opened(file) as reader:
+            groups = read_groups(reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS)
+            return join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
 
     def samples(self, block: SampleBlock, wanted: Wanted) -> Iterator[SampleColumns]:
         """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""

@@ -47,6 +47,10 @@ class Catalog(Protocol):
         """All devices in the order of their numbers 0, 1, 2, …, without gaps, the deleted ones too."""
         ...
 
+    def device_count(self) -> int:
+        """How many numbers were given, those of deleted devices too."""
+        ...
+
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """Some devices, in the order asked for."""
         ...

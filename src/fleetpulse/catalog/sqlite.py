@@ -115,6 +115,11 @@ class SqliteCatalog:
                     raise DamagedData(f"{self._path}: device number {expected} is missing. Restore the data folder from a copy.")
                 yield _record(row)
 
+    def device_count(self) -> int:
+        """See Catalog."""
+        with self._translated():
+            return int(self._connection.execute("SELECT count(*) FROM device").fetchone()[0])
+
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """See Catalog."""
         with self._translated():

@@ -34,11 +34,11 @@ def add_command(commands: Any) -> None:
     add = parser.add_argument
     add("--data", required=True, metavar="FOLDER", help="data folder to make; must be new or empty")
     add("--devices", type=int, default=1_000, metavar="N", help="devices, device-0000000 … (default: %(default)s)")
-    add("--days", type=int, default=30, metavar="N", help="days, the last one up to now (default: %(default)s)")
+    add("--days", type=int, default=30, metavar="N", help="days, up to the end (default: %(default)s)")
     add("--sites", type=int, default=50, metavar="N", help="values of the label site (default: %(default)s)")
     add("--metrics", type=int, default=5, metavar="N", help="metrics, one sample a minute each; 0 to 5 (default: %(default)s)")
     add("--end", metavar="TIME", help="RFC 3339 time at which the past ends (default: now)")
-    add("--seed", type=int, default=1, help="the same seed makes the same past (default: %(default)s)")
+    add("--seed", type=int, default=1, help="the same seed and --end make the same past (default: %(default)s)")
     parser.set_defaults(run=_run)
 
 
@@ -77,7 +77,7 @@ def _make(past: Past, folder: Path) -> None:
         declaring = progress.add_task("declaring devices", total=None)
         declare(past, catalog)
         progress.remove_task(declaring)
-        making = progress.add_task("making days", total=past.days * pieces)
+        making = progress.add_task("making days", total=len(generator.days) * pieces)
         for day in generator.days:
             generator.make_day(day, lambda: progress.advance(making))
     # Last of all, so that a folder whose making was broken off holds no past that looks whole.

@@ -132,11 +132,13 @@ class Fleet:
             for name, column in self.columns().items():
                 fill = {"first_minute": NO_MINUTE_FIRST, "last_minute": NO_MINUTE_LAST}.get(name, 0)
                 grown = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
-                grown[: self.count] = column
+                if column.any():  # copying zeros would touch, and so cost, every page of them
+                    grown[: self.count] = column
                 setattr(self, name, grown)
             self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
             codes = np.zeros(capacity, np.uint16)
-            codes[: len(self.terms_codes)] = self.terms_codes
+            if self.terms_codes.any():
+                codes[: len(self.terms_codes)] = self.terms_codes
             self.terms_codes = codes
         self.count = max(self.count, count)
 

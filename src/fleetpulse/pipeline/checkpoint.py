@@ -116,7 +116,7 @@ def _merge_silences(pieces: list[SilenceColumns], position: Position, history: H
     blocks: dict[int, BlockFile] = {}
     for day in np.unique(days).tolist():
         held = history.manifest.silences.get(day)
-        known = [history.silences_of(held)] if held else []
+        known = [history.read_silences(held)] if held else []
         merged = sort_silences(join_silences([*known, new.where(days == day)]))
         blocks[day] = put_block(history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_silences(file, [merged]))
     return blocks

@@ -59,16 +59,15 @@ class Registry:
 
     def load(self) -> None:
         """All devices of the catalog. Blocks; before the door opens."""
+        self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
             self._declare(record)
 
     def _declare(self, record: DeviceRecord) -> None:
         """What the catalog says of one device holds from now on."""
         number, device = record.number, record.device
-        if number >= self.roster.count:
-            # Room first: an id that can be looked up must have its row.
-            self._fleet.resize(number + 1)
-            self.roster.resize(number + 1)
+        # Room first: an id that can be looked up must have its row.
+        self._make_room(number + 1)
         if record.is_deleted:
             self.numbers.pop(device.id, None)
         else:
@@ -81,6 +80,11 @@ class Registry:
             self._settle()
             self._fleet.set_terms(number, terms)
             self.terms_version += 1
+
+    def _make_room(self, count: int) -> None:
+        if count > self.roster.count:
+            self._fleet.resize(count)
+            self.roster.resize(count)
 
     def terms_of(self, device: Device) -> Terms:
         """What is expected of a device, the service's own terms where it has none."""
@@ -111,6 +115,7 @@ class Registry:
         Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
         """
         registered = self._catalog.register(self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns())
+        self._make_room(max(registered.new, default=-1) + 1)
         for numbers in _pieces([*registered.new, *registered.changed]):
             for record in self._catalog.records_of(numbers):
                 self._declare(record)
@@ -151,6 +156,7 @@ class Registry:
         return await self._run(lambda: self._catalog.records_of(numbers))
 
     async def _know(self, numbers: Sequence[int]) -> None:
+        self._make_room(max(numbers, default=-1) + 1)
         # In pieces: a million records need not be held at once, and the loop gets its turns.
         for piece in _pieces(numbers):
             for record in await self.records_of(piece):

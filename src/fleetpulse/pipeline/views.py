@@ -4,13 +4,11 @@ Looking is done on the loop, and is cheap; it gives a call that completes the vi
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.pipeline.declared import Declared
@@ -135,6 +133,7 @@ def _look_back(view: DeviceView, start_ns: int) -> int:
     """From when on exclusions matter: from the start, or from when the silence began that goes on there."""
     silent_since_ns = [view.last_received_ns]
     if view.last_received_ns > start_ns:  # so others may have ended since
-        with suppress(DamagedData):  # status can do without them, and who cannot will be told
-            silent_since_ns += [silence.start_ns for silence in read_silences(view, start_ns=start_ns)]
+        # What cannot be read matters to few questions, and those find and say it themselves.
+        silences = read_silences(view, start_ns=start_ns, on_damage=lambda day, error: None)
+        silent_since_ns += [silence.start_ns for silence in silences]
     return min([start_ns, *(max(since_ns, start_ns - LOOK_BACK_NS) for since_ns in silent_since_ns if since_ns != NEVER_NS)])

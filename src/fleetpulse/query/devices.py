@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import NEVER_NS, STATUSES
 from fleetpulse.catalog.roster import Roster
-from fleetpulse.errors import Malformed
+from fleetpulse.errors import DamagedData, Malformed
 from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
+from fleetpulse.query.missing import Missing
 
 SORTS = ("id", "status", "last_seen", "uptime")
 
@@ -68,6 +69,8 @@ class Page:
     uptime: list[float | None] | None
     total: int
     next: str | None
+    missing: Missing
+    """Spans that the uptime lacks, where it was looked at."""
 
 
 def matching(view: FleetView, roster: Roster, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
@@ -89,6 +92,14 @@ def matching(view: FleetView, roster: Roster, names: Listing, chosen: Filter) ->
     return matches, columns
 
 
+def sure_matches(view: FleetView, roster: Roster, names: Listing, chosen: Filter) -> list[int]:
+    """The devices that match, by number. Raises: DamagedData: the uptime that decides lacks something."""
+    matches, columns = matching(view, roster, names, chosen)
+    if columns.missing:
+        raise DamagedData(f"which devices match cannot be told: {columns.missing[0]['reason']}")
+    return np.flatnonzero(matches).tolist()
+
+
 class _Columns:
     """What filters and orders look at, made when it is first needed."""
 
@@ -97,12 +108,14 @@ class _Columns:
         self._view = view
         self._window_ns = chosen.uptime_window_ns
         self._uptime: NDArray[np.float64] | None = None
+        self.missing: Missing = []
 
     @property
     def uptime(self) -> NDArray[np.float64]:
         """Percent over the window, NaN where nothing was expected."""
         if self._uptime is None:
             found = fleet_uptime(self._view, start_ns=self._view.now_ns - self._window_ns, end_ns=self._view.now_ns, is_available=False)
+            self.missing = found.missing
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._uptime = np.where(found.expected > 0, 100.0 * found.present / found.expected, np.nan)
         return self._uptime
@@ -140,6 +153,7 @@ def list_devices(view: FleetView, roster: Roster, names: Listing, chosen: Filter
         last_received_ns=view.last_received_ns[page].tolist(),
         uptime=None if uptime is None else [None if np.isnan(value) else value for value in uptime.tolist()],
         total=len(numbers),
+        missing=columns.missing,
         next=_cursor(order, keys, ids, page[-1]) if start + limit < len(ordered) else None,
     )
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.spans import covered_before, minutes_touched, union
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions, status_codes
-from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.aggregate.uptime import pack_minutes, slot_minutes, unpack_minutes
 from fleetpulse.blocks.history import History, closed_presence
 from fleetpulse.blocks.parquet import CHUNK
@@ -20,6 +19,7 @@ from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.silences import SilenceColumns
 from fleetpulse.model.terms import NS_PER_S, Terms
 from fleetpulse.query.exclusions import Excluded
+from fleetpulse.query.missing import note_missing_day
 
 UNPACKED_ROWS = 2_048
 """Devices whose minutes are laid out one by one at a time: 3 MB."""
@@ -55,6 +55,8 @@ class FleetUptime:
     down_ns: NDArray[np.int64]
     accountable_ns: NDArray[np.int64]
     missing: list[dict[str, str]] = field(default_factory=list)
+    is_available: bool = True
+    """Whether time down and time that counts are known: they are not where silences are missing."""
 
 
 def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
@@ -111,8 +113,7 @@ def _add_presence(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_]
             else:
                 _add_day(view, found, chosen, classes, day)
         except DamagedData as error:
-            span = {"from": format_rfc3339(day * NS_PER_DAY), "to": format_rfc3339((day + 1) * NS_PER_DAY), "reason": str(error)}
-            found.missing.append(span)
+            note_missing_day(found.missing, day, error)
             for code, minutes in enumerate(classes):
                 members = np.flatnonzero(chosen & (view.excluded.classes == code)) if len(classes) > 1 else np.flatnonzero(chosen)
                 seen = np.maximum(view.first_minute[members].astype(np.int64) // slot * slot, first)
@@ -210,10 +211,13 @@ def presence_rows(view: FleetView, day: int) -> Iterator[tuple[NDArray[np.int64]
 
 def _add_availability(view: FleetView, found: FleetUptime, *, start_ns: int, end_ns: int) -> None:
     """Time down, and time that counts, by the clock of each class that stands still in what is excluded."""
-    try:
-        closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31)
-    except DamagedData as error:
-        found.missing.append({"from": format_rfc3339(start_ns), "to": format_rfc3339(end_ns), "reason": str(error)})
+
+    def note(day: int, error: DamagedData) -> None:
+        found.is_available = False
+        note_missing_day(found.missing, day, error)
+
+    closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=note)
+    if not found.is_available:
         return
     clocks = [_Clock(exclusions) for _, exclusions in view.excluded.by_class()]
     heard_ns = np.where(view.last_received_ns == NEVER_NS, np.iinfo(np.int64).max, 0)

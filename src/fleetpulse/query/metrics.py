@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.rollup import Cells, figures, fold_cells, fold_samples, join_cells
 from fleetpulse.aggregate.sketch import exact_quantiles
-from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.blocks.history import History, Wanted
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.query.missing import note_missing
 from fleetpulse.query.window import Window
 
 NS_PER_HOUR = 60 * NS_PER_MINUTE
@@ -195,8 +195,7 @@ class _Finding:
             else:
                 self._take_rollups(read)
         except DamagedData as error:
-            span = {"from": format_rfc3339(read.start_ns), "to": format_rfc3339(read.end_ns), "reason": str(error)}
-            self._missing.append(span)
+            note_missing(self._missing, read.start_ns, read.end_ns, error)
 
     def _want(self, read: _Read) -> Wanted:
         return Wanted(self._number, self._whom.device, read.start_ns, read.end_ns)
@@ -287,6 +286,6 @@ class _Finding:
 
     def _quantiles(self, cells: Cells) -> list[int | float | None]:
         places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
-        values = np.concatenate([np.zeros(0), *(values for _, values in self._collected)])
+        values = np.concatenate([np.zeros(0, np.int64), *(values for _, values in self._collected)])
         quantiles = exact_quantiles(places, values, int(self._aggregation[1:]), count=self._count).tolist()
         return [value if count else None for value, count in zip(quantiles, cells.counts.tolist(), strict=False)]

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate import uptime as slots
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
-from fleetpulse.aggregate.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES, Exclusions, Silence, Stretch, status_codes, timeline
+from fleetpulse.aggregate.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES, Exclusions, Silence, Stretch, status_codes
 from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
-from fleetpulse.blocks.history import History, closed_presence
+from fleetpulse.blocks.history import History, OnDamage, closed_presence
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.silences import SilenceColumns
 from fleetpulse.model.terms import NS_PER_S, Terms, late_after_s
+from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.window import Window
 
 
@@ -70,9 +71,12 @@ def device_status(view: DeviceView) -> tuple[str, int, int]:
     return STATUSES[int(codes[0])], int(since_ns[0]), view.last_received_ns
 
 
-def read_silences(view: DeviceView, *, start_ns: int) -> list[Silence]:
-    """The silences of a device that ended after `start_ns`, and the one that goes on, ascending. Raises: DamagedData."""
-    closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31)
+def read_silences(view: DeviceView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[Silence]:
+    """The silences of a device that ended after `start_ns`, and the one that goes on, ascending.
+
+    Raises: DamagedData: a block cannot be read, and there is no `on_damage` to be told.
+    """
+    closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage)
     found: list[Silence] = []
     for silences in closed:
         # Of the column's own type, or all of it would be converted to search it.
@@ -94,11 +98,6 @@ def _silences(columns: SilenceColumns) -> list[Silence]:
             columns.start_ns.tolist(), columns.end_ns.tolist(), columns.interval_s.tolist(), columns.grace_s.tolist(), strict=True
         )
     ]
-
-
-def device_timeline(view: DeviceView, *, start_ns: int, end_ns: int) -> list[Stretch]:
-    """The status of a device over [start_ns, end_ns). Raises: DamagedData."""
-    return timeline(read_silences(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
 
 
 def transitions(stretches: Sequence[Stretch], *, limit: int, after_ns: int) -> tuple[list[dict[str, str]], bool]:
@@ -194,9 +193,7 @@ def _reasons(view: DeviceView, unheard: Spans, day: int, found: Slots, slot: int
 
 
 def _miss(found: Slots, day: int, error: Exception) -> None:
-    span = {"from": format_rfc3339(day * NS_PER_DAY), "to": format_rfc3339((day + 1) * NS_PER_DAY), "reason": str(error)}
-    if span not in found.missing:
-        found.missing.append(span)
+    note_missing_day(found.missing, day, error)
 
 
 def uptime_figures(counts: NDArray[np.int64]) -> dict[str, object]:
@@ -210,6 +207,12 @@ def uptime_figures(counts: NDArray[np.int64]) -> dict[str, object]:
         "observed": {"uptime": percent(by_reason["up"], expected), "present": by_reason["up"]},
         "left_out": {reason: by_reason[reason] for reason in REASONS[slots.BLIND :] if by_reason[reason]},
     }
+
+
+UNKNOWN_AVAILABILITY: dict[str, object] = {"availability": None, "down_s": None, "accountable_s": None}
+"""Where silences are missing: whether the device was down then, nobody knows."""
+UNKNOWN_OBSERVED: dict[str, object] = {"observed": {"uptime": None, "present": None}}
+"""Where silences are missing: what came in time, nobody knows."""
 
 
 def availability_figures(stretches: Sequence[Stretch], excluded: Exclusions) -> dict[str, object]:

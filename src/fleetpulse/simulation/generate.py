@@ -56,6 +56,11 @@ class Past:
     missed: float = 0.1
     """Single beats that were lost."""
 
+    @property
+    def start_ns(self) -> int:
+        """When it begins: whole days before its end."""
+        return self.end_ns - self.days * NS_PER_DAY
+
 
 class Generator:
     """Makes the days one after the other; keeps what goes on from one to the next."""
@@ -81,8 +86,8 @@ class Generator:
 
     @property
     def days(self) -> range:
-        """The days of the past, the last one perhaps not over."""
-        return range(self._today - self._past.days + 1, self._today + 1)
+        """The days of the past, of which the first and the last one are not whole."""
+        return range(self._today - self._past.days, self._today + 1)
 
     def make_day(self, day: int, advanced: Callable[[], None]) -> None:
         """Write one day; `advanced` is called a few times on the way."""
@@ -122,9 +127,10 @@ class Generator:
                 heard[device - start, first:last] = False
                 if not self._is_link[device]:
                     sent[device - start, first:last] = False
-            if start_ns + NS_PER_DAY > past.end_ns:
+            if start_ns + NS_PER_DAY > past.end_ns or start_ns < past.start_ns:
                 minutes_ns = start_ns + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
-                is_past = minutes_ns[None, :] + self._phase_ns[start : start + count, None] < past.end_ns
+                at_ns = minutes_ns[None, :] + self._phase_ns[start : start + count, None]
+                is_past = (at_ns < past.end_ns) & (at_ns >= past.start_ns)
                 sent, heard = sent & is_past, heard & is_past
             sent_rows.append(pack_minutes(sent))
             heard_rows.append(pack_minutes(heard))
@@ -241,6 +247,6 @@ def declare(past: Past, catalog: Catalog) -> None:
         )
         for number in range(past.devices)
     )
-    catalog.register(devices, devices_max=past.devices, at_ns=(past.end_ns // NS_PER_DAY - past.days + 1) * NS_PER_DAY)
+    catalog.register(devices, devices_max=past.devices, at_ns=past.start_ns)
     for metric in METRICS[: past.metrics]:
         catalog.put_metric(metric, metrics_max=len(METRICS) + 1)
