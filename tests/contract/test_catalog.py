@@ -1,6 +1,7 @@
 """The catalog's promises, on every implementation."""
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def reopen(tmp_path: Path) -> Iterator[Reopen]:
 def test_devices_keep_the_number_they_were_given_and_labels_are_replaced(reopen: Reopen) -> None:
     catalog = reopen()
     first = catalog.register([Device("b", {"site": "x"}), Device("a")], devices_max=9, at_ns=5)
-    assert first == Registered(new=[0, 1], changed=[])
+    assert first == Registered(array("I", [0, 1]), array("I"))
     again = [Device("a", {"site": "y"}), Device("c"), Device("c", {"last": "wins"}), Device("b")]
-    assert catalog.register(again, devices_max=9, at_ns=6) == Registered(new=[2], changed=[1, 2, 0])
-    assert catalog.register(again, devices_max=9, at_ns=7).new == []
+    assert catalog.register(again, devices_max=9, at_ns=6) == Registered(array("I", [2]), array("I", [1, 2, 0]))
+    assert catalog.register(again, devices_max=9, at_ns=7).new.tolist() == []
     catalog = reopen()
     records = list(catalog.records())
     assert [record.device for record in records] == [Device("b"), Device("a", {"site": "y"}), Device("c", {"last": "wins"})]
@@ -53,10 +54,10 @@ def test_a_device_that_was_deleted_comes_back_with_its_number(reopen: Reopen) ->
     catalog.delete([0], at_ns=2)
     catalog = reopen()
     assert [record.is_deleted for record in catalog.records()] == [True, False]
-    assert catalog.register([Device("c")], devices_max=2, at_ns=3).new == [2]
+    assert catalog.register([Device("c")], devices_max=2, at_ns=3).new.tolist() == [2]
     with pytest.raises(OutOfRange):
         catalog.register([Device("a")], devices_max=2, at_ns=4)
-    assert catalog.register([Device("a", {}, 60)], devices_max=3, at_ns=4) == Registered(new=[0], changed=[])
+    assert catalog.register([Device("a", {}, 60)], devices_max=3, at_ns=4) == Registered(array("I", [0]), array("I"))
     catalog.update({2: Device("c", {"site": "y"}, None, 5, "moved")})
     records = list(reopen().records())
     assert [record.device for record in records] == [Device("a", {}, 60), Device("b"), Device("c", {"site": "y"}, None, 5, "moved")]
@@ -109,7 +110,7 @@ def test_a_registration_that_fails_half_way_registers_nobody(reopen: Reopen) -> 
     with pytest.raises(OutOfRange, match="devices_max"):
         catalog.register([Device("a"), Device("b")], devices_max=1, at_ns=1)
     assert list(catalog.records()) == []
-    assert catalog.register([Device("b"), Device("b")], devices_max=1, at_ns=1).new == [0]
+    assert catalog.register([Device("b"), Device("b")], devices_max=1, at_ns=1).new.tolist() == [0]
 
 
 def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:

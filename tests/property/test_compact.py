@@ -128,13 +128,14 @@ def assert_figure(aggregation: str, got: int | float | None, values: list[int | 
     elif aggregation in ("sum", "avg"):
         share = 1 if aggregation == "sum" else len(values)
         if isinstance(values[0], int):
-            assert got == (sum(values) if aggregation == "sum" else sum(values) / share)
+            whole, rest = divmod(sum(values), share)
+            assert got == (sum(values) / share if rest else whole)
         else:
             # What cancels out leaves the roundings of what was added.
             assert got == pytest.approx(math.fsum(values) / share, rel=1e-9, abs=1e-12 * math.fsum(map(abs, values)) / share)
     else:
         rank = max(1, -(-int(aggregation[1:]) * len(values) // 100))
-        right = float(sorted(values)[rank - 1])
+        right = sorted(values)[rank - 1]
         assert got == (right if is_exact else pytest.approx(right, rel=0.01))
 
 

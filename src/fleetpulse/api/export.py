@@ -13,7 +13,7 @@ from fleetpulse.api.metrics import read_labels, read_types
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.api.spreadsheet import safe_cell
 from fleetpulse.blocks.tables import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
-from fleetpulse.errors import OutOfRange, UnknownDevice
+from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.export import COLUMNS, Piece, export_presence, export_samples, export_silences
@@ -68,8 +68,17 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
     value = INTEGER if kinds == {"integer"} else FLOAT
     encoder = CsvEncoder(COLUMNS[what]) if kind == "csv" else ParquetEncoder(COLUMNS[what], value=value)
     headers = {"content-disposition": f'attachment; filename="{what}.{kind}"'}
+    # The first piece is made before anything is answered: what is damaged there is a refusal, and no file that breaks off.
+    pieces_of_bytes = _stream(node, look, encoder)
+    first = await anext(pieces_of_bytes, b"")
     # The framework adds the charset of a text by itself.
-    return Stream(_stream(node, look, encoder), media_type=encoder.media_type.partition(";")[0], headers=headers)
+    return Stream(_joined(first, pieces_of_bytes), media_type=encoder.media_type.partition(";")[0], headers=headers)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Encoder) -> AsyncIterator[bytes]:
@@ -82,6 +91,10 @@ async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Enco
             piece = next(source, None)
             return None if piece is None else encoder.piece(piece)
 
-        while (body := await loop.run_in_executor(node.export_thread, more)) is not None:
-            yield body
+        try:
+            while (body := await loop.run_in_executor(node.export_thread, more)) is not None:
+                yield body
+        except DamagedData as error:
+            log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
+            raise
         yield encoder.end()

@@ -24,7 +24,7 @@ from fleetpulse.api.spreadsheet import safe_cell
 from fleetpulse.catalog.catalog import DeviceRecord
 from fleetpulse.errors import Conflict, Malformed, OutOfRange, TooLarge, UnsupportedMedia
 from fleetpulse.ingest.decode import malformed
-from fleetpulse.ingest.devices_file import FIELDS, read_lines
+from fleetpulse.ingest.devices_file import FIELDS, DeviceLine, read_lines
 from fleetpulse.model.device import Device, check_device
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.pipeline.node import Node
@@ -35,7 +35,10 @@ LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
 UPTIME_WINDOW = "24h"
 FILTERS = ("status", "text", "seen_before", "seen_after", "uptime_below", "uptime_window")
 VERDICTS_LISTED = 100
-HISTORY_STAYS = "its presence and status history stays, its metrics until their retention; a device of this id takes it up again"
+HISTORY_STAYS = (
+    "its presence and status history stays, its metrics until their retention; "
+    "it can be asked for again once a device of this id is declared"
+)
 
 
 class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
@@ -321,8 +324,16 @@ async def import_devices(request: AnyRequest, node: Node, changing: asyncio.Lock
         raise Malformed(str(error)) from error
     if len(lines) > node.connections.limits.bulk_lines_max:
         raise TooLarge(f"{len(lines)} lines are more than {node.connections.limits.bulk_lines_max} (bulk_lines_max)", reason="bulk_lines")
-    good = {line.device.id: line.device for line in lines if line.device is not None}
-    bad = [line for line in lines if line.device is None]
+    good: dict[str, Device] = {}
+    line_of: dict[str, int] = {}
+    bad: list[DeviceLine] = []
+    for line in lines:
+        if line.device is None:
+            bad.append(line)
+        elif line.device.id in good:
+            bad.append(DeviceLine(line.number, None, f"line {line_of[line.device.id]} has {line.device.id} already"))
+        else:
+            good[line.device.id], line_of[line.device.id] = line.device, line.number
     known = sum(device_id in node.registry.numbers for device_id in good)
     changed = None
     if not is_dry:

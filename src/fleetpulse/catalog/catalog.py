@@ -1,5 +1,8 @@
 """The catalog's promises, whichever engine keeps them."""
 
+from __future__ import annotations
+
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,8 +36,8 @@ class Pause:
 class Registered:
     """What a registration changed: numbers of devices that are new or came back, and of others that are declared otherwise now."""
 
-    new: list[int]
-    changed: list[int]
+    new: array[int]
+    changed: array[int]
 
 
 class Catalog(Protocol):

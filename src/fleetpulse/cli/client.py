@@ -93,7 +93,7 @@ class Client:
                 received += len(piece)
                 yield piece
         except (OSError, http.client.HTTPException, UnicodeError) as error:
-            if not received:
+            if not received and not isinstance(error, http.client.IncompleteRead):
                 raise self._not_answered(error) from error
             text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole: see the service's log, and ask again."
             raise NotAnswered(text) from error

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -116,7 +117,7 @@ class Registry:
         """
         registered = self._catalog.register(self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns())
         self._make_room(max(registered.new, default=-1) + 1)
-        for numbers in _pieces([*registered.new, *registered.changed]):
+        for numbers in chain(_pieces(registered.new), _pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
                 self._declare(record)
         self._counters.devices_registered += len(registered.new)
@@ -126,7 +127,8 @@ class Registry:
         """The same, while events come in. Raises: OutOfRange; NotAccepting: nobody is registered."""
         limited = self._limited(devices)
         registered = await self._run(lambda: self._catalog.register(limited, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
-        await self._know([*registered.new, *registered.changed])
+        await self._know(registered.new)
+        await self._know(registered.changed)
         self._counters.devices_registered += len(registered.new)
         return registered
 
