@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from conftest import PUBLISHED, Server
 from http_client import Client
@@ -88,3 +89,48 @@ def test_a_folder_without_its_catalog_is_not_whole_and_is_left_as_it_is(serve: C
     (folder / "catalog.sqlite").unlink()
     status, text = verify(folder)
     assert (status, "catalog.sqlite" in text, (folder / "catalog.sqlite").exists()) == (1, True, False), text
+
+
+def test_answers_say_which_days_they_lack_whatever_block_is_gone(serve: Callable[..., Server], tmp_path: Path) -> None:
+    from fleetpulse.cli.main import main
+
+    assert main(["generate", "--data", str(tmp_path / "data"), "--devices", "200", "--days", "5", "--sites", "2"]) == 0
+    blocks = tmp_path / "data" / "blocks"
+    gone = {kind: sorted(blocks.glob(f"{kind}-*"))[1] for kind in ("presence", "silences")}
+    gone["samples"] = sorted(blocks.glob("samples-float-*-raw-*"))[1]
+    gone["hour"] = sorted(blocks.glob("samples-float-*-hour-*"))[2]
+    for file in gone.values():
+        file.unlink()
+    server = serve(devices=None)
+    client = Client(server.port)
+
+    def ask(path: str) -> tuple[dict[str, Any], str]:
+        status, answer = client.ask("GET", f"/api/v1{path}")
+        assert status == 200, answer
+        return answer, " ".join(span["reason"] for span in answer["missing"])
+
+    device = "/devices/device-0000007"
+    uptime, lacks = ask(f"{device}/uptime?window=5d&explain=true")
+    assert gone["presence"].name in lacks and gone["silences"].name in lacks
+    assert (uptime["availability"], uptime["observed"]["uptime"]) == (None, None)
+    assert uptime["left_out"]["missing"] > 0
+    assert gone["silences"].name in ask(f"{device}/transitions?window=5d")[1]
+    fleet, lacks = ask("/fleet/uptime?window=5d&group_by=site")
+    assert gone["presence"].name in lacks and gone["silences"].name in lacks
+    assert (fleet["fleet"]["availability"], fleet["fleet"]["down_s"]) == (None, None)
+    assert 0 < fleet["fleet"]["uptime"] <= 100
+    assert gone["presence"].name in ask("/fleet/stats?window=5d")[1]
+    assert gone["presence"].name in ask("/devices?sort=uptime&uptime_window=5d")[1]
+    for question in (f"{device}/metrics", "/fleet/metrics"):
+        lacks = ask(f"{question}?types=cpu&window=5d&step=1h")[1]
+        assert gone["hour"].name in lacks
+        assert gone["samples"].name in ask(f"{question}?types=cpu&window=5d&aggregation=p95")[1]
+    for refused in ("/export?what=silences&window=5d", "/devices.csv?uptime_below=50&uptime_window=5d"):
+        status, answer = client.ask("GET", f"/api/v1{refused}")
+        assert (status, "is missing" in answer["msg"]) == (500, True), answer
+    assert client.ask("GET", "/readyz")[0] == 200
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0
+    status, text = verify(server.folder)
+    assert status == 1
+    assert all(file.name in text for file in gone.values()), text
