@@ -64,6 +64,15 @@ def test_a_device_that_was_deleted_comes_back_with_its_number(reopen: Reopen) ->
     assert not any(record.is_deleted for record in records)
 
 
+def test_a_registration_that_does_not_replace_leaves_what_is_declared(reopen: Reopen) -> None:
+    catalog = reopen()
+    catalog.register([Device("a", {"site": "x"}, 300), Device("b")], devices_max=9, at_ns=1)
+    catalog.delete([1], at_ns=2)
+    again = catalog.register([Device("a"), Device("b"), Device("c")], devices_max=9, at_ns=3, replaces=False)
+    assert again == Registered(array("I", [1, 2]), array("I", [0]))
+    assert [record.device for record in reopen().records()] == [Device("a", {"site": "x"}, 300), Device("b"), Device("c")]
+
+
 def test_metrics_keep_their_number_and_their_kind(reopen: Reopen) -> None:
     catalog = reopen()
     cpu = MetricDefinition(name="cpu", unit="%", lowest=0, highest=100.5)

@@ -59,6 +59,7 @@ class History:
             yield manifest
         finally:
             self._pinned.subtract(names)
+            self._pinned = +self._pinned
 
     def in_use(self) -> set[str]:
         """Names of files that must stay: those of the manifest, and what is pinned."""

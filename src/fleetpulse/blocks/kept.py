@@ -25,6 +25,8 @@ class Kept:
                 self._entries.move_to_end(key)
                 return found[0]  # type: ignore[return-value]  # a key always has values of one type
         value, size_bytes = make()
+        if size_bytes > self.bytes_max:
+            return value  # keeping it would drop all the others first
         with self._lock:
             if key not in self._entries:
                 self._entries[key] = (value, size_bytes)

@@ -58,10 +58,11 @@ class Catalog(Protocol):
         """Some devices, in the order asked for."""
         ...
 
-    def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int) -> Registered:
+    def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """Give numbers to those that have none, in order; replace what is declared of the others. All or none.
 
-        A device that was deleted comes back with its number, and so with its history.
+        A device that was deleted comes back with its number, and so with its history. Without `replaces`, what is declared of
+        those that are there stays, and they are told as changed.
         Raises: OutOfRange: there would be more than `devices_max`.
         """
         ...

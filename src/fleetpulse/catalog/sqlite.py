@@ -131,7 +131,7 @@ class SqliteCatalog:
             found = {row[0]: _record(row) for row in rows}
             return [found[number] for number in numbers]
 
-    def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int) -> Registered:
+    def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
         # A million numbers as objects would leave the heap full of holes.
         new, changed = array("I"), array("I")
@@ -151,7 +151,9 @@ class SqliteCatalog:
                         count += 1
                         continue
                     number, is_deleted, *known = run(_KNOWN, (device.id,)).fetchone()
-                    if is_deleted or tuple(known) != declared:
+                    if not (replaces or is_deleted):
+                        changed.append(number)
+                    elif is_deleted or tuple(known) != declared:
                         run(_DECLARE, (*declared, number))
                         (new if is_deleted else changed).append(number)
                 if alive + len(new) > devices_max:

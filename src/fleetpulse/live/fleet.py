@@ -302,6 +302,10 @@ class Fleet:
                 total += int(count_minutes(row if closed is None else row & ~closed))
         return total
 
+    def late_rows(self) -> int:
+        """Device-days of late data, which the next checkpoint closes; what lies ahead of a slow clock is none."""
+        return sum(len(self.sparse.of(day)) for day in self.sparse.days if day < self.open_from_day)
+
     def freeze(self) -> Frozen:
         """Begin a checkpoint: copy what must be exact, and set aside what is to be closed.
 

@@ -82,6 +82,10 @@ class SparsePresence:
         """Devices of a day, ascending, and copies of their rows."""
         return self._days.get(day, SparseDay()).all_rows()
 
+    def of(self, day: int) -> SparseDay:
+        """A day; an empty one where it was not touched."""
+        return self._days.get(day, SparseDay())
+
     def take(self, day: int) -> SparseDay:
         """A day, which is no longer here."""
         return self._days.pop(day, SparseDay())

@@ -20,6 +20,8 @@ from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
 from fleetpulse.query.uptime import DeviceView, device_status
 
+TRIES = 4
+"""A question whose files were replaced meanwhile is asked again, but not for ever."""
 _Answer = TypeVar("_Answer")
 _View = TypeVar("_View")
 
@@ -47,11 +49,12 @@ class Ask:
         self._views = views
         self._quick_thread = ThreadPoolExecutor(1, "quick")
         self._fleet_thread = ThreadPoolExecutor(1, "fleet")
+        self._turns = {thread: asyncio.Lock() for thread in (self._quick_thread, self._fleet_thread)}
 
     def close(self) -> None:
         """End the threads, when they have answered."""
-        self._quick_thread.shutdown()
-        self._fleet_thread.shutdown()
+        self._quick_thread.shutdown(cancel_futures=True)
+        self._fleet_thread.shutdown(cancel_futures=True)
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
@@ -113,17 +116,20 @@ class Ask:
     async def _ask(
         self, thread: ThreadPoolExecutor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
     ) -> _Answer:
-        while True:
-            self._follower.catch_up()
-            manifest, complete = self._history.manifest, look()
-            try:
-                found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
-            except DamagedData:
-                if manifest is self._history.manifest:
-                    raise
-                continue  # a checkpoint has just replaced the file
-            if manifest is self._history.manifest or not getattr(found, "missing", None):
-                return found
+        # One looks when its turn has come: what waits holds no copies, and sees what is true then.
+        async with self._turns[thread]:
+            for tries_left in reversed(range(TRIES)):
+                self._follower.catch_up()
+                manifest, complete = self._history.manifest, look()
+                try:
+                    found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
+                except DamagedData:
+                    if manifest is self._history.manifest or not tries_left:
+                        raise
+                    continue  # a checkpoint has just replaced the file
+                if manifest is self._history.manifest or not tries_left or not getattr(found, "missing", None):
+                    return found
+        raise AssertionError("the last try answers or raises")
 
 
 def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View]) -> _Answer:

@@ -159,7 +159,14 @@ class Node:
         self.fleet.advance(self._today())
         self.progress.stage = "replay"
         after = self.history.manifest.position
-        self.follower.position = replay(self.fleet, self.journal, after=after, progress=self.progress, advanced=lambda: time.sleep(0))
+        self.follower.position = replay(
+            self.fleet,
+            self.journal,
+            after=after,
+            metrics_count=len(self.declared.metrics),
+            progress=self.progress,
+            advanced=lambda: time.sleep(0),
+        )
         self.counters.events_replayed = self.progress.events
         # Only now: a journal that speaks of devices the catalog has lost must not find strangers under their numbers.
         if self._devices_path is not None:
@@ -210,7 +217,7 @@ class Node:
         try:
             await self.checkpoint()
             # One piece at least, however often checkpoints are due, and then as long as none is.
-            while await self.compact() and not self._is_checkpoint_due():
+            while await self.compact() and self.is_ready and not self._is_checkpoint_due():
                 pass
         except Exception as error:
             log.error("checkpoint or compaction failed by a defect of ours; nothing is lost", exc_info=error)
@@ -226,7 +233,7 @@ class Node:
         entries = self.follower.position - self.history.manifest.position
         due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
         has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
-        is_late = len(self.fleet.sparse) >= self._when.late_rows or entries >= self._when.journal_entries
+        is_late = self.fleet.late_rows() >= self._when.late_rows or entries >= self._when.journal_entries
         is_late |= self._terms_version != self.registry.terms_version
         is_late |= self.fleet.samples.count >= self._when.samples
         is_late |= sum(map(len, self.fleet.silences)) >= self._when.silences

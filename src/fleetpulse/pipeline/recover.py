@@ -58,7 +58,9 @@ def _look_for_missing(history: History, manifest: Manifest) -> None:
         log.error("blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy")
 
 
-def replay(fleet: Fleet, journal: Journal, *, after: Position, progress: Progress, advanced: Callable[[], None]) -> Position:
+def replay(
+    fleet: Fleet, journal: Journal, *, after: Position, metrics_count: int, progress: Progress, advanced: Callable[[], None]
+) -> Position:
     """Apply the journal past `after`; returns the position reached. `advanced` is called as `progress` moves on.
 
     Raises: DamagedData: an entry is damaged or missing, or the journal ends before the snapshot does.
@@ -75,6 +77,12 @@ def replay(fleet: Fleet, journal: Journal, *, after: Position, progress: Progres
     for position, body in journal.read(after=after):
         events = decode_entry(body, where=f"journal entry {position}")
         highest = max((int(devices.max()) for devices in (events.heartbeat_devices, events.sample_devices) if len(devices)), default=-1)
+        metric = int(events.sample_metrics.max()) if len(events.sample_metrics) else 0
+        if metric >= metrics_count:
+            raise DamagedData(
+                f"journal entry {position} speaks of metric number {metric}, but the catalog knows {metrics_count}: they are not "
+                "of one time. Restore the whole data folder from one copy."
+            )
         if highest >= fleet.count:
             raise DamagedData(
                 f"journal entry {position} speaks of device number {highest}, but the catalog knows {fleet.count}: they are not "

@@ -19,7 +19,9 @@ from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
-RECORDS_AT_ONCE = 5_000
+TERMS_MAX = 1_024
+"""Different pairs of interval and grace; each is looked at with every batch."""
+RECORDS_AT_ONCE = 1_000
 _Result = TypeVar("_Result")
 
 
@@ -75,6 +77,7 @@ class Registry:
             self.numbers[device.id] = number
         if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
+        self.roster.version += 1  # whoever looked while it was being declared has not seen it
         terms = self.terms_of(device)
         if terms != self._fleet.terms_of(number):
             # Silences until now are judged by the terms that held, also by a replay: a checkpoint is due.
@@ -123,10 +126,15 @@ class Registry:
         self._counters.devices_registered += len(registered.new)
         return len(registered.new)
 
-    async def register_many(self, devices: Iterable[Device]) -> Registered:
-        """The same, while events come in. Raises: OutOfRange; NotAccepting: nobody is registered."""
+    async def register_many(self, devices: Iterable[Device], *, replaces: bool = True) -> Registered:
+        """The same, while events come in; without `replaces`, those that are there stay as they are declared.
+
+        Raises: OutOfRange; NotAccepting: nobody is registered.
+        """
         limited = self._limited(devices)
-        registered = await self._run(lambda: self._catalog.register(limited, devices_max=self._devices_max, at_ns=self._clock.now_ns()))
+        registered = await self._run(
+            lambda: self._catalog.register(limited, devices_max=self._devices_max, at_ns=self._clock.now_ns(), replaces=replaces)
+        )
         await self._know(registered.new)
         await self._know(registered.changed)
         self._counters.devices_registered += len(registered.new)
@@ -140,9 +148,12 @@ class Registry:
 
     def _limited(self, devices: Iterable[Device]) -> Iterator[Device]:
         """The devices, as long as their labels have few enough names: each is a column. Raises: OutOfRange."""
-        names = set(self.roster.labels)
+        names, terms = set(self.roster.labels), set(self._fleet.terms)
         for device in devices:
             names.update(device.labels)
+            terms.add(self.terms_of(device))
+            if len(terms) > TERMS_MAX:
+                raise OutOfRange(f"there would be more than {TERMS_MAX} different pairs of interval and grace: use fewer", reason="terms")
             if len(names) > self._label_names_max:
                 text = f"there would be more than {self._label_names_max} different names of labels (label_names_max): use fewer"
                 raise OutOfRange(text, reason="label_names_max")
@@ -200,7 +211,10 @@ class Registry:
     async def _register_these(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
         devices = [Device(device_id) for device_id in device_ids if device_id not in self.numbers]
         try:
-            await self.register_many(devices)
+            # One of them may be in the catalog already, and about to be known by an import: its labels stay.
+            await self.register_many(devices, replaces=False)
+            if any(device_id not in self.numbers for device_id in device_ids):
+                return NotAccepting("a device was deleted while it was registered: come again", reason="catalog_failed")
         except OutOfRange as refused:
             return refused
         except Exception as failed:

@@ -99,7 +99,11 @@ class Writer:
         self._intake.settle()
         self._counters.commits += 1
         self._counters.events_accepted += len(batch)
-        self._committed(batch, position)
+        try:
+            self._committed(batch, position)
+        except Exception as error:
+            # It is durable, so it is acknowledged; the follower refuses from now on, and the tick closes the door.
+            log.error("a durable batch could not be followed", exc_info=error)
         for waiter in batch.waiters:
             _tell(waiter.acknowledge)
         # Those just answered may have more to say, and a larger batch costs the same sync: wait until as many are here

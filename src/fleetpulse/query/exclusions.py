@@ -76,7 +76,8 @@ def exclude(
         renumbered = np.arange(len(of_class), dtype=np.int32)
         renumbered[list(split)] = list(split.values())
         classes[meant] = renumbered[classes[meant]]
-    for device, some in pauses.items():
+    for device, every in pauses.items():
+        some = _since(every, start_ns)
         if some and device < roster.count:
             known = of_class[int(classes[device])]
             classes[device] = len(of_class)
@@ -107,4 +108,9 @@ def exclude_one(
     """What is excluded in [start_ns, end_ns) for one device."""
     meant = [window for window in windows if is_meant(window, device_id, labels)]
     maintenance = [spans_of(occurrences(window, start_ns=start_ns, end_ns=end_ns)) for window in meant]
-    return Exclusions(spans_of(blind_ns), union(NO_SPANS, *maintenance), pause_spans(pauses))
+    return Exclusions(spans_of(blind_ns), union(NO_SPANS, *maintenance), pause_spans(_since(pauses, start_ns)))
+
+
+def _since(pauses: Sequence[Pause], start_ns: int) -> Sequence[Pause]:
+    """The pauses that were not over yet: a device that was paused long ago needs no class of its own."""
+    return [pause for pause in pauses if pause.end_ns is None or pause.end_ns > start_ns]

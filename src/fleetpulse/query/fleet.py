@@ -85,6 +85,8 @@ def fleet_uptime(view: FleetView, *, start_ns: int, end_ns: int, is_available: b
     for slot in np.unique(slots).tolist():
         chosen = slots == slot
         _add_presence(view, found, chosen, slot, start_ns=start_ns, end_ns=end_ns)
+    # Beats that came in since the look are marked already: none may count for which nothing was expected.
+    np.minimum(found.present, found.expected, out=found.present)
     if is_available:
         _add_availability(view, found, start_ns=start_ns, end_ns=end_ns)
     return found
