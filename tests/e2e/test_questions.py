@@ -533,7 +533,7 @@ PLACES = [
 def refused(client: Client, path: str, status: int, text: str, **said: object) -> None:
     """Ask, and be told quickly what was wrong."""
     started = time.monotonic()
-    answered, problem = client.ask(str(said.pop("method", "GET")), path, said.pop("body", None), **said)  # type: ignore[arg-type]
+    answered, problem = client.ask(str(said.pop("method", "GET")), path, said.pop("body", None), **said)
     assert time.monotonic() - started < ANSWER_S, path
     assert (answered, text in problem["msg"], problem["status"]) == (status, True, status), (path[:200], problem)
     assert len(problem["msg"]) < 3_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conftest import PUBLISHED, Server
 from http_client import Client
-from s3_server import S3Server, s3_server  # noqa: F401
+from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
 

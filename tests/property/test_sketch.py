@@ -91,7 +91,7 @@ def test_a_sketch_holds_each_key_once_in_order_with_all_its_samples(samples: lis
 def test_any_split_merged_in_any_order_is_the_sketch_built_at_once(parts: list[list[tuple[int, float]]], random: object) -> None:
     whole = built([sample for part in parts for sample in part])
     shuffled = [built(part) for part in parts]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert_same(merged(shuffled), whole)
     one_by_one = built([])
     for part in shuffled:

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from fleetpulse.ingest.intake import Waiter
 from fleetpulse.model.events import EventBatch, EventColumns
-from fleetpulse.pipeline.watch import Mark, Watch
+from fleetpulse.pipeline.watch import Watch
 from one_fleet import SECOND, OneFleet
 
 
@@ -192,14 +193,14 @@ class FakeIntake:
     def __init__(self) -> None:
         self.marks: list[tuple[int, int] | None] = []
 
-    def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Mark) -> None:
+    def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Waiter) -> None:
         self.marks.append(None if blind_ns is None else (blind_ns[0] // SECOND, blind_ns[1] // SECOND))
 
 
 def test_the_watch_marks_every_minute_and_says_when_it_was_blind() -> None:
     clock, intake = SimpleNamespace(s=1_000), FakeIntake()
     watch = Watch(clock=cast(Any, SimpleNamespace(now_ns=lambda: clock.s * SECOND)), intake=cast(Any, intake))
-    watch.begin(alive_at_ns=900 * SECOND, waiter=Mark())
+    watch.begin(alive_at_ns=900 * SECOND)
 
     def turn(at: int) -> list[tuple[int, int] | None]:
         clock.s, intake.marks = at, []
@@ -222,5 +223,5 @@ def test_the_watch_marks_every_minute_and_says_when_it_was_blind() -> None:
 def test_the_watch_begins_blind_since_the_last_sign_of_life(alive_at: int, expected: tuple[int, int] | None) -> None:
     intake = FakeIntake()
     watch = Watch(clock=cast(Any, SimpleNamespace(now_ns=lambda: 1_000 * SECOND)), intake=cast(Any, intake))
-    watch.begin(alive_at_ns=alive_at * SECOND, waiter=Mark())
+    watch.begin(alive_at_ns=alive_at * SECOND)
     assert intake.marks == [expected]

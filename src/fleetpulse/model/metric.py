@@ -10,7 +10,6 @@ KINDS: tuple[Kind, ...] = ("float", "integer")
 AGGREGATIONS = ("avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99")
 INTEGER_LOWEST, INTEGER_HIGHEST = -(2**63), 2**63 - 1
 NAME_RULE = "a letter or _, then up to 63 of A-Z a-z 0-9 _ . -"
-METRICS_MAX = 2**16
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _TEXT_CHARS_MAX = 500
 _RETENTION_DAYS_HIGHEST = 36_500

@@ -33,7 +33,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.pipeline.watch import Mark, Watch
+from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
@@ -135,8 +135,7 @@ class Node:
         self.fleet.advance(self._today())
         self._checkpoint_due_s = loop.time() + self._when.interval_s
         # Nothing is taken before it is on disk that, and since when, nothing could be: the marks stay in order.
-        mark = Mark()
-        self._watch.begin(alive_at_ns=self.fleet.alive_at_ns, waiter=mark)
+        self._watch.begin(alive_at_ns=self.fleet.alive_at_ns)
         await self.writer.drain()
         self.intake.open()
         self.is_ready = True

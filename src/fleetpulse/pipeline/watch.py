@@ -22,11 +22,11 @@ class Watch:
         self._marked_at_ns = 0
         self._turned_at_ns = 0
 
-    def begin(self, *, alive_at_ns: int, waiter: "Mark") -> None:
+    def begin(self, *, alive_at_ns: int) -> None:
         """The node has replayed its journal, which was last written to at `alive_at_ns` (0: never)."""
         now_ns = self._clock.now_ns()
         self._turned_at_ns = now_ns
-        self._mark(now_ns, (alive_at_ns, now_ns) if 0 < alive_at_ns < now_ns else None, waiter)
+        self._mark(now_ns, (alive_at_ns, now_ns) if 0 < alive_at_ns < now_ns else None)
 
     def turn(self) -> None:
         """Mark the journal where it is time to."""
@@ -34,29 +34,24 @@ class Watch:
         is_blind = now_ns - self._turned_at_ns >= BLIND_FROM_NS
         is_due = not 0 <= now_ns - self._marked_at_ns < ALIVE_EVERY_NS
         if self._intake.closed_by is None and (is_due or is_blind):
-            self._mark(now_ns, (self._turned_at_ns, now_ns) if is_blind else None, Mark())
+            self._mark(now_ns, (self._turned_at_ns, now_ns) if is_blind else None)
         self._turned_at_ns = now_ns
 
     def end(self) -> None:
         """The node stops, and knows when."""
         if self._intake.closed_by is None:
-            self._mark(self._clock.now_ns(), None, Mark())
+            self._mark(self._clock.now_ns(), None)
 
-    def _mark(self, now_ns: int, blind_ns: tuple[int, int] | None, waiter: "Mark") -> None:
+    def _mark(self, now_ns: int, blind_ns: tuple[int, int] | None) -> None:
         self._marked_at_ns = now_ns
-        self._intake.add_mark(blind_ns, waiter)
+        self._intake.add_mark(blind_ns, _Nobody())
 
 
-class Mark:
-    """A waiter for a mark. See ingest.intake.Waiter."""
-
-    def __init__(self) -> None:
-        self.is_settled = False
+class _Nobody:
+    """The waiter of a mark: where it fails, the writer has said so already, and the node is read-only. See ingest.intake.Waiter."""
 
     def acknowledge(self) -> None:
         """See Waiter."""
-        self.is_settled = True
 
     def fail(self, error: Answerable) -> None:
-        """See Waiter: the writer has said it already, and the node is read-only."""
-        self.is_settled = True
+        """See Waiter."""
