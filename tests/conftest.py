@@ -28,7 +28,19 @@ class Server:
     """A `fleetpulse serve` of our own, stopped by its own process id."""
 
     def __init__(self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv") -> None:
-        command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), "--log-format", "json", *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "fleetpulse",
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            str(folder),
+            "--log-format",
+            "json",
+            *flags,
+        ]
         command += ["--devices", str(devices)] if devices else []
         self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
 

@@ -138,7 +138,8 @@ def _figures(client: Client, device: str) -> tuple[dict[str, object], dict[str, 
     # The same samples as blocks and live columns hold them, up to the minute that is now.
     until = int(datetime.now(UTC).timestamp()) // 60
     window = "&".join(
-        f"{name}={_moment(minute).strftime('%Y-%m-%dT%H:%M:%SZ')}" for name, minute in (("from", until - 1440 * (DAYS + 1)), ("to", until))
+        f"{name}={_moment(minute).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        for name, minute in (("from", until - 1440 * (DAYS + 1)), ("to", until))
     )
     status, found = client.ask("GET", f"/api/v1/devices/{device}/metrics?types=upload_time&aggregation=sum&{window}")
     assert (status, found["missing"]) == (200, []), found

@@ -54,7 +54,9 @@ class OneFleet:
         declared = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         history = History(cast(Any, None), Manifest())  # without blocks nothing is read
         clock = SimpleNamespace(now_ns=lambda: self.now)
-        self._views = Views(clock=clock, fleet=self.fleet, history=history, registry=cast(Any, registry), declared=cast(Any, declared))
+        self._views = Views(
+            clock=clock, fleet=self.fleet, history=history, registry=cast(Any, registry), declared=cast(Any, declared)
+        )
 
     def add(self, device_id: str, **labels: str) -> int:
         """One more device; its number."""
@@ -68,7 +70,9 @@ class OneFleet:
         """One device less."""
         self.roster.put(self.numbers.pop(device_id), {}, is_deleted=True)
 
-    def page(self, chosen: Filter, order: Order, *, limit: int = 1_000_000, cursor: str | None = None) -> tuple[list[str], Page]:
+    def page(
+        self, chosen: Filter, order: Order, *, limit: int = 1_000_000, cursor: str | None = None
+    ) -> tuple[list[str], Page]:
         """A page of the list of devices: their ids, and what else it says."""
         view = self.fleet_view(self.now - chosen.uptime_window_ns)
         names = Listing.of(list(self.numbers.items()), self.roster.count)
@@ -87,7 +91,9 @@ class OneFleet:
         """A beat at each of these times, sent then, or at `sent_at`."""
         for text in received:
             self.move(text)
-            self._apply(EventBatch(array("I", [device]), array("q", [self.now if sent_at is None else self.at(sent_at)])))
+            self._apply(
+                EventBatch(array("I", [device]), array("q", [self.now if sent_at is None else self.at(sent_at)]))
+            )
 
     def hear_sample(self, text: str, device: int = 0) -> None:
         """A sample."""
@@ -98,7 +104,10 @@ class OneFleet:
         """A batch of one sample, sent now."""
         now = array("q", [self.now])
         return EventBatch(
-            sample_devices=array("I", [device]), sample_sent_at_ns=now, sample_values=array("q", [7]), sample_metrics=array("H", [0])
+            sample_devices=array("I", [device]),
+            sample_sent_at_ns=now,
+            sample_values=array("q", [7]),
+            sample_metrics=array("H", [0]),
         )
 
     def mark(self, text: str, *, blind_since: str | None = None) -> None:
@@ -134,7 +143,9 @@ class OneFleet:
         status, since_ns, _ = device_status(self.view(self.now, device))
         codes, since = fleet_status(self.fleet_view(self.now))
         view = self.view(self.now, device)
-        stretches = timeline(read_silences(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1)
+        stretches = timeline(
+            read_silences(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1
+        )
         assert (STATUSES[codes[device]], int(since[device])) == (status, since_ns)
         assert STATUSES[stretches[0].status] == status
         return status, "" if since_ns == 0 else format_rfc3339(since_ns)[11:19]
@@ -145,7 +156,9 @@ class OneFleet:
         self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
         stretches = timeline(read_silences(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
-        return [(change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]]
+        return [
+            (change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]
+        ]
 
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
         """Uptime and availability of a device; the fleet's figures of it are the same."""
@@ -153,7 +166,10 @@ class OneFleet:
         start_ns, end_ns = self.at(start), self.at(end)
         whole = fleet_uptime(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
         assert (said["present"], said["expected"]) == (whole.present[device], whole.expected[device])
-        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (whole.down_ns[device], whole.accountable_ns[device])
+        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (
+            whole.down_ns[device],
+            whole.accountable_ns[device],
+        )
         return said
 
     def device_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:

@@ -40,7 +40,10 @@ def measure(server: Process, said: list[bytes]) -> dict[str, float]:
         answer = connection.getresponse()
         assert answer.status == 200 and f'"accepted":{LINES}' in answer.read().decode()
     events = LINES * len(said)
-    figures = {"cpu_us": (server.cpu_us() - before_us) / events, "wall_us": (time.perf_counter() - before_s) * 1e6 / events}
+    figures = {
+        "cpu_us": (server.cpu_us() - before_us) / events,
+        "wall_us": (time.perf_counter() - before_s) * 1e6 / events,
+    }
     connection.close()
     return figures
 

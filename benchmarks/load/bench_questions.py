@@ -35,7 +35,17 @@ def generate(folder: Path, *flags: str) -> None:
     """Make a past, unless it is there."""
     if not (folder / "data" / "catalog.sqlite").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "fleetpulse", "generate", "--data", str(folder / "data"), "--days", str(DAYS), *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "fleetpulse",
+            "generate",
+            "--data",
+            str(folder / "data"),
+            "--days",
+            str(DAYS),
+            *flags,
+        ]
         subprocess.run(command, check=True)
 
 
@@ -80,7 +90,9 @@ def stall(server: Process, path: str, count: int, seconds: float = 10) -> dict[s
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
-    latencies_s = asyncio.run(pace(server.port, count=count, rate=2_000, seconds=seconds, connections=128, name="device-{:07d}"))
+    latencies_s = asyncio.run(
+        pace(server.port, count=count, rate=2_000, seconds=seconds, connections=128, name="device-{:07d}")
+    )
     is_over.set()
     asking.join()
     return {**percentiles(latencies_s), "questions": asked}
@@ -109,7 +121,9 @@ def measure_a(folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {"on disk": raw_bytes(folder)}
     hour = of_devices(lambda device: f"/api/v1/devices/{device}/metrics?types=cpu&window=1h", A_DEVICES)
     month = of_devices(lambda device: f"/api/v1/devices/{device}/metrics?types=cpu&window=30d&step=1h", A_DEVICES)
-    quantile = of_devices(lambda device: f"/api/v1/devices/{device}/metrics?types=cpu&window=30d&aggregation=p95", A_DEVICES)
+    quantile = of_devices(
+        lambda device: f"/api/v1/devices/{device}/metrics?types=cpu&window=30d&aggregation=p95", A_DEVICES
+    )
     day_by_site = "/api/v1/fleet/metrics?types=cpu&window=24h&group_by=site"
     with fleetpulse(folder) as server:
         figures["one device, 1 h"] = ask(server, hour, 300)

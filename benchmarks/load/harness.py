@@ -58,7 +58,18 @@ class Process:
 def fleetpulse(folder: Path, *flags: str, devices: Path | None = None) -> Iterator[Process]:
     """`fleetpulse serve` on core 0, ready."""
     port = free_port()
-    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", str(port), "--data", str(folder / "data"), "--log-format", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "fleetpulse",
+        "serve",
+        "--port",
+        str(port),
+        "--data",
+        str(folder / "data"),
+        "--log-format",
+        "json",
+    ]
     command += ["--connections-per-address-max", "16384", *flags] + (["--devices", str(devices)] if devices else [])
     log = folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("wb") as file:
@@ -114,7 +125,14 @@ def wrk(server: Process, *, count: int, connections: int, seconds: float, close:
     if shutil.which("wrk") is None:
         sys.exit("this benchmark needs wrk (Debian package wrk)")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(HERE / "heartbeats.lua")]
-    command += [f"http://127.0.0.1:{server.port}", "--", "dev-", str(count), str(int(time.time())), *(["close"] if close else [])]
+    command += [
+        f"http://127.0.0.1:{server.port}",
+        "--",
+        "dev-",
+        str(count),
+        str(int(time.time())),
+        *(["close"] if close else []),
+    ]
     before = server.cpu_us()
     text = subprocess.run(_pinned(command, LOAD_CORE), capture_output=True, text=True, check=True).stdout
     used = server.cpu_us() - before
@@ -196,7 +214,9 @@ async def pace(
     """
     loop = asyncio.get_running_loop()
     latencies_s: list[float] = []
-    lanes = [(await loop.create_connection(lambda: Paced(latencies_s), "127.0.0.1", port))[1] for _ in range(connections)]
+    lanes = [
+        (await loop.create_connection(lambda: Paced(latencies_s), "127.0.0.1", port))[1] for _ in range(connections)
+    ]
     started_s, said = time.perf_counter(), 0
     while (elapsed_s := time.perf_counter() - started_s) < seconds:
         sent_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -224,19 +244,29 @@ def median_of(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
 def record(name: str, figures: dict[str, Any], goals: dict[str, tuple[float, float]]) -> None:
     """Print the figures, and keep them with commit and machine. `goals` is name -> (measured, at most)."""
     commit = _git("rev-parse", "--short=10", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--", "src") else "")
-    met = {what: {"measured": round(value, 3), "goal": goal, "met": value <= goal} for what, (value, goal) in goals.items()}
+    met = {
+        what: {"measured": round(value, 3), "goal": goal, "met": value <= goal} for what, (value, goal) in goals.items()
+    }
     result = {
         "benchmark": name,
         "commit": commit,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(), "cpu": _cpu_name()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cpu": _cpu_name(),
+        },
         "goals": met,
         "figures": figures,
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     for what, entry in met.items():
-        print(f"{'met   ' if entry['met'] else 'MISSED'} {what}: {entry['measured']:g} (goal: at most {entry['goal']:g})", flush=True)
+        print(
+            f"{'met   ' if entry['met'] else 'MISSED'} {what}: {entry['measured']:g} (goal: at most {entry['goal']:g})",
+            flush=True,
+        )
 
 
 def _git(*arguments: str) -> str:

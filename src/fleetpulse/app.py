@@ -85,7 +85,9 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         windows_max=settings.windows_max,
     )
     writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
-    intake = Intake(numbers=registry.numbers, metrics=known, events_waiting_max=limits.events_waiting_max, wake=writer.wake)
+    intake = Intake(
+        numbers=registry.numbers, metrics=known, events_waiting_max=limits.events_waiting_max, wake=writer.wake
+    )
     return Node(
         clock=clock,
         journal=journal,
@@ -188,7 +190,10 @@ async def serve(settings: Settings, *, synchronous: Literal["FULL", "NORMAL"] = 
         loop.add_signal_handler(signal.SIGHUP, reload)
         host, port = listener.getsockname()[:2]
         log.info(
-            "listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", data=settings.data, devices=settings.devices or None
+            "listening",
+            url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            data=settings.data,
+            devices=settings.devices or None,
         )
         starting = loop.create_task(_start(node, server))
         try:
@@ -242,7 +247,9 @@ def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"the data folder {folder} cannot be used: {error.strerror}. Name another with --data.") from error
+        raise SettingsError(
+            f"the data folder {folder} cannot be used: {error.strerror}. Name another with --data."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -262,7 +269,9 @@ def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
 def listen(settings: Settings) -> Generator[socket.socket, None, None]:
     """The listening socket. Raises: SettingsError: the address cannot be had."""
     try:
-        info: Any = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        info: Any = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
         listener = socket.create_server(info[4][:2], family=info[0], backlog=4096)
     except OSError as error:
         raise SettingsError(

@@ -43,7 +43,11 @@ def test_devices_keep_the_number_they_were_given_and_labels_are_replaced(reopen:
     assert catalog.register(again, devices_max=9, at_ns=7).new.tolist() == []
     catalog = reopen()
     records = list(catalog.records())
-    assert [record.device for record in records] == [Device("b"), Device("a", {"site": "y"}), Device("c", {"last": "wins"})]
+    assert [record.device for record in records] == [
+        Device("b"),
+        Device("a", {"site": "y"}),
+        Device("c", {"last": "wins"}),
+    ]
     assert [(record.number, record.created_at_ns) for record in records] == [(0, 5), (1, 5), (2, 6)]
     assert [record.device.id for record in catalog.records_of([2, 0])] == ["c", "b"]
 
@@ -60,7 +64,11 @@ def test_a_device_that_was_deleted_comes_back_with_its_number(reopen: Reopen) ->
     assert catalog.register([Device("a", {}, 60)], devices_max=3, at_ns=4) == Registered(array("I", [0]), array("I"))
     catalog.update({2: Device("c", {"site": "y"}, None, 5, "moved")})
     records = list(reopen().records())
-    assert [record.device for record in records] == [Device("a", {}, 60), Device("b"), Device("c", {"site": "y"}, None, 5, "moved")]
+    assert [record.device for record in records] == [
+        Device("a", {}, 60),
+        Device("b"),
+        Device("c", {"site": "y"}, None, 5, "moved"),
+    ]
     assert not any(record.is_deleted for record in records)
 
 
@@ -70,7 +78,11 @@ def test_a_registration_that_does_not_replace_leaves_what_is_declared(reopen: Re
     catalog.delete([1], at_ns=2)
     again = catalog.register([Device("a"), Device("b"), Device("c")], devices_max=9, at_ns=3, replaces=False)
     assert again == Registered(array("I", [1, 2]), array("I", [0]))
-    assert [record.device for record in reopen().records()] == [Device("a", {"site": "x"}, 300), Device("b"), Device("c")]
+    assert [record.device for record in reopen().records()] == [
+        Device("a", {"site": "x"}, 300),
+        Device("b"),
+        Device("c"),
+    ]
 
 
 def test_metrics_keep_their_number_and_their_kind(reopen: Reopen) -> None:
@@ -154,7 +166,9 @@ def test_a_catalog_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
     connection.close()
     catalog = SqliteCatalog(tmp_path / "c")
     assert [record.device for record in catalog.records()] == [Device("a", {"site": "x"})]
-    assert catalog.manifest() == Manifest(5, 20_000, 7, snapshot=BlockFile("s1", 1, "x"), presence={19_999: BlockFile("p1", 2, "y")})
+    assert catalog.manifest() == Manifest(
+        5, 20_000, 7, snapshot=BlockFile("s1", 1, "x"), presence={19_999: BlockFile("p1", 2, "y")}
+    )
     assert catalog.metrics() == [(0, BUILT_IN, True)]
     catalog.close()
 

@@ -20,7 +20,9 @@ def test_duckdb_alone_finds_what_was_said(serve: Callable[..., Server], monkeypa
     for value in (40, 42.5):
         body = {"sent_at": now, "metrics": {"cpu": value}}
         assert client.ask("POST", f"/api/v1/devices/{PUBLISHED[1]}/metrics", body)[0] == 204
-    assert client.ask("POST", f"/api/v1/devices/{PUBLISHED[1]}/heartbeat", {"sent_at": "2026-01-01T07:04:05Z"})[0] == 204
+    assert (
+        client.ask("POST", f"/api/v1/devices/{PUBLISHED[1]}/heartbeat", {"sent_at": "2026-01-01T07:04:05Z"})[0] == 204
+    )
     client.close()
     assert server.stop(signal.SIGTERM) == 0
     monkeypatch.chdir(server.folder / "blocks")
@@ -33,7 +35,11 @@ def test_duckdb_alone_finds_what_was_said(serve: Callable[..., Server], monkeypa
     ((device, minutes, present),) = duckdb.sql(
         "SELECT id, minutes, present FROM 'presence-*.parquet' JOIN 'devices-*.parquet' USING (device)"
     ).fetchall()
-    assert (device, minutes, [m for m in range(1440) if present[m // 8] >> m % 8 & 1]) == (PUBLISHED[1], 1, [7 * 60 + 4])
+    assert (device, minutes, [m for m in range(1440) if present[m // 8] >> m % 8 & 1]) == (
+        PUBLISHED[1],
+        1,
+        [7 * 60 + 4],
+    )
 
 
 def test_the_query_of_the_reference_works_on_a_generated_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,12 @@ def _fill(commands: Commands, port: int, fleet: Path) -> None:
     assert "new: 4, replaced: 0 (0 changed), refused: 0." in commands("devices", "import", str(fleet))
     assert "cpu" in commands("metrics", "define", "cpu", "--unit", "%", "--lowest", "0", "--highest", "100")
     start_s = int(time.time()) // 60 * 60 - MINUTES * 60
-    commands.window = ("--from", format_rfc3339(start_s * 10**9), "--to", format_rfc3339((start_s + MINUTES * 60) * 10**9))
+    commands.window = (
+        "--from",
+        format_rfc3339(start_s * 10**9),
+        "--to",
+        format_rfc3339((start_s + MINUTES * 60) * 10**9),
+    )
     lines: list[dict[str, object]] = []
     for minute in range(MINUTES):
         at = format_rfc3339((start_s + minute * 60) * 10**9)
@@ -93,7 +98,10 @@ def _squeezed(table: str) -> str:
 
 def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     return {
-        name: action for part in parser._actions if isinstance(part, argparse._SubParsersAction) for name, action in part.choices.items()
+        name: action
+        for part in parser._actions
+        if isinstance(part, argparse._SubParsersAction)
+        for name, action in part.choices.items()
     }
 
 
@@ -123,7 +131,10 @@ def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
     table = run("devices", "list", "--limit", "2", "--sort=-uptime")
     assert "2 of 4 shown; --limit N or --all shows more." in table
     assert table.index("press-1") < table.index("press-2")
-    assert [device["id"] for device in run.json("devices", "list", "--label", "site:paris", "--all")["devices"]] == ["press-1", "press-2"]
+    assert [device["id"] for device in run.json("devices", "list", "--label", "site:paris", "--all")["devices"]] == [
+        "press-1",
+        "press-2",
+    ]
     shown = run("devices", "show", "press-2")
     assert "[bold]x | y" in shown
     assert "slots of 1m present (formula uptime/1)" in shown
@@ -136,8 +147,25 @@ def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
 
 def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> None:
     assert "site:a:b" in run("devices", "add", "late@1", "--label", "site:a:b", "--interval", "10m")
-    said = run.json("devices", "set", "late@1", "--label", "hall:7", "--remove-label", "site", "--interval", "none", "--note", "moved")
-    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == ({"hall": "7"}, "1m", False, "moved")
+    said = run.json(
+        "devices",
+        "set",
+        "late@1",
+        "--label",
+        "hall:7",
+        "--remove-label",
+        "site",
+        "--interval",
+        "none",
+        "--note",
+        "moved",
+    )
+    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == (
+        {"hall": "7"},
+        "1m",
+        False,
+        "moved",
+    )
     relabel = ("devices", "relabel", "--label", "hall:7", "--set", "hall:8", "--remove", "none-such")
     assert "1 devices match, 1 would be changed." in run(*relabel, "--dry-run")
     assert run.json(*relabel) == {"matched": 1, "changed": 1, "dry_run": False}
@@ -157,11 +185,25 @@ def test_metrics_are_defined_and_asked_for(run: Commands) -> None:
     assert "retention days  365" in run("metrics", "show", "cpu")
     run("metrics", "define", "gone", "--kind", "integer", "--highest", "9223372036854775807")
     assert "no longer taken" in run("metrics", "remove", "gone")
-    table = run("metrics", "get", "press-1", "--types", "cpu,upload_time", "--window", "5h", "--step", "10m", "--aggregation", "max")
+    table = run(
+        "metrics",
+        "get",
+        "press-1",
+        "--types",
+        "cpu,upload_time",
+        "--window",
+        "5h",
+        "--step",
+        "10m",
+        "--aggregation",
+        "max",
+    )
     assert "▁" in table
     assert "cpu  upload_time" in table
     assert (
-        run.json("metrics", "get", "press-1", "--types", "cpu", "--window", "5h", "--aggregation", "count")["metrics"]["cpu"]["value"]
+        run.json("metrics", "get", "press-1", "--types", "cpu", "--window", "5h", "--aggregation", "count")["metrics"][
+            "cpu"
+        ]["value"]
         == 240
     )
     fleet = run("metrics", "fleet", "--types", "upload_time", "--window", "5h", "--group-by", "site")
@@ -179,7 +221,18 @@ def test_uptime_is_told_with_its_fraction(run: Commands) -> None:
 
 
 def test_maintenance_is_declared_and_taken_back(run: Commands) -> None:
-    weekly = ("--at", "02:30", "--for", "1h", "--timezone", "Europe/Paris", "--on", "sunday,saturday", "--title", "clean")
+    weekly = (
+        "--at",
+        "02:30",
+        "--for",
+        "1h",
+        "--timezone",
+        "Europe/Paris",
+        "--on",
+        "sunday,saturday",
+        "--title",
+        "clean",
+    )
     again = run.json("maintenance", "add", "--label", "site:paris", *weekly)
     once = run.json("maintenance", "add", "--device", "=odd", "--start", "2020-01-01T00:00:00Z", "--for", "90m")
     assert once["end"] == "2020-01-01T01:30:00Z"
@@ -210,7 +263,12 @@ def test_a_report_adds_up_to_what_devices_say_and_tells_how_to_ask_them(run: Com
         assert line["uptime"] == (100 * line["present"] / line["expected"] if line["expected"] else None)
     (paris,) = (line for line in report["groups"] if line["group"] == "paris")
     assert (paris["present"], paris["expected"], paris["sla_met"]) == (420, 480, True)
-    assert {line["id"]: line["sla_met"] for line in report["devices"]} == {"oven:1": False, "press-2": True, "press-1": True, "=odd": None}
+    assert {line["id"]: line["sla_met"] for line in report["devices"]} == {
+        "oven:1": False,
+        "press-2": True,
+        "press-1": True,
+        "=odd": None,
+    }
     assert report["fleet"]["left_out"]["before first seen"] >= 240
     assert "add up to those of the fleet" in report["method"]["check"]
     assert run.json(*shlex.split(paris["reproduce"])[1:])["fleet"]["present"] == 420
@@ -231,13 +289,20 @@ def test_a_report_says_the_same_in_every_format(run: Commands, tmp_path: Path) -
     (odd,) = (row for row in rows if row["id"].endswith("=odd"))
     assert (odd["id"], odd["uptime_percent"], odd["sla_met"]) == ("'=odd", "", "")
     (paris,) = (row for row in rows if row["kind"] == "group" and row["group"] == "paris")
-    assert (paris["present_slots"], paris["expected_slots"], paris["sla_met"], paris["formula"]) == ("420", "480", "false", "uptime/1")
+    assert (paris["present_slots"], paris["expected_slots"], paris["sla_met"], paris["formula"]) == (
+        "420",
+        "480",
+        "false",
+        "uptime/1",
+    )
     whole = run.json("report", "uptime", "--window", "1h")
     assert (whole["to"][16:], whole["groups"], "devices" in whole) == (":00Z", [], False)
 
 
 def test_raw_data_is_written_whole_or_not_at_all(run: Commands, tmp_path: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(run("export", "samples", "--types", "cpu", "--window", "5h", "--device", "press-1"))))
+    rows = list(
+        csv.DictReader(io.StringIO(run("export", "samples", "--types", "cpu", "--window", "5h", "--device", "press-1")))
+    )
     assert len(rows) == MINUTES
     file = tmp_path / "presence.parquet"
     run("export", "heartbeats", "--window", "5h", "--label", "site:paris", "-o", str(file))

@@ -78,11 +78,14 @@ def test_the_average_upload_time_is_exact_to_the_nanosecond(client: Client) -> N
         (STATS, {"sent_at": "2026-01-01T00:00:00Z", "upload_time": "1"}, 400, "upload_time"),
     ],
 )
-def test_what_is_wrong_is_said_and_changes_nothing(client: Client, path: str, body: object, status: int, text: str) -> None:
+def test_what_is_wrong_is_said_and_changes_nothing(
+    client: Client, path: str, body: object, status: int, text: str
+) -> None:
     answered, problem = client.ask("POST", path.format(PUBLISHED[0]), body)
-    assert (answered in ((status, 422) if body and "10000000000" in str(body) else (status,)), text in problem["msg"]) == (True, True), (
-        problem
-    )
+    assert (
+        answered in ((status, 422) if body and "10000000000" in str(body) else (status,)),
+        text in problem["msg"],
+    ) == (True, True), problem
     assert client.ask("GET", STATS.format(PUBLISHED[0]))[1] == {"uptime": 0.0, "avg_upload_time": "0s"}
 
 

@@ -48,7 +48,9 @@ def test_a_file_is_tolerated_in_all_its_dialects_and_read_again_on_sighup(serve:
         (None, "does not exist"),
     ],
 )
-def test_a_file_that_is_wrong_ends_the_start_with_the_line_and_what_to_do(tmp_path: Path, content: str | None, text: str) -> None:
+def test_a_file_that_is_wrong_ends_the_start_with_the_line_and_what_to_do(
+    tmp_path: Path, content: str | None, text: str
+) -> None:
     path = tmp_path / "fleet.csv"
     if content is not None:
         path.write_text(content)
@@ -84,7 +86,10 @@ def test_unknown_devices_register_themselves_where_they_may(serve: Serve, is_han
     assert (verdict["accepted"], verdict["refused"]) == (1, [{"line": 2, "msg": "Device not found"}])
     client.close()
     client = Client(server.port)
-    assert (status(client, "eighth"), status(client, "ninth")) == (204, 422)  # five of devices.csv, new, by-bulk, eighth
+    assert (status(client, "eighth"), status(client, "ninth")) == (
+        204,
+        422,
+    )  # five of devices.csv, new, by-bulk, eighth
     client.close()
     server.stop(signal.SIGKILL)
     client = Client(serve(devices=None).port)

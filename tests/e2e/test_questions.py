@@ -114,7 +114,10 @@ def test_a_report_is_taken_whole_or_refused_with_what_is_wrong(client: Client, i
         assert (answered, text in problem["msg"]) == (status, True), (metrics, problem)
     assert client.ask("POST", f"{DEVICE}/metrics", DEEP[:60_000])[0] == 400
     assert client.ask("POST", f"{DEVICE}/metrics", b"{}", Content_Type="text/plain")[0] == 415
-    assert client.ask("POST", f"{API}/devices/nobody/metrics", {"sent_at": LINE["sent_at"], "metrics": {"cpu": 1}})[0] == 404
+    assert (
+        client.ask("POST", f"{API}/devices/nobody/metrics", {"sent_at": LINE["sent_at"], "metrics": {"cpu": 1}})[0]
+        == 404
+    )
     said = client.ask("GET", f"{DEVICE}/metrics?types=cpu,boots&window=400d")[1]["metrics"]
     assert (said["cpu"]["count"], said["boots"]["count"]) == (0, 0)
 
@@ -124,8 +127,13 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
     wrong = ['{"cpu": 1e999}', '{"nope": 1, "cpu": 2}', "{}", '{"cpu": true}']
     body = "\n".join(
         [
-            json.dumps({**LINE, "device_id": device, "sent_at": ago(minutes=5), "metrics": {"cpu": 1, "memory": 2, "boots": 3}}),
-            *(f'{{"device_id": "{device}", "sent_at": "2026-01-01T00:00:00Z", "metrics": {metrics}}}' for metrics in wrong),
+            json.dumps(
+                {**LINE, "device_id": device, "sent_at": ago(minutes=5), "metrics": {"cpu": 1, "memory": 2, "boots": 3}}
+            ),
+            *(
+                f'{{"device_id": "{device}", "sent_at": "2026-01-01T00:00:00Z", "metrics": {metrics}}}'
+                for metrics in wrong
+            ),
             json.dumps({**LINE, "device_id": device, "metrics": {"cpu": 1}, "upload_time": 5}),
             json.dumps({**LINE, "device_id": "nobody", "metrics": {"cpu": 1, "memory": 1}}),
             json.dumps({**LINE, "device_id": device}),
@@ -134,9 +142,16 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
     before = reconciled(client)
     status, verdict = client.ask("POST", f"{API}/events", body.encode())
     # Accepted are events: three samples of one line, and a heartbeat. Refused are lines, whatever they would have held.
-    assert (status, verdict["accepted"], [refused["line"] for refused in verdict["refused"]]) == (200, 4, [2, 3, 4, 5, 6, 7])
+    assert (status, verdict["accepted"], [refused["line"] for refused in verdict["refused"]]) == (
+        200,
+        4,
+        [2, 3, 4, 5, 6, 7],
+    )
     after = reconciled(client)
-    assert (after["events_received"] - before["events_received"], after["events_accepted"] - before["events_accepted"]) == (10, 4)
+    assert (
+        after["events_received"] - before["events_received"],
+        after["events_accepted"] - before["events_accepted"],
+    ) == (10, 4)
     assert after["events_refused"] - before["events_refused"] == 6
     report = {"sent_at": LINE["sent_at"], "metrics": {"cpu": 1, "memory": 2}}
     for first in (None, "/"):
@@ -144,10 +159,15 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
         assert first is None or some.ask("GET", first)[0] == 200
         before = reconciled(client)
         assert some.ask("POST", f"{API}/devices/{device}/metrics", report)[0] == 204
-        assert some.ask("POST", f"{API}/devices/{device}/metrics", {**report, "metrics": {"nope": 1, "cpu": 1}})[0] == 422
+        assert (
+            some.ask("POST", f"{API}/devices/{device}/metrics", {**report, "metrics": {"nope": 1, "cpu": 1}})[0] == 422
+        )
         assert some.ask("POST", f"{API}/devices/nobody/metrics", report)[0] == 404
         after = reconciled(client)
-        assert (after["events_received"] - before["events_received"], after["events_accepted"] - before["events_accepted"]) == (4, 2)
+        assert (
+            after["events_received"] - before["events_received"],
+            after["events_accepted"] - before["events_accepted"],
+        ) == (4, 2)
         some.close()
     client.ask("GET", f"{API}/devices/{device}/stats")  # a question applies what is pending
     audit = client.ask("GET", f"{API}/devices/{device}/audit")[1]
@@ -157,10 +177,14 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
 def reconciled(client: Client) -> dict[str, float]:
     """Our own counters, those with reasons summed up. Fails where they do not add up."""
     totals: dict[str, float] = {}
-    for name, value in re.findall(r"^fleetpulse_(\w+?)(?:_total)?(?:\{[^}]*\})? ([0-9.e+]+)$", raw(client, "/metrics")[2].decode(), re.M):
+    for name, value in re.findall(
+        r"^fleetpulse_(\w+?)(?:_total)?(?:\{[^}]*\})? ([0-9.e+]+)$", raw(client, "/metrics")[2].decode(), re.M
+    ):
         totals[name] = totals.get(name, 0) + float(value)
     totals.setdefault("events_refused", 0)
-    assert totals["events_received"] == totals["events_accepted"] + totals["events_refused"] + totals["events_waiting"], totals
+    assert (
+        totals["events_received"] == totals["events_accepted"] + totals["events_refused"] + totals["events_waiting"]
+    ), totals
     assert totals["events_accepted"] == totals["events_applied"] + totals["events_pending"], totals
     return totals
 
@@ -191,13 +215,19 @@ def test_with_auto_define_unknown_metrics_are_taken_on_all_three_ways(serve: Cal
 
 
 @pytest.mark.parametrize("wrap", [lambda metrics: metrics, lambda metrics: {"metrics": metrics}])
-def test_a_metrics_file_is_taken_as_a_list_or_under_a_key(serve: Callable[..., Server], tmp_path: Path, wrap: Callable) -> None:
+def test_a_metrics_file_is_taken_as_a_list_or_under_a_key(
+    serve: Callable[..., Server], tmp_path: Path, wrap: Callable
+) -> None:
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(wrap(METRICS)))
     client = Client(serve("--metrics", str(path)).port)
     said = {metric["name"]: metric for metric in client.ask("GET", f"{API}/metrics/definitions")[1]["metrics"]}
     assert set(said) == {"cpu", "memory", "boots", "upload_time"}
-    assert (said["memory"]["aggregation"], said["memory"]["retention_days"], said["boots"]["bounds"]) == ("max", 7, [0, None])
+    assert (said["memory"]["aggregation"], said["memory"]["retention_days"], said["boots"]["bounds"]) == (
+        "max",
+        7,
+        [0, None],
+    )
     client.close()
 
 
@@ -216,7 +246,9 @@ def test_a_metrics_file_is_taken_as_a_list_or_under_a_key(serve: Callable[..., S
         (None, ["does not exist", "--metrics"]),
     ],
 )
-def test_a_metrics_file_that_is_wrong_is_refused_with_file_and_field(tmp_path: Path, content: str | None, texts: list[str]) -> None:
+def test_a_metrics_file_that_is_wrong_is_refused_with_file_and_field(
+    tmp_path: Path, content: str | None, texts: list[str]
+) -> None:
     path = tmp_path / "metrics.json"
     if content is not None:
         path.write_text(content)
@@ -230,7 +262,18 @@ def test_a_metrics_file_that_is_wrong_ends_the_start(tmp_path: Path, content: st
     path = tmp_path / "metrics.json"
     if content is not None:
         path.write_text(content)
-    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(tmp_path / "data"), "--metrics", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "fleetpulse",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "data"),
+        "--metrics",
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert str(path) in done.stderr
@@ -247,7 +290,10 @@ def test_definitions_are_made_changed_taken_back_and_made_again(client: Client) 
     report = {"sent_at": ago(minutes=1), "metrics": {"temperature": 126}}
     status, problem = client.ask("POST", f"{DEVICE}/metrics", report)
     assert (status, "temperature must be -40 to 125 °C" in problem["msg"]) == (422, True)
-    assert client.ask("PATCH", f"{path}/temperature", {"bounds": [None, 200], "raw_days": 5})[1]["bounds"] == [None, 200]
+    assert client.ask("PATCH", f"{path}/temperature", {"bounds": [None, 200], "raw_days": 5})[1]["bounds"] == [
+        None,
+        200,
+    ]
     assert client.ask("POST", f"{DEVICE}/metrics", report) == (204, None)
     assert client.ask("GET", f"{path}/temperature")[1]["raw_days"] == 5
     assert client.ask("PATCH", f"{path}/temperature", {"kind": "integer"})[0] == 400
@@ -264,13 +310,26 @@ def test_definitions_are_made_changed_taken_back_and_made_again(client: Client) 
 
 
 def test_a_device_is_declared_changed_paused_deleted_and_taken_up_again(client: Client) -> None:
-    body = {"id": "a-1", "labels": {"site": "paris", "rack": "7"}, "interval": "5m", "grace": "10m", "note": "by the door"}
+    body = {
+        "id": "a-1",
+        "labels": {"site": "paris", "rack": "7"},
+        "interval": "5m",
+        "grace": "10m",
+        "note": "by the door",
+    }
     status, said = client.ask("POST", f"{API}/devices", body)
     assert (status, said["status"], said["last_seen"], said["has_own_grace"]) == (201, "new", None, True)
     assert {name: said[name] for name in body} == body
     assert client.ask("POST", f"{API}/devices", body)[0] == 409
-    said = client.ask("PATCH", f"{API}/devices/a-1", {"labels": {"rack": None, "row": "2"}, "interval": None, "note": ""})[1]
-    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == ({"row": "2", "site": "paris"}, "1m", False, "")
+    said = client.ask(
+        "PATCH", f"{API}/devices/a-1", {"labels": {"rack": None, "row": "2"}, "interval": None, "note": ""}
+    )[1]
+    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == (
+        {"row": "2", "site": "paris"},
+        "1m",
+        False,
+        "",
+    )
     for minutes in range(5, 15):
         assert client.ask("POST", f"{API}/devices/a-1/heartbeat", {"sent_at": ago(minutes=minutes)}) == (204, None)
     said = client.ask("GET", f"{API}/devices/a-1")[1]
@@ -285,8 +344,17 @@ def test_a_device_is_declared_changed_paused_deleted_and_taken_up_again(client: 
     assert client.ask("DELETE", f"{API}/devices/a-1?dry_run=true")[0] == 400
     status, said = client.ask("DELETE", f"{API}/devices/a-1")
     assert (status, "history stays" in said["msg"]) == (200, True)
-    for method, path in [("GET", ""), ("DELETE", ""), ("GET", "/stats"), ("GET", "/uptime"), ("POST", "/pause"), ("POST", "/heartbeat")]:
-        answered = client.ask(method, f"{API}/devices/a-1{path}", {"sent_at": LINE["sent_at"]} if path == "/heartbeat" else None)
+    for method, path in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("GET", "/stats"),
+        ("GET", "/uptime"),
+        ("POST", "/pause"),
+        ("POST", "/heartbeat"),
+    ]:
+        answered = client.ask(
+            method, f"{API}/devices/a-1{path}", {"sent_at": LINE["sent_at"]} if path == "/heartbeat" else None
+        )
         assert (answered[0], answered[1]["msg"]) == (404, "Device not found"), path
     assert "a-1" not in json.dumps(client.ask("GET", f"{API}/devices?limit=1000")[1])
     assert client.ask("POST", f"{API}/devices", {"id": "a-1"})[1]["labels"] == {}
@@ -343,15 +411,23 @@ def test_an_import_says_what_it_would_do_does_it_and_comes_out_again_as_it_went_
     assert import_csv(client, exported.decode())[1]["refused_total"] == 0
     kept = ("id", "labels", "interval", "has_own_interval", "note")
     after = client.ask("GET", f"{API}/devices?text=i-")[1]["devices"]
-    assert [[device[name] for name in kept] for device in after] == [[device[name] for name in kept] for device in before]
+    assert [[device[name] for name in kept] for device in after] == [
+        [device[name] for name in kept] for device in before
+    ]
     for wrong in ("", "name\nx\n", "device_id,a,a\n", 'device_id\n"x', "device_id;a\nx;y\n"):
         assert import_csv(client, wrong)[0] == 400, wrong
     assert client.ask("POST", f"{API}/devices.csv", b"device_id\nx\n", Content_Type="application/json")[0] == 415
-    assert client.ask("POST", f"{API}/devices.csv", b"device_id\nx\n", Content_Type="text/csv", Content_Encoding="gzip")[0] == 415
+    assert (
+        client.ask("POST", f"{API}/devices.csv", b"device_id\nx\n", Content_Type="text/csv", Content_Encoding="gzip")[0]
+        == 415
+    )
 
 
 def test_lists_are_filtered_sorted_and_paged_without_a_gap(client: Client) -> None:
-    import_csv(client, "device_id,group,shelf\n" + "".join(f"l-{i:03},lists,{'north' if i % 2 else 'south'}\n" for i in range(50)))
+    import_csv(
+        client,
+        "device_id,group,shelf\n" + "".join(f"l-{i:03},lists,{'north' if i % 2 else 'south'}\n" for i in range(50)),
+    )
     for i in range(0, 50, 5):
         for minutes in range(1 + i):
             client.ask("POST", f"{API}/devices/l-{i:03}/heartbeat", {"sent_at": ago(minutes=minutes)})
@@ -381,7 +457,11 @@ def test_lists_are_filtered_sorted_and_paged_without_a_gap(client: Client) -> No
         status, page = client.ask("GET", f"{API}/devices?label=group:lists&{query}")
         assert (status, page["total"]) == (200, count), (query, page["total"])
     moved = f"{API}/devices?label=group:lists&label=shelf:south"
-    assert client.ask("PATCH", f"{moved}&dry_run=true", {"labels": {"shelf": "east"}})[1] == {"matched": 25, "changed": 25, "dry_run": True}
+    assert client.ask("PATCH", f"{moved}&dry_run=true", {"labels": {"shelf": "east"}})[1] == {
+        "matched": 25,
+        "changed": 25,
+        "dry_run": True,
+    }
     assert client.ask("PATCH", moved, {"labels": {"shelf": "east", "group": None}})[1]["changed"] == 25
     assert client.ask("GET", f"{API}/devices?label=shelf:east")[1]["total"] == 25
     assert client.ask("GET", f"{API}/devices?label=group:lists")[1]["total"] == 25
@@ -410,7 +490,11 @@ def test_maintenance_is_declared_and_shows_in_status_uptime_and_transitions(clie
     assert "maintenance" in {change["to"] for change in changes}
     weekly = {"at": "02:30", "duration": "1h", "timezone": "Europe/Paris", "weekdays": ["friday", "Monday"]}
     window = client.ask("POST", f"{API}/maintenance", {"devices": ["m-1"], "recurrence": weekly})[1]
-    assert (window["recurrence"]["weekdays"], window["next"] is None, window["end"]) == (["monday", "friday"], False, None)
+    assert (window["recurrence"]["weekdays"], window["next"] is None, window["end"]) == (
+        ["monday", "friday"],
+        False,
+        None,
+    )
     for window in client.ask("GET", f"{API}/maintenance")[1]["windows"]:
         assert client.ask("DELETE", f"{API}/maintenance/{window['id']}")[0] == 200
     assert client.ask("DELETE", f"{API}/maintenance/{window['id']}")[0] == 404
@@ -460,9 +544,17 @@ def test_everything_that_was_declared_and_reported_survives(serve: Callable[...,
         f"{API}/devices/kept/metrics?types=cpu,gone&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
         f"{API}/fleet/metrics?types=cpu&group_by=site&aggregation=p95&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
     ]
-    for metric in ({"name": "cpu", "unit": "%", "raw_days": 9, "retention_days": 3650}, {"name": "gone", "retention_days": 3650}):
+    for metric in (
+        {"name": "cpu", "unit": "%", "raw_days": 9, "retention_days": 3650},
+        {"name": "gone", "retention_days": 3650},
+    ):
         assert client.ask("POST", f"{API}/metrics/definitions", metric)[0] == 201
-    assert import_csv(client, "device_id,site,interval,note\nkept,paris,5m,a note\npaused,paris,,\ndeleted,paris,,\n")[1]["new"] == 3
+    assert (
+        import_csv(client, "device_id,site,interval,note\nkept,paris,5m,a note\npaused,paris,,\ndeleted,paris,,\n")[1][
+            "new"
+        ]
+        == 3
+    )
     for hour in range(10):
         report = {"sent_at": f"2026-01-01T0{hour}:00:00Z", "metrics": {"cpu": hour, "gone": 1}}
         assert client.ask("POST", f"{API}/devices/kept/metrics", report)[0] == 204
@@ -470,7 +562,9 @@ def test_everything_that_was_declared_and_reported_survives(serve: Callable[...,
     assert client.ask("DELETE", f"{API}/metrics/definitions/gone")[0] == 200
     assert client.ask("DELETE", f"{API}/devices/deleted")[0] == 200
     assert client.ask("POST", f"{API}/devices/paused/pause", {"duration": "2h"})[0] == 200
-    window = client.ask("POST", f"{API}/maintenance", {"labels": {"site": "rome"}, "recurrence": {"at": "02:30", "duration": "1h"}})[1]
+    window = client.ask(
+        "POST", f"{API}/maintenance", {"labels": {"site": "rome"}, "recurrence": {"at": "02:30", "duration": "1h"}}
+    )[1]
     before = [client.ask("GET", path) for path in asked]
     assert {status for status, _ in before} == {200}
     client.close()
@@ -542,7 +636,9 @@ def refused(client: Client, path: str, status: int, text: str, **said: object) -
 @pytest.mark.parametrize("place", PLACES)
 def test_a_window_that_cannot_be_meant_is_refused_everywhere(client: Client, place: str) -> None:
     takes_steps = not any(word in place for word in ("transitions", "stats", "export"))
-    for query, status, text in WINDOWS + (STEPS if takes_steps else [("window=1h&step=1h", 400, "unknown parameter `step`")]):
+    for query, status, text in WINDOWS + (
+        STEPS if takes_steps else [("window=1h&step=1h", 400, "unknown parameter `step`")]
+    ):
         refused(client, place + query, status, text)
 
 
@@ -650,13 +746,21 @@ def test_a_question_that_cannot_be_meant_is_refused(client: Client, path: str, s
         ("PUT", "/devices", {}, 405, "not for this route"),
     ],
 )
-def test_a_change_that_cannot_be_meant_is_refused(client: Client, method: str, path: str, body: object, *, status: int, text: str) -> None:
+def test_a_change_that_cannot_be_meant_is_refused(
+    client: Client, method: str, path: str, body: object, *, status: int, text: str
+) -> None:
     refused(client, API + path, status, text, method=method, body=body)
     if isinstance(body, dict):
-        assert client.ask(method, API + path, json.dumps(body).encode(), Content_Type="text/plain")[0] in (404, 405, 415)
+        assert client.ask(method, API + path, json.dumps(body).encode(), Content_Type="text/plain")[0] in (
+            404,
+            405,
+            415,
+        )
 
 
-def test_a_hundred_thousand_values_of_a_label_are_too_many_to_group_by_and_nobody_waits(serve: Callable[..., Server]) -> None:
+def test_a_hundred_thousand_values_of_a_label_are_too_many_to_group_by_and_nobody_waits(
+    serve: Callable[..., Server],
+) -> None:
     server = serve("--auto-define")
     client = Client(server.port)
     rows = "".join(f"d{i},s{i},p{i % 7}\n" for i in range(100_000))

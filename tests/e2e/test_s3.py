@@ -21,7 +21,15 @@ def now() -> str:
 
 
 def flags_of(s3: S3Server) -> list[str]:
-    return ["--blocks", f"s3://{s3.bucket()}/fleet", "--s3-endpoint", s3.endpoint, "--s3-timeout-s", "1", "--auto-define"]
+    return [
+        "--blocks",
+        f"s3://{s3.bucket()}/fleet",
+        "--s3-endpoint",
+        s3.endpoint,
+        "--s3-timeout-s",
+        "1",
+        "--auto-define",
+    ]
 
 
 def test_history_is_in_the_bucket_and_comes_back_without_the_cache(serve: Callable[..., Server], s3: S3Server) -> None:
@@ -60,7 +68,17 @@ def test_while_the_store_is_away_events_are_taken_and_answers_say_what_they_lack
     client.close()
     assert server.stop(signal.SIGTERM) == 0
     # The same data, and a store that nobody answers for; what it needs to start is warm.
-    dead = ["--blocks", bucket, "--s3-endpoint", "http://127.0.0.1:9", "--s3-timeout-s", "0.3", "--checkpoint-s", "1", "--auto-define"]
+    dead = [
+        "--blocks",
+        bucket,
+        "--s3-endpoint",
+        "http://127.0.0.1:9",
+        "--s3-timeout-s",
+        "0.3",
+        "--checkpoint-s",
+        "1",
+        "--auto-define",
+    ]
     server = serve(*dead)
     client = Client(server.port)
     assert client.ask("POST", f"{DEVICE}/metrics", {"sent_at": now(), "metrics": {"cpu": 41.5}})[0] == 204

@@ -13,7 +13,10 @@ from http_client import Client
 
 def verify(folder: Path) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -47,7 +50,9 @@ def with_a_closed_block(serve: Callable[..., Server]) -> Path:
     return next((server.folder / "blocks").glob("presence-*"))
 
 
-def test_a_missing_block_is_said_at_the_start_and_by_verify_and_the_service_stays_up(serve: Callable[..., Server]) -> None:
+def test_a_missing_block_is_said_at_the_start_and_by_verify_and_the_service_stays_up(
+    serve: Callable[..., Server],
+) -> None:
     block = with_a_closed_block(serve)
     block.unlink()
     server = serve()

@@ -18,14 +18,19 @@ LANES, DEVICES_A_LANE = 8, 3
 def unnamed_files(folder: Path) -> int:
     """Files of a checkpoint that a crash cut short."""
     done = subprocess.run(
-        [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if "files nobody names" in line)
     return int(line.split("│")[2].split()[0])
 
 
-def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_killed(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_killed(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     rounds, seed = pytestconfig.getoption("crash_rounds"), pytestconfig.getoption("crash_seed")
     chance = random.Random(seed)
     ledger = Ledger(lanes=LANES, devices_a_lane=DEVICES_A_LANE, seed=seed)

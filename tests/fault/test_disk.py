@@ -21,7 +21,16 @@ def test_a_failed_sync_is_never_acknowledged(serve: Callable[..., Server]) -> No
     server = serve()
     client = Client(server.port)
     assert client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:00:00Z"})[0] == 204
-    command = ["strace", "-f", "-p", str(server.process.pid), "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"]
+    command = [
+        "strace",
+        "-f",
+        "-p",
+        str(server.process.pid),
+        "-e",
+        "trace=fdatasync,fsync",
+        "-e",
+        "inject=fdatasync,fsync:error=EIO",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
         line = tracer.stderr.readline()
@@ -47,7 +56,9 @@ def test_a_failed_sync_is_never_acknowledged(serve: Callable[..., Server]) -> No
 def test_a_full_disk_refuses_loses_nothing_and_recovers_with_space(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], check=False, capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], check=False, capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr}")
     servers = []

@@ -17,7 +17,9 @@ PATHS = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
 """What a connection says first: nothing, for the front door; something else, to be handed over."""
 
 
-def request(body: bytes = b'{"sent_at": "2026-01-01T00:00:00Z"}', *, path: str = HEARTBEAT, headers: bytes = b"") -> bytes:
+def request(
+    body: bytes = b'{"sent_at": "2026-01-01T00:00:00Z"}', *, path: str = HEARTBEAT, headers: bytes = b""
+) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + headers + b"\r\n" + body
 
@@ -45,7 +47,9 @@ def statuses(received: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("first", PATHS)
-def test_pipelined_requests_split_at_every_byte_are_answered_in_order(serve: Callable[..., Server], first: bytes) -> None:
+def test_pipelined_requests_split_at_every_byte_are_answered_in_order(
+    serve: Callable[..., Server], first: bytes
+) -> None:
     port = serve().port
     run = request() + request(b"nonsense") + request(path=HEARTBEAT.replace(PUBLISHED[0], "nobody"))
     run += b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + request(headers=b"Connection: close\r\n")
@@ -74,7 +78,18 @@ def test_pipelined_requests_split_at_every_byte_are_answered_in_order(serve: Cal
 def test_a_request_over_a_limit_is_answered_counted_and_ended(
     serve: Callable[..., Server], first: bytes, sent: bytes, status: int, reason: str
 ) -> None:
-    limits = ["--header-bytes-max", "1000", "--header-count-max", "10", "--body-bytes-max", "200", "--header-s", "0.4", "--body-s", "0.4"]
+    limits = [
+        "--header-bytes-max",
+        "1000",
+        "--header-count-max",
+        "10",
+        "--body-bytes-max",
+        "200",
+        "--header-s",
+        "0.4",
+        "--body-s",
+        "0.4",
+    ]
     server = serve(*limits)
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         connection.sendall(first)
@@ -85,7 +100,9 @@ def test_a_request_over_a_limit_is_answered_counted_and_ended(
     assert f'requests_refused_total{{reason="{reason}"}} 1.0' in metrics(server)
 
 
-@pytest.mark.parametrize(("first", "reason"), [(b"", "first_byte_timeout"), (PATHS[1], "idle_timeout"), (request(), "idle_timeout")])
+@pytest.mark.parametrize(
+    ("first", "reason"), [(b"", "first_byte_timeout"), (PATHS[1], "idle_timeout"), (request(), "idle_timeout")]
+)
 def test_a_silent_connection_is_closed(serve: Callable[..., Server], first: bytes, reason: str) -> None:
     server = serve("--first-byte-s", "0.3", "--idle-s", "0.3")
     started = time.monotonic()
@@ -100,12 +117,18 @@ def test_a_silent_connection_is_closed(serve: Callable[..., Server], first: byte
 def test_one_connection_too_many_is_closed_at_once(serve: Callable[..., Server], setting: str) -> None:
     server = serve(f"--{setting}", "2")
     address = ("127.0.0.1", server.port)
-    with socket.create_connection(address), socket.create_connection(address), socket.create_connection(address, 20) as third:
+    with (
+        socket.create_connection(address),
+        socket.create_connection(address),
+        socket.create_connection(address, 20) as third,
+    ):
         assert read_until_closed(third) == b""
 
 
 @pytest.mark.parametrize("first", PATHS)
-def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(serve: Callable[..., Server], first: bytes) -> None:
+def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(
+    serve: Callable[..., Server], first: bytes
+) -> None:
     server = serve("--events-waiting-max", "2", "--bulk-lines-max", "2")
     received = b""
     for _ in range(20):
@@ -134,7 +157,11 @@ def test_more_events_than_may_wait_are_put_off_and_the_service_goes_on(serve: Ca
 def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) -> None:
     server = serve("--decompressed-bytes-max", "1000000", "--bulk-lines-max", "5", "--bulk-body-bytes-max", "20000")
     client = Client(server.port)
-    bodies = {"decompressed_bytes_max": b" " * 15_000_000, "decompress_ratio_max": b" " * 900_000, "bulk_lines_max": b"\n" * 50}
+    bodies = {
+        "decompressed_bytes_max": b" " * 15_000_000,
+        "decompress_ratio_max": b" " * 900_000,
+        "bulk_lines_max": b"\n" * 50,
+    }
     for text, body in bodies.items():
         status, problem = client.ask("POST", "/api/v1/events", gzip.compress(body), Content_Encoding="gzip")
         assert (status, text in problem["msg"]) == (413, True), problem
@@ -207,7 +234,9 @@ def test_a_length_of_thousands_of_digits_harms_nobody_else(serve: Callable[..., 
 def test_trailers_are_bounded_like_headers(serve: Callable[..., Server]) -> None:
     server = serve()
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-        head = f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: ".encode()
+        head = (
+            f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: ".encode()
+        )
         connection.sendall(head)
         send_quietly(connection, b"a" * 1_000_000)
         assert statuses(read_until_closed(connection)) in ([431], [])

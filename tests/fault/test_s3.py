@@ -174,7 +174,9 @@ def cached(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "slow down", "closed", "silence"])
-def test_a_store_that_recovers_is_tried_again(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy, fault: str) -> None:
+def test_a_store_that_recovers_is_tried_again(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy, fault: str
+) -> None:
     faults = 1 if fault == "silence" else 3
     proxy.fault = first(faults, fault)
     check_file(direct, store.put("a.parquet", writes(BODY)))
@@ -185,7 +187,9 @@ def test_a_store_that_recovers_is_tried_again(store: S3BlockStore, direct: S3Blo
     assert store.names() == {"a.parquet", "b.parquet"}
 
 
-def test_a_download_that_is_cut_once_is_whole_in_the_end(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_a_download_that_is_cut_once_is_whole_in_the_end(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     direct.put("a.parquet", writes(BODY))
     proxy.fault = first(1, "cut answer")
     assert read(store, "a.parquet") == BODY
@@ -198,7 +202,9 @@ def test_a_download_that_is_cut_again_and_again_is_an_error_and_not_cached(
     direct.put("a.parquet", writes(BODY))
     # The library asks for the rest, of which nothing comes: it is below 1000 bytes.
     proxy.fault = lambda _: "cut answer"
-    with pytest.raises(OSError, match=r"cannot read s3://test-.*/blocks/a\.parquet at http://127\.0\.0\.1.*Check that") as raised:
+    with pytest.raises(
+        OSError, match=r"cannot read s3://test-.*/blocks/a\.parquet at http://127\.0\.0\.1.*Check that"
+    ) as raised:
         store.open("a.parquet")
     assert not isinstance(raised.value, FileNotFoundError)
     assert (cached(tmp_path / "cache"), store.cache_bytes) == (set(), 0)
@@ -243,13 +249,17 @@ def test_a_dead_store_is_an_error_in_time(store: S3BlockStore, proxy: Proxy, fau
         assert max(pool.map(seconds_to_fail, calls)) < 3 * TIMEOUT_S + 0.5
 
 
-def test_a_store_that_dies_in_the_middle_of_an_upload_is_an_error_in_time(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_a_store_that_dies_in_the_middle_of_an_upload_is_an_error_in_time(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     proxy.fault = lambda line: "silence" if "partNumber=2" in line or line.startswith("DELETE") else None
     assert seconds_to_fail(lambda: store.put("b.parquet", writes(bytes(2 * PART_BYTES + 1)))) < 5.5 * TIMEOUT_S + 0.5
     assert direct.names() == set()
 
 
-def test_after_an_error_the_next_one_who_opens_tries_anew(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_after_an_error_the_next_one_who_opens_tries_anew(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     direct.put("a.parquet", writes(BODY))
     proxy.fault = lambda _: "closed"
     with pytest.raises(OSError, match="cannot read"):
@@ -258,7 +268,9 @@ def test_after_an_error_the_next_one_who_opens_tries_anew(store: S3BlockStore, d
     assert read(store, "a.parquet") == BODY
 
 
-def test_what_is_cached_is_served_while_the_store_is_down(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_what_is_cached_is_served_while_the_store_is_down(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     direct.put("a.parquet", writes(b"read before"))
     store.put("b.parquet", writes(b"written here"))
     assert read(store, "a.parquet") == b"read before"
@@ -269,13 +281,18 @@ def test_what_is_cached_is_served_while_the_store_is_down(store: S3BlockStore, d
 
 
 def test_a_missing_bucket_or_a_wrong_endpoint_is_not_a_missing_file(s3: S3Server, tmp_path: Path) -> None:
-    for url, endpoint in ((f"s3://no-{s3.bucket()}", s3.endpoint), (f"s3://{s3.bucket()}", s3.endpoint + "/elsewhere/deeper")):
+    for url, endpoint in (
+        (f"s3://no-{s3.bucket()}", s3.endpoint),
+        (f"s3://{s3.bucket()}", s3.endpoint + "/elsewhere/deeper"),
+    ):
         store = s3.store(tmp_path / "cache", url=url, endpoint=endpoint, timeout_s=TIMEOUT_S)
         seconds_to_fail(partial(store.open, "a.parquet"))
         seconds_to_fail(partial(store.put, "a.parquet", writes(BODY)))
 
 
-def test_many_threads_that_open_one_name_share_one_download(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_many_threads_that_open_one_name_share_one_download(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     direct.put("a.parquet", writes(BODY))
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: read(store, "a.parquet"), range(32))) == {BODY}
@@ -302,7 +319,9 @@ def test_the_cache_keeps_its_limit_and_forgets_the_least_recently_used(s3: S3Ser
     assert (cached(folder), store.cache_bytes) == ({"b.parquet", "c.parquet"}, 20)
 
 
-def test_the_cache_outlives_a_restart_and_half_files_do_not(s3: S3Server, proxy: Proxy, url: str, tmp_path: Path) -> None:
+def test_the_cache_outlives_a_restart_and_half_files_do_not(
+    s3: S3Server, proxy: Proxy, url: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "cache"
     store = s3.store(folder, url=url)
     for age_s, name in ((3, "a.parquet"), (1, "b.parquet"), (2, "c.parquet")):
@@ -324,7 +343,9 @@ def test_a_cache_folder_that_somebody_emptied_is_filled_again(store: S3BlockStor
     assert (store.cache_misses, store.cache_bytes) == (1, len(BODY))
 
 
-def test_a_file_in_parts_is_the_bytes_that_were_written(store: S3BlockStore, direct: S3BlockStore, proxy: Proxy) -> None:
+def test_a_file_in_parts_is_the_bytes_that_were_written(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
+) -> None:
     body = os.urandom(2 * PART_BYTES + 12_345)
     check_file(direct, store.put("a.parquet", writes(body)))
     assert sum("partNumber=" in line for line in proxy.requests) == 3
@@ -335,7 +356,9 @@ def test_a_file_in_parts_is_the_bytes_that_were_written(store: S3BlockStore, dir
 def test_only_blocks_right_under_the_prefix_are_named(s3: S3Server, url: str, tmp_path: Path) -> None:
     """What is not named in the manifest is removed: a neighbour's files must not be found."""
     bucket = url.removesuffix("/blocks")
-    for number, place in enumerate((bucket, f"{bucket}/", f"{bucket}/blocks/", f"{bucket}/blocks/deeper", f"{bucket}/blocks-of-others")):
+    for number, place in enumerate(
+        (bucket, f"{bucket}/", f"{bucket}/blocks/", f"{bucket}/blocks/deeper", f"{bucket}/blocks-of-others")
+    ):
         store = s3.store(tmp_path / f"cache{number}", url=place)
         store.put(f"{number // 2}.parquet", writes(b"body"))
         store.put("notes.txt", writes(b"body"))
@@ -358,7 +381,9 @@ def test_the_endpoint_of_the_setting_holds_against_the_environment(s3: S3Server,
         s3.store(tmp_path / "cache").put("a.parquet", writes(BODY))
 
 
-@pytest.mark.parametrize(("url", "endpoint"), [("bucket/prefix", ""), ("s3://", ""), ("s3:///prefix", ""), ("s3://bucket", "host:9000")])
+@pytest.mark.parametrize(
+    ("url", "endpoint"), [("bucket/prefix", ""), ("s3://", ""), ("s3:///prefix", ""), ("s3://bucket", "host:9000")]
+)
 def test_a_place_that_cannot_be_one_is_refused(tmp_path: Path, url: str, endpoint: str) -> None:
     with pytest.raises(SettingsError, match="Give"):
         S3BlockStore(url, endpoint=endpoint, region="", cache_folder=tmp_path, cache_bytes_max=0)

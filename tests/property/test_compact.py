@@ -35,22 +35,30 @@ Sample = tuple[int, int, int, int | float]
 OFFSETS = (
     st.integers(0, DAYS * DAY_NS - 1)
     # Close together, in few hours, so that there are minutes of several samples, and samples of one time.
-    | st.builds(lambda day, ms: day * DAY_NS + 10 * HOUR_NS + ms * 10**6, st.integers(0, DAYS - 1), st.integers(0, 90_000))
+    | st.builds(
+        lambda day, ms: day * DAY_NS + 10 * HOUR_NS + ms * 10**6, st.integers(0, DAYS - 1), st.integers(0, 90_000)
+    )
     # At the edges of buckets, where those of windows are, too.
     | st.builds(lambda hour, ns: hour * HOUR_NS + ns, st.sampled_from([24, 34, 48, 49]), st.sampled_from([-1, 0, 1]))
 )
-INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 2**63 - 2, 0, -1, 1]) | st.integers(0, 100)
+INTEGERS = (
+    st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 2**63 - 2, 0, -1, 1]) | st.integers(0, 100)
+)
 FLOATS = st.floats(-1e6, 1e6, allow_subnormal=False) | st.sampled_from([0.1, 0.2, 20.5])
 TIMES = OFFSETS.map(lambda offset_ns: FIRST_NS + offset_ns)
 NUMBERS = st.integers(0, DEVICES - 1)
 SAMPLES = st.lists(
-    st.tuples(NUMBERS, st.just(0), TIMES, INTEGERS) | st.tuples(NUMBERS, st.sampled_from([1, 2]), TIMES, FLOATS), max_size=50
+    st.tuples(NUMBERS, st.just(0), TIMES, INTEGERS) | st.tuples(NUMBERS, st.sampled_from([1, 2]), TIMES, FLOATS),
+    max_size=50,
 )
 STEPS = (None, 60, 90, 3600, 86_400, 7 * 86_400)
 
 
 def columns_of(samples: Sequence[Sample]) -> SampleColumns:
-    values = [np.int64(value) if METRICS[metric].kind == "integer" else np.float64(value).view(np.int64) for _, metric, _, value in samples]
+    values = [
+        np.int64(value) if METRICS[metric].kind == "integer" else np.float64(value).view(np.int64)
+        for _, metric, _, value in samples
+    ]
     return SampleColumns(
         np.array([sample[0] for sample in samples], np.uint32),
         np.array([sample[1] for sample in samples], np.uint16),
@@ -101,9 +109,18 @@ class Closed:
                 return
         raise AssertionError("work without end")
 
-    def ask(self, aggregation: str, *, metric: int, window: Window, whom: Whom | None = None, live: Sequence[Sample] = ()) -> Found:
+    def ask(
+        self, aggregation: str, *, metric: int, window: Window, whom: Whom | None = None, live: Sequence[Sample] = ()
+    ) -> Found:
         where = Samples([columns_of(live)], self.manifest, self.history)
-        return find(where, number=metric, metric=self.metrics[metric], aggregation=aggregation, whom=whom or Whom(), window=window)
+        return find(
+            where,
+            number=metric,
+            metric=self.metrics[metric],
+            aggregation=aggregation,
+            whom=whom or Whom(),
+            window=window,
+        )
 
 
 def expected(samples: Sequence[Sample], *, metric: int, window: Window, whom: Whom) -> list[list[int | float]]:
@@ -111,7 +128,12 @@ def expected(samples: Sequence[Sample], *, metric: int, window: Window, whom: Wh
     cells: list[list[tuple[int, int | float]]] = [[] for _ in range(whom.groups * window.buckets)]
     for device, number, at_ns, value in samples:
         group = int(whom.codes[device]) if whom.codes is not None else 0
-        if number == metric and window.start_ns <= at_ns < window.end_ns and whom.device in (None, device) and group >= 0:
+        if (
+            number == metric
+            and window.start_ns <= at_ns < window.end_ns
+            and whom.device in (None, device)
+            and group >= 0
+        ):
             bucket = 0 if window.step_ns is None else (at_ns - window.origin_ns) // window.step_ns
             cells[group * window.buckets + bucket].append((at_ns, value))
     return [[value for _, value in sorted(cell)] for cell in cells]
@@ -132,14 +154,18 @@ def assert_figure(aggregation: str, got: int | float | None, values: list[int | 
             assert got == (sum(values) / share if rest else whole)
         else:
             # What cancels out leaves the roundings of what was added.
-            assert got == pytest.approx(math.fsum(values) / share, rel=1e-9, abs=1e-12 * math.fsum(map(abs, values)) / share)
+            assert got == pytest.approx(
+                math.fsum(values) / share, rel=1e-9, abs=1e-12 * math.fsum(map(abs, values)) / share
+            )
     else:
         rank = max(1, -(-int(aggregation[1:]) * len(values) // 100))
         right = sorted(values)[rank - 1]
         assert got == (right if is_exact else pytest.approx(right, rel=0.01))
 
 
-def check(closed: Closed, told: Sequence[Sample], *, metric: int, window: Window, whom: Whom, live: Sequence[Sample] = ()) -> None:
+def check(
+    closed: Closed, told: Sequence[Sample], *, metric: int, window: Window, whom: Whom, live: Sequence[Sample] = ()
+) -> None:
     cells = expected(told, metric=metric, window=window, whom=whom)
     for aggregation in AGGREGATIONS:
         found = closed.ask(aggregation, metric=metric, window=window, whom=whom, live=live)
@@ -170,13 +196,19 @@ def check_blocks(closed: Closed, told: Sequence[Sample]) -> None:
 def keys_of(history: History, file: BlockFile) -> list[tuple[int, int, int]]:
     """Metric, device and time of all rows of a file."""
     columns = list(history.read(file, range(len(history.footer(file).rows)), ["metric", "device", "at"]))
-    return [key for found in columns for key in zip(*(found[name].tolist() for name in ("metric", "device", "at")), strict=True)]
+    return [
+        key
+        for found in columns
+        for key in zip(*(found[name].tolist() for name in ("metric", "device", "at")), strict=True)
+    ]
 
 
 WHOM = st.one_of(
     st.just(Whom()),
     NUMBERS.map(lambda device: Whom(device=device)),
-    st.lists(st.integers(-1, 2), min_size=DEVICES, max_size=DEVICES).map(lambda codes: Whom(codes=np.array(codes, np.int32), groups=3)),
+    st.lists(st.integers(-1, 2), min_size=DEVICES, max_size=DEVICES).map(
+        lambda codes: Whom(codes=np.array(codes, np.int32), groups=3)
+    ),
 )
 
 
@@ -225,14 +257,19 @@ class Kept:
     def metrics(self) -> dict[int, MetricDefinition]:
         return {
             number: MetricDefinition(
-                name=metric.name, kind=metric.kind, retention_days=days, raw_days=None if raw_days is None else min(raw_days, days)
+                name=metric.name,
+                kind=metric.kind,
+                retention_days=days,
+                raw_days=None if raw_days is None else min(raw_days, days),
             )
             for (number, metric), days, raw_days in zip(METRICS.items(), self.days, self.raw_days, strict=True)
         }
 
 
 LENGTHS = st.integers(1, 6)
-KEPT = st.builds(Kept, st.tuples(LENGTHS, LENGTHS, LENGTHS), st.tuples(st.none() | LENGTHS, st.none() | LENGTHS, st.none() | LENGTHS))
+KEPT = st.builds(
+    Kept, st.tuples(LENGTHS, LENGTHS, LENGTHS), st.tuples(st.none() | LENGTHS, st.none() | LENGTHS, st.none() | LENGTHS)
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -251,7 +288,11 @@ def test_retention_removes_what_it_must_and_nothing_else(
         closed.metrics = kept.metrics()
         closed.today += days
         closed.settle()
-        closed.told = [sample for sample in closed.told if sample[2] // DAY_NS >= closed.today - closed.metrics[sample[1]].retention_days]
+        closed.told = [
+            sample
+            for sample in closed.told
+            if sample[2] // DAY_NS >= closed.today - closed.metrics[sample[1]].retention_days
+        ]
         check_blocks(closed, closed.told)
         for block in closed.manifest.samples:
             for tier, file in block.files.items():
@@ -302,7 +343,11 @@ def test_of_a_part_only_the_metric_goes_that_has_expired() -> None:
     assert not closed.step()
     (part,) = closed.manifest.samples
     assert part.samples == 24
-    assert {tier: closed.history.metrics_of(file) for tier, file in part.files.items()} == {RAW: [2], HOUR: [2], DAY: [2]}
+    assert {tier: closed.history.metrics_of(file) for tier, file in part.files.items()} == {
+        RAW: [2],
+        HOUR: [2],
+        DAY: [2],
+    }
 
 
 def test_a_longer_raw_days_does_not_bring_back_samples_that_are_gone() -> None:
@@ -337,7 +382,9 @@ def spread(*, devices: int, seconds: int, metric: int = 1) -> SampleColumns:
     random = np.random.default_rng(1)
     values = np.round(np.cumsum(random.normal(0, 1, devices * count)), 1).view(np.int64)
     at_ns = np.tile(FIRST_NS + np.arange(count) * seconds * S + 1, devices)
-    return SampleColumns(np.repeat(np.arange(devices, dtype=np.uint32), count), np.full(len(values), metric, np.uint16), at_ns, values)
+    return SampleColumns(
+        np.repeat(np.arange(devices, dtype=np.uint32), count), np.full(len(values), metric, np.uint16), at_ns, values
+    )
 
 
 def test_a_day_of_several_units_is_folded_and_merged_as_one() -> None:
@@ -362,7 +409,9 @@ def test_a_day_of_several_units_is_folded_and_merged_as_one() -> None:
     np.testing.assert_array_equal(np.concatenate([found["value"].view(np.int64) for found in columns]), samples.values)
     whom = Whom(codes=np.arange(16, dtype=np.int32), groups=16)
     found = closed.ask("sum", metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=whom)
-    np.testing.assert_allclose(np.array(found.values), samples.values.view(np.float64).reshape(16, -1).sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(
+        np.array(found.values), samples.values.view(np.float64).reshape(16, -1).sum(axis=1), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("piece", [1000, 65_536, 200_000])
@@ -393,11 +442,21 @@ def test_minutes_are_kept_where_they_are_much_fewer_than_samples() -> None:
     pieces = [spread(devices=2, seconds=60), spread(devices=2, seconds=10, metric=2)]
     block = write_part(store, kind="float", day=FIRST_DAY, stem="samples", pieces=pieces, pause=lambda: None)
     history = History(store, Manifest(samples=(block,)))
-    assert {tier: history.metrics_of(file) for tier, file in block.files.items()} == {RAW: [1, 2], MINUTE: [2], HOUR: [1, 2], DAY: [1, 2]}
+    assert {tier: history.metrics_of(file) for tier, file in block.files.items()} == {
+        RAW: [1, 2],
+        MINUTE: [2],
+        HOUR: [1, 2],
+        DAY: [1, 2],
+    }
     for metric, tiers in ((1, [RAW, HOUR]), (2, [MINUTE, HOUR])):
         window = Window(FIRST_NS + 30 * MINUTE_NS, FIRST_NS + 20 * HOUR_NS)
         found = find(
-            Samples([], history.manifest, history), number=metric, metric=METRICS[metric], aggregation="sum", whom=Whom(), window=window
+            Samples([], history.manifest, history),
+            number=metric,
+            metric=METRICS[metric],
+            aggregation="sum",
+            whom=Whom(),
+            window=window,
         )
         assert found.tiers == tiers
 
@@ -411,7 +470,11 @@ class Groups:
     rows: np.ndarray
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 99)), min_size=1, max_size=30), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 8), st.integers(0, 99)), min_size=1, max_size=30), min_size=1, max_size=3
+    )
+)
 def test_units_hold_every_row_once_and_in_order(files: list[list[tuple[int, int]]]) -> None:
     footers = []
     for rows in files:
@@ -421,7 +484,9 @@ def test_units_hold_every_row_once_and_in_order(files: list[list[tuple[int, int]
         edges = [(min(of), max(of), min(at), max(at)) for of, at in zip(devices, times, strict=True)]
         least = {"device": np.array([edge[0] for edge in edges]), "at": np.array([edge[2] for edge in edges])}
         greatest = {"device": np.array([edge[1] for edge in edges]), "at": np.array([edge[3] for edge in edges])}
-        footers.append(Groups({**least, "metric": np.ones(len(groups))}, greatest, np.array([len(group) for group in groups])))
+        footers.append(
+            Groups({**least, "metric": np.ones(len(groups))}, greatest, np.array([len(group) for group in groups]))
+        )
     read = []
     for unit in _units(footers, 1, _Span(0, 100), 6):
         inside = []
@@ -446,7 +511,9 @@ def test_a_damaged_block_is_left_alone_and_said_to_be_missing() -> None:
     assert set(map(id, closed.damaged)) == {id(closed.manifest.samples[0])}
     found = closed.ask("count", metric=1, window=Window(FIRST_NS, FIRST_NS + 3 * DAY_NS))
     assert found.values == [48]
-    assert [(span["from"], span["to"]) for span in found.missing] == [("2024-10-05T00:00:00.000000007Z", "2024-10-05T23:00:00.000000008Z")]
+    assert [(span["from"], span["to"]) for span in found.missing] == [
+        ("2024-10-05T00:00:00.000000007Z", "2024-10-05T23:00:00.000000008Z")
+    ]
 
 
 @pytest.mark.parametrize("tier", [RAW, HOUR, DAY])

@@ -20,7 +20,9 @@ DAY = 1440 * MINUTE
 NOW = 20_000 * DAY + 600 * MINUTE
 DEVICES = 3
 HEARTBEATS = st.lists(
-    st.tuples(st.integers(0, DEVICES - 1), st.integers(-4, 1), st.integers(0, 1439)).map(lambda t: (t[0], (20_000 + t[1]) * 1440 + t[2])),
+    st.tuples(st.integers(0, DEVICES - 1), st.integers(-4, 1), st.integers(0, 1439)).map(
+        lambda t: (t[0], (20_000 + t[1]) * 1440 + t[2])
+    ),
     max_size=40,
 )
 SAMPLES = st.lists(st.tuples(st.integers(0, DEVICES - 1), st.integers(0, 2**63 - 1)), max_size=20)
@@ -87,7 +89,10 @@ def as_tuple(figures: DeviceFigures) -> tuple[int, ...]:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    HEARTBEATS, SAMPLES, st.randoms(use_true_random=False), st.lists(st.sampled_from(["checkpoint", "crash", "day", "stop"]), max_size=5)
+    HEARTBEATS,
+    SAMPLES,
+    st.randoms(use_true_random=False),
+    st.lists(st.sampled_from(["checkpoint", "crash", "day", "stop"]), max_size=5),
 )
 def test_any_life_ends_in_the_figures_of_the_plain_model(
     heartbeats: list[tuple[int, int]], samples: list[tuple[int, int]], chance: random.Random, lives: list[str]
@@ -97,7 +102,11 @@ def test_any_life_ends_in_the_figures_of_the_plain_model(
 
 
 async def live(
-    folder: Path, heartbeats: list[tuple[int, int]], samples: list[tuple[int, int]], chance: random.Random, lives: list[str]
+    folder: Path,
+    heartbeats: list[tuple[int, int]],
+    samples: list[tuple[int, int]],
+    chance: random.Random,
+    lives: list[str],
 ) -> None:
     devices = folder / "devices.csv"
     devices.write_text("device_id\n" + "".join(f"d{i}\n" for i in range(DEVICES)))

@@ -16,7 +16,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STEP_S = 30
 """Offsets since 1970 are whole half-minutes: Monrovia was 44 minutes and 30 seconds behind until 1972."""
 ZONES = sorted(available_timezones() - {"localtime"})
-CHANGING = ["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Casablanca", "Asia/Beirut"]
+CHANGING = [
+    "Europe/Paris",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Africa/Casablanca",
+    "Asia/Beirut",
+]
 """Most zones do not set their clocks in most years; these do."""
 
 
@@ -42,7 +49,9 @@ def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[i
     for _, shown in clock:
         days.setdefault(shown.date(), len(days))
     starts = []
-    awaited = [datetime.combine(day, datetime.min.time()) + timedelta(minutes=recurrence.start_minute) for day in sorted(days)]
+    awaited = [
+        datetime.combine(day, datetime.min.time()) + timedelta(minutes=recurrence.start_minute) for day in sorted(days)
+    ]
     for at_s, shown in clock:
         while awaited and shown >= awaited[0]:
             day = awaited.pop(0).date()
@@ -53,7 +62,9 @@ def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[i
 
 def lengths(minutes_max: int) -> st.SearchStrategy[int]:
     """Ns near whole minutes. Small ones come far more often than large ones: what must be long is told by what it lacks."""
-    return st.builds(lambda minute, ns: minute * 60 * SECOND + ns, st.integers(0, minutes_max), st.sampled_from([0, 0, 1, -1]))
+    return st.builds(
+        lambda minute, ns: minute * 60 * SECOND + ns, st.integers(0, minutes_max), st.sampled_from([0, 0, 1, -1])
+    )
 
 
 @st.composite
@@ -63,15 +74,24 @@ def questions(draw: st.DrawFn) -> tuple[MaintenanceWindow, int, int]:
     year = draw(st.integers(1970, 2150))
     changes = changes_s(timezone, year)
     new_year_s = (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
-    centre_s = draw(st.sampled_from(changes)) if changes and draw(st.integers(0, 3)) else new_year_s + draw(st.integers(0, 365)) * 86_400
-    shown = local(centre_s, ZoneInfo(timezone))  # the start of a window most often lies in or beside the hour of the change
+    centre_s = (
+        draw(st.sampled_from(changes))
+        if changes and draw(st.integers(0, 3))
+        else new_year_s + draw(st.integers(0, 365)) * 86_400
+    )
+    shown = local(
+        centre_s, ZoneInfo(timezone)
+    )  # the start of a window most often lies in or beside the hour of the change
     start_ns = max(0, centre_s * SECOND + draw(lengths(3 * 1440)) - 2 * DAY)
     end_ns = start_ns + max(0, 3 * DAY - draw(lengths(3 * 1440)))
     window_start_ns = max(0, start_ns - 9 * DAY + draw(lengths(10 * 1440)))
     window_end_ns = draw(st.none() | lengths(12 * 1440 - 1).map(lambda lack: window_start_ns + 12 * DAY - lack))
     recurrence = Recurrence(
         weekdays=tuple(sorted(draw(st.sets(st.integers(0, 6))))),
-        start_minute=draw(st.integers(0, 1439) | st.integers(-30, 90).map(lambda minute: (shown.hour * 60 + shown.minute + minute) % 1440)),
+        start_minute=draw(
+            st.integers(0, 1439)
+            | st.integers(-30, 90).map(lambda minute: (shown.hour * 60 + shown.minute + minute) % 1440)
+        ),
         duration_s=draw(st.integers(60, 86_400) | st.integers(60, 7 * 86_400)),
         timezone=timezone,
     )
@@ -120,8 +140,13 @@ def test_the_next_occurrence_is_the_first_of_many_weeks(question: tuple[Maintena
 
 @settings(deadline=None)
 @given(questions(), lengths(3 * 1440))
-def test_a_stretch_cut_in_two_has_the_same_occurrences(question: tuple[MaintenanceWindow, int, int], cut_ns: int) -> None:
+def test_a_stretch_cut_in_two_has_the_same_occurrences(
+    question: tuple[MaintenanceWindow, int, int], cut_ns: int
+) -> None:
     window, start_ns, end_ns = question
     middle_ns = min(max(start_ns, start_ns + cut_ns), end_ns)
-    both = [*occurrences(window, start_ns=start_ns, end_ns=middle_ns), *occurrences(window, start_ns=middle_ns, end_ns=end_ns)]
+    both = [
+        *occurrences(window, start_ns=start_ns, end_ns=middle_ns),
+        *occurrences(window, start_ns=middle_ns, end_ns=end_ns),
+    ]
     assert sorted(set(both)) == occurrences(window, start_ns=start_ns, end_ns=end_ns)

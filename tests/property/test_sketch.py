@@ -25,7 +25,11 @@ PERCENTS = [0, 1, 50, 90, 95, 99, 100]
 HIGHEST = sys.float_info.max
 SMALLEST_NORMAL = sys.float_info.min
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-VALUES = FINITE | st.floats(-1000, 1000) | st.sampled_from([0.0, -0.0, 1.0, 5e-324, SMALLEST_NORMAL, -SMALLEST_NORMAL, HIGHEST, -HIGHEST])
+VALUES = (
+    FINITE
+    | st.floats(-1000, 1000)
+    | st.sampled_from([0.0, -0.0, 1.0, 5e-324, SMALLEST_NORMAL, -SMALLEST_NORMAL, HIGHEST, -HIGHEST])
+)
 SAMPLES = st.lists(st.tuples(st.integers(0, CELLS - 1), VALUES), max_size=60)
 
 
@@ -88,7 +92,9 @@ def test_a_sketch_holds_each_key_once_in_order_with_all_its_samples(samples: lis
 
 
 @given(st.lists(SAMPLES, max_size=5), st.randoms())
-def test_any_split_merged_in_any_order_is_the_sketch_built_at_once(parts: list[list[tuple[int, float]]], random: object) -> None:
+def test_any_split_merged_in_any_order_is_the_sketch_built_at_once(
+    parts: list[list[tuple[int, float]]], random: object
+) -> None:
     whole = built([sample for part in parts for sample in part])
     shuffled = [built(part) for part in parts]
     random.shuffle(shuffled)
@@ -146,11 +152,15 @@ def test_what_is_no_normal_double_counts_as_zero() -> None:
     assert key_values(np.zeros(1, np.int32)).tolist() == [0.0]
 
 
-@pytest.mark.parametrize(("percent", "size", "rank"), [(95, 20, 19), (7, 100, 7), (50, 1, 1), (99, 100, 99), (99, 101, 100)])
+@pytest.mark.parametrize(
+    ("percent", "size", "rank"), [(95, 20, 19), (7, 100, 7), (50, 1, 1), (99, 100, 99), (99, 101, 100)]
+)
 def test_ranks_are_reckoned_in_whole_numbers(percent: int, size: int, rank: int) -> None:
     cells, values = np.zeros(size, np.int64), np.arange(1.0, size + 1)
     assert exact_quantiles(cells, values, percent, count=1).tolist() == [rank]
-    assert sketch_quantiles(build_sketches(cells, values, count=1), percent) == key_values(sketch_keys(np.array([rank], np.float64)))
+    assert sketch_quantiles(build_sketches(cells, values, count=1), percent) == key_values(
+        sketch_keys(np.array([rank], np.float64))
+    )
 
 
 def test_a_percentage_beyond_100_is_refused_and_not_read_from_the_next_sketch() -> None:

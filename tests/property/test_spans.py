@@ -76,7 +76,9 @@ def test_covered_before_counts_the_times_before(pairs: list[tuple[int, int]], sh
 
 
 @given(PAIRS, st.lists(st.tuples(TIMES, TIMES), max_size=20), SHIFTS)
-def test_uncovered_between_counts_the_times_outside(pairs: list[tuple[int, int]], windows: list[tuple[int, int]], shift: int) -> None:
+def test_uncovered_between_counts_the_times_outside(
+    pairs: list[tuple[int, int]], windows: list[tuple[int, int]], shift: int
+) -> None:
     bounds = np.array(windows, np.int64).reshape(-1, 2) + shift
     uncovered = uncovered_between(shifted(pairs, shift), bounds[:, 0], bounds[:, 1])
     assert uncovered.dtype == np.int64
@@ -101,11 +103,17 @@ def test_after_uncovered_is_the_earliest_time_with_the_amount_outside(
     assert (times - shift).tolist() == [earliest(at, amount) for at, amount in asked]
 
 
-@given(st.lists(st.tuples(st.integers(-8, 30), st.integers(-8, 30)), max_size=8), st.integers(-4, 4), st.integers(0, 12))
-def test_minutes_are_touched_or_inside_as_their_quarters_are(pairs: list[tuple[int, int]], first: int, count: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(-8, 30), st.integers(-8, 30)), max_size=8), st.integers(-4, 4), st.integers(0, 12)
+)
+def test_minutes_are_touched_or_inside_as_their_quarters_are(
+    pairs: list[tuple[int, int]], first: int, count: int
+) -> None:
     """Spans in quarters of a minute, so that starts and ends fall on and between minutes, before 1970 too."""
     spans = spans_of((start * MINUTE // 4, end * MINUTE // 4) for start, end in pairs)
-    quarters = [[4 * minute + quarter in model(pairs) for quarter in range(4)] for minute in range(first, first + count)]
+    quarters = [
+        [4 * minute + quarter in model(pairs) for quarter in range(4)] for minute in range(first, first + count)
+    ]
     touched = minutes_touched(spans, first_minute=first, count=count)
     inside = minutes_inside(spans, first_minute=first, count=count)
     assert touched.dtype == inside.dtype == np.bool_

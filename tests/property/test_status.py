@@ -40,7 +40,14 @@ STARTS = ["2026-05-11T20:00", "2024-02-28T21:00", "2026-03-28T22:30", "2026-10-2
 """A plain evening, the eve of a leap day, of both changes of the clocks in Paris, and of a year."""
 ZONES = ["UTC", "Europe/Paris", "Asia/Kolkata"]
 SITES = ["paris", "lyon"]
-MISTAKES = ("blind time counts", "maintenance counts", "pauses count", "samples are no sign of life", "late beats are lost", "no grace")
+MISTAKES = (
+    "blind time counts",
+    "maintenance counts",
+    "pauses count",
+    "samples are no sign of life",
+    "late beats are lost",
+    "no grace",
+)
 Truths = NDArray[np.bool_]
 
 
@@ -124,7 +131,9 @@ class Seconds:
         self.observed[:first] = "new"
         self.silence[:first] = 1
         going_on = (self.now + 1, self.device.interval_s, self.device.grace_s)
-        for number, ((start, _, _), (end, interval, forgiven)) in enumerate(pairwise([*heard, going_on]) if heard else ()):
+        for number, ((start, _, _), (end, interval, forgiven)) in enumerate(
+            pairwise([*heard, going_on]) if heard else ()
+        ):
             grace = 0 if mistake == "no grace" else forgiven
             late_after, down_after = interval + min((interval + 1) // 2, grace), interval + grace
             if end - start > late_after:
@@ -154,7 +163,9 @@ class Seconds:
     def transitions(self, start: int, end: int) -> tuple[str, list[tuple[int, str, str]]]:
         shown = self.displayed[start - self.origin : end - self.origin].tolist()
         return shown[0], [
-            (start + place, shown[place - 1], shown[place]) for place in range(1, len(shown)) if shown[place - 1] != shown[place]
+            (start + place, shown[place - 1], shown[place])
+            for place in range(1, len(shown))
+            if shown[place - 1] != shown[place]
         ]
 
     def availability(self, start: int, end: int) -> tuple[int, int]:
@@ -164,11 +175,14 @@ class Seconds:
 
     def slots(self, start: int, end: int) -> list[tuple[int, str]]:
         """(start, reason) of every slot that lies wholly in [start, end)."""
-        minutes = next(minutes for minutes in range(1, 1441) if 1440 % minutes == 0 and minutes * 60 >= self.device.interval_s)
+        minutes = next(
+            minutes for minutes in range(1, 1441) if 1440 % minutes == 0 and minutes * 60 >= self.device.interval_s
+        )
         length = minutes * 60
         whole = self.count // 60 * 60
         paused, maintained, blind = (
-            truths[:whole].reshape(-1, 60).any(axis=1).tolist() for truths in (self.is_paused, self.is_maintained, self.is_blind)
+            truths[:whole].reshape(-1, 60).any(axis=1).tolist()
+            for truths in (self.is_paused, self.is_maintained, self.is_blind)
         )
         silence = self.silence[:whole].reshape(-1, 60)
         unheard = ((silence[:, 0] > 0) & (silence == silence[:, :1]).all(axis=1)).tolist()
@@ -225,7 +239,11 @@ class Model:
 
     def maintenance(self, device: Known) -> Iterator[tuple[int, int]]:
         for window in self.windows.values():
-            if window.is_for_all or device.id in window.devices or (window.labels and window.labels == {"site": device.site}):
+            if (
+                window.is_for_all
+                or device.id in window.devices
+                or (window.labels and window.labels == {"site": device.site})
+            ):
                 yield from self._occurrences(window)
 
     def _occurrences(self, window: MaintenanceWindow) -> Iterator[tuple[int, int]]:
@@ -256,7 +274,9 @@ class Life:
 
     def __init__(self, folder: Path, seed: int, mistake: str) -> None:
         self.chance = random.Random(seed)
-        start = int(datetime.fromisoformat(self.chance.choice(STARTS)).replace(tzinfo=UTC).timestamp()) + self.chance.randrange(60)
+        start = int(
+            datetime.fromisoformat(self.chance.choice(STARTS)).replace(tzinfo=UTC).timestamp()
+        ) + self.chance.randrange(60)
         self.clock = FakeClock(start)
         self.model = Model(start, mistake)
         self.settings = Settings(data=str(folder), checkpoint_s=1e9, interval_s=60, grace_s=240)
@@ -279,7 +299,16 @@ class Life:
 
     def actions(self) -> list[Callable[[], Any]]:
         often = [self.live, self.live, self.live, self.change, self.change]
-        return [*often, self.checkpoint, self.stop, self.crash, self.suspend, *[self.pause] * 3, *[self.maintain] * 3, self.declare]
+        return [
+            *often,
+            self.checkpoint,
+            self.stop,
+            self.crash,
+            self.suspend,
+            *[self.pause] * 3,
+            *[self.maintain] * 3,
+            self.declare,
+        ]
 
     async def start(self) -> None:
         self.node = build(self.settings, clock=self.clock, synchronous="NORMAL")
@@ -292,7 +321,9 @@ class Life:
         for _ in range(count):
             number = len(self.model.devices)
             interval_s, grace_s = self.chance.choice(TERMS)
-            device = Known(f"d{number}", self.chance.choice(SITES), interval_s, grace_s, keeps=self.chance.random() < 0.7)
+            device = Known(
+                f"d{number}", self.chance.choice(SITES), interval_s, grace_s, keeps=self.chance.random() < 0.7
+            )
             device.next_at = self.clock.s + self.chance.randrange(interval_s)
             self.model.devices.append(device)
             await self.node.registry.register_many([self._declared(device)])
@@ -453,7 +484,12 @@ class Life:
                 self.chance.choice(ZONES),
             )
             end = self.chance.choice([None, start + 3 * DAY_S, start + 4_000])
-            window = replace(window, recurrence=recurrence, start_ns=(start - DAY_S) * SECOND, end_ns=None if end is None else end * SECOND)
+            window = replace(
+                window,
+                recurrence=recurrence,
+                start_ns=(start - DAY_S) * SECOND,
+                end_ns=None if end is None else end * SECOND,
+            )
         return window
 
     async def declare(self) -> None:
@@ -480,7 +516,13 @@ class Life:
             asked = await self.node.ask.status(f"d{number}")
             heard = self.model.devices[number].heard[-1][0] * SECOND if self.model.devices[number].heard else 0
             listed = (page.statuses[place], page.since_ns[place], page.last_received_ns[place])
-            assert (asked[0], asked[2]) == (listed[0], listed[2]) == (status, heard), (number, asked, listed, status, heard)
+            assert (asked[0], asked[2]) == (listed[0], listed[2]) == (status, heard), (
+                number,
+                asked,
+                listed,
+                status,
+                heard,
+            )
             assert {asked[1] // SECOND, listed[1] // SECOND} <= set(since), (number, status, asked, listed, since[:1])
         for window in self.some_windows():
             await self.check_window(seconds, *window)
@@ -499,10 +541,14 @@ class Life:
     async def check_window(self, seconds: list[Seconds], start: int, end: int) -> None:
         start_ns, end_ns = start * SECOND, end * SECOND
         step = self.chance.choice([None, 600, 3_600, DAY_S])
-        fleet = await self.node.ask.fleet(lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns)
+        fleet = await self.node.ask.fleet(
+            lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns
+        )
         assert not fleet.missing
         for number, device in enumerate(seconds):
-            said = await self.node.ask.device(f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns)
+            said = await self.node.ask.device(
+                f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns
+            )
             where = (f"d{number}", start, end)
             slots = device.slots(start, end)
             counts = count(reason for _, reason in slots)
@@ -514,11 +560,25 @@ class Life:
                 assert some == inside, (*where, "bucket", bucket, some, inside)
             before, changes = device.transitions(start, end)
             changes_said = [(format_rfc3339(at * SECOND), one, other) for at, one, other in changes]
-            assert (said.before, said.transitions) == (before, changes_said), (*where, said.before, said.transitions, before, changes_said)
+            assert (said.before, said.transitions) == (before, changes_said), (
+                *where,
+                said.before,
+                said.transitions,
+                before,
+                changes_said,
+            )
             down, accountable = device.availability(start, end)
-            assert (said.down_s, said.accountable_s) == (down, accountable), (*where, "availability", said, down, accountable)
+            assert (said.down_s, said.accountable_s) == (down, accountable), (
+                *where,
+                "availability",
+                said,
+                down,
+                accountable,
+            )
             present = counts.get("up", 0) + counts.get("backfilled", 0)
-            figures = tuple(int(column[number]) for column in (fleet.present, fleet.expected, fleet.down_ns, fleet.accountable_ns))
+            figures = tuple(
+                int(column[number]) for column in (fleet.present, fleet.expected, fleet.down_ns, fleet.accountable_ns)
+            )
             plain = (present, present + counts.get("down", 0), down * SECOND, accountable * SECOND)
             assert figures == plain, (*where, "fleet", figures, plain)
 
@@ -543,14 +603,19 @@ def answers(view: DeviceView, start_ns: int, end_ns: int, step_s: int | None) ->
     assert explained.codes is not None
     assert not explained.missing
     counted = device_slots(view, window, silences, is_explained=False).counts
-    stepped = device_slots(view, replace(window, step_ns=None if step_s is None else step_s * SECOND), silences, is_explained=False).counts
+    stepped = device_slots(
+        view, replace(window, step_ns=None if step_s is None else step_s * SECOND), silences, is_explained=False
+    ).counts
 
     def named(row: list[int]) -> dict[str, int]:
         return {REASONS[code]: number for code, number in enumerate(row) if number}
 
     figures: Any = availability_figures(stretches, view.excluded)
     return Said(
-        [((explained.start_ns + place * explained.slot_ns) // SECOND, REASONS[code]) for place, code in enumerate(explained.codes)],
+        [
+            ((explained.start_ns + place * explained.slot_ns) // SECOND, REASONS[code])
+            for place, code in enumerate(explained.codes)
+        ],
         named(counted[0].tolist()),
         [named(row) for row in stepped.tolist()],
         STATUSES[stretches[0].status],
@@ -568,7 +633,9 @@ def count(reasons: Iterator[str]) -> dict[str, int]:
 
 
 def first_difference(one: list[tuple[int, str]], other: list[tuple[int, str]]) -> object:
-    return next(((said, meant) for said, meant in zip(one, other, strict=False) if said != meant), (len(one), len(other)))
+    return next(
+        ((said, meant) for said, meant in zip(one, other, strict=False) if said != meant), (len(one), len(other))
+    )
 
 
 def live(folder: Path, seed: int, *, mistake: str = "", steps: int = STEPS) -> None:

@@ -105,7 +105,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(requests(), st.lists(requests(), min_size=2, max_size=3).map(b"".join), st.binary(min_size=1, max_size=80)))
+@given(
+    st.one_of(
+        requests(), st.lists(requests(), min_size=2, max_size=3).map(b"".join), st.binary(min_size=1, max_size=80)
+    )
+)
 def test_the_two_paths_answer_any_bytes_alike(port: int, said: bytes) -> None:
     assert answers(port, b"", said) == answers(port, OK, said)
 
@@ -119,7 +123,8 @@ def as_it_is(_: object, value: object) -> bytes:
 DOCUMENT = openapi_document()
 # What is there must not be deleted before it is asked for.
 OPERATIONS = sorted(
-    ((path, method) for path, operations in DOCUMENT["paths"].items() for method in operations), key=lambda pair: pair[1] == "delete"
+    ((path, method) for path, operations in DOCUMENT["paths"].items() for method in operations),
+    key=lambda pair: pair[1] == "delete",
 )
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Things that are there, so that not every answer is a 404.
@@ -139,17 +144,23 @@ WINDOWS = st.fixed_dictionaries(
         "all": st.just(True),
         "labels": st.just({"site": "paris"}),
         "end": st.just("2026-03-01T00:00:00Z"),
-        "recurrence": st.fixed_dictionaries({"at": st.just("02:30"), "duration": LENGTHS, "weekdays": st.just(["friday"])}),
+        "recurrence": st.fixed_dictionaries(
+            {"at": st.just("02:30"), "duration": LENGTHS, "weekdays": st.just(["friday"])}
+        ),
     },
 )
-REPORTS = st.dictionaries(st.sampled_from(["cpu", "boots", "undefined"]), st.integers(-5, 50) | st.floats(-5, 50), min_size=1)
+REPORTS = st.dictionaries(
+    st.sampled_from(["cpu", "boots", "undefined"]), st.integers(-5, 50) | st.floats(-5, 50), min_size=1
+)
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server of which there is something to ask."""
     folder = tmp_path_factory.mktemp("asked")
-    (folder / "metrics.json").write_text('[{"name": "cpu"}, {"name": "boots", "kind": "integer", "aggregation": "p95"}]')
+    (folder / "metrics.json").write_text(
+        '[{"name": "cpu"}, {"name": "boots", "kind": "integer", "aggregation": "p95"}]'
+    )
     server = Server(folder / "data", "--metrics", str(folder / "metrics.json"))
     client, now = Client(server.port), datetime.now(UTC)
     for minutes in range(0, 3_000, 7):
@@ -166,7 +177,9 @@ def made_likelier(case: schemathesis.Case, draw: st.DataObject) -> None:
     for values in (case.path_parameters, case.query):
         for name in values or {}:
             if draw.draw(st.integers(0, 4)):
-                values[name] = draw.draw(KNOWN.get(name, LENGTHS if name in ("window", "step", "uptime_window") else st.just(values[name])))
+                values[name] = draw.draw(
+                    KNOWN.get(name, LENGTHS if name in ("window", "step", "uptime_window") else st.just(values[name]))
+                )
     query = case.query
     if query and draw.draw(st.integers(0, 3)):
         for name in ("from", "to", "cursor"):

@@ -27,7 +27,10 @@ def test_every_setting_stands_in_the_reference_as_it_is() -> None:
 
 def test_every_route_is_described_and_no_other() -> None:
     served = {
-        (path.replace(":str", ""), method.lower()) for handler in HANDLERS for path in handler.paths for method in handler.http_methods
+        (path.replace(":str", ""), method.lower())
+        for handler in HANDLERS
+        for path in handler.paths
+        for method in handler.http_methods
     }
     described = {(path, method) for path, operations in openapi_document()["paths"].items() for method in operations}
     assert served == described
@@ -39,7 +42,9 @@ def test_the_docs_page_shows_every_operation_with_its_parameters_and_every_shape
         for method, operation in operations.items():
             section = page.partition(f"<section id='{operation['operationId']}'>")[2].partition("</section>")[0]
             assert f"{method.upper()} {path}" in section
-            assert [one["name"] for one in operation.get("parameters", []) if f"<code>{one['name']}</code>" not in section] == []
+            assert [
+                one["name"] for one in operation.get("parameters", []) if f"<code>{one['name']}</code>" not in section
+            ] == []
     names = [operation["operationId"] for operations in document["paths"].values() for operation in operations.values()]
     assert len(set(names)) == len(names)
     links = set(re.findall(r"href='#([^']*)'", page))
@@ -55,16 +60,22 @@ def test_every_command_stands_in_the_reference() -> None:
 
 def test_every_status_and_every_reason_of_a_refusal_stands_in_the_reference() -> None:
     reference = (ROOT / "docs/reference/errors.md").read_text()
-    statuses = {str(kind.status) for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "status")}
+    statuses = {
+        str(kind.status) for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "status")
+    }
     assert {status for status in statuses if f"| {status} |" not in reference} == set()
-    reasons = {reason for source in SOURCES for reason in re.findall(r'reason(?:: str)? ?= ?"([a-z_]+)"', source.read_text())}
+    reasons = {
+        reason for source in SOURCES for reason in re.findall(r'reason(?:: str)? ?= ?"([a-z_]+)"', source.read_text())
+    }
     reasons |= {f"{phase.name.lower()}_timeout" for phase in Phase if phase is not Phase.ANSWER}
     assert len(reasons) > 15
     assert {reason for reason in reasons if f"`{reason}`" not in reference} == set()
 
 
 @pytest.mark.parametrize(
-    "page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"]), ids=lambda p: p.name
+    "page",
+    sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"]),
+    ids=lambda p: p.name,
 )
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):

@@ -64,7 +64,10 @@ def test_a_list_says_of_every_device_what_the_device_says() -> None:
     one, plain = known()
     ids, page = one.page(Filter(uptime_window_ns=HOUR_NS), Order("uptime"))
     assert page.uptime is not None
-    said = {device_id: (page.statuses[place], page.last_received_ns[place], page.uptime[place]) for place, device_id in enumerate(ids)}
+    said = {
+        device_id: (page.statuses[place], page.last_received_ns[place], page.uptime[place])
+        for place, device_id in enumerate(ids)
+    }
     assert said == plain
     assert {status for status, _, _ in plain.values()} >= {"new", "up", "late", "down", "paused"}
     assert {None, 100.0} < {uptime for _, _, uptime in plain.values()}
@@ -108,7 +111,11 @@ FILTERS: list[tuple[Filter, Callable[[str, dict[str, str], tuple[str, int, float
     (
         Filter(statuses=frozenset({"down"}), labels=[("site", "Lyon")], text="0", uptime_below=5.0),
         lambda device_id, labels, said: (
-            said[0] == "down" and labels.get("site") == "Lyon" and "0" in device_id and said[2] is not None and said[2] < 5
+            said[0] == "down"
+            and labels.get("site") == "Lyon"
+            and "0" in device_id
+            and said[2] is not None
+            and said[2] < 5
         ),
     ),
 ]
@@ -119,7 +126,9 @@ def test_a_filter_takes_whom_a_plain_loop_takes(chosen: Filter, is_meant: Callab
     one, plain = known()
     chosen = replace(chosen, uptime_window_ns=HOUR_NS)
     expected = sorted(
-        device_id for device_id, said in plain.items() if is_meant(device_id, one.roster.labels_of(one.numbers[device_id]), said)
+        device_id
+        for device_id, said in plain.items()
+        if is_meant(device_id, one.roster.labels_of(one.numbers[device_id]), said)
     )
     ids, page = one.page(chosen, Order())
     assert ids == expected
@@ -154,7 +163,10 @@ def test_while_devices_come_and_go_nobody_who_stays_is_missing_or_doubled(order:
         for _ in range(chance.randrange(4)):
             one.add(f"{chance.randrange(2_000):04}-new{one.roster.count}", site="Lyon")
         # The one at which the page ended is the likeliest to be stumbled over.
-        for device_id in {*chance.sample(sorted(one.numbers), chance.randrange(4)), *(ids[-1:] if chance.random() < 0.5 else [])}:
+        for device_id in {
+            *chance.sample(sorted(one.numbers), chance.randrange(4)),
+            *(ids[-1:] if chance.random() < 0.5 else []),
+        }:
             one.delete(device_id)
             stays.discard(device_id)
     assert len(told) == len(set(told))
@@ -221,6 +233,8 @@ def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str) -> None:
 @pytest.mark.parametrize("order", ORDERS, ids=name)
 def test_a_cursor_that_somebody_made_up_does_no_harm(order: Order, key: float | int | None) -> None:
     one = fleet_of(20)
-    ids, page = one.page(Filter(uptime_window_ns=HOUR_NS), order, cursor=packed(order.by, order.is_descending, key, "0500-a"))
+    ids, page = one.page(
+        Filter(uptime_window_ns=HOUR_NS), order, cursor=packed(order.by, order.is_descending, key, "0500-a")
+    )
     assert page.total == 20
     assert set(ids) <= set(one.numbers)

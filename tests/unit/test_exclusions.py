@@ -40,7 +40,9 @@ def test_classes_of_devices_are_excluded_as_each_of_them_alone(seed: int) -> Non
     windows = [window_of(f"w{place}", chance) for place in range(chance.randrange(9))]
     blind_ns = [(at * DAY, at * DAY + chance.randrange(DAY)) for at in range(chance.randrange(4))]
     pauses = {
-        number: [Pause(number, chance.randrange(5 * DAY), chance.choice([None, 6 * DAY])) for _ in range(chance.randrange(3))]
+        number: [
+            Pause(number, chance.randrange(5 * DAY), chance.choice([None, 6 * DAY])) for _ in range(chance.randrange(3))
+        ]
         for number in chance.sample(range(DEVICES), 3)
     }
     start_ns, end_ns = sorted(chance.sample(range(12 * DAY), 2))
@@ -80,6 +82,12 @@ def test_a_device_that_is_new_while_the_question_is_answered_is_not_looked_for_i
 
 def test_a_pause_that_goes_on_has_no_end() -> None:
     found = exclude_one(
-        device_id="d0", labels={}, blind_ns=[], windows=[], pauses=[Pause(0, 5, 9), Pause(0, 20, None)], start_ns=0, end_ns=DAY
+        device_id="d0",
+        labels={},
+        blind_ns=[],
+        windows=[],
+        pauses=[Pause(0, 5, 9), Pause(0, 20, None)],
+        start_ns=0,
+        end_ns=DAY,
     )
     assert found.paused.tolist() == [[5, 9], [20, FOREVER_NS]]

@@ -64,10 +64,15 @@ def test_a_figure_that_is_off_by_a_nanosecond_or_a_minute_is_a_mismatch() -> Non
 
 def test_a_sample_that_broke_off_may_count_once_or_twice_and_not_otherwise() -> None:
     plan = device([0], [10, 40])
-    answers = {average: judge(plan, {"uptime": 100.0, "avg_upload_time": average}, [40]).is_right for average in ("25ns", "30ns", "32ns")}
+    answers = {
+        average: judge(plan, {"uptime": 100.0, "avg_upload_time": average}, [40]).is_right
+        for average in ("25ns", "30ns", "32ns")
+    }
     assert answers == {"25ns": True, "30ns": True, "32ns": False}
 
 
-@pytest.mark.parametrize("ns", [0, 1, 999, 1_500, 1_000_001, 999_999_999, 10**9, 209_226_522_788, 3_600_500_000_000, 2**63 - 1])
+@pytest.mark.parametrize(
+    "ns", [0, 1, 999, 1_500, 1_000_001, 999_999_999, 10**9, 209_226_522_788, 3_600_500_000_000, 2**63 - 1]
+)
 def test_a_duration_reads_back(ns: int) -> None:
     assert parse_duration(format_duration(ns)) == ns

@@ -21,11 +21,19 @@ def ns(text: str) -> int:
 
 
 def recurring(
-    timezone: str, start: str, *weekdays: int, start_ns: int = 0, end_ns: int | None = None, duration_s: int = 2 * HOUR_S
+    timezone: str,
+    start: str,
+    *weekdays: int,
+    start_ns: int = 0,
+    end_ns: int | None = None,
+    duration_s: int = 2 * HOUR_S,
 ) -> MaintenanceWindow:
     hour, minute = start.split(":")
     return replace(
-        SINGLE, start_ns=start_ns, end_ns=end_ns, recurrence=Recurrence(weekdays, int(hour) * 60 + int(minute), duration_s, timezone)
+        SINGLE,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        recurrence=Recurrence(weekdays, int(hour) * 60 + int(minute), duration_s, timezone),
     )
 
 
@@ -41,29 +49,81 @@ def starts(window: MaintenanceWindow, start: str, end: str) -> list[str]:
     ("timezone", "start", "first_day", "expected"),
     [
         pytest.param(
-            "Europe/Paris", "02:30", "2026-03-28", ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"], id="paris-spring"
-        ),
-        pytest.param("Europe/Paris", "02:00", "2026-03-28", ["2026-03-28T01:00", "2026-03-29T01:00", "2026-03-30T00:00"], id="gap-begins"),
-        pytest.param("Europe/Paris", "03:00", "2026-03-28", ["2026-03-28T02:00", "2026-03-29T01:00", "2026-03-30T01:00"], id="gap-ends"),
-        pytest.param(
-            "Europe/Paris", "02:30", "2026-10-24", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"], id="paris-autumn"
-        ),
-        pytest.param("Europe/Paris", "02:00", "2026-10-24", ["2026-10-24T00:00", "2026-10-25T00:00", "2026-10-26T01:00"], id="fold-begins"),
-        pytest.param("Europe/Paris", "03:00", "2026-10-24", ["2026-10-24T01:00", "2026-10-25T02:00", "2026-10-26T02:00"], id="fold-ends"),
-        pytest.param(
-            "America/New_York", "02:30", "2026-03-07", ["2026-03-07T07:30", "2026-03-08T07:00", "2026-03-09T06:30"], id="york-spring"
+            "Europe/Paris",
+            "02:30",
+            "2026-03-28",
+            ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"],
+            id="paris-spring",
         ),
         pytest.param(
-            "America/New_York", "01:30", "2026-10-31", ["2026-10-31T05:30", "2026-11-01T05:30", "2026-11-02T06:30"], id="york-autumn"
+            "Europe/Paris",
+            "02:00",
+            "2026-03-28",
+            ["2026-03-28T01:00", "2026-03-29T01:00", "2026-03-30T00:00"],
+            id="gap-begins",
         ),
         pytest.param(
-            "Australia/Lord_Howe", "02:15", "2026-10-02", ["2026-10-02T15:45", "2026-10-03T15:30", "2026-10-04T15:15"], id="half-hour-gap"
+            "Europe/Paris",
+            "03:00",
+            "2026-03-28",
+            ["2026-03-28T02:00", "2026-03-29T01:00", "2026-03-30T01:00"],
+            id="gap-ends",
         ),
         pytest.param(
-            "Australia/Lord_Howe", "01:45", "2026-04-03", ["2026-04-03T14:45", "2026-04-04T14:45", "2026-04-05T15:15"], id="half-hour-fold"
+            "Europe/Paris",
+            "02:30",
+            "2026-10-24",
+            ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"],
+            id="paris-autumn",
         ),
         pytest.param(
-            "America/Santiago", "00:00", "2026-09-05", ["2026-09-05T04:00", "2026-09-06T04:00", "2026-09-07T03:00"], id="no-midnight-west"
+            "Europe/Paris",
+            "02:00",
+            "2026-10-24",
+            ["2026-10-24T00:00", "2026-10-25T00:00", "2026-10-26T01:00"],
+            id="fold-begins",
+        ),
+        pytest.param(
+            "Europe/Paris",
+            "03:00",
+            "2026-10-24",
+            ["2026-10-24T01:00", "2026-10-25T02:00", "2026-10-26T02:00"],
+            id="fold-ends",
+        ),
+        pytest.param(
+            "America/New_York",
+            "02:30",
+            "2026-03-07",
+            ["2026-03-07T07:30", "2026-03-08T07:00", "2026-03-09T06:30"],
+            id="york-spring",
+        ),
+        pytest.param(
+            "America/New_York",
+            "01:30",
+            "2026-10-31",
+            ["2026-10-31T05:30", "2026-11-01T05:30", "2026-11-02T06:30"],
+            id="york-autumn",
+        ),
+        pytest.param(
+            "Australia/Lord_Howe",
+            "02:15",
+            "2026-10-02",
+            ["2026-10-02T15:45", "2026-10-03T15:30", "2026-10-04T15:15"],
+            id="half-hour-gap",
+        ),
+        pytest.param(
+            "Australia/Lord_Howe",
+            "01:45",
+            "2026-04-03",
+            ["2026-04-03T14:45", "2026-04-04T14:45", "2026-04-05T15:15"],
+            id="half-hour-fold",
+        ),
+        pytest.param(
+            "America/Santiago",
+            "00:00",
+            "2026-09-05",
+            ["2026-09-05T04:00", "2026-09-06T04:00", "2026-09-07T03:00"],
+            id="no-midnight-west",
         ),
         pytest.param(
             "America/Santiago",
@@ -73,12 +133,36 @@ def starts(window: MaintenanceWindow, start: str, end: str) -> list[str]:
             id="fold-before-midnight",
         ),
         pytest.param(
-            "Asia/Beirut", "00:00", "2026-03-27", ["2026-03-27T22:00", "2026-03-28T22:00", "2026-03-29T21:00"], id="no-midnight-east"
+            "Asia/Beirut",
+            "00:00",
+            "2026-03-27",
+            ["2026-03-27T22:00", "2026-03-28T22:00", "2026-03-29T21:00"],
+            id="no-midnight-east",
         ),
-        pytest.param("UTC", "23:59", "2028-02-28", ["2028-02-28T23:59", "2028-02-29T23:59", "2028-03-01T23:59"], id="leap-day"),
-        pytest.param("UTC", "12:00", "2100-02-27", ["2100-02-27T12:00", "2100-02-28T12:00", "2100-03-01T12:00"], id="no-leap-day-in-2100"),
-        pytest.param("Asia/Tokyo", "00:00", "2026-12-30", ["2026-12-30T15:00", "2026-12-31T15:00", "2027-01-01T15:00"], id="year-end"),
-        pytest.param("Pacific/Apia", "12:00", "2011-12-28", ["2011-12-28T22:00", "2011-12-29T22:00", "2011-12-30T22:00"], id="date-line"),
+        pytest.param(
+            "UTC", "23:59", "2028-02-28", ["2028-02-28T23:59", "2028-02-29T23:59", "2028-03-01T23:59"], id="leap-day"
+        ),
+        pytest.param(
+            "UTC",
+            "12:00",
+            "2100-02-27",
+            ["2100-02-27T12:00", "2100-02-28T12:00", "2100-03-01T12:00"],
+            id="no-leap-day-in-2100",
+        ),
+        pytest.param(
+            "Asia/Tokyo",
+            "00:00",
+            "2026-12-30",
+            ["2026-12-30T15:00", "2026-12-31T15:00", "2027-01-01T15:00"],
+            id="year-end",
+        ),
+        pytest.param(
+            "Pacific/Apia",
+            "12:00",
+            "2011-12-28",
+            ["2011-12-28T22:00", "2011-12-29T22:00", "2011-12-30T22:00"],
+            id="date-line",
+        ),
     ],
 )
 def test_three_days_begin_at_wall_clock_time(timezone: str, start: str, first_day: str, expected: list[str]) -> None:
@@ -89,7 +173,11 @@ def test_three_days_begin_at_wall_clock_time(timezone: str, start: str, first_da
 
 def test_a_day_the_date_line_takes_away_has_no_occurrence() -> None:
     midnight = recurring("Pacific/Apia", "00:00")
-    assert starts(midnight, "2011-12-28T12:00", "2011-12-31T12:00") == ["2011-12-29T10:00", "2011-12-30T10:00", "2011-12-31T10:00"]
+    assert starts(midnight, "2011-12-28T12:00", "2011-12-31T12:00") == [
+        "2011-12-29T10:00",
+        "2011-12-30T10:00",
+        "2011-12-31T10:00",
+    ]
     fridays = recurring("Pacific/Apia", "12:00", 4)
     assert starts(fridays, "2011-12-20", "2012-01-10") == ["2011-12-23T22:00", "2012-01-05T22:00"]
     saturdays = recurring("Pacific/Apia", "12:00", 5)
@@ -99,8 +187,14 @@ def test_a_day_the_date_line_takes_away_has_no_occurrence() -> None:
 
 def test_weekdays_are_those_of_the_local_day() -> None:
     # Monday 01:00 in Tokyo is still Sunday in UTC; 2026-11-23 is a Monday.
-    assert starts(recurring("Asia/Tokyo", "01:00", 0), "2026-11-20", "2026-12-01") == ["2026-11-22T16:00", "2026-11-29T16:00"]
-    assert starts(recurring("UTC", "01:00", 1, 3), "2026-11-23", "2026-11-30") == ["2026-11-24T01:00", "2026-11-26T01:00"]
+    assert starts(recurring("Asia/Tokyo", "01:00", 0), "2026-11-20", "2026-12-01") == [
+        "2026-11-22T16:00",
+        "2026-11-29T16:00",
+    ]
+    assert starts(recurring("UTC", "01:00", 1, 3), "2026-11-23", "2026-11-30") == [
+        "2026-11-24T01:00",
+        "2026-11-26T01:00",
+    ]
     assert starts(recurring("UTC", "00:00", 1), "2028-02-23", "2028-03-08") == ["2028-02-29T00:00", "2028-03-07T00:00"]
 
 
@@ -118,7 +212,11 @@ def test_overlap_is_half_open_to_the_nanosecond() -> None:
 
 def test_occurrences_longer_than_a_day_overlap_and_are_all_told() -> None:
     window = recurring("UTC", "10:00", duration_s=50 * HOUR_S)
-    assert starts(window, "2026-01-10T11:59", "2026-01-10T12:00") == ["2026-01-08T10:00", "2026-01-09T10:00", "2026-01-10T10:00"]
+    assert starts(window, "2026-01-10T11:59", "2026-01-10T12:00") == [
+        "2026-01-08T10:00",
+        "2026-01-09T10:00",
+        "2026-01-10T10:00",
+    ]
     assert starts(window, "2026-01-10T12:00", "2026-01-10T12:01") == ["2026-01-09T10:00", "2026-01-10T10:00"]
 
 
@@ -126,7 +224,11 @@ def test_a_window_without_recurrence_is_its_span() -> None:
     span = (10 * DAY, 11 * DAY)
     assert occurrences(SINGLE, start_ns=11 * DAY - 1, end_ns=20 * DAY) == [span]
     assert occurrences(SINGLE, start_ns=0, end_ns=10 * DAY + 1) == [span]
-    assert occurrences(SINGLE, start_ns=0, end_ns=10 * DAY) == occurrences(SINGLE, start_ns=11 * DAY, end_ns=20 * DAY) == []
+    assert (
+        occurrences(SINGLE, start_ns=0, end_ns=10 * DAY)
+        == occurrences(SINGLE, start_ns=11 * DAY, end_ns=20 * DAY)
+        == []
+    )
     assert occurrences(SINGLE, start_ns=10 * DAY + 5, end_ns=10 * DAY + 5) == []
     assert next_occurrence(SINGLE, after_ns=0) == next_occurrence(SINGLE, after_ns=11 * DAY - 1) == span
     assert next_occurrence(SINGLE, after_ns=11 * DAY) is None
@@ -200,7 +302,19 @@ def test_a_wrong_window_is_told_what_is_expected(window: MaintenanceWindow, told
 
 
 @pytest.mark.parametrize(
-    "name", ["Mars/Olympus", "", "Europe", "../etc/passwd", "/etc/localtime", "a\0b", "\ud800", "x" * 5_000, "localtime", "right/UTC"]
+    "name",
+    [
+        "Mars/Olympus",
+        "",
+        "Europe",
+        "../etc/passwd",
+        "/etc/localtime",
+        "a\0b",
+        "\ud800",
+        "x" * 5_000,
+        "localtime",
+        "right/UTC",
+    ],
 )
 def test_a_time_zone_nobody_else_would_know_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="expected an IANA name"):

@@ -112,7 +112,11 @@ def test_maintenance_that_is_declared_afterwards_changes_what_was() -> None:
     one.hear("10:00:00", "10:10:00")
     assert ("10:05:00", "down") in one.changes("10:00:00", "10:10:01")
     one.maintain("10:00:30", "10:09:30")
-    assert one.changes("10:00:00", "10:10:01") == [("10:00:30", "maintenance"), ("10:09:30", "unknown"), ("10:10:00", "up")]
+    assert one.changes("10:00:00", "10:10:01") == [
+        ("10:00:30", "maintenance"),
+        ("10:09:30", "unknown"),
+        ("10:10:00", "up"),
+    ]
 
 
 def test_paused_goes_before_maintenance_and_both_before_new() -> None:

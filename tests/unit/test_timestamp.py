@@ -11,7 +11,9 @@ MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))  # noqa: DTZ0
 
 
 @given(MOMENTS, st.integers(0, 999_999_999), st.integers(0, 9), st.integers(-23 * 60, 23 * 60))
-def test_any_offset_and_any_fraction_is_exact(moment: datetime, fraction: int, digits: int, offset_minutes: int) -> None:
+def test_any_offset_and_any_fraction_is_exact(
+    moment: datetime, fraction: int, digits: int, offset_minutes: int
+) -> None:
     zone = timezone(timedelta(minutes=offset_minutes))
     local = moment.replace(microsecond=0, tzinfo=zone)
     kept = f"{fraction:09d}"[:digits]
@@ -25,7 +27,8 @@ def test_any_offset_and_any_fraction_is_exact(moment: datetime, fraction: int, d
 @given(st.lists(st.tuples(MOMENTS, st.integers(0, 999_999_999)), min_size=1, max_size=20), st.integers(0, 9))
 def test_a_column_reads_like_its_times_one_by_one(moments: list[tuple[datetime, int]], digits: int) -> None:
     texts = [
-        moment.strftime("%Y-%m-%dT%H:%M:%S") + ("." + f"{fraction:09d}"[:digits] if digits else "") + "Z" for moment, fraction in moments
+        moment.strftime("%Y-%m-%dT%H:%M:%S") + ("." + f"{fraction:09d}"[:digits] if digits else "") + "Z"
+        for moment, fraction in moments
     ]
     column = parse_rfc3339_column(texts)
     assert column is not None
@@ -64,4 +67,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def test_a_leap_second_stays_in_its_minute() -> None:
-    assert parse_rfc3339_ns("2016-12-31T23:59:60Z") // 60_000_000_000 == parse_rfc3339_ns("2016-12-31T23:59:59Z") // 60_000_000_000
+    assert (
+        parse_rfc3339_ns("2016-12-31T23:59:60Z") // 60_000_000_000
+        == parse_rfc3339_ns("2016-12-31T23:59:59Z") // 60_000_000_000
+    )

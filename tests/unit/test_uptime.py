@@ -15,7 +15,10 @@ def short(said: dict[str, Any]) -> tuple[Any, ...]:
 
 def every(minutes: int, start: str, count: int) -> list[str]:
     hour, minute = (int(part) for part in start.split(":"))
-    return [f"{at // 60:02}:{at % 60:02}:05" for at in range(hour * 60 + minute, hour * 60 + minute + count * minutes, minutes)]
+    return [
+        f"{at // 60:02}:{at % 60:02}:05"
+        for at in range(hour * 60 + minute, hour * 60 + minute + count * minutes, minutes)
+    ]
 
 
 def test_one_heartbeat_is_all_there_is_and_then_ever_less() -> None:
@@ -162,7 +165,9 @@ def test_a_leap_day_has_a_day() -> None:
         pytest.param("2026-10-25", "02:30", "00:30", "02:30", id="autumn: 02:30 comes twice"),
     ],
 )
-def test_maintenance_in_the_night_in_which_the_clocks_change_is_as_long_as_ever(day: str, start: str, first: str, last: str) -> None:
+def test_maintenance_in_the_night_in_which_the_clocks_change_is_as_long_as_ever(
+    day: str, start: str, first: str, last: str
+) -> None:
     one = OneFleet(day=day)
     one.hear("00:00:05")
     hour, minute = start.split(":")

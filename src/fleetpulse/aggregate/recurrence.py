@@ -30,7 +30,10 @@ def occurrences(window: MaintenanceWindow, *, start_ns: int, end_ns: int) -> lis
         duration_ns = window.recurrence.duration_s * NS_PER_S
         lowest_ns = max(window.start_ns, start_ns - duration_ns + 1)
         highest_ns = end_ns if window.end_ns is None else min(window.end_ns, end_ns)
-        return [(begin_ns, begin_ns + duration_ns) for begin_ns in _starts_ns(window.recurrence, start_ns=lowest_ns, end_ns=highest_ns)]
+        return [
+            (begin_ns, begin_ns + duration_ns)
+            for begin_ns in _starts_ns(window.recurrence, start_ns=lowest_ns, end_ns=highest_ns)
+        ]
     span = _single_span(window)
     return [span] if span[0] < end_ns and span[1] > start_ns else []
 
@@ -61,7 +64,9 @@ def _starts_ns(recurrence: Recurrence, *, start_ns: int, end_ns: int) -> list[in
     weekdays = recurrence.weekdays or range(7)
     # Local and UTC dates differ by a day at most, and a gap moves a start by a day more at most.
     days = range(start_ns // _DAY_NS - 2, end_ns // _DAY_NS + 3)
-    found = (_start_s(day, recurrence.start_minute, zone) for day in days if (day + 3) % 7 in weekdays)  # 1970-01-01 was a Thursday
+    found = (
+        _start_s(day, recurrence.start_minute, zone) for day in days if (day + 3) % 7 in weekdays
+    )  # 1970-01-01 was a Thursday
     return [at_s * NS_PER_S for at_s in found if at_s is not None and start_ns <= at_s * NS_PER_S < end_ns]
 
 

@@ -54,7 +54,9 @@ def _nothing(count: int, *, is_integer: bool) -> Cells:
     )
 
 
-def fold_samples(cells: NDArray[np.int64], values: Values, at_ns: NDArray[np.int64], *, count: int, sketched: bool) -> Cells:
+def fold_samples(
+    cells: NDArray[np.int64], values: Values, at_ns: NDArray[np.int64], *, count: int, sketched: bool
+) -> Cells:
     """Fold sample i into cell cells[i], 0 <= cells[i] < count. The dtype of `values` says the metric's kind."""
     is_integer = values.dtype == np.int64
     folded = _nothing(count, is_integer=is_integer)
@@ -113,7 +115,10 @@ def cut_cells(cells: Cells, start: int, end: int) -> Cells:
         return Cells(**columns)
     offsets = cells.sketches.offsets[start : end + 1]
     first, last = int(offsets[0]), int(offsets[-1])
-    return Cells(**columns, sketches=Sketches(offsets - first, cells.sketches.keys[first:last], cells.sketches.counts[first:last]))
+    return Cells(
+        **columns,
+        sketches=Sketches(offsets - first, cells.sketches.keys[first:last], cells.sketches.counts[first:last]),
+    )
 
 
 _COLUMNS = ("counts", "sums", "lowest", "highest", "last", "last_at_ns")
@@ -138,7 +143,9 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
     if aggregation in ("sum", "avg"):
         sums = [exact_sum(cells, place) for place in range(len(cells))]
         if aggregation == "avg":
-            sums = [_average(total, count) if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)]
+            sums = [
+                _average(total, count) if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)
+            ]
         return _where(is_there, sums)
     if aggregation in ("min", "max", "latest"):
         column = {"min": cells.lowest, "max": cells.highest, "latest": cells.last}[aggregation]
@@ -147,7 +154,9 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
         raise ValueError(f"{aggregation} needs sketches")
     quantiles = sketch_quantiles(cells.sketches, int(aggregation[1:]))
     # An estimate may be a little beyond what there was; the extremes are known exactly.
-    bounded = np.clip(quantiles, cells.lowest.astype(np.float64), np.maximum(cells.lowest, cells.highest).astype(np.float64))
+    bounded = np.clip(
+        quantiles, cells.lowest.astype(np.float64), np.maximum(cells.lowest, cells.highest).astype(np.float64)
+    )
     return _where(is_there, bounded.tolist())
 
 

@@ -32,7 +32,11 @@ _KEY_ZERO = 1 << (_KEY_BITS - 1)
 
 # Decimal rounds alike on every platform, which the power function of the C library does not promise.
 _BOUNDS = np.array(
-    [round((Decimal(2) ** (Decimal(bucket) / _BUCKETS_PER_OCTAVE) - 1) * _PLACES) for bucket in range(_BUCKETS_PER_OCTAVE + 1)], np.int64
+    [
+        round((Decimal(2) ** (Decimal(bucket) / _BUCKETS_PER_OCTAVE) - 1) * _PLACES)
+        for bucket in range(_BUCKETS_PER_OCTAVE + 1)
+    ],
+    np.int64,
 )
 _BUCKET_OF_PLACE = np.repeat(np.arange(_BUCKETS_PER_OCTAVE, dtype=np.int32), np.diff(_BOUNDS))
 _LOWEST = 1 + _BOUNDS[:-1] / _PLACES
@@ -58,7 +62,9 @@ def sketch_keys(values: NDArray[np.float64]) -> NDArray[np.int32]:
     """The bucket of each finite value: never falls where the value rises, has its sign, and is 0 below the smallest normal double."""
     bits = np.ascontiguousarray(values, np.float64).view(np.int64)
     exponents = ((bits >> 52) & 0x7FF).astype(np.int32)
-    keys: NDArray[np.int32] = (exponents - 1) * np.int32(_BUCKETS_PER_OCTAVE) + 1 + _BUCKET_OF_PLACE[(bits >> 40) & (_PLACES - 1)]
+    keys: NDArray[np.int32] = (
+        (exponents - 1) * np.int32(_BUCKETS_PER_OCTAVE) + 1 + _BUCKET_OF_PLACE[(bits >> 40) & (_PLACES - 1)]
+    )
     keys *= exponents > 0
     np.negative(keys, out=keys, where=bits < 0)
     return keys

@@ -77,7 +77,9 @@ def status_codes(
     late_ns = after_uncovered(spans, last_ns, late_after_ns)
     down_ns = after_uncovered(spans, last_ns, down_after_ns)
     silent_ns = last_ns + late_after_ns
-    codes = np.select([now_ns >= down_ns, now_ns >= late_ns, now_ns >= silent_ns], [DOWN, LATE, UNKNOWN], UP).astype(np.int8)
+    codes = np.select([now_ns >= down_ns, now_ns >= late_ns, now_ns >= silent_ns], [DOWN, LATE, UNKNOWN], UP).astype(
+        np.int8
+    )
     since_ns = np.choose(codes, [last_ns, up_since_ns, late_ns, down_ns, last_ns, last_ns, silent_ns])
     codes[last_ns == NEVER_NS] = NEW
     since_ns[last_ns == NEVER_NS] = 0
@@ -112,7 +114,8 @@ def _of_silence(silence: Silence, spans: Spans) -> Iterable[tuple[int, int]]:
         return [(NEVER_NS, NEW)]
     start = np.array([silence.start_ns], np.int64)
     late_ns, down_ns = (
-        int(after_uncovered(spans, start, np.array([after], np.int64))[0]) for after in (silence.late_after_ns, silence.down_after_ns)
+        int(after_uncovered(spans, start, np.array([after], np.int64))[0])
+        for after in (silence.late_after_ns, silence.down_after_ns)
     )
     silent_ns = silence.start_ns + silence.late_after_ns
     steps = [(silent_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]

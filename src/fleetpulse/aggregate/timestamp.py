@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII)
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_S = 1_000_000_000
 _FRACTION_UNIT: list[int] = [10 ** (9 - digits) for digits in range(10)]
@@ -96,7 +98,16 @@ def _parse_fixed(chars: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     year = columns[0] * 1000 + columns[1] * 100 + columns[2] * 10 + columns[3]
     month, day, hour, minute, second = (columns[i] * 10 + columns[i + 1] for i in range(4, 14, 2))
     # Nanoseconds of other years do not fit into 64 bits; one by one they are read, and refused, exactly.
-    wrong = (year < 1700) | (year > 2250) | (month < 1) | (month > 12) | (day < 1) | (hour > 23) | (minute > 59) | (second > 59)
+    wrong = (
+        (year < 1700)
+        | (year > 2250)
+        | (month < 1)
+        | (month > 12)
+        | (day < 1)
+        | (hour > 23)
+        | (minute > 59)
+        | (second > 59)
+    )
     if wrong.any() or (day > _days_of_month(year, month)).any():
         return None
     fraction = np.zeros(len(year), np.int64)

@@ -71,7 +71,9 @@ async def _reader(body: bytes, request: AnyRequest, node: Node) -> BulkReader:
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         body = await asyncio.get_running_loop().run_in_executor(node.unfold_thread, decompress, body, coding, limits)
-    return BulkReader(body, numbers=node.intake.numbers, metrics=node.intake.metrics, latest_ns=node.intake.latest_ns, limits=limits)
+    return BulkReader(
+        body, numbers=node.intake.numbers, metrics=node.intake.metrics, latest_ns=node.intake.latest_ns, limits=limits
+    )
 
 
 async def _settle_unknown(node: Node, reader: BulkReader) -> None:

@@ -65,7 +65,8 @@ def _known(node: Node, name: str) -> MetricDefinition:
     found = ready(node).declared.known.get(name)
     if found is None:
         raise NotFound(
-            f"no metric is called {name[:100]}; defined are: {', '.join(node.declared.known.names[:50])}", reason="unknown_metric"
+            f"no metric is called {name[:100]}; defined are: {', '.join(node.declared.known.names[:50])}",
+            reason="unknown_metric",
         )
     return found[1]
 
@@ -119,7 +120,11 @@ async def delete_definition(request: AnyRequest, node: Node, changing: asyncio.L
     async with changing:
         metric = _known(node, name)
         await node.declared.undefine(name)
-    return answer({"msg": f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"})
+    return answer(
+        {
+            "msg": f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"
+        }
+    )
 
 
 class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -154,7 +159,9 @@ def _window_said(window: MaintenanceWindow, now_ns: int) -> dict[str, Any]:
         "start": format_rfc3339(window.start_ns),
         "end": None if window.end_ns is None else format_rfc3339(window.end_ns),
         "recurrence": None,
-        "next": None if following is None else {"from": format_rfc3339(following[0]), "to": format_rfc3339(following[1])},
+        "next": None
+        if following is None
+        else {"from": format_rfc3339(following[0]), "to": format_rfc3339(following[1])},
         "is_on": following is not None and following[0] <= now_ns,
     }
     if window.recurrence is not None:

@@ -31,7 +31,9 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
     asked = read_query(request, "what", "types", "format", "window", "from", "to", repeated=("label", "device"))
     what, kind = asked.get("what", "samples"), asked.get("format", "csv")
     if what not in COLUMNS or kind not in FORMATS:
-        raise OutOfRange(f"what must be one of {', '.join(COLUMNS)}, and format one of {', '.join(FORMATS)}", reason="export")
+        raise OutOfRange(
+            f"what must be one of {', '.join(COLUMNS)}, and format one of {', '.join(FORMATS)}", reason="export"
+        )
     window = window_of(asked, node, default="24h")
     chosen = node.registry.roster.with_labels(read_labels(request))
     named = request.query_params.getall("device", [])
@@ -47,19 +49,28 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
     types = read_types(asked, node) if what == "samples" else []
     kinds = {metric.kind for _, metric, _ in types}
     if kind == "parquet" and len(kinds) > 1:
-        raise OutOfRange("one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart", reason="export")
+        raise OutOfRange(
+            "one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart",
+            reason="export",
+        )
     span = {"start_ns": window.start_ns, "end_ns": window.end_ns}
 
     def look() -> Iterator[Piece]:
         node.follower.catch_up()
         return pieces(node.registry.listing(), node.views.fleet_from(window.start_ns), node.views.samples())
 
-    def pieces(listing: Callable[[], Listing], seen: Callable[[], FleetView], samples: Callable[[], Samples]) -> Iterator[Piece]:
-        ids = np.array([safe_cell(device_id) if kind == "csv" else device_id for device_id in listing().ids], np.object_)
+    def pieces(
+        listing: Callable[[], Listing], seen: Callable[[], FleetView], samples: Callable[[], Samples]
+    ) -> Iterator[Piece]:
+        ids = np.array(
+            [safe_cell(device_id) if kind == "csv" else device_id for device_id in listing().ids], np.object_
+        )
         asked_for = np.zeros(len(ids), bool)  # a device may have come since: it was not asked for
         asked_for[: len(chosen)] = chosen
         if what == "samples":
-            yield from export_samples(samples(), ids, asked_for, [(number, metric) for number, metric, _ in types], **span)
+            yield from export_samples(
+                samples(), ids, asked_for, [(number, metric) for number, metric, _ in types], **span
+            )
         elif what == "presence":
             yield from export_presence(seen(), ids, asked_for, **span)
         else:

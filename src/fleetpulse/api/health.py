@@ -52,7 +52,10 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
         p + "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
         p + "events_replayed": ("Events read back from the journal at start", counters.events_replayed),
-        p + "requests_refused": ("Requests refused before there was an event, by reason", dict(counters.requests_refused)),
+        p + "requests_refused": (
+            "Requests refused before there was an event, by reason",
+            dict(counters.requests_refused),
+        ),
         p + "connections_opened": ("Connections taken", counters.connections_opened),
         p + "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
         p + "commits": ("Journal commits", counters.commits),

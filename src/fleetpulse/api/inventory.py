@@ -78,7 +78,8 @@ def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filte
     statuses = frozenset(name for name in asked.get("status", "").split(",") if name)
     if not statuses <= set(STATUSES):
         raise OutOfRange(
-            f"status must be of {', '.join(STATUSES)}, not {', '.join(sorted(statuses - set(STATUSES)))[:100]}", reason="status"
+            f"status must be of {', '.join(STATUSES)}, not {', '.join(sorted(statuses - set(STATUSES)))[:100]}",
+            reason="status",
         )
     below = asked.get("uptime_below")
     try:
@@ -87,9 +88,14 @@ def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filte
         raise Malformed(f"`uptime_below` must be a percentage, not `{(below or '')[:50]}`") from error
     if uptime_below is not None and not 0 <= uptime_below <= 100:
         raise OutOfRange("`uptime_below` must be 0 to 100 per cent", reason="uptime_below")
-    window_ns, days_max = _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S, node.ask.limits.window_days_max
+    window_ns, days_max = (
+        _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S,
+        node.ask.limits.window_days_max,
+    )
     if not 0 < window_ns <= min(days_max * NS_PER_DAY, node.clock.now_ns()):
-        raise OutOfRange(f"`uptime_window` must be 1s to {days_max}d (window_days_max), and begin after 1970", reason="window")
+        raise OutOfRange(
+            f"`uptime_window` must be 1s to {days_max}d (window_days_max), and begin after 1970", reason="window"
+        )
     return Filter(
         statuses=statuses,
         labels=read_labels(request),
@@ -126,7 +132,10 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     by = asked.get("sort", "id")
     order = Order(by.removeprefix("-"), by.startswith("-"))
     if order.by not in SORTS:
-        raise OutOfRange(f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{by[:50]}`", reason="sort")
+        raise OutOfRange(
+            f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{by[:50]}`",
+            reason="sort",
+        )
     limit = asked.get("limit", str(LIMIT_DEFAULT))
     if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
         raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
@@ -147,7 +156,9 @@ def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_r
     device = record.device
     terms = node.registry.terms_of(device)
     pauses = node.declared.pauses.get(record.number, ())
-    until = next((pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > node.clock.now_ns()), None)
+    until = next(
+        (pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > node.clock.now_ns()), None
+    )
     return {
         "id": device.id,
         "status": status,
@@ -189,7 +200,9 @@ async def post_device(request: AnyRequest, node: Node, changing: asyncio.Lock) -
     ready(node)
     read_query(request)
     said = _decoded(await json_body(request), NewDevice)
-    device = _checked(Device(said.id, said.labels, _duration("interval", said.interval), _duration("grace", said.grace), said.note))
+    device = _checked(
+        Device(said.id, said.labels, _duration("interval", said.interval), _duration("grace", said.grace), said.note)
+    )
     async with changing:
         if device.id in node.registry.numbers:
             raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
@@ -246,7 +259,9 @@ async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock)
         async with changing:
             records = await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST])
             known = {record.number: record.device for record in records if not record.is_deleted}
-            changes = {number: replace(device, labels=_changed(device.labels, said.labels)) for number, device in known.items()}
+            changes = {
+                number: replace(device, labels=_changed(device.labels, said.labels)) for number, device in known.items()
+            }
             changes = {number: _checked(device) for number, device in changes.items() if device != known[number]}
             changed += len(changes)
             if changes and not is_dry:
@@ -273,7 +288,9 @@ async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Respo
     elif said.duration is not None:
         until_ns = now_ns + _seconds("duration", said.duration) * NS_PER_S
     if until_ns is not None and not now_ns < until_ns <= TIME_HIGHEST_NS:
-        raise OutOfRange("the pause must end later than now and before 2200; say neither for one that has no end", reason="pause")
+        raise OutOfRange(
+            "the pause must end later than now and before 2200; say neither for one that has no end", reason="pause"
+        )
     await node.declared.pause(number, until_ns=until_ns)
     return answer(await _described(node, device_id))
 
@@ -302,7 +319,9 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     for start in range(0, len(numbers), LIMIT_HIGHEST):
         for record in await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST]):
             device = record.device
-            terms = [None if seconds is None else format_seconds(seconds) for seconds in (device.interval_s, device.grace_s)]
+            terms = [
+                None if seconds is None else format_seconds(seconds) for seconds in (device.interval_s, device.grace_s)
+            ]
             cells = [device.id, *terms, device.note, *(device.labels.get(name) for name in names)]
             table.writerow([safe_cell(cell) for cell in cells])
     return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
@@ -323,7 +342,10 @@ async def import_devices(request: AnyRequest, node: Node, changing: asyncio.Lock
     except ValueError as error:
         raise Malformed(str(error)) from error
     if len(lines) > node.connections.limits.bulk_lines_max:
-        raise TooLarge(f"{len(lines)} lines are more than {node.connections.limits.bulk_lines_max} (bulk_lines_max)", reason="bulk_lines")
+        raise TooLarge(
+            f"{len(lines)} lines are more than {node.connections.limits.bulk_lines_max} (bulk_lines_max)",
+            reason="bulk_lines",
+        )
     good: dict[str, Device] = {}
     line_of: dict[str, int] = {}
     bad: list[DeviceLine] = []

@@ -31,7 +31,9 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     for number, metric, aggregation in read_types(asked, node):
         kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
-        metrics[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns()) | _figures(found, 0, kept)
+        metrics[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns()) | _figures(
+            found, 0, kept
+        )
         missing += found.missing
     return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": _distinct(missing)})
 
@@ -59,7 +61,9 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     renumbered = np.full(len(names) + 1, -1, np.int32)
     renumbered[used] = np.arange(len(used))
     whom = Whom(None, renumbered[codes], max(1, len(used)))
-    groups: list[dict[str, Any]] = [{"group": names[code], "devices": int(sizes[code]), "metrics": {}} for code in used.tolist()]
+    groups: list[dict[str, Any]] = [
+        {"group": names[code], "devices": int(sizes[code]), "metrics": {}} for code in used.tolist()
+    ]
     about: dict[str, Any] = {}
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in types:
@@ -70,12 +74,22 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
         for place, group in enumerate(groups):
             group["metrics"][metric.name] = _figures(found, place, kept)
     groups.sort(key=lambda group: str(group["group"]))
-    said = {**window.described(), "group_by": by or None, "metrics": about, "groups": groups, "missing": _distinct(missing)}
+    said = {
+        **window.described(),
+        "group_by": by or None,
+        "metrics": about,
+        "groups": groups,
+        "missing": _distinct(missing),
+    }
     return answer(said)
 
 
-def _question(number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Callable[[Samples], Found]:
-    return lambda samples: find(samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window)
+def _question(
+    number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window
+) -> Callable[[Samples], Found]:
+    return lambda samples: find(
+        samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window
+    )
 
 
 def read_labels(request: AnyRequest) -> tuple[tuple[str, str], ...]:
@@ -93,12 +107,16 @@ def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefin
     """Number, definition and aggregation of the metrics that `types` names. Raises: Malformed; OutOfRange; UnknownMetric."""
     names = [name for name in dict.fromkeys(asked.get("types", "").split(",")) if name]
     if not names:
-        raise Malformed(f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(node.declared.known.names[:50])}")
+        raise Malformed(
+            f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(node.declared.known.names[:50])}"
+        )
     if len(names) > TYPES_MAX:
         raise OutOfRange(f"{len(names)} types are more than {TYPES_MAX} in one question", reason="types")
     aggregation = asked.get("aggregation")
     if aggregation is not None and aggregation not in AGGREGATIONS:
-        raise OutOfRange(f"aggregation must be one of {', '.join(AGGREGATIONS)}, not `{aggregation[:50]}`", reason="aggregation")
+        raise OutOfRange(
+            f"aggregation must be one of {', '.join(AGGREGATIONS)}, not `{aggregation[:50]}`", reason="aggregation"
+        )
     known = {metric.name: (number, metric) for number, metric in node.declared.metrics.items()}
     if not known.keys() >= set(names):
         raise node.declared.known.unknown(set(names) - known.keys())
@@ -120,9 +138,13 @@ def _about(metric: MetricDefinition, aggregation: str, found: Found, window: Win
     unit = "" if aggregation == "count" else metric.unit
     about: dict[str, Any] = {"unit": unit, "aggregation": aggregation, "tiers": found.tiers}
     if aggregation.startswith("p"):
-        about["method"] = "nearest rank, exact" if found.is_exact else "nearest rank, from sketches: relative error at most 1 %"
+        about["method"] = (
+            "nearest rank, exact" if found.is_exact else "nearest rank, from sketches: relative error at most 1 %"
+        )
     if found.coarse:
-        about["note"] = f"samples at the edges of the window are gone (raw_days): whole buckets of {', '.join(found.coarse)} stand in"
+        about["note"] = (
+            f"samples at the edges of the window are gone (raw_days): whole buckets of {', '.join(found.coarse)} stand in"
+        )
     if window.start_ns < _oldest_ns(metric, now_ns):
         about["kept_from"] = format_rfc3339(_oldest_ns(metric, now_ns))
     return about
@@ -134,7 +156,11 @@ def _figures(found: Found, place: int, window: Window) -> dict[str, Any]:
     if window.step_ns is None:
         return {"value": found.values[start], "count": found.counts[start]}
     series = [
-        {"at": format_rfc3339(window.bucket_start_ns(bucket)), "value": found.values[start + bucket], "count": found.counts[start + bucket]}
+        {
+            "at": format_rfc3339(window.bucket_start_ns(bucket)),
+            "value": found.values[start + bucket],
+            "count": found.counts[start + bucket],
+        }
         for bucket in range(window.buckets)
         if found.counts[start + bucket]
     ]

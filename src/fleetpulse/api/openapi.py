@@ -54,12 +54,20 @@ _LABEL = _parameter(
     {"type": "array", "items": _text(pattern="^[A-Za-z_][A-Za-z0-9_.-]{0,9}:[a-z0-9]{1,9}$", examples=["site:paris"])},
     "name:value that a device must have; may be repeated: all of them",
 )
-_TYPES = _parameter("types", _text(minLength=1, examples=["cpu,memory"]), "names of metrics, with commas between, at most 100")
+_TYPES = _parameter(
+    "types", _text(minLength=1, examples=["cpu,memory"]), "names of metrics, with commas between, at most 100"
+)
 _AGGREGATION = _parameter("aggregation", _text(enum=list(AGGREGATIONS)), "in place of the one of the definition")
-_GROUP_BY = _parameter("group_by", _text(minLength=1), "name of a label: figures for each of its values, and for devices without it")
+_GROUP_BY = _parameter(
+    "group_by", _text(minLength=1), "name of a label: figures for each of its values, and for devices without it"
+)
 _DRY_RUN = _parameter("dry_run", {"type": "boolean", "default": False}, "only say what would happen")
 _FILTERS = [
-    _parameter("status", _text(pattern=f"^({'|'.join(STATUSES)})(,({'|'.join(STATUSES)}))*$"), "one or more, with commas between"),
+    _parameter(
+        "status",
+        _text(pattern=f"^({'|'.join(STATUSES)})(,({'|'.join(STATUSES)}))*$"),
+        "one or more, with commas between",
+    ),
     _parameter("text", _text(), "part of the id or of a label's value, whatever its case"),
     _parameter("seen_before", TIME, "last seen before it; never seen does not count"),
     _parameter("seen_after", TIME, "last seen at it or later"),
@@ -91,19 +99,33 @@ def _responses(status: int, text: str, content: Json | None, failures: tuple[int
     answers: Json = {str(status): {"description": text} | ({"content": content} if content else {})}
     answers |= {str(failure): {"description": _WHY[failure], "content": _content("Problem")} for failure in failures}
     if "503" in answers:
-        answers["503"]["headers"] = {"Retry-After": {"description": "seconds; where too much is waiting", "schema": {"type": "integer"}}}
+        answers["503"]["headers"] = {
+            "Retry-After": {"description": "seconds; where too much is waiting", "schema": {"type": "integer"}}
+        }
     return answers
 
 
 def _operation(
-    name: str, group: str, summary: str, responses: Json, *, parameters: list[Json] | None = None, body: Json | None = None
+    name: str,
+    group: str,
+    summary: str,
+    responses: Json,
+    *,
+    parameters: list[Json] | None = None,
+    body: Json | None = None,
 ) -> Json:
     operation: Json = {"operationId": name, "tags": [group], "summary": summary, "responses": responses}
     return operation | ({"parameters": parameters} if parameters else {}) | ({"requestBody": body} if body else {})
 
 
 def _asking(
-    name: str, summary: str, answer: str, parameters: list[Json], *, group: str = "questions", failures: tuple[int, ...] = ()
+    name: str,
+    summary: str,
+    answer: str,
+    parameters: list[Json],
+    *,
+    group: str = "questions",
+    failures: tuple[int, ...] = (),
 ) -> Json:
     responses = _responses(200, "Found", _content(answer), (*_EDGE, 503, *failures))
     return _operation(name, group, summary, responses, parameters=parameters)
@@ -131,17 +153,27 @@ def _ingest() -> Json:
         return _operation(name, "ingest", summary, durable, parameters=[_DEVICE], body=_body(schema))
 
     lines = {"application/x-ndjson": {"schema": _text(description="one Event (see the schemas) a line")}}
-    verdicts = _responses(200, "Verdicts; what is accepted is durable", _content("BulkVerdict"), (*_EDGE, 413, 415, 503))
+    verdicts = _responses(
+        200, "Verdicts; what is accepted is durable", _content("BulkVerdict"), (*_EDGE, 413, 415, 503)
+    )
     return {
-        "/api/v1/devices/{device_id}/heartbeat": {"post": report("heartbeat", "A device says that it is alive", "Heartbeat")},
+        "/api/v1/devices/{device_id}/heartbeat": {
+            "post": report("heartbeat", "A device says that it is alive", "Heartbeat")
+        },
         "/api/v1/devices/{device_id}/stats": {
             "post": report("stats", "A device says how long an upload took", "UploadStats"),
             "get": _asking(
-                "getStats", "Uptime and average upload time over the device's whole life", "DeviceStats", [_DEVICE], failures=(404,)
+                "getStats",
+                "Uptime and average upload time over the device's whole life",
+                "DeviceStats",
+                [_DEVICE],
+                failures=(404,),
             ),
         },
         "/api/v1/devices/{device_id}/metrics": {
-            "post": report("reportMetrics", "A device says the values of some metrics, all of them or none", "MetricsReport"),
+            "post": report(
+                "reportMetrics", "A device says the values of some metrics, all of them or none", "MetricsReport"
+            ),
             "get": _asking(
                 "deviceMetrics",
                 "Metrics of a device over a window",
@@ -151,7 +183,13 @@ def _ingest() -> Json:
             ),
         },
         "/api/v1/devices/{device_id}/audit": {
-            "get": _asking("getAudit", "How many events there are: accepted = applied + pending", "DeviceAudit", [_DEVICE], failures=(404,))
+            "get": _asking(
+                "getAudit",
+                "How many events there are: accepted = applied + pending",
+                "DeviceAudit",
+                [_DEVICE],
+                failures=(404,),
+            )
         },
         "/api/v1/events": {
             "post": _operation(
@@ -168,16 +206,26 @@ def _ingest() -> Json:
 
 def _devices() -> Json:
     page = [
-        _parameter("sort", _text(enum=[*SORTS, *(f"-{by}" for by in SORTS)], default="id"), "with - the greatest first"),
+        _parameter(
+            "sort", _text(enum=[*SORTS, *(f"-{by}" for by in SORTS)], default="id"), "with - the greatest first"
+        ),
         _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
         _parameter("cursor", _text(minLength=1), "`next` of the page before"),
     ]
     to_all = _parameter("all", {"type": "boolean", "default": False}, "mean every device, where no filter is given")
-    table = {"text/csv": {"schema": _text(description="device_id, perhaps interval, grace and note; all other columns are labels")}}
+    table = {
+        "text/csv": {
+            "schema": _text(description="device_id, perhaps interval, grace and note; all other columns are labels")
+        }
+    }
     return {
         "/api/v1/devices": {
-            "get": _asking("listDevices", "A page of devices", "DeviceList", [*_FILTERS, *page], group="devices", failures=(422,)),
-            "post": _changing("addDevice", "devices", "Declare a device", "Device", 409, 422, body=_body("NewDevice"), status=201),
+            "get": _asking(
+                "listDevices", "A page of devices", "DeviceList", [*_FILTERS, *page], group="devices", failures=(422,)
+            ),
+            "post": _changing(
+                "addDevice", "devices", "Declare a device", "Device", 409, 422, body=_body("NewDevice"), status=201
+            ),
             "patch": _changing(
                 "relabel",
                 "devices",
@@ -189,7 +237,14 @@ def _devices() -> Json:
             ),
         },
         "/api/v1/devices/{device_id}": {
-            "get": _asking("getDevice", "Status of a device, and what is declared", "Device", [_DEVICE], group="devices", failures=(404,)),
+            "get": _asking(
+                "getDevice",
+                "Status of a device, and what is declared",
+                "Device",
+                [_DEVICE],
+                group="devices",
+                failures=(404,),
+            ),
             "patch": _changing(
                 "changeDevice",
                 "devices",
@@ -199,7 +254,9 @@ def _devices() -> Json:
                 parameters=[_DEVICE],
                 body=_body("DeviceChange"),
             ),
-            "delete": _changing("deleteDevice", "devices", "Forget a device; its history stays", "Said", 404, parameters=[_DEVICE]),
+            "delete": _changing(
+                "deleteDevice", "devices", "Forget a device; its history stays", "Said", 404, parameters=[_DEVICE]
+            ),
         },
         "/api/v1/devices/{device_id}/pause": {
             "post": _changing(
@@ -213,7 +270,9 @@ def _devices() -> Json:
             )
         },
         "/api/v1/devices/{device_id}/resume": {
-            "post": _changing("resume", "devices", "Expect a paused device again", "Device", 404, 409, parameters=[_DEVICE])
+            "post": _changing(
+                "resume", "devices", "Expect a paused device again", "Device", 404, 409, parameters=[_DEVICE]
+            )
         },
         "/api/v1/devices.csv": {
             "get": _operation(
@@ -240,7 +299,9 @@ def _questions() -> Json:
     explain = _parameter("explain", {"type": "boolean", "default": False}, "list the intervals, each with its reason")
     what = [
         _parameter("what", _text(enum=["samples", "presence", "silences"], default="samples")),
-        _parameter("types", _TYPES["schema"], "of samples: names of metrics, with commas between; one kind a Parquet file"),
+        _parameter(
+            "types", _TYPES["schema"], "of samples: names of metrics, with commas between; one kind a Parquet file"
+        ),
         _parameter("format", _text(enum=["csv", "parquet"], default="csv")),
         _parameter("device", {"type": "array", "items": DEVICE_ID}, "may be repeated; none: all"),
     ]
@@ -248,7 +309,11 @@ def _questions() -> Json:
     return {
         "/api/v1/devices/{device_id}/uptime": {
             "get": _asking(
-                "deviceUptime", "Uptime and availability of a device", "Uptime", [_DEVICE, explain, *_window("24h")], failures=(404, 422)
+                "deviceUptime",
+                "Uptime and availability of a device",
+                "Uptime",
+                [_DEVICE, explain, *_window("24h")],
+                failures=(404, 422),
             )
         },
         "/api/v1/devices/{device_id}/transitions": {
@@ -292,7 +357,12 @@ def _questions() -> Json:
                 "export",
                 "questions",
                 "Raw samples, minutes of presence or silences as a file, streamed",
-                _responses(200, "The file; one that cannot be finished breaks the connection off", files, (*_EDGE, 404, 422, 503)),
+                _responses(
+                    200,
+                    "The file; one that cannot be finished breaks the connection off",
+                    files,
+                    (*_EDGE, 404, 422, 503),
+                ),
                 parameters=[*what, _LABEL, *_window("24h", has_step=False)],
             )
         },
@@ -304,7 +374,16 @@ def _definitions() -> Json:
     return {
         "/api/v1/metrics/definitions": {
             "get": _asking("listMetrics", "All metrics that may be reported", "MetricDefinitions", [], group=group),
-            "post": _changing("defineMetric", group, "Define a metric", "MetricDefinition", 409, 422, body=_body("Definition"), status=201),
+            "post": _changing(
+                "defineMetric",
+                group,
+                "Define a metric",
+                "MetricDefinition",
+                409,
+                422,
+                body=_body("Definition"),
+                status=201,
+            ),
         },
         "/api/v1/metrics/definitions/{name}": {
             "get": _asking("getMetric", "One definition", "MetricDefinition", [_METRIC], group=group, failures=(404,)),
@@ -328,7 +407,13 @@ def _definitions() -> Json:
             ),
         },
         "/api/v1/maintenance": {
-            "get": _asking("listWindows", "All maintenance windows, and when each comes next", "MaintenanceWindows", [], group=group),
+            "get": _asking(
+                "listWindows",
+                "All maintenance windows, and when each comes next",
+                "MaintenanceWindows",
+                [],
+                group=group,
+            ),
             "post": _changing(
                 "addWindow",
                 group,
@@ -340,7 +425,9 @@ def _definitions() -> Json:
             ),
         },
         "/api/v1/maintenance/{window_id}": {
-            "delete": _changing("deleteWindow", group, "Take a maintenance window back", "Said", 404, parameters=[_WINDOW_ID])
+            "delete": _changing(
+                "deleteWindow", group, "Take a maintenance window back", "Said", 404, parameters=[_WINDOW_ID]
+            )
         },
     }
 
@@ -357,7 +444,9 @@ def _service() -> Json:
         "/": get("root", "Sign of life", '"OK."', plain),
         "/healthz": get("healthz", "The process is alive", "Alive", plain),
         "/readyz": ready,
-        "/metrics": get("metrics", "Counters in the Prometheus format", "Counters", {"text/plain": {"schema": _text()}}),
+        "/metrics": get(
+            "metrics", "Counters in the Prometheus format", "Counters", {"text/plain": {"schema": _text()}}
+        ),
         "/openapi.json": get("openapi", "This document", "OpenAPI 3.1", plain),
         "/docs": get("docs", "This document, to read", "A page", {"text/html": {"schema": _text()}}),
     }
@@ -367,7 +456,11 @@ def openapi_document() -> Json:
     """The document, OpenAPI 3.1."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "fleetpulse", "version": __version__, "description": "Durable heartbeats in, exact uptime out."},
+        "info": {
+            "title": "fleetpulse",
+            "version": __version__,
+            "description": "Durable heartbeats in, exact uptime out.",
+        },
         "tags": [{"name": name, "description": text} for name, text in _GROUPS.items()],
         "paths": {**_ingest(), **_devices(), **_questions(), **_definitions(), **_service()},
         "components": {"schemas": schemas()},
@@ -383,7 +476,11 @@ def docs_page() -> str:
         contents.append(f"<li><a href='#{group['name']}'>{escape(group['description'])}</a>")
         parts.append(f"<h2 id='{group['name']}'>{escape(group['description'])}</h2>")
         for path, operations in document["paths"].items():
-            parts += [_operation_text(path, method, what) for method, what in operations.items() if what["tags"] == [group["name"]]]
+            parts += [
+                _operation_text(path, method, what)
+                for method, what in operations.items()
+                if what["tags"] == [group["name"]]
+            ]
     parts.append("<h2 id='schemas'>Shapes</h2>")
     for name, schema in document["components"]["schemas"].items():
         text = escape(schema.get("description", ""))
@@ -392,7 +489,9 @@ def docs_page() -> str:
             f"<td>{_type_text(what)}<td>{escape(what.get('description', ''))}"
             for field, what in schema["properties"].items()
         )
-        parts.append(f"<section id='{name}'><h3>{name}</h3>{f'<p>{text}' if text else ''}<table>{rows}</table></section>")
+        parts.append(
+            f"<section id='{name}'><h3>{name}</h3>{f'<p>{text}' if text else ''}<table>{rows}</table></section>"
+        )
     contents.append("<li><a href='#schemas'>Shapes</a>")
     return _PAGE.format(version=escape(__version__), contents="".join(contents), parts="".join(parts))
 
@@ -439,7 +538,9 @@ def _type_text(schema: Json) -> str:
         said += f" of {_type_text(schema['additionalProperties'])}"
     if "minimum" in schema or "maximum" in schema:
         said += f" {schema.get('minimum', '…')} to {schema.get('maximum', '…')}"
-    return said + (f", by default {escape(str(schema['default']))}" if schema.get("default") not in (None, "", [], {}) else "")
+    return said + (
+        f", by default {escape(str(schema['default']))}" if schema.get("default") not in (None, "", [], {}) else ""
+    )
 
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -31,7 +31,10 @@ def answer(request: AnyRequest, error: Answerable) -> Response[bytes]:
 
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """An error of the framework's, in our shape."""
-    known = {404: f"no such route: {request.method} {request.url.path}; /docs lists all", 405: f"{request.method} is not for this route"}
+    known = {
+        404: f"no such route: {request.method} {request.url.path}; /docs lists all",
+        405: f"{request.method} is not for this route",
+    }
     msg = known.get(error.status_code, error.detail)
     response = answer(request, _Framework(msg, status=error.status_code, title=error.detail))
     for name, value in (error.headers or {}).items():

@@ -38,7 +38,12 @@ _UPLOAD_TIME: Json = {"type": "integer", "minimum": 0, "maximum": UPLOAD_TIME_HI
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TEXT: Json = {"type": "string"}
 _TRUTH: Json = {"type": "boolean"}
-_PERCENT: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 100, "description": "per cent; null where nothing was expected"}
+_PERCENT: Json = {
+    "type": ["number", "null"],
+    "minimum": 0,
+    "maximum": 100,
+    "description": "per cent; null where nothing was expected",
+}
 _SECONDS: Json = {"type": ["number", "null"], "minimum": 0, "description": "seconds; null where silences are missing"}
 _METRIC_VALUES: Json = {
     "type": "object",
@@ -111,7 +116,11 @@ _BOUNDS: Json = {
     "description": "lowest and highest, inclusive; null: none",
 }
 _POINTS = _list(_answer(at=TIME, value=_VALUE, count=_COUNT), "the steps in which there were samples")
-_AGGREGATED: Json = {"unit": _TEXT, "aggregation": {"type": "string", "enum": list(AGGREGATIONS)}, "tiers": _list(_TEXT, "what was read")}
+_AGGREGATED: Json = {
+    "unit": _TEXT,
+    "aggregation": {"type": "string", "enum": list(AGGREGATIONS)},
+    "tiers": _list(_TEXT, "what was read"),
+}
 _ABOUT: Json = {
     "method": {"type": "string", "description": "of a quantile: exact, or from sketches"},
     "note": {"type": "string", "description": "what coarser buckets stand in for samples that are gone"},
@@ -122,7 +131,9 @@ _ANSWERED: Json = {
     "series": {**_POINTS, "description": "with a step: the steps in which there were samples"},
 }
 _REFUSED_LINES: Json = {
-    "refused": _list(_answer(line={"type": "integer", "minimum": 1}, msg=_TEXT), "the first 100 (bulk: refusals_listed_max)"),
+    "refused": _list(
+        _answer(line={"type": "integer", "minimum": 1}, msg=_TEXT), "the first 100 (bulk: refusals_listed_max)"
+    ),
     "refused_total": _COUNT,
 }
 _CAPPED: Json = {**_TRUTH, "description": "there were more than are listed"}
@@ -131,10 +142,16 @@ _UPLOAD_TEXTS: Json = {f"{name}_text": {"type": ["string", "null"]} for name in 
 _ANSWERS: Json = {
     "DeviceStats": _answer(
         uptime={"type": "number", "minimum": 0, "maximum": 100, "description": "percent"},
-        avg_upload_time={"type": "string", "description": "a duration as Go writes it", "examples": ["3m29.226522788s"]},
+        avg_upload_time={
+            "type": "string",
+            "description": "a duration as Go writes it",
+            "examples": ["3m29.226522788s"],
+        },
     ),
     "DeviceAudit": _answer(**dict.fromkeys(("accepted", "applied", "pending", "heartbeats", "samples"), _COUNT)),
-    "BulkVerdict": _answer({"capped": _CAPPED}, accepted={**_COUNT, "description": "events; a line may hold several"}, **_REFUSED_LINES),
+    "BulkVerdict": _answer(
+        {"capped": _CAPPED}, accepted={**_COUNT, "description": "events; a line may hold several"}, **_REFUSED_LINES
+    ),
     "Device": _answer(
         {
             "paused_until": {**_or_null(TIME), "description": "only of a paused device; null: until it is resumed"},
@@ -239,7 +256,10 @@ _ANSWERS: Json = {
         kind={"type": "string", "enum": list(KINDS)},
         aggregation={"type": "string", "enum": list(AGGREGATIONS)},
         retention_days=_COUNT,
-        raw_days={**_or_null(_COUNT), "description": "days that the samples themselves are kept; null: as long as the roll-ups"},
+        raw_days={
+            **_or_null(_COUNT),
+            "description": "days that the samples themselves are kept; null: as long as the roll-ups",
+        },
         bounds=_BOUNDS,
         description=_TEXT,
     ),
@@ -277,7 +297,12 @@ _KNOWN_FIELDS: Json = {
     "NewDevice": {"id": DEVICE_ID, "labels": _LABELS, "interval": _or_null(DURATION), "grace": _or_null(DURATION)},
     "DeviceChange": {"interval": _or_null(DURATION), "grace": _or_null(DURATION)},
     "PauseBody": {"until": _or_null(TIME), "duration": _or_null(DURATION)},
-    "Definition": {"name": NAME, "bounds": _BOUNDS, "kind": {"enum": list(KINDS)}, "aggregation": {"enum": list(AGGREGATIONS)}},
+    "Definition": {
+        "name": NAME,
+        "bounds": _BOUNDS,
+        "kind": {"enum": list(KINDS)},
+        "aggregation": {"enum": list(AGGREGATIONS)},
+    },
     "DefinitionChange": {"bounds": _BOUNDS, "aggregation": {"enum": list(AGGREGATIONS)}},
     "WindowBody": {"labels": _LABELS, "start": _or_null(TIME), "end": _or_null(TIME)},
     "WeeklyBody": {
@@ -298,5 +323,7 @@ def schemas() -> Json:
         properties = bodies[name]["properties"]
         for field, more in known.items():
             # What is known beyond the type; it replaces alternatives.
-            properties[field] = {key: value for key, value in properties[field].items() if key not in ("anyOf", "prefixItems")} | more
+            properties[field] = {
+                key: value for key, value in properties[field].items() if key not in ("anyOf", "prefixItems")
+            } | more
     return {**_REPORTS, **bodies, **_ANSWERS}

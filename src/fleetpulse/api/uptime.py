@@ -95,7 +95,11 @@ async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Re
         silences = read_silences(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
         stretches = timeline(silences, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
         changes, has_more = transitions(stretches, limit=LISTED_MAX, after_ns=window.start_ns)
-        said: dict[str, Any] = {"device_id": device_id, **window.described(), "status_before": STATUSES[stretches[0].status]}
+        said: dict[str, Any] = {
+            "device_id": device_id,
+            **window.described(),
+            "status_before": STATUSES[stretches[0].status],
+        }
         return _Answer({**said, "transitions": changes, "more_from": changes[-1]["at"] if has_more else None}, missing)
 
     found = await node.ask.device(device_id, question, start_ns=window.start_ns)
@@ -109,18 +113,25 @@ async def get_fleet_uptime(request: AnyRequest, node: Node) -> Response[bytes]:
     asked = read_query(request, "group_by", *WINDOW, repeated=("label",))
     window, by, labels = window_of(asked, node, default="24h"), asked.get("group_by", ""), read_labels(request)
     if window.buckets > STEPS_MAX:
-        raise OutOfRange(f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step", reason="cells")
+        raise OutOfRange(
+            f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step",
+            reason="cells",
+        )
     whole = await _grouped(node, window, by, labels)
     if window.step_ns is not None:
         if window.buckets * max(1, len(whole.names)) > node.ask.limits.cells_max:
-            raise OutOfRange(f"more than {node.ask.limits.cells_max} figures (cells_max): ask for a longer step", reason="cells")
+            raise OutOfRange(
+                f"more than {node.ask.limits.cells_max} figures (cells_max): ask for a longer step", reason="cells"
+            )
         for bucket in range(window.buckets):
             start_ns = window.bucket_start_ns(bucket)
             end_ns = min(window.end_ns, window.origin_ns + (bucket + 1) * window.step_ns)
             part = await _grouped(node, Window(start_ns, end_ns), by, labels)
             for group in whole.said:
                 found = part.by_name.get(group["group"])
-                group.setdefault("series", []).append({"at": format_rfc3339(start_ns), **({} if found is None else _only(found))})
+                group.setdefault("series", []).append(
+                    {"at": format_rfc3339(start_ns), **({} if found is None else _only(found))}
+                )
     return answer(
         {
             **window.described(),
@@ -169,7 +180,11 @@ async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str,
         sizes = np.bincount(members[is_asked], minlength=len(names))
         sums = [_sums(column[: len(members)], members, is_asked, len(names)) for column in _columns(found)]
         groups = [
-            {"group": names[code], "devices": int(sizes[code]), **_figures([int(column[code]) for column in sums], found)}
+            {
+                "group": names[code],
+                "devices": int(sizes[code]),
+                **_figures([int(column[code]) for column in sums], found),
+            }
             for code in np.flatnonzero(sizes).tolist()
         ]
         groups.sort(key=lambda group: str(group["group"]))
@@ -184,7 +199,9 @@ def _columns(found: FleetUptime) -> tuple[NDArray[np.int64], ...]:
     return found.present, found.expected, found.down_ns // 1000, found.accountable_ns // 1000
 
 
-def _sums(column: NDArray[np.int64], codes: NDArray[np.int32], is_asked: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+def _sums(
+    column: NDArray[np.int64], codes: NDArray[np.int32], is_asked: NDArray[np.bool_], count: int
+) -> NDArray[np.int64]:
     sums = np.zeros(count, np.int64)
     np.add.at(sums, codes[is_asked], column[is_asked])
     return sums
@@ -235,10 +252,20 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
         for record, (_, present, expected) in zip(records, found.said["worst"], strict=True)
     ]
     upload, missing = await _upload_time(node, window, chosen)
-    return answer({**window.described(), "formula": FORMULA, **found.said, "upload_time": upload, "missing": [*found.missing, *missing]})
+    return answer(
+        {
+            **window.described(),
+            "formula": FORMULA,
+            **found.said,
+            "upload_time": upload,
+            "missing": [*found.missing, *missing],
+        }
+    )
 
 
-async def _upload_time(node: Node, window: Window, chosen: NDArray[np.bool_]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+async def _upload_time(
+    node: Node, window: Window, chosen: NDArray[np.bool_]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
     whom = Whom(None, np.where(chosen, 0, -1).astype(np.int32), 1)
     metric = node.declared.metrics[UPLOAD_TIME]
     kept = within_retention(window, metric, node.clock.now_ns())

@@ -45,8 +45,14 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
         return Footer(
             metadata,
             np.array([group.num_rows for group in groups], np.int64),
-            {column: np.array([_whole(column, entry.min_raw) for entry in found], np.int64) for column, found in statistics.items()},
-            {column: np.array([_whole(column, entry.max_raw) for entry in found], np.int64) for column, found in statistics.items()},
+            {
+                column: np.array([_whole(column, entry.min_raw) for entry in found], np.int64)
+                for column, found in statistics.items()
+            },
+            {
+                column: np.array([_whole(column, entry.max_raw) for entry in found], np.int64)
+                for column, found in statistics.items()
+            },
         )
     except (pa.ArrowException, OSError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(name, error) from error
@@ -57,7 +63,9 @@ def _whole(column: str, raw: int) -> int:
     return raw if raw >= 0 or column == "at" else raw + 2**32
 
 
-def read_groups(file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
+def read_groups(
+    file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]
+) -> Iterator[dict[str, Column]]:
     """The chosen row groups, one at a time, as arrays by column; a list column comes as `column.offsets` and `column.values`.
 
     Raises: DamagedData: a page is not what was written.

@@ -63,7 +63,9 @@ class History:
 
     def in_use(self) -> set[str]:
         """Names of files that must stay: those of the manifest, and what is pinned."""
-        return {file.name for file in self.manifest.files()} | {name for name, count in self._pinned.items() if count > 0}
+        return {file.name for file in self.manifest.files()} | {
+            name for name, count in self._pinned.items() if count > 0
+        }
 
     def has_closed(self, day: int) -> bool:
         """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""
@@ -104,7 +106,9 @@ class History:
 
         return self.kept.get(("minutes", file.name), make)
 
-    def silences(self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None) -> list[SilenceColumns]:
+    def silences(
+        self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
+    ) -> list[SilenceColumns]:
         """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start.
 
         Days that cannot be read are told to `on_damage`, where it is given. Raises: DamagedData: else.
@@ -134,7 +138,9 @@ class History:
         self._check(file)
         footer = self._footer(file, silence_layout.INDEXED)
         with self._opened(file) as reader:
-            groups = read_groups(reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS)
+            groups = read_groups(
+                reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS
+            )
             return join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
 
     def samples(self, block: SampleBlock, wanted: Wanted) -> Iterator[SampleColumns]:
@@ -171,7 +177,9 @@ class History:
         with self._opened(file) as reader:
             yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
 
-    def _groups(self, file: BlockFile, wanted: Wanted, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Column]]]:
+    def _groups(
+        self, file: BlockFile, wanted: Wanted, columns: Sequence[str]
+    ) -> Iterator[tuple[int, dict[str, Column]]]:
         footer = self.footer(file)
         is_wanted = (footer.least["metric"] == wanted.metric) & (footer.least["at"] < wanted.end_ns)
         is_wanted &= footer.greatest["at"] >= wanted.start_ns

@@ -19,7 +19,9 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.metric import MetricDefinition
 
 ROWS_AT_ONCE = 8_192
-_DEVICES = pa.schema([("device", pa.uint32()), ("id", pa.string()), ("labels", pa.string()), ("is_deleted", pa.bool_())])
+_DEVICES = pa.schema(
+    [("device", pa.uint32()), ("id", pa.string()), ("labels", pa.string()), ("is_deleted", pa.bool_())]
+)
 _METRICS = pa.schema(
     [
         ("metric", pa.uint16()),
@@ -37,7 +39,9 @@ def write_devices(file: BinaryIO, devices: Iterable[tuple[int, Device, bool]]) -
     with pq.ParquetWriter(file, _DEVICES, compression="zstd", write_page_checksum=True) as writer:
         rows: list[tuple[int, str, str, bool]] = []
         for number, device, is_deleted in devices:
-            rows.append((number, device.id, json.dumps(device.labels, sort_keys=True) if device.labels else "{}", is_deleted))
+            rows.append(
+                (number, device.id, json.dumps(device.labels, sort_keys=True) if device.labels else "{}", is_deleted)
+            )
             if len(rows) == ROWS_AT_ONCE:
                 writer.write_table(_table(rows, _DEVICES))
                 rows = []
@@ -46,7 +50,10 @@ def write_devices(file: BinaryIO, devices: Iterable[tuple[int, Device, bool]]) -
 
 def write_metrics(file: BinaryIO, metrics: Iterable[tuple[int, MetricDefinition]]) -> None:
     """Write number and definition of all metrics."""
-    rows = [(number, metric.name, metric.unit, metric.kind, metric.aggregation, metric.retention_days) for number, metric in metrics]
+    rows = [
+        (number, metric.name, metric.unit, metric.kind, metric.aggregation, metric.retention_days)
+        for number, metric in metrics
+    ]
     pq.write_table(_table(rows, _METRICS), file, compression="zstd", write_page_checksum=True)
 
 

@@ -55,7 +55,9 @@ def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
     with pq.ParquetWriter(file, _PRESENCE, compression="zstd", write_page_checksum=True) as writer:
         for devices, rows in chunks:
             if len(devices):
-                packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))])
+                packed = pa.FixedSizeBinaryArray.from_buffers(
+                    pa.binary(BYTES_PER_DAY), len(rows), [None, pa.py_buffer(to_bytes(rows))]
+                )
                 minutes = count_minutes(rows).astype(np.uint16)
                 table = pa.table([pa.array(devices), pa.array(minutes), packed], schema=_PRESENCE)
                 writer.write_table(table, row_group_size=ROW_GROUP_DEVICES)
@@ -111,7 +113,9 @@ def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]
 
 def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> None:
     """Write the columns of SNAPSHOT_COLUMNS, all of one length."""
-    table = pa.table({name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()})
+    table = pa.table(
+        {name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()}
+    )
     pq.write_table(table, file, compression="zstd", row_group_size=CHUNK * 8, write_page_checksum=True)
 
 

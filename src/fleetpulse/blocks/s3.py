@@ -51,7 +51,14 @@ class S3BlockStore:
     """
 
     def __init__(
-        self, url: str, *, endpoint: str, region: str, cache_folder: Path, cache_bytes_max: int, timeout_s: float = TIMEOUT_S
+        self,
+        url: str,
+        *,
+        endpoint: str,
+        region: str,
+        cache_folder: Path,
+        cache_bytes_max: int,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not url.startswith("s3://") or not bucket:
@@ -65,18 +72,28 @@ class S3BlockStore:
         # One object a DELETE, since not all stores know the bulk request.
         config: S3Config = {"disable_bulk_delete": True}
         if endpoint:
-            config["aws_endpoint_url_s3"] = endpoint.rstrip("/")  # not `endpoint`, which AWS_ENDPOINT_URL_S3 would override
+            config["aws_endpoint_url_s3"] = endpoint.rstrip(
+                "/"
+            )  # not `endpoint`, which AWS_ENDPOINT_URL_S3 would override
         if region:
             config["region"] = region
 
         def connect(client: "ClientConfig", retry: "RetryConfig") -> S3Store:
-            client = {"allow_http": endpoint.startswith("http://"), "connect_timeout": timedelta(seconds=timeout_s / 2)} | client
-            return S3Store(bucket, prefix=prefix.strip("/") or None, config=config, client_options=client, retry_config=retry)
+            client = {
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=timeout_s / 2),
+            } | client
+            return S3Store(
+                bucket, prefix=prefix.strip("/") or None, config=config, client_options=client, retry_config=retry
+            )
 
         # A retry begins within one and a half timeouts and takes one; half a timeout is left for tidying up after a failed put.
         self._store = connect(
             {"read_timeout": timedelta(seconds=timeout_s), "timeout": BODY_TIMEOUT},
-            {"retry_timeout": timedelta(seconds=1.5 * timeout_s), "backoff": {"max_backoff": timedelta(seconds=timeout_s / 4)}},
+            {
+                "retry_timeout": timedelta(seconds=1.5 * timeout_s),
+                "backoff": {"max_backoff": timedelta(seconds=timeout_s / 4)},
+            },
         )
         self._tidying = connect({"timeout": timedelta(seconds=timeout_s / 2)}, {"max_retries": 0})
         self._cache = _Cache(cache_folder, bytes_max=cache_bytes_max)

@@ -72,7 +72,9 @@ def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *
         "column_encoding": {"device": "DELTA_BINARY_PACKED", "at": "DELTA_BINARY_PACKED"}
         | ({"value": "BYTE_STREAM_SPLIT"} if kind == "integer" else {}),
     }
-    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=level, write_page_checksum=True, **options) as writer:
+    with pq.ParquetWriter(
+        file, schema, compression="zstd", compression_level=level, write_page_checksum=True, **options
+    ) as writer:
         for piece in pieces:
             for start, end in _runs(piece.metrics, ROW_GROUP_SAMPLES):
                 values = piece.values[start:end]
@@ -126,7 +128,8 @@ def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> No
         for piece in pieces:
             for start in range(0, len(piece), ROW_GROUP_CELLS):
                 writer.write_table(
-                    _rollup_table(piece, slice(start, start + ROW_GROUP_CELLS), kind, schema), row_group_size=ROW_GROUP_CELLS
+                    _rollup_table(piece, slice(start, start + ROW_GROUP_CELLS), kind, schema),
+                    row_group_size=ROW_GROUP_CELLS,
                 )
 
 
@@ -162,7 +165,9 @@ def rollup_rows(columns: dict[str, Column], metric: int, kind: Kind) -> RollupRo
     sums = np.column_stack([high, low]) if kind == "integer" else columns.get("sum", absent)
     sketches = None
     if "sketch_keys.offsets" in columns:
-        sketches = Sketches(columns["sketch_keys.offsets"], columns["sketch_keys.values"], columns["sketch_counts.values"])
+        sketches = Sketches(
+            columns["sketch_keys.offsets"], columns["sketch_keys.values"], columns["sketch_counts.values"]
+        )
     lowest, highest, last, last_at = (columns.get(name, absent) for name in ("lowest", "highest", "last", "last_at"))
     cells = Cells(columns["count"], sums, lowest, highest, last, last_at, sketches)
     return RollupRows(metric, columns["device"], columns["at"], cells)

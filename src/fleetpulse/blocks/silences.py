@@ -18,7 +18,9 @@ from fleetpulse.model.silences import SilenceColumns
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
 ROW_GROUP_ROWS = 65_536
-_SCHEMA = pa.schema([("device", pa.uint32()), ("start", TIME), ("end", TIME), ("interval_s", pa.uint32()), ("grace_s", pa.uint32())])
+_SCHEMA = pa.schema(
+    [("device", pa.uint32()), ("start", TIME), ("end", TIME), ("interval_s", pa.uint32()), ("grace_s", pa.uint32())]
+)
 
 
 def sort_silences(silences: SilenceColumns) -> SilenceColumns:
@@ -42,4 +44,6 @@ def write_silences(file: BinaryIO, pieces: Iterable[SilenceColumns]) -> None:
 
 def silence_rows(columns: dict[str, Column]) -> SilenceColumns:
     """The silences of a row group."""
-    return SilenceColumns(columns["device"], columns["start"], columns["end"], columns["interval_s"], columns["grace_s"])
+    return SilenceColumns(
+        columns["device"], columns["start"], columns["end"], columns["interval_s"], columns["grace_s"]
+    )

@@ -105,7 +105,9 @@ class FolderBlockStore:
     def names(self) -> set[str]:
         """See BlockStore."""
         # What else may lie there, such as lost+found of a mount, is none of ours.
-        return {path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()}
+        return {
+            path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
+        }
 
     def remove(self, name: str) -> None:
         """See BlockStore."""

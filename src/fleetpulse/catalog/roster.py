@@ -67,12 +67,19 @@ class Roster:
     def frozen(self) -> "Roster":
         """The roster as it is, to be read by another thread while this one grows."""
         copy = Roster()
-        copy.count, copy.version, copy.is_deleted, copy.labels = self.count, self.version, self.is_deleted, dict(self.labels)
+        copy.count, copy.version, copy.is_deleted, copy.labels = (
+            self.count,
+            self.version,
+            self.is_deleted,
+            dict(self.labels),
+        )
         return copy
 
     def labels_of(self, device: int) -> dict[str, str]:
         """The labels of one device."""
-        return {name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))}
+        return {
+            name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))
+        }
 
     def there(self) -> NDArray[np.bool_]:
         """Devices that are not deleted, shape (count,)."""

@@ -100,11 +100,16 @@ class SqliteCatalog:
     def _migrate(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise DamagedData(f"{self._path} has schema {version}; this fleetpulse knows {SCHEMA_VERSION}. Run the newer version.")
+            raise DamagedData(
+                f"{self._path} has schema {version}; this fleetpulse knows {SCHEMA_VERSION}. Run the newer version."
+            )
         if version < SCHEMA_VERSION:
-            self._connection.executescript(f"BEGIN; {''.join(_STEPS[version:])} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            self._connection.executescript(
+                f"BEGIN; {''.join(_STEPS[version:])} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
         self._connection.execute(
-            "INSERT INTO metric VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
+            "INSERT INTO metric VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING",
+            (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN)),
         )
 
     def records(self) -> Iterator[DeviceRecord]:
@@ -113,7 +118,9 @@ class SqliteCatalog:
             rows = self._connection.execute(f"SELECT {_DEVICE} FROM device ORDER BY number")
             for expected, row in enumerate(rows):
                 if row[0] != expected:
-                    raise DamagedData(f"{self._path}: device number {expected} is missing. Restore the data folder from a copy.")
+                    raise DamagedData(
+                        f"{self._path}: device number {expected} is missing. Restore the data folder from a copy."
+                    )
                 yield _record(row)
 
     def device_count(self) -> int:
@@ -126,7 +133,8 @@ class SqliteCatalog:
         with self._translated():
             # The numbers go as one parameter: how many there may be in a statement is limited.
             rows = self._connection.execute(
-                f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),)
+                f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(numbers)),),
             )
             found = {row[0]: _record(row) for row in rows}
             return [found[number] for number in numbers]
@@ -157,7 +165,9 @@ class SqliteCatalog:
                         run(_DECLARE, (*declared, number))
                         (new if is_deleted else changed).append(number)
                 if alive + len(new) > devices_max:
-                    raise OutOfRange(f"there would be more than {devices_max} devices (devices_max)", reason="devices_max")
+                    raise OutOfRange(
+                        f"there would be more than {devices_max} devices (devices_max)", reason="devices_max"
+                    )
         return Registered(new, changed)
 
     def update(self, devices: Mapping[int, Device]) -> None:
@@ -205,7 +215,10 @@ class SqliteCatalog:
         """See Catalog."""
         with self._translated():
             rows = self._connection.execute("SELECT number, body, is_defined FROM metric ORDER BY number").fetchall()
-            return [(number, msgspec.json.decode(body, type=MetricDefinition), bool(is_defined)) for number, body, is_defined in rows]
+            return [
+                (number, msgspec.json.decode(body, type=MetricDefinition), bool(is_defined))
+                for number, body, is_defined in rows
+            ]
 
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int) -> int:
         """See Catalog."""
@@ -240,7 +253,9 @@ class SqliteCatalog:
             return Manifest()
         days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
         snapshot, names = None, {}
-        for kind, day, *file in run("SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"):
+        for kind, day, *file in run(
+            "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"
+        ):
             if kind == "snapshot":
                 snapshot = BlockFile(*file)
             elif kind in NAMES:
@@ -272,7 +287,9 @@ class SqliteCatalog:
     def commit_manifest(self, manifest: Manifest) -> None:
         """See Catalog."""
         head = (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns)
-        rows: list[tuple[object, ...]] = [("presence", day, *_file(file), *[None] * 5) for day, file in manifest.presence.items()]
+        rows: list[tuple[object, ...]] = [
+            ("presence", day, *_file(file), *[None] * 5) for day, file in manifest.presence.items()
+        ]
         rows += [("silences", day, *_file(file), *[None] * 5) for day, file in manifest.silences.items()]
         rows += [(kind, None, *_file(file), *[None] * 5) for kind, file in manifest.names.items()]
         if manifest.snapshot:

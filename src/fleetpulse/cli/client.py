@@ -72,7 +72,9 @@ class Client:
         """Ask. Raises: NotAnswered; Refused."""
         return self.send("GET", path, query)
 
-    def send(self, method: str, path: str, query: Query = (), body: object = None, *, content_type: str = "application/json") -> Answer:
+    def send(
+        self, method: str, path: str, query: Query = (), body: object = None, *, content_type: str = "application/json"
+    ) -> Answer:
         """Ask, or say; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; Refused."""
         raw = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         try:
@@ -98,7 +100,9 @@ class Client:
             text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole: see the service's log, and ask again."
             raise NotAnswered(text) from error
 
-    def _response(self, method: str, path: str, query: Query, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _response(
+        self, method: str, path: str, query: Query, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
         given = urlencode([(name, _text(value)) for name, value in query if value is not None], quote_via=quote)
         target = f"{self._prefix}{path}{'?' if given else ''}{given}"
         is_reused = self._connection.sock is not None
@@ -110,7 +114,9 @@ class Client:
                 raise
             return self._exchange(method, target, body, headers)
 
-    def _exchange(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _exchange(
+        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
         try:
             self._connection.request(method, target, body, headers)
             return self._connection.getresponse()
@@ -137,7 +143,9 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.close()
 
 

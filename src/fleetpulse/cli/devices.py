@@ -47,7 +47,9 @@ REFUSED_SHOWN = 20
 
 def add_command(commands: Any) -> None:
     """Declare the command."""
-    actions = add_group(commands, "devices", text="list, show, declare, pause and relabel devices; import and export them")
+    actions = add_group(
+        commands, "devices", text="list, show, declare, pause and relabel devices; import and export them"
+    )
     _add_questions(actions)
     _add_changes(actions)
     _add_files(actions)
@@ -62,9 +64,15 @@ def _add_questions(actions: Any) -> None:
         example="fleetpulse devices list --status down,late --label site:paris --sort last_seen",
     )
     add_filters(parser)
-    parser.add_argument("--sort", metavar="BY", help="id, status, last_seen or uptime; --sort=-uptime for the greatest first (default: id)")
+    parser.add_argument(
+        "--sort",
+        metavar="BY",
+        help="id, status, last_seen or uptime; --sort=-uptime for the greatest first (default: id)",
+    )
     how_many = parser.add_mutually_exclusive_group()
-    how_many.add_argument("--limit", type=int, default=LIMIT_DEFAULT, metavar="N", help="devices shown at most (default: %(default)s)")
+    how_many.add_argument(
+        "--limit", type=int, default=LIMIT_DEFAULT, metavar="N", help="devices shown at most (default: %(default)s)"
+    )
     how_many.add_argument("--all", action="store_true", help="show all of them")
     parser = add_action(
         actions,
@@ -107,7 +115,9 @@ def _add_changes(actions: Any) -> None:
     )
     parser.add_argument("id", help="its id")
     add_labels(parser, "a label to set")
-    parser.add_argument("--remove-label", action="append", default=[], metavar="NAME", help="a label to take away; may be repeated")
+    parser.add_argument(
+        "--remove-label", action="append", default=[], metavar="NAME", help="a label to take away; may be repeated"
+    )
     _add_terms(parser)
     parser = add_action(
         actions,
@@ -119,7 +129,9 @@ def _add_changes(actions: Any) -> None:
     )
     add_filters(parser)
     add_labels(parser, "a label to set", flag="--set")
-    parser.add_argument("--remove", action="append", default=[], metavar="NAME", help="a label to take away; may be repeated")
+    parser.add_argument(
+        "--remove", action="append", default=[], metavar="NAME", help="a label to take away; may be repeated"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only count the devices")
     parser.add_argument("--all", action="store_true", help="without a filter: every device is meant")
     parser = add_action(
@@ -141,13 +153,17 @@ def _add_changes(actions: Any) -> None:
     until = parser.add_mutually_exclusive_group()
     until.add_argument("--until", metavar="TIME", help="until this time, RFC 3339")
     until.add_argument("--for", dest="duration", metavar="DURATION", help="for so long, such as 2h or 3d")
-    parser = add_action(actions, "resume", _resume, text="expect a paused device again", example="fleetpulse devices resume press-07")
+    parser = add_action(
+        actions, "resume", _resume, text="expect a paused device again", example="fleetpulse devices resume press-07"
+    )
     parser.add_argument("id", help="its id")
 
 
 def _add_terms(parser: Any) -> None:
     parser.add_argument("--interval", metavar="DURATION", help=f"time between two beats; {NONE}: the service's own")
-    parser.add_argument("--grace", metavar="DURATION", help=f"time past the interval until it is down; {NONE}: the service's own")
+    parser.add_argument(
+        "--grace", metavar="DURATION", help=f"time past the interval until it is down; {NONE}: the service's own"
+    )
     parser.add_argument("--note", help="a note for people")
 
 
@@ -260,7 +276,9 @@ def _facts(device: dict[str, Any]) -> Table:
 
 
 def _changes(changes: list[dict[str, str]]) -> Table:
-    rows: list[list[Cell]] = [[time_cell(change["at"]), status_cell(change["from"]), status_cell(change["to"])] for change in changes]
+    rows: list[list[Cell]] = [
+        [time_cell(change["at"]), status_cell(change["from"]), status_cell(change["to"])] for change in changes
+    ]
     return table_of([left("at"), left("from"), left("to")], rows)
 
 
@@ -273,7 +291,11 @@ def _transitions(chosen: argparse.Namespace) -> None:
     said = answer.value
     changes, more_from = said["transitions"], said["more_from"]
     tail = f"There are more: ask again with --from {more_from}." if more_from else f"{len(changes)} changes of status"
-    tail += "" if more_from else f" from {time_cell(said['from'])} to {time_cell(said['to'])}; before them it was {said['status_before']}."
+    tail += (
+        ""
+        if more_from
+        else f" from {time_cell(said['from'])} to {time_cell(said['to'])}; before them it was {said['status_before']}."
+    )
     show(*([_changes(changes)] if changes else []), tail)
 
 
@@ -291,7 +313,11 @@ def _set(chosen: argparse.Namespace) -> None:
 
 
 def _terms(chosen: argparse.Namespace) -> dict[str, Any]:
-    terms = {name: None if value == NONE else value for name in ("interval", "grace") if (value := getattr(chosen, name)) is not None}
+    terms = {
+        name: None if value == NONE else value
+        for name in ("interval", "grace")
+        if (value := getattr(chosen, name)) is not None
+    }
     return terms | ({} if chosen.note is None else {"note": chosen.note})
 
 
@@ -326,7 +352,9 @@ def _delete(chosen: argparse.Namespace) -> None:
 
 def _pause(chosen: argparse.Namespace) -> None:
     said = {"until": chosen.until, "duration": chosen.duration}
-    _change(chosen, "POST", f"{_path(chosen)}/pause", {name: value for name, value in said.items() if value is not None})
+    _change(
+        chosen, "POST", f"{_path(chosen)}/pause", {name: value for name, value in said.items() if value is not None}
+    )
 
 
 def _resume(chosen: argparse.Namespace) -> None:
@@ -339,7 +367,9 @@ def _import(chosen: argparse.Namespace) -> int:
     except OSError as error:
         raise SettingsError(f"{chosen.file} cannot be read: {error.strerror}. Name another file.") from error
     with Client(chosen.url) as client:
-        answer = client.send("POST", f"{DEVICES}.csv", [("dry_run", chosen.dry_run)], body, content_type="text/csv; charset=utf-8")
+        answer = client.send(
+            "POST", f"{DEVICES}.csv", [("dry_run", chosen.dry_run)], body, content_type="text/csv; charset=utf-8"
+        )
     said = answer.value
     if chosen.json:
         show_json(answer)

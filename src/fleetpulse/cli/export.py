@@ -20,7 +20,11 @@ FORMATS = ("csv", "parquet")
 _WHAT = {
     "samples": ("samples", "values that devices reported", "--types cpu,memory --window 30d -o samples.parquet"),
     "presence": ("presence", "minutes in which a device sent a heartbeat", "--window 30d -o presence.parquet"),
-    "heartbeats": ("presence", "another word for presence: of heartbeats, the minutes are what is kept", "--window 30d -o heartbeats.csv"),
+    "heartbeats": (
+        "presence",
+        "another word for presence: of heartbeats, the minutes are what is kept",
+        "--window 30d -o heartbeats.csv",
+    ),
     "silences": ("silences", "silences that were longer than a missed beat", "--window 30d -o silences.csv"),
 }
 
@@ -29,12 +33,18 @@ def add_command(commands: Any) -> None:
     """Declare the command."""
     actions = add_group(commands, "export", text="write raw data to a file, CSV or Parquet")
     for name, (what, text, flags) in _WHAT.items():
-        parser = add_action(actions, name, _export, text=f"write {text}", example=f"fleetpulse export {name} {flags}", has_json=False)
+        parser = add_action(
+            actions, name, _export, text=f"write {text}", example=f"fleetpulse export {name} {flags}", has_json=False
+        )
         parser.set_defaults(what=what)
         if what == "samples":
-            parser.add_argument("--types", required=True, metavar="NAME,…", help="metrics by name; in Parquet all of one kind")
+            parser.add_argument(
+                "--types", required=True, metavar="NAME,…", help="metrics by name; in Parquet all of one kind"
+            )
         add_labels(parser, "only devices that have this label")
-        parser.add_argument("--device", action="append", default=[], metavar="ID", help="only this device; may be repeated")
+        parser.add_argument(
+            "--device", action="append", default=[], metavar="ID", help="only this device; may be repeated"
+        )
         add_window(parser, default=DEFAULT, has_step=False)
         parser.add_argument("--format", choices=FORMATS, help="default: parquet for a file so called, else csv")
         parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
@@ -45,7 +55,11 @@ def _export(chosen: argparse.Namespace) -> None:
     if kind == "parquet" and not chosen.output and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
     query: Pairs = [("what", chosen.what), ("format", kind), ("types", getattr(chosen, "types", None))]
-    query += [*label_query(chosen), *(("device", device) for device in chosen.device), *window_query(chosen, default=DEFAULT)]
+    query += [
+        *label_query(chosen),
+        *(("device", device) for device in chosen.device),
+        *window_query(chosen, default=DEFAULT),
+    ]
     with Client(chosen.url) as client, _progress() as progress, _target(chosen.output) as file:
         task = progress.add_task(decimal(0), total=None)
         received = 0

@@ -22,7 +22,9 @@ def add_group(commands: Any, name: str, *, text: str) -> Any:
     return parser.add_subparsers(required=True, metavar="ACTION")
 
 
-def add_action(actions: Any, name: str, run: Run, *, text: str, example: str, more: str = "", has_json: bool = True) -> Any:
+def add_action(
+    actions: Any, name: str, run: Run, *, text: str, example: str, more: str = "", has_json: bool = True
+) -> Any:
     """Declare an action: what it does in one line, an example, what else is to be known."""
     description = textwrap.fill(f"{text[0].upper()}{text[1:]}. {more}".strip(), 100).replace("%", "%%")
     parser = actions.add_parser(
@@ -50,7 +52,9 @@ def label(text: str) -> tuple[str, str]:
 
 def add_labels(parser: Any, text: str, *, flag: str = "--label") -> None:
     """Declare a flag of name:value that may be repeated."""
-    parser.add_argument(flag, type=label, action="append", default=[], metavar="NAME:VALUE", help=f"{text}; may be repeated")
+    parser.add_argument(
+        flag, type=label, action="append", default=[], metavar="NAME:VALUE", help=f"{text}; may be repeated"
+    )
 
 
 def label_query(chosen: argparse.Namespace) -> Pairs:
@@ -61,7 +65,9 @@ def label_query(chosen: argparse.Namespace) -> Pairs:
 def add_window(parser: Any, *, default: str, has_step: bool = True) -> None:
     """Declare the flags of a window of time."""
     parser.add_argument("--window", metavar="DURATION", help=f"the time until now: 90s, 1h, 30d (default: {default})")
-    parser.add_argument("--from", dest="start", metavar="TIME", help="or from this time on, RFC 3339, such as 2026-11-24T08:30:00Z")
+    parser.add_argument(
+        "--from", dest="start", metavar="TIME", help="or from this time on, RFC 3339, such as 2026-11-24T08:30:00Z"
+    )
     parser.add_argument("--to", dest="end", metavar="TIME", help="and until before this time (default: now)")
     if has_step:
         parser.add_argument("--step", metavar="DURATION", help="a series in steps of this length")

@@ -36,7 +36,13 @@ def add_command(commands: Any) -> None:
     add("--devices", type=int, default=1_000, metavar="N", help="devices, device-0000000 … (default: %(default)s)")
     add("--days", type=int, default=30, metavar="N", help="days, up to the end (default: %(default)s)")
     add("--sites", type=int, default=50, metavar="N", help="values of the label site (default: %(default)s)")
-    add("--metrics", type=int, default=5, metavar="N", help="metrics, one sample a minute each; 0 to 5 (default: %(default)s)")
+    add(
+        "--metrics",
+        type=int,
+        default=5,
+        metavar="N",
+        help="metrics, one sample a minute each; 0 to 5 (default: %(default)s)",
+    )
     add("--end", metavar="TIME", help="RFC 3339 time at which the past ends (default: now)")
     add("--seed", type=int, default=1, help="the same seed and --end make the same past (default: %(default)s)")
     parser.set_defaults(run=_run)
@@ -54,7 +60,9 @@ def _run(chosen: argparse.Namespace) -> int:
     try:
         end_ns = time.time_ns() if chosen.end is None else parse_rfc3339_ns(chosen.end)
     except ValueError as error:
-        raise SettingsError(f"--end must be an RFC 3339 time such as 2026-11-24T08:30:00Z, not {chosen.end}.") from error
+        raise SettingsError(
+            f"--end must be an RFC 3339 time such as 2026-11-24T08:30:00Z, not {chosen.end}."
+        ) from error
     past = Past(chosen.devices, chosen.days, end_ns, sites=chosen.sites, metrics=chosen.metrics, seed=chosen.seed)
     folder = Path(chosen.data)
     with hold_folder(folder):
@@ -62,7 +70,8 @@ def _run(chosen: argparse.Namespace) -> int:
             raise SettingsError(f"{folder} has data already: name another folder with --data, or remove that one.")
         _make(past, folder)
     Console().print(
-        f"made {past.days} days of {past.devices} devices in {folder}; serve it with: fleetpulse serve --data {folder}", soft_wrap=True
+        f"made {past.days} days of {past.devices} devices in {folder}; serve it with: fleetpulse serve --data {folder}",
+        soft_wrap=True,
     )
     return 0
 

@@ -8,7 +8,18 @@ from importlib import import_module
 from fleetpulse import __version__
 from fleetpulse.errors import OperatorError
 
-COMMANDS = ("serve", "simulate", "generate", "verify", "devices", "uptime", "metrics", "maintenance", "report", "export")
+COMMANDS = (
+    "serve",
+    "simulate",
+    "generate",
+    "verify",
+    "devices",
+    "uptime",
+    "metrics",
+    "maintenance",
+    "report",
+    "export",
+)
 """Each is a module beside this one."""
 
 

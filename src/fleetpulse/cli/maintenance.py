@@ -19,7 +19,13 @@ DEVICES_SHOWN = 3
 def add_command(commands: Any) -> None:
     """Declare the command."""
     actions = add_group(commands, "maintenance", text="declare when silence is expected, once or every week")
-    add_action(actions, "list", _list, text="list maintenance windows, and when each comes next", example="fleetpulse maintenance list")
+    add_action(
+        actions,
+        "list",
+        _list,
+        text="list maintenance windows, and when each comes next",
+        example="fleetpulse maintenance list",
+    )
     parser = add_action(
         actions,
         "add",
@@ -63,7 +69,8 @@ def _list(chosen: argparse.Namespace) -> None:
 
 def _table(windows: list[dict[str, Any]]) -> Table:
     rows = [
-        [window["id"], window["title"], _whom(window), _when(window), "on" if window["is_on"] else "", _next(window)] for window in windows
+        [window["id"], window["title"], _whom(window), _when(window), "on" if window["is_on"] else "", _next(window)]
+        for window in windows
     ]
     return table_of([left("id"), prose("title"), prose("of whom"), left("when"), left("now"), left("next")], rows)
 
@@ -92,7 +99,12 @@ def _next(window: dict[str, Any]) -> str:
 
 def _add(chosen: argparse.Namespace) -> None:
     with Client(chosen.url) as client:
-        body: dict[str, Any] = {"title": chosen.title, "labels": dict(chosen.label), "devices": chosen.device, "all": chosen.all}
+        body: dict[str, Any] = {
+            "title": chosen.title,
+            "labels": dict(chosen.label),
+            "devices": chosen.device,
+            "all": chosen.all,
+        }
         body |= {"start": chosen.start, "end": chosen.end}
         if chosen.at:
             body["recurrence"] = _recurrence(chosen)
@@ -122,7 +134,9 @@ def _once(client: Client, chosen: argparse.Namespace) -> dict[str, str]:
         start_ns = parse_rfc3339_ns(chosen.start) if chosen.start else client.get("/healthz").server_s * NS_PER_S
         end_ns = start_ns + parse_seconds(chosen.duration) * NS_PER_S
     except ValueError as error:
-        raise SettingsError(f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m.") from error
+        raise SettingsError(
+            f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m."
+        ) from error
     return {"start": format_rfc3339(start_ns), "end": format_rfc3339(end_ns)}
 
 

@@ -70,7 +70,9 @@ def _add_fields(parser: Any) -> None:
     parser.add_argument("--unit", help="what its values are in, such as %% or ms")
     parser.add_argument("--aggregation", metavar="HOW", help=f"how many values become one: {', '.join(AGGREGATIONS)}")
     parser.add_argument("--retention-days", type=int, metavar="N", help="days after which it is gone")
-    parser.add_argument("--raw-days", metavar="N", help=f"days after which the samples are gone and roll-ups answer; {NONE}: the same")
+    parser.add_argument(
+        "--raw-days", metavar="N", help=f"days after which the samples are gone and roll-ups answer; {NONE}: the same"
+    )
     parser.add_argument("--lowest", metavar="X", help=f"a value below is refused; {NONE}: no bound")
     parser.add_argument("--highest", metavar="X", help=f"a value above is refused; {NONE}: no bound")
     parser.add_argument("--description", help="what it is, for people")
@@ -100,7 +102,9 @@ def _add_questions(actions: Any) -> None:
 
 def _add_question(parser: Any) -> None:
     parser.add_argument("--types", required=True, metavar="NAME,…", help="metrics by name")
-    parser.add_argument("--aggregation", metavar="HOW", help=f"{', '.join(AGGREGATIONS)} (default: that of its definition)")
+    parser.add_argument(
+        "--aggregation", metavar="HOW", help=f"{', '.join(AGGREGATIONS)} (default: that of its definition)"
+    )
     add_window(parser, default=DEFAULT)
 
 
@@ -110,7 +114,11 @@ def _list(chosen: argparse.Namespace) -> None:
     if chosen.json:
         show_json(answer)
         return
-    columns = [*map(left, ("metric", "unit", "kind", "aggregation")), *map(right, ("days", "raw days", "lowest", "highest")), prose("")]
+    columns = [
+        *map(left, ("metric", "unit", "kind", "aggregation")),
+        *map(right, ("days", "raw days", "lowest", "highest")),
+        prose(""),
+    ]
     rows = [
         [metric["name"], metric["unit"], metric["kind"], metric["aggregation"], *_limits(metric), metric["description"]]
         for metric in answer.value["metrics"]
@@ -148,9 +156,13 @@ def _change(chosen: argparse.Namespace) -> None:
     if bounds != (None, None):
         with Client(chosen.url) as client:
             known = client.get(_path(chosen)).value["bounds"]
-        body["bounds"] = [before if bound is None else _number(bound) for before, bound in zip(known, bounds, strict=True)]
+        body["bounds"] = [
+            before if bound is None else _number(bound) for before, bound in zip(known, bounds, strict=True)
+        ]
     if not body:
-        raise SettingsError("nothing is to be changed: give --unit, --aggregation, --retention-days or another of its fields.")
+        raise SettingsError(
+            "nothing is to be changed: give --unit, --aggregation, --retention-days or another of its fields."
+        )
     _ask(chosen, "PATCH", body=body)
 
 
@@ -244,7 +256,12 @@ def _fleet(chosen: argparse.Namespace) -> None:
 def _figure_columns(said: dict[str, Any]) -> list[Any]:
     if "step_s" not in said:
         return [right("value"), left("unit"), right("samples")]
-    return [*map(right, ("lowest", "highest", "newest")), left("unit"), right("samples"), left(f"in steps of {said['step_s']} s")]
+    return [
+        *map(right, ("lowest", "highest", "newest")),
+        left("unit"),
+        right("samples"),
+        left(f"in steps of {said['step_s']} s"),
+    ]
 
 
 def _figure_cells(metric: dict[str, Any], about: dict[str, Any], said: dict[str, Any]) -> list[str]:
@@ -267,13 +284,20 @@ def _show_points(about: dict[str, Any]) -> None:
     """A line a step, a column a metric."""
     values = {name: {point["at"]: point["value"] for point in metric["series"]} for name, metric in about.items()}
     times = sorted({at for points in values.values() for at in points})
-    rows = [[time_cell(at), *(value_cell(values[name].get(at), _unit(metric)) for name, metric in about.items())] for at in times]
+    rows = [
+        [time_cell(at), *(value_cell(values[name].get(at), _unit(metric)) for name, metric in about.items())]
+        for at in times
+    ]
     if rows:
         show(table_of([left("at"), *(right(name) for name in about)], rows))
 
 
 def _show_notes(about: dict[str, Any], said: dict[str, Any]) -> None:
     for name, metric in about.items():
-        notes = [metric.get("method"), metric.get("note"), f"kept from {metric['kept_from']} on" if "kept_from" in metric else None]
+        notes = [
+            metric.get("method"),
+            metric.get("note"),
+            f"kept from {metric['kept_from']} on" if "kept_from" in metric else None,
+        ]
         show(*(f"{name}: {note}" for note in notes if note))
     show(*missing_lines(said))

@@ -131,7 +131,15 @@ class _Asked:
         by = ["--group-by", self.chosen.group_by] if value is not None else []
         if value:
             labels, by = [*labels, f"{self.chosen.group_by}:{value}"], []
-        return self._command("fleet", *by, *(part for text in labels for part in ("--label", text)), "--from", self.start, "--to", self.end)
+        return self._command(
+            "fleet",
+            *by,
+            *(part for text in labels for part in ("--label", text)),
+            "--from",
+            self.start,
+            "--to",
+            self.end,
+        )
 
     def _command(self, *parts: str) -> str:
         url = [] if self.chosen.url == URL_DEFAULT else ["--url", self.chosen.url]
@@ -140,7 +148,9 @@ class _Asked:
 
 def _line(name: str, said: dict[str, Any], reproduce: str, **more: Any) -> Line:
     names = ("uptime", "present", "expected", "availability", "down_s", "accountable_s")
-    return Line(name=name, devices=said.get("devices", 1), reproduce=reproduce, **{key: said[key] for key in names}, **more)
+    return Line(
+        name=name, devices=said.get("devices", 1), reproduce=reproduce, **{key: said[key] for key in names}, **more
+    )
 
 
 def _count_devices(client: Client, report: Report, chosen: argparse.Namespace, said_for: _Asked) -> None:

@@ -91,19 +91,31 @@ class Report:
             slots += f"; here {', '.join(seconds_cell(slot_s) for slot_s in self.slots_s)}"
         parts = [
             ("window", f"from {self.start}, until before {self.end}"),
-            ("devices", f"{self.fleet.devices}, {'with ' + ', '.join(self.labels) if self.labels else 'all there are'}"),
-            ("formula", f"{self.formula}: 100 × slots present ÷ slots expected, on the devices' clocks, heartbeats sent later included"),
+            (
+                "devices",
+                f"{self.fleet.devices}, {'with ' + ', '.join(self.labels) if self.labels else 'all there are'}",
+            ),
+            (
+                "formula",
+                f"{self.formula}: 100 × slots present ÷ slots expected, on the devices' clocks, heartbeats sent later included",
+            ),
             ("slots", slots),
             ("availability", "100 × (1 − time down ÷ accountable time), on the service's clock"),
             ("left out", f"{self._left_out()}. {_RULES}"),
-            ("missing", "; ".join(f"{span['from']} to {span['to']}: {span['reason']}" for span in self.missing) or "nothing"),
+            (
+                "missing",
+                "; ".join(f"{span['from']} to {span['to']}: {span['reason']}" for span in self.missing) or "nothing",
+            ),
         ]
         if self.sla is not None:
-            parts.append(("SLA", f"uptime of at least {_sla_text(self.sla)} %, judged by the exact fraction, not by rounded digits"))
-        if any(self.differs_by):
-            text = (
-                "the devices add up to {:+} slots present and {:+} expected, since something was heard or declared meanwhile: make it again"
+            parts.append(
+                (
+                    "SLA",
+                    f"uptime of at least {_sla_text(self.sla)} %, judged by the exact fraction, not by rounded digits",
+                )
             )
+        if any(self.differs_by):
+            text = "the devices add up to {:+} slots present and {:+} expected, since something was heard or declared meanwhile: make it again"
             parts.append(("check", text.format(*self.differs_by)))
         elif self.fleet.left_out is not None:
             parts.append(("check", "the slots of the devices, asked one by one, add up to those of the fleet"))
@@ -138,13 +150,25 @@ def as_table(report: Report) -> str:
     show("Uptime report\n", *lines, table_of(total_columns, totals), file=text)
     if report.devices is not None:
         columns = [left("device"), *([left(report.group_by)] if report.group_by else []), *_columns(report)]
-        rows = [[line.name, *([group_name(line.group)] if report.group_by else []), *_cells(report, line)] for line in report.devices]
+        rows = [
+            [line.name, *([group_name(line.group)] if report.group_by else []), *_cells(report, line)]
+            for line in report.devices
+        ]
         show(table_of(columns, rows), file=text)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
 def _titles(report: Report) -> list[str]:
-    return ["uptime %", "present", "expected", *(["SLA"] if report.sla else []), "availability %", "down", "accountable", "left out"]
+    return [
+        "uptime %",
+        "present",
+        "expected",
+        *(["SLA"] if report.sla else []),
+        "availability %",
+        "down",
+        "accountable",
+        "left out",
+    ]
 
 
 def _columns(report: Report) -> list[Any]:
@@ -168,19 +192,28 @@ def as_markdown(report: Report) -> str:
     """For a page."""
     lines = ["# Uptime report", ""]
     head = [report.group_by or "", "devices", *_titles(report)]
-    lines += _markdown_table(head, ([report.name_of(line), str(line.devices), *_cells(report, line)] for line in report.totals))
+    lines += _markdown_table(
+        head, ([report.name_of(line), str(line.devices), *_cells(report, line)] for line in report.totals)
+    )
     if report.devices is not None:
         head = ["device", *([report.group_by] if report.group_by else []), *_titles(report)]
-        rows = ([line.name, *([group_name(line.group)] if report.group_by else []), *_cells(report, line)] for line in report.devices)
+        rows = (
+            [line.name, *([group_name(line.group)] if report.group_by else []), *_cells(report, line)]
+            for line in report.devices
+        )
         lines += ["", "## Devices, worst first", "", *_markdown_table(head, rows)]
     lines += ["", "## Method", ""]
-    lines += [f"- **{title}**: {f'`{said}`' if title == 'again' else _markdown(said)}" for title, said in report.method()]
+    lines += [
+        f"- **{title}**: {f'`{said}`' if title == 'again' else _markdown(said)}" for title, said in report.method()
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(_markdown(cell) if line is not lines[1] else cell for cell in line) + " |" for line in lines]
+    return [
+        "| " + " | ".join(_markdown(cell) if line is not lines[1] else cell for cell in line) + " |" for line in lines
+    ]
 
 
 def _markdown(text: str) -> str:
@@ -193,8 +226,30 @@ def as_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     reasons = [f"left_out_{reason.replace(' ', '_')}" for reason in LEFT_OUT]
-    about = ["uptime_percent", "present_slots", "expected_slots", "sla_percent", "sla_met", "availability_percent", "down_s"]
-    head = ["kind", "id", "group", "devices", *about, "accountable_s", "slot_s", *reasons, "from", "to", "formula", "is_whole", "reproduce"]
+    about = [
+        "uptime_percent",
+        "present_slots",
+        "expected_slots",
+        "sla_percent",
+        "sla_met",
+        "availability_percent",
+        "down_s",
+    ]
+    head = [
+        "kind",
+        "id",
+        "group",
+        "devices",
+        *about,
+        "accountable_s",
+        "slot_s",
+        *reasons,
+        "from",
+        "to",
+        "formula",
+        "is_whole",
+        "reproduce",
+    ]
     writer.writerow(head)
     for kind, line in _kinds(report):
         writer.writerow([safe_cell(cell) for cell in (kind, *_csv_cells(report, kind, line))])

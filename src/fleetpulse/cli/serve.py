@@ -21,7 +21,9 @@ def add_command(commands: Any) -> None:
         description="Run the service. Each flag is also an environment variable (FLEETPULSE_NAME) and a line of a TOML file; "
         "flags win over the environment, the environment over the file.",
     )
-    parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file of settings (FLEETPULSE_CONFIG)")
+    parser.add_argument(
+        "--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file of settings (FLEETPULSE_CONFIG)"
+    )
     for setting in fields(Settings):
         flag = "--" + setting.name.replace("_", "-")
         text = f"{setting.metadata['text']} (default: {setting.default})".replace("%", "%%")

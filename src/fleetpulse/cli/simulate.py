@@ -49,26 +49,53 @@ def add_command(commands: Any) -> None:
     who.add_argument("--ids", metavar="FILE", help="the devices of a devices.csv")
     who.add_argument("--published", action="store_true", help="the published reference run: five devices, eight hours")
     add("--hours", type=float, default=8.0, metavar="H", help="hours of fleet life (default: %(default)g)")
-    add("--start", metavar="TIME", help="RFC 3339 time of the first minute (default: so that it ends now; realtime: now)")
-    add("--speed", choices=("realtime", "max"), default="max", help="as fast as it comes, or minute for minute (default: %(default)s)")
+    add(
+        "--start",
+        metavar="TIME",
+        help="RFC 3339 time of the first minute (default: so that it ends now; realtime: now)",
+    )
+    add(
+        "--speed",
+        choices=("realtime", "max"),
+        default="max",
+        help="as fast as it comes, or minute for minute (default: %(default)s)",
+    )
     add("--seed", type=int, default=1, help="the same seed plans the same fleet (default: %(default)s)")
     add("--connections", type=int, default=32, metavar="N", help="connections at once (default: %(default)s)")
-    add("--bulk", type=int, default=0, metavar="LINES", help="send through /api/v1/events, LINES events a request, as a gateway does")
-    add("--patience", type=float, default=60.0, metavar="S", help="seconds to wait for a server that is away (default: %(default)g)")
+    add(
+        "--bulk",
+        type=int,
+        default=0,
+        metavar="LINES",
+        help="send through /api/v1/events, LINES events a request, as a gateway does",
+    )
+    add(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds to wait for a server that is away (default: %(default)g)",
+    )
     add("--all", action="store_true", help=f"show every device (default: what is wrong, and {ROWS_SHOWN} others)")
     add("--json", action="store_true", help="print the verdicts as JSON")
     behaviour = parser.add_argument_group("how the fleet behaves")
     for setting in fields(Behaviour):
         flag = "--" + setting.name.replace("_", "-")
         behaviour.add_argument(
-            flag, type=float, default=setting.default, metavar="X", help=f"{_BEHAVIOUR[setting.name]} (default: {setting.default:g})"
+            flag,
+            type=float,
+            default=setting.default,
+            metavar="X",
+            help=f"{_BEHAVIOUR[setting.name]} (default: {setting.default:g})",
         )
     parser.set_defaults(run=_run)
 
 
 def _run(chosen: argparse.Namespace) -> int:
     if chosen.connections < 1 or not 0 < chosen.hours <= HOURS_MAX or chosen.bulk < 0 or chosen.seed < 0:
-        raise SettingsError(f"--connections must be at least 1, --hours more than 0 and at most {HOURS_MAX}, --bulk and --seed at least 0.")
+        raise SettingsError(
+            f"--connections must be at least 1, --hours more than 0 and at most {HOURS_MAX}, --bulk and --seed at least 0."
+        )
     if chosen.published and (chosen.start or chosen.speed == "realtime"):
         raise SettingsError("--published has times of its own: leave out --start and --speed realtime.")
     plans = _plans(chosen)
@@ -101,9 +128,14 @@ def _plans(chosen: argparse.Namespace) -> list[DevicePlan]:
     if chosen.ids:
         ids = [device.id for device in read_devices(Path(chosen.ids))]
     else:
-        ids = [f"sim-{chosen.seed}-{number:07d}" for number in range(1, (10 if chosen.devices is None else chosen.devices) + 1)]
+        ids = [
+            f"sim-{chosen.seed}-{number:07d}"
+            for number in range(1, (10 if chosen.devices is None else chosen.devices) + 1)
+        ]
     if not ids:
-        raise SettingsError("there are no devices to simulate: give --devices at least 1, or an --ids file with devices.")
+        raise SettingsError(
+            "there are no devices to simulate: give --devices at least 1, or an --ids file with devices."
+        )
     try:
         behaviour = Behaviour(**{setting.name: getattr(chosen, setting.name) for setting in fields(Behaviour)})
         for name, value in asdict(behaviour).items():
@@ -115,7 +147,9 @@ def _plans(chosen: argparse.Namespace) -> list[DevicePlan]:
             start_ns = time.time_ns() - (0 if chosen.speed == "realtime" else int(chosen.hours * 60) * NS_PER_MINUTE)
         return plan_fleet(ids, start_ns=start_ns, hours=chosen.hours, behaviour=behaviour, seed=chosen.seed)
     except (ValueError, ZeroDivisionError) as error:
-        raise SettingsError(f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0, times RFC 3339.") from error
+        raise SettingsError(
+            f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0, times RFC 3339."
+        ) from error
 
 
 async def _play(plans: list[DevicePlan], how: How, console: Console) -> tuple[int, Tally, list[Verdict]]:
@@ -155,7 +189,9 @@ def _show(verdicts: list[Verdict], tally: Tally, seconds: float, *, is_all: bool
         )
     hidden = len(verdicts) - len(shown)
     undecided = sum(len(values) for values in tally.ambiguous.values())
-    parts = [f"{len(right)} of {len(verdicts)} devices right, {tally.said} events in {seconds:.1f} s ({tally.said / seconds:.0f}/s)"]
+    parts = [
+        f"{len(right)} of {len(verdicts)} devices right, {tally.said} events in {seconds:.1f} s ({tally.said / seconds:.0f}/s)"
+    ]
     parts += [f"{hidden} more that are right are not shown (--all)"] if hidden else []
     parts += [f"{tally.repeated} requests said again"] if tally.repeated else []
     parts += [f"{undecided} sample(s) broke off and may count once or twice"] if undecided else []

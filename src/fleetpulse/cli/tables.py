@@ -21,7 +21,14 @@ WIDE = 10_000
 TEXT_WIDTH = 60
 SPARK_WIDTH = 48
 _SPARKS = "▁▂▃▄▅▆▇█"
-_STATUS_STYLE = {"up": "green", "late": "yellow", "down": "red", "maintenance": "blue", "paused": "blue", "unknown": "magenta"}
+_STATUS_STYLE = {
+    "up": "green",
+    "late": "yellow",
+    "down": "red",
+    "maintenance": "blue",
+    "paused": "blue",
+    "unknown": "magenta",
+}
 Cell = str | Text | None
 
 

@@ -5,7 +5,18 @@ from typing import Any
 
 from fleetpulse.cli.client import Client, segment
 from fleetpulse.cli.flags import add_action, add_group, add_labels, add_window, label_query, window_query
-from fleetpulse.cli.tables import left, percent_cell, right, seconds_cell, series_values, show, show_json, sparkline, table_of, time_cell
+from fleetpulse.cli.tables import (
+    left,
+    percent_cell,
+    right,
+    seconds_cell,
+    series_values,
+    show,
+    show_json,
+    sparkline,
+    table_of,
+    time_cell,
+)
 
 DEFAULT = "24h"
 
@@ -22,7 +33,9 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("id", help="its id")
     add_window(parser, default=DEFAULT)
-    parser.add_argument("--explain", action="store_true", help="list the intervals, each with the reason why it counts as it does")
+    parser.add_argument(
+        "--explain", action="store_true", help="list the intervals, each with the reason why it counts as it does"
+    )
     parser = add_action(
         actions,
         "fleet",
@@ -47,7 +60,10 @@ def _device(chosen: argparse.Namespace) -> None:
     if "series" in said:
         _show_series([("", said["series"])], said)
     if "intervals" in said:
-        rows = [[time_cell(span["from"]), time_cell(span["to"]), span["reason"], str(span["slots"])] for span in said["intervals"]]
+        rows = [
+            [time_cell(span["from"]), time_cell(span["to"]), span["reason"], str(span["slots"])]
+            for span in said["intervals"]
+        ]
         show(table_of([left("from"), left("to"), left("reason"), right("slots")], rows))
         if said["capped"]:
             show(f"There are more intervals: ask again with --from {said['intervals'][-1]['to']}.")
@@ -68,7 +84,9 @@ def _fleet(chosen: argparse.Namespace) -> None:
     rows.append(["all", str(said["fleet"]["devices"]), *figure_cells(said["fleet"])])
     show(f"{window_text(said)}, formula {said['formula']}", table_of(columns, rows))
     if said.get("step_s"):
-        _show_series([(group_name(group["group"]) if groups else "", group["series"]) for group in said["groups"]], said)
+        _show_series(
+            [(group_name(group["group"]) if groups else "", group["series"]) for group in said["groups"]], said
+        )
     show(*missing_lines(said))
 
 
@@ -104,7 +122,9 @@ def figures_text(said: dict[str, Any]) -> str:
         text = f"no uptime, since nothing was expected of it (formula {said['formula']}, slots of {slot})"
     else:
         observed = said["observed"]
-        text = f"uptime {percent_cell(said['uptime'])} %, {said['present']} of {said['expected']} slots of {slot} present"
+        text = (
+            f"uptime {percent_cell(said['uptime'])} %, {said['present']} of {said['expected']} slots of {slot} present"
+        )
         text += f" (formula {said['formula']}); observed in time {percent_cell(observed['uptime'])} %, {observed['present']} slots"
     if said["left_out"]:
         text += "; left out: " + ", ".join(f"{count} {reason}" for reason, count in said["left_out"].items())
@@ -116,10 +136,20 @@ def figures_text(said: dict[str, Any]) -> str:
 
 def _show_series(named: list[tuple[str, list[dict[str, Any]]]], said: dict[str, Any]) -> None:
     rows = [
-        [name, time_cell(point["at"]), percent_cell(point.get("uptime")), str(point.get("present", 0)), str(point.get("expected", 0))]
+        [
+            name,
+            time_cell(point["at"]),
+            percent_cell(point.get("uptime")),
+            str(point.get("present", 0)),
+            str(point.get("expected", 0)),
+        ]
         for name, series in named
         for point in series
     ]
-    show(table_of([left(said.get("group_by") or ""), left("at"), right("uptime %"), right("present"), right("expected")], rows))
+    show(
+        table_of(
+            [left(said.get("group_by") or ""), left("at"), right("uptime %"), right("present"), right("expected")], rows
+        )
+    )
     for name, series in named:
         show(f"{name or 'uptime'}  {sparkline(series_values(series, said, key='uptime'))}")

@@ -19,11 +19,15 @@ from fleetpulse.settings import load_settings
 
 def add_command(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("verify", help="check that a data folder holds together (journal, snapshot, blocks, manifest)")
+    parser = commands.add_parser(
+        "verify", help="check that a data folder holds together (journal, snapshot, blocks, manifest)"
+    )
     parser.add_argument("--data", default="./data", metavar="FOLDER", help="data folder (default: ./data)")
     parser.add_argument("--all", action="store_true", help="show every block, the good ones too")
     for name in ("blocks", "s3_endpoint", "s3_region"):
-        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, metavar="STR", help="as for serve")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, metavar="STR", help="as for serve"
+        )
     parser.set_defaults(run=_run)
 
 
@@ -31,7 +35,9 @@ def _run(chosen: argparse.Namespace) -> int:
     folder = Path(chosen.data)
     for name in (JOURNAL, CATALOG):
         if not (folder / name).exists():
-            raise SettingsError(f"{folder} is no whole data folder: it has no {name}. Name another with --data, or restore it from a copy.")
+            raise SettingsError(
+                f"{folder} is no whole data folder: it has no {name}. Name another with --data, or restore it from a copy."
+            )
     with hold_folder(folder):
         flags = {name: value for name, value in vars(chosen).items() if name not in ("run", "all")}
         findings = _findings(folder, open_store(load_settings(flags, os.environ, None)))
@@ -51,7 +57,11 @@ def _show(findings: list[Finding], *, is_all: bool) -> None:
         else:
             table.add_row(finding.part, finding.text, "[green]good[/]")
     for kind, some in blocks.items():
-        table.add_row(f"{len(some)} {kind} blocks", f"{sum(int(finding.text.split()[0]) for finding in some)} bytes", "[green]good[/]")
+        table.add_row(
+            f"{len(some)} {kind} blocks",
+            f"{sum(int(finding.text.split()[0]) for finding in some)} bytes",
+            "[green]good[/]",
+        )
     console.print(table)
     for finding in findings:
         if not finding.is_good:

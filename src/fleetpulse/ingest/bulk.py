@@ -33,9 +33,7 @@ PIECE_LINES = 500
 GZIP_MEMBERS_MAX = 1_024
 ZSTD_PIECE_BYTES = 256
 ZSTD_WINDOW_BYTES_MAX = 8_388_608
-_EXPECTED = (
-    'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds> or "metrics": {"<name>": <number>, …}'
-)
+_EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds> or "metrics": {"<name>": <number>, …}'
 
 
 class Line(msgspec.Struct, gc=False):
@@ -66,14 +64,18 @@ def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
         elif coding == "zstd":
             unfolded = _unzstd(body, most)
         else:
-            raise UnsupportedMedia(f"Content-Encoding `{coding}` is not taken; send identity, gzip or zstd, one of them")
+            raise UnsupportedMedia(
+                f"Content-Encoding `{coding}` is not taken; send identity, gzip or zstd, one of them"
+            )
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise _not_compressed(coding, error) from error
     if len(unfolded) > most:
         if most < limits.decompressed_bytes_max:
             text = f"the body unfolds to over {most} bytes and {limits.decompress_ratio_max} times its size (decompress_ratio_max)"
             raise TooLarge(text, reason="decompress_ratio")
-        raise TooLarge(f"the body unfolds to more than {most} bytes (decompressed_bytes_max)", reason="decompressed_bytes")
+        raise TooLarge(
+            f"the body unfolds to more than {most} bytes (decompressed_bytes_max)", reason="decompressed_bytes"
+        )
     return unfolded
 
 
@@ -117,7 +119,9 @@ def _unzstd(body: bytes, most: int) -> bytes:
 class BulkReader:
     """Reads one body, piece by piece, so that the loop gets its turn between the pieces."""
 
-    def __init__(self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: Limits) -> None:
+    def __init__(
+        self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: Limits
+    ) -> None:
         """Raises: TooLarge: more than bulk_lines_max lines."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))
         if lines > limits.bulk_lines_max:
@@ -179,7 +183,9 @@ class BulkReader:
         reports = [line.metrics for line in lines]
         numbers = array("I", devices)
         if reports.count(None) != len(reports):
-            if uploads.count(None) != len(uploads) or not self._take_reports(np.frombuffer(numbers, np.uint32), times, reports):
+            if uploads.count(None) != len(uploads) or not self._take_reports(
+                np.frombuffer(numbers, np.uint32), times, reports
+            ):
                 return False
         elif uploads.count(None) == len(uploads):
             self.events.heartbeat_devices.extend(numbers)
@@ -189,7 +195,9 @@ class BulkReader:
         self._line += len(lines)
         return True
 
-    def _take_mixed(self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, uploads: list[int | None]) -> bool:
+    def _take_mixed(
+        self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, uploads: list[int | None]
+    ) -> bool:
         values = [upload for upload in uploads if upload is not None]
         if min(values) < 0 or max(values) > UPLOAD_TIME_HIGHEST:
             return False
@@ -204,7 +212,10 @@ class BulkReader:
         return True
 
     def _take_reports(
-        self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, reports: list[dict[str, int | float] | None]
+        self,
+        devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]",
+        times: object,
+        reports: list[dict[str, int | float] | None],
     ) -> bool:
         numbers = array("H")
         values: list[bytes] = []

@@ -75,7 +75,9 @@ def decode_metrics(body: bytes, *, latest_ns: int, known: KnownMetrics) -> Repor
 def check_upload_time(upload_time: int) -> None:
     """Raises: OutOfRange."""
     if not 0 <= upload_time <= UPLOAD_TIME_HIGHEST:
-        raise OutOfRange(f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range")
+        raise OutOfRange(
+            f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range"
+        )
 
 
 def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:
@@ -85,7 +87,10 @@ def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:
     except OverflowError:  # an offset moved it before the year 1 or past 9999
         said = ""
     latest = format_rfc3339(latest_ns // 1_000_000_000 * 1_000_000_000)
-    return OutOfRange(f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{said}: check the device's clock", reason="sent_at_range")
+    return OutOfRange(
+        f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{said}: check the device's clock",
+        reason="sent_at_range",
+    )
 
 
 def malformed(error: Exception, expected: str) -> Malformed:

@@ -85,7 +85,11 @@ def _device(cells: list[str], names: list[str]) -> Device:
     labels = {name: _unguarded(value) for name, value in zip(names, values, strict=False) if name and value}
     interval, grace, note = (labels.pop(name, "") for name in FIELDS)
     device = Device(
-        _unguarded(device_id), labels, parse_seconds(interval) if interval else None, parse_seconds(grace) if grace else None, note
+        _unguarded(device_id),
+        labels,
+        parse_seconds(interval) if interval else None,
+        parse_seconds(grace) if grace else None,
+        note,
     )
     check_device(device)
     return device

@@ -287,7 +287,11 @@ class FrontDoor(asyncio.Protocol):
 
     def fail(self, error: Answerable) -> None:
         """The event did not become durable: say so."""
-        if not self._transport.is_closing() and self._refuse(error, is_last=self._is_last or self._is_stopping) and self._buffer:
+        if (
+            not self._transport.is_closing()
+            and self._refuse(error, is_last=self._is_last or self._is_stopping)
+            and self._buffer
+        ):
             self._next()
 
     def _next(self) -> None:

@@ -109,7 +109,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
         self._count_header(len(name) + len(value) + 4)
         if len(self.headers) > self._limits.header_count_max:
-            raise HeaderTooLarge(f"more than {self._limits.header_count_max} headers (header_count_max)", reason="header_count")
+            raise HeaderTooLarge(
+                f"more than {self._limits.header_count_max} headers (header_count_max)", reason="header_count"
+            )
 
     def _count_header(self, size_bytes: int) -> None:
         self._header_bytes += size_bytes
@@ -117,7 +119,9 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._header_too_large()
 
     def _header_too_large(self) -> HeaderTooLarge:
-        return HeaderTooLarge(f"more than {self._limits.header_bytes_max} bytes of header (header_bytes_max)", reason="header_bytes")
+        return HeaderTooLarge(
+            f"more than {self._limits.header_bytes_max} bytes of header (header_bytes_max)", reason="header_bytes"
+        )
 
     def on_headers_complete(self) -> None:
         """Refuse a body that says it will be too large before it is sent, then start the request."""
@@ -137,7 +141,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._connections.bulk_bytes_held += len(body)
             most = self._limits.bulk_bytes_held_max
             if self._connections.bulk_bytes_held > most:
-                raise Busy(f"bulk bodies of more than {most} bytes are under way (bulk_bytes_held_max): come again", reason="bulk_bytes")
+                raise Busy(
+                    f"bulk bodies of more than {most} bytes are under way (bulk_bytes_held_max): come again",
+                    reason="bulk_bytes",
+                )
         super().on_body(body)
 
     def _release_bulk(self) -> None:

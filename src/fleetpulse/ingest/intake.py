@@ -38,7 +38,9 @@ class Batch(EventBatch):
 class Intake:
     """Gathers what comes in while the journal is busy with what came before."""
 
-    def __init__(self, *, numbers: dict[str, int], metrics: KnownMetrics, events_waiting_max: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, *, numbers: dict[str, int], metrics: KnownMetrics, events_waiting_max: int, wake: Callable[[], None]
+    ) -> None:
         """`numbers` maps device ids to numbers; it and `metrics` are shared. `wake` is called when `wake_at` wait in a batch."""
         self.numbers = numbers
         self.metrics = metrics
@@ -53,7 +55,9 @@ class Intake:
         """How many must wait before the writer is woken; it may come earlier by itself."""
         self.waiting_max = events_waiting_max
         self._wake = wake
-        self._closed_by: NotAccepting | None = NotAccepting("starting: the journal is being replayed", reason="starting")
+        self._closed_by: NotAccepting | None = NotAccepting(
+            "starting: the journal is being replayed", reason="starting"
+        )
         self._in_flight = 0
         self.room = 0
         """How many more events are taken; a plain number, since every heartbeat asks."""

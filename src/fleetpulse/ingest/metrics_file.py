@@ -47,7 +47,9 @@ def read_metrics(path: Path) -> Sequence[MetricDefinition]:
         said = msgspec.json.decode(path.read_bytes(), type=list[Definition] | _File)
         metrics = [definition(one) for one in (said.metrics if isinstance(said, _File) else said)]
     except FileNotFoundError as error:
-        raise MetricsFileError(f'{path} does not exist. Write one ([{{"name": "cpu"}}]) or name another with --metrics.') from error
+        raise MetricsFileError(
+            f'{path} does not exist. Write one ([{{"name": "cpu"}}]) or name another with --metrics.'
+        ) from error
     except msgspec.MsgspecError as error:
         hint = '[{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]'
         raise MetricsFileError(f"{path}: {error}. Expected {hint}, see docs/reference/api.md.") from error

@@ -67,7 +67,9 @@ class KnownMetrics:
         more = f" and {len(known) - NAMES_LISTED} more" if len(known) > NAMES_LISTED else ""
         listed = ", ".join(known[:NAMES_LISTED]) + more
         shown = ", ".join(missing[:NAMES_LISTED])[:1000]
-        return UnknownMetric(f"no such metric: {shown}; defined are: {listed}. Define it at /api/v1/metrics/definitions", names=missing)
+        return UnknownMetric(
+            f"no such metric: {shown}; defined are: {listed}. Define it at /api/v1/metrics/definitions", names=missing
+        )
 
     def read(self, said: dict[str, int | float]) -> tuple[array[int], bytes]:
         """Numbers and values of what was said.
@@ -86,7 +88,10 @@ class KnownMetrics:
         if not names:
             raise Malformed('`metrics` names no metric; expected {"<name>": <number>, …}')
         if len(names) > self._max:
-            raise OutOfRange(f"{len(names)} metrics in one report are more than {self._max} (report_metrics_max)", reason="report_metrics")
+            raise OutOfRange(
+                f"{len(names)} metrics in one report are more than {self._max} (report_metrics_max)",
+                reason="report_metrics",
+            )
         found = [self._known.get(name) for name in names]
         if None in found:
             raise self.unknown(names)
@@ -109,7 +114,9 @@ class KnownMetrics:
                 return OutOfRange(f"{name} must be a whole number, as its kind is integer", reason="metric_range")
             if not lowest <= value <= highest:
                 unit = f" {metric.unit}" if metric.unit else ""
-                return OutOfRange(f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range")
+                return OutOfRange(
+                    f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range"
+                )
         raise AssertionError("called without a value to refuse")
 
 

@@ -79,13 +79,17 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
         raise DamagedData(_damaged(where, "fails its checksum"))
     _, version, column_count, received_at_ns = _HEAD.unpack_from(body)
     if version != VERSION:
-        raise DamagedData(f"{where} has format version {version}; this fleetpulse reads {VERSION}. Run the newer version.")
+        raise DamagedData(
+            f"{where} has format version {version}; this fleetpulse reads {VERSION}. Run the newer version."
+        )
     offset = _HEAD.size + _COLUMN.size * column_count
     found: dict[int, Any] = {}
     for index in range(column_count):
         kind, size_bytes, length = _COLUMN.unpack_from(body, _HEAD.size + _COLUMN.size * index)
         if kind >= len(_DTYPES) or size_bytes != _DTYPES[kind].itemsize or kind in found:
-            raise DamagedData(f"{where} has a column of kind {kind} that this fleetpulse does not know. Run a newer version.")
+            raise DamagedData(
+                f"{where} has a column of kind {kind} that this fleetpulse does not know. Run a newer version."
+            )
         if offset + size_bytes * length > len(body) - _CRC.size:
             raise DamagedData(_damaged(where, "is shorter than its directory says"))
         found[kind] = np.frombuffer(body, _DTYPES[kind], length, offset)

@@ -43,7 +43,10 @@ class SqliteJournal:
         run = self._connection.execute
         if is_new:
             run(f"PRAGMA application_id={APPLICATION_ID}")
-        elif run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID and run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        elif (
+            run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
+            and run("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        ):
             raise DamagedData(f"{self._path} is a SQLite file, but no fleetpulse journal. Name another data folder.")
         run("PRAGMA journal_mode=WAL")
         run(f"PRAGMA synchronous={synchronous}")
@@ -73,7 +76,9 @@ class SqliteJournal:
                 "Journal and catalog are not of one time: restore the whole data folder from one copy."
             )
         try:
-            cursor = self._connection.execute("SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,))
+            cursor = self._connection.execute(
+                "SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,)
+            )
             for position, body in cursor:
                 if position != expected:
                     raise DamagedData(

@@ -193,7 +193,9 @@ class Fleet:
         np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
         np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
         self.silences = [before for piece in self.silences if len(before := ended_before(piece, now_ns))]
-        self.closing.silences[:] = [before for piece in self.closing.silences if len(before := ended_before(piece, now_ns))]
+        self.closing.silences[:] = [
+            before for piece in self.closing.silences if len(before := ended_before(piece, now_ns))
+        ]
         self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
 
     def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
@@ -228,7 +230,9 @@ class Fleet:
             self._end_silences(*gaps(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
         np.maximum.at(self.last_received_ns, devices, at_ns)
 
-    def _end_silences(self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> None:
+    def _end_silences(
+        self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]
+    ) -> None:
         codes = self.terms_codes[devices]
         is_long = end_ns - start_ns > self._late_after_ns[codes]
         if is_long.any():
@@ -286,7 +290,9 @@ class Fleet:
 
     def touched_days(self, device: int) -> list[int]:
         """Days of which the fleet holds presence of this device that `closed_minutes` does not count."""
-        return [day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self.row(day, device) is not None]
+        return [
+            day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self.row(day, device) is not None
+        ]
 
     def row(self, day: int, device: int) -> Rows | None:
         """What the fleet holds of a device-day, shape (23,), or None; a closed block may hold more."""
@@ -337,7 +343,12 @@ class Fleet:
         self.closing = Closing()
 
     def restore(
-        self, columns: dict[str, NDArray[np.generic]], *, open_from_day: int, alive_at_ns: int, blind_ns: Sequence[tuple[int, int]]
+        self,
+        columns: dict[str, NDArray[np.generic]],
+        *,
+        open_from_day: int,
+        alive_at_ns: int,
+        blind_ns: Sequence[tuple[int, int]],
     ) -> None:
         """Take over the columns of a snapshot; the presence of its open days follows with `restore_presence`."""
         self.resize(len(columns["first_minute"]))

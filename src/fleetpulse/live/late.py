@@ -21,7 +21,9 @@ class SparseDay:
     def _places(self, devices: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Places of the rows of `devices`, new ones made where there is none."""
         slots = self._slots
-        places = np.fromiter((slots.setdefault(device, len(slots)) for device in devices.tolist()), np.int64, len(devices))
+        places = np.fromiter(
+            (slots.setdefault(device, len(slots)) for device in devices.tolist()), np.int64, len(devices)
+        )
         if len(slots) > len(self._rows):
             grown = np.zeros((max(len(slots), 2 * len(self._rows)), WORDS_PER_DAY), np.uint64)
             grown[: len(self._rows)] = self._rows

@@ -62,7 +62,9 @@ def _check_selection(window: MaintenanceWindow) -> None:
     if not (window.devices or window.labels or window.is_for_all):
         raise ValueError("the window selects no device; expected device ids, labels, or that it is for all")
     if len(window.devices) > WINDOW_DEVICES_MAX:
-        raise ValueError(f"{len(window.devices)} device ids are more than {WINDOW_DEVICES_MAX}; select by labels instead")
+        raise ValueError(
+            f"{len(window.devices)} device ids are more than {WINDOW_DEVICES_MAX}; select by labels instead"
+        )
     for device in window.devices:
         if not is_device_id(device):
             raise ValueError(f"`{device[: 2 * ID_CHARS_MAX]}` is no device id; expected {ID_RULE}")
@@ -93,9 +95,13 @@ def _check_recurrence(recurrence: Recurrence) -> None:
     if not 0 <= recurrence.start_minute <= 1439:
         raise ValueError(f"start minute must be 0 to 1439 of the local day, not {recurrence.start_minute}")
     if not DURATION_LOWEST_S <= recurrence.duration_s <= DURATION_HIGHEST_S:
-        raise ValueError(f"duration must be {DURATION_LOWEST_S}s to {DURATION_HIGHEST_S}s, not {recurrence.duration_s}s")
+        raise ValueError(
+            f"duration must be {DURATION_LOWEST_S}s to {DURATION_HIGHEST_S}s, not {recurrence.duration_s}s"
+        )
     if not _is_timezone(recurrence.timezone):
-        raise ValueError(f"time zone `{recurrence.timezone[:100]}` is not known here; expected an IANA name such as Europe/Paris or UTC")
+        raise ValueError(
+            f"time zone `{recurrence.timezone[:100]}` is not known here; expected an IANA name such as Europe/Paris or UTC"
+        )
 
 
 def _is_timezone(name: str) -> bool:

@@ -52,15 +52,25 @@ def check_definition(metric: MetricDefinition) -> None:
     if metric.kind not in KINDS:
         raise ValueError(f"kind of {metric.name} must be one of {', '.join(KINDS)}, not `{metric.kind[:100]}`")
     if metric.aggregation not in AGGREGATIONS:
-        raise ValueError(f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation[:100]}`")
+        raise ValueError(
+            f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation[:100]}`"
+        )
     if not 1 <= metric.retention_days <= _RETENTION_DAYS_HIGHEST:
-        raise ValueError(f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {metric.retention_days}")
+        raise ValueError(
+            f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {metric.retention_days}"
+        )
     if metric.raw_days is not None and not 1 <= metric.raw_days <= metric.retention_days:
-        raise ValueError(f"raw_days of {metric.name} must be 1 to its retention_days ({metric.retention_days}), not {metric.raw_days}")
+        raise ValueError(
+            f"raw_days of {metric.name} must be 1 to its retention_days ({metric.retention_days}), not {metric.raw_days}"
+        )
     for field, bound in (("lowest", metric.lowest), ("highest", metric.highest)):
         if bound is not None and not math.isfinite(bound):
             raise ValueError(f"{field} of {metric.name} must be a finite number")
-        if bound is not None and metric.kind == "integer" and (bound != int(bound) or not INTEGER_LOWEST <= bound <= INTEGER_HIGHEST):
+        if (
+            bound is not None
+            and metric.kind == "integer"
+            and (bound != int(bound) or not INTEGER_LOWEST <= bound <= INTEGER_HIGHEST)
+        ):
             raise ValueError(f"{field} of {metric.name} must be a whole number of 64 bits, as its kind is integer")
     if metric.lowest is not None and metric.highest is not None and metric.lowest > metric.highest:
         raise ValueError(f"lowest of {metric.name} ({metric.lowest}) is above its highest ({metric.highest})")

@@ -30,7 +30,11 @@ class SilenceColumns:
     def where(self, chosen: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "SilenceColumns":
         """The silences of a mask, of a slice, or in the order of an index."""
         return SilenceColumns(
-            self.devices[chosen], self.start_ns[chosen], self.end_ns[chosen], self.interval_s[chosen], self.grace_s[chosen]
+            self.devices[chosen],
+            self.start_ns[chosen],
+            self.end_ns[chosen],
+            self.interval_s[chosen],
+            self.grace_s[chosen],
         )
 
 

@@ -38,7 +38,15 @@ class Ask:
     """What can be asked. Questions about one device have a thread of their own, and do not wait behind those about all."""
 
     def __init__(
-        self, *, clock: Clock, fleet: Fleet, follower: Follower, history: History, registry: Registry, views: Views, limits: AskLimits
+        self,
+        *,
+        clock: Clock,
+        fleet: Fleet,
+        follower: Follower,
+        history: History,
+        registry: Registry,
+        views: Views,
+        limits: AskLimits,
     ) -> None:
         self.limits = limits
         self._clock = clock
@@ -100,11 +108,17 @@ class Ask:
         """A question about the past of all devices from `start_ns` on."""
         return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
 
-    async def devices(self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int) -> _Answer:
+    async def devices(
+        self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int
+    ) -> _Answer:
         """A question about which devices there are."""
 
         def look() -> Callable[[], tuple[FleetView, Roster, Listing]]:
-            fleet, roster, listing = self._views.fleet_from(start_ns), self._registry.roster.frozen(), self._registry.listing()
+            fleet, roster, listing = (
+                self._views.fleet_from(start_ns),
+                self._registry.roster.frozen(),
+                self._registry.listing(),
+            )
             return lambda: (fleet(), roster, listing())
 
         return await self._ask(self._fleet_thread, look, question)

@@ -72,7 +72,9 @@ def write_files(
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         open_chunks = _open_chunks(frozen, day)
         presence[day] = put_block(
-            store, f"open-{day}-{position}", lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause))
+            store,
+            f"open-{day}-{position}",
+            lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause)),
         )
     columns = {**frozen.columns, "closed_minutes": closed}
     silences = _merge_silences(frozen.closing.silences, position, history)
@@ -118,7 +120,9 @@ def _merge_silences(pieces: list[SilenceColumns], position: Position, history: H
         held = history.manifest.silences.get(day)
         known = [history.read_silences(held)] if held else []
         merged = sort_silences(join_silences([*known, new.where(days == day)]))
-        blocks[day] = put_block(history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_silences(file, [merged]))
+        blocks[day] = put_block(
+            history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_silences(file, [merged])
+        )
     return blocks
 
 
@@ -133,7 +137,9 @@ def _cut_samples(
         chosen = sort_samples(samples.where(is_integer[samples.metrics] == (kind == "integer")))
         if len(chosen):
             file = put_block(
-                store, f"samples-{kind}-{position}", lambda file, kind=kind, chosen=chosen: write_samples(file, kind, [chosen])
+                store,
+                f"samples-{kind}-{position}",
+                lambda file, kind=kind, chosen=chosen: write_samples(file, kind, [chosen]),
             )
             span = int(chosen.at_ns.min()), int(chosen.at_ns.max()) + 1
             blocks.append(SampleBlock(kind, None, *span, len(chosen), {RAW: file}))

@@ -99,7 +99,9 @@ def next_change(
     Raises: OSError: the disk is full or failing; nothing has changed.
     """
     work = _Work(history, metrics, today, pause, on_damage)
-    return work.retain(manifest) or work.fold(manifest, 1 if is_forced else fresh_max) or work.merge(manifest, parts_max)
+    return (
+        work.retain(manifest) or work.fold(manifest, 1 if is_forced else fresh_max) or work.merge(manifest, parts_max)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ class _Work:
             if expired == self._of_kind(block.kind):
                 return Change((block,), ())
             try:
-                gone = {tier: self._held(block, tier) & (expired | rawless if tier == RAW else expired) for tier in block.files}
+                gone = {
+                    tier: self._held(block, tier) & (expired | rawless if tier == RAW else expired)
+                    for tier in block.files
+                }
             except DamagedData as error:
                 gone = {}
                 self.on_damage(block, error)
@@ -133,9 +138,14 @@ class _Work:
 
     def _expired(self, kind: Kind, day: int) -> tuple[set[int], set[int]]:
         """Metrics of a kind that are past their retention on a day, and those whose samples are."""
-        ages = {number: (self.metrics[number].retention_days, self.metrics[number].raw_days) for number in self._of_kind(kind)}
+        ages = {
+            number: (self.metrics[number].retention_days, self.metrics[number].raw_days)
+            for number in self._of_kind(kind)
+        }
         expired = {number for number, (days, _) in ages.items() if day < self.today - days}
-        return expired, {number for number, (_, raw_days) in ages.items() if raw_days is not None and day < self.today - raw_days}
+        return expired, {
+            number for number, (_, raw_days) in ages.items() if raw_days is not None and day < self.today - raw_days
+        }
 
     def _of_kind(self, kind: Kind) -> set[int]:
         return {number for number, metric in self.metrics.items() if metric.kind == kind}
@@ -175,7 +185,11 @@ class _Work:
         if tier == RAW:
             read = self.history.read(file, groups, SAMPLE_COLUMNS)
             pieces = (sample_rows(columns, number) for number, columns in zip(numbers, read, strict=True))
-            return put_block(self.history.store, stem, lambda to: write_samples(to, block.kind, _paced(pieces, self.pause), level=DENSE))
+            return put_block(
+                self.history.store,
+                stem,
+                lambda to: write_samples(to, block.kind, _paced(pieces, self.pause), level=DENSE),
+            )
         read = self.history.read(file, groups, rollup_columns(block.kind))
         rows = (rollup_rows(columns, number, block.kind) for number, columns in zip(numbers, read, strict=True))
         return put_block(self.history.store, stem, lambda to: write_rollup(to, block.kind, _paced(rows, self.pause)))
@@ -206,12 +220,16 @@ class _Work:
             if len(some) == 1:
                 spans = {number: _Span(start_ns=some[0] * NS_PER_DAY, end_ns=(some[0] + 1) * NS_PER_DAY)
                          for number in since_ns if since_ns[number] <= some[0] * NS_PER_DAY}  # fmt: skip
-                pieces = chain.from_iterable(_merge_samples(self.history, files, number, span) for number, span in spans.items())
+                pieces = chain.from_iterable(
+                    _merge_samples(self.history, files, number, span) for number, span in spans.items()
+                )
                 yield self._part(kind, some[0], pieces)
             else:
                 yield from self._fold_small(kind, fresh, since_ns, some)
 
-    def _fold_small(self, kind: Kind, fresh: Sequence[SampleBlock], since_ns: Mapping[int, int], days: list[int]) -> Iterator[SampleBlock]:
+    def _fold_small(
+        self, kind: Kind, fresh: Sequence[SampleBlock], since_ns: Mapping[int, int], days: list[int]
+    ) -> Iterator[SampleBlock]:
         """Late data touches many days a little: they are read together, lest all is read for each."""
         found: list[SampleColumns] = []
         for number, first_ns in since_ns.items():
@@ -228,7 +246,9 @@ class _Work:
             yield self._part(kind, day, [samples.where(order[start:end])])
 
     def _part(self, kind: Kind, day: int, pieces: Iterable[SampleColumns]) -> SampleBlock:
-        return write_part(self.history.store, kind=kind, day=day, stem=f"samples-{kind}-{day}", pieces=pieces, pause=self.pause)
+        return write_part(
+            self.history.store, kind=kind, day=day, stem=f"samples-{kind}-{day}", pieces=pieces, pause=self.pause
+        )
 
     def merge(self, manifest: Manifest, parts_max: int) -> Change | None:
         """The parts of the day that has most of them as one."""
@@ -361,7 +381,9 @@ def _cut(samples: SampleColumns, start: int, end: int) -> SampleColumns:
     """Rows [start, end), without a copy."""
     if start == 0 and end == len(samples):
         return samples
-    return SampleColumns(samples.devices[start:end], samples.metrics[start:end], samples.at_ns[start:end], samples.values[start:end])
+    return SampleColumns(
+        samples.devices[start:end], samples.metrics[start:end], samples.at_ns[start:end], samples.values[start:end]
+    )
 
 
 def _firsts(samples: SampleColumns, buckets: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -377,7 +399,9 @@ def _paced(pieces: Iterable[_Piece], pause: Callable[[], None]) -> Iterator[_Pie
         pause()
 
 
-def _roll_up_samples(history: History, file: BlockFile, kind: Kind, metrics: Sequence[int], bucket_ns: int) -> Iterator[RollupRows]:
+def _roll_up_samples(
+    history: History, file: BlockFile, kind: Kind, metrics: Sequence[int], bucket_ns: int
+) -> Iterator[RollupRows]:
     """The cells of some metrics of a file of samples, in its order."""
     footer = history.footer(file)
     groups = np.flatnonzero(np.isin(footer.least["metric"], metrics)).tolist()
@@ -430,7 +454,10 @@ def _whole(pieces: Iterable[RollupRows]) -> Iterator[RollupRows]:
 
 def _fold_rows(pieces: Sequence[RollupRows]) -> RollupRows:
     """Cells of one metric, in any order and perhaps several of one device and bucket, as one each, sorted."""
-    devices, at_ns = np.concatenate([piece.devices for piece in pieces]), np.concatenate([piece.at_ns for piece in pieces])
+    devices, at_ns = (
+        np.concatenate([piece.devices for piece in pieces]),
+        np.concatenate([piece.at_ns for piece in pieces]),
+    )
     order = np.lexsort((at_ns, devices))
     devices, at_ns = devices[order], at_ns[order]
     is_first = np.ones(len(order), np.bool_)
@@ -456,7 +483,11 @@ class _Span:
 
     def groups(self, footer: Footer, metric: int) -> list[int]:
         """The row groups that may hold some of it."""
-        is_wanted = (footer.least["metric"] == metric) & (footer.least["at"] < self.end_ns) & (footer.greatest["at"] >= self.start_ns)
+        is_wanted = (
+            (footer.least["metric"] == metric)
+            & (footer.least["at"] < self.end_ns)
+            & (footer.greatest["at"] >= self.start_ns)
+        )
         is_wanted &= (footer.least["device"] < self.end_device) & (footer.greatest["device"] >= self.start_device)
         return np.flatnonzero(is_wanted).tolist()
 
@@ -532,13 +563,17 @@ def _read_rollups(history: History, file: BlockFile, metric: int, kind: Kind, un
         yield _cut_rows(rows, *np.searchsorted(rows.devices, [unit.start_device, unit.end_device]).tolist())
 
 
-def _count_days(history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], pause: Callable[[], None]) -> dict[int, int]:
+def _count_days(
+    history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], pause: Callable[[], None]
+) -> dict[int, int]:
     """Samples by day, ascending, those aside that are before the time of their metric."""
     counts: dict[int, int] = {}
     for file in files:
         footer = history.footer(file)
         since = np.array([since_ns[number] for number in footer.least["metric"].tolist()], np.int64)
-        is_whole = (footer.least["at"] // NS_PER_DAY == footer.greatest["at"] // NS_PER_DAY) & (footer.least["at"] >= since)
+        is_whole = (footer.least["at"] // NS_PER_DAY == footer.greatest["at"] // NS_PER_DAY) & (
+            footer.least["at"] >= since
+        )
         for group in np.flatnonzero(is_whole).tolist():
             day = int(footer.least["at"][group] // NS_PER_DAY)
             counts[day] = counts.get(day, 0) + int(footer.rows[group])

@@ -20,7 +20,14 @@ class Declared:
     """Metrics by number and by name, pauses by device, windows by id. `version` changes with pauses and windows."""
 
     def __init__(
-        self, *, catalog: Catalog, clock: Clock, executor: Executor, known: KnownMetrics, metrics_max: int, windows_max: int
+        self,
+        *,
+        catalog: Catalog,
+        clock: Clock,
+        executor: Executor,
+        known: KnownMetrics,
+        metrics_max: int,
+        windows_max: int,
     ) -> None:
         """`executor` is the catalog's one thread; `known` is shared with the intake."""
         self.metrics: dict[int, MetricDefinition] = {}
@@ -104,12 +111,18 @@ class Declared:
 
     def is_paused(self, device: int, at_ns: int) -> bool:
         """Whether a device is paused at a time."""
-        return any(pause.start_ns <= at_ns and (pause.end_ns is None or at_ns < pause.end_ns) for pause in self.pauses.get(device, ()))
+        return any(
+            pause.start_ns <= at_ns and (pause.end_ns is None or at_ns < pause.end_ns)
+            for pause in self.pauses.get(device, ())
+        )
 
     def _ended(self, device: int, at_ns: int) -> list[Pause]:
         """The pauses of a device, none of them going on at or beginning after `at_ns`."""
         pauses = [pause for pause in self.pauses.get(device, ()) if pause.start_ns < at_ns]
-        return [Pause(device, pause.start_ns, at_ns if pause.end_ns is None else min(pause.end_ns, at_ns)) for pause in pauses]
+        return [
+            Pause(device, pause.start_ns, at_ns if pause.end_ns is None else min(pause.end_ns, at_ns))
+            for pause in pauses
+        ]
 
     async def _replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
         await self._run(lambda: self._catalog.replace_pauses(device, pauses))
@@ -119,7 +132,10 @@ class Declared:
     async def put_window(self, window: MaintenanceWindow) -> None:
         """Add a maintenance window, or replace the one of its id. Raises: OutOfRange: too many; NotAccepting."""
         if window.id not in self.windows and len(self.windows) >= self._windows_max:
-            raise OutOfRange(f"there are {self._windows_max} maintenance windows (windows_max): delete old ones", reason="windows_max")
+            raise OutOfRange(
+                f"there are {self._windows_max} maintenance windows (windows_max): delete old ones",
+                reason="windows_max",
+            )
         await self._run(lambda: self._catalog.put_window(window))
         self.windows = {**self.windows, window.id: window}
         self.version += 1
@@ -135,4 +151,6 @@ class Declared:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except OSError as error:
-            raise NotAccepting(f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed") from error
+            raise NotAccepting(
+                f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed"
+            ) from error

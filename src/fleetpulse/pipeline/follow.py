@@ -37,7 +37,11 @@ class Follower:
 
     def pending_of(self, device: int) -> int:
         """Durable events of one device that are not applied yet."""
-        return sum(int((column == device).sum()) for batch in self._pending for column in (batch.heartbeat_devices, batch.sample_devices))
+        return sum(
+            int((column == device).sum())
+            for batch in self._pending
+            for column in (batch.heartbeat_devices, batch.sample_devices)
+        )
 
     def catch_up(self) -> None:
         """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write."""

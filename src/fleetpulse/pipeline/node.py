@@ -95,7 +95,15 @@ class Node:
         self.connections = connections
         self.counters = counters
         self.views = Views(clock=clock, fleet=fleet, history=history, registry=registry, declared=declared)
-        self.ask = Ask(clock=clock, fleet=fleet, follower=follower, history=history, registry=registry, views=self.views, limits=ask_limits)
+        self.ask = Ask(
+            clock=clock,
+            fleet=fleet,
+            follower=follower,
+            history=history,
+            registry=registry,
+            views=self.views,
+            limits=ask_limits,
+        )
         self.progress = Progress()
         self.is_ready = False
         self._catalog_thread = catalog_thread
@@ -179,7 +187,9 @@ class Node:
     async def reload(self) -> None:
         """Read devices.csv and metrics.json again; on an error in one, what it says stays as it was."""
         if not self.is_ready or (self._devices_path is None and self._metrics_path is None):
-            log.warning("SIGHUP has nothing to do: " + ("no --devices or --metrics file" if self.is_ready else "not ready yet"))
+            log.warning(
+                "SIGHUP has nothing to do: " + ("no --devices or --metrics file" if self.is_ready else "not ready yet")
+            )
             return
         try:
             if self._devices_path is not None:
@@ -314,7 +324,12 @@ class Node:
             self.history.manifest = manifest
             self.counters.compactions += 1
             await self._remove_unnamed()
-            log.info("compaction", removed=len(change.removed), added=len(change.added), seconds=round(time.monotonic() - started_s, 3))
+            log.info(
+                "compaction",
+                removed=len(change.removed),
+                added=len(change.added),
+                seconds=round(time.monotonic() - started_s, 3),
+            )
             return True
 
     def _note_damage(self, block: SampleBlock, error: DamagedData) -> None:

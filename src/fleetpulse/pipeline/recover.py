@@ -38,7 +38,9 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     check_file(history.store, manifest.snapshot)
     with history.store.open(manifest.snapshot.name) as reader:
         columns = read_snapshot(reader)
-    fleet.restore(columns, open_from_day=manifest.open_from_day, alive_at_ns=manifest.alive_at_ns, blind_ns=manifest.blind_ns)
+    fleet.restore(
+        columns, open_from_day=manifest.open_from_day, alive_at_ns=manifest.alive_at_ns, blind_ns=manifest.blind_ns
+    )
     for day, file in manifest.presence.items():
         if day >= manifest.open_from_day:
             check_file(history.store, file)
@@ -52,14 +54,26 @@ def _look_for_missing(history: History, manifest: Manifest) -> None:
     try:
         missing = {file.name for file in manifest.files()} - history.store.names()
     except OSError as error:
-        log.error("blocks cannot be listed; answers lack what cannot be read", error=str(error), todo="see that the store can be reached")
+        log.error(
+            "blocks cannot be listed; answers lack what cannot be read",
+            error=str(error),
+            todo="see that the store can be reached",
+        )
         return
     if missing:
-        log.error("blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy")
+        log.error(
+            "blocks are missing", blocks=sorted(missing), todo="run `fleetpulse verify`, restore them from a copy"
+        )
 
 
 def replay(
-    fleet: Fleet, journal: Journal, *, after: Position, metrics_count: int, progress: Progress, advanced: Callable[[], None]
+    fleet: Fleet,
+    journal: Journal,
+    *,
+    after: Position,
+    metrics_count: int,
+    progress: Progress,
+    advanced: Callable[[], None],
 ) -> Position:
     """Apply the journal past `after`; returns the position reached. `advanced` is called as `progress` moves on.
 
@@ -76,7 +90,10 @@ def replay(
     gathered_events = 0
     for position, body in journal.read(after=after):
         events = decode_entry(body, where=f"journal entry {position}")
-        highest = max((int(devices.max()) for devices in (events.heartbeat_devices, events.sample_devices) if len(devices)), default=-1)
+        highest = max(
+            (int(devices.max()) for devices in (events.heartbeat_devices, events.sample_devices) if len(devices)),
+            default=-1,
+        )
         metric = int(events.sample_metrics.max()) if len(events.sample_metrics) else 0
         if metric >= metrics_count:
             raise DamagedData(

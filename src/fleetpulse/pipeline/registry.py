@@ -118,7 +118,9 @@ class Registry:
 
         Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
         """
-        registered = self._catalog.register(self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns())
+        registered = self._catalog.register(
+            self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns()
+        )
         self._make_room(max(registered.new, default=-1) + 1)
         for numbers in chain(_pieces(registered.new), _pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
@@ -133,7 +135,9 @@ class Registry:
         """
         limited = self._limited(devices)
         registered = await self._run(
-            lambda: self._catalog.register(limited, devices_max=self._devices_max, at_ns=self._clock.now_ns(), replaces=replaces)
+            lambda: self._catalog.register(
+                limited, devices_max=self._devices_max, at_ns=self._clock.now_ns(), replaces=replaces
+            )
         )
         await self._know(registered.new)
         await self._know(registered.changed)
@@ -153,7 +157,10 @@ class Registry:
             names.update(device.labels)
             terms.add(self.terms_of(device))
             if len(terms) > TERMS_MAX:
-                raise OutOfRange(f"there would be more than {TERMS_MAX} different pairs of interval and grace: use fewer", reason="terms")
+                raise OutOfRange(
+                    f"there would be more than {TERMS_MAX} different pairs of interval and grace: use fewer",
+                    reason="terms",
+                )
             if len(names) > self._label_names_max:
                 text = f"there would be more than {self._label_names_max} different names of labels (label_names_max): use fewer"
                 raise OutOfRange(text, reason="label_names_max")
@@ -179,7 +186,9 @@ class Registry:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except OSError as error:
-            raise NotAccepting(f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed") from error
+            raise NotAccepting(
+                f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed"
+            ) from error
 
     def register(self, device_id: str) -> asyncio.Future[None]:
         """Make one unknown device known; those asked for at one time share a transaction.
@@ -203,7 +212,11 @@ class Registry:
             error = await self._register_these(list(wanted))
             for device_id, outcome in wanted.items():
                 # One too many must not keep those out for whom there is room.
-                one = await self._register_these([device_id]) if isinstance(error, OutOfRange) and len(wanted) > 1 else error
+                one = (
+                    await self._register_these([device_id])
+                    if isinstance(error, OutOfRange) and len(wanted) > 1
+                    else error
+                )
                 if not outcome.done():
                     outcome.set_result(None) if one is None else outcome.set_exception(one)
         self._task = None

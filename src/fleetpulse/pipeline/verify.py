@@ -38,7 +38,10 @@ def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Findin
         _check("journal", lambda: _journal(journal, manifest, catalog.device_count())),
         *files,
         counts,
-        Finding("files nobody names", f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)"),
+        Finding(
+            "files nobody names",
+            f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)",
+        ),
     ]
 
 
@@ -59,7 +62,9 @@ def _journal(journal: Journal, manifest: Manifest, device_count: int) -> str:
         columns = decode_entry(body, where=f"journal entry {position}")
         for devices in (columns.heartbeat_devices, columns.sample_devices):
             if len(devices) and int(devices.max()) >= device_count:
-                raise DamagedData(f"entry {position} speaks of device number {devices.max()}, the catalog knows {device_count}.")
+                raise DamagedData(
+                    f"entry {position} speaks of device number {devices.max()}, the catalog knows {device_count}."
+                )
         entries, events = entries + 1, events + len(columns)
     return f"{entries} entries, {events} events after position {manifest.position}"
 
@@ -78,7 +83,9 @@ def _closed_minutes(manifest: Manifest, store: BlockStore) -> str:
                 held[devices] += count_minutes(rows)
     wrong = np.flatnonzero(held != closed)
     if len(wrong):
-        raise DamagedData(f"{len(wrong)} devices, the first of number {wrong[0]}, are counted otherwise than their blocks hold.")
+        raise DamagedData(
+            f"{len(wrong)} devices, the first of number {wrong[0]}, are counted otherwise than their blocks hold."
+        )
     return f"{int(held.sum())} in {len(days)} closed days"
 
 

@@ -47,7 +47,11 @@ class Views:
         first_minute, last_received_ns = int(fleet.first_minute[device]), int(fleet.last_received_ns[device])
         up_since_ns = int(fleet.up_since_ns[device])
         rows = {day: row for day in fleet.touched_days(device) if (row := fleet.row(day, device)) is not None}
-        terms, silences, blind_ns = fleet.terms_of(device), [*fleet.closing.silences, *fleet.silences], list(fleet.blind_ns)
+        terms, silences, blind_ns = (
+            fleet.terms_of(device),
+            [*fleet.closing.silences, *fleet.silences],
+            list(fleet.blind_ns),
+        )
         labels, windows = self._registry.roster.labels_of(device), list(self._declared.windows.values())
         pauses = list(self._declared.pauses.get(device, ()))
 
@@ -84,9 +88,17 @@ class Views:
         count = min(fleet.count, self._registry.roster.count)
         # What may change while the question is answered is copied; dense presence only ever gains minutes, so it is not.
         first_minute, last_received_ns = fleet.first_minute[:count].copy(), fleet.last_received_ns[:count].copy()
-        up_since_ns, terms_codes, terms = fleet.up_since_ns[:count].copy(), fleet.terms_codes[:count].copy(), list(fleet.terms)
+        up_since_ns, terms_codes, terms = (
+            fleet.up_since_ns[:count].copy(),
+            fleet.terms_codes[:count].copy(),
+            list(fleet.terms),
+        )
         first_day = start_ns // NS_PER_DAY
-        sparse = [late.copy_of(day for day in late.days if day >= first_day) for late in (fleet.sparse, fleet.closing.sparse) if len(late)]
+        sparse = [
+            late.copy_of(day for day in late.days if day >= first_day)
+            for late in (fleet.sparse, fleet.closing.sparse)
+            if len(late)
+        ]
         dense, silences = [dict(fleet.dense), dict(fleet.closing.dense)], [*fleet.closing.silences, *fleet.silences]
         blind_ns, roster = list(fleet.blind_ns), self._registry.roster.frozen()
         windows, pauses = list(self._declared.windows.values()), dict(self._declared.pauses)
@@ -136,4 +148,6 @@ def _look_back(view: DeviceView, start_ns: int) -> int:
         # What cannot be read matters to few questions, and those find and say it themselves.
         silences = read_silences(view, start_ns=start_ns, on_damage=lambda day, error: None)
         silent_since_ns += [silence.start_ns for silence in silences]
-    return min([start_ns, *(max(since_ns, start_ns - LOOK_BACK_NS) for since_ns in silent_since_ns if since_ns != NEVER_NS)])
+    return min(
+        [start_ns, *(max(since_ns, start_ns - LOOK_BACK_NS) for since_ns in silent_since_ns if since_ns != NEVER_NS)]
+    )

@@ -110,7 +110,9 @@ class Writer:
         # again, but not for long.
         again = len(batch.waiters) + len(self._intake.batch.waiters)
         self._intake.wake_at = max(again, self._expected)
-        self._gathering = self._loop.call_later(GATHER_S if again >= self._expected else SPARSE_GATHER_S, self._hand_over)
+        self._gathering = self._loop.call_later(
+            GATHER_S if again >= self._expected else SPARSE_GATHER_S, self._hand_over
+        )
         self._idle.set()
 
     def _fail(self, batch: Batch, error: Exception) -> None:

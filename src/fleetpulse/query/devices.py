@@ -114,14 +114,18 @@ class _Columns:
     def uptime(self) -> NDArray[np.float64]:
         """Percent over the window, NaN where nothing was expected."""
         if self._uptime is None:
-            found = fleet_uptime(self._view, start_ns=self._view.now_ns - self._window_ns, end_ns=self._view.now_ns, is_available=False)
+            found = fleet_uptime(
+                self._view, start_ns=self._view.now_ns - self._window_ns, end_ns=self._view.now_ns, is_available=False
+            )
             self.missing = found.missing
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._uptime = np.where(found.expected > 0, 100.0 * found.present / found.expected, np.nan)
         return self._uptime
 
 
-def _with_text(view: FleetView, roster: Roster, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _with_text(
+    view: FleetView, roster: Roster, ids: Sequence[str], text: str, among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     found = np.zeros(view.count, bool)
     found[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
     for column in roster.labels.values():
@@ -131,7 +135,9 @@ def _with_text(view: FleetView, roster: Roster, ids: Sequence[str], text: str, a
     return found
 
 
-def list_devices(view: FleetView, roster: Roster, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None) -> Page:
+def list_devices(
+    view: FleetView, roster: Roster, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None
+) -> Page:
     """One page. Raises: Malformed: the cursor is none of ours, or of another order."""
     matches, columns = matching(view, roster, names, chosen)
     numbers = np.flatnonzero(matches)
@@ -179,11 +185,17 @@ class _Cursor(msgspec.Struct, array_like=True):
 def _cursor(order: Order, keys: NDArray[np.float64] | NDArray[np.int64] | None, ids: Sequence[str], last: int) -> str:
     key = None if keys is None else keys[last].item()
     key = None if isinstance(key, float) and not np.isfinite(key) else key
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_Cursor(order.by, order.is_descending, key, ids[last]))).decode()
+    return base64.urlsafe_b64encode(
+        msgspec.msgpack.encode(_Cursor(order.by, order.is_descending, key, ids[last]))
+    ).decode()
 
 
 def _after(
-    cursor: str, order: Order, keys: NDArray[np.float64] | NDArray[np.int64] | None, ids: Sequence[str], ordered: NDArray[np.int64]
+    cursor: str,
+    order: Order,
+    keys: NDArray[np.float64] | NDArray[np.int64] | None,
+    ids: Sequence[str],
+    ordered: NDArray[np.int64],
 ) -> int:
     """The place in `ordered` after the device of the cursor, be it still there or not."""
     try:

@@ -49,17 +49,26 @@ def export_samples(
             yield from _sample_pieces(samples.where(is_wanted), metric, ids, asked)
 
 
-def _sample_pieces(samples: SampleColumns, metric: MetricDefinition, ids: NDArray[Any], asked: NDArray[np.bool_]) -> Iterator[Piece]:
+def _sample_pieces(
+    samples: SampleColumns, metric: MetricDefinition, ids: NDArray[Any], asked: NDArray[np.bool_]
+) -> Iterator[Piece]:
     known = samples.where(np.flatnonzero(samples.devices < len(asked)))
     chosen = known.where(np.flatnonzero(asked[known.devices]))
     values = chosen.values if metric.kind == "integer" else chosen.values.view(np.float64)
     for start in range(0, len(chosen), PIECE_ROWS):
         part = slice(start, start + PIECE_ROWS)
         devices = ids[chosen.devices[part]]
-        yield {"device_id": devices, "metric": np.full(len(devices), metric.name), "sent_at": chosen.at_ns[part], "value": values[part]}
+        yield {
+            "device_id": devices,
+            "metric": np.full(len(devices), metric.name),
+            "sent_at": chosen.at_ns[part],
+            "value": values[part],
+        }
 
 
-def export_presence(view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_], *, start_ns: int, end_ns: int) -> Iterator[Piece]:
+def export_presence(
+    view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_], *, start_ns: int, end_ns: int
+) -> Iterator[Piece]:
     """All minutes present that begin in [start_ns, end_ns), day by day. Raises: DamagedData."""
     for day in range(start_ns // NS_PER_DAY, -(-end_ns // NS_PER_DAY)):
         for devices, rows in presence_rows(view, day):
@@ -73,7 +82,9 @@ def export_presence(view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_]
                     yield {"device_id": ids[devices[some][places[inside]]], "minute": at_ns[inside]}
 
 
-def export_silences(view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_], *, start_ns: int, end_ns: int) -> Iterator[Piece]:
+def export_silences(
+    view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_], *, start_ns: int, end_ns: int
+) -> Iterator[Piece]:
     """All silences that ended in [start_ns, end_ns). Raises: DamagedData."""
     days = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
     for piece in (*days, *view.silences):

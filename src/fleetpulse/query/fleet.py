@@ -92,7 +92,9 @@ def fleet_uptime(view: FleetView, *, start_ns: int, end_ns: int, is_available: b
     return found
 
 
-def _add_presence(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_], slot: int, *, start_ns: int, end_ns: int) -> None:
+def _add_presence(
+    view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_], slot: int, *, start_ns: int, end_ns: int
+) -> None:
     """The slots of the devices that share their length."""
     slot_ns = slot * NS_PER_MINUTE
     start, end = -(-start_ns // slot_ns) * slot, end_ns // slot_ns * slot
@@ -100,9 +102,15 @@ def _add_presence(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_]
         return
     classes = [_Minutes(exclusions, start, end, slot) for _, exclusions in view.excluded.by_class()]
     for code, minutes in enumerate(classes):
-        members = np.flatnonzero(chosen & (view.excluded.classes == code)) if len(classes) > 1 else np.flatnonzero(chosen)
+        members = (
+            np.flatnonzero(chosen & (view.excluded.classes == code)) if len(classes) > 1 else np.flatnonzero(chosen)
+        )
         # Slots that count whether somebody was there or not: from the first one seen on.
-        seen = np.clip((view.first_minute[members].astype(np.int64) // slot * slot - start) // slot, 0, len(minutes.counted_before) - 1)
+        seen = np.clip(
+            (view.first_minute[members].astype(np.int64) // slot * slot - start) // slot,
+            0,
+            len(minutes.counted_before) - 1,
+        )
         found.expected[members] += minutes.counted_before[-1] - minutes.counted_before[seen]
     for day in range(start // MINUTES_PER_DAY, -(-end // MINUTES_PER_DAY)):
         first, last = max(start, day * MINUTES_PER_DAY), min(end, (day + 1) * MINUTES_PER_DAY)
@@ -117,7 +125,11 @@ def _add_presence(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_]
         except DamagedData as error:
             note_missing_day(found.missing, day, error)
             for code, minutes in enumerate(classes):
-                members = np.flatnonzero(chosen & (view.excluded.classes == code)) if len(classes) > 1 else np.flatnonzero(chosen)
+                members = (
+                    np.flatnonzero(chosen & (view.excluded.classes == code))
+                    if len(classes) > 1
+                    else np.flatnonzero(chosen)
+                )
                 seen = np.maximum(view.first_minute[members].astype(np.int64) // slot * slot, first)
                 places = np.clip(np.array([seen, np.full(len(seen), last)]), first, last) - start
                 lost = minutes.counted_before[places[1] // slot] - minutes.counted_before[places[0] // slot]
@@ -142,7 +154,10 @@ class _Minutes:
         """The minutes of a day that may be present and count; and those of them that count only where present."""
         inside, blind = np.zeros(MINUTES_PER_DAY, bool), np.zeros(MINUTES_PER_DAY, bool)
         first, last = max(self.start, day * MINUTES_PER_DAY), min(self.end, (day + 1) * MINUTES_PER_DAY)
-        place, part = slice(first - day * MINUTES_PER_DAY, last - day * MINUTES_PER_DAY), slice(first - self.start, last - self.start)
+        place, part = (
+            slice(first - day * MINUTES_PER_DAY, last - day * MINUTES_PER_DAY),
+            slice(first - self.start, last - self.start),
+        )
         inside[place] = ~self.is_out[part]
         blind[place] = self.is_blind[part]
         return inside, blind
@@ -157,7 +172,9 @@ def _is_live(view: FleetView, day: int) -> bool:
     return any(day in days for days in view.dense) or any(day in sparse.days for sparse in view.sparse)
 
 
-def _add_day(view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_], classes: Sequence[_Minutes], day: int) -> None:
+def _add_day(
+    view: FleetView, found: FleetUptime, chosen: NDArray[np.bool_], classes: Sequence[_Minutes], day: int
+) -> None:
     """The present slots of a day, by looking at its minutes."""
     slot = classes[0].slot
     masks = [minutes.of_day(day) for minutes in classes]
@@ -182,7 +199,10 @@ def _count(rows: Rows, slot: int) -> NDArray[np.int64]:
     if slot == 1:
         return count_minutes(rows)
     counts = [
-        unpack_minutes(rows[first : first + UNPACKED_ROWS]).reshape(-1, MINUTES_PER_DAY // slot, slot).any(axis=2).sum(axis=1)
+        unpack_minutes(rows[first : first + UNPACKED_ROWS])
+        .reshape(-1, MINUTES_PER_DAY // slot, slot)
+        .any(axis=2)
+        .sum(axis=1)
         for first in range(0, len(rows), UNPACKED_ROWS)
     ]
     return np.concatenate([np.zeros(0, np.int64), *counts])
@@ -190,7 +210,11 @@ def _count(rows: Rows, slot: int) -> NDArray[np.int64]:
 
 def presence_rows(view: FleetView, day: int) -> Iterator[tuple[NDArray[np.int64], Rows]]:
     """All that is known of a day's presence: device numbers, and their rows; a chunk of devices at a time."""
-    closed = view.history.chunks(day, manifest=view.manifest) if closed_presence(view.manifest, day) is not None else iter(())
+    closed = (
+        view.history.chunks(day, manifest=view.manifest)
+        if closed_presence(view.manifest, day) is not None
+        else iter(())
+    )
     held = next(closed, None)
     sparse = [late.of_day(day) for late in view.sparse]
     for start in range(0, view.count, CHUNK):
@@ -262,7 +286,9 @@ class _Clock:
         return at_ns - covered_before(self._spans, at_ns) if len(self._spans) else at_ns
 
 
-def _add_down(view: FleetView, found: FleetUptime, clocks: Sequence[_Clock], silent: _Silent, *, start_ns: int, end_ns: int) -> None:
+def _add_down(
+    view: FleetView, found: FleetUptime, clocks: Sequence[_Clock], silent: _Silent, *, start_ns: int, end_ns: int
+) -> None:
     codes = view.excluded.classes[silent.devices]
     for code, clock in enumerate(clocks):
         some = np.flatnonzero(codes == code) if len(clocks) > 1 else np.arange(len(codes))

@@ -72,14 +72,18 @@ class _Read:
     is_whole: bool = True
 
 
-def find(where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window) -> Found:
+def find(
+    where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window
+) -> Found:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     is_quantile = aggregation.startswith("p")
     reads = _plan(where, number, metric.kind, window, is_raw_only=False)
     is_exact = True
     if is_quantile:
         raw = _plan(where, number, metric.kind, window, is_raw_only=True)
-        is_exact = all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
+        is_exact = (
+            all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
+        )
         reads = raw if is_exact else reads
     finding = _Finding(where, number, metric, whom, window, aggregation=aggregation, is_exact=is_exact)
     for read in reads:
@@ -119,7 +123,9 @@ class _Part:
     def has(self, tier: str) -> bool:
         """Whether a tier holds the metric; one that cannot be read counts as holding it, and is said to be missing then."""
         try:
-            return tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
+            return (
+                tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
+            )
         except DamagedData:
             return True
 
@@ -153,7 +159,11 @@ def _rows(where: Samples, reads: Sequence[_Read], number: int, device: int | Non
                 footer = where.history.footer(read.block.files[read.tier])
             except DamagedData:
                 continue  # said when it is read
-            is_read = (footer.least["metric"] == number) & (footer.least["at"] < read.end_ns) & (footer.greatest["at"] >= read.start_ns)
+            is_read = (
+                (footer.least["metric"] == number)
+                & (footer.least["at"] < read.end_ns)
+                & (footer.greatest["at"] >= read.start_ns)
+            )
             if device is not None:
                 is_read &= (footer.least["device"] <= device) & (footer.greatest["device"] >= device)
             total += int(footer.rows[is_read].sum())
@@ -164,7 +174,15 @@ class _Finding:
     """Gathers what is read as cells, few at a time."""
 
     def __init__(
-        self, where: Samples, number: int, metric: MetricDefinition, whom: Whom, window: Window, *, aggregation: str, is_exact: bool
+        self,
+        where: Samples,
+        number: int,
+        metric: MetricDefinition,
+        whom: Whom,
+        window: Window,
+        *,
+        aggregation: str,
+        is_exact: bool,
     ) -> None:
         self._where = where
         self._number = number
@@ -201,7 +219,11 @@ class _Finding:
         return Wanted(self._number, self._whom.device, read.start_ns, read.end_ns)
 
     def _wanted(self, samples: SampleColumns) -> SampleColumns:
-        chosen = (samples.metrics == self._number) & (samples.at_ns >= self._window.start_ns) & (samples.at_ns < self._window.end_ns)
+        chosen = (
+            (samples.metrics == self._number)
+            & (samples.at_ns >= self._window.start_ns)
+            & (samples.at_ns < self._window.end_ns)
+        )
         if self._whom.device is not None:
             chosen &= samples.devices == self._whom.device
         return samples.where(chosen)
@@ -239,7 +261,9 @@ class _Finding:
             cells, local, count = self._local(every)
             self._keep(cells, fold_cells(local, rows.cells, count=count))
 
-    def _cells(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    def _cells(
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """The cell of each row that is asked for; and which rows these are, None for all."""
         window, codes = self._window, self._whom.codes
         buckets = np.zeros(len(at_ns), np.int64)

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate import uptime as slots
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
-from fleetpulse.aggregate.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES, Exclusions, Silence, Stretch, status_codes
+from fleetpulse.aggregate.status import (
+    DOWN,
+    MAINTENANCE,
+    NEW,
+    PAUSED,
+    STATUSES,
+    Exclusions,
+    Silence,
+    Stretch,
+    status_codes,
+)
 from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
 from fleetpulse.blocks.history import History, OnDamage, closed_presence
@@ -95,7 +105,11 @@ def _silences(columns: SilenceColumns) -> list[Silence]:
     return [
         Silence(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
         for start_ns, end_ns, interval_s, grace_s in zip(
-            columns.start_ns.tolist(), columns.end_ns.tolist(), columns.interval_s.tolist(), columns.grace_s.tolist(), strict=True
+            columns.start_ns.tolist(),
+            columns.end_ns.tolist(),
+            columns.interval_s.tolist(),
+            columns.grace_s.tolist(),
+            strict=True,
         )
     ]
 
@@ -107,7 +121,9 @@ def transitions(stretches: Sequence[Stretch], *, limit: int, after_ns: int) -> t
         if after.start_ns > after_ns:
             if len(found) == limit:
                 return found, True
-            found.append({"at": format_rfc3339(after.start_ns), "from": STATUSES[before.status], "to": STATUSES[after.status]})
+            found.append(
+                {"at": format_rfc3339(after.start_ns), "from": STATUSES[before.status], "to": STATUSES[after.status]}
+            )
     return found, False
 
 
@@ -118,7 +134,9 @@ def device_slots(view: DeviceView, window: Window, silences: Sequence[Silence], 
     start, end = -(-window.start_ns // slot_ns) * slot, window.end_ns // slot_ns * slot
     # What is not longer than a missed beat is no silence once it ends, so it is none while it goes on. Where two of them touch,
     # something was received between: they stay two.
-    unheard = np.array([(silence.start_ns, silence.end_ns) for silence in silences if silence.is_long], np.int64).reshape(-1, 2)
+    unheard = np.array(
+        [(silence.start_ns, silence.end_ns) for silence in silences if silence.is_long], np.int64
+    ).reshape(-1, 2)
     found = Slots(np.zeros((window.buckets, len(REASONS)), np.int64), start * NS_PER_MINUTE, slot_ns, None)
     codes: list[NDArray[np.int8]] = []
     is_bucketed_by_day = window.step_ns is None or window.step_ns % NS_PER_DAY == 0
@@ -199,7 +217,10 @@ def _miss(found: Slots, day: int, error: Exception) -> None:
 def uptime_figures(counts: NDArray[np.int64]) -> dict[str, object]:
     """Uptime out of slots by reason: settled (all beats), observed (those that came in time), and what was left out."""
     by_reason = dict(zip(REASONS, counts.tolist(), strict=True))
-    present, expected = by_reason["up"] + by_reason["backfilled"], by_reason["up"] + by_reason["backfilled"] + by_reason["down"]
+    present, expected = (
+        by_reason["up"] + by_reason["backfilled"],
+        by_reason["up"] + by_reason["backfilled"] + by_reason["down"],
+    )
     return {
         "uptime": percent(present, expected),
         "present": present,

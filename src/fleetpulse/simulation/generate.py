@@ -29,11 +29,25 @@ from fleetpulse.pipeline.compact import write_part
 NS_PER_MS = 1_000_000
 PIECE_DEVICES = 500
 METRICS = (
-    MetricDefinition(name="cpu", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the processor in use"),
-    MetricDefinition(name="memory", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the memory in use"),
+    MetricDefinition(
+        name="cpu", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the processor in use"
+    ),
+    MetricDefinition(
+        name="memory", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the memory in use"
+    ),
     MetricDefinition(name="temperature", unit="°C", aggregation="max", retention_days=365, description="Of the board"),
-    MetricDefinition(name="disk", unit="%", aggregation="latest", lowest=0, highest=100, retention_days=365, description="Share in use"),
-    MetricDefinition(name="signal", unit="dBm", aggregation="p50", retention_days=365, description="Strength of the radio's signal"),
+    MetricDefinition(
+        name="disk",
+        unit="%",
+        aggregation="latest",
+        lowest=0,
+        highest=100,
+        retention_days=365,
+        description="Share in use",
+    ),
+    MetricDefinition(
+        name="signal", unit="dBm", aggregation="p50", retention_days=365, description="Strength of the radio's signal"
+    ),
 )
 _LEVELS = ((35.0, 0.8), (60.0, 0.2), (48.0, 0.1), (70.0, 0.01), (-70.0, 0.6))
 """Where each metric lies, and how far it moves in a minute."""
@@ -109,7 +123,9 @@ class Generator:
         firsts = chance.integers(0, MINUTES_PER_DAY, len(hit))
         lasts = firsts + 2 + chance.exponential(past.outage_minutes, len(hit)).astype(np.int64)
         self._is_link[hit] = chance.random(len(hit)) < past.link_share
-        outages = {device: (0, (int(self._down_until_ns[device]) - start_ns) // NS_PER_MINUTE) for device in going_on.tolist()}
+        outages = {
+            device: (0, (int(self._down_until_ns[device]) - start_ns) // NS_PER_MINUTE) for device in going_on.tolist()
+        }
         outages |= dict(zip(hit.tolist(), zip(firsts.tolist(), lasts.tolist(), strict=True), strict=True))
         for device, (_, last) in outages.items():
             self._down_until_ns[device] = start_ns + last * NS_PER_MINUTE
@@ -188,7 +204,9 @@ class Generator:
         np.maximum.at(self.columns["up_since_ns"], silences.devices, silences.end_ns)
         self.columns["last_received_ns"][:] = self._heard_ns
         if len(silences):
-            self.silences[day] = put_block(self._store, f"silences-{day}-0", lambda file: write_silences(file, [silences]))
+            self.silences[day] = put_block(
+                self._store, f"silences-{day}-0", lambda file: write_silences(file, [silences])
+            )
 
     def _write_samples(self, day: int, sent: Rows, chance: np.random.Generator, advanced: Callable[[], None]) -> None:
         self.columns["other_samples"] += count_minutes(sent) * self._past.metrics
@@ -202,9 +220,13 @@ class Generator:
                     advanced()
 
         stem = f"samples-float-{day}"
-        self.samples.append(write_part(self._store, kind="float", day=day, stem=stem, pieces=pieces(), pause=lambda: None))
+        self.samples.append(
+            write_part(self._store, kind="float", day=day, stem=stem, pieces=pieces(), pause=lambda: None)
+        )
 
-    def _piece(self, place: int, day: int, sent: NDArray[np.bool_], start: int, chance: np.random.Generator) -> SampleColumns:
+    def _piece(
+        self, place: int, day: int, sent: NDArray[np.bool_], start: int, chance: np.random.Generator
+    ) -> SampleColumns:
         """A metric of some devices over a day: a walk that is drawn back to its level, as sensors say it, to a tenth."""
         count = len(sent)
         level = self._level[place, start : start + count]
@@ -219,7 +241,10 @@ class Generator:
         # A sample stays in its day: the jitter of the first and the last beat aside.
         at_ns = np.clip(at_ns, day * NS_PER_DAY, (day + 1) * NS_PER_DAY - 1)
         return SampleColumns(
-            (devices + start).astype(np.uint32), np.full(len(devices), place + 1, np.uint16), at_ns, values[devices, minutes].view(np.int64)
+            (devices + start).astype(np.uint32),
+            np.full(len(devices), place + 1, np.uint16),
+            at_ns,
+            values[devices, minutes].view(np.int64),
         )
 
     def finish(self, catalog: Catalog) -> Manifest:
@@ -243,7 +268,11 @@ def declare(past: Past, catalog: Catalog) -> None:
     devices = (
         Device(
             f"device-{number:07d}",
-            {"site": f"site-{number % past.sites:03d}", "model": f"m{number % 7}", "firmware": f"{1 + number % 3}.{number % 10}"},
+            {
+                "site": f"site-{number % past.sites:03d}",
+                "model": f"m{number % 7}",
+                "firmware": f"{1 + number % 3}.{number % 10}",
+            },
         )
         for number in range(past.devices)
     )

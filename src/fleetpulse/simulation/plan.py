@@ -65,7 +65,9 @@ class DevicePlan:
         return [int(value) for value in self.upload_time_ns[self.upload_time_ns != HEARTBEAT]]
 
 
-def plan_fleet(device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int) -> list[DevicePlan]:
+def plan_fleet(
+    device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int
+) -> list[DevicePlan]:
     """A plan for each device; the same arguments give the same plans."""
     children = np.random.SeedSequence(seed).spawn(len(device_ids))
     plans = []
@@ -74,7 +76,9 @@ def plan_fleet(device_ids: list[str], *, start_ns: int, hours: float, behaviour:
     return plans
 
 
-def _plan_device(device_id: str, start_ns: int, length_s: float, behaviour: Behaviour, chance: np.random.Generator) -> DevicePlan:
+def _plan_device(
+    device_id: str, start_ns: int, length_s: float, behaviour: Behaviour, chance: np.random.Generator
+) -> DevicePlan:
     skew_s = chance.uniform(-behaviour.skew_s, behaviour.skew_s) if chance.random() < behaviour.skewed_share else 0.0
     beats_s = np.arange(chance.uniform(0, 60), length_s, 60.0)
     beats_s = np.clip(beats_s + chance.uniform(-behaviour.jitter_s, behaviour.jitter_s, len(beats_s)), 0, length_s)
@@ -110,7 +114,9 @@ def _within(moments_s: NDArray[np.float64], spans: NDArray[np.float64]) -> NDArr
     return inside
 
 
-def _held_back(moments_s: NDArray[np.float64], spans: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
+def _held_back(
+    moments_s: NDArray[np.float64], spans: NDArray[np.float64], chance: np.random.Generator
+) -> NDArray[np.float64]:
     """When each moment's event is sent: at once, or soon after the end of the span it falls into, in any order."""
     sends_s = moments_s.copy()
     for start, end in spans:

@@ -164,7 +164,9 @@ def _json(answer: Answer) -> dict[str, object]:
 def _rejected(what: str, answer: Answer) -> Rejected:
     text = answer.body.decode(errors="replace")[:500]
     hint = (
-        " Start the server with --auto-register, or play devices that it knows: --ids FILE, or --published." if answer.status == 404 else ""
+        " Start the server with --auto-register, or play devices that it knows: --ids FILE, or --published."
+        if answer.status == 404
+        else ""
     )
     return Rejected(f"{what} was answered {answer.status}: {text}.{hint}")
 
@@ -189,7 +191,9 @@ async def count_known(plans: Sequence[DevicePlan], how: How) -> int:
     return known
 
 
-async def ask_all(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[int], None]) -> list[Verdict]:
+async def ask_all(
+    plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[int], None]
+) -> list[Verdict]:
     """Ask for the figures of every device and hold them against the plan. Raises: ServerGone; Rejected."""
     verdicts: dict[int, Verdict] = {}
 
@@ -202,7 +206,9 @@ async def ask_all(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced:
     return [verdicts[index] for index in range(len(plans))]
 
 
-async def _ask_each(plans: Sequence[DevicePlan], how: How, tally: Tally, note: Callable[[int, Answer], None], *, also: int = 200) -> None:
+async def _ask_each(
+    plans: Sequence[DevicePlan], how: How, tally: Tally, note: Callable[[int, Answer], None], *, also: int = 200
+) -> None:
     async def lane(start: int) -> None:
         async with Connection(how.url) as connection:
             for index in range(start, len(plans), how.connections):
@@ -229,7 +235,11 @@ def judge(plan: DevicePlan, stats: dict[str, object], ambiguous: Sequence[int]) 
     said_ns = parse_duration(average)
     total, count = sum(uploads), len(uploads)
     undecided = list(ambiguous)[:AMBIGUOUS_MAX]
-    possible = {(total + sum(extra)) // max(1, count + n) for n in range(len(undecided) + 1) for extra in combinations(undecided, n)}
+    possible = {
+        (total + sum(extra)) // max(1, count + n)
+        for n in range(len(undecided) + 1)
+        for extra in combinations(undecided, n)
+    }
     return Verdict(
         device_id=plan.device_id,
         uptime_expected=float(expected),
