@@ -6,15 +6,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from fleetpulse.aggregate.status import STATUSES, timeline
-from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
+from fleetpulse.model.heartbeat_policy import Terms
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
-from fleetpulse.model.terms import Terms
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime

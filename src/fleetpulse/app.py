@@ -34,11 +34,11 @@ from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.terms import Terms
-from fleetpulse.pipeline.ask import AskLimits
+from fleetpulse.model.heartbeat_policy import Terms
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.node import CheckpointWhen, Node
+from fleetpulse.pipeline.questions import AskLimits
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings

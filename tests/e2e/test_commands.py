@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import ROOT, Server
-from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.cli.main import COMMANDS, build_parser
 from fleetpulse.cli.tables import sparkline
+from fleetpulse.notation.timestamp import format_rfc3339
 from http_client import Client
 
 CLIENTS = COMMANDS[COMMANDS.index("devices") :]

@@ -1,6 +1,6 @@
 import pytest
 
-from fleetpulse.aggregate.duration import format_duration
+from fleetpulse.notation.go_duration import format_duration
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fleetpulse.aggregate.duration import format_duration
+from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.simulation.plan import (
     HEARTBEAT,
     NS_PER_MINUTE,

@@ -8,8 +8,8 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from fleetpulse.model.heartbeat_policy import NS_PER_S
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
-from fleetpulse.model.terms import NS_PER_S
 
 _DAY_S = 86_400
 _DAY_NS = _DAY_S * NS_PER_S

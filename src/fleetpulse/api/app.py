@@ -7,17 +7,17 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from fleetpulse.api import bulk, definitions, devices, export, health, inventory, metrics, uptime
+from fleetpulse.api import bulk, definitions, devices, export, health, metrics, reports, uptime
 from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.pipeline.node import Node
 
 HANDLERS = [
-    devices.post_heartbeat,
-    devices.post_stats,
-    devices.post_metrics,
-    devices.get_stats,
-    devices.get_audit,
+    reports.post_heartbeat,
+    reports.post_stats,
+    reports.post_metrics,
+    reports.get_stats,
+    reports.get_audit,
     metrics.device_metrics,
     metrics.fleet_metrics,
     export.get_export,
@@ -25,16 +25,16 @@ HANDLERS = [
     uptime.get_transitions,
     uptime.get_fleet_uptime,
     uptime.get_fleet_stats,
-    inventory.get_devices,
-    inventory.post_device,
-    inventory.patch_devices,
-    inventory.get_device,
-    inventory.patch_device,
-    inventory.delete_device,
-    inventory.pause_device,
-    inventory.resume_device,
-    inventory.export_devices,
-    inventory.import_devices,
+    devices.get_devices,
+    devices.post_device,
+    devices.patch_devices,
+    devices.get_device,
+    devices.patch_device,
+    devices.delete_device,
+    devices.pause_device,
+    devices.resume_device,
+    devices.export_devices,
+    devices.import_devices,
     definitions.get_definitions,
     definitions.post_definition,
     definitions.get_definition,

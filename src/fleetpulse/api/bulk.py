@@ -6,9 +6,9 @@ import msgspec
 from litestar import Response, post
 
 from fleetpulse.api.problems import AnyRequest
-from fleetpulse.api.waiting import FutureWaiter
 from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnsupportedMedia
 from fleetpulse.ingest.bulk import BulkReader, decompress
+from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.pipeline.node import Node
 
 _TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")

@@ -8,16 +8,16 @@ import msgspec
 from litestar import Response, delete, get, patch, post
 
 from fleetpulse.aggregate.recurrence import next_occurrence
-from fleetpulse.aggregate.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
-from fleetpulse.aggregate.window import format_seconds, parse_seconds
-from fleetpulse.api.asking import answer, read_query, ready
-from fleetpulse.api.devices import json_body
+from fleetpulse.api.parameters import answer, read_query, ready
 from fleetpulse.api.problems import AnyRequest
+from fleetpulse.api.reports import json_body
 from fleetpulse.errors import Conflict, Malformed, NotFound, OutOfRange
 from fleetpulse.ingest.decode import malformed
 from fleetpulse.ingest.metrics_file import Definition, definition
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.notation.duration import format_seconds, parse_seconds
+from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 from fleetpulse.pipeline.node import Node
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -8,15 +8,15 @@ import structlog
 from litestar import get
 from litestar.response import Stream
 
-from fleetpulse.api.asking import read_query, ready, window_of
 from fleetpulse.api.metrics import read_labels, read_types
+from fleetpulse.api.parameters import read_query, ready, window_of
 from fleetpulse.api.problems import AnyRequest
-from fleetpulse.api.spreadsheet import safe_cell
-from fleetpulse.blocks.tables import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
 from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.export import COLUMNS, Piece, export_presence, export_samples, export_silences
+from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
 from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from litestar import Response, get
 
-from fleetpulse.aggregate.timestamp import format_rfc3339
-from fleetpulse.api.asking import WINDOW, answer, device_number, read_query, ready, window_of
+from fleetpulse.api.parameters import WINDOW, answer, device_number, read_query, ready, window_of
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.metrics import Found, Samples, Whom, find
 from fleetpulse.query.window import Window

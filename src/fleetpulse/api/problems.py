@@ -1,4 +1,4 @@
-"""Errors of handlers and of the framework to answers; the map itself is `ingest.answers`."""
+"""Errors of handlers and of the framework to answers; the map itself is `ingest.problem_response`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from fleetpulse.errors import Answerable, OperatorError
-from fleetpulse.ingest.answers import problem_body, problem_headers
+from fleetpulse.ingest.problem_response import problem_body, problem_headers
 
 log = structlog.get_logger("api")
 AnyRequest = Request[Any, Any, Any]

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from fleetpulse.aggregate.status import STATUSES
-from fleetpulse.aggregate.timestamp import EXPECTED
 from fleetpulse.aggregate.uptime import FORMULA, REASONS
 from fleetpulse.api.definitions import DefinitionChange, WindowBody
-from fleetpulse.api.inventory import DeviceChange, LabelChange, NewDevice, PauseBody
+from fleetpulse.api.devices import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.ingest.metrics_file import Definition
 from fleetpulse.model.device import ID_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
 from fleetpulse.model.metric import AGGREGATIONS, KINDS
+from fleetpulse.notation.timestamp import EXPECTED
 
 Json = dict[str, Any]
 NAME: Json = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"}

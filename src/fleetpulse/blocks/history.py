@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.rollup import cut_cells
-from fleetpulse.blocks import silences as silence_layout
+from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
-from fleetpulse.blocks.kept import Kept
-from fleetpulse.blocks.parquet import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
+from fleetpulse.blocks.memory_cache import Kept
+from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.reception_gaps import NO_SILENCES, SilenceColumns, join_silences
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.model.silences import NO_SILENCES, SilenceColumns, join_silences
 
 KEPT_BYTES_MAX = 67_108_864
 
@@ -136,12 +136,12 @@ class History:
     def read_silences(self, file: BlockFile) -> SilenceColumns:
         """All silences of a block, by device and start. Raises: DamagedData."""
         self._check(file)
-        footer = self._footer(file, silence_layout.INDEXED)
+        footer = self._footer(file, gap_layout.INDEXED)
         with self._opened(file) as reader:
             groups = read_groups(
-                reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=silence_layout.COLUMNS
+                reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=gap_layout.COLUMNS
             )
-            return join_silences([silence_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
+            return join_silences([gap_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
 
     def samples(self, block: SampleBlock, wanted: Wanted) -> Iterator[SampleColumns]:
         """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""

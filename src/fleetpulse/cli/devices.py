@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from fleetpulse.cli.client import Answer, Client, segment
-from fleetpulse.cli.flags import (
+from fleetpulse.cli.client_flags import (
     NONE,
     Pairs,
     add_action,

@@ -12,7 +12,7 @@ from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fleetpulse.cli.client import Client
-from fleetpulse.cli.flags import Pairs, add_action, add_group, add_labels, add_window, label_query, window_query
+from fleetpulse.cli.client_flags import Pairs, add_action, add_group, add_labels, add_window, label_query, window_query
 from fleetpulse.errors import SettingsError
 
 DEFAULT = "24h"

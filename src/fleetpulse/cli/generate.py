@@ -8,13 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from fleetpulse.aggregate.timestamp import parse_rfc3339_ns
 from fleetpulse.app import BLOCKS, CATALOG, JOURNAL, hold_folder
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
-from fleetpulse.model.terms import Terms
+from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.settings import Settings
 from fleetpulse.simulation.generate import METRICS, PIECE_DEVICES, Generator, Past, declare
 

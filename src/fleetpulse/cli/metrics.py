@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from fleetpulse.cli.client import Client, segment
-from fleetpulse.cli.flags import NONE, add_action, add_group, add_labels, add_window, label_query, window_query
+from fleetpulse.cli.client_flags import NONE, add_action, add_group, add_labels, add_window, label_query, window_query
 from fleetpulse.cli.tables import (
     facts_of,
     left,

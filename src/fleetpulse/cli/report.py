@@ -13,15 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from fleetpulse.aggregate.timestamp import format_rfc3339
-from fleetpulse.aggregate.window import NS_PER_S, parse_seconds
 from fleetpulse.cli import report_formats
 from fleetpulse.cli.client import Client, segment
+from fleetpulse.cli.client_flags import URL_DEFAULT, Pairs, add_action, add_group, add_labels, add_window, label_query
 from fleetpulse.cli.devices import list_pages
-from fleetpulse.cli.flags import URL_DEFAULT, Pairs, add_action, add_group, add_labels, add_window, label_query
 from fleetpulse.cli.report_formats import FORMATS, Line, Report
 from fleetpulse.cli.tables import write_file
 from fleetpulse.errors import Refused, SettingsError
+from fleetpulse.notation.duration import NS_PER_S, parse_seconds
+from fleetpulse.notation.timestamp import format_rfc3339
 
 DEFAULT = "30d"
 DEVICES_COUNTED = 1_000

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from fleetpulse.aggregate.uptime import REASONS
-from fleetpulse.api.spreadsheet import safe_cell
 from fleetpulse.cli.tables import clean, left, percent_cell, right, seconds_cell, show, table_of
 from fleetpulse.cli.uptime import group_name
+from fleetpulse.notation.csv_cell import safe_cell
 
 LEFT_OUT = REASONS[REASONS.index("blind") :]
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fleetpulse.aggregate.duration import format_duration
-from fleetpulse.aggregate.timestamp import parse_rfc3339_ns
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
+from fleetpulse.notation.go_duration import format_duration
+from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.simulation.plan import NS_PER_MINUTE, Behaviour, DevicePlan, plan_fleet, plan_published
 from fleetpulse.simulation.run import How, Tally, Verdict, ask_all, count_known, say
 

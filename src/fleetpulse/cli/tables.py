@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from fleetpulse.aggregate.duration import format_duration
-from fleetpulse.aggregate.timestamp import parse_rfc3339_ns
-from fleetpulse.aggregate.window import NS_PER_S, format_seconds
 from fleetpulse.cli.client import Answer
 from fleetpulse.errors import SettingsError
+from fleetpulse.notation.duration import NS_PER_S, format_seconds
+from fleetpulse.notation.go_duration import format_duration
+from fleetpulse.notation.timestamp import parse_rfc3339_ns
 
 WIDE = 10_000
 """Columns that a table may take: a line that is longer than the terminal is broken by it, and can still be copied whole."""

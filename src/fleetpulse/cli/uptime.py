@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from fleetpulse.cli.client import Client, segment
-from fleetpulse.cli.flags import add_action, add_group, add_labels, add_window, label_query, window_query
+from fleetpulse.cli.client_flags import add_action, add_group, add_labels, add_window, label_query, window_query
 from fleetpulse.cli.tables import (
     left,
     percent_cell,

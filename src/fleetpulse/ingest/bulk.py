@@ -18,13 +18,13 @@ import msgspec
 import numpy as np
 import zstandard
 
-from fleetpulse.aggregate.timestamp import parse_rfc3339_column, parse_rfc3339_ns
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric, UnsupportedMedia
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME
+from fleetpulse.notation.timestamp import parse_rfc3339_column, parse_rfc3339_ns
 
 PIECE_BYTES = 65_536
 LINE_BYTES_MAX = 65_536

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from fleetpulse.aggregate.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
+from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
 EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
 """2000-01-01T00:00:00Z: before it a clock was never set."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetpulse.aggregate.window import parse_seconds
 from fleetpulse.errors import DevicesFileError
 from fleetpulse.model.device import Device, check_device
+from fleetpulse.notation.duration import parse_seconds
 
 FIELDS = ("interval", "grace", "note")
 """Columns that are no labels."""

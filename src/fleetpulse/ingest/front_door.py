@@ -17,12 +17,12 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, Late, UnknownDevice, UnknownMetric
-from fleetpulse.ingest.answers import problem_response
+from fleetpulse.ingest.asgi_protocol import GuardedProtocol, peer_address
 from fleetpulse.ingest.connections import Connections, Phase
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
-from fleetpulse.ingest.guarded import GuardedProtocol, peer_address
-from fleetpulse.ingest.head import NOT_PLAIN, HeadReader
+from fleetpulse.ingest.header_cache import NOT_PLAIN, HeadReader
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.model.device import is_device_id
 
 PREFIX = b"POST /api/v1/devices/"

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
-from fleetpulse.live.late import SparsePresence
+from fleetpulse.live.reception_gaps import ended_before, gaps
 from fleetpulse.live.samples import LiveSamples
-from fleetpulse.live.silences import ended_before, gaps
+from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
+from fleetpulse.model.heartbeat_policy import Terms
 from fleetpulse.model.metric import UPLOAD_TIME
+from fleetpulse.model.reception_gaps import SilenceColumns
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.model.silences import SilenceColumns
-from fleetpulse.model.terms import Terms
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min

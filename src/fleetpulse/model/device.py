@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from fleetpulse.model.terms import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
+from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
 
 ID_CHARS_MAX = 128
 ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , - (but not . or .. alone)"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from fleetpulse.model.device import ID_CHARS_MAX, ID_RULE, check_labels, is_device_id
-from fleetpulse.model.terms import NS_PER_S
+from fleetpulse.model.heartbeat_policy import NS_PER_S
 
 TITLE_CHARS_MAX = 200
 WINDOW_DEVICES_MAX = 10_000

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.names import write_devices, write_metrics
-from fleetpulse.blocks.parquet import CHUNK, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.reception_gaps import sort_silences, write_silences
 from fleetpulse.blocks.samples import sort_samples, write_samples
-from fleetpulse.blocks.silences import sort_silences, write_silences
 from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.live.fleet import Frozen
-from fleetpulse.live.late import SparsePresence
+from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import NS_PER_DAY, Position
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, MetricDefinition
+from fleetpulse.model.reception_gaps import SilenceColumns, join_silences
 from fleetpulse.model.samples import SampleColumns, join_samples
-from fleetpulse.model.silences import SilenceColumns, join_silences
 
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""

@@ -25,11 +25,11 @@ from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.manifest import BlockFile, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
-from fleetpulse.pipeline.ask import Ask, AskLimits
 from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files, write_names
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.questions import Ask, AskLimits
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views

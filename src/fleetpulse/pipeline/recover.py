@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.parquet import read_presence, read_snapshot
+from fleetpulse.blocks.presence import read_presence, read_snapshot
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import decode_entry

@@ -14,7 +14,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
-from fleetpulse.model.terms import Terms
+from fleetpulse.model.heartbeat_policy import Terms
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 

@@ -11,13 +11,13 @@ from fleetpulse.aggregate.spans import covered_before, minutes_touched, union
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions, status_codes
 from fleetpulse.aggregate.uptime import pack_minutes, slot_minutes, unpack_minutes
 from fleetpulse.blocks.history import History, closed_presence
-from fleetpulse.blocks.parquet import CHUNK
+from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.errors import DamagedData
-from fleetpulse.live.late import SparsePresence
+from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.heartbeat_policy import NS_PER_S, Terms
 from fleetpulse.model.manifest import Manifest
-from fleetpulse.model.silences import SilenceColumns
-from fleetpulse.model.terms import NS_PER_S, Terms
+from fleetpulse.model.reception_gaps import SilenceColumns
 from fleetpulse.query.exclusions import Excluded
 from fleetpulse.query.missing import note_missing_day
 

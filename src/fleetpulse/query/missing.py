@@ -1,7 +1,7 @@
 """What an answer lacks, since a block is missing or damaged: spans, each said once, with the reason."""
 
-from fleetpulse.aggregate.timestamp import format_rfc3339
 from fleetpulse.model.events import NS_PER_DAY
+from fleetpulse.notation.timestamp import format_rfc3339
 
 Missing = list[dict[str, str]]
 

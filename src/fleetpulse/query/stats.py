@@ -2,9 +2,9 @@
 
 import msgspec
 
-from fleetpulse.aggregate.duration import format_duration
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
 from fleetpulse.live.fleet import DeviceFigures
+from fleetpulse.notation.go_duration import format_duration
 
 
 class DeviceStats(msgspec.Struct):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleetpulse.aggregate.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
-from fleetpulse.aggregate.window import NS_PER_S, parse_seconds
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.notation.duration import NS_PER_S, parse_seconds
+from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
 NS_PER_DAY = 86_400 * NS_PER_S
 

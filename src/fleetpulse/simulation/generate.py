@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
-from fleetpulse.blocks.parquet import CHUNK, SNAPSHOT_COLUMNS, Chunk, write_presence, write_snapshot
-from fleetpulse.blocks.silences import sort_silences, write_silences
+from fleetpulse.blocks.presence import CHUNK, SNAPSHOT_COLUMNS, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.reception_gaps import sort_silences, write_silences
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.heartbeat_policy import Terms
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.reception_gaps import SilenceColumns, join_silences
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.model.silences import SilenceColumns, join_silences
-from fleetpulse.model.terms import Terms
 from fleetpulse.pipeline.checkpoint import put_block, write_names
 from fleetpulse.pipeline.compact import write_part
 

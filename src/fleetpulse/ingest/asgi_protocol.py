@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Late, Malformed, TooLarge
-from fleetpulse.ingest.answers import problem_response
 from fleetpulse.ingest.connections import Connections, Phase
+from fleetpulse.ingest.problem_response import problem_response
 
 BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleetpulse.blocks.columns import TIME, Column, times
-from fleetpulse.model.silences import SilenceColumns
+from fleetpulse.model.reception_gaps import SilenceColumns
 
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")

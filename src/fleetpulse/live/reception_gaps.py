@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.model.silences import SilenceColumns
+from fleetpulse.model.reception_gaps import SilenceColumns
 
 
 def gaps(
