@@ -11,7 +11,7 @@ from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -23,7 +23,7 @@ from fleetpulse.query.uptime import (
     availability_figures,
     device_slots,
     device_status,
-    read_silences,
+    read_gaps,
     transitions,
     uptime_figures,
 )
@@ -42,7 +42,7 @@ class OneFleet:
 
     def __init__(self, *, day: str = "2026-05-11", interval_s: int = 60, grace_s: int = 240, devices: int = 1) -> None:
         self.day = day
-        self.fleet = Fleet(terms=Terms(interval_s, grace_s))
+        self.fleet = Fleet(policy=HeartbeatPolicy(interval_s, grace_s))
         self.fleet.resize(devices)
         self.roster = Roster()
         self.roster.resize(devices)
@@ -143,9 +143,7 @@ class OneFleet:
         status, since_ns, _ = device_status(self.view(self.now, device))
         codes, since = fleet_status(self.fleet_view(self.now))
         view = self.view(self.now, device)
-        stretches = timeline(
-            read_silences(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1
-        )
+        stretches = timeline(read_gaps(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1)
         assert (STATUSES[codes[device]], int(since[device])) == (status, since_ns)
         assert STATUSES[stretches[0].status] == status
         return status, "" if since_ns == 0 else format_rfc3339(since_ns)[11:19]
@@ -155,7 +153,7 @@ class OneFleet:
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
-        stretches = timeline(read_silences(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
+        stretches = timeline(read_gaps(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
         return [
             (change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]
         ]
@@ -177,7 +175,7 @@ class OneFleet:
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
         view = self.view(start_ns, device)
-        silences = read_silences(view, start_ns=start_ns)
-        stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)
-        slots = device_slots(view, Window(start_ns, end_ns), silences, is_explained=False)
+        gaps = read_gaps(view, start_ns=start_ns)
+        stretches = timeline(gaps, view.excluded, start_ns=start_ns, end_ns=end_ns)
+        slots = device_slots(view, Window(start_ns, end_ns), gaps, is_explained=False)
         return {**uptime_figures(slots.counts.sum(axis=0)), **availability_figures(stretches, view.excluded)}

@@ -34,11 +34,11 @@ from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.node import CheckpointWhen, Node
-from fleetpulse.pipeline.questions import AskLimits
+from fleetpulse.pipeline.node import CheckpointTriggers, Node
+from fleetpulse.pipeline.questions import QuestionLimits
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
@@ -61,7 +61,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
     history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.kept_bytes_max)
-    fleet = Fleet(terms=Terms(settings.interval_s, settings.grace_s))
+    fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
     catalog_thread = ThreadPoolExecutor(1, "catalog")
     follower = Follower(fleet, counters)
     registry = Registry(
@@ -108,14 +108,14 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         devices_path=Path(settings.devices) if settings.devices else None,
         metrics_path=Path(settings.metrics) if settings.metrics else None,
         auto_define=settings.auto_define,
-        checkpoint_when=CheckpointWhen(
+        checkpoint_when=CheckpointTriggers(
             interval_s=settings.checkpoint_s,
             journal_entries=settings.checkpoint_journal_entries,
             late_rows=settings.checkpoint_late_rows,
             samples=settings.checkpoint_samples,
-            silences=settings.checkpoint_silences,
+            gaps=settings.checkpoint_silences,
         ),
-        ask_limits=AskLimits(window_days_max=settings.window_days_max, cells_max=settings.cells_max),
+        ask_limits=QuestionLimits(window_days_max=settings.window_days_max, cells_max=settings.cells_max),
         future_s=limits.future_s,
     )
 

@@ -82,7 +82,7 @@ class Conflict(Refusal):
     title = "Conflict"
 
 
-class Late(Refusal):
+class RequestTimeout(Refusal):
     """The rest of the request did not come in time."""
 
     status = 408

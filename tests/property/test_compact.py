@@ -17,7 +17,7 @@ from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.checkpoint import _cut_samples
 from fleetpulse.pipeline.compact import _Span, _units, apply_change, next_change, write_part
-from fleetpulse.query.metrics import Found, Samples, Whom, find
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
 S = 10**9
@@ -110,20 +110,28 @@ class Closed:
         raise AssertionError("work without end")
 
     def ask(
-        self, aggregation: str, *, metric: int, window: Window, whom: Whom | None = None, live: Sequence[Sample] = ()
-    ) -> Found:
+        self,
+        aggregation: str,
+        *,
+        metric: int,
+        window: Window,
+        whom: DeviceSelection | None = None,
+        live: Sequence[Sample] = (),
+    ) -> MetricResult:
         where = Samples([columns_of(live)], self.manifest, self.history)
         return find(
             where,
             number=metric,
             metric=self.metrics[metric],
             aggregation=aggregation,
-            whom=whom or Whom(),
+            whom=whom or DeviceSelection(),
             window=window,
         )
 
 
-def expected(samples: Sequence[Sample], *, metric: int, window: Window, whom: Whom) -> list[list[int | float]]:
+def expected(
+    samples: Sequence[Sample], *, metric: int, window: Window, whom: DeviceSelection
+) -> list[list[int | float]]:
     """Times and values, as the samples of each cell in order of time and value."""
     cells: list[list[tuple[int, int | float]]] = [[] for _ in range(whom.groups * window.buckets)]
     for device, number, at_ns, value in samples:
@@ -164,7 +172,13 @@ def assert_figure(aggregation: str, got: int | float | None, values: list[int | 
 
 
 def check(
-    closed: Closed, told: Sequence[Sample], *, metric: int, window: Window, whom: Whom, live: Sequence[Sample] = ()
+    closed: Closed,
+    told: Sequence[Sample],
+    *,
+    metric: int,
+    window: Window,
+    whom: DeviceSelection,
+    live: Sequence[Sample] = (),
 ) -> None:
     cells = expected(told, metric=metric, window=window, whom=whom)
     for aggregation in AGGREGATIONS:
@@ -204,10 +218,10 @@ def keys_of(history: History, file: BlockFile) -> list[tuple[int, int, int]]:
 
 
 WHOM = st.one_of(
-    st.just(Whom()),
-    NUMBERS.map(lambda device: Whom(device=device)),
+    st.just(DeviceSelection()),
+    NUMBERS.map(lambda device: DeviceSelection(device=device)),
     st.lists(st.integers(-1, 2), min_size=DEVICES, max_size=DEVICES).map(
-        lambda codes: Whom(codes=np.array(codes, np.int32), groups=3)
+        lambda codes: DeviceSelection(codes=np.array(codes, np.int32), groups=3)
     ),
 )
 
@@ -229,7 +243,7 @@ def windows(draw: st.DrawFn) -> Window:
     st.lists(st.tuples(st.integers(0, 2), windows(), WHOM), min_size=10, max_size=10),
 )
 def test_answers_are_those_of_a_plain_list_at_every_moment(
-    steps: list[list[Sample] | str], live: list[Sample], questions: list[tuple[int, Window, Whom]]
+    steps: list[list[Sample] | str], live: list[Sample], questions: list[tuple[int, Window, DeviceSelection]]
 ) -> None:
     closed = Closed()
     for step, (metric, window, whom) in zip([*steps, None], questions, strict=False):
@@ -248,7 +262,7 @@ def test_answers_are_those_of_a_plain_list_at_every_moment(
 
 
 @dataclass(frozen=True)
-class Kept:
+class MemoryCache:
     """How long metric 0, 1 and 2 are kept, and their samples."""
 
     days: tuple[int, int, int]
@@ -268,7 +282,9 @@ class Kept:
 
 LENGTHS = st.integers(1, 6)
 KEPT = st.builds(
-    Kept, st.tuples(LENGTHS, LENGTHS, LENGTHS), st.tuples(st.none() | LENGTHS, st.none() | LENGTHS, st.none() | LENGTHS)
+    MemoryCache,
+    st.tuples(LENGTHS, LENGTHS, LENGTHS),
+    st.tuples(st.none() | LENGTHS, st.none() | LENGTHS, st.none() | LENGTHS),
 )
 
 
@@ -278,7 +294,7 @@ KEPT = st.builds(
     st.lists(st.tuples(windows(), WHOM), min_size=12, max_size=12),
 )
 def test_retention_removes_what_it_must_and_nothing_else(
-    lives: list[tuple[list[Sample], Kept, int]], questions: list[tuple[Window, Whom]]
+    lives: list[tuple[list[Sample], MemoryCache, int]], questions: list[tuple[Window, DeviceSelection]]
 ) -> None:
     closed = Closed(today=FIRST_DAY + DAYS - 1)
     asked = iter(questions)
@@ -362,8 +378,8 @@ def test_a_longer_raw_days_does_not_bring_back_samples_that_are_gone() -> None:
     (part,) = closed.manifest.samples
     assert RAW not in part.files
     assert (part.samples, part.start_ns, part.end_ns) == (2, morning[0][2], evening[0][2] + 1)
-    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + 12 * HOUR_NS), whom=Whom())
-    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=Whom())
+    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + 12 * HOUR_NS), whom=DeviceSelection())
+    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=DeviceSelection())
 
 
 def test_a_step_finer_than_what_is_left_is_answered_from_hours_that_are_said_to_be_coarse() -> None:
@@ -407,7 +423,7 @@ def test_a_day_of_several_units_is_folded_and_merged_as_one() -> None:
     np.testing.assert_array_equal(np.concatenate([found["device"] for found in columns]), samples.devices)
     np.testing.assert_array_equal(np.concatenate([found["at"] for found in columns]), samples.at_ns)
     np.testing.assert_array_equal(np.concatenate([found["value"].view(np.int64) for found in columns]), samples.values)
-    whom = Whom(codes=np.arange(16, dtype=np.int32), groups=16)
+    whom = DeviceSelection(codes=np.arange(16, dtype=np.int32), groups=16)
     found = closed.ask("sum", metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=whom)
     np.testing.assert_allclose(
         np.array(found.values), samples.values.view(np.float64).reshape(16, -1).sum(axis=1), rtol=1e-9
@@ -427,7 +443,7 @@ def test_devices_and_hours_that_go_on_in_the_next_row_group_are_folded_once(piec
     assert [int(history.footer(block.files[tier]).rows.sum()) for tier in (MINUTE, HOUR, DAY)] == [8 * 1440, 8 * 24, 8]
     values = samples.values.view(np.float64)
     for step_ns in (MINUTE_NS, HOUR_NS, DAY_NS):
-        whom = Whom(codes=np.arange(8, dtype=np.int32), groups=8)
+        whom = DeviceSelection(codes=np.arange(8, dtype=np.int32), groups=8)
         window = Window(FIRST_NS, FIRST_NS + DAY_NS, step_ns)
         where = Samples([], history.manifest, history)
         found = find(where, number=1, metric=METRICS[1], aggregation="sum", whom=whom, window=window)
@@ -455,7 +471,7 @@ def test_minutes_are_kept_where_they_are_much_fewer_than_samples() -> None:
             number=metric,
             metric=METRICS[metric],
             aggregation="sum",
-            whom=Whom(),
+            whom=DeviceSelection(),
             window=window,
         )
         assert found.tiers == tiers

@@ -28,7 +28,7 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import Filter, Order, list_devices
 from fleetpulse.query.fleet import fleet_uptime
-from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, read_silences, transitions
+from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, read_gaps, transitions
 from fleetpulse.query.window import Window
 from fleetpulse.settings import Settings
 
@@ -113,7 +113,7 @@ class Seconds:
         stands |= self.is_maintained & (model.mistake != "maintenance counts")
         stands |= self.is_paused & (model.mistake != "pauses count")
         self.clock = np.cumsum(~stands) - ~stands
-        self.silence = np.zeros(self.count, int)
+        self.gap = np.zeros(self.count, int)
         """Which silence a second is in, 0 where in none: a reception parts two of them."""
         self.observed = np.full(self.count, "up", "<U11")
         self._observe(model.mistake)
@@ -129,7 +129,7 @@ class Seconds:
         heard = self.device.heard
         first = heard[0][0] - self.origin if heard else self.count
         self.observed[:first] = "new"
-        self.silence[:first] = 1
+        self.gap[:first] = 1
         going_on = (self.now + 1, self.device.interval_s, self.device.grace_s)
         for number, ((start, _, _), (end, interval, forgiven)) in enumerate(
             pairwise([*heard, going_on]) if heard else ()
@@ -144,7 +144,7 @@ class Seconds:
                 codes[silent >= late_after] = "unknown"
                 codes[silent_by_clock >= late_after] = "late"
                 codes[silent_by_clock >= down_after] = "down"
-                self.silence[inside] = number + 2
+                self.gap[inside] = number + 2
 
     def status(self) -> tuple[str, list[int]]:
         """What it is now, and since when it may be said to be so."""
@@ -184,8 +184,8 @@ class Seconds:
             truths[:whole].reshape(-1, 60).any(axis=1).tolist()
             for truths in (self.is_paused, self.is_maintained, self.is_blind)
         )
-        silence = self.silence[:whole].reshape(-1, 60)
-        unheard = ((silence[:, 0] > 0) & (silence == silence[:, :1]).all(axis=1)).tolist()
+        gap = self.gap[:whole].reshape(-1, 60)
+        unheard = ((gap[:, 0] > 0) & (gap == gap[:, :1]).all(axis=1)).tolist()
         first = min(self.device.minutes, default=None)
         found = []
         for at in range(-(-start // length) * length, end // length * length, length):
@@ -595,16 +595,16 @@ class Said:
 
 
 def answers(view: DeviceView, start_ns: int, end_ns: int, step_s: int | None) -> Said:
-    silences = read_silences(view, start_ns=start_ns)
-    stretches = timeline(silences, view.excluded, start_ns=start_ns, end_ns=end_ns)
+    gaps = read_gaps(view, start_ns=start_ns)
+    stretches = timeline(gaps, view.excluded, start_ns=start_ns, end_ns=end_ns)
     changes, _ = transitions(stretches, limit=100_000, after_ns=start_ns)
     window = Window(start_ns, end_ns)
-    explained = device_slots(view, window, silences, is_explained=True)
+    explained = device_slots(view, window, gaps, is_explained=True)
     assert explained.codes is not None
     assert not explained.missing
-    counted = device_slots(view, window, silences, is_explained=False).counts
+    counted = device_slots(view, window, gaps, is_explained=False).counts
     stepped = device_slots(
-        view, replace(window, step_ns=None if step_s is None else step_s * SECOND), silences, is_explained=False
+        view, replace(window, step_ns=None if step_s is None else step_s * SECOND), gaps, is_explained=False
     ).counts
 
     def named(row: list[int]) -> dict[str, int]:

@@ -40,7 +40,7 @@ class Exclusions:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class StatusInterval:
     """A status that held for all of [start_ns, end_ns)."""
 
     start_ns: int
@@ -49,7 +49,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ReceptionGap:
     """Nothing was received in (start_ns, end_ns); start NEVER_NS: nothing ever before. Thresholds in ns."""
 
     start_ns: int
@@ -91,7 +91,7 @@ def status_codes(
     return codes, since_ns
 
 
-def timeline(silences: Sequence[Silence], excluded: Exclusions, *, start_ns: int, end_ns: int) -> list[Stretch]:
+def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: int, end_ns: int) -> list[StatusInterval]:
     """The status over all of [start_ns, end_ns), stretch after stretch, neighbours differing.
 
     `silences` ascend and do not overlap; between two of them the device was up. Whoever is silent until now says so by one that
@@ -99,49 +99,49 @@ def timeline(silences: Sequence[Silence], excluded: Exclusions, *, start_ns: int
     """
     spans = excluded.all
     changes: list[tuple[int, int]] = [(NEVER_NS - 1, UP)]
-    for silence in silences:
-        changes += _of_silence(silence, spans)
-        if silence.end_ns < end_ns:
-            changes.append((silence.end_ns, UP))
+    for gap in gaps:
+        changes += _of_gap(gap, spans)
+        if gap.end_ns < end_ns:
+            changes.append((gap.end_ns, UP))
     observed = _stretches(changes, start_ns=start_ns, end_ns=end_ns)
     for code, declared in ((UNKNOWN, excluded.blind), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
         observed = _overlay(observed, clip(declared, start_ns=start_ns, end_ns=end_ns), code)
     return observed
 
 
-def _of_silence(silence: Silence, spans: Spans) -> Iterable[tuple[int, int]]:
-    if silence.start_ns == NEVER_NS:
+def _of_gap(gap: ReceptionGap, spans: Spans) -> Iterable[tuple[int, int]]:
+    if gap.start_ns == NEVER_NS:
         return [(NEVER_NS, NEW)]
-    start = np.array([silence.start_ns], np.int64)
+    start = np.array([gap.start_ns], np.int64)
     late_ns, down_ns = (
         int(after_uncovered(spans, start, np.array([after], np.int64))[0])
-        for after in (silence.late_after_ns, silence.down_after_ns)
+        for after in (gap.late_after_ns, gap.down_after_ns)
     )
-    silent_ns = silence.start_ns + silence.late_after_ns
+    silent_ns = gap.start_ns + gap.late_after_ns
     steps = [(silent_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]
-    return [(at_ns, code) for at_ns, code in steps if at_ns < silence.end_ns]
+    return [(at_ns, code) for at_ns, code in steps if at_ns < gap.end_ns]
 
 
-def _stretches(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[Stretch]:
+def _stretches(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[StatusInterval]:
     """What holds between changes, in their order; of changes at one time the last counts."""
     ordered = sorted(changes, key=lambda change: change[0])
-    found: list[Stretch] = []
+    found: list[StatusInterval] = []
     for place, (at_ns, code) in enumerate(ordered):
         until_ns = ordered[place + 1][0] if place + 1 < len(ordered) else end_ns
         _append(found, max(at_ns, start_ns), min(until_ns, end_ns), code)
     return found
 
 
-def _append(found: list[Stretch], start_ns: int, end_ns: int, code: int) -> None:
+def _append(found: list[StatusInterval], start_ns: int, end_ns: int, code: int) -> None:
     if start_ns < end_ns:
         if found and found[-1].status == code and found[-1].end_ns == start_ns:
             start_ns = found.pop().start_ns
-        found.append(Stretch(start_ns, end_ns, code))
+        found.append(StatusInterval(start_ns, end_ns, code))
 
 
-def _overlay(stretches: Sequence[Stretch], over: Spans, code: int) -> list[Stretch]:
+def _overlay(stretches: Sequence[StatusInterval], over: Spans, code: int) -> list[StatusInterval]:
     """The stretches, with `code` inside the spans; a device that is new is not made unknown by our blindness."""
-    found: list[Stretch] = []
+    found: list[StatusInterval] = []
     spans = over.tolist()
     for stretch in stretches:
         at_ns = stretch.start_ns

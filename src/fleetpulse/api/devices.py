@@ -154,7 +154,7 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
 
 def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_received_ns: int) -> dict[str, Any]:
     device = record.device
-    terms = node.registry.terms_of(device)
+    policy = node.registry.policy_of(device)
     pauses = node.declared.pauses.get(record.number, ())
     until = next(
         (pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > node.clock.now_ns()), None
@@ -165,8 +165,8 @@ def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_r
         "since": _time(since_ns),
         "last_seen": _time(last_received_ns),
         "labels": device.labels,
-        "interval": format_seconds(terms.interval_s),
-        "grace": format_seconds(terms.grace_s),
+        "interval": format_seconds(policy.interval_s),
+        "grace": format_seconds(policy.grace_s),
         "has_own_interval": device.interval_s is not None,
         "has_own_grace": device.grace_s is not None,
         "note": device.note,
@@ -319,10 +319,10 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     for start in range(0, len(numbers), LIMIT_HIGHEST):
         for record in await node.registry.records_of(numbers[start : start + LIMIT_HIGHEST]):
             device = record.device
-            terms = [
+            durations = [
                 None if seconds is None else format_seconds(seconds) for seconds in (device.interval_s, device.grace_s)
             ]
-            cells = [device.id, *terms, device.note, *(device.labels.get(name) for name in names)]
+            cells = [device.id, *durations, device.note, *(device.labels.get(name) for name in names)]
             table.writerow([safe_cell(cell) for cell in cells])
     return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
 

@@ -15,7 +15,7 @@ from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.export import COLUMNS, Piece, export_presence, export_samples, export_silences
+from fleetpulse.query.export import COLUMNS, Piece, export_gaps, export_presence, export_samples
 from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
 from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
@@ -74,7 +74,7 @@ async def get_export(request: AnyRequest, node: Node) -> Stream:
         elif what == "presence":
             yield from export_presence(seen(), ids, asked_for, **span)
         else:
-            yield from export_silences(seen(), ids, asked_for, **span)
+            yield from export_gaps(seen(), ids, asked_for, **span)
 
     value = INTEGER if kinds == {"integer"} else FLOAT
     encoder = CsvEncoder(COLUMNS[what]) if kind == "csv" else ParquetEncoder(COLUMNS[what], value=value)

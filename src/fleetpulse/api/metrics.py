@@ -13,7 +13,7 @@ from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
-from fleetpulse.query.metrics import Found, Samples, Whom, find
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100
@@ -25,7 +25,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     device = device_number(node, device_id)
     asked = read_query(request, "types", "aggregation", *WINDOW)
     window = window_of(asked, node, default="1h")
-    whom = Whom(device)
+    whom = DeviceSelection(device)
     metrics: dict[str, Any] = {}
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in read_types(asked, node):
@@ -60,7 +60,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     used = np.flatnonzero(sizes)
     renumbered = np.full(len(names) + 1, -1, np.int32)
     renumbered[used] = np.arange(len(used))
-    whom = Whom(None, renumbered[codes], max(1, len(used)))
+    whom = DeviceSelection(None, renumbered[codes], max(1, len(used)))
     groups: list[dict[str, Any]] = [
         {"group": names[code], "devices": int(sizes[code]), "metrics": {}} for code in used.tolist()
     ]
@@ -85,8 +85,8 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
 
 
 def _question(
-    number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window
-) -> Callable[[Samples], Found]:
+    number: int, metric: MetricDefinition, aggregation: str, whom: DeviceSelection, window: Window
+) -> Callable[[Samples], MetricResult]:
     return lambda samples: find(
         samples, number=number, metric=metric, aggregation=aggregation, whom=whom, window=window
     )
@@ -134,7 +134,9 @@ def _oldest_ns(metric: MetricDefinition, now_ns: int) -> int:
     return (now_ns // NS_PER_DAY - metric.retention_days) * NS_PER_DAY
 
 
-def _about(metric: MetricDefinition, aggregation: str, found: Found, window: Window, now_ns: int) -> dict[str, Any]:
+def _about(
+    metric: MetricDefinition, aggregation: str, found: MetricResult, window: Window, now_ns: int
+) -> dict[str, Any]:
     unit = "" if aggregation == "count" else metric.unit
     about: dict[str, Any] = {"unit": unit, "aggregation": aggregation, "tiers": found.tiers}
     if aggregation.startswith("p"):
@@ -150,7 +152,7 @@ def _about(metric: MetricDefinition, aggregation: str, found: Found, window: Win
     return about
 
 
-def _figures(found: Found, place: int, window: Window) -> dict[str, Any]:
+def _figures(found: MetricResult, place: int, window: Window) -> dict[str, Any]:
     """The figures of one group: one, or a series of those buckets in which there were samples."""
     start = place * window.buckets
     if window.step_ns is None:

@@ -127,7 +127,7 @@ def _asking(
     group: str = "questions",
     failures: tuple[int, ...] = (),
 ) -> Json:
-    responses = _responses(200, "Found", _content(answer), (*_EDGE, 503, *failures))
+    responses = _responses(200, "MetricResult", _content(answer), (*_EDGE, 503, *failures))
     return _operation(name, group, summary, responses, parameters=parameters)
 
 

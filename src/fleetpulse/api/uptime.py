@@ -19,7 +19,7 @@ from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
-from fleetpulse.query.metrics import Found, Samples, Whom, find
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.missing import Missing, note_missing_day
 from fleetpulse.query.uptime import (
     UNKNOWN_AVAILABILITY,
@@ -28,7 +28,7 @@ from fleetpulse.query.uptime import (
     availability_figures,
     device_slots,
     explained,
-    read_silences,
+    read_gaps,
     transitions,
     uptime_figures,
 )
@@ -50,14 +50,14 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
 
     def question(view: DeviceView) -> "_Answer":
         missing: Missing = []
-        silences = read_silences(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
-        slots = device_slots(view, window, silences, is_explained=is_explained)
-        stretches = timeline(silences, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
+        gaps = read_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+        slots = device_slots(view, window, gaps, is_explained=is_explained)
+        stretches = timeline(gaps, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
         said: dict[str, Any] = {
             "device_id": device_id,
             **window.described(),
             "formula": FORMULA,
-            "slot_s": slot_minutes(view.terms.interval_s) * 60,
+            "slot_s": slot_minutes(view.policy.interval_s) * 60,
             **uptime_figures(slots.counts.sum(axis=0)),
             **availability_figures(stretches, view.excluded),
         }
@@ -92,8 +92,8 @@ async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Re
 
     def question(view: DeviceView) -> _Answer:
         missing: Missing = []
-        silences = read_silences(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
-        stretches = timeline(silences, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
+        gaps = read_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+        stretches = timeline(gaps, view.excluded, start_ns=window.start_ns, end_ns=window.end_ns)
         changes, has_more = transitions(stretches, limit=LISTED_MAX, after_ns=window.start_ns)
         said: dict[str, Any] = {
             "device_id": device_id,
@@ -266,14 +266,14 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
 async def _upload_time(
     node: Node, window: Window, chosen: NDArray[np.bool_]
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    whom = Whom(None, np.where(chosen, 0, -1).astype(np.int32), 1)
+    whom = DeviceSelection(None, np.where(chosen, 0, -1).astype(np.int32), 1)
     metric = node.declared.metrics[UPLOAD_TIME]
     kept = within_retention(window, metric, node.clock.now_ns())
     said: dict[str, Any] = {"unit": "ns"}
     missing: list[dict[str, str]] = []
     for aggregation in ("avg", "p50", "p95", "p99"):
 
-        def question(samples: Samples, aggregation: str = aggregation) -> Found:
+        def question(samples: Samples, aggregation: str = aggregation) -> MetricResult:
             # The average is the floor of the exact sum over the count, as everywhere for this metric.
             asked = "sum" if aggregation == "avg" else aggregation
             return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=asked, whom=whom, window=kept)

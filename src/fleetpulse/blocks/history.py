@@ -13,13 +13,13 @@ from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.rollup import cut_cells
 from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
-from fleetpulse.blocks.memory_cache import Kept
+from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
-from fleetpulse.model.reception_gaps import NO_SILENCES, SilenceColumns, join_silences
+from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 
 KEPT_BYTES_MAX = 67_108_864
@@ -30,7 +30,7 @@ OnDamage = Callable[[int, DamagedData], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SampleRange:
     """Which rows of a sample block: of one metric, of one device or (None) of all, with `at` in [start_ns, end_ns)."""
 
     metric: int
@@ -45,7 +45,7 @@ class History:
     def __init__(self, store: BlockStore, manifest: Manifest, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> None:
         self.store = store
         self.manifest = manifest
-        self.kept = Kept(kept_bytes_max)
+        self.kept = MemoryCache(kept_bytes_max)
         self._pinned: Counter[str] = Counter()
         self._checked: set[str] = set()
 
@@ -106,34 +106,34 @@ class History:
 
         return self.kept.get(("minutes", file.name), make)
 
-    def silences(
+    def gaps(
         self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
-    ) -> list[SilenceColumns]:
+    ) -> list[ReceptionGapColumns]:
         """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start.
 
         Days that cannot be read are told to `on_damage`, where it is given. Raises: DamagedData: else.
         """
-        found: list[SilenceColumns] = []
-        for day, file in sorted(manifest.silences.items()):
+        found: list[ReceptionGapColumns] = []
+        for day, file in sorted(manifest.gaps.items()):
             if start_day <= day < end_day:
                 try:
-                    found.append(self.silences_of(file))
+                    found.append(self.gaps_of(file))
                 except DamagedData as error:
                     if on_damage is None:
                         raise
                     on_damage(day, error)
         return found
 
-    def silences_of(self, file: BlockFile) -> SilenceColumns:
+    def gaps_of(self, file: BlockFile) -> ReceptionGapColumns:
         """All silences of a block, by device and start, kept for the next question. Raises: DamagedData."""
 
-        def make() -> tuple[SilenceColumns, int]:
-            silences = self.read_silences(file)
-            return silences, 28 * len(silences)
+        def make() -> tuple[ReceptionGapColumns, int]:
+            gaps = self.read_gaps(file)
+            return gaps, 28 * len(gaps)
 
         return self.kept.get(("silences", file.name), make)
 
-    def read_silences(self, file: BlockFile) -> SilenceColumns:
+    def read_gaps(self, file: BlockFile) -> ReceptionGapColumns:
         """All silences of a block, by device and start. Raises: DamagedData."""
         self._check(file)
         footer = self._footer(file, gap_layout.INDEXED)
@@ -141,9 +141,9 @@ class History:
             groups = read_groups(
                 reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=gap_layout.COLUMNS
             )
-            return join_silences([gap_layout.silence_rows(columns) for columns in groups] or [NO_SILENCES])
+            return join_gaps([gap_layout.gap_rows(columns) for columns in groups] or [NO_GAPS])
 
-    def samples(self, block: SampleBlock, wanted: Wanted) -> Iterator[SampleColumns]:
+    def samples(self, block: SampleBlock, wanted: SampleRange) -> Iterator[SampleColumns]:
         """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""
         for metric, columns in self._groups(block.files[RAW], wanted, SAMPLE_COLUMNS):
             samples = sample_rows(columns, metric)
@@ -153,7 +153,7 @@ class History:
             elif len(chosen):
                 yield samples.where(chosen)
 
-    def rollups(self, block: SampleBlock, tier: str, wanted: Wanted, *, aggregation: str) -> Iterator[RollupRows]:
+    def rollups(self, block: SampleBlock, tier: str, wanted: SampleRange, *, aggregation: str) -> Iterator[RollupRows]:
         """The cells of a block that are wanted, a row group at a time. Raises: DamagedData."""
         for metric, columns in self._groups(block.files[tier], wanted, rollup_columns(block.kind, aggregation)):
             rows = rollup_rows(columns, metric, block.kind)
@@ -178,7 +178,7 @@ class History:
             yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
 
     def _groups(
-        self, file: BlockFile, wanted: Wanted, columns: Sequence[str]
+        self, file: BlockFile, wanted: SampleRange, columns: Sequence[str]
     ) -> Iterator[tuple[int, dict[str, Column]]]:
         footer = self.footer(file)
         is_wanted = (footer.least["metric"] == wanted.metric) & (footer.least["at"] < wanted.end_ns)
@@ -220,7 +220,7 @@ def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
     return manifest.presence.get(day) if day < manifest.open_from_day else None
 
 
-def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wanted) -> NDArray[np.int64] | None:
+def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: SampleRange) -> NDArray[np.int64] | None:
     """Places of the wanted rows of a row group; None: all of them."""
     if wanted.device is not None:
         run = _run(devices, at_ns, wanted)
@@ -230,7 +230,7 @@ def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wante
     return np.flatnonzero((at_ns >= wanted.start_ns) & (at_ns < wanted.end_ns))
 
 
-def _run(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: Wanted) -> slice:
+def _run(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: SampleRange) -> slice:
     """The rows of the wanted device and times: one run, since rows are sorted by device, then time."""
     assert wanted.device is not None
     # Of the column's own type, or all of it would be converted to search it.

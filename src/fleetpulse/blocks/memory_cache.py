@@ -8,7 +8,7 @@ from typing import TypeVar
 _Value = TypeVar("_Value")
 
 
-class Kept:
+class MemoryCache:
     """A bounded look-up, used from several threads. Two that miss at once both make the value; either is right."""
 
     def __init__(self, bytes_max: int) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleetpulse.blocks.columns import TIME, Column, times
-from fleetpulse.model.reception_gaps import SilenceColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
@@ -23,12 +23,12 @@ _SCHEMA = pa.schema(
 )
 
 
-def sort_silences(silences: SilenceColumns) -> SilenceColumns:
+def sort_gaps(gaps: ReceptionGapColumns) -> ReceptionGapColumns:
     """By device and start."""
-    return silences.where(np.lexsort((silences.start_ns, silences.devices)))
+    return gaps.where(np.lexsort((gaps.start_ns, gaps.devices)))
 
 
-def write_silences(file: BinaryIO, pieces: Iterable[SilenceColumns]) -> None:
+def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns]) -> None:
     """Write pieces that are sorted, and follow each other in the order of the file."""
     with pq.ParquetWriter(file, _SCHEMA, compression="zstd", write_page_checksum=True) as writer:
         for piece in pieces:
@@ -42,8 +42,8 @@ def write_silences(file: BinaryIO, pieces: Iterable[SilenceColumns]) -> None:
             writer.write_table(pa.table(columns, schema=_SCHEMA), row_group_size=ROW_GROUP_ROWS)
 
 
-def silence_rows(columns: dict[str, Column]) -> SilenceColumns:
+def gap_rows(columns: dict[str, Column]) -> ReceptionGapColumns:
     """The silences of a row group."""
-    return SilenceColumns(
+    return ReceptionGapColumns(
         columns["device"], columns["start"], columns["end"], columns["interval_s"], columns["grace_s"]
     )

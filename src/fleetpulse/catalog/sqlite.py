@@ -279,7 +279,7 @@ class SqliteCatalog:
             blind_ns=blind,
             snapshot=snapshot,
             presence=days["presence"],
-            silences=days["silences"],
+            gaps=days["silences"],
             samples=tuple(parts.values()),
             names=names,
         )
@@ -290,7 +290,7 @@ class SqliteCatalog:
         rows: list[tuple[object, ...]] = [
             ("presence", day, *_file(file), *[None] * 5) for day, file in manifest.presence.items()
         ]
-        rows += [("silences", day, *_file(file), *[None] * 5) for day, file in manifest.silences.items()]
+        rows += [("silences", day, *_file(file), *[None] * 5) for day, file in manifest.gaps.items()]
         rows += [(kind, None, *_file(file), *[None] * 5) for kind, file in manifest.names.items()]
         if manifest.snapshot:
             rows.append(("snapshot", None, *_file(manifest.snapshot), *[None] * 5))

@@ -13,10 +13,10 @@ from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.settings import Settings
-from fleetpulse.simulation.generate import METRICS, PIECE_DEVICES, Generator, Past, declare
+from fleetpulse.simulation.generate import METRICS, PIECE_DEVICES, Generator, HistorySpec, declare
 
 DAYS_MAX = 3_660
 DEVICES_MAX = 1_000_000
@@ -63,28 +63,32 @@ def _run(chosen: argparse.Namespace) -> int:
         raise SettingsError(
             f"--end must be an RFC 3339 time such as 2026-11-24T08:30:00Z, not {chosen.end}."
         ) from error
-    past = Past(chosen.devices, chosen.days, end_ns, sites=chosen.sites, metrics=chosen.metrics, seed=chosen.seed)
+    spec = HistorySpec(
+        chosen.devices, chosen.days, end_ns, sites=chosen.sites, metrics=chosen.metrics, seed=chosen.seed
+    )
     folder = Path(chosen.data)
     with hold_folder(folder):
         if any((folder / name).exists() for name in (JOURNAL, CATALOG, BLOCKS)):
             raise SettingsError(f"{folder} has data already: name another folder with --data, or remove that one.")
-        _make(past, folder)
+        _make(spec, folder)
     Console().print(
-        f"made {past.days} days of {past.devices} devices in {folder}; serve it with: fleetpulse serve --data {folder}",
+        f"made {spec.days} days of {spec.devices} devices in {folder}; serve it with: fleetpulse serve --data {folder}",
         soft_wrap=True,
     )
     return 0
 
 
-def _make(past: Past, folder: Path) -> None:
+def _make(spec: HistorySpec, folder: Path) -> None:
     SqliteJournal(folder / JOURNAL).close()
     catalog = SqliteCatalog(folder / CATALOG)
     default = Settings()
-    generator = Generator(past, FolderBlockStore(folder / BLOCKS), terms=Terms(default.interval_s, default.grace_s))
-    pieces = 1 + past.metrics * -(-past.devices // PIECE_DEVICES)
+    generator = Generator(
+        spec, FolderBlockStore(folder / BLOCKS), policy=HeartbeatPolicy(default.interval_s, default.grace_s)
+    )
+    pieces = 1 + spec.metrics * -(-spec.devices // PIECE_DEVICES)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         declaring = progress.add_task("declaring devices", total=None)
-        declare(past, catalog)
+        declare(spec, catalog)
         progress.remove_task(declaring)
         making = progress.add_task("making days", total=len(generator.days) * pieces)
         for day in generator.days:

@@ -18,7 +18,7 @@ from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.simulation.plan import NS_PER_MINUTE, Behaviour, DevicePlan, plan_fleet, plan_published
-from fleetpulse.simulation.run import How, Tally, Verdict, ask_all, count_known, say
+from fleetpulse.simulation.run import RunOptions, Tally, Verdict, ask_all, count_known, say
 
 ROWS_SHOWN = 20
 HOURS_MAX = 24 * 366
@@ -99,11 +99,11 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.published and (chosen.start or chosen.speed == "realtime"):
         raise SettingsError("--published has times of its own: leave out --start and --speed realtime.")
     plans = _plans(chosen)
-    how = How(chosen.url, chosen.connections, chosen.speed == "realtime", chosen.bulk, chosen.patience)
+    options = RunOptions(chosen.url, chosen.connections, chosen.speed == "realtime", chosen.bulk, chosen.patience)
     console = Console(stderr=True)
     started_s = time.monotonic()
     try:
-        known, tally, verdicts = uvloop.run(_play(plans, how, console))
+        known, tally, verdicts = uvloop.run(_play(plans, options, console))
     except BaseExceptionGroup as group:
         # Lanes fail together, for one reason.
         failures = group.subgroup(OperatorError)
@@ -152,20 +152,20 @@ def _plans(chosen: argparse.Namespace) -> list[DevicePlan]:
         ) from error
 
 
-async def _play(plans: list[DevicePlan], how: How, console: Console) -> tuple[int, Tally, list[Verdict]]:
+async def _play(plans: list[DevicePlan], options: RunOptions, console: Console) -> tuple[int, Tally, list[Verdict]]:
     events = sum(len(plan.send_at_ns) for plan in plans)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
-        known = await count_known(plans, how)
+        known = await count_known(plans, options)
         saying = progress.add_task("saying", total=events)
 
         def said(tally: Tally) -> None:
             again = f"saying ({tally.repeated} said again)" if tally.repeated else "saying"
             progress.update(saying, completed=tally.said, description=again)
 
-        tally = await say(plans, how, said)
+        tally = await say(plans, options, said)
         asking = progress.add_task("asking", total=len(plans))
-        verdicts = await ask_all(plans, how, tally, lambda count: progress.advance(asking, count))
+        verdicts = await ask_all(plans, options, tally, lambda count: progress.advance(asking, count))
     return known, tally, verdicts
 
 

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Late, Malformed, TooLarge
+from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Malformed, RequestTimeout, TooLarge
 from fleetpulse.ingest.connections import Connections, Phase
 from fleetpulse.ingest.problem_response import problem_response
 
@@ -27,7 +27,7 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class AsgiProtocol(HttpToolsProtocol):
     """One connection on the ASGI path."""
 
     def __init__(
@@ -226,7 +226,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """See Timed."""
         self.transport.abort()
 
-    def time_out(self, error: Late | None) -> None:
+    def time_out(self, error: RequestTimeout | None) -> None:
         """See Timed."""
         if error is None:
             self.transport.abort()

@@ -7,7 +7,7 @@ from collections import Counter
 from enum import IntEnum
 from typing import Protocol
 
-from fleetpulse.errors import Late
+from fleetpulse.errors import RequestTimeout
 from fleetpulse.ingest.limits import Limits
 from fleetpulse.telemetry.counters import Counters
 
@@ -31,7 +31,7 @@ class Timed(Protocol):
     blocked_since_s: float
     """Since when it does not read what we wrote, or is closing and has not; infinity where it does."""
 
-    def time_out(self, error: Late | None) -> None:
+    def time_out(self, error: RequestTimeout | None) -> None:
         """End the connection, with an answer where a request had begun."""
         ...
 
@@ -100,4 +100,4 @@ class Connections:
                 self.counters.requests_refused[reason] += 1
                 is_silent = phase in (Phase.FIRST_BYTE, Phase.IDLE)
                 text = f"the rest of the request's {phase.name.lower()} did not come within {limit_s:g} s"
-                connection.time_out(None if is_silent else Late(text, reason=reason))
+                connection.time_out(None if is_silent else RequestTimeout(text, reason=reason))

@@ -16,11 +16,11 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import Answerable, Late, UnknownDevice, UnknownMetric
-from fleetpulse.ingest.asgi_protocol import GuardedProtocol, peer_address
+from fleetpulse.errors import Answerable, RequestTimeout, UnknownDevice, UnknownMetric
+from fleetpulse.ingest.asgi_protocol import AsgiProtocol, peer_address
 from fleetpulse.ingest.connections import Connections, Phase
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
-from fleetpulse.ingest.header_cache import NOT_PLAIN, HeadReader
+from fleetpulse.ingest.header_cache import NOT_PLAIN, HeaderCache
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.model.device import is_device_id
@@ -58,7 +58,7 @@ class Door:
         self.connections = connections
         self.register = register
         self.limits = connections.limits
-        self.heads = HeadReader(connections.limits)
+        self.header_cache = HeaderCache(connections.limits)
         self._headers: list[tuple[bytes, bytes]] | None = None
         self._no_content = b""
 
@@ -137,7 +137,7 @@ class FrontDoor(asyncio.Protocol):
         if self.phase is not _ANSWER:
             self._close()
 
-    def time_out(self, error: Late | None) -> None:
+    def time_out(self, error: RequestTimeout | None) -> None:
         """See Timed."""
         if error is None:
             self._transport.abort()
@@ -166,7 +166,7 @@ class FrontDoor(asyncio.Protocol):
         """Answer, begin, or hand over the request at the start of buffer and data."""
         # Straight and long on purpose: this runs for every heartbeat, and every call in it costs.
         door, intake = self._door, self._intake
-        known_heads = door.heads.known
+        known_headers = door.header_cache.known
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -177,7 +177,7 @@ class FrontDoor(asyncio.Protocol):
                 return
             line_end = data.find(b" ", 21, body_start)  # a path of plain form has no space
             block = data[line_end:body_start]
-            body_bytes, keep_alive = known_heads.get(block) or door.heads.read(block)
+            body_bytes, keep_alive = known_headers.get(block) or door.header_cache.read(block)
             if body_bytes == NOT_PLAIN or body_start > door.limits.header_bytes_max:
                 self._hand_over(data)
                 return
@@ -314,7 +314,7 @@ class FrontDoor(asyncio.Protocol):
 
     def _hand_over(self, data: bytes) -> None:
         transport = self._transport
-        protocol = GuardedProtocol(
+        protocol = AsgiProtocol(
             connections=self._door.connections,
             address=self._address,
             phase=self.phase,

@@ -18,7 +18,7 @@ NOT_PLAIN = -1
 """Stands for: not of the plain kind that the front door answers itself."""
 
 
-class HeadReader:
+class HeaderCache:
     """Reads header blocks: everything from ` HTTP/1.1` of the request line up to the body, with the blank line."""
 
     def __init__(self, limits: Limits) -> None:

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
-from fleetpulse.live.reception_gaps import ended_before, gaps
+from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.model.reception_gaps import SilenceColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
@@ -59,7 +59,7 @@ class Closing:
     dense: dict[int, Rows] = field(default_factory=dict)
     sparse: SparsePresence = field(default_factory=SparsePresence)
     samples: list[SampleColumns] = field(default_factory=list)
-    silences: list[SilenceColumns] = field(default_factory=list)
+    gaps: list[ReceptionGapColumns] = field(default_factory=list)
 
     @property
     def days(self) -> list[int]:
@@ -88,7 +88,7 @@ class Frozen:
 class Fleet:
     """See the module."""
 
-    def __init__(self, *, terms: Terms) -> None:
+    def __init__(self, *, policy: HeartbeatPolicy) -> None:
         """`terms` are those of a device that has none of its own."""
         self.count = 0
         self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
@@ -107,16 +107,16 @@ class Fleet:
         self.sparse = SparsePresence()
         self.closing = Closing()
         self.samples = LiveSamples()
-        self.silences: list[SilenceColumns] = []
+        self.gaps: list[ReceptionGapColumns] = []
         self.alive_at_ns = 0
         """When the service was last known to run, by its own clock."""
         self.blind_ns: list[tuple[int, int]] = []
         """When it was not, ascending, half-open."""
         # A device's terms are a code, since few differ: a column of zeros costs no memory.
-        self.terms = [terms]
-        self._codes = {terms: 0}
-        self.terms_codes = np.zeros(0, np.uint16)
-        self._late_after_ns = np.array([terms.late_after_ns], np.int64)
+        self.policies = [policy]
+        self._codes = {policy: 0}
+        self.policy_codes = np.zeros(0, np.uint16)
+        self._late_after_ns = np.array([policy.late_after_ns], np.int64)
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The columns of a snapshot by name, each shape (count,), views."""
@@ -137,9 +137,9 @@ class Fleet:
                 setattr(self, name, grown)
             self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
             codes = np.zeros(capacity, np.uint16)
-            if self.terms_codes.any():
-                codes[: len(self.terms_codes)] = self.terms_codes
-            self.terms_codes = codes
+            if self.policy_codes.any():
+                codes[: len(self.policy_codes)] = self.policy_codes
+            self.policy_codes = codes
         self.count = max(self.count, count)
 
     def advance(self, today: int) -> None:
@@ -155,21 +155,21 @@ class Fleet:
                 rows[devices] |= known
                 self.dense[day] = rows
 
-    def set_terms(self, device: int, terms: Terms) -> None:
+    def set_policy(self, device: int, policy: HeartbeatPolicy) -> None:
         """How often a device is expected from now on. Raises: ValueError: more than 65,536 different terms."""
-        code = self._codes.get(terms)
+        code = self._codes.get(policy)
         if code is None:
-            code = len(self.terms)
+            code = len(self.policies)
             if code > np.iinfo(np.uint16).max:
                 raise ValueError(f"there are {code} different pairs of interval and grace already: use one of them")
-            self._codes[terms] = code
-            self.terms.append(terms)
-            self._late_after_ns = np.array([known.late_after_ns for known in self.terms], np.int64)
-        self.terms_codes[device] = code
+            self._codes[policy] = code
+            self.policies.append(policy)
+            self._late_after_ns = np.array([known.late_after_ns for known in self.policies], np.int64)
+        self.policy_codes[device] = code
 
-    def terms_of(self, device: int) -> Terms:
+    def policy_of(self, device: int) -> HeartbeatPolicy:
         """How often a device is expected."""
-        return self.terms[int(self.terms_codes[device])]
+        return self.policies[int(self.policy_codes[device])]
 
     def apply(self, batches: Sequence[EventColumns]) -> None:
         """Fold batches in, in the order of the journal; a thousand small ones cost little more than a large one.
@@ -192,10 +192,8 @@ class Fleet:
         self.alive_at_ns = now_ns
         np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
         np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
-        self.silences = [before for piece in self.silences if len(before := ended_before(piece, now_ns))]
-        self.closing.silences[:] = [
-            before for piece in self.closing.silences if len(before := ended_before(piece, now_ns))
-        ]
+        self.gaps = [before for piece in self.gaps if len(before := ended_before(piece, now_ns))]
+        self.closing.gaps[:] = [before for piece in self.closing.gaps if len(before := ended_before(piece, now_ns))]
         self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
 
     def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
@@ -227,19 +225,17 @@ class Fleet:
         if newest_ns - int(last_ns.min()) > lowest_ns:
             # Only those that may have been silent for long enough: as a rule few.
             chosen = np.flatnonzero(newest_ns - last_ns > lowest_ns)
-            self._end_silences(*gaps(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
+            self._end_gaps(*gaps_between(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
         np.maximum.at(self.last_received_ns, devices, at_ns)
 
-    def _end_silences(
-        self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]
-    ) -> None:
-        codes = self.terms_codes[devices]
+    def _end_gaps(self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> None:
+        codes = self.policy_codes[devices]
         is_long = end_ns - start_ns > self._late_after_ns[codes]
         if is_long.any():
             devices, start_ns, end_ns, codes = devices[is_long], start_ns[is_long], end_ns[is_long], codes[is_long]
-            interval_s = np.array([known.interval_s for known in self.terms], np.uint32)
-            grace_s = np.array([known.grace_s for known in self.terms], np.uint32)
-            self.silences.append(SilenceColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
+            interval_s = np.array([known.interval_s for known in self.policies], np.uint32)
+            grace_s = np.array([known.grace_s for known in self.policies], np.uint32)
+            self.gaps.append(ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
             np.maximum.at(self.up_since_ns, devices, end_ns)
 
     def _apply_heartbeats(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
@@ -324,8 +320,8 @@ class Fleet:
             if day < self.open_from_day:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
         self.closing.samples += self.samples.take()
-        self.closing.silences += self.silences
-        self.silences = []
+        self.closing.gaps += self.gaps
+        self.gaps = []
         return Frozen(
             count=self.count,
             open_from_day=self.open_from_day,

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.model.reception_gaps import SilenceColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 
 
-def gaps(
+def gaps_between(
     devices: NDArray[np.uint32], at_ns: NDArray[np.int64], *, before_ns: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
     """Device, start and end of every stretch between two receptions of a device, in any order.
@@ -21,8 +21,8 @@ def gaps(
     return devices, starts, ends
 
 
-def ended_before(silences: SilenceColumns, now_ns: int) -> SilenceColumns:
+def ended_before(gaps: ReceptionGapColumns, now_ns: int) -> ReceptionGapColumns:
     """The silences as a clock tells them that was ahead and shows `now_ns` again: none ended later, none began later."""
-    end_ns = np.minimum(silences.end_ns, now_ns)
-    clipped = SilenceColumns(silences.devices, silences.start_ns, end_ns, silences.interval_s, silences.grace_s)
-    return clipped.where(silences.start_ns < end_ns)
+    end_ns = np.minimum(gaps.end_ns, now_ns)
+    clipped = ReceptionGapColumns(gaps.devices, gaps.start_ns, end_ns, gaps.interval_s, gaps.grace_s)
+    return clipped.where(gaps.start_ns < end_ns)

@@ -8,7 +8,7 @@ NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class HeartbeatPolicy:
     """`interval_s` between two beats, at least 1; `grace_s` beyond it until the device is down."""
 
     interval_s: int

@@ -53,7 +53,7 @@ class Manifest:
     blind_ns: tuple[tuple[int, int], ...] = ()
     snapshot: BlockFile | None = None
     presence: dict[int, BlockFile] = field(default_factory=dict)
-    silences: dict[int, BlockFile] = field(default_factory=dict)
+    gaps: dict[int, BlockFile] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: what the numbers in the other blocks stand for."""
@@ -63,7 +63,7 @@ class Manifest:
         return [
             *([self.snapshot] if self.snapshot else []),
             *self.presence.values(),
-            *self.silences.values(),
+            *self.gaps.values(),
             *(file for block in self.samples for file in block.files.values()),
             *self.names.values(),
         ]

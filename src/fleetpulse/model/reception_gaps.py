@@ -15,7 +15,7 @@ NEVER_NS = 0
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceColumns:
+class ReceptionGapColumns:
     """Silences as columns of one length: received_at before and after, in ns, and the terms that held then, in seconds."""
 
     devices: NDArray[np.uint32]
@@ -27,9 +27,9 @@ class SilenceColumns:
     def __len__(self) -> int:
         return len(self.devices)
 
-    def where(self, chosen: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "SilenceColumns":
+    def where(self, chosen: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "ReceptionGapColumns":
         """The silences of a mask, of a slice, or in the order of an index."""
-        return SilenceColumns(
+        return ReceptionGapColumns(
             self.devices[chosen],
             self.start_ns[chosen],
             self.end_ns[chosen],
@@ -38,18 +38,18 @@ class SilenceColumns:
         )
 
 
-NO_SILENCES = SilenceColumns(
+NO_GAPS = ReceptionGapColumns(
     np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
 )
 
 
-def join_silences(pieces: list[SilenceColumns]) -> SilenceColumns:
+def join_gaps(pieces: list[ReceptionGapColumns]) -> ReceptionGapColumns:
     """All pieces as one, in order."""
     if len(pieces) == 1:
         return pieces[0]
     if not pieces:
-        return NO_SILENCES
-    return SilenceColumns(
+        return NO_GAPS
+    return ReceptionGapColumns(
         np.concatenate([piece.devices for piece in pieces]),
         np.concatenate([piece.start_ns for piece in pieces]),
         np.concatenate([piece.end_ns for piece in pieces]),

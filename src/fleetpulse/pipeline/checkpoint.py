@@ -22,7 +22,7 @@ from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.names import write_devices, write_metrics
 from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence, write_snapshot
-from fleetpulse.blocks.reception_gaps import sort_silences, write_silences
+from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.catalog.catalog import Catalog
@@ -31,7 +31,7 @@ from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import NS_PER_DAY, Position
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, MetricDefinition
-from fleetpulse.model.reception_gaps import SilenceColumns, join_silences
+from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns, join_samples
 
 DROP_ENTRIES = 200
@@ -77,7 +77,7 @@ def write_files(
             lambda file, chunks=open_chunks: write_presence(file, _paced(chunks, pause)),
         )
     columns = {**frozen.columns, "closed_minutes": closed}
-    silences = _merge_silences(frozen.closing.silences, position, history)
+    gaps = _merge_gaps(frozen.closing.gaps, position, history)
     fresh = _cut_samples(frozen.closing.samples, position, store, metrics)
     snapshot = put_block(store, f"snapshot-{position}", lambda file: write_snapshot(file, columns))
     manifest = Manifest(
@@ -88,7 +88,7 @@ def write_files(
         blind_ns=tuple(frozen.blind_ns),
         snapshot=snapshot,
         presence=presence,
-        silences={**history.manifest.silences, **silences},
+        gaps={**history.manifest.gaps, **gaps},
         samples=(*history.manifest.samples, *fresh),
         names={**history.manifest.names, **names},
     )
@@ -111,17 +111,17 @@ def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> d
     }
 
 
-def _merge_silences(pieces: list[SilenceColumns], position: Position, history: History) -> dict[int, BlockFile]:
+def _merge_gaps(pieces: list[ReceptionGapColumns], position: Position, history: History) -> dict[int, BlockFile]:
     """The blocks of the days in which silences ended since the last checkpoint: what they held, and the new ones."""
-    new = join_silences(list(pieces))  # the loop may set them right meanwhile, where its clock was ahead
+    new = join_gaps(list(pieces))  # the loop may set them right meanwhile, where its clock was ahead
     days = new.end_ns // NS_PER_DAY
     blocks: dict[int, BlockFile] = {}
     for day in np.unique(days).tolist():
-        held = history.manifest.silences.get(day)
-        known = [history.read_silences(held)] if held else []
-        merged = sort_silences(join_silences([*known, new.where(days == day)]))
+        held = history.manifest.gaps.get(day)
+        known = [history.read_gaps(held)] if held else []
+        merged = sort_gaps(join_gaps([*known, new.where(days == day)]))
         blocks[day] = put_block(
-            history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_silences(file, [merged])
+            history.store, f"silences-{day}-{position}", lambda file, merged=merged: write_gaps(file, [merged])
         )
     return blocks
 

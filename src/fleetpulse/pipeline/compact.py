@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.rollup import cut_cells, fold_cells, fold_samples, join_cells
 from fleetpulse.blocks.columns import Footer
-from fleetpulse.blocks.history import History, Wanted
+from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.blocks.samples import (
     DENSE,
     ROW_GROUP_CELLS,
@@ -233,7 +233,7 @@ class _Work:
         """Late data touches many days a little: they are read together, lest all is read for each."""
         found: list[SampleColumns] = []
         for number, first_ns in since_ns.items():
-            wanted = Wanted(number, None, max(first_ns, days[0] * NS_PER_DAY), (days[-1] + 1) * NS_PER_DAY)
+            wanted = SampleRange(number, None, max(first_ns, days[0] * NS_PER_DAY), (days[-1] + 1) * NS_PER_DAY)
             for block in fresh:
                 for samples in self.history.samples(block, wanted):
                     found.append(samples)

@@ -29,7 +29,7 @@ from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_f
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.questions import Ask, AskLimits
+from fleetpulse.pipeline.questions import QuestionLimits, Questions
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
@@ -43,14 +43,14 @@ CHECKPOINT_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class CheckpointWhen:
+class CheckpointTriggers:
     """When a checkpoint is due, whichever comes first."""
 
     interval_s: float
     journal_entries: int
     late_rows: int
     samples: int
-    silences: int
+    gaps: int
 
 
 class Node:
@@ -78,8 +78,8 @@ class Node:
         devices_path: Path | None,
         metrics_path: Path | None,
         auto_define: bool,
-        checkpoint_when: CheckpointWhen,
-        ask_limits: AskLimits,
+        checkpoint_when: CheckpointTriggers,
+        ask_limits: QuestionLimits,
         future_s: float,
     ) -> None:
         self.clock = clock
@@ -95,7 +95,7 @@ class Node:
         self.connections = connections
         self.counters = counters
         self.views = Views(clock=clock, fleet=fleet, history=history, registry=registry, declared=declared)
-        self.ask = Ask(
+        self.ask = Questions(
             clock=clock,
             fleet=fleet,
             follower=follower,
@@ -121,7 +121,7 @@ class Node:
         self._checkpoint_due_s = 0.0
         self._has_checkpoint_failed = False
         self._senders = 0
-        self._terms_version = 0
+        self._policy_version = 0
         self._named: tuple[int, dict[int, MetricDefinition]] = (-1, {})
         self._damaged: list[SampleBlock] = []
         self._checkpoint_task: asyncio.Task[None] | None = None
@@ -159,7 +159,7 @@ class Node:
         self.progress.stage = "devices"
         self.registry.load()
         self.declared.load()
-        self._terms_version = self.registry.terms_version
+        self._policy_version = self.registry.policy_version
         self.progress.stage = "snapshot"
         load_snapshot(self.fleet, self.history)
         # The days since the snapshot are opened before the replay, so that its marks find dense rows.
@@ -243,9 +243,9 @@ class Node:
         due = asyncio.get_running_loop().time() >= self._checkpoint_due_s
         has_aged = self.history.manifest.open_from_day < self.fleet.open_from_day
         is_late = self.fleet.late_rows() >= self._when.late_rows or entries >= self._when.journal_entries
-        is_late |= self._terms_version != self.registry.terms_version
+        is_late |= self._policy_version != self.registry.policy_version
         is_late |= self.fleet.samples.count >= self._when.samples
-        is_late |= sum(map(len, self.fleet.silences)) >= self._when.silences
+        is_late |= sum(map(len, self.fleet.gaps)) >= self._when.gaps
         # After a failure the next one waits for its time.
         return (due and (entries > 0 or has_aged)) or ((has_aged or is_late) and not self._has_checkpoint_failed)
 
@@ -259,7 +259,7 @@ class Node:
             self.follower.catch_up()
             position = self.follower.position
             frozen = self.fleet.freeze()
-            terms_version = self.registry.terms_version
+            policy_version = self.registry.policy_version
             named = self.registry.roster.version, dict(self.declared.metrics)
             try:
                 names: dict[str, BlockFile] = {}
@@ -287,7 +287,7 @@ class Node:
             self.fleet.finish_closing(written.closed_minutes)
             self.history.manifest = written.manifest
             self._named = named
-            self._terms_version = terms_version
+            self._policy_version = policy_version
             self._has_checkpoint_failed = False
             self.counters.checkpoints += 1
             self.counters.checkpoint_last_s = time.monotonic() - started_s

@@ -27,14 +27,14 @@ _View = TypeVar("_View")
 
 
 @dataclass(frozen=True, slots=True)
-class AskLimits:
+class QuestionLimits:
     """How much one question may want."""
 
     window_days_max: int
     cells_max: int
 
 
-class Ask:
+class Questions:
     """What can be asked. Questions about one device have a thread of their own, and do not wait behind those about all."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Ask:
         history: History,
         registry: Registry,
         views: Views,
-        limits: AskLimits,
+        limits: QuestionLimits,
     ) -> None:
         self.limits = limits
         self._clock = clock

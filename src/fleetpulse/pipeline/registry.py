@@ -14,12 +14,12 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
-TERMS_MAX = 1_024
+POLICIES_MAX = 1_024
 """Different pairs of interval and grace; each is looked at with every batch."""
 RECORDS_AT_ONCE = 1_000
 _Result = TypeVar("_Result")
@@ -42,7 +42,7 @@ class Registry:
         auto_register: bool,
     ) -> None:
         """`executor` is the catalog's one thread; `settle` applies to the fleet all that is durable."""
-        self.terms_version = 0
+        self.policy_version = 0
         """Changes whenever the terms of a device do."""
         self._settle = settle
         self.numbers: dict[str, int] = {}
@@ -51,7 +51,7 @@ class Registry:
         self._catalog = catalog
         self._clock = clock
         self._fleet = fleet
-        self._default_terms = fleet.terms[0]
+        self._default_policy = fleet.policies[0]
         self._executor = executor
         self._counters = counters
         self._devices_max = devices_max
@@ -78,22 +78,22 @@ class Registry:
         if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
         self.roster.version += 1  # whoever looked while it was being declared has not seen it
-        terms = self.terms_of(device)
-        if terms != self._fleet.terms_of(number):
+        policy = self.policy_of(device)
+        if policy != self._fleet.policy_of(number):
             # Silences until now are judged by the terms that held, also by a replay: a checkpoint is due.
             self._settle()
-            self._fleet.set_terms(number, terms)
-            self.terms_version += 1
+            self._fleet.set_policy(number, policy)
+            self.policy_version += 1
 
     def _make_room(self, count: int) -> None:
         if count > self.roster.count:
             self._fleet.resize(count)
             self.roster.resize(count)
 
-    def terms_of(self, device: Device) -> Terms:
+    def policy_of(self, device: Device) -> HeartbeatPolicy:
         """What is expected of a device, the service's own terms where it has none."""
-        default = self._default_terms
-        return Terms(
+        default = self._default_policy
+        return HeartbeatPolicy(
             default.interval_s if device.interval_s is None else device.interval_s,
             default.grace_s if device.grace_s is None else device.grace_s,
         )
@@ -152,13 +152,13 @@ class Registry:
 
     def _limited(self, devices: Iterable[Device]) -> Iterator[Device]:
         """The devices, as long as their labels have few enough names: each is a column. Raises: OutOfRange."""
-        names, terms = set(self.roster.labels), set(self._fleet.terms)
+        names, policies = set(self.roster.labels), set(self._fleet.policies)
         for device in devices:
             names.update(device.labels)
-            terms.add(self.terms_of(device))
-            if len(terms) > TERMS_MAX:
+            policies.add(self.policy_of(device))
+            if len(policies) > POLICIES_MAX:
                 raise OutOfRange(
-                    f"there would be more than {TERMS_MAX} different pairs of interval and grace: use fewer",
+                    f"there would be more than {POLICIES_MAX} different pairs of interval and grace: use fewer",
                     reason="terms",
                 )
             if len(names) > self._label_names_max:

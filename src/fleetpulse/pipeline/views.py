@@ -16,7 +16,7 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.exclusions import Excluded, exclude, exclude_one
 from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
-from fleetpulse.query.uptime import DeviceView, read_silences
+from fleetpulse.query.uptime import DeviceView, read_gaps
 
 LOOK_BACK_NS = 400 * NS_PER_DAY
 """How far back before a question's start maintenance is looked up for a device that is silent since then."""
@@ -47,9 +47,9 @@ class Views:
         first_minute, last_received_ns = int(fleet.first_minute[device]), int(fleet.last_received_ns[device])
         up_since_ns = int(fleet.up_since_ns[device])
         rows = {day: row for day in fleet.touched_days(device) if (row := fleet.row(day, device)) is not None}
-        terms, silences, blind_ns = (
-            fleet.terms_of(device),
-            [*fleet.closing.silences, *fleet.silences],
+        policy, gaps, blind_ns = (
+            fleet.policy_of(device),
+            [*fleet.closing.gaps, *fleet.gaps],
             list(fleet.blind_ns),
         )
         labels, windows = self._registry.roster.labels_of(device), list(self._declared.windows.values())
@@ -62,10 +62,10 @@ class Views:
                 first_minute=first_minute,
                 last_received_ns=last_received_ns,
                 up_since_ns=up_since_ns,
-                terms=terms,
+                policy=policy,
                 excluded=Exclusions(),
                 rows=rows,
-                silences=silences,
+                gaps=gaps,
                 manifest=manifest,
                 history=self._history,
             )
@@ -88,10 +88,10 @@ class Views:
         count = min(fleet.count, self._registry.roster.count)
         # What may change while the question is answered is copied; dense presence only ever gains minutes, so it is not.
         first_minute, last_received_ns = fleet.first_minute[:count].copy(), fleet.last_received_ns[:count].copy()
-        up_since_ns, terms_codes, terms = (
+        up_since_ns, policy_codes, policies = (
             fleet.up_since_ns[:count].copy(),
-            fleet.terms_codes[:count].copy(),
-            list(fleet.terms),
+            fleet.policy_codes[:count].copy(),
+            list(fleet.policies),
         )
         first_day = start_ns // NS_PER_DAY
         sparse = [
@@ -99,7 +99,7 @@ class Views:
             for late in (fleet.sparse, fleet.closing.sparse)
             if len(late)
         ]
-        dense, silences = [dict(fleet.dense), dict(fleet.closing.dense)], [*fleet.closing.silences, *fleet.silences]
+        dense, gaps = [dict(fleet.dense), dict(fleet.closing.dense)], [*fleet.closing.gaps, *fleet.gaps]
         blind_ns, roster = list(fleet.blind_ns), self._registry.roster.frozen()
         windows, pauses = list(self._declared.windows.values()), dict(self._declared.pauses)
         version = self._declared.version
@@ -128,12 +128,12 @@ class Views:
                 first_minute=first_minute,
                 last_received_ns=last_received_ns,
                 up_since_ns=up_since_ns,
-                terms_codes=terms_codes,
-                terms=terms,
+                policy_codes=policy_codes,
+                policies=policies,
                 excluded=Excluded(excluded.classes[:count], excluded.of_class),
                 dense=dense,
                 sparse=sparse,
-                silences=silences,
+                gaps=gaps,
                 manifest=manifest,
                 history=self._history,
             )
@@ -146,8 +146,8 @@ def _look_back(view: DeviceView, start_ns: int) -> int:
     silent_since_ns = [view.last_received_ns]
     if view.last_received_ns > start_ns:  # so others may have ended since
         # What cannot be read matters to few questions, and those find and say it themselves.
-        silences = read_silences(view, start_ns=start_ns, on_damage=lambda day, error: None)
-        silent_since_ns += [silence.start_ns for silence in silences]
+        gaps = read_gaps(view, start_ns=start_ns, on_damage=lambda day, error: None)
+        silent_since_ns += [gap.start_ns for gap in gaps]
     return min(
         [start_ns, *(max(since_ns, start_ns - LOOK_BACK_NS) for since_ns in silent_since_ns if since_ns != NEVER_NS)]
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.uptime import unpack_minutes
-from fleetpulse.blocks.history import Wanted
+from fleetpulse.blocks.history import SampleRange
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
@@ -39,7 +39,7 @@ def export_samples(
     `ids` and `asked` are by device number. Raises: DamagedData.
     """
     for number, metric in metrics:
-        wanted = Wanted(number, None, start_ns, end_ns)
+        wanted = SampleRange(number, None, start_ns, end_ns)
         for block in where.manifest.samples:
             if block.kind == metric.kind and RAW in block.files and block.start_ns < end_ns and block.end_ns > start_ns:
                 for samples in where.history.samples(block, wanted):
@@ -82,19 +82,19 @@ def export_presence(
                     yield {"device_id": ids[devices[some][places[inside]]], "minute": at_ns[inside]}
 
 
-def export_silences(
+def export_gaps(
     view: FleetView, ids: NDArray[Any], asked: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
     """All silences that ended in [start_ns, end_ns). Raises: DamagedData."""
-    days = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
-    for piece in (*days, *view.silences):
-        silences = piece.where((piece.end_ns >= start_ns) & (piece.end_ns < end_ns) & (piece.devices < len(asked)))
-        silences = silences.where(asked[silences.devices])
-        if len(silences):
+    days = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
+    for piece in (*days, *view.gaps):
+        gaps = piece.where((piece.end_ns >= start_ns) & (piece.end_ns < end_ns) & (piece.devices < len(asked)))
+        gaps = gaps.where(asked[gaps.devices])
+        if len(gaps):
             yield {
-                "device_id": ids[silences.devices],
-                "start_at": silences.start_ns,
-                "end_at": silences.end_ns,
-                "interval_s": silences.interval_s,
-                "grace_s": silences.grace_s,
+                "device_id": ids[gaps.devices],
+                "start_at": gaps.start_ns,
+                "end_at": gaps.end_ns,
+                "interval_s": gaps.interval_s,
+                "grace_s": gaps.grace_s,
             }

@@ -15,9 +15,9 @@ from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.heartbeat_policy import NS_PER_S, Terms
+from fleetpulse.model.heartbeat_policy import NS_PER_S, HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
-from fleetpulse.model.reception_gaps import SilenceColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.query.exclusions import Excluded
 from fleetpulse.query.missing import note_missing_day
 
@@ -34,14 +34,14 @@ class FleetView:
     first_minute: NDArray[np.int32]
     last_received_ns: NDArray[np.int64]
     up_since_ns: NDArray[np.int64]
-    terms_codes: NDArray[np.uint16]
-    terms: Sequence[Terms]
+    policy_codes: NDArray[np.uint16]
+    policies: Sequence[HeartbeatPolicy]
     excluded: Excluded
     dense: Sequence[Mapping[int, Rows]]
     """Presence by day, rows by device number: what is open, and what is being closed."""
     sparse: Sequence[SparsePresence]
     """Late presence that no block holds yet; copies."""
-    silences: Sequence[SilenceColumns]
+    gaps: Sequence[ReceptionGapColumns]
     manifest: Manifest
     history: History
 
@@ -63,8 +63,8 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Status codes of all devices now, and since when each holds."""
     codes = np.zeros(view.count, np.int8)
     since_ns = np.zeros(view.count, np.int64)
-    late_after_ns = np.array([terms.late_after_ns for terms in view.terms], np.int64)[view.terms_codes]
-    down_after_ns = np.array([terms.down_after_ns for terms in view.terms], np.int64)[view.terms_codes]
+    late_after_ns = np.array([policy.late_after_ns for policy in view.policies], np.int64)[view.policy_codes]
+    down_after_ns = np.array([policy.down_after_ns for policy in view.policies], np.int64)[view.policy_codes]
     for devices, exclusions in view.excluded.by_class():
         codes[devices], since_ns[devices] = status_codes(
             view.last_received_ns[devices],
@@ -81,7 +81,7 @@ def fleet_uptime(view: FleetView, *, start_ns: int, end_ns: int, is_available: b
     """Uptime (settled: on all beats) and availability of every device over [start_ns, end_ns)."""
     present, expected, down_ns, accountable_ns = (np.zeros(view.count, np.int64) for _ in range(4))
     found = FleetUptime(present, expected, down_ns, accountable_ns)
-    slots = np.array([slot_minutes(terms.interval_s) for terms in view.terms], np.int64)[view.terms_codes]
+    slots = np.array([slot_minutes(policy.interval_s) for policy in view.policies], np.int64)[view.policy_codes]
     for slot in np.unique(slots).tolist():
         chosen = slots == slot
         _add_presence(view, found, chosen, slot, start_ns=start_ns, end_ns=end_ns)
@@ -242,20 +242,20 @@ def _add_availability(view: FleetView, found: FleetUptime, *, start_ns: int, end
         found.is_available = False
         note_missing_day(found.missing, day, error)
 
-    closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=note)
+    closed = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=note)
     if not found.is_available:
         return
     clocks = [_Clock(exclusions) for _, exclusions in view.excluded.by_class()]
     heard_ns = np.where(view.last_received_ns == NEVER_NS, np.iinfo(np.int64).max, 0)
-    for piece in (*closed, *view.silences):
-        silences = piece.where((piece.end_ns > start_ns) & (piece.devices < view.count))
-        is_first = silences.start_ns == NEVER_NS
-        heard_ns[silences.devices[is_first]] = silences.end_ns[is_first]
-        silences = silences.where(~is_first & (silences.start_ns < end_ns))
-        after_ns = (silences.interval_s.astype(np.int64) + silences.grace_s) * NS_PER_S
-        ended = _Silent(silences.devices.astype(np.int64), silences.start_ns, silences.end_ns, after_ns)
+    for piece in (*closed, *view.gaps):
+        gaps = piece.where((piece.end_ns > start_ns) & (piece.devices < view.count))
+        is_first = gaps.start_ns == NEVER_NS
+        heard_ns[gaps.devices[is_first]] = gaps.end_ns[is_first]
+        gaps = gaps.where(~is_first & (gaps.start_ns < end_ns))
+        after_ns = (gaps.interval_s.astype(np.int64) + gaps.grace_s) * NS_PER_S
+        ended = _Silent(gaps.devices.astype(np.int64), gaps.start_ns, gaps.end_ns, after_ns)
         _add_down(view, found, clocks, ended, start_ns=start_ns, end_ns=end_ns)
-    down_after_ns = np.array([terms.down_after_ns for terms in view.terms], np.int64)[view.terms_codes]
+    down_after_ns = np.array([policy.down_after_ns for policy in view.policies], np.int64)[view.policy_codes]
     silent = np.flatnonzero((view.last_received_ns != NEVER_NS) & (view.last_received_ns < end_ns))
     going_on = _Silent(silent, view.last_received_ns[silent], np.full(len(silent), view.now_ns), down_after_ns[silent])
     _add_down(view, found, clocks, going_on, start_ns=start_ns, end_ns=end_ns)

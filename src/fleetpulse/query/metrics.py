@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.rollup import Cells, figures, fold_cells, fold_samples, join_cells
 from fleetpulse.aggregate.sketch import exact_quantiles
-from fleetpulse.blocks.history import History, Wanted
+from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
@@ -39,7 +39,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Whom:
+class DeviceSelection:
     """Whose samples: of one device; or of many, each in the group codes[device], -1 for those not asked for."""
 
     device: int | None = None
@@ -48,7 +48,7 @@ class Whom:
 
 
 @dataclass(slots=True)
-class Found:
+class MetricResult:
     """The cells of groups x buckets in that order, and how they came about."""
 
     values: list[int | float | None]
@@ -73,8 +73,8 @@ class _Read:
 
 
 def find(
-    where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: Whom, window: Window
-) -> Found:
+    where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: DeviceSelection, window: Window
+) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     is_quantile = aggregation.startswith("p")
     reads = _plan(where, number, metric.kind, window, is_raw_only=False)
@@ -178,7 +178,7 @@ class _Finding:
         where: Samples,
         number: int,
         metric: MetricDefinition,
-        whom: Whom,
+        whom: DeviceSelection,
         window: Window,
         *,
         aggregation: str,
@@ -215,8 +215,8 @@ class _Finding:
         except DamagedData as error:
             note_missing(self._missing, read.start_ns, read.end_ns, error)
 
-    def _want(self, read: _Read) -> Wanted:
-        return Wanted(self._number, self._whom.device, read.start_ns, read.end_ns)
+    def _want(self, read: _Read) -> SampleRange:
+        return SampleRange(self._number, self._whom.device, read.start_ns, read.end_ns)
 
     def _wanted(self, samples: SampleColumns) -> SampleColumns:
         chosen = (
@@ -290,7 +290,7 @@ class _Finding:
         self._places.append(cells)
         self._parts.append(part)
 
-    def found(self) -> Found:
+    def found(self) -> MetricResult:
         """All that was taken, as figures."""
         empty = fold_samples(
             np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64), np.zeros(0, np.int64),
@@ -299,7 +299,7 @@ class _Finding:
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
         values = self._quantiles(cells) if self._is_collected else figures(cells, self._aggregation)[: self._count]
-        return Found(
+        return MetricResult(
             values=values,
             counts=cells.counts[: self._count].tolist(),
             tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],

@@ -17,17 +17,17 @@ from fleetpulse.aggregate.status import (
     PAUSED,
     STATUSES,
     Exclusions,
-    Silence,
-    Stretch,
+    ReceptionGap,
+    StatusInterval,
     status_codes,
 )
 from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
 from fleetpulse.blocks.history import History, OnDamage, closed_presence
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.heartbeat_policy import NS_PER_S, Terms, late_after_s
+from fleetpulse.model.heartbeat_policy import NS_PER_S, HeartbeatPolicy, late_after_s
 from fleetpulse.model.manifest import Manifest
-from fleetpulse.model.reception_gaps import SilenceColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.window import Window
@@ -43,11 +43,11 @@ class DeviceView:
     """Of the first beat ever, by the device's clock; beyond all windows where there is none."""
     last_received_ns: int
     up_since_ns: int
-    terms: Terms
+    policy: HeartbeatPolicy
     excluded: Exclusions
     rows: Mapping[int, Rows]
     """Presence by day that the closed blocks do not hold, or not all of."""
-    silences: Sequence[SilenceColumns]
+    gaps: Sequence[ReceptionGapColumns]
     """Of all devices, and held by no block yet."""
     manifest: Manifest
     history: History
@@ -73,37 +73,37 @@ def device_status(view: DeviceView) -> tuple[str, int, int]:
     codes, since_ns = status_codes(
         column(view.last_received_ns),
         column(view.up_since_ns),
-        column(view.terms.late_after_ns),
-        column(view.terms.down_after_ns),
+        column(view.policy.late_after_ns),
+        column(view.policy.down_after_ns),
         excluded=view.excluded,
         now_ns=view.now_ns,
     )
     return STATUSES[int(codes[0])], int(since_ns[0]), view.last_received_ns
 
 
-def read_silences(view: DeviceView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[Silence]:
+def read_gaps(view: DeviceView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[ReceptionGap]:
     """The silences of a device that ended after `start_ns`, and the one that goes on, ascending.
 
     Raises: DamagedData: a block cannot be read, and there is no `on_damage` to be told.
     """
-    closed = view.history.silences(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage)
-    found: list[Silence] = []
-    for silences in closed:
+    closed = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage)
+    found: list[ReceptionGap] = []
+    for gaps in closed:
         # Of the column's own type, or all of it would be converted to search it.
-        first, last = np.searchsorted(silences.devices, np.array([view.number, view.number + 1], np.uint32))
-        found += _silences(silences.where(slice(int(first), int(last))))
-    for silences in view.silences:
-        places = np.flatnonzero(silences.devices == view.number)
+        first, last = np.searchsorted(gaps.devices, np.array([view.number, view.number + 1], np.uint32))
+        found += _gaps(gaps.where(slice(int(first), int(last))))
+    for gaps in view.gaps:
+        places = np.flatnonzero(gaps.devices == view.number)
         if len(places):  # there may be many pieces, few of them with any of this device
-            found += _silences(silences.where(places))
-    after = view.terms.late_after_ns, view.terms.down_after_ns
-    found.append(Silence(view.last_received_ns, max(view.now_ns, view.last_received_ns) + 1, *after))
-    return sorted((silence for silence in found if silence.end_ns > start_ns), key=lambda silence: silence.end_ns)
+            found += _gaps(gaps.where(places))
+    after = view.policy.late_after_ns, view.policy.down_after_ns
+    found.append(ReceptionGap(view.last_received_ns, max(view.now_ns, view.last_received_ns) + 1, *after))
+    return sorted((gap for gap in found if gap.end_ns > start_ns), key=lambda gap: gap.end_ns)
 
 
-def _silences(columns: SilenceColumns) -> list[Silence]:
+def _gaps(columns: ReceptionGapColumns) -> list[ReceptionGap]:
     return [
-        Silence(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
+        ReceptionGap(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
         for start_ns, end_ns, interval_s, grace_s in zip(
             columns.start_ns.tolist(),
             columns.end_ns.tolist(),
@@ -114,7 +114,7 @@ def _silences(columns: SilenceColumns) -> list[Silence]:
     ]
 
 
-def transitions(stretches: Sequence[Stretch], *, limit: int, after_ns: int) -> tuple[list[dict[str, str]], bool]:
+def transitions(stretches: Sequence[StatusInterval], *, limit: int, after_ns: int) -> tuple[list[dict[str, str]], bool]:
     """The changes of status between stretches, later than `after_ns` and at most `limit`; and whether there are more."""
     found: list[dict[str, str]] = []
     for before, after in pairwise(stretches):
@@ -127,16 +127,14 @@ def transitions(stretches: Sequence[Stretch], *, limit: int, after_ns: int) -> t
     return found, False
 
 
-def device_slots(view: DeviceView, window: Window, silences: Sequence[Silence], *, is_explained: bool) -> Slots:
+def device_slots(view: DeviceView, window: Window, gaps: Sequence[ReceptionGap], *, is_explained: bool) -> Slots:
     """Why every slot of the window counts as it does. Only slots that lie wholly in the window, and are past, are in it."""
-    slot = slot_minutes(view.terms.interval_s)
+    slot = slot_minutes(view.policy.interval_s)
     slot_ns = slot * NS_PER_MINUTE
     start, end = -(-window.start_ns // slot_ns) * slot, window.end_ns // slot_ns * slot
     # What is not longer than a missed beat is no silence once it ends, so it is none while it goes on. Where two of them touch,
     # something was received between: they stay two.
-    unheard = np.array(
-        [(silence.start_ns, silence.end_ns) for silence in silences if silence.is_long], np.int64
-    ).reshape(-1, 2)
+    unheard = np.array([(gap.start_ns, gap.end_ns) for gap in gaps if gap.is_long], np.int64).reshape(-1, 2)
     found = Slots(np.zeros((window.buckets, len(REASONS)), np.int64), start * NS_PER_MINUTE, slot_ns, None)
     codes: list[NDArray[np.int8]] = []
     is_bucketed_by_day = window.step_ns is None or window.step_ns % NS_PER_DAY == 0
@@ -236,7 +234,7 @@ UNKNOWN_OBSERVED: dict[str, object] = {"observed": {"uptime": None, "present": N
 """Where silences are missing: what came in time, nobody knows."""
 
 
-def availability_figures(stretches: Sequence[Stretch], excluded: Exclusions) -> dict[str, object]:
+def availability_figures(stretches: Sequence[StatusInterval], excluded: Exclusions) -> dict[str, object]:
     """1 − time down / accountable time, as it was observed; both in seconds."""
     accountable_ns = down_ns = 0
     blind = excluded.blind

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
 from fleetpulse.blocks.presence import CHUNK, SNAPSHOT_COLUMNS, Chunk, write_presence, write_snapshot
-from fleetpulse.blocks.reception_gaps import sort_silences, write_silences
+from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.heartbeat_policy import Terms
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
-from fleetpulse.model.reception_gaps import SilenceColumns, join_silences
+from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.checkpoint import put_block, write_names
 from fleetpulse.pipeline.compact import write_part
@@ -54,7 +54,7 @@ _LEVELS = ((35.0, 0.8), (60.0, 0.2), (48.0, 0.1), (70.0, 0.01), (-70.0, 0.6))
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class HistorySpec:
     """How large a past to make, and how the fleet behaved. Rates are a device and day."""
 
     devices: int
@@ -79,61 +79,61 @@ class Past:
 class Generator:
     """Makes the days one after the other; keeps what goes on from one to the next."""
 
-    def __init__(self, past: Past, store: BlockStore, *, terms: Terms) -> None:
-        self._past = past
+    def __init__(self, spec: HistorySpec, store: BlockStore, *, policy: HeartbeatPolicy) -> None:
+        self._spec = spec
         self._store = store
-        self._terms = terms
-        self._today = past.end_ns // NS_PER_DAY
-        chance = np.random.default_rng([past.seed, 0])
+        self._policy = policy
+        self._today = spec.end_ns // NS_PER_DAY
+        chance = np.random.default_rng([spec.seed, 0])
         # Each device beats once a minute at a second of its own, a little early or late.
-        self._phase_ns = chance.integers(0, 60_000, past.devices) * NS_PER_MS
-        self._level = np.array([chance.normal(level, 5, past.devices) for level, _ in _LEVELS])
-        self._heard_ns = np.zeros(past.devices, np.int64)
-        self._down_until_ns = np.zeros(past.devices, np.int64)
-        self._is_link = np.zeros(past.devices, bool)
-        self.columns = {name: np.zeros(past.devices, dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
+        self._phase_ns = chance.integers(0, 60_000, spec.devices) * NS_PER_MS
+        self._level = np.array([chance.normal(level, 5, spec.devices) for level, _ in _LEVELS])
+        self._heard_ns = np.zeros(spec.devices, np.int64)
+        self._down_until_ns = np.zeros(spec.devices, np.int64)
+        self._is_link = np.zeros(spec.devices, bool)
+        self.columns = {name: np.zeros(spec.devices, dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
         self.columns["first_minute"][:] = np.iinfo(np.int32).max
         self.columns["last_minute"][:] = np.iinfo(np.int32).min
         self.presence: dict[int, BlockFile] = {}
-        self.silences: dict[int, BlockFile] = {}
+        self.gaps: dict[int, BlockFile] = {}
         self.samples: list[SampleBlock] = []
 
     @property
     def days(self) -> range:
         """The days of the past, of which the first and the last one are not whole."""
-        return range(self._today - self._past.days, self._today + 1)
+        return range(self._today - self._spec.days, self._today + 1)
 
     def make_day(self, day: int, advanced: Callable[[], None]) -> None:
         """Write one day; `advanced` is called a few times on the way."""
-        chance = np.random.default_rng([self._past.seed, 1, day])
+        chance = np.random.default_rng([self._spec.seed, 1, day])
         sent, heard = self._beats(day, chance)
         self._write_presence(day, sent)
-        self._write_silences(day, heard)
+        self._write_gaps(day, heard)
         advanced()
-        if self._past.metrics:
+        if self._spec.metrics:
             self._write_samples(day, sent, chance, advanced)
 
     def _beats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
         """Which minutes' beats each device sent, and which of them came in time, as rows of presence."""
-        past, start_ns = self._past, day * NS_PER_DAY
+        spec, start_ns = self._spec, day * NS_PER_DAY
         going_on = np.flatnonzero(self._down_until_ns > start_ns)
-        is_hit = chance.random(past.devices) < past.outages
+        is_hit = chance.random(spec.devices) < spec.outages
         is_hit[going_on] = False
         hit = np.flatnonzero(is_hit)
         firsts = chance.integers(0, MINUTES_PER_DAY, len(hit))
-        lasts = firsts + 2 + chance.exponential(past.outage_minutes, len(hit)).astype(np.int64)
-        self._is_link[hit] = chance.random(len(hit)) < past.link_share
+        lasts = firsts + 2 + chance.exponential(spec.outage_minutes, len(hit)).astype(np.int64)
+        self._is_link[hit] = chance.random(len(hit)) < spec.link_share
         outages = {
             device: (0, (int(self._down_until_ns[device]) - start_ns) // NS_PER_MINUTE) for device in going_on.tolist()
         }
         outages |= dict(zip(hit.tolist(), zip(firsts.tolist(), lasts.tolist(), strict=True), strict=True))
         for device, (_, last) in outages.items():
             self._down_until_ns[device] = start_ns + last * NS_PER_MINUTE
-        missed = np.flatnonzero(chance.random(past.devices) < past.missed)
+        missed = np.flatnonzero(chance.random(spec.devices) < spec.missed)
         missed_minutes = chance.integers(0, MINUTES_PER_DAY, len(missed))
         sent_rows, heard_rows = [], []
-        for start in range(0, past.devices, CHUNK):
-            count = min(CHUNK, past.devices - start)
+        for start in range(0, spec.devices, CHUNK):
+            count = min(CHUNK, spec.devices - start)
             sent = np.ones((count, MINUTES_PER_DAY), bool)
             mine = (missed >= start) & (missed < start + count)
             sent[missed[mine] - start, missed_minutes[mine]] = False
@@ -143,10 +143,10 @@ class Generator:
                 heard[device - start, first:last] = False
                 if not self._is_link[device]:
                     sent[device - start, first:last] = False
-            if start_ns + NS_PER_DAY > past.end_ns or start_ns < past.start_ns:
+            if start_ns + NS_PER_DAY > spec.end_ns or start_ns < spec.start_ns:
                 minutes_ns = start_ns + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
                 at_ns = minutes_ns[None, :] + self._phase_ns[start : start + count, None]
-                is_past = (at_ns < past.end_ns) & (at_ns >= past.start_ns)
+                is_past = (at_ns < spec.end_ns) & (at_ns >= spec.start_ns)
                 sent, heard = sent & is_past, heard & is_past
             sent_rows.append(pack_minutes(sent))
             heard_rows.append(pack_minutes(heard))
@@ -175,9 +175,9 @@ class Generator:
         stem = f"{'open' if is_open else 'presence'}-{day}-0"
         self.presence[day] = put_block(self._store, stem, lambda file: write_presence(file, chunks()))
 
-    def _write_silences(self, day: int, heard: Rows) -> None:
+    def _write_gaps(self, day: int, heard: Rows) -> None:
         minutes_ns = day * NS_PER_DAY + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
-        found: list[SilenceColumns] = []
+        found: list[ReceptionGapColumns] = []
         for start in range(0, len(heard), CHUNK):
             devices, minutes = np.nonzero(unpack_minutes(heard[start : start + CHUNK]))
             devices += start
@@ -190,32 +190,30 @@ class Generator:
             is_last = np.ones(len(devices), bool)
             is_last[:-1] = is_first[1:]
             self._heard_ns[devices[is_last]] = at_ns[is_last]
-            long = np.flatnonzero(at_ns - before_ns > self._terms.late_after_ns)
+            long = np.flatnonzero(at_ns - before_ns > self._policy.late_after_ns)
             found.append(
-                SilenceColumns(
+                ReceptionGapColumns(
                     devices[long].astype(np.uint32),
                     before_ns[long],
                     at_ns[long],
-                    np.full(len(long), self._terms.interval_s, np.uint32),
-                    np.full(len(long), self._terms.grace_s, np.uint32),
+                    np.full(len(long), self._policy.interval_s, np.uint32),
+                    np.full(len(long), self._policy.grace_s, np.uint32),
                 )
             )
-        silences = sort_silences(join_silences(found))
-        np.maximum.at(self.columns["up_since_ns"], silences.devices, silences.end_ns)
+        gaps = sort_gaps(join_gaps(found))
+        np.maximum.at(self.columns["up_since_ns"], gaps.devices, gaps.end_ns)
         self.columns["last_received_ns"][:] = self._heard_ns
-        if len(silences):
-            self.silences[day] = put_block(
-                self._store, f"silences-{day}-0", lambda file: write_silences(file, [silences])
-            )
+        if len(gaps):
+            self.gaps[day] = put_block(self._store, f"silences-{day}-0", lambda file: write_gaps(file, [gaps]))
 
     def _write_samples(self, day: int, sent: Rows, chance: np.random.Generator, advanced: Callable[[], None]) -> None:
-        self.columns["other_samples"] += count_minutes(sent) * self._past.metrics
+        self.columns["other_samples"] += count_minutes(sent) * self._spec.metrics
         if not sent.any():
             return
 
         def pieces() -> Iterator[SampleColumns]:
-            for place in range(self._past.metrics):
-                for start in range(0, self._past.devices, PIECE_DEVICES):
+            for place in range(self._spec.metrics):
+                for start in range(0, self._spec.devices, PIECE_DEVICES):
                     yield self._piece(place, day, unpack_minutes(sent[start : start + PIECE_DEVICES]), start, chance)
                     advanced()
 
@@ -253,29 +251,29 @@ class Generator:
         return Manifest(
             position=0,
             open_from_day=self._today - 1,
-            taken_at_ns=self._past.end_ns,
-            alive_at_ns=self._past.end_ns,
+            taken_at_ns=self._spec.end_ns,
+            alive_at_ns=self._spec.end_ns,
             snapshot=snapshot,
             presence=self.presence,
-            silences=self.silences,
+            gaps=self.gaps,
             samples=tuple(self.samples),
             names=write_names(self._store, catalog, position=0),
         )
 
 
-def declare(past: Past, catalog: Catalog) -> None:
+def declare(spec: HistorySpec, catalog: Catalog) -> None:
     """The devices, with their labels, and the metrics. Raises: OutOfRange; OSError."""
     devices = (
         Device(
             f"device-{number:07d}",
             {
-                "site": f"site-{number % past.sites:03d}",
+                "site": f"site-{number % spec.sites:03d}",
                 "model": f"m{number % 7}",
                 "firmware": f"{1 + number % 3}.{number % 10}",
             },
         )
-        for number in range(past.devices)
+        for number in range(spec.devices)
     )
-    catalog.register(devices, devices_max=past.devices, at_ns=past.start_ns)
-    for metric in METRICS[: past.metrics]:
+    catalog.register(devices, devices_max=spec.devices, at_ns=spec.start_ns)
+    for metric in METRICS[: spec.metrics]:
         catalog.put_metric(metric, metrics_max=len(METRICS) + 1)

@@ -28,7 +28,7 @@ _SMALL = re.compile(r"(\d+)(?:\.(\d{1,6}))?(ns|µs|ms)")
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class RunOptions:
     """How a run speaks: to whom, over how many connections, how fast, and how long it waits for a server that is away."""
 
     url: str
@@ -76,39 +76,43 @@ class Rejected(OperatorError):
     """The server refused what it must take."""
 
 
-async def say(plans: Sequence[DevicePlan], how: How, advanced: Callable[[Tally], None]) -> Tally:
+async def say(plans: Sequence[DevicePlan], options: RunOptions, advanced: Callable[[Tally], None]) -> Tally:
     """Say all of it. `advanced` is called now and then. Raises: ServerGone; Rejected."""
     tally = Tally()
-    lanes = [plans[lane :: how.connections] for lane in range(min(how.connections, len(plans)))]
+    lanes = [plans[lane :: options.connections] for lane in range(min(options.connections, len(plans)))]
     async with asyncio.TaskGroup() as group:
         for lane in lanes:
-            group.create_task(_say_lane(lane, how, tally, advanced))
+            group.create_task(_say_lane(lane, options, tally, advanced))
     return tally
 
 
-async def _say_lane(plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[Tally], None]) -> None:
+async def _say_lane(
+    plans: Sequence[DevicePlan], options: RunOptions, tally: Tally, advanced: Callable[[Tally], None]
+) -> None:
     device = np.repeat(np.arange(len(plans)), [len(plan.send_at_ns) for plan in plans])
     send_at = np.concatenate([plan.send_at_ns for plan in plans])
     order = np.argsort(send_at, kind="stable")
     said = np.concatenate([plan.sent_at_ns for plan in plans])[order]
     values = np.concatenate([plan.upload_time_ns for plan in plans])[order]
     device, send_at = device[order], send_at[order]
-    step = max(1, how.bulk_lines)
-    async with Connection(how.url) as connection:
+    step = max(1, options.bulk_lines)
+    async with Connection(options.url) as connection:
         for start in range(0, len(order), step):
-            if how.is_realtime:
+            if options.is_realtime:
                 await asyncio.sleep((int(send_at[min(start + step, len(order)) - 1]) - time.time_ns()) / NS_PER_S)
             chosen = range(start, min(start + step, len(order)))
             events = [(plans[device[i]].device_id, int(said[i]), int(values[i])) for i in chosen]
-            await _say_events(connection, events, how, tally)
+            await _say_events(connection, events, options, tally)
             tally.said += len(events)
             advanced(tally)
 
 
-async def _say_events(connection: Connection, events: list[tuple[str, int, int]], how: How, tally: Tally) -> None:
-    if how.bulk_lines:
+async def _say_events(
+    connection: Connection, events: list[tuple[str, int, int]], options: RunOptions, tally: Tally
+) -> None:
+    if options.bulk_lines:
         body = b"\n".join(_body(sent_at, value, device_id) for device_id, sent_at, value in events)
-        answer = await _until_answered(lambda: connection.ask("POST", "/api/v1/events", body), how, tally, events)
+        answer = await _until_answered(lambda: connection.ask("POST", "/api/v1/events", body), options, tally, events)
         if answer.status != 200 or _json(answer).get("accepted") != len(events):
             raise _rejected("POST /api/v1/events", answer)
         return
@@ -119,13 +123,13 @@ async def _say_events(connection: Connection, events: list[tuple[str, int, int]]
         def ask(path: str = path, body: bytes = body) -> Awaitable[Answer]:
             return connection.ask("POST", path, body)
 
-        answer = await _until_answered(ask, how, tally, [(device_id, sent_at, value)])
+        answer = await _until_answered(ask, options, tally, [(device_id, sent_at, value)])
         if answer.status != 204:
             raise _rejected(f"POST {path}", answer)
 
 
 async def _until_answered(
-    ask: Callable[[], Awaitable[Answer]], how: How, tally: Tally, events: Sequence[tuple[str, int, int]] = ()
+    ask: Callable[[], Awaitable[Answer]], options: RunOptions, tally: Tally, events: Sequence[tuple[str, int, int]] = ()
 ) -> Answer:
     gone_since_s: float | None = None
     while True:
@@ -143,9 +147,9 @@ async def _until_answered(
             wait_s, what = min(answer.retry_after_s, 5.0), f"{answer.status} {answer.body.decode(errors='replace')}"
         now_s = time.monotonic()
         gone_since_s = now_s if gone_since_s is None else gone_since_s
-        if now_s - gone_since_s > how.patience_s:
+        if now_s - gone_since_s > options.patience_s:
             raise ServerGone(
-                f"{how.url} took nothing for {how.patience_s:g} s ({what}). Is it running, and is --url right? --patience waits longer."
+                f"{options.url} took nothing for {options.patience_s:g} s ({what}). Is it running, and is --url right? --patience waits longer."
             )
         tally.repeated += 1
         await asyncio.sleep(wait_s)
@@ -179,7 +183,7 @@ def _body(sent_at_ns: int, value: int, device_id: str | None = None) -> bytes:
     return f'{{{who}"sent_at":"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"{upload}}}'.encode()
 
 
-async def count_known(plans: Sequence[DevicePlan], how: How) -> int:
+async def count_known(plans: Sequence[DevicePlan], options: RunOptions) -> int:
     """How many of the devices have data on the server already. Raises: ServerGone; Rejected."""
     known = 0
 
@@ -187,12 +191,12 @@ async def count_known(plans: Sequence[DevicePlan], how: How) -> int:
         nonlocal known
         known += answer.status == 200 and _json(answer) != {"uptime": 0, "avg_upload_time": "0s"}
 
-    await _ask_each(plans, how, Tally(), note, also=404)
+    await _ask_each(plans, options, Tally(), note, also=404)
     return known
 
 
 async def ask_all(
-    plans: Sequence[DevicePlan], how: How, tally: Tally, advanced: Callable[[int], None]
+    plans: Sequence[DevicePlan], options: RunOptions, tally: Tally, advanced: Callable[[int], None]
 ) -> list[Verdict]:
     """Ask for the figures of every device and hold them against the plan. Raises: ServerGone; Rejected."""
     verdicts: dict[int, Verdict] = {}
@@ -202,28 +206,33 @@ async def ask_all(
         verdicts[index] = judge(plan, _json(answer), tally.ambiguous.get(plan.device_id, []))
         advanced(1)
 
-    await _ask_each(plans, how, tally, note)
+    await _ask_each(plans, options, tally, note)
     return [verdicts[index] for index in range(len(plans))]
 
 
 async def _ask_each(
-    plans: Sequence[DevicePlan], how: How, tally: Tally, note: Callable[[int, Answer], None], *, also: int = 200
+    plans: Sequence[DevicePlan],
+    options: RunOptions,
+    tally: Tally,
+    note: Callable[[int, Answer], None],
+    *,
+    also: int = 200,
 ) -> None:
     async def lane(start: int) -> None:
-        async with Connection(how.url) as connection:
-            for index in range(start, len(plans), how.connections):
+        async with Connection(options.url) as connection:
+            for index in range(start, len(plans), options.connections):
                 path = f"/api/v1/devices/{plans[index].device_id}/stats"
 
                 def ask(path: str = path) -> Awaitable[Answer]:
                     return connection.ask("GET", path)
 
-                answer = await _until_answered(ask, how, tally)
+                answer = await _until_answered(ask, options, tally)
                 if answer.status not in (200, also):
                     raise _rejected(f"GET {path}", answer)
                 note(index, answer)
 
     async with asyncio.TaskGroup() as group:
-        for start in range(min(how.connections, len(plans))):
+        for start in range(min(options.connections, len(plans))):
             group.create_task(lane(start))
 
 
