@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from fleetpulse.model.units import NS_PER_MINUTE
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.simulation.plan import (
     HEARTBEAT,
-    NS_PER_MINUTE,
     PUBLISHED_MINUTES,
     PUBLISHED_PRESENT,
     Behaviour,

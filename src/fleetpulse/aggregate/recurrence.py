@@ -8,11 +8,9 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from fleetpulse.model.heartbeat_policy import NS_PER_S
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S, S_PER_DAY
 
-_DAY_S = 86_400
-_DAY_NS = _DAY_S * NS_PER_S
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEARCH_DAYS = 16
 """A chosen weekday comes within 7 days, or 14 where the zone crosses the date line and skips it, and up to a day late or early."""
@@ -46,7 +44,7 @@ def next_occurrence(window: MaintenanceWindow, *, after_ns: int) -> tuple[int, i
     if window.recurrence is None:
         span = _single_span(window)
         return span if span[1] > after_ns else None
-    end_ns = max(after_ns, window.start_ns) + _SEARCH_DAYS * _DAY_NS
+    end_ns = max(after_ns, window.start_ns) + _SEARCH_DAYS * NS_PER_DAY
     return next(iter(occurrences(window, start_ns=after_ns, end_ns=end_ns)), None)
 
 
@@ -63,7 +61,7 @@ def _starts_ns(recurrence: Recurrence, *, start_ns: int, end_ns: int) -> list[in
     zone = ZoneInfo(recurrence.timezone)
     weekdays = recurrence.weekdays or range(7)
     # Local and UTC dates differ by a day at most, and a gap moves a start by a day more at most.
-    days = range(start_ns // _DAY_NS - 2, end_ns // _DAY_NS + 3)
+    days = range(start_ns // NS_PER_DAY - 2, end_ns // NS_PER_DAY + 3)
     found = (
         _start_s(day, recurrence.start_minute, zone) for day in days if (day + 3) % 7 in weekdays
     )  # 1970-01-01 was a Thursday
@@ -75,14 +73,14 @@ def _start_s(day: int, start_minute: int, zone: ZoneInfo) -> int | None:
 
     `day` counts local days since 1970-01-01.
     """
-    wall_s = day * _DAY_S + start_minute * 60
+    wall_s = day * S_PER_DAY + start_minute * 60
     wall = (_EPOCH + timedelta(seconds=wall_s)).replace(tzinfo=zone)
     before_s, after_s = _offset_s(wall), _offset_s(wall.replace(fold=1))
     if before_s >= after_s:
         return wall_s - before_s
     # The clock skips this time: the change lies between what the offsets before and after it make of it.
     at_s = bisect_left(range(wall_s - before_s), wall_s, lo=wall_s - after_s, key=lambda s: _wall_s(s, zone))
-    is_day_skipped = _wall_s(at_s - 1, zone) // _DAY_S < day < _wall_s(at_s, zone) // _DAY_S
+    is_day_skipped = _wall_s(at_s - 1, zone) // S_PER_DAY < day < _wall_s(at_s, zone) // S_PER_DAY
     return None if is_day_skipped else at_s
 
 
@@ -94,4 +92,4 @@ def _wall_s(at_s: int, zone: ZoneInfo) -> int:
 def _offset_s(at: datetime) -> int:
     offset = at.utcoffset()
     assert offset is not None  # every time here has a zone
-    return offset.days * _DAY_S + offset.seconds
+    return offset.days * S_PER_DAY + offset.seconds

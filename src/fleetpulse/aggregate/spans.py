@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.model.units import NS_PER_MINUTE
+
 Spans = NDArray[np.int64]
 """Shape (n, 2), [start, end) in ns: ascending, disjoint, touching ones joined, none empty."""
 
 NO_SPANS: Spans = np.empty((0, 2), np.int64)
-
-_MINUTE_NS = 60_000_000_000
 
 
 def spans_of(pairs: Iterable[tuple[int, int]]) -> Spans:
@@ -85,12 +85,16 @@ def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[n
 
 def minutes_touched(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
     """Which of the minutes first_minute + 0..count-1 since 1970 have any part inside a span, shape (count,)."""
-    return _marked(spans[:, 0] // _MINUTE_NS - first_minute, -(-spans[:, 1] // _MINUTE_NS) - first_minute, count=count)
+    return _marked(
+        spans[:, 0] // NS_PER_MINUTE - first_minute, -(-spans[:, 1] // NS_PER_MINUTE) - first_minute, count=count
+    )
 
 
 def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
     """Which of the minutes first_minute + 0..count-1 since 1970 lie wholly inside a span, shape (count,)."""
-    return _marked(-(-spans[:, 0] // _MINUTE_NS) - first_minute, spans[:, 1] // _MINUTE_NS - first_minute, count=count)
+    return _marked(
+        -(-spans[:, 0] // NS_PER_MINUTE) - first_minute, spans[:, 1] // NS_PER_MINUTE - first_minute, count=count
+    )
 
 
 def _joined(pairs: NDArray[np.int64]) -> Spans:

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY
+from fleetpulse.model.units import MINUTES_PER_DAY, S_PER_DAY
 
 FORMULA = "uptime/1"
 """Version of what docs/explanation/uptime.md says; a change of any figure's meaning is a new one."""
-MINUTES_PER_DAY = 1440
 SLOT_MINUTES = tuple(minutes for minutes in range(1, MINUTES_PER_DAY + 1) if MINUTES_PER_DAY % minutes == 0)
 REASONS = ("up", "backfilled", "down", "blind", "maintenance", "paused", "before first seen", "missing")
 UP, BACKFILLED, DOWN, BLIND, MAINTENANCE, PAUSED, BEFORE, MISSING = range(len(REASONS))
@@ -26,7 +26,7 @@ def lifetime_uptime_percent(*, minutes_present: int, first_minute: int, last_min
 
 def slot_minutes(interval_s: int) -> int:
     """Minutes of a device's slot: the fewest that divide a day and are no shorter than its interval."""
-    return next(minutes for minutes in SLOT_MINUTES if minutes * 60 >= min(interval_s, 86_400))
+    return next(minutes for minutes in SLOT_MINUTES if minutes * 60 >= min(interval_s, S_PER_DAY))
 
 
 def unpack_minutes(row: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -24,12 +24,12 @@ from fleetpulse.ingest.decode import malformed
 from fleetpulse.ingest.devices_file import FIELDS, DeviceLine, read_lines
 from fleetpulse.model.device import Device, check_device
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
-from fleetpulse.notation.duration import NS_PER_S, format_seconds, parse_seconds
+from fleetpulse.notation.duration import format_seconds, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, sure_matches
-from fleetpulse.query.window import NS_PER_DAY
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
 UPTIME_WINDOW = "24h"

@@ -9,8 +9,8 @@ from litestar import Response, get
 from fleetpulse.api.parameters import WINDOW, answer, device_number, read_query, ready, window_of
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import Malformed, OutOfRange
-from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find

@@ -9,7 +9,8 @@ from fleetpulse.cli.client import Client, segment
 from fleetpulse.cli.client_flags import add_action, add_group, add_labels
 from fleetpulse.cli.tables import labels_cell, left, prose, show, show_json, table_of, time_cell
 from fleetpulse.errors import SettingsError
-from fleetpulse.notation.duration import NS_PER_S, parse_seconds
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
 
 MAINTENANCE = "/api/v1/maintenance"

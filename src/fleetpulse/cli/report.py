@@ -20,7 +20,8 @@ from fleetpulse.cli.devices import list_pages
 from fleetpulse.cli.report_formats import FORMATS, Line, Report
 from fleetpulse.cli.tables import write_file
 from fleetpulse.errors import Refused, SettingsError
-from fleetpulse.notation.duration import NS_PER_S, parse_seconds
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
 
 DEFAULT = "30d"

@@ -15,9 +15,10 @@ from rich.table import Table
 
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
+from fleetpulse.model.units import NS_PER_MINUTE
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
-from fleetpulse.simulation.plan import NS_PER_MINUTE, Behaviour, DevicePlan, plan_fleet, plan_published
+from fleetpulse.simulation.plan import Behaviour, DevicePlan, plan_fleet, plan_published
 from fleetpulse.simulation.run import RunOptions, Tally, Verdict, ask_all, count_known, say
 
 ROWS_SHOWN = 20

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from fleetpulse.cli.client import Answer
 from fleetpulse.errors import SettingsError
-from fleetpulse.notation.duration import NS_PER_S, format_seconds
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 

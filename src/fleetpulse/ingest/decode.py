@@ -5,6 +5,7 @@ import msgspec
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
 EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
@@ -86,7 +87,7 @@ def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:
         said = f", not {format_rfc3339(sent_at_ns)}"
     except OverflowError:  # an offset moved it before the year 1 or past 9999
         said = ""
-    latest = format_rfc3339(latest_ns // 1_000_000_000 * 1_000_000_000)
+    latest = format_rfc3339(latest_ns // NS_PER_S * NS_PER_S)
     return OutOfRange(
         f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{said}: check the device's clock",
         reason="sent_at_range",

@@ -21,18 +21,19 @@ from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, ma
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_MINUTE, EventColumns
+from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_MINUTE
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
 _EXACT = ("last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
 """Columns that a snapshot must hold as they are at its position. The others may run ahead of it."""
-CLOCK_BACK_NS = 60_000_000_000
+CLOCK_BACK_NS = NS_PER_MINUTE
 """A server clock that goes back by more than this was wrong before; by less, it stands still meanwhile."""
 _Number = TypeVar("_Number", bound=np.generic)
 ClosedRows = Mapping[int, Rows | None]

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-NS_PER_MINUTE = 60_000_000_000
-MINUTES_PER_DAY = 1440
-NS_PER_DAY = MINUTES_PER_DAY * NS_PER_MINUTE
 UPLOAD_TIME_HIGHEST = 2**63 - 1
 """Integer metrics are signed 64-bit, like Go's time.Duration: 292 years."""
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-INTERVAL_HIGHEST_S = 86_400
-GRACE_HIGHEST_S = 7 * 86_400
-NS_PER_S = 1_000_000_000
+from fleetpulse.model.units import NS_PER_S, S_PER_DAY
+
+INTERVAL_HIGHEST_S = S_PER_DAY
+GRACE_HIGHEST_S = 7 * S_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from fleetpulse.model.device import ID_CHARS_MAX, ID_RULE, check_labels, is_device_id
-from fleetpulse.model.heartbeat_policy import NS_PER_S
+from fleetpulse.model.units import NS_PER_S, S_PER_DAY
 
 TITLE_CHARS_MAX = 200
 WINDOW_DEVICES_MAX = 10_000
-SPAN_HIGHEST_S = 366 * 86_400
+SPAN_HIGHEST_S = 366 * S_PER_DAY
 """Of a window without recurrence; one that recurs may go on for years, or without end."""
 DURATION_LOWEST_S = 60
-DURATION_HIGHEST_S = 7 * 86_400
+DURATION_HIGHEST_S = 7 * S_PER_DAY
 TIME_HIGHEST_NS = 7_258_118_400 * NS_PER_S
 """2200-01-01: ns of later years come close to what 64 bits hold."""
 
@@ -84,7 +84,7 @@ def _check_span(window: MaintenanceWindow) -> None:
         raise ValueError("the end must lie in the years 1970 to 2199")
     if window.recurrence is None and window.end_ns - window.start_ns > SPAN_HIGHEST_S * NS_PER_S:
         raise ValueError(
-            f"a window without recurrence must last at most {SPAN_HIGHEST_S // 86_400} days; pause devices that stay away longer"
+            f"a window without recurrence must last at most {SPAN_HIGHEST_S // S_PER_DAY} days; pause devices that stay away longer"
         )
 
 

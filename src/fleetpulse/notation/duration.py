@@ -2,7 +2,6 @@
 
 import re
 
-NS_PER_S = 1_000_000_000
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"

@@ -1,6 +1,6 @@
 """Durations as Go's `time.Duration` writes them: `3m29.226522788s`, `1h0m0.5s`, `1.5ms`, `0s`."""
 
-_NS_PER_S = 1_000_000_000
+from fleetpulse.model.units import NS_PER_S
 
 
 def format_duration(total_ns: int) -> str:
@@ -16,10 +16,10 @@ def format_duration(total_ns: int) -> str:
         return f"{sign}{ns}ns"
     if ns < 1_000_000:
         return f"{sign}{_decimal(ns, 1_000)}µs"
-    if ns < _NS_PER_S:
+    if ns < NS_PER_S:
         return f"{sign}{_decimal(ns, 1_000_000)}ms"
-    minutes, rest_ns = divmod(ns, 60 * _NS_PER_S)
-    seconds = _decimal(rest_ns, _NS_PER_S)
+    minutes, rest_ns = divmod(ns, 60 * NS_PER_S)
+    seconds = _decimal(rest_ns, NS_PER_S)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{sign}{hours}h{minutes}m{seconds}s"

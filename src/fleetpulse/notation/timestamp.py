@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.model.units import NS_PER_S
+
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NS_PER_S = 1_000_000_000
 _FRACTION_UNIT: list[int] = [10 ** (9 - digits) for digits in range(10)]
 _SECONDS_KEPT = 8192
 _seconds: dict[str, int] = {}
@@ -48,7 +49,7 @@ def _parse_slowly(text: str) -> int:
     if int(second) > 60:
         raise ValueError(text)
     start = datetime.fromisoformat(f"{day}T{hour}:{minute}:00+00:00")
-    second_ns = (start - _EPOCH) // timedelta(seconds=1) * _NS_PER_S + min(int(second), 59) * _NS_PER_S
+    second_ns = (start - _EPOCH) // timedelta(seconds=1) * NS_PER_S + min(int(second), 59) * NS_PER_S
     if sign is None:
         if text[10] == "T":
             if len(_seconds) >= _SECONDS_KEPT:
@@ -57,14 +58,14 @@ def _parse_slowly(text: str) -> int:
     else:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
             raise ValueError(text)
-        offset_ns = (int(offset_hours) * 60 + int(offset_minutes)) * 60 * _NS_PER_S
+        offset_ns = (int(offset_hours) * 60 + int(offset_minutes)) * 60 * NS_PER_S
         second_ns += offset_ns if sign == "-" else -offset_ns
     return second_ns + (int(fraction) * _FRACTION_UNIT[len(fraction)] if fraction else 0)
 
 
 def format_rfc3339(at_ns: int) -> str:
     """The UTC time of `at_ns`, with as many digits of fraction as it has."""
-    second, fraction = divmod(at_ns, _NS_PER_S)
+    second, fraction = divmod(at_ns, NS_PER_S)
     text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
 
@@ -114,7 +115,7 @@ def _parse_fixed(chars: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     for i in range(14, len(columns)):
         fraction += columns[i] * 10 ** (22 - i)
     seconds = ((_days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
-    at_ns: NDArray[np.int64] = seconds * _NS_PER_S + fraction
+    at_ns: NDArray[np.int64] = seconds * NS_PER_S + fraction
     return at_ns
 
 

@@ -28,11 +28,12 @@ from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.live.fleet import Frozen
 from fleetpulse.live.sparse_presence import SparsePresence
-from fleetpulse.model.events import NS_PER_DAY, Position
+from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns, join_samples
+from fleetpulse.model.units import NS_PER_DAY
 
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""

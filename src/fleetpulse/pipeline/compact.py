@@ -40,10 +40,10 @@ from fleetpulse.blocks.samples import (
 )
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.events import NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
 from fleetpulse.model.samples import SampleColumns, join_samples
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.pipeline.checkpoint import put_block
 
 FRESH_MAX = 8

@@ -13,7 +13,7 @@ import structlog
 
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.clock import NS_PER_S, Clock
+from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, DevicesFileError, FleetpulseError, NotAccepting, OperatorError, OutOfRange
 from fleetpulse.heap import give_back
 from fleetpulse.ingest.connections import Connections
@@ -22,9 +22,9 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.events import NS_PER_DAY
 from fleetpulse.model.manifest import BlockFile, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_files, write_names
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared

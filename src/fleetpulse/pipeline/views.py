@@ -10,7 +10,7 @@ from fleetpulse.aggregate.status import NEVER_NS, Exclusions
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.events import NS_PER_DAY
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.exclusions import Excluded, exclude, exclude_one

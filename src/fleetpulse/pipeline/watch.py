@@ -4,9 +4,10 @@ Blind time is a fact in the journal like any event: after a restart it spans fro
 door; in a process that was suspended, or whose clock leapt ahead, the stretch in which no turn of the loop was made.
 """
 
-from fleetpulse.clock import NS_PER_S, Clock
+from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.model.units import NS_PER_S
 
 ALIVE_EVERY_NS = 60 * NS_PER_S
 BLIND_FROM_NS = 60 * NS_PER_S

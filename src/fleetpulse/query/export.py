@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.uptime import unpack_minutes
 from fleetpulse.blocks.history import SampleRange
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.query.fleet import FleetView, presence_rows
 from fleetpulse.query.metrics import Samples
 

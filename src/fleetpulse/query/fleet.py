@@ -14,10 +14,10 @@ from fleetpulse.blocks.history import History, closed_presence
 from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.sparse_presence import SparsePresence
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.heartbeat_policy import NS_PER_S, HeartbeatPolicy
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 from fleetpulse.query.exclusions import Excluded
 from fleetpulse.query.missing import note_missing_day
 

@@ -15,14 +15,13 @@ from fleetpulse.aggregate.rollup import Cells, figures, fold_cells, fold_samples
 from fleetpulse.aggregate.sketch import exact_quantiles
 from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.events import NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.missing import note_missing
 from fleetpulse.query.window import Window
 
-NS_PER_HOUR = 60 * NS_PER_MINUTE
 BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
 EXACT_ROWS_MAX = 4_000_000
 """Samples that are read so that a quantile is exact; past it, it comes from sketches."""

@@ -1,6 +1,6 @@
 """What an answer lacks, since a block is missing or damaged: spans, each said once, with the reason."""
 
-from fleetpulse.model.events import NS_PER_DAY
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 
 Missing = list[dict[str, str]]

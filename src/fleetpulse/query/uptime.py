@@ -24,10 +24,10 @@ from fleetpulse.aggregate.status import (
 from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
 from fleetpulse.blocks.history import History, OnDamage, closed_presence
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.heartbeat_policy import NS_PER_S, HeartbeatPolicy, late_after_s
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy, late_after_s
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.window import Window

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleetpulse.errors import Malformed, OutOfRange
-from fleetpulse.notation.duration import NS_PER_S, parse_seconds
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
+from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
-
-NS_PER_DAY = 86_400 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)

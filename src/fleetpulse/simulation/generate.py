@@ -17,16 +17,15 @@ from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
-from fleetpulse.model.events import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
 from fleetpulse.pipeline.checkpoint import put_block, write_names
 from fleetpulse.pipeline.compact import write_part
 
-NS_PER_MS = 1_000_000
 PIECE_DEVICES = 500
 METRICS = (
     MetricDefinition(

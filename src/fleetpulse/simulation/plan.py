@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-NS_PER_S = 1_000_000_000
-NS_PER_MINUTE = 60 * NS_PER_S
+from fleetpulse.model.units import NS_PER_MINUTE, NS_PER_S
+
 HEARTBEAT = -1
 """Stands in `upload_time_ns` for: this event is a heartbeat."""
 

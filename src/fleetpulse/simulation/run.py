@@ -16,8 +16,9 @@ from itertools import combinations
 import numpy as np
 
 from fleetpulse.errors import OperatorError
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.simulation.connection import Answer, Connection, Unanswered
-from fleetpulse.simulation.plan import HEARTBEAT, NS_PER_S, DevicePlan
+from fleetpulse.simulation.plan import HEARTBEAT, DevicePlan
 
 RETRY_S = 0.2
 AMBIGUOUS_MAX = 12
