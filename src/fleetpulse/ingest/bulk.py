@@ -24,7 +24,8 @@ from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.notation.timestamp import parse_rfc3339_column, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import parse_rfc3339_ns
+from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
 PIECE_BYTES = 65_536
 LINE_BYTES_MAX = 65_536

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_column, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
+from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))  # noqa: DTZ001  # the zone is added below
