@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fleetpulse.aggregate.status import STATUSES, timeline
+from fleetpulse.aggregate.status import timeline
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
@@ -14,6 +14,7 @@ from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.status import STATUSES
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.spans import NO_SPANS, Spans, after_uncovered, clip, union
+from fleetpulse.model.status import DOWN, LATE, MAINTENANCE, NEW, PAUSED, UNKNOWN, UP
 
-STATUSES = ("new", "up", "late", "down", "maintenance", "paused", "unknown")
-NEW, UP, LATE, DOWN, MAINTENANCE, PAUSED, UNKNOWN = range(len(STATUSES))
 NEVER_NS = 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from litestar import Response, delete, get, patch, post
 
-from fleetpulse.aggregate.status import NEVER_NS, STATUSES
+from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.api.metrics import read_labels
 from fleetpulse.api.parameters import answer, device_number, read_query, ready, truth
 from fleetpulse.api.problems import AnyRequest
@@ -24,6 +24,7 @@ from fleetpulse.ingest.decode import malformed
 from fleetpulse.ingest.devices_file import FIELDS, DeviceLine, read_lines
 from fleetpulse.model.device import Device, check_device
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
+from fleetpulse.model.status import STATUSES
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds, parse_seconds

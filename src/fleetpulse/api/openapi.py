@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from fleetpulse import __version__
-from fleetpulse.aggregate.status import STATUSES
 from fleetpulse.api.schemas import DEVICE_ID, DURATION, NAME, TIME, ref, schemas
 from fleetpulse.model.metric import AGGREGATIONS
+from fleetpulse.model.status import STATUSES
 from fleetpulse.query.devices import SORTS
 
 Json = dict[str, Any]

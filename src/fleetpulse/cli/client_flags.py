@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from fleetpulse.aggregate.status import STATUSES
+from fleetpulse.model.status import STATUSES
 
 URL_DEFAULT = "http://127.0.0.1:6733"
 URL_VARIABLE = "FLEETPULSE_URL"

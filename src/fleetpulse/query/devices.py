@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.status import NEVER_NS, STATUSES
+from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.errors import DamagedData, Malformed
+from fleetpulse.model.status import STATUSES
 from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
 from fleetpulse.query.missing import Missing
 

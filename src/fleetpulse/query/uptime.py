@@ -11,11 +11,6 @@ from fleetpulse.aggregate import uptime as slots
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
 from fleetpulse.aggregate.status import (
-    DOWN,
-    MAINTENANCE,
-    NEW,
-    PAUSED,
-    STATUSES,
     Exclusions,
     ReceptionGap,
     StatusInterval,
@@ -27,6 +22,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy, late_after_s
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.missing import note_missing_day
