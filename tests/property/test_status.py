@@ -19,12 +19,12 @@ import pytest
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import timeline
-from fleetpulse.aggregate.uptime import REASONS
 from fleetpulse.app import build
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
 from fleetpulse.model.status import STATUSES
+from fleetpulse.model.uptime import REASONS
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node
 from fleetpulse.query.devices import Filter, Order, list_devices

@@ -5,12 +5,9 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY
 from fleetpulse.model.units import MINUTES_PER_DAY, S_PER_DAY
+from fleetpulse.model.uptime import BACKFILLED, BLIND, DOWN, MAINTENANCE, PAUSED, UP
 
-FORMULA = "uptime/1"
-"""Version of what docs/explanation/uptime.md says; a change of any figure's meaning is a new one."""
 SLOT_MINUTES = tuple(minutes for minutes in range(1, MINUTES_PER_DAY + 1) if MINUTES_PER_DAY % minutes == 0)
-REASONS = ("up", "backfilled", "down", "blind", "maintenance", "paused", "before first seen", "missing")
-UP, BACKFILLED, DOWN, BLIND, MAINTENANCE, PAUSED, BEFORE, MISSING = range(len(REASONS))
 
 
 def lifetime_uptime_percent(*, minutes_present: int, first_minute: int, last_minute: int) -> float:

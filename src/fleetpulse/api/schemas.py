@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from fleetpulse.aggregate.uptime import FORMULA, REASONS
 from fleetpulse.api.definitions import DefinitionChange, WindowBody
 from fleetpulse.api.devices import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.ingest.metrics_file import Definition
@@ -16,6 +15,7 @@ from fleetpulse.model.device import ID_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
 from fleetpulse.model.metric import AGGREGATIONS, KINDS
 from fleetpulse.model.status import STATUSES
+from fleetpulse.model.uptime import FORMULA, REASONS
 from fleetpulse.notation.timestamp import EXPECTED
 
 Json = dict[str, Any]

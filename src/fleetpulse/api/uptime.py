@@ -9,13 +9,14 @@ from litestar import Response, get
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import timeline
-from fleetpulse.aggregate.uptime import FORMULA, percent, slot_minutes
+from fleetpulse.aggregate.uptime import percent, slot_minutes
 from fleetpulse.api.metrics import read_labels, within_retention
 from fleetpulse.api.parameters import WINDOW, answer, device_number, read_query, ready, truth, window_of
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import STATUSES
+from fleetpulse.model.uptime import FORMULA
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.node import Node

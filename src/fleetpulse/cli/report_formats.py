@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from fleetpulse.aggregate.uptime import REASONS
 from fleetpulse.cli.tables import clean, left, percent_cell, right, seconds_cell, show, table_of
 from fleetpulse.cli.uptime import group_name
+from fleetpulse.model.uptime import REASONS
 from fleetpulse.notation.csv_cell import safe_cell
 
 LEFT_OUT = REASONS[REASONS.index("blind") :]

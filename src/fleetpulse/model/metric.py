@@ -3,11 +3,12 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["float", "integer"]
-KINDS: tuple[Kind, ...] = ("float", "integer")
-AGGREGATIONS = ("avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Aggregation = Literal["avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99"]
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 INTEGER_LOWEST, INTEGER_HIGHEST = -(2**63), 2**63 - 1
 NAME_RULE = "a letter or _, then up to 63 of A-Z a-z 0-9 _ . -"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)

@@ -7,23 +7,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate import uptime as slots
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
-from fleetpulse.aggregate.status import (
-    Exclusions,
-    ReceptionGap,
-    StatusInterval,
-    status_codes,
-)
-from fleetpulse.aggregate.uptime import REASONS, percent, slot_minutes, slot_reasons, unpack_minutes
+from fleetpulse.aggregate.status import Exclusions, ReceptionGap, StatusInterval, status_codes
+from fleetpulse.aggregate.uptime import percent, slot_minutes, slot_reasons, unpack_minutes
 from fleetpulse.blocks.history import History, OnDamage, closed_presence
 from fleetpulse.errors import DamagedData
+from fleetpulse.model import uptime as slots
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy, late_after_s
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.status import DOWN, MAINTENANCE, NEW, PAUSED, STATUSES
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
+from fleetpulse.model.uptime import REASONS
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.window import Window
@@ -220,7 +216,7 @@ def uptime_figures(counts: NDArray[np.int64]) -> dict[str, object]:
         "present": present,
         "expected": expected,
         "observed": {"uptime": percent(by_reason["up"], expected), "present": by_reason["up"]},
-        "left_out": {reason: by_reason[reason] for reason in REASONS[slots.BLIND :] if by_reason[reason]},
+        "left_out": {reason: by_reason[reason] for reason in slots.LEFT_OUT if by_reason[reason]},
     }
 
 
