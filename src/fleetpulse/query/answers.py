@@ -1,0 +1,502 @@
+"""The shape of every answer, declared once.
+
+Handlers return these structs, the OpenAPI document is made from them, and commands, reports and tests decode into them.
+A field that only some answers have is UNSET where it is absent; null is a value of its own. Fields may be added, but none
+may disappear or change its type. This module imports nothing heavy, because every command imports it.
+"""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from fleetpulse.model.device import ID_CHARS_MAX
+from fleetpulse.model.metric import Aggregation, Kind
+from fleetpulse.model.status import Status
+from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
+
+Time = Annotated[
+    str,
+    Meta(
+        description="an RFC 3339 time in UTC",
+        examples=["2026-11-24T08:30:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+DeviceId = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, examples=["press-07"])]
+Count = Annotated[int, Meta(ge=0, examples=[3])]
+Seconds = Annotated[float, Meta(ge=0, examples=[120.0])]
+Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.79167])]
+Value = Annotated[int | float | None, Meta(description="null where there are no samples", examples=[41.5])]
+Formula = Annotated[str, Meta(description="version of docs/explanation/uptime.md", examples=[FORMULA])]
+LabelName = Annotated[str, Meta(description="name of a label", examples=["site"])]
+Labels = Annotated[dict[str, str], Meta(description="label names and their values", examples=[{"site": "paris"}])]
+Group = Annotated[str, Meta(description="value of the label; empty: devices without it", examples=["paris"])]
+StepSeconds = Annotated[
+    int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
+]
+Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
+Duration = Annotated[str, Meta(description="a duration such as 90s, 15m, 1h, 30d or 1h30m", examples=["5m"])]
+
+
+class Message(Struct):
+    """What was done, in a sentence."""
+
+    msg: Annotated[str, Meta(examples=["device press-07 is deleted"])]
+
+
+class Problem(Struct):
+    """Why a request was refused or failed; the fields of RFC 9457 beside `msg`."""
+
+    msg: Annotated[str, Meta(description="what was wrong, where, and what to do", examples=["Device not found"])]
+    type: Annotated[str, Meta(examples=["urn:fleetpulse:problem:unknown_device"])]
+    title: Annotated[str, Meta(examples=["Not found"])]
+    status: Annotated[int, Meta(examples=[404])]
+    detail: Annotated[str, Meta(description="the same as `msg`", examples=["Device not found"])]
+
+
+class Span(Struct):
+    """A stretch of time."""
+
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+
+
+class Missing(Span):
+    """A span that the figures lack, because a block is missing or damaged."""
+
+    reason: Annotated[str, Meta(examples=["block presence-20600-7-1a2b.parquet is missing"])]
+
+
+MissingSpans = Annotated[
+    list[Missing], Meta(description="spans that the figures lack, because a block is missing or damaged")
+]
+
+
+class DeviceStats(Struct):
+    """Uptime and average upload time over the whole life of a device; 0 and "0s" before any data."""
+
+    uptime: Percent
+    avg_upload_time: Annotated[str, Meta(description="a duration as Go writes it", examples=["3m29.226522788s"])]
+
+
+class DeviceAudit(Struct):
+    """Events of one device: accepted = applied + pending."""
+
+    accepted: Count
+    applied: Count
+    pending: Count
+    heartbeats: Count
+    samples: Count
+
+
+class RefusedLine(Struct):
+    """A line that was not taken, and why."""
+
+    line: Annotated[int, Meta(ge=1, examples=[2])]
+    msg: Annotated[str, Meta(examples=["Device not found"])]
+
+
+class BulkVerdict(Struct, omit_defaults=True):
+    """What became of the lines of a bulk body."""
+
+    accepted: Annotated[int, Meta(ge=0, description="events; a line may hold several", examples=[2])]
+    refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
+    refused_total: Count
+    capped: Capped = False
+
+
+class Device(Struct, kw_only=True):
+    """A device: its status, and what is declared of it."""
+
+    id: DeviceId
+    status: Status
+    since: Annotated[Time | None, Meta(description="since when the status holds")]
+    last_seen: Annotated[Time | None, Meta(description="when anything was received, by the server's clock")]
+    labels: Labels
+    interval: Annotated[
+        str, Meta(description="time between two beats; the device's own, or the service's", examples=["1m"])
+    ]
+    grace: Annotated[str, Meta(description="time past its interval until the device is down", examples=["4m"])]
+    has_own_interval: bool
+    has_own_grace: bool
+    note: Annotated[str, Meta(examples=["hall 2, behind the lathe"])]
+    created_at: Time | None
+    paused_until: Annotated[
+        Time | UnsetType | None, Meta(description="only of a paused device; null: until it is resumed")
+    ] = UNSET
+    uptime: Annotated[
+        Percent | UnsetType | None, Meta(description="only in lists by uptime; null: nothing was expected")
+    ] = UNSET
+
+
+class DeviceList(Struct):
+    """A page of devices."""
+
+    devices: list[Device]
+    total: Annotated[int, Meta(ge=0, description="how many match", examples=[1])]
+    next: Annotated[str | None, Meta(description="`cursor` of the next page; null: there is none")]
+    missing: MissingSpans
+
+
+class Relabelled(Struct):
+    """How many devices matched a filter, and how many of them changed."""
+
+    matched: Count
+    changed: Count
+    dry_run: bool
+
+
+class Imported(Struct, kw_only=True):
+    """What became of the lines of a CSV of devices."""
+
+    new: Count
+    known: Count
+    changed: Annotated[
+        Count | UnsetType, Meta(description="known devices that changed; not in a dry run", examples=[1])
+    ] = UNSET
+    refused: Annotated[list[RefusedLine], Meta(description="the first 100")]
+    refused_total: Count
+    capped: Capped
+    dry_run: bool
+
+
+class UptimeFigures(Struct, kw_only=True):
+    """Uptime with its numerator and denominator."""
+
+    uptime: Annotated[Percent | None, Meta(description="present / expected; null where nothing was expected")]
+    present: Annotated[int, Meta(ge=0, description="slots in which the device was there", examples=[1437])]
+    expected: Annotated[int, Meta(ge=0, description="slots that count", examples=[1440])]
+
+
+class AvailableFigures(UptimeFigures, kw_only=True):
+    """Uptime, and availability with its numerator and denominator; null where reception gaps are missing."""
+
+    availability: Percent | None
+    down_s: Annotated[Seconds | None, Meta(description="seconds with status down")]
+    accountable_s: Annotated[Seconds | None, Meta(description="seconds that count")]
+
+
+class Observed(Struct):
+    """Uptime from the beats that came in time; null where reception gaps are missing."""
+
+    uptime: Percent | None
+    present: Count | None
+
+
+class UptimePoint(UptimeFigures):
+    """Uptime of a device in one step."""
+
+    at: Time
+    observed: Observed
+    left_out: Annotated[
+        dict[Reason, Count],
+        Meta(
+            description="slots that do not count, by reason",
+            examples=[{"maintenance": 60}],
+            extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
+        ),
+    ]
+
+
+class Interval(Span):
+    """Neighbouring slots of one reason."""
+
+    reason: Reason
+    slots: Count
+
+
+class Uptime(AvailableFigures, kw_only=True):
+    """Uptime and availability of a device over a window."""
+
+    device_id: DeviceId
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    step_s: StepSeconds = UNSET
+    formula: Formula
+    slot_s: Annotated[int, Meta(ge=0, description="seconds of a slot", examples=[60])]
+    observed: Observed
+    left_out: Annotated[
+        dict[Reason, Count],
+        Meta(
+            description="slots that do not count, by reason",
+            examples=[{"maintenance": 60}],
+            extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
+        ),
+    ]
+    series: Annotated[list[UptimePoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
+    intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
+    capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
+    missing: MissingSpans
+
+
+class Transition(Struct):
+    """A change of status."""
+
+    at: Time
+    before: Status = field(name="from")
+    after: Status = field(name="to")
+
+
+class Transitions(Struct, kw_only=True):
+    """The changes of a device's status in a window, oldest first."""
+
+    device_id: DeviceId
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    status_before: Status
+    transitions: Annotated[list[Transition], Meta(description="at most 10000")]
+    more_from: Annotated[Time | None, Meta(description="`from` of the rest; null: that was all")]
+    missing: MissingSpans
+
+
+class FleetFigures(AvailableFigures):
+    """Figures of several devices together."""
+
+    devices: Count
+
+
+class FleetPoint(Struct, kw_only=True):
+    """Figures of a group in one step; only `at` where the group had no device then."""
+
+    at: Time
+    uptime: Annotated[Percent | UnsetType | None, Meta(description="present / expected")] = UNSET
+    present: Annotated[Count | UnsetType, Meta(examples=[1437])] = UNSET
+    expected: Annotated[Count | UnsetType, Meta(examples=[1440])] = UNSET
+    availability: Percent | UnsetType | None = UNSET
+    down_s: Seconds | UnsetType | None = UNSET
+    accountable_s: Seconds | UnsetType | None = UNSET
+
+
+class FleetGroup(FleetFigures):
+    """Figures of the devices with one value of a label."""
+
+    group: Group
+    series: Annotated[list[FleetPoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
+
+
+class FleetUptime(Struct, kw_only=True):
+    """Uptime and availability of all devices, and by the values of a label."""
+
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    step_s: StepSeconds = UNSET
+    formula: Formula
+    group_by: LabelName | None
+    fleet: FleetFigures
+    groups: list[FleetGroup]
+    missing: MissingSpans
+
+
+class DevicesByStatus(Struct):
+    """How many devices there are, by status."""
+
+    total: Count
+    by_status: Annotated[
+        dict[Status, Count],
+        Meta(examples=[{"new": 0, "up": 2, "late": 0, "down": 1, "maintenance": 0, "paused": 0, "unknown": 0}]),
+    ]
+
+
+class WorstDevice(UptimeFigures):
+    """A device that was there least."""
+
+    id: DeviceId
+
+
+class UploadTimes(Struct, kw_only=True):
+    """The upload times of a window: in nanoseconds, and as Go writes durations."""
+
+    unit: Annotated[str, Meta(examples=["ns"])]
+    count: Count
+    avg: Value
+    avg_text: Annotated[str | None, Meta(examples=["1.5s"])]
+    p50: Value
+    p50_text: Annotated[str | None, Meta(examples=["1.5s"])]
+    p95: Value
+    p95_text: Annotated[str | None, Meta(examples=["1.5s"])]
+    p99: Value
+    p99_text: Annotated[str | None, Meta(examples=["1.5s"])]
+
+
+class FleetStats(Struct, kw_only=True):
+    """The fleet at a glance."""
+
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    formula: Formula
+    devices: DevicesByStatus
+    uptime: AvailableFigures
+    worst: Annotated[list[WorstDevice], Meta(description="the ten devices that were there least")]
+    upload_time: UploadTimes
+    missing: MissingSpans
+
+
+class MetricPoint(Struct):
+    """The value of a metric in one step."""
+
+    at: Time
+    value: Value
+    count: Count
+
+
+class MetricMethod(Struct, kw_only=True):
+    """How figures of a metric were made."""
+
+    unit: Annotated[str, Meta(examples=["%"])]
+    aggregation: Aggregation
+    tiers: Annotated[
+        list[str], Meta(description="what was read: live, raw, minute, hour, day", examples=[["live", "hour"]])
+    ]
+    method: Annotated[
+        str | UnsetType, Meta(description="of a quantile: exact, or from sketches", examples=["nearest rank, exact"])
+    ] = UNSET
+    note: Annotated[
+        str | UnsetType,
+        Meta(description="what stands in for samples that are gone", examples=["whole buckets of hour stand in"]),
+    ] = UNSET
+    kept_from: Annotated[Time | UnsetType, Meta(description="where retention leaves less than the window")] = UNSET
+
+
+class DeviceMetric(MetricMethod, kw_only=True):
+    """A metric of one device: a value, or a series of them."""
+
+    value: Annotated[
+        int | float | UnsetType | None, Meta(description="without a step; null: no samples", examples=[41.5])
+    ] = UNSET
+    series: Annotated[
+        list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
+    ] = UNSET
+    count: Count
+
+
+class DeviceMetrics(Struct, kw_only=True):
+    """Metrics of a device over a window."""
+
+    device_id: DeviceId
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    step_s: StepSeconds = UNSET
+    metrics: Annotated[dict[str, DeviceMetric], Meta(description="by name")]
+    missing: MissingSpans
+
+
+class GroupMetric(Struct, kw_only=True):
+    """A metric of a group: a value, or a series of them."""
+
+    value: Annotated[
+        int | float | UnsetType | None, Meta(description="without a step; null: no samples", examples=[41.5])
+    ] = UNSET
+    series: Annotated[
+        list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
+    ] = UNSET
+    count: Count
+
+
+class MetricGroup(Struct):
+    """Metrics of the devices with one value of a label."""
+
+    group: Group
+    devices: Count
+    metrics: Annotated[dict[str, GroupMetric], Meta(description="by name")]
+
+
+class FleetMetrics(Struct, kw_only=True):
+    """Metrics of all devices, or by the values of a label."""
+
+    start: Time = field(name="from")
+    end: Time = field(name="to")
+    step_s: StepSeconds = UNSET
+    group_by: LabelName | None
+    metrics: Annotated[dict[str, MetricMethod], Meta(description="how each was made, by name")]
+    groups: list[MetricGroup]
+    missing: MissingSpans
+
+
+class Metric(Struct, kw_only=True):
+    """The definition of a metric."""
+
+    name: Annotated[str, Meta(examples=["cpu"])]
+    unit: Annotated[str, Meta(examples=["%"])]
+    kind: Kind
+    aggregation: Aggregation
+    retention_days: Annotated[
+        int, Meta(ge=1, description="days after which samples and roll-ups are gone", examples=[365])
+    ]
+    raw_days: Annotated[
+        int | None,
+        Meta(description="days that the samples themselves are kept; null: as long as the roll-ups", examples=[30]),
+    ]
+    bounds: Annotated[
+        list[int | float | None],
+        Meta(min_length=2, max_length=2, description="lowest and highest, inclusive; null: none", examples=[[0, 100]]),
+    ]
+    description: Annotated[str, Meta(examples=["Share of the processor in use"])]
+
+
+class Metrics(Struct):
+    """All metrics that may be reported."""
+
+    metrics: list[Metric]
+
+
+class WeeklyRecurrence(Struct, forbid_unknown_fields=True):
+    """When a window recurs: at a wall-clock time of a zone, on some weekdays (none: every day), for a duration."""
+
+    at: Annotated[
+        str,
+        Meta(
+            description="time of day such as 02:30",
+            examples=["02:30"],
+            extra_json_schema={"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        ),
+    ]
+    duration: Duration
+    timezone: Annotated[str, Meta(description="an IANA name", examples=["Europe/Paris"])] = "UTC"
+    weekdays: Annotated[list[str], Meta(description="none: every day", examples=[["monday", "friday"]])] = []
+
+
+class MaintenanceWindow(Struct, kw_only=True):
+    """A maintenance window: for whom, from when until when, how it recurs, and when it comes next."""
+
+    id: Annotated[str, Meta(examples=["0123456789abcdef"])]
+    title: Annotated[str, Meta(examples=["firmware update"])]
+    labels: Labels
+    devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])]
+    all: bool
+    start: Time
+    end: Time | None
+    recurrence: WeeklyRecurrence | None
+    next: Annotated[Span | None, Meta(description="its next occurrence, or the one that is going on")]
+    is_on: Annotated[bool, Meta(description="whether it is going on")]
+
+
+class MaintenanceWindows(Struct):
+    """All maintenance windows."""
+
+    windows: list[MaintenanceWindow]
+
+
+class Health(Struct):
+    """The process is alive."""
+
+    status: Annotated[str, Meta(examples=["ok"])]
+    version: Annotated[str, Meta(examples=["0.1.0"])]
+
+
+class Replay(Struct):
+    """How far the replay of the journal has come."""
+
+    position: Count
+    until: Count
+    events: Count
+
+
+class Ready(Struct, kw_only=True):
+    """Whether events are accepted, and why not."""
+
+    status: Annotated[str, Meta(examples=["ready"])]
+    msg: Annotated[
+        str | UnsetType, Meta(description="why not", examples=["starting: the journal is being replayed"])
+    ] = UNSET
+    stage: Annotated[str | UnsetType, Meta(description="of the start", examples=["replay"])] = UNSET
+    replay: Replay
