@@ -11,13 +11,14 @@ idempotent (sums and counts) is copied when the checkpoint begins.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
+from fleetpulse.live.batches import Receptions, join_heartbeats, join_receptions, join_reported_samples
+from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet, dense_row, union
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
@@ -31,11 +32,8 @@ from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_MINUTE
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
-_EXACT = ("last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
-"""Columns that a snapshot must hold as they are at its position. The others may run ahead of it."""
 CLOCK_BACK_NS = NS_PER_MINUTE
 """A server clock that goes back by more than this was wrong before; by less, it stands still meanwhile."""
-_Number = TypeVar("_Number", bound=np.generic)
 ClosedRows = Mapping[int, Rows | None]
 """By day, the row of one device in the closed block of that day; days without one may be left out."""
 
@@ -51,39 +49,6 @@ class DeviceFigures:
     samples: int
     uploads: int
     upload_time_total: int
-
-
-@dataclass(slots=True)
-class Closing:
-    """Presence that a checkpoint turns into blocks: frozen, and still counted until the manifest names them."""
-
-    dense: dict[int, Rows] = field(default_factory=dict)
-    sparse: SparsePresence = field(default_factory=SparsePresence)
-    samples: list[SampleColumns] = field(default_factory=list)
-    gaps: list[ReceptionGapColumns] = field(default_factory=list)
-
-    @property
-    def days(self) -> list[int]:
-        """The days to close, ascending."""
-        return sorted({*self.dense, *self.sparse.days})
-
-    def row(self, day: int, device: int) -> Rows | None:
-        """The frozen row of a device-day, or None."""
-        return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device))
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """What a checkpoint writes: exact copies of what counts, and views of what may run ahead."""
-
-    count: int
-    open_from_day: int
-    columns: dict[str, NDArray[np.generic]]
-    open_dense: dict[int, Rows]
-    open_sparse: SparsePresence
-    closing: Closing
-    alive_at_ns: int
-    blind_ns: list[tuple[int, int]]
 
 
 class Fleet:
@@ -106,7 +71,7 @@ class Fleet:
         self.open_from_day = 0
         self.dense: dict[int, Rows] = {}
         self.sparse = SparsePresence()
-        self.closing = Closing()
+        self.closing = ClosingData()
         self.samples = LiveSamples()
         self.gaps: list[ReceptionGapColumns] = []
         self.alive_at_ns = 0
@@ -198,34 +163,30 @@ class Fleet:
         self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
 
     def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
+        receptions: list[Receptions] = []
         beating = [batch for batch in batches if len(batch.heartbeat_devices)]
-        sampling = [batch for batch in batches if len(batch.sample_devices)]
-        heard: list[tuple[NDArray[np.uint32], NDArray[np.int64]]] = []
         if beating:
-            devices = _joined([batch.heartbeat_devices for batch in beating])
-            self._apply_heartbeats(devices, _joined([batch.heartbeat_sent_at_ns for batch in beating]))
-            heard.append((devices, _received(beating, [len(batch.heartbeat_devices) for batch in beating])))
+            sent_at_ns, received = join_heartbeats(beating)
+            self._apply_heartbeats(received.devices, sent_at_ns)
+            receptions.append(received)
+        sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
-            samples = SampleColumns(
-                _joined([batch.sample_devices for batch in sampling]),
-                _joined([batch.sample_metrics for batch in sampling]),
-                _joined([batch.sample_sent_at_ns for batch in sampling]),
-                _joined([batch.sample_values for batch in sampling]),
-            )
+            samples, received = join_reported_samples(sampling)
             self._apply_samples(samples)
-            heard.append((samples.devices, _received(sampling, [len(batch.sample_devices) for batch in sampling])))
-        if heard:
-            # Together, since a sample between two beats breaks a silence.
-            self._hear(_joined([devices for devices, _ in heard]), _joined([at_ns for _, at_ns in heard]))
+            receptions.append(received)
+        if receptions:
+            # Heartbeats and samples together, since a sample between two heartbeats divides a reception gap.
+            self._receive(join_receptions(receptions))
 
-    def _hear(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]) -> None:
-        """Note that devices were heard, and the silences that ended so."""
+    def _receive(self, received: Receptions) -> None:
+        """Advance `last_received_ns`, and keep the reception gaps that ended by it."""
+        devices, at_ns = received.devices, received.at_ns
         last_ns = self.last_received_ns[devices]
         newest_ns = int(at_ns.max())
-        lowest_ns = int(self._late_after_ns.min())
-        if newest_ns - int(last_ns.min()) > lowest_ns:
-            # Only those that may have been silent for long enough: as a rule few.
-            chosen = np.flatnonzero(newest_ns - last_ns > lowest_ns)
+        shortest_ns = int(self._late_after_ns.min())
+        if newest_ns - int(last_ns.min()) > shortest_ns:
+            # Sorting is dear, so only the receptions that can have ended a gap are sorted: as a rule few.
+            chosen = np.flatnonzero(newest_ns - last_ns > shortest_ns)
             self._end_gaps(*gaps_between(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
         np.maximum.at(self.last_received_ns, devices, at_ns)
 
@@ -293,7 +254,7 @@ class Fleet:
 
     def row(self, day: int, device: int) -> Rows | None:
         """What the fleet holds of a device-day, shape (23,), or None; a closed block may hold more."""
-        return _union(_dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
+        return union(dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
 
     def _uncounted_minutes(self, device: int, known: ClosedRows) -> int:
         """Minutes present that `closed_minutes` does not hold: open days, days being closed, and late data."""
@@ -309,7 +270,7 @@ class Fleet:
         """Device-days of late data, which the next checkpoint closes; what lies ahead of a slow clock is none."""
         return sum(len(self.sparse.of(day)) for day in self.sparse.days if day < self.open_from_day)
 
-    def freeze(self) -> Frozen:
+    def freeze(self) -> FrozenFleet:
         """Begin a checkpoint: copy what must be exact, and set aside what is to be closed.
 
         What an unfinished checkpoint had set aside is taken along again.
@@ -323,10 +284,12 @@ class Fleet:
         self.closing.samples += self.samples.take()
         self.closing.gaps += self.gaps
         self.gaps = []
-        return Frozen(
+        return FrozenFleet(
             count=self.count,
             open_from_day=self.open_from_day,
-            columns={name: column.copy() if name in _EXACT else column for name, column in self.columns().items()},
+            columns={
+                name: column.copy() if name in EXACT_COLUMNS else column for name, column in self.columns().items()
+            },
             open_dense=dict(self.dense),
             open_sparse=self.sparse.copy_of(self.sparse.days),
             closing=self.closing,
@@ -337,7 +300,7 @@ class Fleet:
     def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
         """End a checkpoint: the manifest names the blocks, whose minutes `closed_minutes`, shape (n,), counts."""
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
-        self.closing = Closing()
+        self.closing = ClosingData()
 
     def restore(
         self,
@@ -367,27 +330,7 @@ class Fleet:
             self.sparse.put(day, devices=devices, rows=rows)
 
 
-def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _received(batches: Sequence[EventColumns], counts: Sequence[int]) -> NDArray[np.int64]:
-    """When each event was received; never before the one before it, whatever small steps back the clock took."""
-    at_ns = np.maximum.accumulate(np.array([batch.received_at_ns for batch in batches], np.int64))
-    return np.broadcast_to(at_ns, counts[0]) if len(batches) == 1 else np.repeat(at_ns, counts)
-
-
 def _grow(rows: Rows, capacity: int) -> Rows:
     grown: Rows = np.zeros((capacity, WORDS_PER_DAY), np.uint64)
     grown[: len(rows)] = rows
     return grown
-
-
-def _dense_row(dense: dict[int, Rows], day: int, device: int) -> Rows | None:
-    rows = dense.get(day)
-    return rows[device] if rows is not None and device < len(rows) else None
-
-
-def _union(*rows: Rows | None) -> Rows | None:
-    known = [row for row in rows if row is not None]
-    return np.bitwise_or.reduce(known) if known else None

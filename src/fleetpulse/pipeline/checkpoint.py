@@ -26,7 +26,7 @@ from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.live.fleet import Frozen
+from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
@@ -48,7 +48,7 @@ class Written:
 
 
 def write_files(
-    frozen: Frozen,
+    frozen: FrozenFleet,
     *,
     position: Position,
     taken_at_ns: int,
@@ -163,7 +163,7 @@ class _CountNew:
         self.closed[devices] += (merged - known).astype(np.int32)
 
 
-def _merge(frozen: Frozen, day: int, history: History, count_new: _CountNew) -> Iterator[Chunk]:
+def _merge(frozen: FrozenFleet, day: int, history: History, count_new: _CountNew) -> Iterator[Chunk]:
     """The chunks of a closed day: what its block holds, and what the fleet set aside, each device once."""
     dense = frozen.closing.dense.get(day)
     sparse = _ByChunk(frozen.closing.sparse, day)
@@ -187,7 +187,7 @@ def _merge(frozen: Frozen, day: int, history: History, count_new: _CountNew) -> 
         yield devices, rows[present]
 
 
-def _open_chunks(frozen: Frozen, day: int) -> Iterator[Chunk]:
+def _open_chunks(frozen: FrozenFleet, day: int) -> Iterator[Chunk]:
     """The chunks of an open day, copied as they are now: marks newer than the position do no harm."""
     dense = frozen.open_dense.get(day)
     sparse = _ByChunk(frozen.open_sparse, day)

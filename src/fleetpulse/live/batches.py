@@ -1,0 +1,61 @@
+"""Several event batches as one, so that a thousand small batches are applied for little more than one large one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.model.events import EventColumns
+from fleetpulse.model.samples import SampleColumns
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class Receptions:
+    """Which device was heard when: columns of one length; `at_ns` is received_at."""
+
+    devices: NDArray[np.uint32]
+    at_ns: NDArray[np.int64]
+
+
+def join_heartbeats(batches: Sequence[EventColumns]) -> tuple[NDArray[np.int64], Receptions]:
+    """(sent_at in ns, receptions) of the heartbeats of all batches, of one length; each batch has at least one."""
+    return (
+        _joined([batch.heartbeat_sent_at_ns for batch in batches]),
+        Receptions(
+            _joined([batch.heartbeat_devices for batch in batches]),
+            _received(batches, [len(batch.heartbeat_devices) for batch in batches]),
+        ),
+    )
+
+
+def join_reported_samples(batches: Sequence[EventColumns]) -> tuple[SampleColumns, Receptions]:
+    """(samples, receptions) of all batches, of one length; each batch has at least one sample."""
+    samples = SampleColumns(
+        _joined([batch.sample_devices for batch in batches]),
+        _joined([batch.sample_metrics for batch in batches]),
+        _joined([batch.sample_sent_at_ns for batch in batches]),
+        _joined([batch.sample_values for batch in batches]),
+    )
+    return samples, Receptions(samples.devices, _received(batches, [len(batch.sample_devices) for batch in batches]))
+
+
+def join_receptions(pieces: Sequence[Receptions]) -> Receptions:
+    """All pieces, at least one, as one, in their order."""
+    return Receptions(_joined([piece.devices for piece in pieces]), _joined([piece.at_ns for piece in pieces]))
+
+
+def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _received(batches: Sequence[EventColumns], counts: Sequence[int]) -> NDArray[np.int64]:
+    """When each event was received, in ns; never before the event before it, even where the clock took a small step back.
+
+    Args: `counts`: how many events of each batch there are, of one length with `batches`.
+    """
+    at_ns = np.maximum.accumulate(np.array([batch.received_at_ns for batch in batches], np.int64))
+    return np.broadcast_to(at_ns, counts[0]) if len(batches) == 1 else np.repeat(at_ns, counts)

@@ -1,0 +1,68 @@
+"""What the live fleet hands to a checkpoint: exact copies of its figures, and the data that leaves memory with it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.samples import SampleColumns
+
+EXACT_COLUMNS = (
+    "last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low",
+)  # fmt: skip
+"""Columns that a snapshot must hold as they are at its journal position: replaying an entry twice would change them.
+
+The others may be newer than the position, since replaying an entry does not change them a second time.
+"""
+
+
+@dataclass(slots=True)
+class ClosingData:
+    """Data that a checkpoint writes into blocks: frozen, and answered from memory until the manifest names the blocks."""
+
+    dense: dict[int, Rows] = field(default_factory=dict)
+    """Presence by day, the row of each device at its number."""
+    sparse: SparsePresence = field(default_factory=SparsePresence)
+    """Presence that came late, for days that were closed before."""
+    samples: list[SampleColumns] = field(default_factory=list)
+    gaps: list[ReceptionGapColumns] = field(default_factory=list)
+
+    @property
+    def days(self) -> list[int]:
+        """The days to close, ascending."""
+        return sorted({*self.dense, *self.sparse.days})
+
+    def row(self, day: int, device: int) -> Rows | None:
+        """The frozen presence of one device on one day, shape (23,), or None."""
+        return union(dense_row(self.dense, day, device), self.sparse.row(day, device))
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFleet:
+    """The live fleet at one journal position, as a checkpoint writes it."""
+
+    count: int
+    open_from_day: int
+    columns: dict[str, NDArray[np.generic]]
+    """By name, each shape (count,): copies of EXACT_COLUMNS, views of the others."""
+    open_dense: dict[int, Rows]
+    """Presence of the open days, the fleet's own arrays: a mark made meanwhile may be in them."""
+    open_sparse: SparsePresence
+    closing: ClosingData
+    alive_at_ns: int
+    blind_ns: list[tuple[int, int]]
+
+
+def dense_row(dense: dict[int, Rows], day: int, device: int) -> Rows | None:
+    """The presence of one device on one day, shape (23,); None where the day is not there, or ends before the device."""
+    rows = dense.get(day)
+    return rows[device] if rows is not None and device < len(rows) else None
+
+
+def union(*rows: Rows | None) -> Rows | None:
+    """The minutes that are present in any of `rows`, each shape (23,) or None; None where all are None."""
+    known = [row for row in rows if row is not None]
+    return np.bitwise_or.reduce(known) if known else None
