@@ -1,0 +1,116 @@
+"""A data folder that earlier code wrote opens, passes `verify`, and answers as then; see tests/fixtures/README.md.
+
+Only the command and HTTP are used, so that the test outlives every change inside.
+"""
+
+import csv
+import http.client
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, Server
+
+FIXTURES = ROOT / "tests" / "fixtures"
+EXPECTED: list[dict[str, Any]] = json.loads((FIXTURES / "data-folder-1.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The old data folder, unpacked where `serve` looks for one."""
+    with tarfile.open(FIXTURES / "data-folder-1.tar.xz") as archive:
+        # Python before 3.11.4 has no filters; Python 3.12 warns where none is chosen.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(tmp_path)
+    return tmp_path / "data"
+
+
+def get(port: int, path: str) -> tuple[int, str, str]:
+    """Status, media type and text of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, str(response.getheader("content-type")).partition(";")[0], text
+
+
+def ask(port: int, question: str) -> tuple[int, Any]:
+    """Status and answer. A CSV becomes rows by column name, sorted: compaction may change the order of an export."""
+    status, media_type, text = get(port, question)
+    if media_type == "text/csv":
+        return status, sorted(csv.DictReader(io.StringIO(text, newline="")), key=lambda row: list(row.values()))
+    return status, json.loads(text)
+
+
+def differences(old: Any, new: Any, where: str = "answer") -> list[str]:
+    """Every place where the new answer lacks a field, or has another value or type; added fields are no difference."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        gone = [f"{where}.{name} is gone" for name in old.keys() - new.keys()]
+        shared = old.keys() & new.keys()
+        return gone + [text for name in shared for text in differences(old[name], new[name], f"{where}.{name}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [text for place, pair in pairs for text in differences(*pair, f"{where}[{place}]")]
+    return [] if type(old) is type(new) and old == new else [f"{where} was {old!r}, is {new!r}"]
+
+
+def check_answers(server: Server, moment: str) -> None:
+    for expected in EXPECTED:
+        status, answer = ask(server.port, expected["question"])
+        assert status == expected["status"], (moment, expected["question"], answer)
+        assert differences(expected["answer"], answer) == [], (moment, expected["question"])
+
+
+def check_verified(folder: Path) -> None:
+    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def wait_for_compaction(server: Server) -> None:
+    """Wait until compaction has done something, and then nothing more for a second."""
+    end = time.monotonic() + 60
+    done, done_at = 0, time.monotonic()
+    while time.monotonic() < end:
+        lines = get(server.port, "/metrics")[2].splitlines()
+        (count,) = (int(float(line.split()[1])) for line in lines if line.startswith("fleetpulse_compactions_total "))
+        if count != done:
+            done, done_at = count, time.monotonic()
+        elif done and time.monotonic() - done_at > 1:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"compaction did not come to rest after {done} pieces:\n{server.log.read_text()}")
+
+
+def test_a_data_folder_of_earlier_code_opens_and_answers_as_it_did(folder: Path, serve: Callable[..., Server]) -> None:
+    check_verified(folder)
+    server = serve(devices=None)
+    check_answers(server, "after the opening")
+    wait_for_compaction(server)
+    check_answers(server, "after a checkpoint and compaction")
+    assert server.stop() == 0
+    check_verified(folder)
+    check_answers(serve(devices=None), "after a restart")
+
+
+def test_what_is_added_to_an_answer_is_no_difference_and_all_else_is() -> None:
+    old = {"uptime": 96.5, "rows": [{"count": 1}], "until": None}
+    assert differences(old, {**old, "rows": [{"count": 1, "unit": ""}], "more": 1}) == []
+    changed: list[tuple[dict[str, Any], str]] = [
+        ({"uptime": 96.50001}, "answer.uptime was 96.5, is 96.50001"),
+        ({"rows": []}, "answer.rows was [{'count': 1}], is []"),
+        ({"rows": [{"count": 1.0}]}, "answer.rows[0].count was 1, is 1.0"),
+        ({"rows": [{}]}, "answer.rows[0].count is gone"),
+        ({"until": False}, "answer.until was None, is False"),
+    ]
+    for change, text in changed:
+        assert differences(old, old | change) == [text]
