@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install test check bench test-crash test-power clean
+.PHONY: help run install test check reference bench test-crash test-power clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -39,6 +39,9 @@ check: install ## format, lint, types, import contracts, unit tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit
+
+reference: install ## write the pages of docs/reference that are made from the code
+	$(BIN)/python tests/reference_pages.py
 
 clean: ## remove what was made here, the data aside
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

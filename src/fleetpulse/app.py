@@ -30,7 +30,6 @@ from fleetpulse.heap import bound_heap
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.front_door import Door, FrontDoor
 from fleetpulse.ingest.intake import Intake
-from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
@@ -38,7 +37,6 @@ from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.node import CheckpointTriggers, Node
-from fleetpulse.pipeline.questions import QuestionLimits
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
@@ -57,10 +55,9 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     folder = Path(settings.data)
     clock = clock or SystemClock()
     counters = Counters()
-    limits = Limits(**{name: getattr(settings, name) for name in Limits.__slots__})
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
-    history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.kept_bytes_max)
+    history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.memory_cache_bytes_max)
     fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
     catalog_thread = ThreadPoolExecutor(1, "catalog")
     follower = Follower(fleet, counters)
@@ -86,7 +83,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
     )
     writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
     intake = Intake(
-        numbers=registry.numbers, metrics=known, events_waiting_max=limits.events_waiting_max, wake=writer.wake
+        numbers=registry.numbers, metrics=known, events_waiting_max=settings.events_waiting_max, wake=writer.wake
     )
     return Node(
         clock=clock,
@@ -99,7 +96,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
         declared=declared,
         writer=writer,
         intake=intake,
-        connections=Connections(limits, counters),
+        connections=Connections(settings, counters),
         counters=counters,
         catalog_thread=catalog_thread,
         files_thread=ThreadPoolExecutor(1, "files"),
@@ -113,10 +110,10 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Litera
             journal_entries=settings.checkpoint_journal_entries,
             late_rows=settings.checkpoint_late_rows,
             samples=settings.checkpoint_samples,
-            gaps=settings.checkpoint_silences,
+            gaps=settings.checkpoint_reception_gaps,
         ),
-        ask_limits=QuestionLimits(window_days_max=settings.window_days_max, cells_max=settings.cells_max),
-        future_s=limits.future_s,
+        ask_limits=settings,
+        future_s=settings.future_s,
     )
 
 

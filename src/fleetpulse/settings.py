@@ -1,140 +1,187 @@
-"""Every setting once: name, default, unit, and what happens at the limit.
+"""Every setting once: type, default, unit, range, and what happens at the limit, in groups.
 
 A setting is given as a flag (`--body-bytes-max`), in the environment (`FLEETPULSE_BODY_BYTES_MAX`) or in a TOML file
 (`body_bytes_max = …`); the flag wins over the environment, the environment over the file. Unknown names are refused.
+To add one, add a field to a group: all of the above, `--help` and docs/reference/settings.md follow from it.
 """
 
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from fleetpulse.errors import SettingsError
+from fleetpulse.limits import (
+    BulkLimits,
+    CheckpointTriggers,
+    ConnectionLimits,
+    EventLimits,
+    IngestLimits,
+    QuestionLimits,
+    Setting,
+)
 
 ENVIRONMENT_PREFIX = "FLEETPULSE_"
 ENVIRONMENT_ONLY = {"CONFIG", "URL"}
 
 
-def _setting(
-    default: Any, text: str, *, lowest: float | None = None, highest: float | None = None, choices: tuple[str, ...] = ()
-) -> Any:
-    return field(default=default, metadata={"text": text, "lowest": lowest, "highest": highest, "choices": choices})
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Address and logs."""
+
+    host: Annotated[
+        str, Setting("Address to listen on; any other than loopback needs --insecure while there are no keys.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Setting("TCP port; with 0 the system chooses a free one, which the log names.", "", 0, 65_535)
+    ] = 6733
+    insecure: Annotated[bool, Setting("Listen beyond loopback although nobody has to show a key.")] = False
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Setting("Form of the log; auto is console on a terminal and json elsewhere."),
+    ] = "auto"
+    shutdown_s: Annotated[float, Setting("Time that open requests get to finish when the service stops.", "s", 0)] = (
+        10.0
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What `fleetpulse serve` can be told."""
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """Data folder and blocks."""
 
-    host: str = _setting(
-        "127.0.0.1", "address to listen on; others than loopback need --insecure while there are no keys"
+    data: Annotated[str, Setting("Data folder; created if it does not exist.")] = "./data"
+    blocks: Annotated[
+        str, Setting("Where blocks are stored: s3://bucket/prefix, or empty for a folder inside the data folder.")
+    ] = ""
+    s3_endpoint: Annotated[str, Setting("URL of the S3 store, such as http://127.0.0.1:9000; empty for AWS.")] = ""
+    s3_region: Annotated[str, Setting("Region of the S3 store; empty for AWS_REGION, or us-east-1 without it.")] = ""
+    s3_timeout_s: Annotated[
+        float, Setting("Time without an answer after which a request to the S3 store is tried again.", "s", 0.1)
+    ] = 6.0
+    cache_bytes_max: Annotated[
+        int,
+        Setting("Copies of S3 files on disk; beyond it, the least recently used are evicted.", "bytes", 1_048_576),
+    ] = 10_737_418_240
+    memory_cache_bytes_max: Annotated[
+        int,
+        Setting(
+            "Footers and small columns of blocks in memory; beyond it, the least recently used are evicted.",
+            "bytes",
+            0,
+            former_name="kept_bytes_max",
+        ),
+    ] = 67_108_864
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """Devices and metrics."""
+
+    devices: Annotated[str, Setting("devices.csv to read at start and on SIGHUP; empty reads none.")] = ""
+    metrics: Annotated[str, Setting("metrics.json to read at start and on SIGHUP; empty reads none.")] = ""
+    auto_register: Annotated[bool, Setting("Register unknown devices instead of answering 404.")] = False
+    auto_define: Annotated[
+        bool, Setting("Define unknown metrics (kind float, aggregation avg) instead of refusing them.")
+    ] = False
+    devices_max: Annotated[int, Setting("Known devices; registering more is refused with 422.", "devices", 1)] = (
+        2_000_000
     )
-    port: int = _setting(6733, "TCP port; 0 takes a free one and logs it", lowest=0, highest=65535)
-    data: str = _setting("./data", "data folder; made if it does not exist")
-    blocks: str = _setting("", "where blocks are kept: empty for a folder of the data folder, or s3://bucket/prefix")
-    s3_endpoint: str = _setting("", "where the S3 store answers, such as http://127.0.0.1:9000; empty for AWS")
-    s3_region: str = _setting("", "region of the S3 store; empty for AWS_REGION, else us-east-1")
-    s3_timeout_s: float = _setting(
-        6.0, "seconds of silence after which a request to the S3 store is tried again", lowest=0.1
+    label_names_max: Annotated[
+        int, Setting("Different names of labels; a device that adds more is refused with 422.", "names", 1, 10_000)
+    ] = 256
+    metrics_max: Annotated[
+        int, Setting("Defined metrics; defining more is refused with 422.", "metrics", 1, 65_535)
+    ] = 1_000
+    windows_max: Annotated[int, Setting("Maintenance windows; declaring more is refused with 422.", "windows", 1)] = (
+        1_000
     )
-    cache_bytes_max: int = _setting(
-        10_737_418_240, "bytes of warm S3 files kept on disk; past it: the longest unused go", lowest=1_048_576
-    )
-    kept_bytes_max: int = _setting(
-        67_108_864, "bytes of footers and small columns kept in memory; past it: the longest unused go", lowest=0
-    )
-    devices: str = _setting("", "devices.csv to read at start and on SIGHUP; empty reads none")
-    metrics: str = _setting("", "metrics.json to read at start and on SIGHUP; empty reads none")
-    auto_define: bool = _setting(
-        default=False, text="define unknown metrics (kind float, avg) instead of refusing them"
-    )
-    interval_s: int = _setting(
-        60, "seconds between two beats of a device, where it has no interval of its own", lowest=1, highest=86_400
-    )
-    grace_s: int = _setting(240, "seconds past its interval until a silent device is down", lowest=0, highest=604_800)
-    auto_register: bool = _setting(default=False, text="register unknown devices instead of answering 404")
-    insecure: bool = _setting(default=False, text="listen beyond loopback although nobody has to show a key")
-    log_format: str = _setting(
-        "auto", "auto (console on a terminal, else json), console or json", choices=("auto", "console", "json")
-    )
-    devices_max: int = _setting(2_000_000, "devices known at most; past it: registration is refused (422)", lowest=1)
-    label_names_max: int = _setting(
-        256, "different names of labels; past it: a device is refused (422)", lowest=1, highest=10_000
-    )
-    metrics_max: int = _setting(
-        1_000, "metrics defined at most; past it: a definition is refused (422)", lowest=1, highest=65_535
-    )
-    report_metrics_max: int = _setting(256, "metrics in one report; past it: 422", lowest=1, highest=65_535)
-    windows_max: int = _setting(1_000, "maintenance windows at most; past it: a new one is refused (422)", lowest=1)
-    window_days_max: int = _setting(3_660, "days in the window of a question; past it: 422", lowest=1, highest=36_500)
-    cells_max: int = _setting(100_000, "figures in one answer (groups × steps × types); past it: 422", lowest=1)
-    header_bytes_max: int = _setting(16_384, "bytes of a request's header; past it: 431 and close", lowest=512)
-    header_count_max: int = _setting(64, "headers of a request; past it: 431 and close", lowest=4)
-    body_bytes_max: int = _setting(65_536, "bytes of a body, bulk aside; past it: 413 and close", lowest=128)
-    bulk_body_bytes_max: int = _setting(
-        8_388_608, "bytes of a bulk body on the wire; past it: 413 and close", lowest=1024
-    )
-    decompressed_bytes_max: int = _setting(67_108_864, "bytes of a bulk body decompressed; past it: 413", lowest=1024)
-    decompress_ratio_max: int = _setting(
-        100,
-        "decompressed over compressed size of a bulk body that unfolds past bulk_body_bytes_max; past it: 413",
-        lowest=2,
-    )
-    bulk_bytes_held_max: int = _setting(
-        268_435_456, "bytes of bulk bodies held at once; past it: 503 with Retry-After", lowest=1024
-    )
-    bulk_at_once_max: int = _setting(4, "bulk bodies unfolded and read at once; past it: they wait", lowest=1)
-    bulk_lines_max: int = _setting(200_000, "lines of a bulk body; past it: 413", lowest=1)
-    refusals_listed_max: int = _setting(
-        100, "refused lines that a bulk answer lists; it says when there were more", lowest=1
-    )
-    first_byte_s: float = _setting(10.0, "seconds to the first byte of a connection; past it: close", lowest=0.1)
-    header_s: float = _setting(10.0, "seconds from first byte to full header; past it: 408 and close", lowest=0.1)
-    body_s: float = _setting(30.0, "seconds from full header to full body; past it: 408 and close", lowest=0.1)
-    idle_s: float = _setting(75.0, "seconds a connection may rest between requests; past it: close", lowest=0.1)
-    write_s: float = _setting(30.0, "seconds a peer may leave its answers unread; past it: cut off", lowest=0.1)
-    connections_max: int = _setting(16_384, "open connections; past it: closed at once", lowest=1)
-    connections_per_address_max: int = _setting(
-        4_096, "open connections of one address; past it: closed at once", lowest=1
-    )
-    events_waiting_max: int = _setting(262_144, "events waiting for the disk; past it: 503 with Retry-After", lowest=1)
-    future_s: float = _setting(
-        86_400.0, "seconds that sent_at may be ahead of our clock; past it: 422", lowest=0, highest=1e9
-    )
-    checkpoint_s: float = _setting(300.0, "seconds between checkpoints", lowest=0.1)
-    checkpoint_journal_entries: int = _setting(
-        200_000, "journal entries after which a checkpoint is taken early", lowest=1
-    )
-    checkpoint_late_rows: int = _setting(
-        200_000, "device-days of late data after which a checkpoint is taken early", lowest=1
-    )
-    checkpoint_samples: int = _setting(2_000_000, "samples in memory after which a checkpoint is taken early", lowest=1)
-    checkpoint_silences: int = _setting(200_000, "silences in memory after which a checkpoint is taken early", lowest=1)
-    shutdown_s: float = _setting(10.0, "seconds that open requests get to finish when the service stops", lowest=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeartbeatDefaults:
+    """Heartbeat policy."""
+
+    interval_s: Annotated[
+        int, Setting("Time between two heartbeats of a device that has no interval of its own.", "s", 1, 86_400)
+    ] = 60
+    grace_s: Annotated[
+        int, Setting("Time after its interval until a device that is not heard is down.", "s", 0, 604_800)
+    ] = 240
+
+
+GROUPS: tuple[type, ...] = (
+    Server,
+    Storage,
+    Definitions,
+    HeartbeatDefaults,
+    ConnectionLimits,
+    BulkLimits,
+    EventLimits,
+    QuestionLimits,
+    CheckpointTriggers,
+)
+"""In the order of `--help` and of the reference; the first line of each docstring is its title there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Server, Storage, Definitions, HeartbeatDefaults, IngestLimits, QuestionLimits, CheckpointTriggers):
+    """All settings of `fleetpulse serve`, and thereby each of the groups."""
+
+
+class Entry(NamedTuple):
+    """One setting as it was declared. `kind` is str, int, float or bool; `choices` are those of a Literal."""
+
+    name: str
+    kind: type
+    default: Any
+    choices: tuple[str, ...]
+    about: Setting
+
+    @property
+    def range_text(self) -> str:
+        """The range in words; empty where every value is allowed."""
+        lowest, highest = self.about.lowest, self.about.highest
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if lowest is None:
+            return ""
+        return f"at least {lowest:.12g}" if highest is None else f"{lowest:.12g} to {highest:.12g}"
+
+
+def entries(group: type = Settings) -> Iterator[Entry]:
+    """The settings of a group, in their order."""
+    for field in fields(group):
+        kind, about = get_args(field.type)
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        yield Entry(field.name, str if choices else kind, field.default, choices, about)
 
 
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
-    """Defaults, then `file`, then `environment`, then `flags`. Raises: SettingsError: names the setting and its source."""
-    known = {entry.name: entry for entry in fields(Settings)}
+    """Defaults, then `file`, then `environment`, then `flags`; the last one that names a setting wins.
+
+    Raises: SettingsError: names the setting and its source.
+    """
+    known = {name: entry for entry in entries() for name in (entry.name, entry.about.former_name) if name}
     values: dict[str, Any] = {}
-    for source, given in (
-        (str(file), _from_file(file)),
-        ("environment", _from_environment(environment)),
-        ("flag", flags),
-    ):
+    sources = ((str(file), _from_file(file)), ("environment", _from_environment(environment)), ("flag", flags))
+    for source, given in sources:
         for name, value in given.items():
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else "; docs/reference/settings.md lists all"
                 raise SettingsError(f"{source}: unknown setting `{name}`{hint}")
-            values[name] = _convert(known[name], value, source)
+            entry = known[name]
+            if name != entry.name and entry.name in given:
+                raise SettingsError(f"{source}: {name} is the former name of {entry.name}: give one of them")
+            values[entry.name] = _convert(entry, name, value, source)
     settings = Settings(**values)
     if settings.bulk_lines_max > settings.events_waiting_max:
         raise SettingsError(
-            f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max ({settings.events_waiting_max}): "
-            "a body of so many lines could never be taken"
+            f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max "
+            f"({settings.events_waiting_max}): a body of so many lines could never be accepted"
         )
     return settings
 
@@ -154,8 +201,8 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     return {short[name].lower(): environment[name] for name in names if short[name] not in ENVIRONMENT_ONLY}
 
 
-def _convert(setting: Any, value: Any, source: str) -> Any:
-    kind = type(setting.default)
+def _convert(entry: Entry, name: str, value: Any, source: str) -> Any:
+    kind = entry.kind
     try:
         if kind is bool:
             converted: Any = value if isinstance(value, bool) else _TRUTH[str(value).lower()]
@@ -165,15 +212,15 @@ def _convert(setting: Any, value: Any, source: str) -> Any:
             converted = kind(value)
             if kind is float and not math.isfinite(converted):
                 raise ValueError
-    except (ValueError, KeyError) as error:
-        raise SettingsError(f"{source}: {setting.name} must be of type {kind.__name__}, not `{value}`") from error
-    choices = setting.metadata["choices"]
-    if choices and converted not in choices:
-        raise SettingsError(f"{source}: {setting.name} must be one of {', '.join(choices)}, not {value}")
-    lowest, highest = setting.metadata["lowest"], setting.metadata["highest"]
-    if (lowest is not None and not converted >= lowest) or (highest is not None and converted > highest):
-        allowed = f"at least {lowest:g}" if highest is None else f"{lowest:g} to {highest:g}"
-        raise SettingsError(f"{source}: {setting.name} must be {allowed}, not {value}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{source}: {name} must be of type {kind.__name__}, not `{value}`") from error
+    lowest, highest = entry.about.lowest, entry.about.highest
+    if (
+        (entry.choices and converted not in entry.choices)
+        or (lowest is not None and not converted >= lowest)
+        or (highest is not None and converted > highest)
+    ):
+        raise SettingsError(f"{source}: {name} must be {entry.range_text}, not {value}")
     return converted
 
 

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from fleetpulse.app import serve
-from fleetpulse.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from fleetpulse.settings import ENVIRONMENT_PREFIX, entries, load_settings
 from fleetpulse.telemetry.logs import configure_logs
 
 
@@ -24,14 +23,14 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file of settings (FLEETPULSE_CONFIG)"
     )
-    for setting in fields(Settings):
-        flag = "--" + setting.name.replace("_", "-")
-        text = f"{setting.metadata['text']} (default: {setting.default})".replace("%", "%%")
-        if isinstance(setting.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+    for entry in entries():
+        flags = ["--" + name.replace("_", "-") for name in (entry.name, entry.about.former_name) if name]
+        text = f"{entry.about.text} (default: {entry.default})".replace("%", "%%")
+        if entry.kind is bool:
+            parser.add_argument(*flags, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
-            kind = type(setting.default).__name__.upper()
-            parser.add_argument(flag, dest=setting.name, metavar=kind, default=argparse.SUPPRESS, help=text)
+            kind = entry.kind.__name__.upper()
+            parser.add_argument(*flags, dest=entry.name, metavar=kind, default=argparse.SUPPRESS, help=text)
     parser.set_defaults(run=_run)
 
 

@@ -20,8 +20,8 @@ import zstandard
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric, UnsupportedMedia
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
-from fleetpulse.ingest.limits import Limits
 from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.limits import IngestLimits
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
@@ -49,7 +49,7 @@ class Line(msgspec.Struct, gc=False):
 _decoder = msgspec.json.Decoder(Line)
 
 
-def decompress(body: bytes, coding: str, limits: Limits) -> bytes:
+def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
     """The body under its Content-Encoding (identity, gzip or zstd), bounded in size and ratio while it unfolds.
 
     Raises: UnsupportedMedia; TooLarge; Malformed.
@@ -121,7 +121,7 @@ class BulkReader:
     """Reads one body, piece by piece, so that the loop gets its turn between the pieces."""
 
     def __init__(
-        self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: Limits
+        self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: IngestLimits
     ) -> None:
         """Raises: TooLarge: more than bulk_lines_max lines."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from fleetpulse.errors import RequestTimeout
-from fleetpulse.ingest.limits import Limits
+from fleetpulse.limits import IngestLimits
 from fleetpulse.telemetry.counters import Counters
 
 
@@ -43,7 +43,7 @@ class Timed(Protocol):
 class Connections:
     """The open connections of the node, over both protocol classes."""
 
-    def __init__(self, limits: Limits, counters: Counters) -> None:
+    def __init__(self, limits: IngestLimits, counters: Counters) -> None:
         self.limits = limits
         self.counters = counters
         self.now_s = 0.0

@@ -8,7 +8,7 @@ import re
 
 import httptools
 
-from fleetpulse.ingest.limits import Limits
+from fleetpulse.limits import IngestLimits
 
 BLOCKS_KEPT = 4_096
 BLOCK_BYTES_KEPT_MAX = 2_048
@@ -21,7 +21,7 @@ NOT_PLAIN = -1
 class HeaderCache:
     """Reads header blocks: everything from ` HTTP/1.1` of the request line up to the body, with the blank line."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: IngestLimits) -> None:
         self._limits = limits
         self.known: dict[bytes, tuple[int, bool]] = {}
         """Verdicts by block: look here first, then `read`."""
@@ -52,7 +52,7 @@ class _Collector:
         self.is_complete = True
 
 
-def _judge(block: bytes, limits: Limits) -> tuple[int, bool]:
+def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:

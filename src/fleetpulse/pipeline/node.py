@@ -21,6 +21,7 @@ from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.journal.journal import Journal
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.manifest import BlockFile, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
@@ -29,7 +30,7 @@ from fleetpulse.pipeline.checkpoint import DROP_ENTRIES, remove_unnamed, write_f
 from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.declared import Declared
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.questions import QuestionLimits, Questions
+from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.recover import Progress, load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views

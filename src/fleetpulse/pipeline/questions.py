@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from fleetpulse.aggregate.presence import Rows
@@ -11,6 +10,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, UnknownDevice
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
@@ -24,14 +24,6 @@ TRIES = 4
 """A question whose files were replaced meanwhile is asked again, but not for ever."""
 _Answer = TypeVar("_Answer")
 _View = TypeVar("_View")
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionLimits:
-    """How much one question may want."""
-
-    window_days_max: int
-    cells_max: int
 
 
 class Questions:

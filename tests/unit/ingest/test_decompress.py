@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from fleetpulse.errors import Malformed, TooLarge
 from fleetpulse.ingest.bulk import GZIP_MEMBERS_MAX, decompress
-from fleetpulse.ingest.limits import Limits
-from fleetpulse.settings import Settings
+from fleetpulse.limits import IngestLimits
 
-LIMITS = Limits(**{name: getattr(Settings(), name) for name in Limits.__slots__})
+LIMITS = IngestLimits()
 CODINGS = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor(level=3).compress}
 TEXT = b"".join(b'{"device_id":"dev-%d","sent_at":"2026-01-01T00:00:00Z"}\n' % number for number in range(20_000))
 
