@@ -1,16 +1,11 @@
-"""The Parquet layouts of presence and of the snapshot.
+"""The Parquet layout of presence: a day of all devices, sorted by device.
 
-    presence of a day (sorted by device)          snapshot (one row a device, by number)
-    device   uint32                               first_minute, last_minute    int32, minutes since 1970
-    minutes  uint16  how many bits are set        last_received_ns             int64
-    present  binary(180)  bit m%8 of byte m//8    up_since_ns                  int64, end of the last silence
-                                                  closed_minutes               int32
-                                                  heartbeats                   uint32
-                                                  uploads, other_samples       int64
-                                                  upload_high, upload_low      int64, sum = high · 2³² + low
+    device   uint32
+    minutes  uint16       how many bits are set
+    present  binary(180)  bit m % 8 of byte m // 8: a heartbeat was sent in minute m of the day
 
-A row group of presence holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of
-them, so that finding one device reads little.
+A row group holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of them, so
+that finding one device reads little.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,21 +28,6 @@ Chunk = tuple[NDArray[np.uint32], Rows]
 """Device numbers, ascending, and their rows."""
 
 _PRESENCE = pa.schema([("device", pa.uint32()), ("minutes", pa.uint16()), ("present", pa.binary(BYTES_PER_DAY))])
-SNAPSHOT_COLUMNS = {
-    "first_minute": np.int32,
-    "last_minute": np.int32,
-    "last_received_ns": np.int64,
-    "up_since_ns": np.int64,
-    "closed_minutes": np.int32,
-    "heartbeats": np.uint32,
-    "uploads": np.int64,
-    "other_samples": np.int64,
-    "upload_high": np.int64,
-    "upload_low": np.int64,
-}
-
-
-_BEFORE = {"samples": "uploads"}
 
 
 def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
@@ -109,25 +89,3 @@ def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]
         return table.column("device").to_numpy(), table.column("minutes").to_numpy()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
-
-
-def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> None:
-    """Write the columns of SNAPSHOT_COLUMNS, all of one length."""
-    table = pa.table(
-        {name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()}
-    )
-    pq.write_table(table, file, compression="zstd", row_group_size=CHUNK * 8, write_page_checksum=True)
-
-
-def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
-    """The columns of a snapshot. Raises: DamagedData: the file is no snapshot."""
-    try:
-        table = pq.read_table(file)
-        # Snapshots from before there were metrics call uploads `samples`, and lack what came since: nothing of it had happened.
-        names = [_BEFORE.get(name, name) for name in table.column_names]
-        found = dict(zip(names, table.columns, strict=True))
-        absent = np.zeros(table.num_rows, np.int64)
-        columns = {name: found[name].to_numpy() if name in found else absent for name in SNAPSHOT_COLUMNS}
-        return {name: columns[name].astype(dtype, copy=False) for name, dtype in SNAPSHOT_COLUMNS.items()}
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise DamagedData(f"the snapshot cannot be read: {error}. Run `fleetpulse verify`.") from error

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -40,6 +41,12 @@ class BlockStore(Protocol):
     def remove(self, name: str) -> None:
         """Forget a file; no error where there is none."""
         ...
+
+
+def put_block(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
+    """Write a block under a name that begins with `stem`. Raises: OSError."""
+    # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
+    return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
 
 
 def check_size(store: BlockStore, file: BlockFile) -> None:

@@ -11,7 +11,6 @@
 7  in a thread    remove files no longer named
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.names import write_devices, write_metrics
-from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
-from fleetpulse.blocks.store import SUFFIX, BlockStore
+from fleetpulse.blocks.snapshot import write_snapshot
+from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.live.sparse_presence import SparsePresence
@@ -94,12 +94,6 @@ def write_files(
         names={**history.manifest.names, **names},
     )
     return Written(manifest, closed)
-
-
-def put_block(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
-    """Write a block under a name that begins with `stem`. Raises: OSError."""
-    # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
-    return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
 
 
 def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:

@@ -38,13 +38,12 @@ from fleetpulse.blocks.samples import (
     write_rollup,
     write_samples,
 )
-from fleetpulse.blocks.store import BlockStore, check_file
+from fleetpulse.blocks.store import BlockStore, check_file, put_block
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
 from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.pipeline.checkpoint import put_block
 
 FRESH_MAX = 8
 """Fresh blocks of a kind before they are folded into parts."""

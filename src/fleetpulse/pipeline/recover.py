@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import structlog
 
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.presence import read_presence, read_snapshot
+from fleetpulse.blocks.presence import read_presence
+from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import decode_entry

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 from fleetpulse.aggregate.presence import count_minutes
-from fleetpulse.blocks.presence import read_presence, read_snapshot
+from fleetpulse.blocks.presence import read_presence
+from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData

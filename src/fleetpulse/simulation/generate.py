@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
-from fleetpulse.blocks.presence import CHUNK, SNAPSHOT_COLUMNS, Chunk, write_presence, write_snapshot
+from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
+from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -23,7 +24,7 @@ from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
-from fleetpulse.pipeline.checkpoint import put_block, write_names
+from fleetpulse.pipeline.checkpoint import write_names
 from fleetpulse.pipeline.compact import write_part
 
 PIECE_DEVICES = 500
