@@ -21,6 +21,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.runs import first_of_runs
+
 _Value = TypeVar("_Value", bound=np.generic)
 RELATIVE_ERROR = 0.01
 """What a quantile may be off by, as a share of the exact one. The widest bucket is off by 0.0097."""
@@ -85,7 +87,7 @@ def build_sketches(cells: NDArray[np.int64], values: NDArray[np.float64], *, cou
     """
     pairs = _pairs(cells, sketch_keys(values))
     pairs.sort()
-    firsts = _firsts(pairs)
+    firsts = np.flatnonzero(first_of_runs(pairs))
     return _sketches(pairs[firsts], np.diff(firsts, append=len(pairs)), count=count)
 
 
@@ -94,7 +96,7 @@ def merge_sketches(cells: NDArray[np.int64], sketches: Sketches, *, count: int) 
     pairs = _pairs(np.repeat(cells, np.diff(sketches.offsets)), sketches.keys)
     order = np.argsort(pairs)
     pairs = pairs[order]
-    firsts = _firsts(pairs)
+    firsts = np.flatnonzero(first_of_runs(pairs))
     return _sketches(pairs[firsts], np.add.reduceat(sketches.counts[order], firsts), count=count)
 
 
@@ -159,13 +161,6 @@ def _pairs(cells: NDArray[np.int64], keys: NDArray[np.int32]) -> NDArray[np.int6
     pairs += keys
     pairs += _KEY_ZERO
     return pairs
-
-
-def _firsts(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The place of the first of each run of equals."""
-    is_first = np.ones(len(ordered), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    return np.flatnonzero(is_first)
 
 
 def _sketches(pairs: NDArray[np.int64], counts: NDArray[np.int64], *, count: int) -> Sketches:

@@ -15,7 +15,6 @@ A row group holds one metric only, and of it a range of devices. Metrics of kind
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.rollup import Cells
+from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
 from fleetpulse.blocks.columns import TIME, Column, times
 from fleetpulse.model.metric import Kind
@@ -76,7 +76,7 @@ def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *
         file, schema, compression="zstd", compression_level=level, write_page_checksum=True, **options
     ) as writer:
         for piece in pieces:
-            for start, end in _runs(piece.metrics, ROW_GROUP_SAMPLES):
+            for start, end in run_bounds(piece.metrics, rows_max=ROW_GROUP_SAMPLES):
                 values = piece.values[start:end]
                 columns = [
                     pa.array(piece.metrics[start:end]),
@@ -85,14 +85,6 @@ def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *
                     pa.array(values.view(np.float64) if kind == "float" else values),
                 ]
                 writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SAMPLES)
-
-
-def _runs(metrics: NDArray[np.uint16], rows_max: int) -> Iterable[tuple[int, int]]:
-    """Bounds of pieces of one metric and of at most `rows_max` rows."""
-    cuts = [0, *(np.flatnonzero(np.diff(metrics)) + 1).tolist(), len(metrics)]
-    for first, last in pairwise(cuts):
-        for start in range(first, last, rows_max):
-            yield start, min(last, start + rows_max)
 
 
 def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:

@@ -17,17 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
+from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.names import write_devices, write_metrics
-from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
+from fleetpulse.blocks.presence import Chunk, write_presence
+from fleetpulse.blocks.presence_merge import counted, merge_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.snapshot import write_snapshot
 from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.live.frozen import FrozenFleet
-from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, MetricDefinition
@@ -65,13 +65,22 @@ def write_files(
     closed = frozen.columns["closed_minutes"].astype(np.int32)
     presence = {day: file for day, file in history.manifest.presence.items() if day < history.manifest.open_from_day}
     for day in frozen.closing.days:
-        counter = _CountNew(closed)
-        chunks = _merge(frozen, day, history, counter)
+        # The minutes that the merge brings beyond the block that was there.
+        merged = merge_presence(
+            frozen.count,
+            stored=counted(history.chunks(day), closed, sign=-1),
+            dense=_dense(frozen.closing.dense, day),
+            sparse=[frozen.closing.sparse.of_day(day)],
+        )
+        chunks = counted(merged, closed, sign=1)
         presence[day] = put_block(
             store, f"presence-{day}-{position}", lambda file, chunks=chunks: write_presence(file, _paced(chunks, pause))
         )
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
-        open_chunks = _open_chunks(frozen, day)
+        # Copied as they are now: marks newer than the position do no harm.
+        open_chunks = merge_presence(
+            frozen.count, dense=_dense(frozen.open_dense, day), sparse=[frozen.open_sparse.of_day(day)]
+        )
         presence[day] = put_block(
             store,
             f"open-{day}-{position}",
@@ -94,6 +103,10 @@ def write_files(
         names={**history.manifest.names, **names},
     )
     return Written(manifest, closed)
+
+
+def _dense(days: Mapping[int, Rows], day: int) -> list[Rows]:
+    return [days[day]] if day in days else []
 
 
 def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:
@@ -145,72 +158,6 @@ def _paced(chunks: Iterator[Chunk], pause: Callable[[], None]) -> Iterator[Chunk
     for chunk in chunks:
         yield chunk
         pause()
-
-
-@dataclass(slots=True)
-class _CountNew:
-    """Adds to `closed` the minutes that a merge brings beyond the block that was there."""
-
-    closed: NDArray[np.int32]
-
-    def __call__(self, devices: NDArray[np.uint32], known: NDArray[np.int64], merged: NDArray[np.int64]) -> None:
-        self.closed[devices] += (merged - known).astype(np.int32)
-
-
-def _merge(frozen: FrozenFleet, day: int, history: History, count_new: _CountNew) -> Iterator[Chunk]:
-    """The chunks of a closed day: what its block holds, and what the fleet set aside, each device once."""
-    dense = frozen.closing.dense.get(day)
-    sparse = _ByChunk(frozen.closing.sparse, day)
-    known_chunks = history.chunks(day)
-    known = next(known_chunks, None)
-    for chunk in range(-(-frozen.count // CHUNK)):
-        start = chunk * CHUNK
-        rows = _no_rows(min(CHUNK, frozen.count - start))
-        if known is not None and known[0][0] // CHUNK == chunk:
-            rows[known[0] - start] = known[1]
-            known = next(known_chunks, None)
-        before = count_minutes(rows)
-        if dense is not None:
-            part = dense[start : start + len(rows)]
-            rows[: len(part)] |= part
-        sparse.into(rows, chunk)
-        after = count_minutes(rows)
-        present = np.flatnonzero(after)
-        devices = (present + start).astype(np.uint32)
-        count_new(devices, before[present], after[present])
-        yield devices, rows[present]
-
-
-def _open_chunks(frozen: FrozenFleet, day: int) -> Iterator[Chunk]:
-    """The chunks of an open day, copied as they are now: marks newer than the position do no harm."""
-    dense = frozen.open_dense.get(day)
-    sparse = _ByChunk(frozen.open_sparse, day)
-    for chunk in range(-(-frozen.count // CHUNK)):
-        start = chunk * CHUNK
-        rows = _no_rows(min(CHUNK, frozen.count - start))
-        if dense is not None:
-            part = dense[start : start + len(rows)]
-            rows[: len(part)] |= part
-        sparse.into(rows, chunk)
-        present = np.flatnonzero(rows.any(axis=1))
-        yield (present + start).astype(np.uint32), rows[present]
-
-
-def _no_rows(count: int) -> Rows:
-    rows: Rows = np.zeros((count, WORDS_PER_DAY), np.uint64)
-    return rows
-
-
-class _ByChunk:
-    """The sparse rows of a day, found by chunk."""
-
-    def __init__(self, sparse: SparsePresence, day: int) -> None:
-        self._devices, self._rows = sparse.of_day(day)
-
-    def into(self, rows: Rows, chunk: int) -> None:
-        """Add what is of this chunk to `rows`."""
-        start, end = np.searchsorted(self._devices, [chunk * CHUNK, (chunk + 1) * CHUNK])
-        rows[self._devices[start:end] - chunk * CHUNK] |= self._rows[start:end]
 
 
 def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:

@@ -21,9 +21,9 @@ from itertools import chain, pairwise
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fleetpulse.aggregate.rollup import cut_cells, fold_cells, fold_samples, join_cells
+from fleetpulse.aggregate.runs import first_of_runs, run_bounds, run_numbers
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.blocks.samples import (
@@ -357,19 +357,18 @@ class _Tally:
     def counted(self, pieces: Iterable[SampleColumns]) -> Iterator[SampleColumns]:
         """The pieces, cut where the metric changes."""
         for piece in pieces:
-            cuts = [0, *(np.flatnonzero(np.diff(piece.metrics)) + 1).tolist(), len(piece)]
-            for start, end in pairwise(cuts):
-                if start < end:
-                    part = _cut(piece, start, end)
-                    self._count(part)
-                    yield part
+            for start, end in run_bounds(piece.metrics):
+                part = _cut(piece, start, end)
+                self._count(part)
+                yield part
 
     def _count(self, piece: SampleColumns) -> None:
         number = int(piece.metrics[0])
         self.start_ns = min(self.start_ns, int(piece.at_ns.min()))
         self.end_ns = max(self.end_ns, int(piece.at_ns.max()) + 1)
         self.samples[number] = self.samples.get(number, 0) + len(piece)
-        self.minutes[number] = self.minutes.get(number, 0) + int(_firsts(piece, piece.at_ns // NS_PER_MINUTE).sum())
+        is_first = first_of_runs(piece.devices, piece.at_ns // NS_PER_MINUTE)
+        self.minutes[number] = self.minutes.get(number, 0) + int(is_first.sum())
 
     def worth_minutes(self) -> list[int]:
         """Metrics that have much fewer minutes than samples."""
@@ -383,13 +382,6 @@ def _cut(samples: SampleColumns, start: int, end: int) -> SampleColumns:
     return SampleColumns(
         samples.devices[start:end], samples.metrics[start:end], samples.at_ns[start:end], samples.values[start:end]
     )
-
-
-def _firsts(samples: SampleColumns, buckets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which sorted rows are the first of their device and bucket."""
-    is_first = np.ones(len(samples), np.bool_)
-    is_first[1:] = (np.diff(buckets) != 0) | (samples.devices[1:] != samples.devices[:-1])
-    return is_first
 
 
 def _paced(pieces: Iterable[_Piece], pause: Callable[[], None]) -> Iterator[_Piece]:
@@ -409,8 +401,8 @@ def _roll_up_samples(
         for group, columns in zip(groups, history.read(file, groups, SAMPLE_COLUMNS), strict=True):
             samples = sample_rows(columns, int(footer.least["metric"][group]))
             buckets = samples.at_ns // bucket_ns
-            is_first = _firsts(samples, buckets)
-            cells = np.cumsum(is_first) - 1
+            is_first = first_of_runs(samples.devices, buckets)
+            cells = run_numbers(is_first)
             values = samples.values if kind == "integer" else samples.values.view(np.float64)
             made = fold_samples(cells, values, samples.at_ns, count=int(cells[-1]) + 1, sketched=True)
             yield RollupRows(int(samples.metrics[0]), samples.devices[is_first], buckets[is_first] * bucket_ns, made)
@@ -459,10 +451,9 @@ def _fold_rows(pieces: Sequence[RollupRows]) -> RollupRows:
     )
     order = np.lexsort((at_ns, devices))
     devices, at_ns = devices[order], at_ns[order]
-    is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = (devices[1:] != devices[:-1]) | (at_ns[1:] != at_ns[:-1])
+    is_first = first_of_runs(devices, at_ns)
     cells = np.empty(len(order), np.int64)
-    cells[order] = np.cumsum(is_first) - 1
+    cells[order] = run_numbers(is_first)
     folded = fold_cells(cells, join_cells([piece.cells for piece in pieces]), count=int(is_first.sum()))
     return RollupRows(pieces[0].metric, devices[is_first], at_ns[is_first], folded)
 

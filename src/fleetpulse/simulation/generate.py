@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.aggregate.runs import first_of_runs, last_of_runs
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
 from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
@@ -182,13 +183,11 @@ class Generator:
             devices, minutes = np.nonzero(unpack_minutes(heard[start : start + CHUNK]))
             devices += start
             at_ns = minutes_ns[minutes] + self._phase_ns[devices]
-            is_first = np.ones(len(devices), bool)
-            is_first[1:] = devices[1:] != devices[:-1]
+            is_first = first_of_runs(devices)
             before_ns = np.empty_like(at_ns)
             before_ns[1:] = at_ns[:-1]
             before_ns[is_first] = self._heard_ns[devices[is_first]]
-            is_last = np.ones(len(devices), bool)
-            is_last[:-1] = is_first[1:]
+            is_last = last_of_runs(devices)
             self._heard_ns[devices[is_last]] = at_ns[is_last]
             long = np.flatnonzero(at_ns - before_ns > self._policy.late_after_ns)
             found.append(
