@@ -24,7 +24,7 @@ def unnamed_files(folder: Path) -> int:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    line = next(line for line in done.stdout.splitlines() if "files nobody names" in line)
+    line = next(line for line in done.stdout.splitlines() if "files outside the manifest" in line)
     return int(line.split("│")[2].split()[0])
 
 

@@ -1,8 +1,7 @@
 """Does what is on disk hold together: journal, snapshot, blocks and manifest."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,17 +18,21 @@ from fleetpulse.model.manifest import BlockFile, Manifest
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, and whether it is as it must be."""
+    """What was found of one part of a data folder, and whether the part is as it must be."""
 
     part: str
     text: str
     is_good: bool = True
+    kind: str = ""
+    """Of a block, what it holds: snapshot, presence, open, silences, samples, devices or metrics; empty for other parts."""
+    size_bytes: int = 0
+    """Of a block, as the manifest records it."""
 
 
 def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Finding]:
     """Check every part; the parts that are wrong do not keep the others from being checked."""
     manifest = catalog.manifest()
-    files = [_check(file.name, partial(_file, store, file)) for file in manifest.files()]
+    files = [_check_block(store, kind, file) for kind, file in _files_by_kind(manifest)]
     if all(finding.is_good for finding in files):
         counts = _check("closed minutes", lambda: _closed_minutes(manifest, store))
     else:
@@ -40,7 +43,7 @@ def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Findin
         *files,
         counts,
         Finding(
-            "files nobody names",
+            "files outside the manifest",
             f"{len(store.names() - {file.name for file in manifest.files()})} (removed at the next checkpoint)",
         ),
     ]
@@ -51,6 +54,28 @@ def _check(part: str, work: Callable[[], str]) -> Finding:
         return Finding(part, work())
     except (DamagedData, OSError) as error:
         return Finding(part, str(error), is_good=False)
+
+
+def _check_block(store: BlockStore, kind: str, file: BlockFile) -> Finding:
+    def check() -> str:
+        check_file(store, file)
+        return f"{file.size_bytes} bytes"
+
+    return replace(_check(file.name, check), kind=kind, size_bytes=file.size_bytes)
+
+
+def _files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
+    """All files that the manifest names, each with what it holds."""
+    if manifest.snapshot:
+        yield "snapshot", manifest.snapshot
+    for day, file in manifest.presence.items():
+        yield "presence" if day < manifest.open_from_day else "open", file
+    for file in manifest.gaps.values():
+        yield "silences", file
+    for block in manifest.samples:
+        for file in block.files.values():
+            yield "samples", file
+    yield from manifest.names.items()
 
 
 def _journal(journal: Journal, manifest: Manifest, device_count: int) -> str:
@@ -88,8 +113,3 @@ def _closed_minutes(manifest: Manifest, store: BlockStore) -> str:
             f"{len(wrong)} devices, the first of number {wrong[0]}, are counted otherwise than their blocks hold."
         )
     return f"{int(held.sum())} in {len(days)} closed days"
-
-
-def _file(store: BlockStore, file: BlockFile) -> str:
-    check_file(store, file)
-    return f"{file.size_bytes} bytes"

@@ -1,0 +1,115 @@
+"""What verify finds of a data folder, part by part."""
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.blocks.presence import write_presence
+from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.journal.entry import encode_entry
+from fleetpulse.journal.memory import MemoryJournal
+from fleetpulse.model.device import Device
+from fleetpulse.model.events import EventBatch
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.pipeline.verify import Finding, verify
+
+CLOSED_DAY, OPEN_DAY = 20_000, 20_001
+
+
+class Folder:
+    """A data folder in memory: two devices, of which device 1 was present in three minutes of a closed day."""
+
+    def __init__(self) -> None:
+        self.store = MemoryBlockStore()
+        self.journal = MemoryJournal()
+        self.catalog = SqliteCatalog(Path(":memory:"))
+        self.catalog.register([Device("a"), Device("b")], devices_max=2, at_ns=0)
+        rows: Rows = np.zeros((1, WORDS_PER_DAY), np.uint64)
+        rows[0, 0] = 0b1011
+        chunk = np.array([1], np.uint32), rows
+        manifest = Manifest(
+            open_from_day=OPEN_DAY,
+            snapshot=self.snapshot(closed_minutes=3),
+            presence={
+                CLOSED_DAY: self.store.put("presence", lambda file: write_presence(file, [chunk])),
+                OPEN_DAY: self.other("open"),
+            },
+            gaps={CLOSED_DAY: self.other("silences")},
+            samples=(SampleBlock("float", None, 0, 1, 1, {RAW: self.other("samples")}),),
+            names={name: self.other(name) for name in ("devices", "metrics")},
+        )
+        self.catalog.commit_manifest(manifest)
+
+    def snapshot(self, *, closed_minutes: int) -> BlockFile:
+        columns = {name: np.zeros(2, dtype) for name, dtype in SNAPSHOT_COLUMNS.items()}
+        columns["closed_minutes"][1] = closed_minutes
+        return self.store.put("snapshot", lambda file: write_snapshot(file, columns))
+
+    def other(self, name: str) -> BlockFile:
+        return self.store.put(name, lambda file: file.write(name.encode()) and None)
+
+    def findings(self) -> dict[str, Finding]:
+        return {finding.part: finding for finding in verify(self.journal, self.catalog, self.store)}
+
+
+@pytest.fixture
+def folder() -> Iterator[Folder]:
+    folder = Folder()
+    yield folder
+    folder.catalog.close()
+
+
+def test_a_whole_folder_is_good_in_every_part(folder: Folder) -> None:
+    findings = folder.findings()
+    assert all(finding.is_good for finding in findings.values()), findings
+    assert findings["catalog"].text == "2 devices"
+    assert findings["closed minutes"].text == "3 in 1 closed days"
+
+
+def test_blocks_say_what_they_hold_and_their_size_as_attributes(folder: Folder) -> None:
+    blocks = {finding.kind: finding for finding in folder.findings().values() if finding.kind}
+    kinds = ("snapshot", "presence", "open", "silences", "samples", "devices", "metrics")
+    assert set(blocks) == set(kinds)
+    assert [blocks[kind].part for kind in kinds] == list(kinds)
+    assert blocks["samples"].size_bytes == len("samples")
+
+
+def test_a_damaged_block_is_named_and_minutes_are_not_counted(folder: Folder) -> None:
+    folder.store.put("presence", lambda file: file.write(b"damage") and None)
+    findings = folder.findings()
+    assert [part for part, finding in findings.items() if not finding.is_good] == ["presence", "closed minutes"]
+    assert "not what was written" in findings["presence"].text
+
+
+def test_a_snapshot_that_counts_other_minutes_than_the_blocks_hold_is_wrong(folder: Folder) -> None:
+    manifest = folder.catalog.manifest()
+    folder.catalog.commit_manifest(
+        Manifest(open_from_day=OPEN_DAY, snapshot=folder.snapshot(closed_minutes=4), presence=manifest.presence)
+    )
+    finding = folder.findings()["closed minutes"]
+    assert (finding.is_good, "the first of number 1" in finding.text) == (False, True)
+
+
+def test_a_journal_that_ends_before_the_snapshot_is_wrong(folder: Folder) -> None:
+    folder.catalog.commit_manifest(Manifest(position=1))
+    assert not folder.findings()["journal"].is_good
+
+
+@pytest.mark.parametrize(("device", "is_good"), [(1, True), (2, False)])
+def test_entries_may_only_speak_of_devices_that_the_catalog_knows(folder: Folder, device: int, is_good: bool) -> None:
+    folder.journal.append(encode_entry(EventBatch(array("I", [device]), array("q", [0]))))
+    finding = folder.findings()["journal"]
+    assert finding.is_good == is_good, finding.text
+    assert not is_good or finding.text == "1 entries, 1 events after position 0"
+
+
+def test_files_outside_the_manifest_are_counted_and_no_fault(folder: Folder) -> None:
+    folder.other("left-behind")
+    finding = folder.findings()["files outside the manifest"]
+    assert (finding.is_good, finding.text.split()[0]) == (True, "1")
