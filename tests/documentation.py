@@ -74,8 +74,12 @@ def read_blocks(page: Path) -> list[Block]:
 
 def _check(block: Block, before: Sequence[Block]) -> None:
     if block.language not in (*RUN, *OUTPUT, *OTHER):
-        raise PageError(f"{block.where}: a block in `{block.language}`; use one of {', '.join((*RUN, *OUTPUT, *OTHER))}")
-    is_known = block.mark in ("", KEEP_RUNNING, FAILS) or (len(block.mark) > len(NOT_RUN) and block.mark.startswith(NOT_RUN))
+        raise PageError(
+            f"{block.where}: a block in `{block.language}`; use one of {', '.join((*RUN, *OUTPUT, *OTHER))}"
+        )
+    is_known = block.mark in ("", KEEP_RUNNING, FAILS) or (
+        len(block.mark) > len(NOT_RUN) and block.mark.startswith(NOT_RUN)
+    )
     if block.language in RUN and not is_known:
         raise PageError(f"{block.where}: the mark `{block.mark}` is not known, or gives no reason")
     if block.language in OUTPUT and not (before and before[-1].language in RUN):
@@ -112,7 +116,9 @@ class Reader:
             shutil.copy(ROOT / name, self._folder)
         (self._folder / ".venv").mkdir()
         (self._folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
-        subprocess.run(["make", "--touch", "--silent", "install", "run"], cwd=self._folder, check=True, capture_output=True)
+        subprocess.run(
+            ["make", "--touch", "--silent", "install", "run"], cwd=self._folder, check=True, capture_output=True
+        )
 
     def _free(self, port: str) -> str:
         if port not in self._ports:
@@ -135,7 +141,9 @@ class Reader:
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End what is left of the shells and of what they started, each in a process group of its own."""
         for process in (self._shell, *self._servers):
             if process.poll() is None:

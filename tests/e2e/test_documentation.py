@@ -1,5 +1,6 @@
 """README and docs are true: every block of shell and Python runs, page by page, against the real command."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from documentation import ROOT, RUN, PageError, Reader, read_blocks
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"])
-RUNNING = [page for page in PAGES if any(line.startswith(tuple(f"```{name}" for name in RUN)) for line in page.read_text().splitlines())]
+RUNNING = [page for page in PAGES if re.search(f"^```({'|'.join(RUN)})$", page.read_text(), re.MULTILINE)]
 
 
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: str(page.relative_to(ROOT)))
