@@ -1,0 +1,52 @@
+"""Devices in groups by the value of a label, for questions that are answered group by group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.catalog.roster import Roster
+
+NOT_SELECTED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups that have devices, numbered 0, 1, … in the order of their names.
+
+    `codes`: int32, shape (devices,): the group of each device by its number, NOT_SELECTED for those not asked about.
+    `names` and `sizes` are by group: the value of the label ("" for devices without it), and how many devices there are.
+    """
+
+    codes: NDArray[np.int32]
+    names: list[str]
+    sizes: list[int]
+
+    @classmethod
+    def of(cls, roster: Roster, by: str, selection: NDArray[np.bool_]) -> "Groups":
+        """The selected devices by the values of label `by`; with `by` "" all of them are one group, named "".
+
+        Args:
+            selection: bool, shape (roster.count,): which devices to group.
+        """
+        codes, values = roster.groups(by) if by else (np.zeros(len(selection), np.int32), [""])
+        sizes = np.bincount(codes[selection], minlength=len(values))
+        used = sorted(np.flatnonzero(sizes).tolist(), key=values.__getitem__)
+        renumbered = np.full(len(values), NOT_SELECTED, np.int32)
+        renumbered[used] = np.arange(len(used))
+        return cls(
+            np.where(selection, renumbered[codes], np.int32(NOT_SELECTED)),
+            [values[code] for code in used],
+            sizes[used].tolist(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def sums(self, column: NDArray[np.int64]) -> list[int]:
+        """The sum of a column in each group. Args: column: shape (devices,), or of the first devices only."""
+        codes = self.codes[: len(column)]
+        selected = np.flatnonzero(codes != NOT_SELECTED)
+        sums = np.zeros(len(self), np.int64)
+        np.add.at(sums, codes[selected], column[selected])
+        return sums.tolist()
