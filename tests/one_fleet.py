@@ -52,11 +52,15 @@ class OneFleet:
         self.pauses: dict[int, list[Pause]] = {}
         self.numbers = {f"d{number}": number for number in range(devices)}
         registry = SimpleNamespace(roster=self.roster, numbers=self.numbers)
-        declared = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
+        planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         history = History(cast(Any, None), Manifest())  # without blocks nothing is read
         clock = SimpleNamespace(now_ns=lambda: self.now)
         self._views = Views(
-            clock=clock, fleet=self.fleet, history=history, registry=cast(Any, registry), declared=cast(Any, declared)
+            clock=clock,
+            fleet=self.fleet,
+            history=history,
+            registry=cast(Any, registry),
+            planned_downtime=cast(Any, planned_downtime),
         )
 
     def add(self, device_id: str, **labels: str) -> int:

@@ -12,7 +12,7 @@ from fleetpulse.app import build
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import DeviceFigures
 from fleetpulse.model.events import EventBatch
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 
 MINUTE = 60_000_000_000
@@ -66,12 +66,12 @@ async def add(intake: Intake, batch: EventBatch) -> None:
     await told.outcome
 
 
-def abandon(node: Node) -> None:
+def abandon(service: Service) -> None:
     """What a crash leaves: threads end, nothing is written."""
-    node._ticker.cancel()
-    node.writer._jobs.put(None)
-    node.writer._thread.join()
-    node._close()
+    service.node._ticker.cancel()
+    service.writer._jobs.put(None)
+    service.writer._thread.join()
+    service.node._close()
 
 
 def expected(device: int, heartbeats: list[tuple[int, int]], samples: list[tuple[int, int]]) -> tuple[int, ...]:
@@ -112,8 +112,8 @@ async def live(
     devices.write_text("device_id\n" + "".join(f"d{i}\n" for i in range(DEVICES)))
     setup = Settings(data=str(folder), devices=str(devices), checkpoint_s=1e9)
     clock = FakeClock(NOW)
-    node = build(setup, clock=clock)
-    await node.start()
+    service = build(setup, clock=clock)
+    await service.node.start()
     repeated = heartbeats + [beat for beat in heartbeats if chance.random() < 0.3]
     chance.shuffle(repeated)
     told: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
@@ -123,21 +123,21 @@ async def live(
         del repeated[: len(some)]
         samples = samples[len(others) :]
         if some or others:
-            await add(node.intake, batch_of(some, others))
+            await add(service.intake, batch_of(some, others))
         told[0].extend(some)
         told[1].extend(others)
         if step == "checkpoint":
-            assert await node.checkpoint()
+            assert await service.housekeeping.checkpoint()
         elif step == "day":
             clock.ns += DAY
-            node.fleet.advance(clock.ns // DAY)
+            service.fleet.advance(clock.ns // DAY)
         elif step in ("crash", "stop"):
-            abandon(node) if step == "crash" else await node.stop()
-            node = build(setup, clock=clock)
-            await node.start()
+            abandon(service) if step == "crash" else await service.node.stop()
+            service = build(setup, clock=clock)
+            await service.node.start()
         for device in range(DEVICES):
-            assert as_tuple(await node.ask.figures(device)) == expected(device, *told)
-    await node.stop()
+            assert as_tuple(await service.questions.figures(device)) == expected(device, *told)
+    await service.node.stop()
 
 
 def test_figures_are_whole_while_a_checkpoint_runs(tmp_path: Path) -> None:
@@ -147,16 +147,16 @@ def test_figures_are_whole_while_a_checkpoint_runs(tmp_path: Path) -> None:
 async def _during_a_checkpoint(folder: Path) -> None:
     devices = folder / "devices.csv"
     devices.write_text("device_id\nd0\n")
-    node = build(Settings(data=str(folder), devices=str(devices), checkpoint_s=1e9), clock=FakeClock(NOW))
-    await node.start()
+    service = build(Settings(data=str(folder), devices=str(devices), checkpoint_s=1e9), clock=FakeClock(NOW))
+    await service.node.start()
     late = [(0, 19_990 * 1440 + minute) for minute in range(10)]
-    await add(node.intake, batch_of(late, [(0, 5)]))
-    assert await node.checkpoint()
-    running = asyncio.create_task(node.checkpoint())
+    await add(service.intake, batch_of(late, [(0, 5)]))
+    assert await service.housekeeping.checkpoint()
+    running = asyncio.create_task(service.housekeeping.checkpoint())
     for minute in range(10, 20):
         late.append((0, 19_990 * 1440 + minute))
-        await add(node.intake, batch_of(late[-5:], [(0, 5)]))
-        assert (await node.ask.figures(0)).minutes_present == len(late)
+        await add(service.intake, batch_of(late[-5:], [(0, 5)]))
+        assert (await service.questions.figures(0)).minutes_present == len(late)
     assert await running
-    assert (await node.ask.figures(0)).minutes_present == len(late)
-    await node.stop()
+    assert (await service.questions.figures(0)).minutes_present == len(late)
+    await service.node.stop()

@@ -26,7 +26,7 @@ from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_wi
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.uptime import REASONS
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Filter, Order, list_devices
 from fleetpulse.query.fleet import fleet_uptime
 from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, read_gaps, transitions
@@ -281,7 +281,7 @@ class Life:
         self.clock = FakeClock(start)
         self.model = Model(start, mistake)
         self.settings = Settings(data=str(folder), checkpoint_s=1e9, interval_s=60, grace_s=240)
-        self.node: Node
+        self.service: Service
         self.told: list[str] = []
 
     async def run(self, steps: int) -> None:
@@ -296,7 +296,7 @@ class Life:
                 await self.check()
             except AssertionError as error:
                 raise AssertionError(f"{error}\nafter:\n" + "\n".join(self.told)) from error
-        await self.node.stop()
+        await self.service.node.stop()
 
     def actions(self) -> list[Callable[[], Any]]:
         often = [self.live, self.live, self.live, self.change, self.change]
@@ -312,10 +312,10 @@ class Life:
         ]
 
     async def start(self) -> None:
-        self.node = build(self.settings, clock=self.clock, synchronous="NORMAL")
-        await self.node.start()
-        assert self.node._ticker is not None
-        self.node._ticker.cancel()  # it ticks by the real clock, and we by ours
+        self.service = build(self.settings, clock=self.clock, synchronous="NORMAL")
+        await self.service.node.start()
+        assert self.service.node._ticker is not None
+        self.service.node._ticker.cancel()  # it ticks by the real clock, and we by ours
         self.model.begin()
 
     async def register(self, count: int) -> None:
@@ -327,7 +327,7 @@ class Life:
             )
             device.next_at = self.clock.s + self.chance.randrange(interval_s)
             self.model.devices.append(device)
-            await self.node.registry.register_many([self._declared(device)])
+            await self.service.registry.register_many([self._declared(device)])
 
     def _declared(self, device: Known) -> Device:
         return Device(device.id, {"site": device.site}, device.interval_s, device.grace_s)
@@ -351,19 +351,19 @@ class Life:
             batch = EventBatch()
             for number in range(len(self.model.devices)):
                 self._add(batch, number, [self.clock.s], is_sample=False)
-            self.node.intake.add_batch(batch, Nobody())
-            await self.node.writer.drain()
+            self.service.intake.add_batch(batch, Nobody())
+            await self.service.writer.drain()
 
     def move(self, length: int) -> None:
         self.clock.s += length
         self.model.now = self.clock.s
 
     async def turn(self) -> None:
-        self.node._move_on()
+        self.service.node._move_on()
         self.model.turn()
-        await self.node.writer.drain()
-        if self.node._checkpoint_task is not None:
-            await self.node._checkpoint_task
+        await self.service.writer.drain()
+        if self.service.housekeeping._task is not None:
+            await self.service.housekeeping._task
 
     async def beat(self) -> None:
         batch = EventBatch()
@@ -381,8 +381,8 @@ class Life:
                 self._add(batch, number, device.backlog[:some], is_sample=False)
                 del device.backlog[:some]
         if len(batch):
-            self.node.intake.add_batch(batch, Nobody())
-            await self.node.writer.drain()
+            self.service.intake.add_batch(batch, Nobody())
+            await self.service.writer.drain()
 
     def _add(self, batch: EventBatch, number: int, sent_at: list[int], *, is_sample: bool) -> None:
         self.model.hear(self.model.devices[number], sent_at, is_sample=is_sample)
@@ -409,9 +409,9 @@ class Life:
         await self.go_on(self.chance.choice([60, 200, 900, 3_600]))
 
     async def checkpoint(self) -> None:
-        assert await self.node.checkpoint()
+        assert await self.service.housekeeping.checkpoint()
         if self.chance.random() < 0.3:
-            await self.node.compact(is_forced=True)
+            await self.service.housekeeping.compact(is_forced=True)
 
     def _pass_unseen(self) -> None:
         """The clock moves on while nobody is served: what devices would have sent waits, or is lost."""
@@ -421,16 +421,16 @@ class Life:
             device.backlog += due if device.is_alive and device.keeps else []
 
     async def stop(self) -> None:
-        await self.node.stop()
+        await self.service.node.stop()
         self.model.alive_at = self.clock.s
         self._pass_unseen()
         await self.start()
 
     async def crash(self) -> None:
         """What a crash leaves: threads end, nothing is written."""
-        self.node.writer._jobs.put(None)
-        self.node.writer._thread.join()
-        self.node._close()
+        self.service.writer._jobs.put(None)
+        self.service.writer._thread.join()
+        self.service.node._close()
         self._pass_unseen()
         await self.start()
 
@@ -443,12 +443,12 @@ class Life:
         device, now = self.model.devices[number], self.clock.s
         if device.pauses and self.chance.random() < 0.5:
             is_paused = any(start <= now and (end is None or now < end) for start, end in device.pauses)
-            assert await self.node.declared.resume(number) == is_paused
+            assert await self.service.planned_downtime.resume(number) == is_paused
             if is_paused:
                 device.pauses = [(start, now if end is None else min(now, end)) for start, end in device.pauses]
         else:
             until = self.chance.choice([None, now + 100, now + 2_000, now + 20_000])
-            await self.node.declared.pause(number, until_ns=None if until is None else until * SECOND)
+            await self.service.planned_downtime.pause(number, until_ns=None if until is None else until * SECOND)
             device.pauses = [(start, now if end is None else min(now, end)) for start, end in device.pauses]
             device.pauses.append((now, until))
 
@@ -457,12 +457,12 @@ class Life:
         if self.model.windows and self.chance.random() < 0.3:
             window_id = self.chance.choice(sorted(self.model.windows))
             del self.model.windows[window_id]
-            assert await self.node.declared.delete_window(window_id)
+            assert await self.service.planned_downtime.delete_window(window_id)
             return
         window = self._window(f"w{self.chance.randrange(5)}")
         check_window(window)
         self.model.windows[window.id] = window
-        await self.node.declared.put_window(window)
+        await self.service.planned_downtime.put_window(window)
 
     def _window(self, window_id: str) -> MaintenanceWindow:
         start = self.clock.s + self.chance.randint(-20_000, 5_000)
@@ -502,19 +502,19 @@ class Life:
         device = self.model.devices[number]
         device.site = self.chance.choice(SITES)
         device.interval_s, device.grace_s = self.chance.choice(TERMS)
-        await self.node.registry.update({number: self._declared(device)})
+        await self.service.registry.update({number: self._declared(device)})
         # Which terms held when a silence ended is not in the journal: a crash before the next checkpoint would judge by the new ones.
-        assert await self.node.checkpoint()
+        assert await self.service.housekeeping.checkpoint()
 
     async def check(self) -> None:
         seconds = [Seconds(self.model, device) for device in self.model.devices]
-        page = await self.node.ask.devices(
+        page = await self.service.questions.devices(
             lambda seen: list_devices(*seen, Filter(), Order(), limit=100, cursor=None), start_ns=self.clock.now_ns()
         )
         assert page.total == len(seconds)
         for place, number in enumerate(page.numbers):
             status, since = seconds[number].status()
-            asked = await self.node.ask.status(f"d{number}")
+            asked = await self.service.questions.status(f"d{number}")
             heard = self.model.devices[number].heard[-1][0] * SECOND if self.model.devices[number].heard else 0
             listed = (page.statuses[place], page.since_ns[place], page.last_received_ns[place])
             assert (asked[0], asked[2]) == (listed[0], listed[2]) == (status, heard), (
@@ -542,12 +542,12 @@ class Life:
     async def check_window(self, seconds: list[Seconds], start: int, end: int) -> None:
         start_ns, end_ns = start * SECOND, end * SECOND
         step = self.chance.choice([None, 600, 3_600, DAY_S])
-        fleet = await self.node.ask.fleet(
+        fleet = await self.service.questions.fleet(
             lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns
         )
         assert not fleet.missing
         for number, device in enumerate(seconds):
-            said = await self.node.ask.device(
+            said = await self.service.questions.device(
                 f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns
             )
             where = (f"d{number}", start, end)
@@ -663,19 +663,19 @@ async def _whole_days(life: Life) -> None:
     await life.register(3)
     for number, interval_s in enumerate((60, 60, 300)):
         life.model.devices[number].interval_s = interval_s
-        await life.node.registry.update({number: life._declared(life.model.devices[number])})
+        await life.service.registry.update({number: life._declared(life.model.devices[number])})
     await life.go_on_steadily(29 * 3_600)
     for length in (3_600, DAY_S, DAY_S):
         life.move(length)
         await life.turn()
-        assert await life.node.checkpoint()
+        assert await life.service.housekeeping.checkpoint()
         await life.check()
         seconds = [Seconds(life.model, device) for device in life.model.devices]
         for first, last in ((0, 2), (1, 2), (1, 3), (0, 3)):
             end = life.model.origin + last * DAY_S
             if end <= life.clock.s:
                 await life.check_window(seconds, life.model.origin + first * DAY_S, end)
-    await life.node.stop()
+    await life.service.node.stop()
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

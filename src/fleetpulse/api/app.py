@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from fleetpulse.api import bulk, definitions, devices, export, health, metrics, reports, uptime
 from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
 from fleetpulse.errors import Answerable, OperatorError
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 
 HANDLERS = [
     reports.post_heartbeat,
@@ -53,12 +53,12 @@ HANDLERS = [
 ]
 
 
-def build_api(node: Node) -> Litestar:
+def build_api(node: Service) -> Litestar:
     """The application; it neither starts nor stops the node."""
 
     changing = asyncio.Lock()
 
-    def provide_node() -> Node:
+    def provide_node() -> Service:
         return node
 
     def provide_changing() -> asyncio.Lock:

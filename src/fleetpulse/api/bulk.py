@@ -9,7 +9,7 @@ from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnsupportedMedia
 from fleetpulse.ingest.bulk import BulkReader, decompress
 from fleetpulse.ingest.future_waiter import FutureWaiter
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 
 _TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 
@@ -24,14 +24,14 @@ class BulkVerdict(msgspec.Struct, omit_defaults=True):
 
 
 @post("/api/v1/events", status_code=200)
-async def post_events(request: AnyRequest, node: Node) -> Response[bytes]:
+async def post_events(request: AnyRequest, node: Service) -> Response[bytes]:
     """Heartbeats and samples as NDJSON lines; lines stand or fall alone, those accepted become durable together."""
     body = await request.body()
     async with node.bulk_turns:
         return await _take(body, request, node)
 
 
-async def _take(body: bytes, request: AnyRequest, node: Node) -> Response[bytes]:
+async def _take(body: bytes, request: AnyRequest, node: Service) -> Response[bytes]:
     try:
         reader = await _reader(body, request, node)
     except Answerable as error:
@@ -62,7 +62,7 @@ async def _take(body: bytes, request: AnyRequest, node: Node) -> Response[bytes]
     return Response(msgspec.json.encode(verdict), media_type="application/json")
 
 
-async def _reader(body: bytes, request: AnyRequest, node: Node) -> BulkReader:
+async def _reader(body: bytes, request: AnyRequest, node: Service) -> BulkReader:
     content_type = request.headers.get("content-type", _TYPES[0]).split(";", 1)[0].strip().lower()
     if content_type not in _TYPES:
         raise UnsupportedMedia(f"Content-Type must be {_TYPES[0]}")
@@ -70,13 +70,15 @@ async def _reader(body: bytes, request: AnyRequest, node: Node) -> BulkReader:
     limits = node.connections.limits
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        body = await asyncio.get_running_loop().run_in_executor(node.unfold_thread, decompress, body, coding, limits)
+        body = await asyncio.get_running_loop().run_in_executor(
+            node.threads.decompress, decompress, body, coding, limits
+        )
     return BulkReader(
         body, numbers=node.intake.numbers, metrics=node.intake.metrics, latest_ns=node.intake.latest_ns, limits=limits
     )
 
 
-async def _settle_unknown(node: Node, reader: BulkReader) -> None:
+async def _settle_unknown(node: Service, reader: BulkReader) -> None:
     outcomes: dict[str, asyncio.Future[None]] = {}
     if node.registry.auto_register:
         outcomes = {device_id: node.registry.register(device_id) for device_id in reader.unknown}
@@ -92,11 +94,11 @@ async def _settle_unknown(node: Node, reader: BulkReader) -> None:
     reader.refused.sort(key=lambda refused: int(str(refused["line"])))
 
 
-async def _define(node: Node, names: set[str]) -> None:
+async def _define(node: Service, names: set[str]) -> None:
     """Define each name that can be one; a line whose name cannot says so itself, and takes no other line along."""
     for name in sorted(names):
         try:
-            await node.declared.define_unknown([name])
+            await node.metric_definitions.define_unknown([name])
         except OutOfRange as error:
             if error.reason == "metrics_max":
                 return

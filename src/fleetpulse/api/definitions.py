@@ -18,7 +18,7 @@ from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_wi
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.notation.duration import format_seconds, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -61,46 +61,46 @@ def _defined(said: Definition) -> MetricDefinition:
         raise OutOfRange(str(error), reason="metric_definition") from error
 
 
-def _known(node: Node, name: str) -> MetricDefinition:
-    found = ready(node).declared.known.get(name)
+def _known(node: Service, name: str) -> MetricDefinition:
+    found = ready(node).metric_definitions.known.get(name)
     if found is None:
         raise NotFound(
-            f"no metric is called {name[:100]}; defined are: {', '.join(node.declared.known.names[:50])}",
+            f"no metric is called {name[:100]}; defined are: {', '.join(node.metric_definitions.known.names[:50])}",
             reason="unknown_metric",
         )
     return found[1]
 
 
 @get("/api/v1/metrics/definitions")
-async def get_definitions(request: AnyRequest, node: Node) -> Response[bytes]:
+async def get_definitions(request: AnyRequest, node: Service) -> Response[bytes]:
     """All metrics that may be reported."""
     ready(node)
     read_query(request)
-    return answer({"metrics": [_said(_known(node, name)) for name in node.declared.known.names]})
+    return answer({"metrics": [_said(_known(node, name)) for name in node.metric_definitions.known.names]})
 
 
 @post("/api/v1/metrics/definitions", status_code=201)
-async def post_definition(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
+async def post_definition(request: AnyRequest, node: Service, changing: asyncio.Lock) -> Response[bytes]:
     """Define a metric. 409 where one of its name is defined already."""
     ready(node)
     read_query(request)
     metric = _defined(_decoded(await json_body(request), Definition))
     async with changing:
-        if node.declared.known.get(metric.name) is not None:
+        if node.metric_definitions.known.get(metric.name) is not None:
             raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
-        await node.declared.define([metric])
+        await node.metric_definitions.define([metric])
     return answer(_said(metric), 201)
 
 
 @get("/api/v1/metrics/definitions/{name:str}")
-async def get_definition(request: AnyRequest, node: Node, name: str) -> Response[bytes]:
+async def get_definition(request: AnyRequest, node: Service, name: str) -> Response[bytes]:
     """One definition."""
     read_query(request)
     return answer(_said(_known(node, name)))
 
 
 @patch("/api/v1/metrics/definitions/{name:str}")
-async def patch_definition(request: AnyRequest, node: Node, changing: asyncio.Lock, name: str) -> Response[bytes]:
+async def patch_definition(request: AnyRequest, node: Service, changing: asyncio.Lock, name: str) -> Response[bytes]:
     """Change a definition; what is not named stays. A shorter retention removes what is past it with the next compaction."""
     read_query(request)
     _known(node, name)
@@ -109,17 +109,17 @@ async def patch_definition(request: AnyRequest, node: Node, changing: asyncio.Lo
         said = _said(_known(node, name))
         said |= {field: value for field, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
         metric = _defined(Definition(**said))
-        await node.declared.define([metric])
+        await node.metric_definitions.define([metric])
     return answer(_said(metric))
 
 
 @delete("/api/v1/metrics/definitions/{name:str}", status_code=200)
-async def delete_definition(request: AnyRequest, node: Node, changing: asyncio.Lock, name: str) -> Response[bytes]:
+async def delete_definition(request: AnyRequest, node: Service, changing: asyncio.Lock, name: str) -> Response[bytes]:
     """Take a definition back: the metric is refused from now on, its samples stay until their retention."""
     read_query(request)
     async with changing:
         metric = _known(node, name)
-        await node.declared.undefine(name)
+        await node.metric_definitions.undefine(name)
     return answer(
         {
             "msg": f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"
@@ -211,28 +211,30 @@ def _recurrence(body: WeeklyBody) -> Recurrence:
 
 
 @get("/api/v1/maintenance")
-async def get_windows(request: AnyRequest, node: Node) -> Response[bytes]:
+async def get_windows(request: AnyRequest, node: Service) -> Response[bytes]:
     """All maintenance windows, and when each comes next."""
     ready(node)
     read_query(request)
-    return answer({"windows": [_window_said(window, node.clock.now_ns()) for window in node.declared.windows.values()]})
+    return answer(
+        {"windows": [_window_said(window, node.clock.now_ns()) for window in node.planned_downtime.windows.values()]}
+    )
 
 
 @post("/api/v1/maintenance", status_code=201)
-async def post_window(request: AnyRequest, node: Node) -> Response[bytes]:
+async def post_window(request: AnyRequest, node: Service) -> Response[bytes]:
     """Declare a maintenance window; also one in the past, for figures that should leave it out."""
     ready(node)
     read_query(request)
     window = _window_of(_decoded(await json_body(request), WindowBody), node.clock.now_ns())
-    await node.declared.put_window(window)
+    await node.planned_downtime.put_window(window)
     return answer(_window_said(window, node.clock.now_ns()), 201)
 
 
 @delete("/api/v1/maintenance/{window_id:str}", status_code=200)
-async def delete_window(request: AnyRequest, node: Node, window_id: str) -> Response[bytes]:
+async def delete_window(request: AnyRequest, node: Service, window_id: str) -> Response[bytes]:
     """Take a maintenance window back, as if it had never been declared."""
     ready(node)
     read_query(request)
-    if not await node.declared.delete_window(window_id):
+    if not await node.planned_downtime.delete_window(window_id):
         raise NotFound(f"no maintenance window has the id {window_id[:100]}", reason="unknown_window")
     return answer({"msg": f"maintenance window {window_id} is deleted; past figures count its time again"})

@@ -29,7 +29,7 @@ from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import SORTS, Filter, Order, list_devices, sure_matches
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
@@ -74,7 +74,7 @@ class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
     duration: str | None = None
 
 
-def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filter:
+def read_filter(request: AnyRequest, asked: dict[str, str], node: Service) -> Filter:
     """What FILTERS and `label` say. Raises: Malformed; OutOfRange."""
     statuses = frozenset(name for name in asked.get("status", "").split(",") if name)
     if not statuses <= set(STATUSES):
@@ -91,7 +91,7 @@ def read_filter(request: AnyRequest, asked: dict[str, str], node: Node) -> Filte
         raise OutOfRange("`uptime_below` must be 0 to 100 per cent", reason="uptime_below")
     window_ns, days_max = (
         _seconds("uptime_window", asked.get("uptime_window", UPTIME_WINDOW)) * NS_PER_S,
-        node.ask.limits.window_days_max,
+        node.questions.limits.window_days_max,
     )
     if not 0 < window_ns <= min(days_max * NS_PER_DAY, node.clock.now_ns()):
         raise OutOfRange(
@@ -125,7 +125,7 @@ def _seconds(name: str, text: str) -> int:
 
 
 @get("/api/v1/devices")
-async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+async def get_devices(request: AnyRequest, node: Service) -> Response[bytes]:
     """A page of devices; `next` is the cursor of the following one, null where there is none."""
     ready(node)
     asked = read_query(request, *FILTERS, "sort", "limit", "cursor", repeated=("label",))
@@ -141,7 +141,7 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
         raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    page = await node.ask.devices(
+    page = await node.questions.devices(
         lambda seen: list_devices(*seen, chosen, order, limit=int(limit), cursor=asked.get("cursor")), start_ns=start_ns
     )
     records = await node.registry.records_of(page.numbers)
@@ -153,10 +153,10 @@ async def get_devices(request: AnyRequest, node: Node) -> Response[bytes]:
     return answer({"devices": items, "total": page.total, "next": page.next, "missing": page.missing})
 
 
-def _device(record: DeviceRecord, node: Node, status: str, since_ns: int, last_received_ns: int) -> dict[str, Any]:
+def _device(record: DeviceRecord, node: Service, status: str, since_ns: int, last_received_ns: int) -> dict[str, Any]:
     device = record.device
     policy = node.registry.policy_of(device)
-    pauses = node.declared.pauses.get(record.number, ())
+    pauses = node.planned_downtime.pauses.get(record.number, ())
     until = next(
         (pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > node.clock.now_ns()), None
     )
@@ -181,22 +181,22 @@ def _time(at_ns: int | None) -> str | None:
 
 
 @get("/api/v1/devices/{device_id:str}")
-async def get_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def get_device(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """One device: status, since when, and what is declared."""
     read_query(request)
     return answer(await _described(node, device_id))
 
 
-async def _described(node: Node, device_id: str) -> dict[str, Any]:
+async def _described(node: Service, device_id: str) -> dict[str, Any]:
     number = device_number(node, device_id)
     # The status first, at once: while the catalog is asked, somebody may delete the device.
-    status = await node.ask.status(device_id)
+    status = await node.questions.status(device_id)
     (record,) = await node.registry.records_of([number])
     return _device(record, node, *status)
 
 
 @post("/api/v1/devices", status_code=201)
-async def post_device(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
+async def post_device(request: AnyRequest, node: Service, changing: asyncio.Lock) -> Response[bytes]:
     """Declare a device. 409 where its id is known already."""
     ready(node)
     read_query(request)
@@ -212,7 +212,7 @@ async def post_device(request: AnyRequest, node: Node, changing: asyncio.Lock) -
 
 
 @patch("/api/v1/devices/{device_id:str}")
-async def patch_device(request: AnyRequest, node: Node, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
+async def patch_device(request: AnyRequest, node: Service, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
     """Change what is declared of a device; what is not named stays."""
     device_number(node, device_id)
     read_query(request)
@@ -236,7 +236,7 @@ def _with(device: Device, said: DeviceChange) -> Device:
 
 
 @delete("/api/v1/devices/{device_id:str}", status_code=200)
-async def delete_device(request: AnyRequest, node: Node, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
+async def delete_device(request: AnyRequest, node: Service, changing: asyncio.Lock, device_id: str) -> Response[bytes]:
     """Forget a device. Its history stays until retention, and the answer says so."""
     read_query(request)
     async with changing:
@@ -245,7 +245,7 @@ async def delete_device(request: AnyRequest, node: Node, changing: asyncio.Lock,
 
 
 @patch("/api/v1/devices")
-async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
+async def patch_devices(request: AnyRequest, node: Service, changing: asyncio.Lock) -> Response[bytes]:
     """Set or take away labels of all devices that match a filter; `dry_run=true` only counts them."""
     ready(node)
     asked = read_query(request, *FILTERS, "dry_run", "all", repeated=("label",))
@@ -254,7 +254,7 @@ async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock)
     if chosen == Filter(uptime_window_ns=chosen.uptime_window_ns) and not is_all:
         raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
+    numbers = await node.questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
     changed = 0
     for start in range(0, len(numbers), LIMIT_HIGHEST):
         async with changing:
@@ -271,7 +271,7 @@ async def patch_devices(request: AnyRequest, node: Node, changing: asyncio.Lock)
 
 
 @post("/api/v1/devices/{device_id:str}/pause", status_code=200)
-async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def pause_device(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """Expect nothing of a device, until a time, for a while, or until it is resumed."""
     number = device_number(node, device_id)
     read_query(request)
@@ -292,27 +292,27 @@ async def pause_device(request: AnyRequest, node: Node, device_id: str) -> Respo
         raise OutOfRange(
             "the pause must end later than now and before 2200; say neither for one that has no end", reason="pause"
         )
-    await node.declared.pause(number, until_ns=until_ns)
+    await node.planned_downtime.pause(number, until_ns=until_ns)
     return answer(await _described(node, device_id))
 
 
 @post("/api/v1/devices/{device_id:str}/resume", status_code=200)
-async def resume_device(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def resume_device(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """Expect a device again. 409 where it is not paused."""
     read_query(request)
-    if not await node.declared.resume(device_number(node, device_id)):
+    if not await node.planned_downtime.resume(device_number(node, device_id)):
         raise Conflict(f"device {device_id} is not paused", reason="not_paused")
     return answer(await _described(node, device_id))
 
 
 @get("/api/v1/devices.csv")
-async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
+async def export_devices(request: AnyRequest, node: Service) -> Response[bytes]:
     """All devices that match a filter as CSV, which the import takes as it is."""
     ready(node)
     asked = read_query(request, *FILTERS, repeated=("label",))
     chosen = read_filter(request, asked, node)
     start_ns = node.clock.now_ns() - chosen.uptime_window_ns
-    numbers = await node.ask.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
+    numbers = await node.questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
     names = sorted(node.registry.roster.labels)
     text = io.StringIO()
     table = csv.writer(text)
@@ -329,7 +329,7 @@ async def export_devices(request: AnyRequest, node: Node) -> Response[bytes]:
 
 
 @post("/api/v1/devices.csv", status_code=200)
-async def import_devices(request: AnyRequest, node: Node, changing: asyncio.Lock) -> Response[bytes]:
+async def import_devices(request: AnyRequest, node: Service, changing: asyncio.Lock) -> Response[bytes]:
     """Declare the devices of a CSV: new ones are added, known ones replaced; a verdict for every line that was not taken."""
     ready(node)
     asked = read_query(request, "dry_run")

@@ -13,7 +13,7 @@ from fleetpulse.api.parameters import read_query, ready, window_of
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.notation.csv_cell import safe_cell
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.export import COLUMNS, Piece, export_gaps, export_presence, export_samples
 from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
@@ -25,7 +25,7 @@ FORMATS = ("csv", "parquet")
 
 
 @get("/api/v1/export")
-async def get_export(request: AnyRequest, node: Node) -> Stream:
+async def get_export(request: AnyRequest, node: Service) -> Stream:
     """Raw samples, minutes of presence or silences of a window: `?what=samples&types=cpu&window=1d&format=parquet`."""
     ready(node)
     asked = read_query(request, "what", "types", "format", "window", "from", "to", repeated=("label", "device"))
@@ -92,7 +92,7 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield piece
 
 
-async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Encoder) -> AsyncIterator[bytes]:
+async def _stream(node: Service, look: Callable[[], Iterator[Piece]], encoder: Encoder) -> AsyncIterator[bytes]:
     """The bytes of all pieces. What goes wrong half way breaks the connection off: a file that ends early must not look whole."""
     loop = asyncio.get_running_loop()
     with node.history.pinned():
@@ -103,7 +103,7 @@ async def _stream(node: Node, look: Callable[[], Iterator[Piece]], encoder: Enco
             return None if piece is None else encoder.piece(piece)
 
         try:
-            while (body := await loop.run_in_executor(node.export_thread, more)) is not None:
+            while (body := await loop.run_in_executor(node.threads.export, more)) is not None:
                 yield body
         except DamagedData as error:
             log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")

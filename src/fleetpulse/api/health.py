@@ -8,7 +8,7 @@ from litestar import Response, get
 from fleetpulse import __version__
 from fleetpulse.api.openapi import docs_page, openapi_document
 from fleetpulse.blocks.s3 import S3BlockStore
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.telemetry.exposition import CONTENT_TYPE, Value, exposition
 
 
@@ -29,20 +29,18 @@ async def healthz() -> Response[bytes]:
 
 
 @get("/readyz")
-async def readyz(node: Node) -> Response[bytes]:
+async def readyz(node: Service) -> Response[bytes]:
     """Whether events are accepted and questions answered; the reason and the replay's progress where not."""
-    progress = node.progress
+    readiness, progress = node.readiness, node.readiness.replay
     replay = {"position": progress.position, "until": progress.until, "events": progress.events}
-    closed_by = node.intake.closed_by
-    if node.is_ready and closed_by is None:
+    refusal = readiness.refusal
+    if refusal is None:
         return _json({"status": "ready", "replay": replay})
-    reason = closed_by.msg if closed_by else "stopping"
-    status = closed_by.reason if closed_by else "stopping"
-    return _json({"status": status, "msg": reason, "stage": progress.stage, "replay": replay}, 503)
+    return _json({"status": refusal.reason, "msg": refusal.msg, "stage": readiness.stage, "replay": replay}, 503)
 
 
 @get("/metrics")
-async def metrics(node: Node) -> Response[bytes]:
+async def metrics(node: Service) -> Response[bytes]:
     """Our own counters in the Prometheus text format; they reconcile, see docs/reference/telemetry.md."""
     counters, intake = node.counters, node.intake
     p = "fleetpulse_"
@@ -67,7 +65,7 @@ async def metrics(node: Node) -> Response[bytes]:
         p + "devices_registered": ("Devices registered since the start", counters.devices_registered),
     }
     gauges = {
-        p + "ready": ("1 while events are accepted", int(node.is_ready and intake.closed_by is None)),
+        p + "ready": ("1 while events are accepted", int(node.readiness.refusal is None)),
         p + "events_waiting": ("Events received that wait for the disk", intake.waiting),
         p + "events_pending": ("Accepted events not applied yet", node.follower.pending_events),
         p + "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", node.connections.bulk_bytes_held),

@@ -12,7 +12,7 @@ from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
@@ -20,7 +20,7 @@ TYPES_MAX = 100
 
 
 @get("/api/v1/devices/{device_id:str}/metrics")
-async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def device_metrics(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """Metrics of one device over a window: `?types=cpu,memory&window=1h`."""
     device = device_number(node, device_id)
     asked = read_query(request, "types", "aggregation", *WINDOW)
@@ -30,7 +30,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in read_types(asked, node):
         kept = within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
+        found = await node.questions.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
         metrics[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns()) | _figures(
             found, 0, kept
         )
@@ -39,7 +39,7 @@ async def device_metrics(request: AnyRequest, node: Node, device_id: str) -> Res
 
 
 @get("/api/v1/fleet/metrics")
-async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
+async def fleet_metrics(request: AnyRequest, node: Service) -> Response[bytes]:
     """Metrics of all devices, or of those with some labels, by the values of a label."""
     ready(node)
     asked = read_query(request, "types", "aggregation", "group_by", *WINDOW, repeated=("label",))
@@ -51,9 +51,9 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     codes[~chosen] = -1
     sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     cells = int((sizes > 0).sum()) * window.buckets * len(types)
-    if cells > node.ask.limits.cells_max:
+    if cells > node.questions.limits.cells_max:
         raise OutOfRange(
-            f"{cells} figures are more than {node.ask.limits.cells_max} (cells_max): ask for fewer groups or types, or a longer step",
+            f"{cells} figures are more than {node.questions.limits.cells_max} (cells_max): ask for fewer groups or types, or a longer step",
             reason="cells",
         )
     # Groups that nobody is in need no cells.
@@ -68,7 +68,7 @@ async def fleet_metrics(request: AnyRequest, node: Node) -> Response[bytes]:
     missing: list[dict[str, str]] = []
     for number, metric, aggregation in types:
         kept = within_retention(window, metric, node.clock.now_ns())
-        found = await node.ask.samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
+        found = await node.questions.samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
         about[metric.name] = _about(metric, aggregation, found, window, node.clock.now_ns())
         missing += found.missing
         for place, group in enumerate(groups):
@@ -103,12 +103,12 @@ def read_labels(request: AnyRequest) -> tuple[tuple[str, str], ...]:
     return tuple(labels)
 
 
-def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefinition, str]]:
+def read_types(asked: dict[str, str], node: Service) -> list[tuple[int, MetricDefinition, str]]:
     """Number, definition and aggregation of the metrics that `types` names. Raises: Malformed; OutOfRange; UnknownMetric."""
     names = [name for name in dict.fromkeys(asked.get("types", "").split(",")) if name]
     if not names:
         raise Malformed(
-            f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(node.declared.known.names[:50])}"
+            f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(node.metric_definitions.known.names[:50])}"
         )
     if len(names) > TYPES_MAX:
         raise OutOfRange(f"{len(names)} types are more than {TYPES_MAX} in one question", reason="types")
@@ -117,9 +117,9 @@ def read_types(asked: dict[str, str], node: Node) -> list[tuple[int, MetricDefin
         raise OutOfRange(
             f"aggregation must be one of {', '.join(AGGREGATIONS)}, not `{aggregation[:50]}`", reason="aggregation"
         )
-    known = {metric.name: (number, metric) for number, metric in node.declared.metrics.items()}
+    known = {metric.name: (number, metric) for number, metric in node.metric_definitions.metrics.items()}
     if not known.keys() >= set(names):
-        raise node.declared.known.unknown(set(names) - known.keys())
+        raise node.metric_definitions.known.unknown(set(names) - known.keys())
     return [(*known[name], aggregation or known[name][1].aggregation) for name in names]
 
 

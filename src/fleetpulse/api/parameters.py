@@ -8,7 +8,7 @@ from litestar import Response
 
 from fleetpulse.api.problems import AnyRequest
 from fleetpulse.errors import Malformed, NotAccepting, OutOfRange, UnknownDevice
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.window import Window, read_window
 
 WINDOW = ("window", "from", "to", "step")
@@ -29,12 +29,14 @@ def read_query(request: AnyRequest, *known: str, repeated: tuple[str, ...] = ())
     return asked
 
 
-def window_of(asked: dict[str, str], node: Node, *, default: str) -> Window:
+def window_of(asked: dict[str, str], node: Service, *, default: str) -> Window:
     """The window that is asked for. Raises: Malformed; OutOfRange."""
-    window = read_window(asked, now_ns=node.clock.now_ns(), default=default, days_max=node.ask.limits.window_days_max)
-    if window.buckets > node.ask.limits.cells_max:
+    window = read_window(
+        asked, now_ns=node.clock.now_ns(), default=default, days_max=node.questions.limits.window_days_max
+    )
+    if window.buckets > node.questions.limits.cells_max:
         raise OutOfRange(
-            f"{window.buckets} steps in the window are more than {node.ask.limits.cells_max} (cells_max): ask for a longer step",
+            f"{window.buckets} steps in the window are more than {node.questions.limits.cells_max} (cells_max): ask for a longer step",
             reason="cells",
         )
     return window
@@ -48,14 +50,14 @@ def truth(asked: dict[str, str], name: str) -> bool:
     return value in ("true", "1", "")
 
 
-def ready(node: Node) -> Node:
+def ready(node: Service) -> Service:
     """The node, where it can answer. Raises: NotAccepting: it is starting."""
-    if not node.is_ready:
+    if not node.readiness.is_ready:
         raise NotAccepting("starting: the journal is being replayed", reason="starting")
     return node
 
 
-def device_number(node: Node, device_id: str) -> int:
+def device_number(node: Service, device_id: str) -> int:
     """Raises: NotAccepting; UnknownDevice."""
     number = ready(node).registry.numbers.get(device_id)
     if number is None:

@@ -11,7 +11,7 @@ from fleetpulse.errors import Answerable, NotAccepting, UnknownDevice, UnknownMe
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.header_cache import is_json
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.stats import device_stats
 
 Events = tuple[Callable[[int, FutureWaiter], None], int]
@@ -37,7 +37,7 @@ async def json_body(request: AnyRequest) -> bytes:
     return await request.body()
 
 
-async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Callable[[bytes], Events]) -> None:
+async def _accept(request: AnyRequest, node: Service, device_id: str, decode: Callable[[bytes], Events]) -> None:
     try:
         body = await json_body(request)
     except Answerable as error:
@@ -59,22 +59,22 @@ async def _accept(request: AnyRequest, node: Node, device_id: str, decode: Calla
     await waiter.outcome
 
 
-async def _decoded(node: Node, device_id: str, body: bytes, decode: Callable[[bytes], Events]) -> Events:
+async def _decoded(node: Service, device_id: str, body: bytes, decode: Callable[[bytes], Events]) -> Events:
     try:
         return decode(body)
     except UnknownMetric as error:
         # Strangers define nothing.
         if not node.auto_define or not (device_id in node.registry.numbers or node.registry.auto_register):
             raise
-        await node.declared.define_unknown(error.names)
+        await node.metric_definitions.define_unknown(error.names)
     return decode(body)
 
 
-async def known_device(node: Node, device_id: str, *, register: bool = False) -> int:
+async def known_device(node: Service, device_id: str, *, register: bool = False) -> int:
     """The number of a device. Raises: UnknownDevice."""
     device = node.registry.numbers.get(device_id)
     if device is None:
-        if not node.is_ready:
+        if not node.readiness.is_ready:
             raise NotAccepting("starting: the journal is being replayed", reason="starting")
         if not register or not node.registry.auto_register:
             raise UnknownDevice
@@ -85,7 +85,7 @@ async def known_device(node: Node, device_id: str, *, register: bool = False) ->
 
 
 @post("/api/v1/devices/{device_id:str}/heartbeat", status_code=204)
-async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> None:
+async def post_heartbeat(request: AnyRequest, node: Service, device_id: str) -> None:
     """A device says that it is alive."""
 
     def decode(body: bytes) -> Events:
@@ -96,7 +96,7 @@ async def post_heartbeat(request: AnyRequest, node: Node, device_id: str) -> Non
 
 
 @post("/api/v1/devices/{device_id:str}/stats", status_code=204)
-async def post_stats(request: AnyRequest, node: Node, device_id: str) -> None:
+async def post_stats(request: AnyRequest, node: Service, device_id: str) -> None:
     """A device says how long an upload took."""
 
     def decode(body: bytes) -> Events:
@@ -107,7 +107,7 @@ async def post_stats(request: AnyRequest, node: Node, device_id: str) -> None:
 
 
 @post("/api/v1/devices/{device_id:str}/metrics", status_code=204)
-async def post_metrics(request: AnyRequest, node: Node, device_id: str) -> None:
+async def post_metrics(request: AnyRequest, node: Service, device_id: str) -> None:
     """A device says the values of some metrics."""
 
     def decode(body: bytes) -> Events:
@@ -118,15 +118,15 @@ async def post_metrics(request: AnyRequest, node: Node, device_id: str) -> None:
 
 
 @get("/api/v1/devices/{device_id:str}/stats")
-async def get_stats(node: Node, device_id: str) -> Response[bytes]:
+async def get_stats(node: Service, device_id: str) -> Response[bytes]:
     """Uptime and average upload time over the device's whole life."""
     device = await _ready_device(node, device_id)
-    stats = device_stats(await node.ask.figures(device))
+    stats = device_stats(await node.questions.figures(device))
     return Response(msgspec.json.encode(stats), media_type="application/json")
 
 
 @get("/api/v1/devices/{device_id:str}/audit")
-async def get_audit(node: Node, device_id: str) -> Response[bytes]:
+async def get_audit(node: Service, device_id: str) -> Response[bytes]:
     """How many events of the device were accepted, applied, and are pending."""
     device = await _ready_device(node, device_id)
     pending = node.follower.pending_of(device)
@@ -138,7 +138,7 @@ async def get_audit(node: Node, device_id: str) -> Response[bytes]:
     return Response(msgspec.json.encode(audit), media_type="application/json")
 
 
-async def _ready_device(node: Node, device_id: str) -> int:
-    if not node.is_ready:
+async def _ready_device(node: Service, device_id: str) -> int:
+    if not node.readiness.is_ready:
         raise NotAccepting("starting: the journal is being replayed", reason="starting")
     return await known_device(node, device_id)

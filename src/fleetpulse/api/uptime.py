@@ -19,7 +19,7 @@ from fleetpulse.model.status import STATUSES
 from fleetpulse.model.uptime import FORMULA
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.service import Service
 from fleetpulse.query.fleet import FleetUptime, FleetView, fleet_status, fleet_uptime
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.missing import Missing, note_missing_day
@@ -44,7 +44,7 @@ STEPS_MAX = 400
 
 
 @get("/api/v1/devices/{device_id:str}/uptime")
-async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def get_uptime(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """Uptime and availability of a device over a window, with numerator and denominator; `explain=true` lists the intervals."""
     device_number(node, device_id)
     asked = read_query(request, "explain", *WINDOW)
@@ -74,7 +74,7 @@ async def get_uptime(request: AnyRequest, node: Node, device_id: str) -> Respons
             said["intervals"], said["capped"] = explained(slots, limit=LISTED_MAX)
         return _Answer(said, missing + [span for span in slots.missing if span not in missing])
 
-    found = await node.ask.device(device_id, question, start_ns=window.start_ns)
+    found = await node.questions.device(device_id, question, start_ns=window.start_ns)
     return answer({**found.said, "missing": found.missing})
 
 
@@ -87,7 +87,7 @@ class _Answer:
 
 
 @get("/api/v1/devices/{device_id:str}/transitions")
-async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Response[bytes]:
+async def get_transitions(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
     """Every change of a device's status in a window, oldest first; `more_from` says where to go on where they are too many."""
     device_number(node, device_id)
     window = window_of(read_query(request, "window", "from", "to"), node, default="24h")
@@ -104,12 +104,12 @@ async def get_transitions(request: AnyRequest, node: Node, device_id: str) -> Re
         }
         return _Answer({**said, "transitions": changes, "more_from": changes[-1]["at"] if has_more else None}, missing)
 
-    found = await node.ask.device(device_id, question, start_ns=window.start_ns)
+    found = await node.questions.device(device_id, question, start_ns=window.start_ns)
     return answer({**found.said, "missing": found.missing})
 
 
 @get("/api/v1/fleet/uptime")
-async def get_fleet_uptime(request: AnyRequest, node: Node) -> Response[bytes]:
+async def get_fleet_uptime(request: AnyRequest, node: Service) -> Response[bytes]:
     """Uptime and availability by the values of a label, or of all devices together; `step=` gives a series."""
     ready(node)
     asked = read_query(request, "group_by", *WINDOW, repeated=("label",))
@@ -121,9 +121,10 @@ async def get_fleet_uptime(request: AnyRequest, node: Node) -> Response[bytes]:
         )
     whole = await _grouped(node, window, by, labels)
     if window.step_ns is not None:
-        if window.buckets * max(1, len(whole.names)) > node.ask.limits.cells_max:
+        if window.buckets * max(1, len(whole.names)) > node.questions.limits.cells_max:
             raise OutOfRange(
-                f"more than {node.ask.limits.cells_max} figures (cells_max): ask for a longer step", reason="cells"
+                f"more than {node.questions.limits.cells_max} figures (cells_max): ask for a longer step",
+                reason="cells",
             )
         for bucket in range(window.buckets):
             start_ns = window.bucket_start_ns(bucket)
@@ -161,7 +162,7 @@ def _only(group: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name not in ("group", "devices", "series")}
 
 
-async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str, str], ...]) -> _Groups:
+async def _grouped(node: Service, window: Window, by: str, labels: tuple[tuple[str, str], ...]) -> _Groups:
     roster = node.registry.roster
     chosen = roster.with_labels(labels)
     codes, names = roster.groups(by) if by else (np.zeros(len(chosen), np.int32), [""])
@@ -193,7 +194,7 @@ async def _grouped(node: Node, window: Window, by: str, labels: tuple[tuple[str,
         fleet = {"devices": int(sizes.sum()), **_figures([int(column.sum()) for column in sums], found)}
         return _Groups(groups, fleet, found.missing)
 
-    return await node.ask.fleet(question, start_ns=window.start_ns)
+    return await node.questions.fleet(question, start_ns=window.start_ns)
 
 
 def _columns(found: FleetUptime) -> tuple[NDArray[np.int64], ...]:
@@ -224,7 +225,7 @@ def _figures(sums: Sequence[int], found: FleetUptime) -> dict[str, Any]:
 
 
 @get("/api/v1/fleet/stats")
-async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
+async def get_fleet_stats(request: AnyRequest, node: Service) -> Response[bytes]:
     """The fleet at a glance: devices by status, uptime, upload time, and the ten devices that were there least."""
     ready(node)
     asked = read_query(request, "window", "from", "to", repeated=("label",))
@@ -247,7 +248,7 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
         }
         return _Answer(said, found.missing)
 
-    found = await node.ask.fleet(question, start_ns=window.start_ns)
+    found = await node.questions.fleet(question, start_ns=window.start_ns)
     records = await node.registry.records_of([number for number, _, _ in found.said["worst"]])
     found.said["worst"] = [
         {"id": record.device.id, "uptime": percent(present, expected), "present": present, "expected": expected}
@@ -266,10 +267,10 @@ async def get_fleet_stats(request: AnyRequest, node: Node) -> Response[bytes]:
 
 
 async def _upload_time(
-    node: Node, window: Window, chosen: NDArray[np.bool_]
+    node: Service, window: Window, chosen: NDArray[np.bool_]
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     whom = DeviceSelection(None, np.where(chosen, 0, -1).astype(np.int32), 1)
-    metric = node.declared.metrics[UPLOAD_TIME]
+    metric = node.metric_definitions.metrics[UPLOAD_TIME]
     kept = within_retention(window, metric, node.clock.now_ns())
     said: dict[str, Any] = {"unit": "ns"}
     missing: list[dict[str, str]] = []
@@ -280,7 +281,7 @@ async def _upload_time(
             asked = "sum" if aggregation == "avg" else aggregation
             return find(samples, number=UPLOAD_TIME, metric=metric, aggregation=asked, whom=whom, window=kept)
 
-        found = await node.ask.samples(question, is_quick=False)
+        found = await node.questions.samples(question, is_quick=False)
         value = found.values[0]
         if value is not None and aggregation == "avg":
             value = int(value) // found.counts[0]

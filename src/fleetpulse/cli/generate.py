@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from fleetpulse.app import BLOCKS, CATALOG, JOURNAL, hold_folder
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.data_folder import BLOCKS, CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy

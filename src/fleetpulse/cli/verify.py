@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fleetpulse.app import CATALOG, JOURNAL, hold_folder, open_store
+from fleetpulse.app import open_store
 from fleetpulse.blocks.store import SUFFIX, BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.pipeline.verify import Finding, verify

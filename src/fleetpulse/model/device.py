@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
+from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S, HeartbeatPolicy
 
 ID_CHARS_MAX = 128
 ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , - (but not . or .. alone)"
@@ -34,6 +34,13 @@ class Device:
     interval_s: int | None = None
     grace_s: int | None = None
     note: str = ""
+
+    def policy(self, default: HeartbeatPolicy) -> HeartbeatPolicy:
+        """What is expected of the device; `default`, the service's own, fills in what the device does not say."""
+        return HeartbeatPolicy(
+            default.interval_s if self.interval_s is None else self.interval_s,
+            default.grace_s if self.grace_s is None else self.grace_s,
+        )
 
 
 def check_device(device: Device) -> None:

@@ -35,9 +35,6 @@ from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.units import NS_PER_DAY
 
-DROP_ENTRIES = 200
-"""Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
-
 
 @dataclass(frozen=True, slots=True)
 class Written:

@@ -1,18 +1,20 @@
-"""The follower: durable batches into the live fleet, in journal order, many at a time.
+"""The follower: applies durable batches to the live fleet, in journal order.
 
 Applying need not happen before the ack, only before the next read; so it is put off and done for thousands at once.
+After a crash the replay of the journal does the same work.
 """
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns, Position
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.telemetry.counters import Counters
 
 APPLY_AT_EVENTS = 16_384
 
 
 class Follower:
-    """The one that applies. `position` is what the fleet is the state of, once `catch_up` has run."""
+    """The only writer of events to the fleet. `position` is the journal entry that `catch_up` brings the fleet to."""
 
     def __init__(self, fleet: Fleet, counters: Counters, *, position: Position = 0) -> None:
         self.fleet = fleet
@@ -28,7 +30,7 @@ class Follower:
         return self._pending_events
 
     def follow(self, batch: EventBatch, position: Position) -> None:
-        """The next durable batch."""
+        """Take the next durable batch, which is entry `position` of the journal."""
         self.position = position
         self._pending.append(EventColumns.of(batch))
         self._pending_events += len(batch)
@@ -44,14 +46,22 @@ class Follower:
         )
 
     def catch_up(self) -> None:
-        """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write."""
+        """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write.
+
+        Raises: DamagedData: an earlier call failed in its middle, so the fleet is no state of the journal.
+        """
         if self._is_broken:
             raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
         if self._pending:
-            # Whatever goes wrong here must stop all that reads or keeps the fleet, checkpoints first of all.
+            # If applying fails, nothing may read the fleet any more; a checkpoint, above all, must not store it.
             self._is_broken = True
             self.fleet.apply(self._pending)
             self._is_broken = False
             self._counters.events_applied += self._pending_events
             self._pending = []
             self._pending_events = 0
+
+    def advance(self, now_ns: int) -> None:
+        """Apply all that is durable, and open the day of `now_ns` in the fleet."""
+        self.catch_up()
+        self.fleet.advance(now_ns // NS_PER_DAY)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import TypeVar
 
 from fleetpulse.aggregate.presence import Rows
@@ -39,6 +39,8 @@ class Questions:
         registry: Registry,
         views: Views,
         limits: QuestionLimits,
+        device_thread: Executor,
+        fleet_thread: Executor,
     ) -> None:
         self.limits = limits
         self._clock = clock
@@ -47,14 +49,9 @@ class Questions:
         self._history = history
         self._registry = registry
         self._views = views
-        self._quick_thread = ThreadPoolExecutor(1, "quick")
-        self._fleet_thread = ThreadPoolExecutor(1, "fleet")
-        self._turns = {thread: asyncio.Lock() for thread in (self._quick_thread, self._fleet_thread)}
-
-    def close(self) -> None:
-        """End the threads, when they have answered."""
-        self._quick_thread.shutdown(cancel_futures=True)
-        self._fleet_thread.shutdown(cancel_futures=True)
+        self._device_thread = device_thread
+        self._fleet_thread = fleet_thread
+        self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
@@ -66,7 +63,7 @@ class Questions:
             rows: dict[int, Rows | None] = {}
             if days:
                 try:
-                    rows = await loop.run_in_executor(self._quick_thread, self._rows, device, days)
+                    rows = await loop.run_in_executor(self._device_thread, self._rows, device, days)
                 except DamagedData:
                     if manifest is self._history.manifest:
                         raise
@@ -90,7 +87,7 @@ class Questions:
                 raise UnknownDevice  # it was deleted meanwhile
             return self._views.device(device_id, number, start_ns=start_ns)
 
-        return await self._ask(self._quick_thread, look, question)
+        return await self._ask(self._device_thread, look, question)
 
     async def status(self, device_id: str) -> tuple[str, int, int]:
         """Status of a device now, since when it holds, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
@@ -117,10 +114,10 @@ class Questions:
 
     async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
         """A question about metrics; a quick one is about one device."""
-        return await self._ask(self._quick_thread if is_quick else self._fleet_thread, self._views.samples, question)
+        return await self._ask(self._device_thread if is_quick else self._fleet_thread, self._views.samples, question)
 
     async def _ask(
-        self, thread: ThreadPoolExecutor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
+        self, thread: Executor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
     ) -> _Answer:
         # One looks when its turn has come: what waits holds no copies, and sees what is true then.
         async with self._turns[thread]:

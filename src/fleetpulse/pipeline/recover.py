@@ -1,7 +1,6 @@
 """Recovery: snapshot, then the journal after it. Pure replay and snapshot + replay end in the same fleet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
@@ -15,19 +14,10 @@ from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventColumns, Position
 from fleetpulse.model.manifest import Manifest
+from fleetpulse.pipeline.readiness import ReplayProgress
 
 log = structlog.get_logger("recover")
 APPLY_AT_EVENTS = 65_536
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a start has come, for /readyz and the terminal."""
-
-    stage: str = "opening"
-    position: Position = 0
-    until: Position = 0
-    events: int = 0
 
 
 def load_snapshot(fleet: Fleet, history: History) -> None:
@@ -73,7 +63,7 @@ def replay(
     *,
     after: Position,
     metrics_count: int,
-    progress: Progress,
+    progress: ReplayProgress,
     advanced: Callable[[], None],
 ) -> Position:
     """Apply the journal past `after`; returns the position reached. `advanced` is called as `progress` moves on.

@@ -1,10 +1,12 @@
-"""Devices: from the catalog into the look-up that every request uses, and what people change of them the other way."""
+"""The known devices: loaded from the catalog into memory, and changed in the catalog first, then in memory.
+
+What requests need of a device, its number and its heartbeat policy, is in memory: in `numbers`, the roster and the live fleet.
+The rest of what is declared stays in the catalog and is read when somebody asks for it.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from itertools import chain
-from typing import TypeVar
 
 import structlog
 
@@ -12,64 +14,61 @@ from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
-from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device, is_device_id
+from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.follow import Follower
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
-POLICIES_MAX = 1_024
-"""Different pairs of interval and grace; each is looked at with every batch."""
 RECORDS_AT_ONCE = 1_000
-_Result = TypeVar("_Result")
 
 
 class Registry:
-    """Known devices. `numbers` (id -> number) is shared with the intake; a device that is deleted leaves it."""
+    """The known devices. `numbers` (id to number) is shared with the intake; a deleted device leaves it."""
 
     def __init__(
         self,
         *,
         catalog: Catalog,
+        catalog_thread: CatalogThread,
         clock: Clock,
-        fleet: Fleet,
-        settle: Callable[[], None],
-        executor: Executor,
+        follower: Follower,
         counters: Counters,
         devices_max: int,
         label_names_max: int,
         auto_register: bool,
     ) -> None:
-        """`executor` is the catalog's one thread; `settle` applies to the fleet all that is durable."""
-        self.policy_version = 0
-        """Changes whenever the terms of a device do."""
-        self._settle = settle
         self.numbers: dict[str, int] = {}
         self.roster = Roster()
+        self.policy_version = 0
+        """Grows whenever the heartbeat policy of a device changes."""
         self.auto_register = auto_register
         self._catalog = catalog
+        self._catalog_thread = catalog_thread
         self._clock = clock
-        self._fleet = fleet
-        self._default_policy = fleet.policies[0]
-        self._executor = executor
+        self._follower = follower
+        self._fleet = follower.fleet
+        self._default_policy = self._fleet.policies[0]
         self._counters = counters
         self._devices_max = devices_max
         self._label_names_max = label_names_max
-        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._listing: tuple[int, Listing] | None = None
 
     def load(self) -> None:
-        """All devices of the catalog. Blocks; before the door opens."""
+        """Read all devices from the catalog. Blocks; for the start, before events are accepted."""
         self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
-            self._declare(record)
+            self._apply(record)
 
-    def _declare(self, record: DeviceRecord) -> None:
-        """What the catalog says of one device holds from now on."""
+    def _apply(self, record: DeviceRecord) -> None:
+        """Bring memory to what the catalog says of one device."""
         number, device = record.number, record.device
-        # Room first: an id that can be looked up must have its row.
+        # Room first: a device that can be looked up by its id must have its row in the fleet.
         self._make_room(number + 1)
         if record.is_deleted:
             self.numbers.pop(device.id, None)
@@ -77,11 +76,13 @@ class Registry:
             self.numbers[device.id] = number
         if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
-        self.roster.version += 1  # whoever looked while it was being declared has not seen it
+        # A listing that a thread completes at this moment may lack the device, so it must not pass for the newest.
+        self.roster.version += 1
         policy = self.policy_of(device)
         if policy != self._fleet.policy_of(number):
-            # Silences until now are judged by the terms that held, also by a replay: a checkpoint is due.
-            self._settle()
+            # Events until now are judged by the policy that held when they came. A replay would judge them by the new
+            # policy, so `policy_version` makes a checkpoint due.
+            self._follower.catch_up()
             self._fleet.set_policy(number, policy)
             self.policy_version += 1
 
@@ -91,19 +92,18 @@ class Registry:
             self.roster.resize(count)
 
     def policy_of(self, device: Device) -> HeartbeatPolicy:
-        """What is expected of a device, the service's own terms where it has none."""
-        default = self._default_policy
-        return HeartbeatPolicy(
-            default.interval_s if device.interval_s is None else device.interval_s,
-            default.grace_s if device.grace_s is None else device.grace_s,
-        )
+        """What is expected of a device, the service's own interval and grace where it has none."""
+        return device.policy(self._default_policy)
 
     def listing(self) -> Callable[[], Listing]:
-        """Ids by number and in order. Looked at here, made in a thread, kept until a device comes or goes."""
+        """A call that gives all ids, by number and in order, as they are now; it sorts them, so call it in a thread.
+
+        The result is kept until a device comes, changes or goes.
+        """
         version = self.roster.version
         if self._listing is not None and self._listing[0] == version:
-            kept = self._listing[1]
-            return lambda: kept
+            current = self._listing[1]
+            return lambda: current
         numbers, count = list(self.numbers.items()), self.roster.count
 
         def complete() -> Listing:
@@ -114,117 +114,104 @@ class Registry:
         return complete
 
     def register_now(self, devices: Iterable[Device]) -> int:
-        """Write devices to the catalog and know them; how many are new. Blocks; before the door opens.
+        """Register devices; how many are new. Blocks; for the start, before events are accepted.
 
-        Raises: OutOfRange: more than devices_max. OSError: the catalog could not be written. Then nobody is registered.
+        Raises: OutOfRange: a limit is exceeded. OSError: the catalog could not be written. Then nobody is registered.
         """
         registered = self._catalog.register(
-            self._limited(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns()
+            self._within_limits(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns()
         )
         self._make_room(max(registered.new, default=-1) + 1)
         for numbers in chain(_pieces(registered.new), _pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
-                self._declare(record)
+                self._apply(record)
         self._counters.devices_registered += len(registered.new)
         return len(registered.new)
 
     async def register_many(self, devices: Iterable[Device], *, replaces: bool = True) -> Registered:
-        """The same, while events come in; without `replaces`, those that are there stay as they are declared.
+        """Register devices while events come in. Without `replaces`, what is declared of known devices stays.
 
-        Raises: OutOfRange; NotAccepting: nobody is registered.
+        Raises: OutOfRange: a limit is exceeded; NotAccepting. Then nobody is registered.
         """
-        limited = self._limited(devices)
-        registered = await self._run(
+        limited = self._within_limits(devices)
+        registered = await self._catalog_thread.run(
             lambda: self._catalog.register(
                 limited, devices_max=self._devices_max, at_ns=self._clock.now_ns(), replaces=replaces
             )
         )
-        await self._know(registered.new)
-        await self._know(registered.changed)
+        await self._reload(registered.new)
+        await self._reload(registered.changed)
         self._counters.devices_registered += len(registered.new)
         return registered
 
     async def update(self, devices: Mapping[int, Device]) -> None:
-        """Replace what is declared of devices. Raises: NotAccepting: nothing was changed."""
-        list(self._limited(devices.values()))
-        await self._run(lambda: self._catalog.update(devices))
-        await self._know(list(devices))
+        """Replace what is declared of known devices, by number.
 
-    def _limited(self, devices: Iterable[Device]) -> Iterator[Device]:
-        """The devices, as long as their labels have few enough names: each is a column. Raises: OutOfRange."""
-        names, policies = set(self.roster.labels), set(self._fleet.policies)
-        for device in devices:
-            names.update(device.labels)
-            policies.add(self.policy_of(device))
-            if len(policies) > POLICIES_MAX:
-                raise OutOfRange(
-                    f"there would be more than {POLICIES_MAX} different pairs of interval and grace: use fewer",
-                    reason="terms",
-                )
-            if len(names) > self._label_names_max:
-                text = f"there would be more than {self._label_names_max} different names of labels (label_names_max): use fewer"
-                raise OutOfRange(text, reason="label_names_max")
-            yield device
+        Raises: OutOfRange: a limit is exceeded; NotAccepting. Then nothing was changed.
+        """
+        checked = dict(zip(devices, self._within_limits(devices.values()), strict=True))
+        await self._catalog_thread.run(lambda: self._catalog.update(checked))
+        await self._reload(list(checked))
+
+    def _within_limits(self, devices: Iterable[Device]) -> Iterator[Device]:
+        return within_limits(
+            devices,
+            label_names=self.roster.labels,
+            label_names_max=self._label_names_max,
+            policies=self._fleet.policies,
+            default_policy=self._default_policy,
+        )
 
     async def delete(self, numbers: Sequence[int]) -> None:
         """Forget devices; their history stays until retention. Raises: NotAccepting: nothing was changed."""
-        await self._run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
-        await self._know(numbers)
+        await self._catalog_thread.run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
+        await self._reload(numbers)
 
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
-        """What is declared of devices, in the order asked for."""
-        return await self._run(lambda: self._catalog.records_of(numbers))
+        """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""
+        return await self._catalog_thread.run(lambda: self._catalog.records_of(numbers))
 
-    async def _know(self, numbers: Sequence[int]) -> None:
+    async def _reload(self, numbers: Sequence[int]) -> None:
         self._make_room(max(numbers, default=-1) + 1)
-        # In pieces: a million records need not be held at once, and the loop gets its turns.
+        # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
         for piece in _pieces(numbers):
             for record in await self.records_of(piece):
-                self._declare(record)
-
-    async def _run(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except OSError as error:
-            raise NotAccepting(
-                f"the catalog could not be written ({error}): nothing was changed", reason="catalog_failed"
-            ) from error
+                self._apply(record)
 
     def register(self, device_id: str) -> asyncio.Future[None]:
-        """Make one unknown device known; those asked for at one time share a transaction.
+        """Register one unknown device. Devices that come while a transaction is under way share the next one.
 
-        The future ends with UnknownDevice, OutOfRange or NotAccepting where it cannot be.
+        The future ends with UnknownDevice where the service registers no unknown devices, or the id is none; with
+        OutOfRange where a limit is exceeded; with NotAccepting where the catalog could not be written.
         """
-        outcome = self._wanted.get(device_id)
+        outcome = self._waiting.get(device_id)
         if outcome is None:
             outcome = asyncio.get_running_loop().create_future()
             if not self.auto_register or not is_device_id(device_id):
                 outcome.set_exception(UnknownDevice())
                 return outcome
-            self._wanted[device_id] = outcome
+            self._waiting[device_id] = outcome
             if self._task is None:
-                self._task = asyncio.get_running_loop().create_task(self._register_wanted())
+                self._task = asyncio.get_running_loop().create_task(self._register_waiting())
         return outcome
 
-    async def _register_wanted(self) -> None:
-        while self._wanted:
-            wanted, self._wanted = self._wanted, {}
-            error = await self._register_these(list(wanted))
-            for device_id, outcome in wanted.items():
-                # One too many must not keep those out for whom there is room.
-                one = (
-                    await self._register_these([device_id])
-                    if isinstance(error, OutOfRange) and len(wanted) > 1
-                    else error
-                )
+    async def _register_waiting(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            error = await self._try_register(list(waiting))
+            # If there is no room for all of them, there may be room for some.
+            is_one_by_one = isinstance(error, OutOfRange) and len(waiting) > 1
+            for device_id, outcome in waiting.items():
+                own_error = await self._try_register([device_id]) if is_one_by_one else error
                 if not outcome.done():
-                    outcome.set_result(None) if one is None else outcome.set_exception(one)
+                    outcome.set_result(None) if own_error is None else outcome.set_exception(own_error)
         self._task = None
 
-    async def _register_these(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
+    async def _try_register(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
+        """Register ids, or say why they cannot be registered."""
         devices = [Device(device_id) for device_id in device_ids if device_id not in self.numbers]
         try:
-            # One of them may be in the catalog already, and about to be known by an import: its labels stay.
+            # An import may just have declared one of them in the catalog: its labels must stay.
             await self.register_many(devices, replaces=False)
             if any(device_id not in self.numbers for device_id in device_ids):
                 return NotAccepting("a device was deleted while it was registered: come again", reason="catalog_failed")

@@ -11,7 +11,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.units import NS_PER_DAY
-from fleetpulse.pipeline.declared import Declared
+from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.exclusions import Excluded, exclude, exclude_one
 from fleetpulse.query.fleet import FleetView
@@ -27,12 +27,14 @@ ROUNDED_NS = NS_PER_DAY
 class Views:
     """Makes views of a node's parts."""
 
-    def __init__(self, *, clock: Clock, fleet: Fleet, history: History, registry: Registry, declared: Declared) -> None:
+    def __init__(
+        self, *, clock: Clock, fleet: Fleet, history: History, registry: Registry, planned_downtime: PlannedDowntime
+    ) -> None:
         self._clock = clock
         self._fleet = fleet
         self._history = history
         self._registry = registry
-        self._declared = declared
+        self._planned_downtime = planned_downtime
         self._excluded: dict[tuple[object, ...], Excluded] = {}
 
     def samples(self) -> Callable[[], Samples]:
@@ -52,8 +54,8 @@ class Views:
             [*fleet.closing.gaps, *fleet.gaps],
             list(fleet.blind_ns),
         )
-        labels, windows = self._registry.roster.labels_of(device), list(self._declared.windows.values())
-        pauses = list(self._declared.pauses.get(device, ()))
+        labels, windows = self._registry.roster.labels_of(device), list(self._planned_downtime.windows.values())
+        pauses = list(self._planned_downtime.pauses.get(device, ()))
 
         def complete() -> DeviceView:
             view = DeviceView(
@@ -101,8 +103,8 @@ class Views:
         ]
         dense, gaps = [dict(fleet.dense), dict(fleet.closing.dense)], [*fleet.closing.gaps, *fleet.gaps]
         blind_ns, roster = list(fleet.blind_ns), self._registry.roster.frozen()
-        windows, pauses = list(self._declared.windows.values()), dict(self._declared.pauses)
-        version = self._declared.version
+        windows, pauses = list(self._planned_downtime.windows.values()), dict(self._planned_downtime.pauses)
+        version = self._planned_downtime.version
 
         def complete() -> FleetView:
             # Of so many, somebody's silence began long ago. To the day, so that questions in a row share what was looked up.

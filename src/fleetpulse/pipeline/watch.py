@@ -1,7 +1,7 @@
-"""The watch on ourselves: the service journals that it is alive, and, when it was not, since when.
+"""The watch on ourselves: the journal says when the service was running, and therefore when it was blind.
 
-Blind time is a fact in the journal like any event: after a restart it spans from the last sign of life to the opening of the
-door; in a process that was suspended, or whose clock leapt ahead, the stretch in which no turn of the loop was made.
+Blind time is a fact in the journal like any event. After a restart it lasts from the last entry of the journal until events
+are accepted again. In a process that was suspended, or whose clock was set forward, it is the time between two turns.
 """
 
 from fleetpulse.clock import Clock
@@ -9,13 +9,13 @@ from fleetpulse.errors import Answerable
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.units import NS_PER_S
 
-ALIVE_EVERY_NS = 60 * NS_PER_S
+MARK_INTERVAL_NS = 60 * NS_PER_S
 BLIND_FROM_NS = 60 * NS_PER_S
-"""A stretch without a turn that is this long was blind; a shorter one is a slow disk."""
+"""Time between two turns from which on the service was blind; a slow disk explains less."""
 
 
 class Watch:
-    """Marks the journal; `turn` is called at least once a second."""
+    """Writes marks to the journal that say that the service is running."""
 
     def __init__(self, *, clock: Clock, intake: Intake) -> None:
         self._clock = clock
@@ -24,35 +24,35 @@ class Watch:
         self._turned_at_ns = 0
 
     def begin(self, *, alive_at_ns: int) -> None:
-        """The node has replayed its journal, which was last written to at `alive_at_ns` (0: never)."""
+        """Mark the start, and the blind time since `alive_at_ns`, when the journal was last written to (0: never)."""
         now_ns = self._clock.now_ns()
         self._turned_at_ns = now_ns
         self._mark(now_ns, (alive_at_ns, now_ns) if 0 < alive_at_ns < now_ns else None)
 
     def turn(self) -> None:
-        """Mark the journal where it is time to."""
+        """Write a mark if one is due, or if the service was blind since the last turn. Called at least once a second."""
         now_ns = self._clock.now_ns()
         is_blind = now_ns - self._turned_at_ns >= BLIND_FROM_NS
-        is_due = not 0 <= now_ns - self._marked_at_ns < ALIVE_EVERY_NS
+        is_due = not 0 <= now_ns - self._marked_at_ns < MARK_INTERVAL_NS  # also where the clock was set back
         if self._intake.closed_by is None and (is_due or is_blind):
             self._mark(now_ns, (self._turned_at_ns, now_ns) if is_blind else None)
         self._turned_at_ns = now_ns
 
     def end(self) -> None:
-        """The node stops, and knows when."""
+        """Mark an orderly stop, so that the blind time begins now and not at the last mark."""
         if self._intake.closed_by is None:
             self._mark(self._clock.now_ns(), None)
 
     def _mark(self, now_ns: int, blind_ns: tuple[int, int] | None) -> None:
         self._marked_at_ns = now_ns
-        self._intake.add_mark(blind_ns, _Nobody())
+        self._intake.add_mark(blind_ns, _NobodyWaits())
 
 
-class _Nobody:
-    """The waiter of a mark: where it fails, the writer has said so already, and the node is read-only. See ingest.intake.Waiter."""
+class _NobodyWaits:
+    """The waiter of a mark. If its entry fails, the writer logs that and makes the node read-only, so nothing is left to do."""
 
     def acknowledge(self) -> None:
-        """See Waiter."""
+        """See ingest.intake.Waiter."""
 
     def fail(self, error: Answerable) -> None:
-        """See Waiter."""
+        """See ingest.intake.Waiter."""

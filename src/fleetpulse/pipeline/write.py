@@ -1,15 +1,16 @@
-"""Group commit: what has gathered becomes one journal entry; only then is anybody acknowledged.
+"""Group commit: the events that have gathered become one journal entry; only then is any sender answered.
 
 In comes the intake's batch; out go durable batches to the follower, and answers to those who wait.
 While one batch is on its way to the disk the next one gathers, so batches grow with load.
 After a failed append nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
+What returned from `Journal.append` survives a crash; a batch that gathers does not, and nobody was told that it would.
 """
 
 import asyncio
 import queue
-import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -19,18 +20,23 @@ from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.pipeline.threads import journal_thread
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("journal")
 GATHER_S = 0.004
-"""How long after a commit the next one waits at most for as many senders as the last one had: about ten commits of a good disk."""
+"""The longest that a commit waits for as many senders as the last commit had: about ten commits of a good disk."""
 SPARSE_GATHER_S = 0.02
 SPARSE_SENDERS_MAX = 10
-"""Where senders come one by one, a commit for each costs more than all else: it waits a little longer for a few of them."""
+"""Senders that come one by one would need a commit each, which costs more than all else: a commit waits longer for these."""
+DROP_ENTRIES = 200
+"""Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
+_Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
 
 
 class Writer:
-    """The journal's one writer: a thread that commits, and the loop's side of it."""
+    """The journal's only user after the start: a thread that commits, and the loop's side of it."""
 
     def __init__(
         self,
@@ -40,7 +46,7 @@ class Writer:
         counters: Counters,
         committed: Callable[[EventBatch, Position], None],
     ) -> None:
-        """`committed` is told of every durable batch, in order, on the loop, before its senders are answered."""
+        """`committed` is called on the loop with every durable batch, in order, before its senders are answered."""
         self._journal = journal
         self._clock = clock
         self._counters = counters
@@ -49,14 +55,11 @@ class Writer:
         self._is_committing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread = journal_thread(self._run)
         self._failure: NotAccepting | None = None
         self._gathering: asyncio.TimerHandle | None = None
+        self._senders = 0
         self._expected = 1
-
-    def expect(self, *, senders_a_second: float, connections: int) -> None:
-        """How many come, and how many could at one time; told now and then, so that few commits serve sparse senders."""
-        self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
 
     def start(self, intake: Intake) -> None:
         """Begin to commit what `intake` gathers."""
@@ -64,8 +67,14 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    def tick(self, *, elapsed_s: float, connections: int) -> None:
+        """Estimate from the senders since the last tick, and from the open connections, how many a commit should wait for."""
+        senders_a_second = (self._intake.senders - self._senders) / elapsed_s
+        self._senders = self._intake.senders
+        self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
+
     def wake(self) -> None:
-        """Enough wait: commit at the end of this turn of the loop, with all that came in it."""
+        """Enough senders wait: commit at the end of this turn of the loop, together with all that came in it."""
         if not self._is_committing:
             self._loop.call_soon(self._hand_over)
 
@@ -102,11 +111,11 @@ class Writer:
         try:
             self._committed(batch, position)
         except Exception as error:
-            # It is durable, so it is acknowledged; the follower refuses from now on, and the tick closes the door.
+            # It is durable, so it is acknowledged; the follower refuses from now on, and the next tick closes the intake.
             log.error("a durable batch could not be followed", exc_info=error)
         for waiter in batch.waiters:
-            _tell(waiter.acknowledge)
-        # Those just answered may have more to say, and a larger batch costs the same sync: wait until as many are here
+            _answer(waiter.acknowledge)
+        # The senders just answered may send again, and a larger batch costs the same sync: wait until as many are here
         # again, but not for long.
         again = len(batch.waiters) + len(self._intake.batch.waiters)
         self._intake.wake_at = max(again, self._expected)
@@ -120,8 +129,8 @@ class Writer:
         self._intake.settle()
         self._counters.commits_failed += 1
         self._failure = NotAccepting(
-            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended and the "
-            "service restarted",
+            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended and "
+            "the service restarted",
             reason="read_only",
         )
         log.error("read-only: the journal could not be written", error=str(error), todo="mend the disk, then restart")
@@ -133,19 +142,28 @@ class Writer:
     def _refuse(self, batch: Batch, failure: NotAccepting) -> None:
         self._counters.events_refused[failure.reason] += len(batch)
         for waiter in batch.waiters:
-            _tell(partial(waiter.fail, failure))
+            _answer(partial(waiter.fail, failure))
 
-    async def run(self, job: Callable[[], object]) -> object:
-        """Run `job` on the journal's thread, between two commits."""
-        outcome: asyncio.Future[object] = self._loop.create_future()
+    async def drop(self, *, through: Position) -> None:
+        """Forget the journal's entries up to and including `through`, between commits. Raises: OSError."""
+
+        def drop_piece() -> bool:
+            return self._journal.drop(through=through, entries_max=DROP_ENTRIES)
+
+        while await self._between_commits(drop_piece):
+            pass
+
+    async def _between_commits(self, job: Callable[[], _Result]) -> _Result:
+        """The result of `job`, which the journal's thread runs between two commits."""
+        outcome: asyncio.Future[_Result] = self._loop.create_future()
 
         def work() -> None:
             try:
                 result = job()
             except Exception as error:
-                self._loop.call_soon_threadsafe(_settle, outcome, None, error)
+                self._loop.call_soon_threadsafe(_settle, outcome, outcome.set_exception, error)
             else:
-                self._loop.call_soon_threadsafe(_settle, outcome, result, None)
+                self._loop.call_soon_threadsafe(_settle, outcome, outcome.set_result, result)
 
         self._jobs.put(work)
         return await outcome
@@ -168,18 +186,14 @@ class Writer:
             job()
 
 
-def _tell(tell: Callable[[], None]) -> None:
-    """Tell one; a defect in its telling must not keep the others, or the next batch, waiting."""
+def _answer(answer: Callable[[], None]) -> None:
+    """Answer one sender. A defect in that must not keep the other senders, or the next batch, waiting."""
     try:
-        tell()
+        answer()
     except Exception as error:
         log.error("an answer failed by a defect of ours", exc_info=error)
 
 
-def _settle(outcome: "asyncio.Future[object]", result: object, error: Exception | None) -> None:
-    if outcome.cancelled():
-        return
-    if error is None:
-        outcome.set_result(result)
-    else:
-        outcome.set_exception(error)
+def _settle(outcome: "asyncio.Future[_Result]", settle: Callable[[_Value], object], value: _Value) -> None:
+    if not outcome.cancelled():
+        settle(value)

@@ -1,0 +1,47 @@
+"""The data folder: what stands where in it, and the lock that keeps a second process out.
+
+journal.sqlite    acknowledged events that no checkpoint covers yet
+catalog.sqlite    what people declare, and the manifest of blocks
+blocks/           history, where it is not kept in an S3 store
+cache/            copies of files of the S3 store; may be deleted while the service is stopped
+lock              the number of the process that uses the folder
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO
+
+from fleetpulse.errors import DataFolderInUse, SettingsError
+
+JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
+    """Create the data folder if it is missing, and lock it while the context lasts.
+
+    Raises: DataFolderInUse: another process has the lock. SettingsError: the folder cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"the data folder {folder} cannot be used: {error.strerror}. Name another with --data."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise DataFolderInUse(
+                f"the data folder {folder} is in use by process {holder}: stop it first, or name another with --data."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock

@@ -1,0 +1,43 @@
+"""How many label names and heartbeat policies the devices of a fleet may have altogether."""
+
+from collections.abc import Iterable, Iterator
+
+from fleetpulse.errors import OutOfRange
+from fleetpulse.model.device import Device
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+
+POLICIES_MAX = 1_024
+"""Different pairs of interval and grace; the live fleet looks at each of them with every batch of events."""
+
+
+def within_limits(
+    devices: Iterable[Device],
+    *,
+    label_names: Iterable[str],
+    label_names_max: int,
+    policies: Iterable[HeartbeatPolicy],
+    default_policy: HeartbeatPolicy,
+) -> Iterator[Device]:
+    """The devices, one by one, as long as they stay within the limits together with the fleet's devices.
+
+    Args:
+        label_names: those of the fleet; each name is a column over all devices.
+        policies: those of the fleet.
+        default_policy: holds where a device has no interval or grace of its own.
+    Raises: OutOfRange: perhaps after some were yielded, so take them in a transaction.
+    """
+    names, known_policies = set(label_names), set(policies)
+    for device in devices:
+        names.update(device.labels)
+        known_policies.add(device.policy(default_policy))
+        if len(known_policies) > POLICIES_MAX:
+            raise OutOfRange(
+                f"there would be more than {POLICIES_MAX} different pairs of interval and grace: use fewer",
+                reason="terms",
+            )
+        if len(names) > label_names_max:
+            raise OutOfRange(
+                f"there would be more than {label_names_max} different names of labels (label_names_max): use fewer",
+                reason="label_names_max",
+            )
+        yield device

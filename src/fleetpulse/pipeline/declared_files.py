@@ -1,0 +1,74 @@
+"""The files in which people declare devices and metrics: read at the start, and again at SIGHUP."""
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+import structlog
+
+from fleetpulse.errors import DevicesFileError, FleetpulseError, OutOfRange
+from fleetpulse.ingest.devices_file import read_devices
+from fleetpulse.ingest.metrics_file import read_metrics
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.registry import Registry
+
+log = structlog.get_logger("declared files")
+
+
+class DeclaredFiles:
+    """devices.csv and metrics.json; a path that is None is not read."""
+
+    def __init__(
+        self,
+        *,
+        devices_path: Path | None,
+        metrics_path: Path | None,
+        registry: Registry,
+        metric_definitions: MetricDefinitions,
+        readiness: Readiness,
+    ) -> None:
+        self._devices_path = devices_path
+        self._metrics_path = metrics_path
+        self._registry = registry
+        self._metric_definitions = metric_definitions
+        self._readiness = readiness
+
+    def load_now(self) -> None:
+        """Read both files. Blocks; for the start. Raises: OperatorError: a file cannot be used. OSError: the catalog failed."""
+        if self._devices_path is not None:
+            with _naming(self._devices_path):
+                self._registry.register_now(read_devices(self._devices_path))
+        if self._metrics_path is not None:
+            with _naming(self._metrics_path):
+                self._metric_definitions.define_now(read_metrics(self._metrics_path))
+
+    async def reload(self) -> None:
+        """Read both files again while events come in. An error is logged, and the faulty file changes nothing."""
+        if not self._readiness.is_ready:
+            log.warning("SIGHUP has nothing to do: not ready yet")
+            return
+        if self._devices_path is None and self._metrics_path is None:
+            log.warning("SIGHUP has nothing to do: no --devices or --metrics file")
+            return
+        try:
+            if self._devices_path is not None:
+                with _naming(self._devices_path):
+                    registered = await self._registry.register_many(read_devices(self._devices_path))
+                log.info("devices.csv read again", new=len(registered.new), devices=len(self._registry.numbers))
+            if self._metrics_path is not None:
+                with _naming(self._metrics_path):
+                    await self._metric_definitions.define(read_metrics(self._metrics_path))
+                log.info("metrics.json read again", metrics=len(self._metric_definitions.metrics))
+        except (FleetpulseError, OSError) as error:
+            log.error("a file was not taken; what it says stays as it was", error=str(error))
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Generator[None, None, None]:
+    """Turn a limit that the content of a file exceeds into an error that names the file and the setting."""
+    try:
+        yield
+    except OutOfRange as error:
+        hint = f" Shorten it, or raise --{error.reason.replace('_', '-')}." if error.reason.endswith("_max") else ""
+        raise DevicesFileError(f"{path}: {error.msg}.{hint}") from error

@@ -1,0 +1,57 @@
+"""All parts of one running service. `app.build` fills it in; each part knows only the parts that it was given."""
+
+import asyncio
+from dataclasses import dataclass
+
+from fleetpulse.blocks.history import History
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.clock import Clock
+from fleetpulse.ingest.connections import Connections
+from fleetpulse.ingest.front_door import Door
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.journal.journal import Journal
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.planned_downtime import PlannedDowntime
+from fleetpulse.pipeline.questions import Questions
+from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.threads import Threads
+from fleetpulse.pipeline.views import Views
+from fleetpulse.pipeline.write import Writer
+from fleetpulse.telemetry.counters import Counters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The parts of one service, in the order in which they are built."""
+
+    clock: Clock
+    counters: Counters
+    threads: Threads
+    journal: Journal
+    catalog: Catalog
+    history: History
+    fleet: Fleet
+    follower: Follower
+    registry: Registry
+    metric_definitions: MetricDefinitions
+    planned_downtime: PlannedDowntime
+    writer: Writer
+    intake: Intake
+    connections: Connections
+    door: Door
+    readiness: Readiness
+    views: Views
+    questions: Questions
+    housekeeping: Housekeeping
+    declared_files: DeclaredFiles
+    node: Node
+    bulk_turns: asyncio.Semaphore
+    """How many bulk bodies may be decompressed and read at once."""
+    auto_define: bool
+    """Whether a reported metric that is not defined is defined, instead of refused."""

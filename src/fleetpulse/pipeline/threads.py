@@ -1,0 +1,47 @@
+"""All threads of the service beside its event loop: created, named and ended here. ARCHITECTURE.md lists them.
+
+Each executor has one thread, so what it runs needs no locks among itself.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Threads:
+    """The executors of one service. The journal's thread is made by `journal_thread` and ended by the writer."""
+
+    def __init__(self) -> None:
+        self.catalog = ThreadPoolExecutor(1, "catalog")
+        """Every call of the catalog, and recovery at start, before anything else may run."""
+        self.files = ThreadPoolExecutor(1, "files")
+        """Writes blocks and snapshots, and removes files that were replaced."""
+        self.device_questions = ThreadPoolExecutor(1, "device-questions")
+        """Answers questions about one device, so that they never wait behind those about the whole fleet."""
+        self.fleet_questions = ThreadPoolExecutor(1, "fleet-questions")
+        """Answers questions about many devices."""
+        self.export = ThreadPoolExecutor(1, "export")
+        """Produces the pieces of exports."""
+        self.decompress = ThreadPoolExecutor(1, "decompress")
+        """Decompresses bulk bodies."""
+
+    def close(self) -> None:
+        """End all threads, each after the work that it has begun. Blocks.
+
+        Questions that wait for their turn are cancelled, since nobody is left to read the answer. The catalog's thread
+        is last, because the work of the others may end in a write to the catalog.
+        """
+        self.files.shutdown()
+        self.device_questions.shutdown(cancel_futures=True)
+        self.fleet_questions.shutdown(cancel_futures=True)
+        self.export.shutdown()
+        self.decompress.shutdown()
+        self.catalog.shutdown()
+
+
+def journal_thread(run: Callable[[], None]) -> threading.Thread:
+    """The journal's one thread, not started.
+
+    It is a daemon: a process that fails before the writer was told to stop must end and not wait for it.
+    """
+    return threading.Thread(target=run, name="journal", daemon=True)

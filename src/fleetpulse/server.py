@@ -1,0 +1,87 @@
+"""The HTTP server: where it may listen, its socket, and uvicorn with the front door before the API."""
+
+import contextlib
+import functools
+import ipaddress
+import resource
+import socket
+from collections.abc import Generator
+from typing import Any
+
+import uvicorn
+
+from fleetpulse.errors import SettingsError
+from fleetpulse.ingest.front_door import Door, FrontDoor
+
+WAITING_CONNECTIONS = 4096
+"""Connections that the system may hold until we take them."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, less its handling of signals: it would end the process by the signal before the node has closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def build_server(application: Any, door: Door, *, idle_s: float, shutdown_s: float) -> uvicorn.Server:
+    """The HTTP server: the front door, and behind it the ASGI `application`.
+
+    Args:
+        idle_s: how long a connection may rest between requests; `door` itself closes it then, uvicorn only later.
+        shutdown_s: how long open requests may take after the server was told to stop.
+    """
+    config = uvicorn.Config(
+        application,
+        http=functools.partial(FrontDoor, door=door),  # type: ignore[arg-type]  # a class by its call
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(idle_s) + 1,
+        timeout_graceful_shutdown=max(1, int(shutdown_s)),
+    )
+    return _Server(config)
+
+
+def check_address(host: str, *, is_network_trusted: bool) -> None:
+    """Raises: SettingsError: the address is reachable from the network, which nobody declared to be trusted."""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback and not is_network_trusted:
+        raise SettingsError(
+            f"host {host} is reachable from the network, and anybody there could report for any device: there are no keys "
+            "yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is trusted."
+        )
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system grants without special rights, since each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def listen(host: str, port: int) -> Generator[socket.socket, None, None]:
+    """The listening socket. Raises: SettingsError: the address is unknown or in use."""
+    try:
+        addresses: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = addresses[0]
+        listener = socket.create_server(address[:2], family=family, backlog=WAITING_CONNECTIONS)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror}. Name another with --port."
+        ) from error
+    with listener:
+        yield listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where the server answers."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
