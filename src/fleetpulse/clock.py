@@ -1,11 +1,11 @@
-"""The server's clock, handed in so that tests can run days of fleet life in seconds."""
+"""The server's clock. It is passed in as an argument, so that tests can run days of fleet life in seconds."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the service asks of time."""
+    """Where the service reads the time."""
 
     def now_ns(self) -> int:
         """Nanoseconds since 1970-01-01T00:00:00Z, by the server's wall clock."""
@@ -13,7 +13,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now_ns(self) -> int:
         """See Clock."""

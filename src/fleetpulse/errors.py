@@ -1,38 +1,39 @@
-"""Every error of ours, sorted by who must act.
+"""Every error that fleetpulse raises on purpose, sorted by who must act.
 
 FleetpulseError
-├─ Refusal                the sender must change something; nothing was accepted      4xx
-│  ├─ Malformed           not the JSON, or not the shape, that was asked for          400
-│  ├─ UnknownDevice       no such device is registered                                404
-│  ├─ NotFound            no such thing of another kind                               404
-│  ├─ Conflict            not in the state that was taken for granted                 409
-│  ├─ Late                the rest of the request did not come in time                408
-│  ├─ TooLarge            body, decompressed body or ratio over its limit             413
-│  ├─ UnsupportedMedia    content type or coding we do not take                       415
-│  ├─ OutOfRange          understood, but a value is outside what is believed         422
-│  │  └─ UnknownMetric    a metric that nobody has defined                            422
-│  └─ HeaderTooLarge      header bytes or count over its limit                        431
-├─ Busy                   the sender must wait; nothing was accepted                  503
-├─ NotAccepting           we failed; nothing was accepted                             503
+├─ Answerable             has an HTTP answer
+│  ├─ Refusal             the sender must change the request; nothing was accepted    4xx
+│  │  ├─ Malformed        the body is not JSON, or not of the expected shape          400
+│  │  ├─ UnknownDevice    no such device is registered                                404
+│  │  ├─ NotFound         no such metric or maintenance window                        404
+│  │  ├─ RequestTimeout   the rest of the request did not arrive in time              408
+│  │  ├─ Conflict         the change does not fit the present state                   409
+│  │  ├─ TooLarge         the body, or what it decompresses to, is over its limit     413
+│  │  ├─ UnsupportedMedia the route does not take this content type or coding         415
+│  │  ├─ OutOfRange       well-formed, but a value is outside its limits              422
+│  │  │  └─ UnknownMetric a metric has no definition                                  422
+│  │  └─ HeaderTooLarge   header bytes or header count over the limit                 431
+│  ├─ Busy                the sender must wait; nothing was accepted                  503
+│  └─ NotAccepting        we cannot store anything; nothing was accepted              503
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
-   ├─ SettingsError       a setting is unknown or out of its range
+   ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
    ├─ DevicesFileError    devices.csv cannot be used; names the line
-   ├─ MetricsFileError    metrics.json cannot be used; says where
-   ├─ NotAnswered         a command's service cannot be asked
-   ├─ Refused             a command's service refused
-   ├─ DataFolderInUse     another process holds the data folder
-   └─ DamagedData         journal, snapshot, block or manifest is not what was written
+   ├─ MetricsFileError    metrics.json cannot be used; names the place
+   ├─ DataFolderInUse     another process uses the data folder
+   ├─ DamagedData         a file is not what fleetpulse wrote there
+   ├─ NotAnswered         a command cannot reach the service
+   └─ Refused             the service refused what a command asked for
 """
 
 from typing import ClassVar
 
 
 class FleetpulseError(Exception):
-    """Root of the tree above."""
+    """The root of the tree above."""
 
 
 class Answerable(FleetpulseError):
-    """An error with an HTTP answer. `reason` is a stable slug, also the label of its counter."""
+    """An error with an HTTP answer. `reason` never changes: programs read it, and it is the label of the counter."""
 
     status: ClassVar[int]
     title: ClassVar[str]
@@ -45,11 +46,11 @@ class Answerable(FleetpulseError):
 
 
 class Refusal(Answerable):
-    """The sender must change something."""
+    """The sender must change the request; sent again as it is, it is refused again."""
 
 
 class Malformed(Refusal):
-    """The body is not the JSON, or not the shape, that the route takes."""
+    """The body is not JSON, or does not have the shape that the route takes."""
 
     status = 400
     title = "Malformed request"
@@ -59,7 +60,7 @@ class Malformed(Refusal):
 
 
 class UnknownDevice(Refusal):
-    """No such device is registered. The text is fixed by the published contract."""
+    """No such device is registered. The published contract fixes the text."""
 
     status = 404
     title = "Not found"
@@ -76,28 +77,28 @@ class NotFound(Refusal):
 
 
 class Conflict(Refusal):
-    """What is asked for does not fit what is: it is there already, or not in that state."""
+    """The change does not fit the present state: the thing exists already, or is not in the state to be ended."""
 
     status = 409
     title = "Conflict"
 
 
 class RequestTimeout(Refusal):
-    """The rest of the request did not come in time."""
+    """The rest of the request did not arrive in time."""
 
     status = 408
     title = "Request timeout"
 
 
 class TooLarge(Refusal):
-    """A body over its limit, on the wire or decompressed."""
+    """The body is over its limit, as sent or after decompression."""
 
     status = 413
     title = "Content too large"
 
 
 class UnsupportedMedia(Refusal):
-    """A content type or coding that the route does not take."""
+    """The route does not take this content type or content coding."""
 
     status = 415
     title = "Unsupported media type"
@@ -107,14 +108,14 @@ class UnsupportedMedia(Refusal):
 
 
 class OutOfRange(Refusal):
-    """Understood, but a value is outside what is believed."""
+    """The request is well-formed, but a value is outside its limits."""
 
     status = 422
     title = "Unprocessable content"
 
 
 class UnknownMetric(OutOfRange):
-    """A metric that nobody has defined; `names` are those."""
+    """The request names metrics that have no definition; `names` lists them."""
 
     def __init__(self, msg: str, *, names: list[str]) -> None:
         super().__init__(msg, reason="unknown_metric")
@@ -122,14 +123,14 @@ class UnknownMetric(OutOfRange):
 
 
 class HeaderTooLarge(Refusal):
-    """Header bytes or header count over the limit."""
+    """The header has more bytes, or more fields, than the limit."""
 
     status = 431
     title = "Request header fields too large"
 
 
 class Busy(Answerable):
-    """Too much is waiting for the disk: come back in `retry_after_s`."""
+    """A limit on work in progress is reached: the sender should try again after `retry_after_s` seconds."""
 
     status = 503
     title = "Service unavailable"
@@ -140,14 +141,14 @@ class Busy(Answerable):
 
 
 class NotAccepting(Answerable):
-    """We cannot make anything durable (starting, read-only, stopping): nothing was accepted."""
+    """The service cannot make anything durable (it is starting, read-only or stopping). Nothing was accepted."""
 
     status = 503
     title = "Service unavailable"
 
 
 class OperatorError(FleetpulseError):
-    """Ends the command with exit status 1; the text says what was wrong, where, and what to do."""
+    """Ends the command with exit status 1. The text says what is wrong, where, and what to do."""
 
 
 class SettingsError(OperatorError):
@@ -155,27 +156,27 @@ class SettingsError(OperatorError):
 
 
 class DevicesFileError(OperatorError):
-    """devices.csv cannot be used as it is."""
+    """devices.csv cannot be used; the text names the line."""
 
 
 class MetricsFileError(OperatorError):
-    """metrics.json cannot be used as it is."""
+    """metrics.json cannot be used; the text names the place."""
 
 
 class DataFolderInUse(OperatorError):
-    """Another process holds the data folder."""
+    """Another process uses the data folder."""
 
 
 class DamagedData(OperatorError):
-    """Something on disk is not what was written there."""
+    """A file in the data folder, or in the block store, is not what fleetpulse wrote there."""
 
 
 class NotAnswered(OperatorError):
-    """The service cannot be reached, or broke off."""
+    """A command cannot reach the service, or the service broke off its answer."""
 
 
 class Refused(OperatorError):
-    """The service answered that it will not; the text is its own."""
+    """The service refused what a command asked for; the text is the service's."""
 
     def __init__(self, msg: str, *, status: int) -> None:
         super().__init__(msg)

@@ -1,21 +1,25 @@
-"""glibc's heap: by itself it keeps what large arrays were in; here it is told to give it back. Elsewhere, nothing."""
+"""Make glibc return freed memory to the system; with another C library these functions do nothing.
+
+By itself glibc keeps the memory of freed large arrays for later, so the service would look much larger than it is.
+"""
 
 import contextlib
 import ctypes
 
-_PARAMETERS = {"trim bytes": (-1, 8 << 20), "mmap bytes": (-3, 1 << 20), "heaps": (-8, 2)}
-"""Of mallopt, numbered as in malloc.h."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Parameters of mallopt, numbered as in malloc.h."""
 
 
 def bound_heap() -> None:
-    """Have large arrays unmapped when they are freed, and keep two heaps instead of one a thread."""
+    """Make glibc unmap large arrays as soon as they are freed, and share two heaps instead of one for each thread."""
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in _PARAMETERS.values():
-            mallopt(parameter, value)
+        mallopt(_M_TRIM_THRESHOLD, 8 << 20)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def give_back() -> None:
-    """Give freed pages back to the system, wherever they lie. Takes some milliseconds."""
+    """Return all freed pages to the system. Takes a few milliseconds."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

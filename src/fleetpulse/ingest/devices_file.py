@@ -6,18 +6,17 @@ takes the other lines.
 """
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetpulse.errors import DevicesFileError
 from fleetpulse.model.device import Device, check_device
+from fleetpulse.notation.csv_cell import unguarded_cell
 from fleetpulse.notation.duration import parse_seconds
 
 FIELDS = ("interval", "grace", "note")
 """Columns that are no labels."""
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,10 @@ def _device(cells: list[str], names: list[str]) -> Device:
     device_id, *values = cells
     if len(values) > len(names) and any(values[len(names) :]):
         raise ValueError(f"{len(cells)} cells, but the header names {len(names) + 1} columns")
-    labels = {name: _unguarded(value) for name, value in zip(names, values, strict=False) if name and value}
+    labels = {name: unguarded_cell(value) for name, value in zip(names, values, strict=False) if name and value}
     interval, grace, note = (labels.pop(name, "") for name in FIELDS)
     device = Device(
-        _unguarded(device_id),
+        unguarded_cell(device_id),
         labels,
         parse_seconds(interval) if interval else None,
         parse_seconds(grace) if grace else None,
@@ -93,8 +92,3 @@ def _device(cells: list[str], names: list[str]) -> Device:
     )
     check_device(device)
     return device
-
-
-def _unguarded(cell: str) -> str:
-    """A cell without the mark that an export puts before what a spreadsheet would take for a formula."""
-    return cell[1:] if _GUARDED.match(cell) else cell

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.model.columns import DeviceColumns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.samples import SampleColumns
 
@@ -14,10 +15,9 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
-class Receptions:
-    """Which device was heard when: columns of one length; `at_ns` is received_at."""
+class Receptions(DeviceColumns):
+    """When the service heard from devices, one reception a row; `at_ns` is received_at."""
 
-    devices: NDArray[np.uint32]
     at_ns: NDArray[np.int64]
 
 
@@ -41,11 +41,6 @@ def join_reported_samples(batches: Sequence[EventColumns]) -> tuple[SampleColumn
         _joined([batch.sample_values for batch in batches]),
     )
     return samples, Receptions(samples.devices, _received(batches, [len(batch.sample_devices) for batch in batches]))
-
-
-def join_receptions(pieces: Sequence[Receptions]) -> Receptions:
-    """All pieces, at least one, as one, in their order."""
-    return Receptions(_joined([piece.devices for piece in pieces]), _joined([piece.at_ns for piece in pieces]))
 
 
 def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:

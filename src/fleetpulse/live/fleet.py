@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
-from fleetpulse.live.batches import Receptions, join_heartbeats, join_receptions, join_reported_samples
+from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet, dense_row, union
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.model.columns import join_columns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.metric import UPLOAD_TIME
@@ -176,7 +177,7 @@ class Fleet:
             receptions.append(received)
         if receptions:
             # Heartbeats and samples together, since a sample between two heartbeats divides a reception gap.
-            self._receive(join_receptions(receptions))
+            self._receive(join_columns(receptions, receptions[0]))
 
     def _receive(self, received: Receptions) -> None:
         """Advance `last_received_ns`, and keep the reception gaps that ended by it."""

@@ -1,1 +1,1 @@
-"""The nouns: plain values and their invariants, no behaviour beyond them."""
+"""The nouns: plain values with the rules that make them valid. They read no clock, disk or network."""

@@ -1,32 +1,25 @@
-"""A device: the id that people and devices know, and the number that arrays are indexed by."""
+"""A device as people declare it, and the rules for its id, its labels and its note."""
 
 import re
 from dataclasses import dataclass, field
 
 from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S, HeartbeatPolicy
+from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 ID_CHARS_MAX = 128
 ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , - (but not . or .. alone)"
 _ID = re.compile(rf"(?!\.{{1,2}}$)[A-Za-z0-9._~:@+=,-]{{1,{ID_CHARS_MAX}}}", re.ASCII)
-
-
-def is_device_id(text: str) -> bool:
-    """Whether `text` can be a device id: characters that stand in a URL path as they are."""
-    return _ID.fullmatch(text) is not None
-
-
+"""These characters need no escape in a URL path; `.` and `..` alone would be taken for a relative path."""
 LABELS_MAX = 64
-LABEL_NAME_RULE = "a letter or _, then up to 63 of A-Z a-z 0-9 _ . -"
 LABEL_VALUE_CHARS_MAX = 200
 NOTE_CHARS_MAX = 2_000
-_LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as people declare it; its number is given by the catalog, once and for good.
+    """A device as people declare it. Its number, the index into all arrays, is given by the catalog and never changes.
 
-    `interval_s` and `grace_s` are None where the service's own hold.
+    `interval_s` and `grace_s` are None where the service's default heartbeat policy applies.
     """
 
     id: str
@@ -36,24 +29,33 @@ class Device:
     note: str = ""
 
     def policy(self, default: HeartbeatPolicy) -> HeartbeatPolicy:
-        """What is expected of the device; `default`, the service's own, fills in what the device does not say."""
+        """The policy of this device; `default`, the service's own, gives what the device leaves out."""
         return HeartbeatPolicy(
             default.interval_s if self.interval_s is None else self.interval_s,
             default.grace_s if self.grace_s is None else self.grace_s,
         )
 
 
+def is_device_id(text: str) -> bool:
+    """Whether `text` can be a device id."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_device_id(text: str) -> None:
+    """Raises: ValueError: `text` cannot be a device id; the error says what is expected."""
+    if not is_device_id(text):
+        raise ValueError(f"`{text[: 2 * ID_CHARS_MAX]}` is no device id; expected {ID_RULE}")
+
+
 def check_device(device: Device) -> None:
     """Raises: ValueError: says what is wrong and what is expected."""
-    if not is_device_id(device.id):
-        raise ValueError(f"`{device.id[: 2 * ID_CHARS_MAX]}` is no device id; expected {ID_RULE}")
+    check_device_id(device.id)
     check_labels(device.labels)
     if device.interval_s is not None and not 1 <= device.interval_s <= INTERVAL_HIGHEST_S:
         raise ValueError(f"interval must be 1s to {INTERVAL_HIGHEST_S}s, not {device.interval_s}s")
     if device.grace_s is not None and not 0 <= device.grace_s <= GRACE_HIGHEST_S:
         raise ValueError(f"grace must be 0s to {GRACE_HIGHEST_S}s, not {device.grace_s}s")
-    if len(device.note) > NOTE_CHARS_MAX or "\0" in device.note:
-        raise ValueError(f"note must be at most {NOTE_CHARS_MAX} characters, none of them NUL")
+    check_text(device.note, field="note", chars_max=NOTE_CHARS_MAX)
 
 
 def check_labels(labels: dict[str, str]) -> None:
@@ -61,7 +63,7 @@ def check_labels(labels: dict[str, str]) -> None:
     if len(labels) > LABELS_MAX:
         raise ValueError(f"{len(labels)} labels are more than {LABELS_MAX}")
     for name, value in labels.items():
-        if not _LABEL_NAME.fullmatch(name):
-            raise ValueError(f"label name `{name[:100]}` must be {LABEL_NAME_RULE}")
+        if not is_name(name):
+            raise ValueError(f"label name `{name[:100]}` must be {NAME_RULE}")
         if not 1 <= len(value) <= LABEL_VALUE_CHARS_MAX or "\0" in value:
             raise ValueError(f"label {name} must have 1 to {LABEL_VALUE_CHARS_MAX} characters, none of them NUL")

@@ -1,6 +1,6 @@
-"""A batch of events: columns, never one object an event.
+"""A batch of events, as columns: there is never an object for each event, which would cost too much memory and time.
 
-Built from typed arrays (cheap to append to) and read as numpy columns (cheap to compute with), without a copy between.
+A batch is filled as typed arrays, which are cheap to append to, and read as numpy columns, without a copy in between.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 UPLOAD_TIME_HIGHEST = 2**63 - 1
-"""Integer metrics are signed 64-bit, like Go's time.Duration: 292 years."""
+"""In nanoseconds, 292 years: signed 64 bits, like Go's time.Duration."""
 
 Position = int
-"""Place of an entry in the journal: 1, 2, 3, … without gaps; 0 is before the first."""
+"""The place of an entry in the journal: 1, 2, 3, … without gaps. 0 is the place before the first entry."""
 
 
 @dataclass(slots=True)
 class EventBatch:
     """Events that are accepted together and become durable together.
 
-    A heartbeat is (device number, sent_at); a sample has a metric's number and a value beside them: the 64 bits of a signed
-    integer or of a double, as the metric's kind says.
+    A heartbeat is a device number and sent_at. A sample also has the number of a metric, and a value of 64 bits: a signed
+    integer or the bits of a double, according to the kind of the metric.
 
-    Beside events, an entry may say that the service was blind: it did not run, or stood still, in [start, end). An entry
-    without anything says that the service is alive.
+    Besides events, `blind_ns` may hold spans [start, end), written start, end, start, end, …, in which the service did not
+    run or stood still, and so could hear no device. A batch without events and spans only records that the service runs.
     """
 
     heartbeat_devices: array[int] = field(default_factory=lambda: array("I"))
@@ -53,7 +53,10 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
-    """An event batch as numpy columns; the arrays may be read-only views."""
+    """An event batch as numpy columns, which may be read-only views.
+
+    The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,).
+    """
 
     heartbeat_devices: NDArray[np.uint32]
     heartbeat_sent_at_ns: NDArray[np.int64]
@@ -69,7 +72,7 @@ class EventColumns:
 
     @classmethod
     def of(cls, batch: EventBatch) -> EventColumns:
-        """The columns of a batch that nobody appends to any more, without copying."""
+        """The columns of a batch, without a copy: the batch must not be appended to afterwards."""
         return cls(
             np.frombuffer(batch.heartbeat_devices, np.uint32),
             np.frombuffer(batch.heartbeat_sent_at_ns, np.int64),

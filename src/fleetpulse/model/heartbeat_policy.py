@@ -1,4 +1,4 @@
-"""The terms of a device: how often it is expected to be heard, and how long it is forgiven."""
+"""The heartbeat policy: how often a device should send a heartbeat, and how long after that it is down."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,25 @@ GRACE_HIGHEST_S = 7 * S_PER_DAY
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatPolicy:
-    """`interval_s` between two beats, at least 1; `grace_s` beyond it until the device is down."""
+    """`interval_s`: seconds between two heartbeats, at least 1. `grace_s`: seconds beyond that until it is down."""
 
     interval_s: int
     grace_s: int
 
     @property
     def late_after_ns(self) -> int:
-        """Silence after which a device is late: a beat is missing, not just a little behind (half an interval)."""
+        """Nanoseconds after the last reception from which on a device is late; see `late_after_s`."""
         return late_after_s(self.interval_s, self.grace_s) * NS_PER_S
 
     @property
     def down_after_ns(self) -> int:
-        """Silence after which a device is down."""
+        """Nanoseconds after the last reception from which on a device is down."""
         return (self.interval_s + self.grace_s) * NS_PER_S
 
 
 def late_after_s(interval_s: int, grace_s: int) -> int:
-    """Seconds of silence after which a device is late; never more than until it is down."""
+    """Seconds after the last reception from which on a device is late.
+
+    An interval and a half, since a heartbeat may come a little late; but never after the moment when it is down.
+    """
     return interval_s + min((interval_s + 1) // 2, grace_s)

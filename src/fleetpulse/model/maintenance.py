@@ -1,27 +1,29 @@
-"""Maintenance windows: when silence is expected, and of whom, as people declare it."""
+"""Maintenance windows: when some devices are expected to send nothing, as people declare it."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from fleetpulse.model.device import ID_CHARS_MAX, ID_RULE, check_labels, is_device_id
+from fleetpulse.model.device import check_device_id, check_labels
+from fleetpulse.model.text import check_text
 from fleetpulse.model.units import NS_PER_S, S_PER_DAY
 
 TITLE_CHARS_MAX = 200
 WINDOW_DEVICES_MAX = 10_000
 SPAN_HIGHEST_S = 366 * S_PER_DAY
-"""Of a window without recurrence; one that recurs may go on for years, or without end."""
+"""The longest window without recurrence. One with recurrence may go on for years, or without end."""
 DURATION_LOWEST_S = 60
 DURATION_HIGHEST_S = 7 * S_PER_DAY
 TIME_HIGHEST_NS = 7_258_118_400 * NS_PER_S
-"""2200-01-01: ns of later years come close to what 64 bits hold."""
+"""2200-01-01: nanoseconds of much later years do not fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """Days and wall-clock time at which a window begins anew.
+    """On which days, and at what local time, a window begins again.
 
-    `weekdays` are 0 = Monday .. 6 = Sunday, ascending and distinct; none means every day. `start_minute` is the minute 0..1439 of the
-    local day in `timezone`, an IANA name. `duration_s` is elapsed time, so that a change of the clocks makes no window longer or shorter.
+    `weekdays` are 0 = Monday .. 6 = Sunday, ascending and distinct; none means every day. `start_minute` is the minute
+    0..1439 of the local day in `timezone`, an IANA name. `duration_s` is elapsed time, so that a change between summer
+    and winter time makes no window longer or shorter.
     """
 
     weekdays: tuple[int, ...]
@@ -32,10 +34,12 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """A window applies to the devices named in `devices`, to those that have all of `labels`, or, with `is_for_all`, to every device.
+    """When which devices are under maintenance.
 
-    Empty `labels` select nobody. Without recurrence the window is the one span [start_ns, end_ns). With recurrence every local day whose
-    start lies in [start_ns, end_ns) has an occurrence, of which the last may end later; an `end_ns` of None is no end.
+    It applies to the devices named in `devices` and to those that have all of `labels` (empty `labels` select none), or,
+    with `is_for_all`, to every device. Without recurrence it is the one span [start_ns, end_ns). With recurrence it
+    begins on every chosen local day at a moment in [start_ns, end_ns), and the last occurrence may end after `end_ns`.
+    An `end_ns` of None means that it recurs without end.
     """
 
     id: str
@@ -50,8 +54,7 @@ class MaintenanceWindow:
 
 def check_window(window: MaintenanceWindow) -> None:
     """Raises: ValueError: says what is wrong and what is expected."""
-    if len(window.title) > TITLE_CHARS_MAX or "\0" in window.title:
-        raise ValueError(f"title must be at most {TITLE_CHARS_MAX} characters, none of them NUL")
+    check_text(window.title, field="title", chars_max=TITLE_CHARS_MAX)
     _check_selection(window)
     _check_span(window)
     if window.recurrence is not None:
@@ -60,14 +63,13 @@ def check_window(window: MaintenanceWindow) -> None:
 
 def _check_selection(window: MaintenanceWindow) -> None:
     if not (window.devices or window.labels or window.is_for_all):
-        raise ValueError("the window selects no device; expected device ids, labels, or that it is for all")
+        raise ValueError("the window selects no device; give device ids, labels, or that it is for all devices")
     if len(window.devices) > WINDOW_DEVICES_MAX:
         raise ValueError(
             f"{len(window.devices)} device ids are more than {WINDOW_DEVICES_MAX}; select by labels instead"
         )
     for device in window.devices:
-        if not is_device_id(device):
-            raise ValueError(f"`{device[: 2 * ID_CHARS_MAX]}` is no device id; expected {ID_RULE}")
+        check_device_id(device)
     check_labels(window.labels)
 
 
@@ -84,7 +86,8 @@ def _check_span(window: MaintenanceWindow) -> None:
         raise ValueError("the end must lie in the years 1970 to 2199")
     if window.recurrence is None and window.end_ns - window.start_ns > SPAN_HIGHEST_S * NS_PER_S:
         raise ValueError(
-            f"a window without recurrence must last at most {SPAN_HIGHEST_S // S_PER_DAY} days; pause devices that stay away longer"
+            f"a window without recurrence must last at most {SPAN_HIGHEST_S // S_PER_DAY} days; "
+            "pause devices that are away for longer"
         )
 
 
@@ -100,16 +103,16 @@ def _check_recurrence(recurrence: Recurrence) -> None:
         )
     if not _is_timezone(recurrence.timezone):
         raise ValueError(
-            f"time zone `{recurrence.timezone[:100]}` is not known here; expected an IANA name such as Europe/Paris or UTC"
+            f"time zone `{recurrence.timezone[:100]}` is not known; expected an IANA name such as Europe/Paris or UTC"
         )
 
 
 def _is_timezone(name: str) -> bool:
-    # These load too, but differ from machine to machine, or count leap seconds, which our time does not.
+    # ZoneInfo loads these too, but they differ between machines, or count leap seconds, which our time does not.
     if name in {"localtime", "posixrules"} or name.startswith(("right/", "posix/")):
         return False
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not there, not a name or not a zone's file, a folder such as `Europe`
+    except (KeyError, ValueError, OSError):  # no such zone; no name, or no zone's file; a folder such as `Europe`
         return False
     return True

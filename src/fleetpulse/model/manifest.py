@@ -1,4 +1,4 @@
-"""The manifest: which files are the history, and how far into the journal they reach."""
+"""The manifest: the list of the files that hold the history, and the journal position up to which they hold it."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from fleetpulse.model.metric import Kind
 
 RAW, MINUTE, HOUR, DAY = "raw", "minute", "hour", "day"
 TIERS = (RAW, MINUTE, HOUR, DAY)
-"""What a sample block may hold: the samples themselves, and their roll-ups, ever coarser."""
+"""What a file of a sample block holds: the samples themselves, or their roll-ups, from finest to coarsest."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockFile:
-    """One file of the block store, with what is needed to know that it is whole."""
+    """One file of the block store, with the size and checksum that tell whether it is still what was written."""
 
     name: str
     size_bytes: int
@@ -21,29 +21,29 @@ class BlockFile:
 
 @dataclass(frozen=True, slots=True)
 class SampleBlock:
-    """Samples of one kind of value, and perhaps the roll-ups of exactly these samples.
+    """Samples of metrics of one kind, and after compaction the roll-ups of exactly these samples.
 
-    Fresh from a checkpoint (`day` None) it holds samples of any days, and only them. Compacted, it is a part of one UTC day: of
-    the day's parts each sample is in exactly one.
+    A fresh block, as a checkpoint writes it, has `day` None: it has samples of any days, and no roll-ups. A compacted
+    block is a part of one UTC day (days since 1970-01-01), and each sample of that day is in exactly one of its parts.
     """
 
     kind: Kind
     day: int | None
     start_ns: int
     end_ns: int
-    """Half-open: the sent_at of all its samples."""
+    """The sent_at of all its samples is in [start_ns, end_ns)."""
     samples: int
     files: dict[str, BlockFile]
-    """By tier."""
+    """The file of each tier that the block has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One checkpoint: everything up to `position` is in these files and nowhere else.
+    """One checkpoint: the history up to journal position `position` is in these files and nowhere else.
 
-    `presence` maps a day (days since 1970-01-01) to its block. Days below `open_from_day` are closed: their minutes are
-    counted in the snapshot's `closed_minutes`. The others are open: their block is part of the snapshot and is replaced by
-    the next one. `silences` maps the day in which they ended to their block.
+    `presence` maps a day (days since 1970-01-01) to its block. A day below `open_from_day` is closed: the snapshot's
+    `closed_minutes` counts its minutes. Any other day is open: its block belongs to the snapshot, and the next
+    checkpoint replaces it. `gaps` maps a day to the block of the reception gaps that ended in it.
     """
 
     position: Position = 0
@@ -56,10 +56,10 @@ class Manifest:
     gaps: dict[int, BlockFile] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
     names: dict[str, BlockFile] = field(default_factory=dict)
-    """`devices` and `metrics`: what the numbers in the other blocks stand for."""
+    """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
 
     def files(self) -> list[BlockFile]:
-        """All files that the manifest names."""
+        """All files that this manifest lists."""
         return [
             *([self.snapshot] if self.snapshot else []),
             *self.presence.values(),

@@ -1,33 +1,32 @@
-"""A metric: what a device may report a value of, as people define it."""
+"""The definition of a metric: what devices may report values of, and which values are accepted."""
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 Kind = Literal["float", "integer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Aggregation = Literal["avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 INTEGER_LOWEST, INTEGER_HIGHEST = -(2**63), 2**63 - 1
-NAME_RULE = "a letter or _, then up to 63 of A-Z a-z 0-9 _ . -"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _TEXT_CHARS_MAX = 500
 _RETENTION_DAYS_HIGHEST = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefinition:
-    """What is known of a metric. `lowest` and `highest` are inclusive bounds; a value outside is refused."""
+    """What people decide about a metric. A value below `lowest` or above `highest` is refused."""
 
     name: str
     unit: str = ""
     kind: Kind = "float"
     aggregation: str = "avg"
     retention_days: int = 365
-    """Days after which samples and roll-ups are gone."""
+    """Days after which samples and roll-ups are deleted."""
     raw_days: int | None = None
-    """Days after which the samples themselves are gone and roll-ups answer; None: as long as the roll-ups."""
+    """Days after which samples are deleted and only their roll-ups stay; None: as long as the roll-ups."""
     lowest: float | int | None = None
     highest: float | int | None = None
     description: str = ""
@@ -48,7 +47,7 @@ BUILT_IN = MetricDefinition(
 
 def check_definition(metric: MetricDefinition) -> None:
     """Raises: ValueError: says which field is wrong and what is expected."""
-    if not _NAME.fullmatch(metric.name):
+    if not is_name(metric.name):
         raise ValueError(f"name `{metric.name[:100]}` must be {NAME_RULE}")
     if metric.kind not in KINDS:
         raise ValueError(f"kind of {metric.name} must be one of {', '.join(KINDS)}, not `{metric.kind[:100]}`")
@@ -61,20 +60,20 @@ def check_definition(metric: MetricDefinition) -> None:
             f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {metric.retention_days}"
         )
     if metric.raw_days is not None and not 1 <= metric.raw_days <= metric.retention_days:
-        raise ValueError(
-            f"raw_days of {metric.name} must be 1 to its retention_days ({metric.retention_days}), not {metric.raw_days}"
-        )
+        expected = f"1 to its retention_days ({metric.retention_days})"
+        raise ValueError(f"raw_days of {metric.name} must be {expected}, not {metric.raw_days}")
+    _check_bounds(metric)
+    for field, text in (("unit", metric.unit), ("description", metric.description)):
+        check_text(text, field=f"{field} of {metric.name}", chars_max=_TEXT_CHARS_MAX)
+
+
+def _check_bounds(metric: MetricDefinition) -> None:
     for field, bound in (("lowest", metric.lowest), ("highest", metric.highest)):
-        if bound is not None and not math.isfinite(bound):
+        if bound is None:
+            continue
+        if not math.isfinite(bound):
             raise ValueError(f"{field} of {metric.name} must be a finite number")
-        if (
-            bound is not None
-            and metric.kind == "integer"
-            and (bound != int(bound) or not INTEGER_LOWEST <= bound <= INTEGER_HIGHEST)
-        ):
+        if metric.kind == "integer" and (bound != int(bound) or not INTEGER_LOWEST <= bound <= INTEGER_HIGHEST):
             raise ValueError(f"{field} of {metric.name} must be a whole number of 64 bits, as its kind is integer")
     if metric.lowest is not None and metric.highest is not None and metric.lowest > metric.highest:
         raise ValueError(f"lowest of {metric.name} ({metric.lowest}) is above its highest ({metric.highest})")
-    for field, text in (("unit", metric.unit), ("description", metric.description)):
-        if len(text) > _TEXT_CHARS_MAX or "\0" in text:
-            raise ValueError(f"{field} of {metric.name} must be at most {_TEXT_CHARS_MAX} characters, none of them NUL")

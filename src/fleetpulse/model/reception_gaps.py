@@ -1,8 +1,8 @@
-"""Silences: from when until when the service received nothing of a device, where that was longer than a missed beat.
+"""Reception gaps: when the service received nothing from a device, for longer than a missed heartbeat.
 
-A silence is written when it ends, by the batch that ends it; the one that goes on is told by `last_received_ns`. Together with
-what people declared (pauses, maintenance) and blind time, silences say the status of a device at any moment: late and down
-are not events that somebody must not miss, they are computed, and cannot stick.
+A gap is stored when it ends, by the batch that ends it. One that goes on is known from the device's `last_received_ns`.
+Reception gaps, what people declared (pauses, maintenance windows) and blind time give the status of a device at any
+moment: late and down are computed, not stored events, so neither can be missed or stay on by mistake.
 """
 
 from dataclasses import dataclass
@@ -10,32 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEVER_NS = 0
-"""As the start of a silence: nothing had ever been received before."""
+from fleetpulse.model.columns import DeviceColumns, join_columns
 
 
 @dataclass(frozen=True, slots=True)
-class ReceptionGapColumns:
-    """Silences as columns of one length: received_at before and after, in ns, and the terms that held then, in seconds."""
+class ReceptionGapColumns(DeviceColumns):
+    """Reception gaps, one a row: received_at of the receptions before and after it, and the heartbeat policy.
 
-    devices: NDArray[np.uint32]
+    A `start_ns` of 0 means that nothing was ever received before. The policy is the one in force when the gap ended.
+    """
+
     start_ns: NDArray[np.int64]
     end_ns: NDArray[np.int64]
     interval_s: NDArray[np.uint32]
     grace_s: NDArray[np.uint32]
-
-    def __len__(self) -> int:
-        return len(self.devices)
-
-    def where(self, chosen: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "ReceptionGapColumns":
-        """The silences of a mask, of a slice, or in the order of an index."""
-        return ReceptionGapColumns(
-            self.devices[chosen],
-            self.start_ns[chosen],
-            self.end_ns[chosen],
-            self.interval_s[chosen],
-            self.grace_s[chosen],
-        )
 
 
 NO_GAPS = ReceptionGapColumns(
@@ -45,14 +33,4 @@ NO_GAPS = ReceptionGapColumns(
 
 def join_gaps(pieces: list[ReceptionGapColumns]) -> ReceptionGapColumns:
     """All pieces as one, in order."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not pieces:
-        return NO_GAPS
-    return ReceptionGapColumns(
-        np.concatenate([piece.devices for piece in pieces]),
-        np.concatenate([piece.start_ns for piece in pieces]),
-        np.concatenate([piece.end_ns for piece in pieces]),
-        np.concatenate([piece.interval_s for piece in pieces]),
-        np.concatenate([piece.grace_s for piece in pieces]),
-    )
+    return join_columns(pieces, NO_GAPS)

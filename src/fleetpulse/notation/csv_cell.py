@@ -1,13 +1,23 @@
-"""Cells of a CSV that a spreadsheet will not take for a formula."""
+"""Cells of a CSV that a spreadsheet must not run as formulas.
+
+A spreadsheet runs a cell that begins with one of `= + - @`, a tab or a carriage return. An export guards such a cell
+with a `'` before it, and an import takes that `'` off again, so that a device id such as `=a` survives the round trip.
+"""
 
 import re
 
-# With a guard of its own before it, too: the import takes one off, so what was a guard to begin with must get a second.
+# A cell such as `'=a` is guarded too, since the import would take its own `'` for a guard.
 _DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 def safe_cell(value: object) -> object:
-    """A cell as it is written: texts that begin like a formula get a `'` before them, which an import takes off again."""
+    """The cell to write for `value`: guarded where it is a text that a spreadsheet would run; "" for None."""
     if value is None:
         return ""
     return f"'{value}" if isinstance(value, str) and _DANGEROUS.match(value) else value
+
+
+def unguarded_cell(cell: str) -> str:
+    """The text that `safe_cell` was given, from the cell as it was written."""
+    return cell[1:] if _GUARDED.match(cell) else cell

@@ -1,4 +1,4 @@
-"""Durations and windows of time as people write them: `90s`, `1h`, `30d`, `1h30m`."""
+"""Durations as people write them: `90s`, `1h`, `30d`, `1h30m`."""
 
 import re
 
@@ -8,7 +8,10 @@ DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"
 
 
 def parse_seconds(text: str) -> int:
-    """Seconds of a duration; a bare number is seconds, too. Raises: ValueError: says what is expected."""
+    """The seconds of a duration; a bare number counts as seconds.
+
+    Raises: ValueError: `text` is no duration; the text of the error says what is expected.
+    """
     if text.isdigit() and text.isascii() and len(text) <= 9:
         return int(text)
     match = _DURATION.fullmatch(text)
@@ -18,7 +21,7 @@ def parse_seconds(text: str) -> int:
 
 
 def format_seconds(total_s: int) -> str:
-    """The shortest text that `parse_seconds` reads as `total_s`: `5m`, `1h30m`, `0s`."""
+    """The shortest text that `parse_seconds` reads as `total_s`: `5m`, `1h30m`, `0s`. Weeks are written as days."""
     parts: list[str] = []
     for unit, unit_s in _UNIT_S.items():
         count, total_s = divmod(total_s, unit_s)

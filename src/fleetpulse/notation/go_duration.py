@@ -6,7 +6,8 @@ from fleetpulse.model.units import NS_PER_S
 def format_duration(total_ns: int) -> str:
     """The text of Go's `Duration.String` for `total_ns`, exact to the nanosecond.
 
-    Source: Go's package time; below a second the unit is the largest of ns, µs, ms that leaves a whole part.
+    Below a second the unit is the largest of ns, µs and ms of which the duration has at least one.
+    Source: Go's package time, `Duration.String`.
     """
     sign = "-" if total_ns < 0 else ""
     ns = abs(total_ns)
@@ -29,6 +30,7 @@ def format_duration(total_ns: int) -> str:
 
 
 def _decimal(value: int, unit: int) -> str:
+    """`value` / `unit`, where `unit` is a power of ten, without trailing zeros."""
     whole, rest = divmod(value, unit)
     if not rest:
         return str(whole)

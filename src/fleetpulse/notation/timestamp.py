@@ -61,7 +61,10 @@ def _parse_slowly(text: str) -> int:
 
 
 def format_rfc3339(at_ns: int) -> str:
-    """The RFC 3339 text, in UTC, of `at_ns` (nanoseconds since 1970), with only as many digits of fraction as needed."""
+    """The RFC 3339 time, in UTC, of `at_ns` (nanoseconds since 1970), with as few digits of fraction as are exact.
+
+    Raises: OverflowError: the time is not in the years 1 to 9999.
+    """
     second, fraction = divmod(at_ns, NS_PER_S)
     text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"

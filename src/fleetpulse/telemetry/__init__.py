@@ -1,1 +1,1 @@
-"""Our own counters and logs. A device's figures are metrics; ours are telemetry."""
+"""What the service tells about itself: counters, /metrics and logs. (A device's figures are metrics.)"""

@@ -1,6 +1,6 @@
-"""Plain counters, incremented by the stages and read by /metrics.
+"""Plain counters, incremented by the stages and shown by /metrics.
 
-The set reconciles: events received = accepted + refused (by reason) + waiting, and accepted = applied + pending.
+They add up: events received = accepted + refused (by reason) + waiting, and accepted = applied + pending.
 """
 
 from collections import Counter
@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the process started; replayed events are counted apart."""
+    """Totals since the process started. Events replayed from the journal at start are counted separately."""
 
     events_accepted: int = 0
-    """Durable in the journal, and acknowledged where the connection still stood."""
+    """Durable in the journal, and acknowledged, unless the connection had ended by then."""
     events_refused: Counter[str] = field(default_factory=Counter)
-    """Not accepted, by reason."""
+    """Events that were not accepted, by reason."""
     events_applied: int = 0
-    """Accepted events folded into the live fleet."""
+    """Accepted events that the live fleet holds."""
     events_replayed: int = 0
     """Events read back from the journal at start."""
     connections_opened: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)
-    """Requests refused before there was an event: headers, deadlines, bulk bodies that cannot be read."""
+    """Requests refused before an event was read, by reason: header limits, deadlines, unreadable bulk bodies."""
     commits: int = 0
     commits_failed: int = 0
     checkpoints: int = 0
     checkpoints_failed: int = 0
     checkpoint_last_s: float = 0.0
     compactions: int = 0
-    """Pieces of compaction or retention done."""
+    """Steps of compaction or retention that were completed."""
     compactions_failed: int = 0
     devices_registered: int = 0

@@ -1,4 +1,4 @@
-"""/metrics: the counters in the Prometheus text format, by the Prometheus client's own encoder."""
+"""The page /metrics: telemetry in the Prometheus text format, written by Prometheus' own Python client."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Value = float | dict[str, float]
 
 
-class _Once:
+class _Families:
+    """A collector, as the client's registry wants one, of families that are made already."""
+
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
 
@@ -18,7 +20,11 @@ class _Once:
 
 
 def exposition(*, totals: Mapping[str, tuple[str, Value]], gauges: Mapping[str, tuple[str, Value]]) -> bytes:
-    """The page. Each entry is name -> (help, value); a dict value is one series a `reason`."""
+    """The page as bytes.
+
+    Args: `totals` (counters) and `gauges`: (help text, value) by name. A value that is a dict is one series for each of
+        its keys, under the label `reason`.
+    """
     families: list[Metric] = []
     for kind, entries in ((CounterMetricFamily, totals), (GaugeMetricFamily, gauges)):
         for name, (text, value) in entries.items():
@@ -30,5 +36,5 @@ def exposition(*, totals: Mapping[str, tuple[str, Value]], gauges: Mapping[str, 
                 family = kind(name, text, value=value)
             families.append(family)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(families))
+    registry.register(_Families(families))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""Structured logs: readable on a terminal, JSON otherwise. Standard error, so that standard output stays a program's."""
+"""Structured logs on standard error: for people on a terminal, as JSON otherwise. Standard output stays for results."""
 
 import logging
 import sys
@@ -7,7 +7,10 @@ import structlog
 
 
 def configure_logs(log_format: str) -> None:
-    """Set up structlog, and route what libraries log through it."""
+    """Set up structlog, and send what libraries log through it too.
+
+    Args: `log_format`: console, json, or auto (console where standard error is a terminal).
+    """
     is_console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     renderer = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
