@@ -22,11 +22,12 @@ Position = int
 class EventBatch:
     """Events that are accepted together and become durable together.
 
-    A heartbeat is a device number and sent_at. A sample also has the number of a metric, and a value of 64 bits: a signed
-    integer or the bits of a double, according to the kind of the metric.
+    A heartbeat is a device number and sent_at. A sample also has the number of a metric, and a value of 64 bits: a
+    signed integer or the bits of a double, according to the kind of the metric.
 
-    Besides events, `blind_ns` may hold spans [start, end), written start, end, start, end, …, in which the service did not
-    run or stood still, and so could hear no device. A batch without events and spans only records that the service runs.
+    Besides events, `blind_ns` may hold spans [start, end), written start, end, start, end, …, in which the service did
+    not run or stood still, and so could hear no device. A batch without events and spans only records that the service
+    runs.
     """
 
     heartbeat_devices: array[int] = field(default_factory=lambda: array("I"))

@@ -36,8 +36,8 @@ class Recurrence:
 class MaintenanceWindow:
     """When which devices are under maintenance.
 
-    It applies to the devices named in `devices` and to those that have all of `labels` (empty `labels` select none), or,
-    with `is_for_all`, to every device. Without recurrence it is the one span [start_ns, end_ns). With recurrence it
+    It applies to the devices named in `devices` and to those that have all of `labels` (empty `labels` select none),
+    or, with `is_for_all`, to every device. Without recurrence it is the one span [start_ns, end_ns). With recurrence it
     begins on every chosen local day at a moment in [start_ns, end_ns), and the last occurrence may end after `end_ns`.
     An `end_ns` of None means that it recurs without end.
     """
