@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetpulse.blocks.compaction.next_change import _Span, _units, apply_change, next_change, write_part
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
@@ -16,7 +17,6 @@ from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, 
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.checkpoint import _cut_samples
-from fleetpulse.pipeline.compact import _Span, _units, apply_change, next_change, write_part
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 

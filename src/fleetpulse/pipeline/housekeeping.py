@@ -11,6 +11,7 @@ from functools import partial
 
 import structlog
 
+from fleetpulse.blocks.compaction.next_change import apply_change, next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
@@ -23,7 +24,6 @@ from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import Written, remove_unnamed, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
-from fleetpulse.pipeline.compact import apply_change, next_change
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry

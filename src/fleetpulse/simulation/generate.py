@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.runs import first_of_runs, last_of_runs
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
+from fleetpulse.blocks.compaction.next_change import write_part
 from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
@@ -26,7 +27,6 @@ from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
 from fleetpulse.pipeline.checkpoint import write_names
-from fleetpulse.pipeline.compact import write_part
 
 PIECE_DEVICES = 500
 METRICS = (

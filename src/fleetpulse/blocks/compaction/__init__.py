@@ -1,0 +1,1 @@
+"""Compaction of sample blocks: see next_change."""
