@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetpulse.blocks.compaction.next_change import _Span, _units, apply_change, next_change, write_part
+from fleetpulse.blocks.compaction.change import apply_change
+from fleetpulse.blocks.compaction.next_change import next_change
+from fleetpulse.blocks.compaction.part_writer import write_part
+from fleetpulse.blocks.compaction.units import Unit, cut_units
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
@@ -436,7 +439,7 @@ def test_devices_and_hours_that_go_on_in_the_next_row_group_are_folded_once(piec
     store = MemoryBlockStore()
     cuts = range(0, len(samples), piece)
     pieces = [samples.where(np.arange(start, min(start + piece, len(samples)))) for start in cuts]
-    block = write_part(store, kind="float", day=FIRST_DAY, stem="samples", pieces=pieces, pause=lambda: None)
+    block = write_part(store, kind="float", day=FIRST_DAY, pieces=pieces, pause=lambda: None)
     assert (block.start_ns, block.end_ns, block.samples) == (samples.at_ns.min(), samples.at_ns.max() + 1, len(samples))
     assert list(block.files) == [RAW, MINUTE, HOUR, DAY]
     history = History(store, Manifest(samples=(block,)))
@@ -456,7 +459,7 @@ def test_devices_and_hours_that_go_on_in_the_next_row_group_are_folded_once(piec
 def test_minutes_are_kept_where_they_are_much_fewer_than_samples() -> None:
     store = MemoryBlockStore()
     pieces = [spread(devices=2, seconds=60), spread(devices=2, seconds=10, metric=2)]
-    block = write_part(store, kind="float", day=FIRST_DAY, stem="samples", pieces=pieces, pause=lambda: None)
+    block = write_part(store, kind="float", day=FIRST_DAY, pieces=pieces, pause=lambda: None)
     history = History(store, Manifest(samples=(block,)))
     assert {tier: history.metrics_of(file) for tier, file in block.files.items()} == {
         RAW: [1, 2],
@@ -504,7 +507,7 @@ def test_units_hold_every_row_once_and_in_order(files: list[list[tuple[int, int]
             Groups({**least, "metric": np.ones(len(groups))}, greatest, np.array([len(group) for group in groups]))
         )
     read = []
-    for unit in _units(footers, 1, _Span(0, 100), 6):
+    for unit in cut_units(footers, 1, Unit(0, 100), 6):
         inside = []
         for rows, footer in zip(files, footers, strict=True):
             for group in unit.groups(footer, 1):

@@ -10,15 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
-from fleetpulse.aggregate.rollup import cut_cells
 from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
-from fleetpulse.blocks.samples import INDEXED, SAMPLE_COLUMNS, RollupRows, rollup_columns, rollup_rows, sample_rows
+from fleetpulse.blocks.samples import (
+    DEVICES_MAX,
+    INDEXED,
+    SAMPLE_COLUMNS,
+    RollupRows,
+    groups_within,
+    rollup_columns,
+    rollup_rows,
+    sample_rows,
+)
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.metric import Kind
 from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 
@@ -145,8 +154,8 @@ class History:
 
     def samples(self, block: SampleBlock, wanted: SampleRange) -> Iterator[SampleColumns]:
         """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""
-        for metric, columns in self._groups(block.files[RAW], wanted, SAMPLE_COLUMNS):
-            samples = sample_rows(columns, metric)
+        file = block.files[RAW]
+        for samples in self.sample_groups(file, self._groups(file, wanted)):
             chosen = _chosen(samples.devices, samples.at_ns, wanted)
             if chosen is None:
                 yield samples
@@ -155,14 +164,11 @@ class History:
 
     def rollups(self, block: SampleBlock, tier: str, wanted: SampleRange, *, aggregation: str) -> Iterator[RollupRows]:
         """The cells of a block that are wanted, a row group at a time. Raises: DamagedData."""
-        for metric, columns in self._groups(block.files[tier], wanted, rollup_columns(block.kind, aggregation)):
-            rows = rollup_rows(columns, metric, block.kind)
-            if wanted.device is not None:
-                chosen = _run(rows.devices, rows.at_ns, wanted)
-                cells = cut_cells(rows.cells, chosen.start, chosen.stop)
-                rows = RollupRows(metric, rows.devices[chosen], rows.at_ns[chosen], cells)
-            if len(rows):
-                yield rows
+        file = block.files[tier]
+        for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, aggregation):
+            chosen = slice(0, len(rows)) if wanted.device is None else _run(rows.devices, rows.at_ns, wanted)
+            if chosen.start < chosen.stop:
+                yield rows if wanted.device is None else rows.cut(chosen.start, chosen.stop)
 
     def metrics_of(self, file: BlockFile) -> list[int]:
         """The metrics that a file of samples or roll-ups holds, ascending. Raises: DamagedData."""
@@ -172,23 +178,40 @@ class History:
         """The footer of a file of samples or roll-ups. Raises: DamagedData."""
         return self._footer(file, INDEXED)
 
-    def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
-        """Row groups of a file of samples or roll-ups. Raises: DamagedData."""
-        with self._opened(file) as reader:
-            yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
+    def sample_groups(self, file: BlockFile, groups: Sequence[int]) -> Iterator[SampleColumns]:
+        """Row groups of a file of samples, in the order of `groups`. Raises: DamagedData."""
+        metrics = self.footer(file).least["metric"]
+        for group, columns in zip(groups, self.read(file, groups, SAMPLE_COLUMNS), strict=True):
+            yield sample_rows(columns, int(metrics[group]))
 
-    def _groups(
-        self, file: BlockFile, wanted: SampleRange, columns: Sequence[str]
-    ) -> Iterator[tuple[int, dict[str, Column]]]:
-        footer = self.footer(file)
-        is_wanted = (footer.least["metric"] == wanted.metric) & (footer.least["at"] < wanted.end_ns)
-        is_wanted &= footer.greatest["at"] >= wanted.start_ns
-        if wanted.device is not None:
-            is_wanted &= (footer.least["device"] <= wanted.device) & (footer.greatest["device"] >= wanted.device)
-        groups = np.flatnonzero(is_wanted).tolist()
+    def rollup_groups(
+        self, file: BlockFile, groups: Sequence[int], kind: Kind, aggregation: str | None = None
+    ) -> Iterator[RollupRows]:
+        """Row groups of a file of roll-ups, in the order of `groups`, with what one aggregation needs or (None) all columns.
+
+        Raises: DamagedData.
+        """
+        metrics = self.footer(file).least["metric"]
+        for group, columns in zip(groups, self.read(file, groups, rollup_columns(kind, aggregation)), strict=True):
+            yield rollup_rows(columns, int(metrics[group]), kind)
+
+    def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
+        """Row groups of a file of samples or roll-ups; without any, the file is not opened. Raises: DamagedData."""
         if groups:
-            for arrays in self.read(file, groups, columns):
-                yield wanted.metric, arrays
+            with self._opened(file) as reader:
+                yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
+
+    def _groups(self, file: BlockFile, wanted: SampleRange) -> list[int]:
+        """The row groups that may hold what is wanted."""
+        devices = (0, DEVICES_MAX) if wanted.device is None else (wanted.device, wanted.device + 1)
+        return groups_within(
+            self.footer(file),
+            metric=wanted.metric,
+            start_ns=wanted.start_ns,
+            end_ns=wanted.end_ns,
+            start_device=devices[0],
+            end_device=devices[1],
+        )
 
     def _footer(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
         def make() -> tuple[Footer, int]:

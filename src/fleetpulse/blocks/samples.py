@@ -22,14 +22,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.rollup import Cells
+from fleetpulse.aggregate.rollup import Cells, cut_cells
 from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
-from fleetpulse.blocks.columns import TIME, Column, times
+from fleetpulse.blocks.columns import TIME, Column, Footer, times
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns
 
 INDEXED = ("metric", "device", "at")
+DEVICES_MAX = 2**32
+"""Device numbers are below it."""
 ROW_GROUP_SAMPLES = 65_536
 ROW_GROUP_CELLS = 8_192
 QUICK, DENSE = 3, 6
@@ -50,6 +52,22 @@ class RollupRows:
 
     def __len__(self) -> int:
         return len(self.devices)
+
+    def cut(self, start: int, end: int) -> "RollupRows":
+        """Rows [start, end), without a copy."""
+        return RollupRows(
+            self.metric, self.devices[start:end], self.at_ns[start:end], cut_cells(self.cells, start, end)
+        )
+
+
+def groups_within(
+    footer: Footer, *, metric: int, start_ns: int, end_ns: int, start_device: int = 0, end_device: int = DEVICES_MAX
+) -> list[int]:
+    """The row groups, ascending, that may hold rows of the metric, of devices [start_device, end_device), at [start_ns, end_ns)."""
+    least, greatest = footer.least, footer.greatest
+    is_wanted = (least["metric"] == metric) & (least["at"] < end_ns) & (greatest["at"] >= start_ns)
+    is_wanted &= (least["device"] < end_device) & (greatest["device"] >= start_device)
+    return np.flatnonzero(is_wanted).tolist()
 
 
 def sort_samples(samples: SampleColumns) -> SampleColumns:

@@ -11,7 +11,8 @@ from functools import partial
 
 import structlog
 
-from fleetpulse.blocks.compaction.next_change import apply_change, next_change
+from fleetpulse.blocks.compaction.change import apply_change
+from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock

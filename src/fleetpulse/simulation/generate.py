@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.runs import first_of_runs, last_of_runs
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
-from fleetpulse.blocks.compaction.next_change import write_part
+from fleetpulse.blocks.compaction.part_writer import write_part
 from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
 from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
 from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
@@ -216,10 +216,7 @@ class Generator:
                     yield self._piece(place, day, unpack_minutes(sent[start : start + PIECE_DEVICES]), start, chance)
                     advanced()
 
-        stem = f"samples-float-{day}"
-        self.samples.append(
-            write_part(self._store, kind="float", day=day, stem=stem, pieces=pieces(), pause=lambda: None)
-        )
+        self.samples.append(write_part(self._store, kind="float", day=day, pieces=pieces(), pause=lambda: None))
 
     def _piece(
         self, place: int, day: int, sent: NDArray[np.bool_], start: int, chance: np.random.Generator

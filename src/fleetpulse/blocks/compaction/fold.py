@@ -1,0 +1,113 @@
+"""Folding: the fresh blocks of a kind become a part of each day that their samples are of.
+
+A device that sends a backlog touches many days a little. Days of few samples are read together, because reading the fresh
+blocks once for each of them would cost as much as reading everything each time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from fleetpulse.blocks.compaction.change import Change
+from fleetpulse.blocks.compaction.part_writer import write_part
+from fleetpulse.blocks.compaction.units import UNIT_SAMPLES, samples_of_files
+from fleetpulse.blocks.compaction.work_input import CompactionInput
+from fleetpulse.blocks.history import History, SampleRange
+from fleetpulse.blocks.samples import sort_samples
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.metric import KINDS, Kind
+from fleetpulse.model.samples import SampleColumns, join_samples
+from fleetpulse.model.units import NS_PER_DAY
+
+
+def fold_fresh_blocks(work: CompactionInput, manifest: Manifest, *, fresh_min: int) -> Change | None:
+    """All sound fresh blocks of a kind as parts of days; None where no kind has `fresh_min` of them. Raises: OSError."""
+    for kind in KINDS:
+        fresh = [block for block in manifest.samples if block.kind == kind and block.day is None]
+        if len(fresh) >= fresh_min:
+            sound = work.sound_blocks(fresh)
+            if len(sound) >= fresh_min:
+                return Change(sound, tuple(_fold(work, kind, sound)))
+    return None
+
+
+def _fold(work: CompactionInput, kind: Kind, fresh: Sequence[SampleBlock]) -> Iterator[SampleBlock]:
+    files = [block.files[RAW] for block in fresh]
+    metrics = set[int]().union(*(work.metrics_in(block, RAW) for block in fresh))
+    # Samples before these times have expired, and are not carried over.
+    since_ns = {number: (work.today - work.metrics[number].retention_days) * NS_PER_DAY for number in sorted(metrics)}
+    for days in _batches(_count_days(work.history, files, since_ns, work.pause)):
+        if len(days) == 1:
+            yield _part(work, kind, days[0], _samples_of_day(work.history, files, since_ns, days[0]))
+        else:
+            yield from _fold_small_days(work, kind, fresh, since_ns, days)
+
+
+def _part(work: CompactionInput, kind: Kind, day: int, pieces: Iterable[SampleColumns]) -> SampleBlock:
+    return write_part(work.history.store, kind=kind, day=day, pieces=pieces, pause=work.pause)
+
+
+def _samples_of_day(
+    history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], day: int
+) -> Iterator[SampleColumns]:
+    start_ns, end_ns = day * NS_PER_DAY, (day + 1) * NS_PER_DAY
+    for number, first_ns in since_ns.items():
+        if first_ns <= start_ns:
+            yield from samples_of_files(history, files, number, start_ns=start_ns, end_ns=end_ns)
+
+
+def _fold_small_days(
+    work: CompactionInput, kind: Kind, fresh: Sequence[SampleBlock], since_ns: Mapping[int, int], days: list[int]
+) -> Iterator[SampleBlock]:
+    """Parts of several days, out of one reading of the fresh blocks."""
+    pieces: list[SampleColumns] = []
+    for number, first_ns in since_ns.items():
+        wanted = SampleRange(number, None, max(first_ns, days[0] * NS_PER_DAY), (days[-1] + 1) * NS_PER_DAY)
+        for block in fresh:
+            for piece in work.history.samples(block, wanted):
+                pieces.append(piece)
+                work.pause()
+    samples = sort_samples(join_samples(pieces))
+    days_of = samples.at_ns // NS_PER_DAY
+    order = np.argsort(days_of, kind="stable")
+    starts = np.searchsorted(days_of[order], [*days, days[-1] + 1]).tolist()
+    for day, (start, end) in zip(days, pairwise(starts), strict=True):
+        yield _part(work, kind, day, [samples.where(order[start:end])])
+
+
+def _count_days(
+    history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], pause: Callable[[], None]
+) -> dict[int, int]:
+    """Samples by day, ascending, without those before the time of their metric. Most days are known from the footers alone."""
+    counts: dict[int, int] = {}
+    for file in files:
+        footer = history.footer(file)
+        least_ns, greatest_ns = footer.least["at"], footer.greatest["at"]
+        since = np.array([since_ns[number] for number in footer.least["metric"].tolist()], np.int64)
+        is_of_one_day = (least_ns // NS_PER_DAY == greatest_ns // NS_PER_DAY) & (least_ns >= since)
+        for group in np.flatnonzero(is_of_one_day).tolist():
+            day = int(least_ns[group] // NS_PER_DAY)
+            counts[day] = counts.get(day, 0) + int(footer.rows[group])
+        groups = np.flatnonzero(~is_of_one_day & (greatest_ns >= since)).tolist()
+        for group, columns in zip(groups, history.read(file, groups, ["at"]), strict=True):
+            at_ns = columns["at"]
+            days, rows = np.unique(at_ns[at_ns >= since[group]] // NS_PER_DAY, return_counts=True)
+            for day, count in zip(days.tolist(), rows.tolist(), strict=True):
+                counts[day] = counts.get(day, 0) + count
+            pause()
+    return dict(sorted(counts.items()))
+
+
+def _batches(days: Mapping[int, int]) -> Iterator[list[int]]:
+    """Days in order, together while their samples are no more than a unit."""
+    batch: list[int] = []
+    samples = 0
+    for day, count in days.items():
+        if batch and samples + count > UNIT_SAMPLES:
+            yield batch
+            batch, samples = [], 0
+        batch.append(day)
+        samples += count
+    if batch:
+        yield batch

@@ -1,0 +1,54 @@
+"""What every kind of compaction work is given, and the questions that all kinds ask of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.store import check_file
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import TIERS, SampleBlock
+from fleetpulse.model.metric import Kind, MetricDefinition
+
+OnDamage = Callable[[SampleBlock, DamagedData], None]
+"""Called with a block that is missing or damaged, and with what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionInput:
+    """The blocks' store, the metrics' definitions by number, the day now (days since 1970-01-01 UTC), and two callbacks.
+
+    `pause` is called between units of work, so that other threads get their turn.
+    """
+
+    history: History
+    metrics: Mapping[int, MetricDefinition]
+    today: int
+    pause: Callable[[], None]
+    on_damage: OnDamage
+
+    def metrics_of_kind(self, kind: Kind) -> set[int]:
+        """The numbers of all metrics of a kind of value."""
+        return {number for number, metric in self.metrics.items() if metric.kind == kind}
+
+    def metrics_in(self, block: SampleBlock, tier: str) -> set[int]:
+        """The metrics that a block holds in a tier; none where it lacks the tier. Raises: DamagedData."""
+        return set(self.history.metrics_of(block.files[tier])) if tier in block.files else set()
+
+    def sound_blocks(self, blocks: Iterable[SampleBlock]) -> tuple[SampleBlock, ...]:
+        """Those of the blocks whose files are all as they were written."""
+        return tuple(block for block in blocks if self.is_sound(block))
+
+    def is_sound(self, block: SampleBlock, tiers: Iterable[str] = TIERS) -> bool:
+        """Whether the files of a block in these tiers are as they were written; what is wrong is passed to `on_damage`.
+
+        A damaged file must not be rewritten: the new file's checksum would hide the damage.
+        """
+        try:
+            for tier in tiers:
+                if tier in block.files:
+                    check_file(self.history.store, block.files[tier])
+                    self.pause()
+        except DamagedData as error:
+            self.on_damage(block, error)
+            return False
+        return True
