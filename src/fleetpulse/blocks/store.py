@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from fleetpulse.disk import sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
 
@@ -99,7 +100,7 @@ class FolderBlockStore:
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             temporary.rename(self._folder / name)
-            self._sync_folder()
+            sync_folder(self._folder)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -119,13 +120,6 @@ class FolderBlockStore:
     def remove(self, name: str) -> None:
         """See BlockStore."""
         (self._folder / name).unlink(missing_ok=True)
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class MemoryBlockStore:

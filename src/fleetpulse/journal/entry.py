@@ -1,4 +1,4 @@
-"""The bytes of one journal entry: an event batch that describes and checks itself.
+"""The bytes of one journal entry: an event batch with a description of its columns and a checksum.
 
     offset  size    field
     0       4       magic b"FPJE"
@@ -9,8 +9,8 @@
     …       …       the columns, one after the other, in the order of the directory
     end-4   4       CRC-32 of everything before
 
-All integers are little-endian. Columns of no values are left out. A reader that meets a newer version or an unknown column
-refuses: skipping it would lose acknowledged events.
+All integers are little-endian. Empty columns are left out. A reader refuses an entry of a newer version, or with an
+unknown column, since skipping it would lose acknowledged events.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
 _DTYPES: list[np.dtype[Any]] = [np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8")]
-"""By column kind: heartbeat device, sent_at; sample device, sent_at, value (64 bits), metric; start and end of blind time."""
+"""By column kind: device, sent_at of heartbeats; device, sent_at, value, metric of samples; spans of blind time."""
 _NAMES = tuple(column.name for column in fields(EventColumns) if column.name != "received_at_ns")
 _GROUPS = ((0, 1), (2, 3, 4, 5))
-"""Columns of one table: present together, and of one length."""
+"""Kinds of columns that belong together: all of a group have one length."""
 _SAMPLE_DEVICES, _SAMPLE_METRICS = 2, 5
 
 
 def encode_entry(batch: EventBatch) -> bytes:
-    """The entry of a batch."""
+    """The entry that holds `batch`."""
     columns = (
         batch.heartbeat_devices,
         batch.heartbeat_sent_at_ns,
@@ -68,36 +68,36 @@ def _little_endian(column: array[int]) -> bytes:
 
 
 def decode_entry(body: bytes, *, where: str) -> EventColumns:
-    """The columns of an entry, as views of `body`. `where` names the entry in errors.
+    """The columns of an entry, as read-only views of `body`. `where` names the entry in errors.
 
-    Raises: DamagedData: checksum, version or shape are not what was written.
+    Raises: DamagedData: the checksum is wrong, or the version or a column is unknown.
     """
     if len(body) < _HEAD.size + _CRC.size or not body.startswith(MAGIC):
-        raise DamagedData(_damaged(where, "does not begin like a journal entry"))
+        raise DamagedData(_damaged(where, "does not begin with the mark of a journal entry (FPJE)"))
     (crc,) = _CRC.unpack_from(body, len(body) - _CRC.size)
     if zlib.crc32(memoryview(body)[: -_CRC.size]) != crc:
         raise DamagedData(_damaged(where, "fails its checksum"))
     _, version, column_count, received_at_ns = _HEAD.unpack_from(body)
     if version != VERSION:
         raise DamagedData(
-            f"{where} has format version {version}; this fleetpulse reads {VERSION}. Run the newer version."
+            f"{where} has format version {version}; this fleetpulse reads version {VERSION}. Run a newer fleetpulse."
         )
     offset = _HEAD.size + _COLUMN.size * column_count
-    found: dict[int, Any] = {}
+    by_kind: dict[int, Any] = {}
     for index in range(column_count):
         kind, size_bytes, length = _COLUMN.unpack_from(body, _HEAD.size + _COLUMN.size * index)
-        if kind >= len(_DTYPES) or size_bytes != _DTYPES[kind].itemsize or kind in found:
+        if kind >= len(_DTYPES) or size_bytes != _DTYPES[kind].itemsize or kind in by_kind:
             raise DamagedData(
-                f"{where} has a column of kind {kind} that this fleetpulse does not know. Run a newer version."
+                f"{where} has a column of kind {kind} that this fleetpulse does not know. Run a newer fleetpulse."
             )
         if offset + size_bytes * length > len(body) - _CRC.size:
-            raise DamagedData(_damaged(where, "is shorter than its directory says"))
-        found[kind] = np.frombuffer(body, _DTYPES[kind], length, offset)
+            raise DamagedData(_damaged(where, "is shorter than its column directory says"))
+        by_kind[kind] = np.frombuffer(body, _DTYPES[kind], length, offset)
         offset += size_bytes * length
-    if _SAMPLE_METRICS not in found and _SAMPLE_DEVICES in found:
-        # Before there were metrics, every sample was one of upload_time, number 0.
-        found[_SAMPLE_METRICS] = np.zeros(len(found[_SAMPLE_DEVICES]), _DTYPES[_SAMPLE_METRICS])
-    columns: list[Any] = [found.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
+    if _SAMPLE_METRICS not in by_kind and _SAMPLE_DEVICES in by_kind:
+        # An entry from before metrics could be defined has no metric column: every sample was one of upload_time.
+        by_kind[_SAMPLE_METRICS] = np.zeros(len(by_kind[_SAMPLE_DEVICES]), _DTYPES[_SAMPLE_METRICS])
+    columns: list[Any] = [by_kind.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
     if offset != len(body) - _CRC.size or any(len({len(columns[kind]) for kind in group}) != 1 for group in _GROUPS):
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
     return EventColumns(**dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns)
@@ -105,6 +105,6 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
 
 def _damaged(where: str, what: str) -> str:
     return (
-        f"{where} {what}. Acknowledged events are in it, so it is not skipped. Restore the data folder from a copy, "
-        "or see docs/howto/repair.md for how to set the entry aside knowingly."
+        f"{where} {what}. It holds acknowledged events, so the service does not start without it. Restore the data "
+        "folder from a copy, or see docs/howto/repair.md for how to set the entry aside."
     )

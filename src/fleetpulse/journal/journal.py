@@ -1,7 +1,8 @@
-"""The journal's promises, whichever engine keeps them.
+"""What every journal promises, whichever engine stores it.
 
-In come entries (bytes, one event batch each); out come the same entries, in the order of their positions.
-After a crash or a power cut every entry whose `append` returned is still there; one whose `append` did not return may be.
+In come entries (bytes, one event batch each), out come the same entries in the order of their positions. After a crash
+or a power cut every entry whose `append` returned is still there. An entry whose `append` did not return may be there
+or not.
 """
 
 from collections.abc import Iterator
@@ -11,35 +12,38 @@ from fleetpulse.model.events import Position
 
 
 class Journal(Protocol):
-    """A durable, ordered log. All calls block, and come from one thread at a time: the journal's only writer."""
+    """A durable, ordered log. All calls block, and come from one thread at a time, the only writer of the journal."""
 
     def append(self, body: bytes) -> Position:
         """Make `body` durable as the next entry; return its position, one more than the entry before.
 
-        Raises: OSError: nothing may be acknowledged, and nothing may be appended any more: after a failed fsync the page
-            may be gone, so a retry could report a success that is none.
+        Raises: OSError: the entry must not be acknowledged, and the journal must not be appended to again. After a
+            failed fsync the kernel may have dropped the page, so a second try could succeed without the entry on disk.
         """
         ...
 
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
-        """The entries past `after`, in order. Raises: DamagedData: one is missing or cannot be read."""
+        """(position, entry) of all entries behind position `after`, in order.
+
+        Raises: DamagedData: an entry is missing or cannot be read.
+        """
         ...
 
     def last_position(self) -> Position:
-        """Position of the newest entry ever appended, dropped or not; 0 before the first."""
+        """Position of the newest entry ever appended, even if it was dropped since; 0 before the first."""
         ...
 
     def first_position(self) -> Position:
-        """Position of the oldest entry that is still kept; `last_position() + 1` where none is."""
+        """Position of the oldest entry that was not dropped; `last_position() + 1` where all were."""
         ...
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
-        """Forget up to `entries_max` of the oldest entries up to and including `through`; True while some are left.
+        """Delete the oldest entries up to `through`, at most `entries_max`; True while some up to `through` are left.
 
-        Bounded, so that appends can go on between the calls.
+        A call takes a bounded time, so that appends can go on between the calls. Raises: OSError: nothing was deleted.
         """
         ...
 
     def close(self) -> None:
-        """Release the engine. What was appended stays."""
+        """Release the engine. The entries stay."""
         ...

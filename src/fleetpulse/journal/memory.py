@@ -1,4 +1,4 @@
-"""A journal in memory: the contract without a disk, for tests that need many lives in a second."""
+"""A journal in memory, for tests that start and stop the service many times a second."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from fleetpulse.model.events import Position
 
 
 class MemoryJournal:
-    """See Journal. Survives `close`, as a disk would; not the process."""
+    """See Journal. The entries survive `close`, but not the end of the process."""
 
     def __init__(self) -> None:
         self._entries: dict[Position, bytes] = {}
@@ -33,10 +33,10 @@ class MemoryJournal:
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
         """See Journal."""
-        doomed = [position for position in self._entries if position <= through]
-        for position in doomed[:entries_max]:
+        dropped = [position for position in self._entries if position <= through]
+        for position in dropped[:entries_max]:
             del self._entries[position]
-        return len(doomed) > entries_max
+        return len(dropped) > entries_max
 
     def close(self) -> None:
         """See Journal."""

@@ -1,18 +1,19 @@
 """The journal on one machine: a SQLite table of entries, `synchronous=FULL`, one connection.
 
     entry(position INTEGER PRIMARY KEY, body BLOB)
-    dropped(through INTEGER)          one row: everything up to here was dropped on purpose
+    dropped(through INTEGER)          one row: entries up to this position were dropped, and are not missing
 
-FULL syncs the write-ahead log inside every commit, so an append that returned survives a power cut; NORMAL does not.
-Exactly one connection writes and checkpoints: SQLite before 3.51.3 can corrupt the log when two do.
+With FULL, SQLite syncs its write-ahead log inside every commit, so an append that returned survives a power cut; with
+NORMAL it does not. Only one connection may write and move the log into the database (SQLite's checkpoint): before
+version 3.51.3 two connections that do so at once can corrupt the log.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from fleetpulse.disk import sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
@@ -24,9 +25,9 @@ class SqliteJournal:
     """See Journal."""
 
     def __init__(self, path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
-        """Open or create. NORMAL loses acknowledged events on a power cut: it is the control of `make test-power`.
+        """Open the file, or create it. NORMAL is for the control of `make test-power` only, which must lose events.
 
-        Raises: DamagedData: the file is no journal of ours, or SQLite finds it corrupt.
+        Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt.
         """
         self._path = path
         is_new = not path.exists()
@@ -37,7 +38,7 @@ class SqliteJournal:
         except sqlite3.DatabaseError as error:
             raise DamagedData(_unreadable(path, error)) from error
         if is_new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def _prepare(self, synchronous: str, *, is_new: bool) -> None:
         run = self._connection.execute
@@ -47,7 +48,7 @@ class SqliteJournal:
             run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
             and run("SELECT count(*) FROM sqlite_master").fetchone()[0]
         ):
-            raise DamagedData(f"{self._path} is a SQLite file, but no fleetpulse journal. Name another data folder.")
+            raise DamagedData(f"{self._path} is a SQLite file of another program. Name another data folder.")
         run("PRAGMA journal_mode=WAL")
         run(f"PRAGMA synchronous={synchronous}")
         run("PRAGMA wal_autocheckpoint=1000")
@@ -72,8 +73,8 @@ class SqliteJournal:
         expected = max(after, self._dropped) + 1
         if after < self._dropped:
             raise DamagedData(
-                f"{self._path} holds entries from {expected} on, but the snapshot reaches only to {after}. "
-                "Journal and catalog are not of one time: restore the whole data folder from one copy."
+                f"{self._path} holds entries from {expected} on, but the catalog's last checkpoint ends at {after}. "
+                "Journal and catalog come from different copies: restore the whole data folder from one copy."
             )
         try:
             cursor = self._connection.execute(
@@ -82,7 +83,8 @@ class SqliteJournal:
             for position, body in cursor:
                 if position != expected:
                     raise DamagedData(
-                        f"{self._path}: entry {expected} is missing, the next is {position}. Restore the data folder from a copy."
+                        f"{self._path}: entry {expected} is missing, the next is {position}. "
+                        "Restore the data folder from a copy."
                     )
                 expected += 1
                 yield position, body
@@ -116,15 +118,6 @@ class SqliteJournal:
     def close(self) -> None:
         """See Journal."""
         self._connection.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is durable only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: Exception) -> str:

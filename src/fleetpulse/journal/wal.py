@@ -1,12 +1,12 @@
-"""Is the end of a SQLite write-ahead log torn, as a power cut leaves it, or is something damaged in its middle?
+"""Tell a SQLite write-ahead log whose end is torn, as a power cut leaves it, from one that is damaged in the middle.
 
-SQLite reads a log up to the first frame that fails its checksum and forgets the rest. For the last transaction that is right:
-it was never synced, so nobody was told of it. Before that it would be a silent loss: with `synchronous=FULL` a transaction
-begins only when the one before it is on disk.
+SQLite reads the log up to the first frame with a wrong checksum and ignores the rest without a word. In the last
+transaction that is right: it was not synced, so its events were not acknowledged. In an earlier one it would lose
+acknowledged events: with `synchronous=FULL` a transaction begins only when the one before it is on disk.
 
-    header, 32 bytes   magic, format, page size, sequence, salt 1, salt 2, checksum 1, checksum 2     big-endian u32 each
-    frame              page number, pages after commit (0: not the last of its transaction), salt 1, salt 2,
-                       checksum 1, checksum 2, then the page
+    header, 32 bytes   magic, format, page size, sequence, two salts, two checksums  (big-endian u32 each)
+    frame              page number, pages after commit (0: not the last of its transaction), two salts,
+                       two checksums, then the page
 
 Source: SQLite's file format, "The Write-Ahead Log".
 """
@@ -23,9 +23,10 @@ _MASK = 0xFFFF_FFFF
 
 
 def check_wal(path: Path) -> None:
-    """Look at the log before SQLite does. Raises: DamagedData: a transaction that was synced cannot be read any more.
+    """Check the log at `path`, if there is one, before SQLite opens it.
 
-    Costs about a second for 10 MB; after a clean end there is no log to read.
+    Takes about a second for 10 MB. After a clean end of the service there is no log.
+    Raises: DamagedData: a transaction that was synced cannot be read any more.
     """
     if not path.exists() or path.stat().st_size <= _HEAD.size:
         return
@@ -33,7 +34,7 @@ def check_wal(path: Path) -> None:
     magic, _, page_bytes, _, salt_1, salt_2, sum_1, sum_2 = _HEAD.unpack_from(body)
     order = "<" if magic == _MAGIC_LITTLE else ">"
     if _checksum(body[: _HEAD.size - 8], order, (0, 0)) != (sum_1, sum_2):
-        return  # the header of a log that was just being begun: nothing of it was synced
+        return  # the power cut hit the very beginning of the log, so nothing of it was synced
     frame_bytes = _FRAME.size + page_bytes
     running = (sum_1, sum_2)
     first_bad = None
@@ -42,7 +43,7 @@ def check_wal(path: Path) -> None:
         _, commit_pages, *salts, frame_1, frame_2 = _FRAME.unpack_from(body, start)
         if salts != [salt_1, salt_2]:
             if first_bad is None:
-                return  # what is left of an older log
+                return  # the rest is of an older log, whose space this log uses again
             continue
         if first_bad is None:
             running = _checksum(body[start : start + 8], order, running)
@@ -51,14 +52,16 @@ def check_wal(path: Path) -> None:
                 first_bad = number
         elif has_ended:
             raise DamagedData(
-                f"{path}: frame {first_bad} of the log is damaged, and whole transactions stand behind it. Acknowledged events are in "
-                "them, so they are not skipped. Restore the data folder from a copy, or see docs/howto/repair.md."
+                f"{path}: frame {first_bad} of the log is damaged, and complete transactions follow it. They hold "
+                "acknowledged events, so the service does not start without them. Restore the data folder from a copy, "
+                "or see docs/howto/repair.md."
             )
         if first_bad is not None and commit_pages:
             has_ended = True
 
 
 def _checksum(data: bytes, order: str, start: tuple[int, int]) -> tuple[int, int]:
+    """SQLite's running checksum of `data`, continued from `start`; `order` is the byte order as `struct` writes it."""
     one, two = start
     words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for first, second in zip(words[::2], words[1::2], strict=True):
