@@ -48,7 +48,7 @@ def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
 
 
 def _received(batches: Sequence[EventColumns], counts: Sequence[int]) -> NDArray[np.int64]:
-    """When each event was received, in ns; never before the event before it, even where the clock took a small step back.
+    """When each event was received, in ns; never before the event before it, even where the clock stepped back.
 
     Args: `counts`: how many events of each batch there are, of one length with `batches`.
     """

@@ -1,13 +1,11 @@
-"""The live fleet: what is true now for every device.
+"""The live fleet: what is true now for every device, in numpy columns indexed by device number.
 
-In come event columns in journal order; out come the figures of one device, and frozen views for a checkpoint.
-Nothing here survives a crash: it is rebuilt from snapshot and journal.
+It is a pure function of the journal. Samples, reception gaps and the presence of closed days stay here until a
+checkpoint has written them into blocks.
 
-What is kept by time, samples and silences, stays here until a checkpoint has written it into a block.
-
-One thread applies and reads. A checkpoint's thread may read the dense presence of open days while marks are still being
-made: that copy may be ahead of its position, which is harmless, since marking again changes nothing. What is not
-idempotent (sums and counts) is copied when the checkpoint begins.
+One thread applies and reads. The thread of a checkpoint may read the dense presence of open days while the first thread
+sets bits in it. What it reads may then be newer than its journal position, which does no harm: replaying the journal
+sets the same bits again. Sums and counts would be wrong after that, so they are copied when the checkpoint begins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +32,15 @@ NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 _LOW_32 = 0xFFFF_FFFF
 CLOCK_BACK_NS = NS_PER_MINUTE
-"""A server clock that goes back by more than this was wrong before; by less, it stands still meanwhile."""
+"""If the server's clock goes back by more than this, its earlier times were wrong and are corrected. A smaller step
+changes nothing: until the clock has caught up, receptions count as of the latest time seen."""
 ClosedRows = Mapping[int, Rows | None]
-"""By day, the row of one device in the closed block of that day; days without one may be left out."""
+"""The presence of one device, shape (23,), in the closed block of a day, by day; days without it may be left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigures:
-    """What the fleet knows of one device over its whole life."""
+    """Figures of one device over its whole life. Minutes count from 1970; `upload_time_total` is in nanoseconds."""
 
     minutes_present: int
     first_minute: int
@@ -53,10 +52,10 @@ class DeviceFigures:
 
 
 class Fleet:
-    """See the module."""
+    """The columns, and the data of the days that no block holds yet. See the module for who may read what."""
 
     def __init__(self, *, policy: HeartbeatPolicy) -> None:
-        """`terms` are those of a device that has none of its own."""
+        """`policy` is the default heartbeat policy, of devices that have none of their own."""
         self.count = 0
         self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
         self.last_minute = np.full(0, NO_MINUTE_LAST, np.int32)
@@ -66,7 +65,7 @@ class Fleet:
         self.heartbeats = np.zeros(0, np.uint32)
         self.uploads = np.zeros(0, np.int64)
         self.other_samples = np.zeros(0, np.int64)
-        # A sum of 64-bit values needs more than 64 bits: high and low halves are summed apart, exact for 2³¹ samples.
+        # A sum of 64-bit values needs more than 64 bits, so high and low halves have a sum each: exact for 2³¹ samples.
         self.upload_high = np.zeros(0, np.int64)
         self.upload_low = np.zeros(0, np.int64)
         self.open_from_day = 0
@@ -76,17 +75,17 @@ class Fleet:
         self.samples = LiveSamples()
         self.gaps: list[ReceptionGapColumns] = []
         self.alive_at_ns = 0
-        """When the service was last known to run, by its own clock."""
+        """The latest received_at of all entries, so the last moment at which the service is known to have run."""
         self.blind_ns: list[tuple[int, int]] = []
-        """When it was not, ascending, half-open."""
-        # A device's terms are a code, since few differ: a column of zeros costs no memory.
+        """Spans [start, end) in which the service did not run, ascending."""
+        # A device has the index of its policy, since few policies differ: a column of zeros costs no memory.
         self.policies = [policy]
         self._codes = {policy: 0}
         self.policy_codes = np.zeros(0, np.uint16)
         self._late_after_ns = np.array([policy.late_after_ns], np.int64)
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
-        """The columns of a snapshot by name, each shape (count,), views."""
+        """The columns of a snapshot by name, as views, each shape (count,)."""
         names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "up_since_ns", "closed_minutes")
         names += ("heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
         return {name: getattr(self, name)[: self.count] for name in names}
@@ -94,12 +93,12 @@ class Fleet:
     def resize(self, count: int) -> None:
         """Make room for devices 0 .. count - 1."""
         if count > len(self.first_minute):
-            # Zeroed pages cost memory only once they are touched, so room ahead is free.
+            # Pages of zeros cost memory only once they are written to, so spare room is free.
             capacity = max(1024, count + count // 4)
             for name, column in self.columns().items():
                 fill = {"first_minute": NO_MINUTE_FIRST, "last_minute": NO_MINUTE_LAST}.get(name, 0)
                 grown = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
-                if column.any():  # copying zeros would touch, and so cost, every page of them
+                if column.any():  # copying zeros would write to every page, and so use memory
                     grown[: self.count] = column
                 setattr(self, name, grown)
             self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
@@ -110,38 +109,39 @@ class Fleet:
         self.count = max(self.count, count)
 
     def advance(self, today: int) -> None:
-        """Hold yesterday and today densely; what is older waits for the next checkpoint. Never moves back.
+        """Make `today` and the day before it open days, with dense presence; the next checkpoint closes older days.
 
-        A server clock that jumped back leaves the open days ahead: right answers, by the slower sparse way.
+        Open days never move back. After a server clock that was ahead is corrected, heartbeats of the present fall
+        before the open days: they are kept as sparse presence, which is slower but as exact.
         """
         self.open_from_day = max(self.open_from_day, today - 1)
         for day in (self.open_from_day, self.open_from_day + 1):
             if day not in self.dense:
                 rows: Rows = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
-                devices, known = self.sparse.take(day).all_rows()
-                rows[devices] |= known
+                devices, sparse_rows = self.sparse.take(day).all_rows()
+                rows[devices] |= sparse_rows
                 self.dense[day] = rows
 
     def set_policy(self, device: int, policy: HeartbeatPolicy) -> None:
-        """How often a device is expected from now on. Raises: ValueError: more than 65,536 different terms."""
+        """Set the policy of a device. Raises: ValueError: there would be more than 65,536 different policies."""
         code = self._codes.get(policy)
         if code is None:
             code = len(self.policies)
             if code > np.iinfo(np.uint16).max:
-                raise ValueError(f"there are {code} different pairs of interval and grace already: use one of them")
+                raise ValueError(f"there are {code} different pairs of interval and grace already; use one of them")
             self._codes[policy] = code
             self.policies.append(policy)
-            self._late_after_ns = np.array([known.late_after_ns for known in self.policies], np.int64)
+            self._late_after_ns = np.array([policy.late_after_ns for policy in self.policies], np.int64)
         self.policy_codes[device] = code
 
     def policy_of(self, device: int) -> HeartbeatPolicy:
-        """How often a device is expected."""
+        """The policy of a device."""
         return self.policies[int(self.policy_codes[device])]
 
     def apply(self, batches: Sequence[EventColumns]) -> None:
-        """Fold batches in, in the order of the journal; a thousand small ones cost little more than a large one.
+        """Apply batches in the order of the journal. A thousand small batches take little longer than a large one.
 
-        What is accounted on sent_at is the same in any order and any batching.
+        What is counted by sent_at (presence, samples) is the same in any order of events and any division into batches.
         """
         start = 0
         for place, batch in enumerate(batches):
@@ -155,7 +155,7 @@ class Fleet:
         self._apply_in_order(batches[start:])
 
     def _turn_back(self, now_ns: int) -> None:
-        """The server's clock was ahead, and is no more: nothing was received later than now."""
+        """Correct what the server's clock recorded while it was ahead: nothing was received after `now_ns`."""
         self.alive_at_ns = now_ns
         np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
         np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
@@ -196,8 +196,8 @@ class Fleet:
         is_long = end_ns - start_ns > self._late_after_ns[codes]
         if is_long.any():
             devices, start_ns, end_ns, codes = devices[is_long], start_ns[is_long], end_ns[is_long], codes[is_long]
-            interval_s = np.array([known.interval_s for known in self.policies], np.uint32)
-            grace_s = np.array([known.grace_s for known in self.policies], np.uint32)
+            interval_s = np.array([policy.interval_s for policy in self.policies], np.uint32)
+            grace_s = np.array([policy.grace_s for policy in self.policies], np.uint32)
             self.gaps.append(ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
             np.maximum.at(self.up_since_ns, devices, end_ns)
 
@@ -236,7 +236,7 @@ class Fleet:
         np.add.at(self.upload_low, samples.devices, samples.values & _LOW_32)
 
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
-        """The lifetime figures of a device. `known` has the closed rows of its `touched_days`."""
+        """The lifetime figures of a device. `known` must have the closed rows of its `touched_days`."""
         return DeviceFigures(
             minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, known),
             first_minute=int(self.first_minute[device]),
@@ -248,17 +248,17 @@ class Fleet:
         )
 
     def touched_days(self, device: int) -> list[int]:
-        """Days of which the fleet holds presence of this device that `closed_minutes` does not count."""
+        """Days (since 1970-01-01) with presence of this device in memory, which `closed_minutes` does not count."""
         return [
             day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self.row(day, device) is not None
         ]
 
     def row(self, day: int, device: int) -> Rows | None:
-        """What the fleet holds of a device-day, shape (23,), or None; a closed block may hold more."""
+        """The presence in memory of a device on a day, shape (23,), or None; a closed block may hold more of it."""
         return union(dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
 
     def _uncounted_minutes(self, device: int, known: ClosedRows) -> int:
-        """Minutes present that `closed_minutes` does not hold: open days, days being closed, and late data."""
+        """Minutes that `closed_minutes` does not count: of open days, of days being closed, and of late data."""
         total = 0
         for day in {*self.dense, *self.sparse.days, *self.closing.days}:
             row = self.row(day, device)
@@ -268,13 +268,13 @@ class Fleet:
         return total
 
     def late_rows(self) -> int:
-        """Device-days of late data, which the next checkpoint closes; what lies ahead of a slow clock is none."""
+        """How many rows of late data there are, one for each device and day; the next checkpoint closes them."""
         return sum(len(self.sparse.of(day)) for day in self.sparse.days if day < self.open_from_day)
 
     def freeze(self) -> FrozenFleet:
-        """Begin a checkpoint: copy what must be exact, and set aside what is to be closed.
+        """Begin a checkpoint: copy the exact columns, and move what it will write into blocks to `closing`.
 
-        What an unfinished checkpoint had set aside is taken along again.
+        What a checkpoint that failed left in `closing` is written by this one.
         """
         closed_days = [day for day in self.dense if day < self.open_from_day]
         for day in closed_days:
@@ -299,7 +299,7 @@ class Fleet:
         )
 
     def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
-        """End a checkpoint: the manifest names the blocks, whose minutes `closed_minutes`, shape (n,), counts."""
+        """End a checkpoint whose blocks the manifest names. `closed_minutes`, shape (n,), counts their minutes too."""
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         self.closing = ClosingData()
 
@@ -311,17 +311,17 @@ class Fleet:
         alive_at_ns: int,
         blind_ns: Sequence[tuple[int, int]],
     ) -> None:
-        """Take over the columns of a snapshot; the presence of its open days follows with `restore_presence`."""
+        """Load the columns of a snapshot. Then `restore_presence` loads the presence of its open days."""
         self.resize(len(columns["first_minute"]))
         for name, column in columns.items():
-            if column.any():  # pages of zeros that nobody writes cost no memory
+            if column.any():  # pages of zeros cost no memory until they are written to
                 getattr(self, name)[: len(column)] = column
         self.open_from_day = open_from_day
         self.alive_at_ns = alive_at_ns
         self.blind_ns = list(blind_ns)
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Take over rows of an open day of the snapshot."""
+        """Load the presence of an open day: `devices` of shape (n,), distinct, and `rows` of shape (n, 23)."""
         if day in self.dense or day in (self.open_from_day, self.open_from_day + 1):
             dense = self.dense.get(day)
             if dense is None:

@@ -21,7 +21,7 @@ The others may be newer than the position, since replaying an entry does not cha
 
 @dataclass(slots=True)
 class ClosingData:
-    """Data that a checkpoint writes into blocks: frozen, and answered from memory until the manifest names the blocks."""
+    """Data that a checkpoint writes into blocks. Questions read it here until the manifest names these blocks."""
 
     dense: dict[int, Rows] = field(default_factory=dict)
     """Presence by day, the row of each device at its number."""
@@ -57,12 +57,12 @@ class FrozenFleet:
 
 
 def dense_row(dense: dict[int, Rows], day: int, device: int) -> Rows | None:
-    """The presence of one device on one day, shape (23,); None where the day is not there, or ends before the device."""
+    """The presence of one device on one day, shape (23,); None where `dense` has no row for it."""
     rows = dense.get(day)
     return rows[device] if rows is not None and device < len(rows) else None
 
 
 def union(*rows: Rows | None) -> Rows | None:
     """The minutes that are present in any of `rows`, each shape (23,) or None; None where all are None."""
-    known = [row for row in rows if row is not None]
-    return np.bitwise_or.reduce(known) if known else None
+    present = [row for row in rows if row is not None]
+    return np.bitwise_or.reduce(present) if present else None

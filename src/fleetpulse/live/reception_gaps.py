@@ -1,4 +1,4 @@
-"""Silences, found between the receptions of a device."""
+"""Reception gaps, found between the receptions of a device."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,11 @@ from fleetpulse.model.reception_gaps import ReceptionGapColumns
 def gaps_between(
     devices: NDArray[np.uint32], at_ns: NDArray[np.int64], *, before_ns: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
-    """Device, start and end of every stretch between two receptions of a device, in any order.
+    """(device, start, end) of every span between a reception and the reception of that device before it.
 
-    Args: `devices` and `at_ns`: receptions, any order, one length; `before_ns`: the device's reception before all of them.
+    Args: `devices`, `at_ns`: the receptions, shape (n,), in any order; times in nanoseconds. `before_ns`, shape (n,):
+        the last reception of that device before all of these.
+    Returns: three arrays of shape (n,), sorted by device and time.
     """
     order = np.lexsort((at_ns, devices))
     devices, ends, starts = devices[order], at_ns[order], before_ns[order]
@@ -22,7 +24,7 @@ def gaps_between(
 
 
 def ended_before(gaps: ReceptionGapColumns, now_ns: int) -> ReceptionGapColumns:
-    """The silences as a clock tells them that was ahead and shows `now_ns` again: none ended later, none began later."""
+    """The gaps, with none that begins or ends after `now_ns`: what a clock that was ahead recorded is corrected."""
     end_ns = np.minimum(gaps.end_ns, now_ns)
     clipped = ReceptionGapColumns(gaps.devices, gaps.start_ns, end_ns, gaps.interval_s, gaps.grace_s)
     return clipped.where(gaps.start_ns < end_ns)

@@ -1,13 +1,13 @@
-"""Samples that no block holds yet: columns in the order they came in, cut into a block by the next checkpoint."""
+"""Samples that no block holds yet, in the order in which they came. The next checkpoint writes them into a block."""
 
 from fleetpulse.model.samples import SampleColumns, join_samples
 
 PIECES_MAX = 64
-"""Pieces held before they are joined: a scan looks at each."""
+"""So many pieces are joined into one, since a question has to scan each."""
 
 
 class LiveSamples:
-    """The pieces, of which the most recent ones are small."""
+    """Pieces of samples: a few joined ones, and small recent ones."""
 
     def __init__(self) -> None:
         self._pieces: list[SampleColumns] = []
@@ -15,19 +15,19 @@ class LiveSamples:
         self.count = 0
 
     def add(self, piece: SampleColumns) -> None:
-        """Take samples; the arrays are kept, not copied."""
+        """Add samples. The arrays are not copied, so they must not be changed afterwards."""
         self._pieces.append(piece)
         self.count += len(piece)
         if len(self._pieces) - self._joined > PIECES_MAX:
-            # What was joined once is left alone, so that a sample is copied a few times at most.
+            # A joined piece is not joined again, so that each sample is copied only once.
             self._pieces[self._joined :] = [join_samples(self._pieces[self._joined :])]
             self._joined += 1
 
     def pieces(self) -> list[SampleColumns]:
-        """All there is; the list is the caller's."""
+        """All samples, as a new list of pieces."""
         return list(self._pieces)
 
     def take(self) -> list[SampleColumns]:
-        """All there is, which is no longer here."""
+        """Remove all samples, and return them."""
         taken, self._pieces, self._joined, self.count = self._pieces, [], 0, 0
         return taken

@@ -1,4 +1,7 @@
-"""Presence of days that are not held densely: late data, and the day ahead of a fast clock."""
+"""Presence of days that are not open: late data, and events that a device with a fast clock sends for the future.
+
+Only the devices that were heard on such a day have a row: 23 words of 64 bits, as in `aggregate/presence.py`.
+"""
 
 from collections.abc import Iterable
 
@@ -9,7 +12,7 @@ from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, mark_minutes
 
 
 class SparseDay:
-    """Rows of one day, for the devices that were touched and only for those."""
+    """The presence of one day, for the devices that have any."""
 
     def __init__(self) -> None:
         self._slots: dict[int, int] = {}
@@ -19,7 +22,7 @@ class SparseDay:
         return len(self._slots)
 
     def _places(self, devices: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Places of the rows of `devices`, new ones made where there is none."""
+        """The row number of each of `devices`, shape (n,); devices without a row get one."""
         slots = self._slots
         places = np.fromiter(
             (slots.setdefault(device, len(slots)) for device in devices.tolist()), np.int64, len(devices)
@@ -31,30 +34,30 @@ class SparseDay:
         return places
 
     def mark(self, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minutes; both of one length."""
+        """Mark minute `minutes_of_day[i]` (0..1439) of device `devices[i]` as present, for every i; both shape (n,)."""
         unique, inverse = np.unique(devices, return_inverse=True)
         places = self._places(unique)
         mark_minutes(self._rows, places=places[inverse], minutes_of_day=minutes_of_day)
 
     def put(self, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Add rows of distinct devices (a union with what is there)."""
+        """Mark all minutes of `rows`, shape (n, 23), of `devices`, shape (n,), distinct."""
         places = self._places(devices)
         self._rows[places] |= rows
 
     def row(self, device: int) -> Rows | None:
-        """The row of a device, shape (23,), or None where it was not touched."""
+        """The presence of a device, shape (23,), or None where it has none."""
         place = self._slots.get(device)
         return None if place is None else self._rows[place]
 
     def all_rows(self) -> tuple[NDArray[np.uint32], Rows]:
-        """Devices, ascending, and copies of their rows."""
+        """(devices, rows): shape (n,), ascending, and a copy of their presence, shape (n, 23)."""
         devices = np.fromiter(self._slots, np.uint32, len(self._slots))
         order = np.argsort(devices)
-        return devices[order], self._rows[order]  # a device's place is its turn in the dict
+        return devices[order], self._rows[order]  # the dict holds the devices in the order of their rows
 
 
 class SparsePresence:
-    """Sparse days by day (days since 1970-01-01)."""
+    """Sparse days, by day (days since 1970-01-01)."""
 
     def __init__(self) -> None:
         self._days: dict[int, SparseDay] = {}
@@ -64,36 +67,36 @@ class SparsePresence:
 
     @property
     def days(self) -> list[int]:
-        """The days touched, ascending."""
+        """The days with presence, ascending."""
         return sorted(self._days)
 
     def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minutes of one day; `devices` and `minutes_of_day` are of one length."""
+        """Mark minutes of one day; see SparseDay."""
         self._days.setdefault(day, SparseDay()).mark(devices, minutes_of_day)
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Add rows of distinct devices (a union with what is there)."""
+        """Mark all minutes of `rows` on one day; see SparseDay."""
         self._days.setdefault(day, SparseDay()).put(devices, rows)
 
     def row(self, day: int, device: int) -> Rows | None:
-        """The row of a device-day, shape (23,), or None where it was not touched."""
-        found = self._days.get(day)
-        return None if found is None else found.row(device)
+        """The presence of a device on a day, shape (23,), or None where it has none."""
+        sparse_day = self._days.get(day)
+        return None if sparse_day is None else sparse_day.row(device)
 
     def of_day(self, day: int) -> tuple[NDArray[np.uint32], Rows]:
-        """Devices of a day, ascending, and copies of their rows."""
+        """(devices, rows) of a day: shape (n,), ascending, and a copy of their presence, shape (n, 23)."""
         return self._days.get(day, SparseDay()).all_rows()
 
     def of(self, day: int) -> SparseDay:
-        """A day; an empty one where it was not touched."""
+        """A day; an empty one where it has no presence."""
         return self._days.get(day, SparseDay())
 
     def take(self, day: int) -> SparseDay:
-        """A day, which is no longer here."""
+        """Remove a day, and return it."""
         return self._days.pop(day, SparseDay())
 
     def adopt(self, day: int, taken: SparseDay) -> None:
-        """A day that was taken elsewhere: at no cost, unless there is one here already."""
+        """Add a day taken from another SparsePresence. Its rows are copied only where the day is here already."""
         if day in self._days:
             devices, rows = taken.all_rows()
             self.put(day, devices=devices, rows=rows)
@@ -101,7 +104,7 @@ class SparsePresence:
             self._days[day] = taken
 
     def copy_of(self, days: Iterable[int]) -> "SparsePresence":
-        """A copy that holds only `days`."""
+        """A copy of `days`, and only of them."""
         part = SparsePresence()
         for day in days:
             devices, rows = self.of_day(day)
