@@ -1,4 +1,4 @@
-"""The catalog's promises, whichever engine keeps them."""
+"""What every catalog promises, whichever engine stores it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fleetpulse.model.metric import MetricDefinition
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """A device with its number, and when it was declared."""
+    """A device with its number, and when it was first declared."""
 
     number: int
     device: Device
@@ -25,7 +25,7 @@ class DeviceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A stretch in which nobody expects to hear of a device; `end_ns` None: it goes on."""
+    """A span [start_ns, end_ns) in which a device is expected to send nothing; `end_ns` None: until it is resumed."""
 
     device: int
     start_ns: int
@@ -34,49 +34,54 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a registration changed: numbers of devices that are new or came back, and of others that are declared otherwise now."""
+    """The numbers that a registration touched.
+
+    `new`: devices that were not registered, or were deleted. `changed`: registered devices that are declared
+    differently now, or, where the registration does not replace, all that were registered already.
+    """
 
     new: array[int]
     changed: array[int]
 
 
 class Catalog(Protocol):
-    """What people decide, and the manifest. All calls block, and come from one thread at a time. What returned is durable.
+    """What people decide, and the manifest. All calls block, and come from one thread at a time.
 
-    Raises, whoever writes: OSError: nothing of it was written.
+    A change is durable when its call returns. Every call that changes something may raise OSError: nothing was changed.
+    Every call that reads may raise DamagedData: the catalog is not what was written.
     """
 
     def records(self) -> Iterator[DeviceRecord]:
-        """All devices in the order of their numbers 0, 1, 2, …, without gaps, the deleted ones too."""
+        """All devices, deleted ones too, in the order of their numbers 0, 1, 2, …, without gaps."""
         ...
 
     def device_count(self) -> int:
-        """How many numbers were given, those of deleted devices too."""
+        """How many devices there are, deleted ones too, so also the next number."""
         ...
 
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
-        """Some devices, in the order asked for."""
+        """The devices of these numbers, in this order."""
         ...
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
-        """Give numbers to those that have none, in order; replace what is declared of the others. All or none.
+        """Register all `devices` or none: new ones get the next numbers, registered ones are declared anew.
 
-        A device that was deleted comes back with its number, and so with its history. Without `replaces`, what is declared of
-        those that are there stays, and they are told as changed.
-        Raises: OutOfRange: there would be more than `devices_max`.
+        A device that was deleted gets its old number again, and so its history. Without `replaces`, a device that is
+        registered keeps what was declared of it.
+        Raises: OutOfRange: more than `devices_max` devices would be registered.
         """
         ...
 
     def update(self, devices: Mapping[int, Device]) -> None:
-        """Replace what is declared of known devices, by number. All or none."""
+        """Declare registered devices anew, by number: all or none. Deleted devices stay as they are."""
         ...
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
-        """Mark devices as deleted; their numbers stay theirs."""
+        """Mark devices as deleted. Their numbers are not given to others."""
         ...
 
     def pauses(self) -> list[Pause]:
-        """All pauses, by device and start."""
+        """All pauses, sorted by device and start."""
         ...
 
     def replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
@@ -88,30 +93,30 @@ class Catalog(Protocol):
         ...
 
     def put_window(self, window: MaintenanceWindow) -> None:
-        """Add a maintenance window, or replace the one of its id."""
+        """Add a maintenance window, or replace the one with the same id."""
         ...
 
     def delete_window(self, window_id: str) -> bool:
-        """Remove a maintenance window; False where there is none."""
+        """Remove a maintenance window. Returns whether there was one."""
         ...
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
-        """Number, definition and whether it may be reported, of all metrics ever defined, by number."""
+        """(number, definition, whether devices may report it) of all metrics ever defined, sorted by number."""
         ...
 
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int) -> int:
-        """Define a metric, or replace its definition; its number.
+        """Define a metric, or replace its definition. Returns its number.
 
-        Raises: OutOfRange: its kind would change, or there would be more than `metrics_max`.
+        Raises: OutOfRange: its kind would change, or there would be more than `metrics_max` metrics.
         """
         ...
 
     def delete_metric(self, name: str) -> bool:
-        """A metric is no longer reported; False where it was not. Its number and its samples stay until retention."""
+        """End the reporting of a metric; its number and its samples stay. Returns whether it was defined."""
         ...
 
     def manifest(self) -> Manifest:
-        """The last manifest that was committed; an empty one before the first."""
+        """The manifest committed last; an empty one before the first."""
         ...
 
     def commit_manifest(self, manifest: Manifest) -> None:

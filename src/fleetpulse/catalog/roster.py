@@ -1,4 +1,4 @@
-"""The roster: what people declared of every device, as columns indexed by device number, for questions about many of them."""
+"""The roster: labels of all devices, and which are deleted, as columns for questions about many devices."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,20 +10,20 @@ ABSENT = 0
 
 
 class LabelColumn:
-    """One label of all devices: codes into the values it has; code 0 where a device has no such label."""
+    """One label of all devices: `codes[device]` is an index into `values`, and 0 where the device has no such label."""
 
     def __init__(self, capacity: int) -> None:
-        # Zeroed pages that nobody touches cost no memory.
+        # Pages of zeros cost no memory until they are written to.
         self.codes = np.zeros(capacity, np.int32)
         self.values: list[str] = [""]
         self._code_of: dict[str, int] = {}
 
     def code(self, value: str) -> int | None:
-        """The code of a value; None where no device ever had it."""
+        """The code of a value, or None where no device ever had this value."""
         return self._code_of.get(value)
 
     def put(self, device: int, value: str | None) -> None:
-        """Set the label of a device, or take it away."""
+        """Set the label of a device; None removes it."""
         if value is None:
             if self.codes[device]:
                 self.codes[device] = ABSENT
@@ -55,7 +55,7 @@ class Roster:
         self.version += 1
 
     def put(self, device: int, labels: Mapping[str, str], *, is_deleted: bool = False) -> None:
-        """Replace what is known of a device."""
+        """Replace the labels of a device, and whether it is deleted."""
         if self.is_deleted[device] != is_deleted:
             self.is_deleted[device] = is_deleted
         for name in labels.keys() - self.labels.keys():
@@ -65,14 +65,10 @@ class Roster:
         self.version += 1
 
     def frozen(self) -> "Roster":
-        """The roster as it is, to be read by another thread while this one grows."""
+        """A copy for another thread, with these devices and these labels; the cells of its columns may still change."""
         copy = Roster()
-        copy.count, copy.version, copy.is_deleted, copy.labels = (
-            self.count,
-            self.version,
-            self.is_deleted,
-            dict(self.labels),
-        )
+        copy.count, copy.version = self.count, self.version
+        copy.is_deleted, copy.labels = self.is_deleted, dict(self.labels)
         return copy
 
     def labels_of(self, device: int) -> dict[str, str]:
@@ -81,14 +77,14 @@ class Roster:
             name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))
         }
 
-    def there(self) -> NDArray[np.bool_]:
-        """Devices that are not deleted, shape (count,)."""
+    def registered(self) -> NDArray[np.bool_]:
+        """Whether each device is registered, so not deleted; shape (count,)."""
         return ~self.is_deleted[: self.count]
 
-    def with_labels(self, wanted: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        """Devices, not deleted, that have all of these labels; shape (count,)."""
-        chosen = self.there()
-        for name, value in wanted:
+    def with_labels(self, labels: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+        """Whether each device is registered and has all of these (name, value) labels; shape (count,)."""
+        chosen = self.registered()
+        for name, value in labels:
             column = self.labels.get(name)
             code = None if column is None else column.code(value)
             if column is None or code is None:
@@ -97,7 +93,7 @@ class Roster:
         return chosen
 
     def groups(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        """Codes, shape (count,), and the values they stand for; 0 is for devices without the label, and is called ""."""
+        """(codes, values) of a label: codes of shape (count,), 0 for devices without it, and the value of each code."""
         column = self.labels.get(name)
         if column is None:
             return np.zeros(self.count, np.int32), [""]

@@ -1,12 +1,4 @@
-"""The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection.
-
-device(number, id, labels, …)    number is the index into every column of the live fleet, given once, kept when deleted
-pause(device, start_ns, …)       end_ns NULL: it goes on
-maintenance(id, body)            body: the window as JSON
-metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
-manifest(…), blind(…)            one row: position, open_from_day, taken_at_ns, alive_at_ns; and the spans of blind time
-block(name, kind, day, …)        the files that the manifest names; those of one sample block share its part
-"""
+"""The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection. `schema.py` describes the tables."""
 
 import contextlib
 import json
@@ -19,43 +11,22 @@ from typing import Any
 
 import msgspec
 
+from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
+from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
 
-SCHEMA_VERSION = 2
-NAMES = ("devices", "metrics")
 _REGISTER_ROWS = 10_000
-_VERSION_1 = """
-CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
-CREATE TABLE manifest (position INTEGER NOT NULL, open_from_day INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL);
-CREATE TABLE block (name TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
-"""
-_VERSION_2 = """
-ALTER TABLE device ADD COLUMN interval_s INTEGER;
-ALTER TABLE device ADD COLUMN grace_s INTEGER;
-ALTER TABLE device ADD COLUMN note TEXT NOT NULL DEFAULT '';
-ALTER TABLE device ADD COLUMN created_at_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE device ADD COLUMN deleted_at_ns INTEGER;
-ALTER TABLE manifest ADD COLUMN alive_at_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE block ADD COLUMN part INTEGER;
-ALTER TABLE block ADD COLUMN value_kind TEXT;
-ALTER TABLE block ADD COLUMN start_ns INTEGER;
-ALTER TABLE block ADD COLUMN end_ns INTEGER;
-ALTER TABLE block ADD COLUMN samples INTEGER;
-CREATE TABLE blind (start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL);
-CREATE TABLE pause (device INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER);
-CREATE INDEX pause_device ON pause (device);
-CREATE TABLE maintenance (id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE metric (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL, is_defined INTEGER NOT NULL);
-"""
-_STEPS = (_VERSION_1, _VERSION_2)
+"""Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
 _KNOWN = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
-_CHANGE = "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ?"
 _DECLARE = "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, deleted_at_ns = NULL WHERE number = ?"
+_UPDATE = (
+    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ? AND deleted_at_ns IS NULL"
+)
 _DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
 
 
@@ -63,21 +34,34 @@ class SqliteCatalog:
     """See Catalog."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises: DamagedData: not ours, corrupt, or written by a newer fleetpulse."""
+        """Open the file, or create it.
+
+        Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse.
+        """
         self._path = path
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._migrate()
+            self._prepare()
         except sqlite3.DatabaseError as error:
             raise self._unreadable(error) from error
+
+    def _prepare(self) -> None:
+        version = schema.migrate(self._connection)
+        if version > schema.VERSION:
+            raise DamagedData(
+                f"{self._path} has schema {version}; this fleetpulse knows {schema.VERSION}. Run the newer version."
+            )
+        built_in = (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
+        self._connection.execute("INSERT INTO metric VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
 
     def _unreadable(self, error: Exception) -> DamagedData:
         return DamagedData(f"{self._path} cannot be read: {error}. Restore the data folder from a copy.")
 
     @contextlib.contextmanager
-    def _translated(self) -> Generator[None, None, None]:
+    def _reading(self) -> Generator[None, None, None]:
+        """Reads in it raise DamagedData where SQLite or JSON finds the file corrupt."""
         try:
             yield
         except (sqlite3.DatabaseError, msgspec.MsgspecError, json.JSONDecodeError) as error:
@@ -85,7 +69,7 @@ class SqliteCatalog:
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[Any, None, None]:
-        """All that runs in it, or nothing. Raises: OSError."""
+        """All statements in it take effect, or none. Raises: OSError: none took effect."""
         try:
             self._connection.execute("BEGIN")
             yield self._connection.execute
@@ -97,24 +81,9 @@ class SqliteCatalog:
                 raise OSError(f"{self._path}: {error}") from error
             raise
 
-    def _migrate(self) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise DamagedData(
-                f"{self._path} has schema {version}; this fleetpulse knows {SCHEMA_VERSION}. Run the newer version."
-            )
-        if version < SCHEMA_VERSION:
-            self._connection.executescript(
-                f"BEGIN; {''.join(_STEPS[version:])} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-            )
-        self._connection.execute(
-            "INSERT INTO metric VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING",
-            (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN)),
-        )
-
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
-        with self._translated():
+        with self._reading():
             rows = self._connection.execute(f"SELECT {_DEVICE} FROM device ORDER BY number")
             for expected, row in enumerate(rows):
                 if row[0] != expected:
@@ -125,13 +94,13 @@ class SqliteCatalog:
 
     def device_count(self) -> int:
         """See Catalog."""
-        with self._translated():
+        with self._reading():
             return int(self._connection.execute("SELECT count(*) FROM device").fetchone()[0])
 
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """See Catalog."""
-        with self._translated():
-            # The numbers go as one parameter: how many there may be in a statement is limited.
+        with self._reading():
+            # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
             rows = self._connection.execute(
                 f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(numbers)),),
@@ -141,14 +110,14 @@ class SqliteCatalog:
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
-        # A million numbers as objects would leave the heap full of holes.
+        # Arrays, since a million numbers as objects would fragment the heap.
         new, changed = array("I"), array("I")
         with self._transaction() as run:
             count = run("SELECT count(*) FROM device").fetchone()[0]
             alive = run("SELECT count(*) FROM device WHERE deleted_at_ns IS NULL").fetchone()[0]
             remaining = iter(devices)
-            while some := list(islice(remaining, _REGISTER_ROWS)):
-                for device in some:
+            while devices_read := list(islice(remaining, _REGISTER_ROWS)):
+                for device in devices_read:
                     declared = _declared(device)
                     inserted = run(
                         f"INSERT INTO device ({_DEVICE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(id) DO NOTHING",
@@ -174,7 +143,7 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             for number, device in devices.items():
-                run(f"{_CHANGE} AND deleted_at_ns IS NULL", (*_declared(device), number))
+                run(_UPDATE, (*_declared(device), number))
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""
@@ -184,7 +153,7 @@ class SqliteCatalog:
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
-        with self._translated():
+        with self._reading():
             rows = self._connection.execute("SELECT device, start_ns, end_ns FROM pause ORDER BY device, start_ns")
             return [Pause(*row) for row in rows]
 
@@ -197,7 +166,7 @@ class SqliteCatalog:
 
     def windows(self) -> list[MaintenanceWindow]:
         """See Catalog."""
-        with self._translated():
+        with self._reading():
             rows = self._connection.execute("SELECT body FROM maintenance ORDER BY id").fetchall()
             return [msgspec.json.decode(body, type=MaintenanceWindow) for (body,) in rows]
 
@@ -213,7 +182,7 @@ class SqliteCatalog:
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
         """See Catalog."""
-        with self._translated():
+        with self._reading():
             rows = self._connection.execute("SELECT number, body, is_defined FROM metric ORDER BY number").fetchall()
             return [
                 (number, msgspec.json.decode(body, type=MetricDefinition), bool(is_defined))
@@ -226,8 +195,11 @@ class SqliteCatalog:
         if metric.name in known:
             number, old = known[metric.name]
             if old.kind != metric.kind:
-                text = f"{metric.name} is of kind {old.kind}, and its samples stay so: define another name for kind {metric.kind}"
-                raise OutOfRange(text, reason="metric_kind")
+                raise OutOfRange(
+                    f"{metric.name} is of kind {old.kind}, and so are its samples; "
+                    f"define a metric of another name for kind {metric.kind}",
+                    reason="metric_kind",
+                )
         else:
             number = len(known)
             if number >= metrics_max:
@@ -243,68 +215,13 @@ class SqliteCatalog:
 
     def manifest(self) -> Manifest:
         """See Catalog."""
-        with self._translated():
-            return self._read_manifest()
-
-    def _read_manifest(self) -> Manifest:
-        run = self._connection.execute
-        head = run("SELECT position, open_from_day, taken_at_ns, alive_at_ns FROM manifest").fetchone()
-        if head is None:
-            return Manifest()
-        days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
-        snapshot, names = None, {}
-        for kind, day, *file in run(
-            "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"
-        ):
-            if kind == "snapshot":
-                snapshot = BlockFile(*file)
-            elif kind in NAMES:
-                names[kind] = BlockFile(*file)
-            else:
-                days[kind][day] = BlockFile(*file)
-        parts: dict[int, SampleBlock] = {}
-        columns = "part, value_kind, day, start_ns, end_ns, samples, kind, name, size_bytes, sha256"
-        for part, kind, day, start_ns, end_ns, samples, tier, *file in run(
-            f"SELECT {columns} FROM block WHERE part IS NOT NULL ORDER BY part"
-        ):
-            block = parts.setdefault(part, SampleBlock(kind, day, start_ns, end_ns, samples, {}))
-            block.files[tier] = BlockFile(*file)
-        blind = tuple(run("SELECT start_ns, end_ns FROM blind ORDER BY start_ns"))
-        position, open_from_day, taken_at_ns, alive_at_ns = head
-        return Manifest(
-            position=position,
-            open_from_day=open_from_day,
-            taken_at_ns=taken_at_ns,
-            alive_at_ns=alive_at_ns,
-            blind_ns=blind,
-            snapshot=snapshot,
-            presence=days["presence"],
-            gaps=days["silences"],
-            samples=tuple(parts.values()),
-            names=names,
-        )
+        with self._reading():
+            return read_manifest(self._connection)
 
     def commit_manifest(self, manifest: Manifest) -> None:
         """See Catalog."""
-        head = (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns)
-        rows: list[tuple[object, ...]] = [
-            ("presence", day, *_file(file), *[None] * 5) for day, file in manifest.presence.items()
-        ]
-        rows += [("silences", day, *_file(file), *[None] * 5) for day, file in manifest.gaps.items()]
-        rows += [(kind, None, *_file(file), *[None] * 5) for kind, file in manifest.names.items()]
-        if manifest.snapshot:
-            rows.append(("snapshot", None, *_file(manifest.snapshot), *[None] * 5))
-        for part, block in enumerate(manifest.samples):
-            about = (part, block.kind, block.start_ns, block.end_ns, block.samples)
-            rows += [(tier, block.day, *_file(file), *about) for tier, file in block.files.items()]
-        with self._transaction() as run:
-            run("DELETE FROM manifest")
-            run("DELETE FROM block")
-            run("DELETE FROM blind")
-            run("INSERT INTO manifest (position, open_from_day, taken_at_ns, alive_at_ns) VALUES (?, ?, ?, ?)", head)
-            self._connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
-            columns = "kind, day, name, size_bytes, sha256, part, value_kind, start_ns, end_ns, samples"
-            self._connection.executemany(f"INSERT INTO block ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        with self._transaction():
+            write_manifest(self._connection, manifest)
 
     def close(self) -> None:
         """See Catalog."""
@@ -313,10 +230,6 @@ class SqliteCatalog:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _file(file: BlockFile) -> tuple[str, int, str]:
-    return file.name, file.size_bytes, file.sha256
 
 
 def _declared(device: Device) -> tuple[str, int | None, int | None, str]:

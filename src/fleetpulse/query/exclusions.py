@@ -87,7 +87,7 @@ def exclude(
 
 def _meant(window: MaintenanceWindow, roster: Roster, numbers: Mapping[str, int]) -> NDArray[np.bool_]:
     if window.is_for_all:
-        return roster.there()
+        return roster.registered()
     meant = roster.with_labels(list(window.labels.items())) if window.labels else np.zeros(roster.count, bool)
     # Devices come and go meanwhile: who is new is not in this roster yet, and who is looked up may be gone at the next look.
     named = [numbers.get(device_id, roster.count) for device_id in window.devices]

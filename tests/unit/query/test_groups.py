@@ -16,7 +16,7 @@ def roster_of(*sites: str) -> Roster:
 
 def test_groups_go_by_name_and_devices_without_the_label_come_first() -> None:
     roster = roster_of("paris", "", "lyon", "paris")
-    groups = Groups.of(roster, "site", roster.there())
+    groups = Groups.of(roster, "site", roster.registered())
     assert (groups.names, groups.sizes, groups.codes.tolist()) == (["", "lyon", "paris"], [1, 1, 2], [2, 0, 1, 2])
 
 
@@ -34,7 +34,7 @@ def test_groups_in_which_nobody_was_selected_do_not_exist() -> None:
 def test_without_a_label_and_by_an_unknown_one_all_devices_are_one_group() -> None:
     roster = roster_of("paris", "", "lyon")
     for by in ("", "nonsense"):
-        groups = Groups.of(roster, by, roster.there())
+        groups = Groups.of(roster, by, roster.registered())
         assert (groups.names, groups.sizes, groups.codes.tolist()) == ([""], [3], [0, 0, 0])
 
 

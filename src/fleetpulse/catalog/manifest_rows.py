@@ -1,0 +1,82 @@
+"""The manifest as rows of the SQLite catalog, see `schema.py`.
+
+Column `kind` of table block is `snapshot`, `presence`, `silences` (reception gaps: the name that older data folders
+have), `devices` or `metrics`; for a file of a sample block, which has a part number, it is the tier.
+"""
+
+import sqlite3
+
+from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+
+_NAMES = ("devices", "metrics")
+_NO_PART = (None,) * 5
+_PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples"
+_COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
+
+
+def read_manifest(connection: sqlite3.Connection) -> Manifest:
+    """The manifest in the tables; an empty one where there is none."""
+    run = connection.execute
+    head = run("SELECT position, open_from_day, taken_at_ns, alive_at_ns FROM manifest").fetchone()
+    if head is None:
+        return Manifest()
+    days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
+    snapshot, names = None, {}
+    for kind, day, *file in run(
+        "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"
+    ):
+        if kind == "snapshot":
+            snapshot = BlockFile(*file)
+        elif kind in _NAMES:
+            names[kind] = BlockFile(*file)
+        else:
+            days[kind][day] = BlockFile(*file)
+    position, open_from_day, taken_at_ns, alive_at_ns = head
+    return Manifest(
+        position=position,
+        open_from_day=open_from_day,
+        taken_at_ns=taken_at_ns,
+        alive_at_ns=alive_at_ns,
+        blind_ns=tuple(run("SELECT start_ns, end_ns FROM blind ORDER BY start_ns")),
+        snapshot=snapshot,
+        presence=days["presence"],
+        gaps=days["silences"],
+        samples=_sample_blocks(connection),
+        names=names,
+    )
+
+
+def _sample_blocks(connection: sqlite3.Connection) -> tuple[SampleBlock, ...]:
+    parts: dict[int, SampleBlock] = {}
+    for tier, day, name, size_bytes, sha256, part, kind, start_ns, end_ns, samples in connection.execute(
+        f"SELECT {_COLUMNS} FROM block WHERE part IS NOT NULL ORDER BY part"
+    ):
+        block = parts.setdefault(part, SampleBlock(kind, day, start_ns, end_ns, samples, {}))
+        block.files[tier] = BlockFile(name, size_bytes, sha256)
+    return tuple(parts.values())
+
+
+def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Replace the manifest in the tables. Call it in a transaction."""
+    rows: list[tuple[object, ...]] = [
+        *(("presence", day, *_file(file), *_NO_PART) for day, file in manifest.presence.items()),
+        *(("silences", day, *_file(file), *_NO_PART) for day, file in manifest.gaps.items()),
+        *((kind, None, *_file(file), *_NO_PART) for kind, file in manifest.names.items()),
+    ]
+    if manifest.snapshot:
+        rows.append(("snapshot", None, *_file(manifest.snapshot), *_NO_PART))
+    for part, block in enumerate(manifest.samples):
+        about = (part, block.kind, block.start_ns, block.end_ns, block.samples)
+        rows += [(tier, block.day, *_file(file), *about) for tier, file in block.files.items()]
+    for table in ("manifest", "block", "blind"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute(
+        "INSERT INTO manifest (position, open_from_day, taken_at_ns, alive_at_ns) VALUES (?, ?, ?, ?)",
+        (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns),
+    )
+    connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
+    connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _file(file: BlockFile) -> tuple[str, int, str]:
+    return file.name, file.size_bytes, file.sha256

@@ -1,0 +1,54 @@
+"""The tables of the SQLite catalog, and the steps from each version of them to the next.
+
+device(number, id, labels, …)    number: the index into all arrays; stays the device's when deleted_at_ns is set
+pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
+maintenance(id, body)            body: the maintenance window as JSON
+metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
+manifest(position, …)            one row: the last checkpoint
+blind(start_ns, end_ns)          the spans of blind time of that checkpoint
+block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
+"""
+
+import sqlite3
+
+_VERSION_1 = """
+CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
+CREATE TABLE manifest (position INTEGER NOT NULL, open_from_day INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL);
+CREATE TABLE block (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
+);
+"""
+_VERSION_2 = """
+ALTER TABLE device ADD COLUMN interval_s INTEGER;
+ALTER TABLE device ADD COLUMN grace_s INTEGER;
+ALTER TABLE device ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN created_at_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN deleted_at_ns INTEGER;
+ALTER TABLE manifest ADD COLUMN alive_at_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE block ADD COLUMN part INTEGER;
+ALTER TABLE block ADD COLUMN value_kind TEXT;
+ALTER TABLE block ADD COLUMN start_ns INTEGER;
+ALTER TABLE block ADD COLUMN end_ns INTEGER;
+ALTER TABLE block ADD COLUMN samples INTEGER;
+CREATE TABLE blind (start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL);
+CREATE TABLE pause (device INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER);
+CREATE INDEX pause_device ON pause (device);
+CREATE TABLE maintenance (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE metric (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL, is_defined INTEGER NOT NULL
+);
+"""
+_STEPS = (_VERSION_1, _VERSION_2)
+"""Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
+VERSION = len(_STEPS)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring an older or new catalog to VERSION, in one transaction. Returns the version that it had.
+
+    A catalog of a newer version is left as it is. Raises: sqlite3.DatabaseError: the file is no SQLite file.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version < VERSION:
+        connection.executescript(f"BEGIN; {''.join(_STEPS[version:])} PRAGMA user_version={VERSION}; COMMIT;")
+    return version
