@@ -1,4 +1,7 @@
-"""The composition root: settings to a running service, in one straight line; closed in reverse order."""
+"""The composition root: settings to a running service, in one straight line; closed in reverse order.
+
+A part is built from those above it, and gets exactly those that it uses. `Service` lists all of them.
+"""
 
 import asyncio
 import gc
@@ -35,7 +38,7 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
-from fleetpulse.pipeline.service import Service
+from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
@@ -54,19 +57,70 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 
 def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> Service:
-    """A service on the data folder of `settings`, not started. On a running event loop.
+    """A service on the data folder of `settings`, not started.
 
     Raises: OperatorError: what is on disk cannot be used.
     """
-    # One straight line, however long: each part is built from those above it.
+    return assemble(settings, _open_stores(settings, clock or SystemClock(), synchronous))
+
+
+def assemble(settings: Settings, stores: Stores) -> Service:
+    """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
+    stages = _build_stages(settings, stores)
+    readiness = Readiness(stages.intake)
+    declared_files = DeclaredFiles(
+        devices_path=Path(settings.devices) if settings.devices else None,
+        metrics_path=Path(settings.metrics) if settings.metrics else None,
+        registry=stages.registry,
+        metric_definitions=stages.metric_definitions,
+        readiness=readiness,
+    )
+    housekeeping = _build_housekeeping(settings, stages)
+    node = Node(
+        clock=stages.clock,
+        startup=_build_startup(stages, declared_files, readiness),
+        startup_thread=stages.threads.catalog,
+        readiness=readiness,
+        writer=stages.writer,
+        intake=stages.intake,
+        connections=stages.connections,
+        follower=stages.follower,
+        watch=Watch(clock=stages.clock, intake=stages.intake),
+        housekeeping=housekeeping,
+        closers=[stages.threads.close, stages.journal.close, stages.catalog.close],
+    )
+    door = Door(
+        intake=stages.intake,
+        connections=stages.connections,
+        register=stages.registry.register if settings.auto_register else None,
+        defines_unknown=settings.auto_define,
+    )
+    return Service(
+        **vars(stages),
+        door=door,
+        readiness=readiness,
+        housekeeping=housekeeping,
+        declared_files=declared_files,
+        node=node,
+        bulk_turns=asyncio.Semaphore(settings.bulk_at_once_max),
+        auto_define=settings.auto_define,
+    )
+
+
+def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
     folder = Path(settings.data)
-    clock = clock or SystemClock()
-    counters = Counters()
-    threads = Threads()
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
-    catalog_thread = CatalogThread(threads.catalog)
     history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.memory_cache_bytes_max)
+    return Stores(
+        clock=clock, counters=Counters(), threads=Threads(), journal=journal, catalog=catalog, history=history
+    )
+
+
+def _build_stages(settings: Settings, stores: Stores) -> Stages:
+    clock, counters, catalog, threads = stores.clock, stores.counters, stores.catalog, stores.threads
+    catalog_thread = CatalogThread(threads.catalog)
+    known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
     follower = Follower(fleet, counters)
     registry = Registry(
@@ -79,91 +133,35 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
         label_names_max=settings.label_names_max,
         auto_register=settings.auto_register,
     )
-    known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     metric_definitions = MetricDefinitions(
         catalog=catalog, catalog_thread=catalog_thread, known=known_metrics, metrics_max=settings.metrics_max
     )
     planned_downtime = PlannedDowntime(
         catalog=catalog, catalog_thread=catalog_thread, clock=clock, windows_max=settings.windows_max
     )
-    writer = Writer(journal=journal, clock=clock, counters=counters, committed=follower.follow)
+    writer = Writer(journal=stores.journal, clock=clock, counters=counters, committed=follower.follow)
     intake = Intake(
         numbers=registry.numbers,
         metrics=known_metrics,
         events_waiting_max=settings.events_waiting_max,
         wake=writer.wake,
     )
-    connections = Connections(settings, counters)
-    door = Door(
-        intake=intake,
-        connections=connections,
-        register=registry.register if settings.auto_register else None,
-        defines_unknown=settings.auto_define,
+    views = Views(
+        clock=clock, fleet=fleet, history=stores.history, registry=registry, planned_downtime=planned_downtime
     )
-    readiness = Readiness(intake)
-    views = Views(clock=clock, fleet=fleet, history=history, registry=registry, planned_downtime=planned_downtime)
     questions = Questions(
         clock=clock,
         fleet=fleet,
         follower=follower,
-        history=history,
+        history=stores.history,
         registry=registry,
         views=views,
         limits=settings,
         device_thread=threads.device_questions,
         fleet_thread=threads.fleet_questions,
     )
-    housekeeping = Housekeeping(
-        clock=clock,
-        catalog=catalog,
-        history=history,
-        follower=follower,
-        registry=registry,
-        metric_definitions=metric_definitions,
-        writer=writer,
-        counters=counters,
-        threads=threads,
-        triggers=settings,
-    )
-    declared_files = DeclaredFiles(
-        devices_path=Path(settings.devices) if settings.devices else None,
-        metrics_path=Path(settings.metrics) if settings.metrics else None,
-        registry=registry,
-        metric_definitions=metric_definitions,
-        readiness=readiness,
-    )
-    startup = Startup(
-        clock=clock,
-        journal=journal,
-        history=history,
-        follower=follower,
-        registry=registry,
-        metric_definitions=metric_definitions,
-        planned_downtime=planned_downtime,
-        declared_files=declared_files,
-        readiness=readiness,
-        counters=counters,
-    )
-    node = Node(
-        clock=clock,
-        startup=startup,
-        startup_thread=threads.catalog,
-        readiness=readiness,
-        writer=writer,
-        intake=intake,
-        connections=connections,
-        follower=follower,
-        watch=Watch(clock=clock, intake=intake),
-        housekeeping=housekeeping,
-        closers=[threads.close, journal.close, catalog.close],
-    )
-    return Service(
-        clock=clock,
-        counters=counters,
-        threads=threads,
-        journal=journal,
-        catalog=catalog,
-        history=history,
+    return Stages(
+        **vars(stores),
         fleet=fleet,
         follower=follower,
         registry=registry,
@@ -171,16 +169,39 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
         planned_downtime=planned_downtime,
         writer=writer,
         intake=intake,
-        connections=connections,
-        door=door,
-        readiness=readiness,
+        connections=Connections(settings, counters),
         views=views,
         questions=questions,
-        housekeeping=housekeeping,
+    )
+
+
+def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
+    return Housekeeping(
+        clock=stages.clock,
+        catalog=stages.catalog,
+        history=stages.history,
+        follower=stages.follower,
+        registry=stages.registry,
+        metric_definitions=stages.metric_definitions,
+        writer=stages.writer,
+        counters=stages.counters,
+        threads=stages.threads,
+        triggers=settings,
+    )
+
+
+def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:
+    return Startup(
+        clock=stages.clock,
+        journal=stages.journal,
+        history=stages.history,
+        follower=stages.follower,
+        registry=stages.registry,
+        metric_definitions=stages.metric_definitions,
+        planned_downtime=stages.planned_downtime,
         declared_files=declared_files,
-        node=node,
-        bulk_turns=asyncio.Semaphore(settings.bulk_at_once_max),
-        auto_define=settings.auto_define,
+        readiness=readiness,
+        counters=stages.counters,
     )
 
 

@@ -1,4 +1,4 @@
-"""All parts of one running service. `app.build` fills it in; each part knows only the parts that it was given."""
+"""All parts of one running service. `app.build` fills it in, in three steps; each part knows only the parts given to it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """The parts of one service, in the order in which they are built."""
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """What outlives the process, and what every stage needs."""
 
     clock: Clock
     counters: Counters
@@ -36,6 +36,12 @@ class Service:
     journal: Journal
     catalog: Catalog
     history: History
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages(Stores):
+    """The stages that events and questions pass through, on top of the stores."""
+
     fleet: Fleet
     follower: Follower
     registry: Registry
@@ -44,10 +50,16 @@ class Service:
     writer: Writer
     intake: Intake
     connections: Connections
-    door: Door
-    readiness: Readiness
     views: Views
     questions: Questions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Stages):
+    """The stages, and what opens, starts, tends and stops them."""
+
+    door: Door
+    readiness: Readiness
     housekeeping: Housekeeping
     declared_files: DeclaredFiles
     node: Node
