@@ -1,0 +1,104 @@
+"""devices.csv and metrics.json: read at the start, and again while events come in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from fleetpulse.errors import DevicesFileError, MetricsFileError
+from fleetpulse.pipeline.service import Service
+from memory_service import World
+
+
+class Files:
+    """Both files, and a started service that reads them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.devices, self.metrics = folder / "devices.csv", folder / "metrics.json"
+        self.devices.write_text("device_id,site\na,x\n")
+        self.metrics.write_text('[{"name": "cpu"}]')
+        self.service: Service
+
+
+def run(folder: Path, test: Callable[[Files], Awaitable[None]], **settings: Any) -> None:
+    async def life() -> None:
+        files = Files(folder)
+        paths = {"devices": str(files.devices), "metrics": str(files.metrics)}
+        files.service = World(folder).service(**{**paths, **settings})
+        try:
+            await files.service.node.start()
+            await test(files)
+        finally:
+            await files.service.node.stop()
+
+    asyncio.run(life())
+
+
+async def events_of_reload(files: Files) -> list[str]:
+    with capture_logs() as logs:
+        await files.service.declared_files.reload()
+    return [entry["event"] for entry in logs]
+
+
+def test_both_files_are_read_at_the_start(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        assert files.service.registry.numbers == {"a": 0}
+        assert files.service.metric_definitions.known.names == ["cpu", "upload_time"]
+
+    run(tmp_path, test)
+
+
+def test_both_are_read_again_and_what_they_no_longer_name_stays(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        files.devices.write_text("device_id\nb\n")
+        files.metrics.write_text('[{"name": "load"}]')
+        assert await events_of_reload(files) == ["devices.csv read again", "metrics.json read again"]
+        assert files.service.registry.numbers == {"a": 0, "b": 1}
+        assert files.service.metric_definitions.known.names == ["cpu", "load", "upload_time"]
+
+    run(tmp_path, test)
+
+
+def test_a_faulty_file_is_logged_and_changes_nothing(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        files.devices.write_text("device_id\nb\nno id\n")
+        assert await events_of_reload(files) == ["a file was not taken; what it says stays as it was"]
+        assert files.service.registry.numbers == {"a": 0}
+
+    run(tmp_path, test)
+
+
+def test_nothing_is_read_again_by_a_node_that_is_not_ready(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        files.service.readiness.is_ready = False
+        assert await events_of_reload(files) == ["SIGHUP has nothing to do: not ready yet"]
+
+    run(tmp_path, test)
+
+
+def test_without_files_there_is_nothing_to_read_again(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        assert await events_of_reload(files) == ["SIGHUP has nothing to do: no --devices or --metrics file"]
+
+    run(tmp_path, test, devices="", metrics="")
+
+
+@pytest.mark.parametrize(("name", "error"), [("devices", DevicesFileError), ("metrics", MetricsFileError)])
+def test_a_missing_file_ends_the_start(tmp_path: Path, name: str, error: type[Exception]) -> None:
+    async def test(files: Files) -> None:
+        raise AssertionError("it must not start")
+
+    with pytest.raises(error, match="does not exist"):
+        run(tmp_path, test, **{name: str(tmp_path / "missing")})
+
+
+def test_a_file_that_exceeds_a_limit_is_named_with_the_setting(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        raise AssertionError("it must not start")
+
+    (tmp_path / "many.csv").write_text("device_id\na\nb\n")
+    with pytest.raises(DevicesFileError, match=r"many\.csv: .*raise --devices-max"):
+        run(tmp_path, test, devices=str(tmp_path / "many.csv"), devices_max=1)

@@ -1,0 +1,171 @@
+"""Checkpoints and compaction: what they leave in journal, blocks and memory, and what a failure leaves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.model.device import Device
+from fleetpulse.model.manifest import BlockFile
+from fleetpulse.pipeline.service import Service
+from memory_service import DAY, NOON, SECOND, Sender, World, beat
+
+
+class FailingStore(MemoryBlockStore):
+    """Blocks in memory, on a disk that can be full."""
+
+    is_full = False
+
+    def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+        if self.is_full:
+            raise OSError("no space left")
+        return super().put(name, write)
+
+
+def run(folder: Path, test: Callable[[World, Service], Awaitable[None]], **settings: Any) -> World:
+    """Run a test on a started service that knows d0 and d1."""
+    world = World(folder)
+    world.store = FailingStore()
+
+    async def life() -> None:
+        service = await world.started("d0", "d1", **settings)
+        assert await service.housekeeping.checkpoint()  # the policies of both are as the journal finds them
+        await test(world, service)
+        await service.node.stop()
+
+    asyncio.run(life())
+    return world
+
+
+async def sample(service: Service, value: int) -> None:
+    sender = Sender()
+    service.intake.add_sample(0, service.clock.now_ns(), value, sender)
+    await service.writer.drain()
+    await sender.outcome
+
+
+def test_a_checkpoint_covers_the_journal_and_drops_it(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat(service, "d0")
+        assert service.housekeeping.has_news
+        assert await service.housekeeping.checkpoint()
+        assert not service.housekeeping.has_news
+        position = service.history.manifest.position
+        assert (position, world.journal.first_position()) == (service.follower.position, position + 1)
+        assert service.counters.checkpoints == 2
+
+    run(tmp_path, test)
+
+
+def test_a_checkpoint_removes_the_files_that_it_replaces(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        for _ in range(3):
+            await beat(service, "d0")
+            assert await service.housekeeping.checkpoint()
+        assert world.store.names() == {file.name for file in service.history.manifest.files()}
+
+    run(tmp_path, test)
+
+
+def test_names_of_devices_are_written_only_after_they_changed(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        names = service.history.manifest.names
+        assert await service.housekeeping.checkpoint()
+        assert service.history.manifest.names == names
+        await service.registry.register_many([Device("d2")])
+        assert await service.housekeeping.checkpoint()
+        assert service.history.manifest.names["devices"] != names["devices"]
+
+    run(tmp_path, test)
+
+
+def test_a_failed_checkpoint_leaves_the_journal_and_is_not_urgent_again(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        manifest = service.history.manifest
+        await beat(service, "d0")
+        assert service.housekeeping.is_due()
+        world.store.is_full = True
+        assert not await service.housekeeping.checkpoint()
+        assert not service.housekeeping.is_due()
+        assert service.history.manifest is manifest
+        assert world.journal.last_position() >= world.journal.first_position()
+        assert (service.counters.checkpoints, service.counters.checkpoints_failed) == (1, 1)
+        world.store.is_full = False
+        assert await service.housekeeping.checkpoint()
+
+    run(tmp_path, test, checkpoint_journal_entries=1)
+
+
+def test_a_checkpoint_is_due_when_a_policy_changes_or_a_day_ends(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        assert not service.housekeeping.is_due()
+        await service.registry.update({0: Device("d0", interval_s=10)})
+        assert service.housekeeping.is_due()
+        assert await service.housekeeping.checkpoint()
+        assert not service.housekeeping.is_due()
+        world.clock.ns += 3 * DAY
+        service.follower.advance(world.clock.ns)
+        assert service.housekeeping.is_due()
+        assert await service.housekeeping.checkpoint()
+        assert not service.housekeeping.is_due()
+
+    run(tmp_path, test)
+
+
+def test_compaction_ends_when_nothing_is_left_to_do(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        for value in range(3):
+            await sample(service, value)
+            assert await service.housekeeping.checkpoint()
+        assert len(service.history.manifest.samples) == 3
+        while await service.housekeeping.compact(is_forced=True):
+            pass
+        assert len(service.history.manifest.samples) == 1
+        assert service.counters.compactions >= 1
+        assert world.store.names() == {file.name for file in service.history.manifest.files()}
+
+    run(tmp_path, test)
+
+
+def test_a_failed_compaction_leaves_the_blocks_as_they_were(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        for value in range(3):
+            await sample(service, value)
+            assert await service.housekeeping.checkpoint()
+        manifest = service.history.manifest
+        world.store.is_full = True
+        assert not await service.housekeeping.compact(is_forced=True)
+        world.store.is_full = False
+        assert service.history.manifest is manifest
+        assert service.counters.compactions_failed == 1
+
+    run(tmp_path, test)
+
+
+def test_a_tick_takes_a_checkpoint_in_the_background(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        service.housekeeping.tick()
+        await service.housekeeping.wait()
+        assert service.counters.checkpoints == 1  # the one before: none was due
+        await beat(service, "d0")
+        service.housekeeping.tick()
+        service.housekeeping.tick()
+        await service.housekeeping.wait()
+        assert service.counters.checkpoints == 2
+
+    run(tmp_path, test, checkpoint_journal_entries=1)
+
+
+def test_acknowledged_events_are_answered_while_a_checkpoint_runs(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat(service, "d0")
+        running = asyncio.create_task(service.housekeeping.checkpoint())
+        await asyncio.sleep(0)
+        world.clock.ns += 60 * SECOND
+        await beat(service, "d0")
+        assert (await service.questions.figures(0)).minutes_present == 2
+        assert await running
+        assert (await service.questions.figures(0)).last_minute == (NOON // SECOND + 60) // 60
+
+    run(tmp_path, test)

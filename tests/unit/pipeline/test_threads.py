@@ -1,0 +1,50 @@
+"""The threads: their names, and how they end."""
+
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+from fleetpulse.pipeline.threads import Threads, journal_thread
+
+
+def current_name() -> str:
+    return threading.current_thread().name
+
+
+def test_every_executor_has_one_thread_that_carries_its_name() -> None:
+    threads = Threads()
+    executors = {name.replace("_", "-"): executor for name, executor in vars(threads).items()}
+    for name, executor in executors.items():
+        names = {executor.submit(current_name).result() for _ in range(3)}
+        assert names == {f"{name}_0"}
+    threads.close()
+
+
+def test_closing_waits_for_what_has_begun_and_cancels_questions_that_wait() -> None:
+    threads = Threads()
+    is_over = threading.Event()
+    begun = threads.device_questions.submit(is_over.wait, 10)
+    waiting = threads.device_questions.submit(current_name)
+    written = threads.files.submit(current_name)
+    closing = threading.Thread(target=threads.close)
+    closing.start()
+    with pytest.raises(CancelledError):
+        waiting.result(timeout=10)
+    is_over.set()
+    closing.join(timeout=10)
+    assert begun.result() is True
+    assert written.result() == "files_0"
+
+
+def test_a_closed_executor_takes_no_more_work() -> None:
+    threads = Threads()
+    threads.close()
+    for executor in vars(threads).values():
+        with pytest.raises(RuntimeError):
+            executor.submit(current_name)
+
+
+def test_the_journals_thread_keeps_no_process_alive() -> None:
+    thread = journal_thread(lambda: None)
+    assert (thread.name, thread.daemon, thread.is_alive()) == ("journal", True, False)

@@ -1,0 +1,168 @@
+"""Group commit: one entry for all that has gathered, and answers only after it is durable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fleetpulse.errors import NotAccepting
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.memory import MemoryJournal
+from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.pipeline.write import SPARSE_SENDERS_MAX, Writer
+from fleetpulse.telemetry.counters import Counters
+from memory_service import NOON, FakeClock, Sender
+
+
+class FailingJournal(MemoryJournal):
+    """A journal whose disk is full."""
+
+    def append(self, body: bytes) -> Position:
+        raise OSError("no space left")
+
+
+class Commits:
+    """A writer that is started, and what it has committed."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self.journal = journal
+        self.counters = Counters()
+        self.followed: list[tuple[int, Position]] = []
+        self.writer = Writer(journal=journal, clock=FakeClock(), counters=self.counters, committed=self._follow)
+        self.intake = Intake(
+            numbers={},
+            metrics=KnownMetrics(report_metrics_max=1),
+            events_waiting_max=1_000,
+            wake=self.writer.wake,
+        )
+        self.intake.open()
+        self.writer.start(self.intake)
+
+    def _follow(self, batch: EventBatch, position: Position) -> None:
+        self.followed.append((len(batch), position))
+
+    def send(self, count: int) -> list[Sender]:
+        """Heartbeats of as many senders."""
+        senders = [Sender() for _ in range(count)]
+        for number, sender in enumerate(senders):
+            self.intake.add_heartbeat(number, NOON, sender)
+        return senders
+
+
+def run(test: Callable[[Commits], Awaitable[None]], journal: MemoryJournal | None = None) -> None:
+    async def life() -> None:
+        commits = Commits(journal or MemoryJournal())
+        await test(commits)
+        await commits.writer.stop()
+
+    asyncio.run(life())
+
+
+def test_those_who_come_together_share_one_entry() -> None:
+    async def test(commits: Commits) -> None:
+        senders = commits.send(3)
+        assert not any(sender.outcome.done() for sender in senders)
+        await asyncio.gather(*(sender.outcome for sender in senders))
+        ((position, body),) = commits.journal.read(after=0)
+        assert list(decode_entry(body, where="").heartbeat_devices) == [0, 1, 2]
+        assert commits.followed == [(3, position)]
+        assert (commits.counters.commits, commits.counters.events_accepted) == (1, 3)
+
+    run(test)
+
+
+def test_an_entry_carries_the_time_of_its_commit() -> None:
+    async def test(commits: Commits) -> None:
+        await commits.send(1)[0].outcome
+        ((_, body),) = commits.journal.read(after=0)
+        assert decode_entry(body, where="").received_at_ns == NOON
+
+    run(test)
+
+
+def test_after_a_failed_append_nobody_is_acknowledged_ever_again() -> None:
+    async def test(commits: Commits) -> None:
+        (first,) = commits.send(1)
+        with pytest.raises(NotAccepting, match="no space left"):
+            await first.outcome
+        assert commits.intake.closed_by is not None
+        (second,) = commits.send(1)  # it was checked before the intake closed
+        await commits.writer.drain()
+        with pytest.raises(NotAccepting, match="read-only"):
+            await second.outcome
+        assert commits.counters.commits_failed == 1
+        assert commits.counters.events_refused == {"read_only": 2}
+        assert commits.followed == []
+
+    run(test, FailingJournal())
+
+
+def test_an_answer_that_fails_keeps_nobody_else_waiting() -> None:
+    class Broken(Sender):
+        def acknowledge(self) -> None:
+            raise RuntimeError("a defect")
+
+    async def test(commits: Commits) -> None:
+        commits.intake.add_heartbeat(0, NOON, Broken())
+        await commits.send(1)[0].outcome
+
+    run(test)
+
+
+def test_a_batch_that_cannot_be_followed_is_acknowledged_since_it_is_durable() -> None:
+    async def test(commits: Commits) -> None:
+        commits.followed = None  # type: ignore[assignment]  # following fails
+        await commits.send(1)[0].outcome
+        assert commits.journal.last_position() == 1
+
+    run(test)
+
+
+def test_stopping_commits_what_is_left() -> None:
+    async def test(commits: Commits) -> None:
+        senders = commits.send(2)
+        await commits.writer.stop()
+        assert all(sender.outcome.done() for sender in senders)
+
+    run(test)
+
+
+def test_the_journal_is_dropped_through_a_position_however_many_pieces_that_takes() -> None:
+    async def test(commits: Commits) -> None:
+        for _ in range(450):
+            commits.journal.append(b"")
+        await commits.writer.drop(through=420)
+        assert commits.journal.first_position() == 421
+
+    run(test)
+
+
+def test_an_error_of_the_journal_reaches_the_one_who_drops() -> None:
+    class Undroppable(MemoryJournal):
+        def drop(self, *, through: Position, entries_max: int) -> bool:
+            raise OSError("no space left")
+
+    async def test(commits: Commits) -> None:
+        with pytest.raises(OSError, match="no space left"):
+            await commits.writer.drop(through=1)
+        await commits.send(1)[0].outcome
+
+    run(test, Undroppable())
+
+
+@pytest.mark.parametrize(
+    ("senders_a_second", "connections", "expected"),
+    [(10, 100, 1), (200, 100, 4), (200, 2, 2), (100_000, 100, SPARSE_SENDERS_MAX), (0, 0, 1)],
+)
+def test_a_commit_waits_for_the_senders_of_its_waiting_time(
+    senders_a_second: int, connections: int, expected: int
+) -> None:
+    async def test(commits: Commits) -> None:
+        commits.intake.senders += senders_a_second
+        commits.writer.tick(elapsed_s=1, connections=connections)
+        await commits.send(1)[0].outcome
+        assert commits.intake.wake_at == expected
+
+    run(test)
