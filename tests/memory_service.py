@@ -1,4 +1,4 @@
-"""A whole service for unit tests: journal and blocks in memory, the clock set by hand, the catalog in a temporary folder."""
+"""A whole service for unit tests: journal and blocks in memory, a clock set by hand, the catalog in a given folder."""
 
 import asyncio
 from pathlib import Path

@@ -54,8 +54,9 @@ def check_address(host: str, *, is_network_trusted: bool) -> None:
         is_loopback = False
     if not is_loopback and not is_network_trusted:
         raise SettingsError(
-            f"host {host} is reachable from the network, and anybody there could report for any device: there are no keys "
-            "yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is trusted."
+            f"host {host} is reachable from the network, and anybody there could report for any device: there are no "
+            "keys yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is "
+            "trusted."
         )
 
 

@@ -17,7 +17,10 @@ class CatalogThread:
         self._executor = executor
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
-        """The result of `work`, which is one transaction. Raises: NotAccepting: it could not be written, nothing changed."""
+        """The result of `work`, which is one transaction.
+
+        Raises: NotAccepting: the catalog could not be written, and nothing was changed.
+        """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except OSError as error:

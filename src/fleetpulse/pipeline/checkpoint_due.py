@@ -20,7 +20,7 @@ class SinceCheckpoint:
     is_day_closed: bool
     """A day has ended that is still held in memory."""
     has_policy_changed: bool
-    """Reception gaps before a change were judged by the old heartbeat policy; a replay would judge them by the new one."""
+    """Reception gaps before the change were judged by the old heartbeat policy; a replay would take the new one."""
     has_failed: bool
     """The last attempt failed."""
 

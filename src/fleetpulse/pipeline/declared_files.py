@@ -35,7 +35,10 @@ class DeclaredFiles:
         self._readiness = readiness
 
     def load_now(self) -> None:
-        """Read both files. Blocks; for the start. Raises: OperatorError: a file cannot be used. OSError: the catalog failed."""
+        """Read both files. Blocks; for the start.
+
+        Raises: OperatorError: a file cannot be used. OSError: the catalog could not be written.
+        """
         if self._devices_path is not None:
             with _naming(self._devices_path):
                 self._registry.register_now(read_devices(self._devices_path))

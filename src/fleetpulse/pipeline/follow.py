@@ -46,7 +46,7 @@ class Follower:
         )
 
     def catch_up(self) -> None:
-        """Apply all that is durable. Every read calls this first, so a device that was answered 204 reads its own write.
+        """Apply all that is durable. Every read calls this first, so that an event that was answered 204 is found.
 
         Raises: DamagedData: an earlier call failed in its middle, so the fleet is no state of the journal.
         """

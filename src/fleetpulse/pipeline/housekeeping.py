@@ -1,7 +1,7 @@
 """Checkpoints and compaction in the background: when they run, in which threads, and what follows when they fail.
 
-What a checkpoint writes is in `checkpoint.py`, what compaction changes in `compact.py`. Both end in one manifest that is
-committed to the catalog, so they run one at a time. A failure loses nothing: the journal and the old files stay.
+What a checkpoint writes is in `checkpoint.py`, what compaction changes in `blocks/compaction/`. Both end in a manifest
+that is committed to the catalog, so they run one at a time. A failure loses nothing: journal and old files stay.
 """
 
 import asyncio
@@ -156,7 +156,10 @@ class Housekeeping:
     async def _write_checkpoint(
         self, position: Position, names_now: tuple[int, dict[int, MetricDefinition]]
     ) -> Written:
-        """Write the files and commit the manifest that names them. Raises: OSError; OperatorError: nothing has changed."""
+        """Write the files and commit the manifest that names them.
+
+        Raises: OSError; OperatorError: the manifest is as it was.
+        """
         loop = asyncio.get_running_loop()
         frozen = self._fleet.freeze()
         names: dict[str, BlockFile] = {}

@@ -11,7 +11,7 @@ from fleetpulse.pipeline.catalog_thread import CatalogThread
 
 
 class MetricDefinitions:
-    """All metrics. `metrics` maps numbers to definitions, those of undefined metrics included, as their samples stay."""
+    """All metrics. `metrics` maps numbers to definitions, also of metrics that were undefined: their samples stay."""
 
     def __init__(
         self, *, catalog: Catalog, catalog_thread: CatalogThread, known: KnownMetrics, metrics_max: int
@@ -83,7 +83,7 @@ def _check_built_in(metric: MetricDefinition) -> None:
     is_fitting = (metric.kind, metric.unit, metric.lowest) == (BUILT_IN.kind, BUILT_IN.unit, BUILT_IN.lowest)
     if metric.name == BUILT_IN.name and not is_fitting:
         raise OutOfRange(
-            f"{metric.name} is built in: an integer of ns from 0; only its aggregation, retention and description can be "
-            "changed",
+            f"{metric.name} is built in: an integer of ns from 0; only its aggregation, retention and description can "
+            "be changed",
             reason="metric_built_in",
         )

@@ -57,7 +57,10 @@ class PlannedDowntime:
         self.version += 1
 
     async def put_window(self, window: MaintenanceWindow) -> None:
-        """Add a maintenance window, or replace the one with its id. Raises: OutOfRange: there are too many; NotAccepting."""
+        """Add a maintenance window, or replace the one with its id.
+
+        Raises: OutOfRange: there are too many; NotAccepting.
+        """
         if window.id not in self.windows and len(self.windows) >= self._windows_max:
             raise OutOfRange(
                 f"there are {self._windows_max} maintenance windows (windows_max): delete old ones",

@@ -1,4 +1,4 @@
-"""How far a start has come, and whether the node answers: plain state, set by the start and the stop, read by the API."""
+"""How far a start has come, and whether the node answers: plain state, set by start and stop, read by the API."""
 
 from dataclasses import dataclass, field
 from typing import Literal

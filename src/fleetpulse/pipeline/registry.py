@@ -1,7 +1,7 @@
 """The known devices: loaded from the catalog into memory, and changed in the catalog first, then in memory.
 
-What requests need of a device, its number and its heartbeat policy, is in memory: in `numbers`, the roster and the live fleet.
-The rest of what is declared stays in the catalog and is read when somebody asks for it.
+What requests and questions need of all devices is in memory: numbers, labels, and heartbeat policies in the live fleet.
+The rest of what is declared stays in the catalog, and is read when somebody asks for it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""All parts of one running service. `app.build` fills it in, in three steps; each part knows only the parts given to it."""
+"""All parts of one service. `app.build` creates them in three steps; each part knows only the parts given to it."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """The watch on ourselves: the journal says when the service was running, and therefore when it was blind.
 
-Blind time is a fact in the journal like any event. After a restart it lasts from the last entry of the journal until events
-are accepted again. In a process that was suspended, or whose clock was set forward, it is the time between two turns.
+Blind time is a fact in the journal like any event. After a restart it lasts from the last entry of the journal until
+events are accepted again. In a process that was suspended, or whose clock was set forward, it is the time between two
+turns.
 """
 
 from fleetpulse.clock import Clock
@@ -24,13 +25,13 @@ class Watch:
         self._turned_at_ns = 0
 
     def begin(self, *, alive_at_ns: int) -> None:
-        """Mark the start, and the blind time since `alive_at_ns`, when the journal was last written to (0: never)."""
+        """Mark the start, and the blind time since the journal was last written to, at `alive_at_ns` (0: never)."""
         now_ns = self._clock.now_ns()
         self._turned_at_ns = now_ns
         self._mark(now_ns, (alive_at_ns, now_ns) if 0 < alive_at_ns < now_ns else None)
 
     def turn(self) -> None:
-        """Write a mark if one is due, or if the service was blind since the last turn. Called at least once a second."""
+        """Write a mark if one is due or if the service was blind since the last turn. Called at least once a second."""
         now_ns = self._clock.now_ns()
         is_blind = now_ns - self._turned_at_ns >= BLIND_FROM_NS
         is_due = not 0 <= now_ns - self._marked_at_ns < MARK_INTERVAL_NS  # also where the clock was set back
@@ -49,7 +50,7 @@ class Watch:
 
 
 class _NobodyWaits:
-    """The waiter of a mark. If its entry fails, the writer logs that and makes the node read-only, so nothing is left to do."""
+    """The waiter of a mark. If its entry fails, the writer logs that and makes the node read-only."""
 
     def acknowledge(self) -> None:
         """See ingest.intake.Waiter."""

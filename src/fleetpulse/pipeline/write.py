@@ -28,7 +28,7 @@ GATHER_S = 0.004
 """The longest that a commit waits for as many senders as the last commit had: about ten commits of a good disk."""
 SPARSE_GATHER_S = 0.02
 SPARSE_SENDERS_MAX = 10
-"""Senders that come one by one would need a commit each, which costs more than all else: a commit waits longer for these."""
+"""Senders that come one by one would need a commit each, which costs more than all else: a commit waits longer."""
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
 _Result = TypeVar("_Result")
@@ -68,7 +68,7 @@ class Writer:
         self._thread.start()
 
     def tick(self, *, elapsed_s: float, connections: int) -> None:
-        """Estimate from the senders since the last tick, and from the open connections, how many a commit should wait for."""
+        """Estimate how many senders a commit should wait for, from those since the last tick and from the connections."""
         senders_a_second = (self._intake.senders - self._senders) / elapsed_s
         self._senders = self._intake.senders
         self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
@@ -111,7 +111,7 @@ class Writer:
         try:
             self._committed(batch, position)
         except Exception as error:
-            # It is durable, so it is acknowledged; the follower refuses from now on, and the next tick closes the intake.
+            # It is durable, so it is acknowledged; the follower refuses from now on; the next tick closes the intake.
             log.error("a durable batch could not be followed", exc_info=error)
         for waiter in batch.waiters:
             _answer(waiter.acknowledge)
@@ -129,8 +129,8 @@ class Writer:
         self._intake.settle()
         self._counters.commits_failed += 1
         self._failure = NotAccepting(
-            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended and "
-            "the service restarted",
+            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended "
+            "and the service restarted",
             reason="read_only",
         )
         log.error("read-only: the journal could not be written", error=str(error), todo="mend the disk, then restart")
