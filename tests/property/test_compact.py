@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.compaction.part_writer import write_part
@@ -19,7 +20,6 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.pipeline.checkpoint import _cut_samples
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
@@ -70,6 +70,14 @@ def columns_of(samples: Sequence[Sample]) -> SampleColumns:
     )
 
 
+def cut_samples(
+    pieces: list[SampleColumns], store: MemoryBlockStore, metrics: dict[int, MetricDefinition]
+) -> list[SampleBlock]:
+    """The fresh blocks of a checkpoint."""
+    history = History(store, Manifest())
+    return CheckpointFiles(history, position=1, device_count=0, pause=lambda: None).put_samples(pieces, metrics)
+
+
 @dataclass
 class Closed:
     """The files, the manifest, and the plain list of what they must hold."""
@@ -86,7 +94,7 @@ class Closed:
 
     def add(self, samples: Sequence[Sample]) -> None:
         """A checkpoint."""
-        blocks = _cut_samples([columns_of(samples)], 1, self.store, self.metrics)
+        blocks = cut_samples([columns_of(samples)], self.store, self.metrics)
         self.manifest = Manifest(samples=(*self.manifest.samples, *blocks))
         self.told += samples
 
@@ -413,11 +421,11 @@ def test_a_day_of_several_units_is_folded_and_merged_as_one() -> None:
     order = np.random.default_rng(1).permutation(len(samples))
     for pieces in ([samples.where(order[:900_000]), columns_of(late)], [samples.where(order[900_000:1_200_000])]):
         closed.manifest = replace(
-            closed.manifest, samples=(*closed.manifest.samples, *_cut_samples(pieces, 1, closed.store, closed.metrics))
+            closed.manifest, samples=(*closed.manifest.samples, *cut_samples(pieces, closed.store, closed.metrics))
         )
     closed.step(is_forced=True)
     assert [block.samples for block in closed.manifest.samples] == [1_200_000, 1]
-    blocks = _cut_samples([samples.where(order[1_200_000:])], 1, closed.store, closed.metrics)
+    blocks = cut_samples([samples.where(order[1_200_000:])], closed.store, closed.metrics)
     closed.manifest = replace(closed.manifest, samples=(*closed.manifest.samples, *blocks))
     closed.settle()
     assert [block.samples for block in closed.manifest.samples] == [1, len(samples)]

@@ -243,6 +243,11 @@ def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
     return manifest.presence.get(day) if day < manifest.open_from_day else None
 
 
+def closed_days(manifest: Manifest) -> dict[int, BlockFile]:
+    """The files of all closed days, by day. Those of open days are part of the snapshot."""
+    return {day: file for day, file in manifest.presence.items() if day < manifest.open_from_day}
+
+
 def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: SampleRange) -> NDArray[np.int64] | None:
     """Places of the wanted rows of a row group; None: all of them."""
     if wanted.device is not None:

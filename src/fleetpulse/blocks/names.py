@@ -15,7 +15,10 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.model.device import Device
+from fleetpulse.model.events import Position
+from fleetpulse.model.manifest import BlockFile
 from fleetpulse.model.metric import MetricDefinition
 
 ROWS_AT_ONCE = 8_192
@@ -55,6 +58,20 @@ def write_metrics(file: BinaryIO, metrics: Iterable[tuple[int, MetricDefinition]
         for number, metric in metrics
     ]
     pq.write_table(_table(rows, _METRICS), file, compression="zstd", write_page_checksum=True)
+
+
+def put_names(
+    store: BlockStore,
+    *,
+    position: Position,
+    devices: Iterable[tuple[int, Device, bool]],
+    metrics: Iterable[tuple[int, MetricDefinition]],
+) -> dict[str, BlockFile]:
+    """Write both files of a checkpoint at a journal position, by what they hold. Raises: OSError."""
+    return {
+        "devices": put_block(store, f"devices-{position}", lambda file: write_devices(file, devices)),
+        "metrics": put_block(store, f"metrics-{position}", lambda file: write_metrics(file, metrics)),
+    }
 
 
 def _table(rows: Sequence[tuple[object, ...]], schema: "pa.Schema") -> "pa.Table":

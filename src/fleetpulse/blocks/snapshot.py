@@ -9,6 +9,7 @@ uploads, other_samples       int64
 upload_high, upload_low      int64, sum = high · 2³² + low
 """
 
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -34,8 +35,8 @@ SNAPSHOT_COLUMNS = {
 _BEFORE = {"samples": "uploads"}
 
 
-def write_snapshot(file: BinaryIO, columns: dict[str, NDArray[np.generic]]) -> None:
-    """Write the columns of SNAPSHOT_COLUMNS, all of one length."""
+def write_snapshot(file: BinaryIO, columns: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write the columns of SNAPSHOT_COLUMNS, each of shape (devices,), with the dtypes given there."""
     table = pa.table(
         {name: pa.array(columns[name].astype(dtype, copy=False)) for name, dtype in SNAPSHOT_COLUMNS.items()}
     )

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -44,10 +44,21 @@ class BlockStore(Protocol):
         ...
 
 
-def put_block(store: BlockStore, stem: str, write: Callable[..., None]) -> BlockFile:
-    """Write a block under a name that begins with `stem`. Raises: OSError."""
-    # A name is used once: a checkpoint that failed may have left the same position's file in the manifest of another.
+def put_block(store: BlockStore, stem: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+    """Write a block under a name that begins with `stem` and was never used before. Raises: OSError."""
+    # Two checkpoints can be at one journal position: the manifest may still name the first one's files, which must stay as they are.
     return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
+
+
+def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:
+    """Remove the files that are not in use: no manifest names them, and no answer reads them. Returns how many there were.
+
+    Raises: OSError: the others may still be there.
+    """
+    unnamed = store.names() - in_use
+    for name in unnamed:
+        store.remove(name)
+    return len(unnamed)
 
 
 def check_size(store: BlockStore, file: BlockFile) -> None:

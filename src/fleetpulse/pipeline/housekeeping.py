@@ -14,6 +14,7 @@ import structlog
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.store import remove_unnamed
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, OperatorError
@@ -23,7 +24,7 @@ from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import BlockFile, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
-from fleetpulse.pipeline.checkpoint import Written, remove_unnamed, write_files, write_names
+from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -155,7 +156,7 @@ class Housekeeping:
 
     async def _write_checkpoint(
         self, position: Position, names_now: tuple[int, dict[int, MetricDefinition]]
-    ) -> Written:
+    ) -> WrittenCheckpoint:
         """Write the files and commit the manifest that names them.
 
         Raises: OSError; OperatorError: the manifest is as it was.

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.runs import first_of_runs, last_of_runs
 from fleetpulse.aggregate.uptime import pack_minutes, unpack_minutes
+from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.part_writer import write_part
-from fleetpulse.blocks.presence import CHUNK, Chunk, write_presence
-from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
-from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
-from fleetpulse.blocks.store import BlockStore, put_block
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.presence import CHUNK
+from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -83,6 +84,9 @@ class Generator:
     def __init__(self, spec: HistorySpec, store: BlockStore, *, policy: HeartbeatPolicy) -> None:
         self._spec = spec
         self._store = store
+        self._files = CheckpointFiles(
+            History(store, Manifest()), position=0, device_count=spec.devices, pause=lambda: None
+        )
         self._policy = policy
         self._today = spec.end_ns // NS_PER_DAY
         chance = np.random.default_rng([spec.seed, 0])
@@ -165,16 +169,10 @@ class Generator:
             columns["first_minute"][part] = np.minimum(columns["first_minute"][part], first)
             columns["last_minute"][part] = np.where(there[part], last, columns["last_minute"][part])
         columns["heartbeats"] += counts.astype(np.uint32)
-        if not is_open:
-            columns["closed_minutes"] += counts.astype(np.int32)
-
-        def chunks() -> Iterator[Chunk]:
-            for start in range(0, len(rows), CHUNK):
-                present = np.flatnonzero(there[start : start + CHUNK]) + start
-                yield present.astype(np.uint32), rows[present]
-
-        stem = f"{'open' if is_open else 'presence'}-{day}-0"
-        self.presence[day] = put_block(self._store, stem, lambda file: write_presence(file, chunks()))
+        if is_open:
+            self.presence[day] = self._files.put_open_day(day, dense=rows)
+        else:
+            self.presence[day] = self._files.put_closed_day(day, dense=rows, closed_minutes=columns["closed_minutes"])
 
     def _write_gaps(self, day: int, heard: Rows) -> None:
         minutes_ns = day * NS_PER_DAY + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
@@ -199,11 +197,10 @@ class Generator:
                     np.full(len(long), self._policy.grace_s, np.uint32),
                 )
             )
-        gaps = sort_gaps(join_gaps(found))
+        gaps = join_gaps(found)
         np.maximum.at(self.columns["up_since_ns"], gaps.devices, gaps.end_ns)
         self.columns["last_received_ns"][:] = self._heard_ns
-        if len(gaps):
-            self.gaps[day] = put_block(self._store, f"silences-{day}-0", lambda file: write_gaps(file, [gaps]))
+        self.gaps |= self._files.put_gaps([gaps])
 
     def _write_samples(self, day: int, sent: Rows, chance: np.random.Generator, advanced: Callable[[], None]) -> None:
         self.columns["other_samples"] += count_minutes(sent) * self._spec.metrics
@@ -243,7 +240,7 @@ class Generator:
 
     def finish(self, catalog: Catalog) -> Manifest:
         """Write the names of what `catalog` declares, and the snapshot; the manifest of all that was written."""
-        snapshot = put_block(self._store, "snapshot-0", lambda file: write_snapshot(file, self.columns))
+        snapshot = self._files.put_snapshot(self.columns)
         return Manifest(
             position=0,
             open_from_day=self._today - 1,
