@@ -24,6 +24,7 @@ from fleetpulse.blocks.samples import (
     rollup_rows,
     sample_rows,
 )
+from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
@@ -75,6 +76,25 @@ class History:
         return {file.name for file in self.manifest.files()} | {
             name for name, count in self._pinned.items() if count > 0
         }
+
+    def missing_files(self) -> set[str]:
+        """Names of files that the manifest names and the store does not have. Raises: OSError: the store cannot list."""
+        return {file.name for file in self.manifest.files()} - self.store.names()
+
+    def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
+        """The columns of a snapshot by name, see `blocks.snapshot`. Raises: DamagedData."""
+        self._check(file)
+        with self._opened(file) as reader:
+            return read_snapshot(reader)
+
+    def open_chunks(self) -> Iterator[tuple[int, Chunk]]:
+        """The presence of the days that were open at the last checkpoint, a chunk of a day at a time. Raises: DamagedData."""
+        for day, file in self.manifest.presence.items():
+            if day >= self.manifest.open_from_day:
+                self._check(file)
+                with self._opened(file) as reader:
+                    for chunk in read_presence(reader):
+                        yield day, chunk
 
     def has_closed(self, day: int) -> bool:
         """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""
