@@ -68,7 +68,7 @@ class Writer:
         self._thread.start()
 
     def tick(self, *, elapsed_s: float, connections: int) -> None:
-        """Estimate how many senders a commit should wait for, from those since the last tick and from the connections."""
+        """Estimate how many senders a commit should wait for, by those since the last tick and by the connections."""
         senders_a_second = (self._intake.senders - self._senders) / elapsed_s
         self._senders = self._intake.senders
         self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
