@@ -1,0 +1,94 @@
+"""What a checkpoint writes: closed days with what they held before, open days, reception gaps by day, and samples by kind."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.blocks.checkpoint_files import CheckpointFiles
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.presence import Chunk, read_presence
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.units import NS_PER_DAY
+from sample_blocks import CPU, UPLOAD, SampleBlocks, columns_of
+
+DAY = 20_000
+
+
+def files_of(history: History, position: int = 5) -> CheckpointFiles:
+    return CheckpointFiles(history, position=position, device_count=4, pause=lambda: None)
+
+
+def rows_of(*words: int) -> Rows:
+    rows: Rows = np.zeros((len(words), WORDS_PER_DAY), np.uint64)
+    rows[:, 0] = words
+    return rows
+
+
+def first_words(store: MemoryBlockStore, file: BlockFile) -> dict[int, int]:
+    with store.open(file.name) as reader:
+        return {
+            device: int(row[0])
+            for devices, rows in read_presence(reader)
+            for device, row in zip(devices.tolist(), rows, strict=True)
+        }
+
+
+def test_late_data_of_a_closed_day_joins_its_block_and_only_new_minutes_are_counted() -> None:
+    store = MemoryBlockStore()
+    closed: NDArray[np.int32] = np.zeros(4, np.int32)
+    first = files_of(History(store, Manifest())).put_closed_day(DAY, dense=rows_of(0b11, 0, 1), closed_minutes=closed)
+    assert closed.tolist() == [2, 0, 1, 0]
+    history = History(store, Manifest(open_from_day=DAY + 1, presence={DAY: first}))
+    late: Chunk = np.array([0, 3], np.uint32), rows_of(0b110, 0b1)
+    second = files_of(history).put_closed_day(DAY, dense=None, sparse=[late], closed_minutes=closed)
+    assert closed.tolist() == [3, 0, 1, 1]
+    assert first_words(store, second) == {0: 0b111, 2: 1, 3: 1}
+
+
+def test_an_open_day_is_written_as_it_is_in_memory() -> None:
+    store = MemoryBlockStore()
+    history = History(store, Manifest(open_from_day=DAY))
+    ahead: Chunk = np.array([1], np.uint32), rows_of(0b100)
+    file = files_of(history).put_open_day(DAY, dense=rows_of(1, 1), sparse=[ahead])
+    assert first_words(store, file) == {0: 1, 1: 0b101}
+    assert file.name.startswith(f"open-{DAY}-5-")
+
+
+def gaps_of(*gaps: tuple[int, int, int]) -> ReceptionGapColumns:
+    """Device, start and end in days since DAY."""
+    devices, starts, ends = (np.array(column) for column in zip(*gaps, strict=True))
+    seconds = np.full(len(gaps), 60, np.uint32)
+    return ReceptionGapColumns(
+        devices.astype(np.uint32), (DAY + starts) * NS_PER_DAY, (DAY + ends) * NS_PER_DAY, seconds, seconds
+    )
+
+
+def test_reception_gaps_join_those_that_ended_the_same_day_sorted_by_device() -> None:
+    store = MemoryBlockStore()
+    first = files_of(History(store, Manifest())).put_gaps([gaps_of((2, 0, 1), (1, 0, 2))])
+    assert sorted(first) == [DAY + 1, DAY + 2]
+    history = History(store, Manifest(gaps=first))
+    second = files_of(history).put_gaps([gaps_of((0, 0, 1)), gaps_of((2, -1, 1))])
+    assert sorted(second) == [DAY + 1]
+    gaps = history.read_gaps(second[DAY + 1])
+    assert gaps.devices.tolist() == [0, 2, 2]
+    assert (gaps.start_ns // NS_PER_DAY - DAY).tolist() == [0, -1, 0]
+    assert files_of(history).put_gaps([]) == {}
+
+
+def test_samples_become_one_fresh_block_a_kind_sorted_whatever_their_order() -> None:
+    blocks = SampleBlocks()
+    pieces = [columns_of([(UPLOAD, 1, 5.0, 7), (CPU, 2, 9.0, 1.0)]), columns_of([(CPU, 0, 3000.0, 2.0)])]
+    floats, integers = sorted(files_of(blocks.history).put_samples(pieces, blocks.metrics), key=lambda block: block.kind)
+    assert blocks.samples(floats) == [(CPU, 0, 3000, 2.0), (CPU, 2, 9, 1.0)]
+    assert blocks.samples(integers) == [(UPLOAD, 1, 5, 7)]
+    assert (floats.day, floats.samples, list(floats.files)) == (None, 2, [RAW])
+    assert files_of(blocks.history).put_samples([], blocks.metrics) == []
+
+
+def test_a_name_is_never_used_twice_although_the_position_is_the_same() -> None:
+    store = MemoryBlockStore()
+    names = {files_of(History(store, Manifest())).put_open_day(DAY, dense=rows_of(1)).name for _ in range(3)}
+    assert names == store.names() and len(names) == 3
