@@ -3,7 +3,7 @@
 from itertools import groupby
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetpulse.aggregate.runs import first_of_runs, last_of_runs, run_bounds, run_numbers
@@ -11,6 +11,7 @@ from fleetpulse.aggregate.runs import first_of_runs, last_of_runs, run_bounds, r
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), max_size=12)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_runs_of_two_columns_are_those_of_groupby(rows: list[tuple[int, int]]) -> None:
     one = np.array([row[0] for row in rows], np.uint32)

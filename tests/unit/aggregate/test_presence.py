@@ -1,0 +1,35 @@
+"""Rows of presence: marks in any order and number, and the same bits on disk."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetpulse.aggregate.presence import (
+    BYTES_PER_DAY,
+    WORDS_PER_DAY,
+    count_minutes,
+    from_bytes,
+    mark_minutes,
+    to_bytes,
+)
+
+MARKS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1439)), max_size=30)
+
+
+@settings(deadline=None)
+@given(MARKS)
+def test_marking_gives_the_same_rows_in_any_order_and_however_often(marks: list[tuple[int, int]]) -> None:
+    rows = np.zeros((4, WORDS_PER_DAY), np.uint64)
+    for order in (marks, marks[::-1] + marks):
+        mark_minutes(
+            rows,
+            places=np.array([place for place, _ in order], np.int64),
+            minutes_of_day=np.array([minute for _, minute in order], np.int64),
+        )
+    assert count_minutes(rows).tolist() == [len({minute for at, minute in marks if at == place}) for place in range(4)]
+    packed = to_bytes(rows)
+    assert packed.shape == (4, BYTES_PER_DAY)
+    assert {
+        (place, minute) for place in range(4) for minute in range(1440) if packed[place, minute // 8] >> minute % 8 & 1
+    } == set(marks)
+    np.testing.assert_array_equal(from_bytes(packed), rows)

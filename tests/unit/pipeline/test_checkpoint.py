@@ -1,0 +1,136 @@
+"""A checkpoint turns the live fleet into files and a manifest: what is closed leaves memory, what is open is written again."""
+
+from array import array
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.device import Device
+from fleetpulse.model.events import EventBatch, EventColumns
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
+
+DAY = 20_000
+
+
+class Node:
+    """A live fleet of three devices with a store, without journal and catalog."""
+
+    def __init__(self) -> None:
+        self.store = MemoryBlockStore()
+        self.history = History(self.store, Manifest())
+        self.fleet = Fleet(policy=HeartbeatPolicy(60, 240))
+        self.fleet.resize(3)
+        self.position = 0
+
+    def beat(self, device: int, *, sent_minute: int, day: int = DAY, received_day: int = DAY) -> None:
+        """A heartbeat of a minute of a day, received at the end of another."""
+        sent_at_ns = day * NS_PER_DAY + sent_minute * NS_PER_MINUTE
+        batch = EventBatch(array("I", [device]), array("q", [sent_at_ns]))
+        batch.received_at_ns = (received_day + 1) * NS_PER_DAY - 1
+        self.fleet.advance(received_day)
+        self.fleet.apply([EventColumns.of(batch)])
+        self.position += 1
+
+    def checkpoint(self) -> WrittenCheckpoint:
+        """Write, and take over what was written, as if the catalog had committed it."""
+        written = write_files(
+            self.fleet.freeze(),
+            position=self.position,
+            taken_at_ns=0,
+            history=self.history,
+            metrics={0: MetricDefinition(name="upload_time", kind="integer")},
+            names={},
+            pause=lambda: None,
+        )
+        self.fleet.finish_closing(written.closed_minutes)
+        self.history.manifest = written.manifest
+        return written
+
+    def minutes(self, day: int) -> dict[int, int]:
+        """Minutes by device in the closed block of a day."""
+        devices, minutes = self.history.minutes(day)
+        return dict(zip(devices.tolist(), minutes.tolist(), strict=True))
+
+
+def test_closed_days_become_blocks_and_open_days_part_of_the_snapshot() -> None:
+    node = Node()
+    node.beat(0, sent_minute=7)
+    node.beat(1, sent_minute=8, day=DAY - 5)
+    manifest = node.checkpoint().manifest
+    assert (manifest.position, manifest.open_from_day) == (2, DAY - 1)
+    assert sorted(manifest.presence) == [DAY - 5, DAY - 1, DAY]
+    assert node.minutes(DAY - 5) == {1: 1}
+    assert [(day, devices.tolist()) for day, (devices, _) in node.history.open_chunks() if len(devices)] == [(DAY, [0])]
+    assert manifest.snapshot is not None
+    assert node.history.read_snapshot(manifest.snapshot)["closed_minutes"].tolist() == [0, 1, 0]
+
+
+def test_late_data_joins_a_closed_day_and_repeats_count_once() -> None:
+    node = Node()
+    node.beat(0, sent_minute=7)
+    node.beat(0, sent_minute=8, received_day=DAY + 2)
+    node.checkpoint()
+    assert node.minutes(DAY) == {0: 2}
+    for minute in (8, 9):
+        node.beat(0, sent_minute=minute, received_day=DAY + 2)
+    node.beat(2, sent_minute=1, received_day=DAY + 2)
+    written = node.checkpoint()
+    assert node.minutes(DAY) == {0: 3, 2: 1}
+    assert written.closed_minutes.tolist() == [3, 0, 1]
+
+
+def test_files_of_earlier_days_stay_in_the_manifest_and_open_files_are_replaced() -> None:
+    node = Node()
+    node.beat(1, sent_minute=8, day=DAY - 5)
+    node.beat(0, sent_minute=7)
+    before = node.checkpoint().manifest
+    node.beat(0, sent_minute=9)
+    after = node.checkpoint().manifest
+    assert after.presence[DAY - 5] == before.presence[DAY - 5]
+    assert after.presence[DAY] != before.presence[DAY]
+    assert after.gaps == before.gaps
+
+
+def test_a_full_disk_leaves_the_manifest_as_it_was_and_the_next_checkpoint_writes_everything() -> None:
+    node = Node()
+    node.beat(1, sent_minute=8, day=DAY - 5)
+
+    class FullStore(MemoryBlockStore):
+        """A store whose disk is full."""
+
+        def put(self, name: str, write: object) -> None:  # type: ignore[override]  # never returns
+            raise OSError("no space left")
+
+    node.history.store = FullStore()
+    with pytest.raises(OSError, match="no space"):
+        node.checkpoint()
+    assert node.history.manifest == Manifest()
+    node.history.store = node.store
+    node.checkpoint()
+    assert node.minutes(DAY - 5) == {1: 1}
+
+
+def test_names_of_all_devices_and_metrics_are_written() -> None:
+    catalog, store = SqliteCatalog(Path(":memory:")), MemoryBlockStore()
+    catalog.register([Device("a"), Device("b", {"site": "x"})], devices_max=2, at_ns=0)
+    files = write_names(store, catalog, position=3)
+    catalog.close()
+    assert [name.partition("-3-")[0] for name in sorted(store.names())] == ["devices", "metrics"]
+    assert {file.name for file in files.values()} == store.names()
+
+
+def test_columns_that_must_be_exact_are_copied_when_the_checkpoint_begins() -> None:
+    node = Node()
+    node.beat(0, sent_minute=7)
+    frozen = node.fleet.freeze()
+    node.beat(0, sent_minute=8)
+    np.testing.assert_array_equal(frozen.columns["heartbeats"], [1, 0, 0])
