@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from fleetpulse.simulation.connection import Connection, Unanswered
-from fleetpulse.simulation.run import parse_duration
+from fleetpulse.simulation.verdict import parse_duration
 from http_client import Client
 
 DAYS = 4

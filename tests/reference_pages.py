@@ -1,7 +1,12 @@
 """The pages of docs/reference that are derived from the code; as a command, writes them (`make reference`)."""
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
+from cyclopts import App
+
+from fleetpulse.cli.main import COMMANDS, app
 from fleetpulse.settings import GROUPS, Entry, entries
 
 REFERENCE = Path(__file__).parent.parent / "docs/reference"
@@ -33,5 +38,38 @@ def _row(entry: Entry) -> str:
     return f"| {' | '.join([*cells, entry.about.text + former])} |"
 
 
+COMMANDS_BEGIN, COMMANDS_END = "<!-- made by `make reference` -->\n", "<!-- end -->\n"
+
+
+def commands_page(page: str) -> str:
+    """docs/reference/commands.md: what is written there by hand, with a table of all commands and their flags."""
+    head, _, rest = page.partition(COMMANDS_BEGIN)
+    lines = ["| command | what it does | flags |", "|---|---|---|", *_command_rows(), ""]
+    return head + COMMANDS_BEGIN + "\n".join(lines) + COMMANDS_END + rest.partition(COMMANDS_END)[2]
+
+
+def _command_rows() -> Iterator[str]:
+    for name in [*COMMANDS, "completion", "version"]:
+        actions = sorted(action for action in app[name] if not action.startswith("-"))
+        for chain in [[name], *([name, action] for action in actions)]:
+            yield f"| `fleetpulse {' '.join(chain)}` | {_command(chain).help.splitlines()[0]} | {_flags(chain)} |"
+
+
+def _command(chain: list[str]) -> App:
+    return functools.reduce(App.__getitem__, chain, app)
+
+
+def _flags(chain: list[str]) -> str:
+    if chain == ["serve"]:
+        return "`--config`, and the [settings](settings.md)"
+    if not _command(chain).default_command:
+        return ""
+    with app.app_stack(chain):
+        arguments = _command(chain).assemble_argument_collection()
+    names = [" ".join(argument.names) for argument in arguments if argument.index is None and argument.names != ("*",)]
+    return " ".join(f"`{name}`" for name in names)
+
+
 if __name__ == "__main__":
+    (REFERENCE / "commands.md").write_text(commands_page((REFERENCE / "commands.md").read_text()))
     (REFERENCE / "settings.md").write_text(settings_page())

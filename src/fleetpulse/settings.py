@@ -159,6 +159,11 @@ def entries(group: type = Settings) -> Iterator[Entry]:
         yield Entry(field.name, str if choices else kind, field.default, choices, about)
 
 
+def group_title(group: type) -> str:
+    """The title of a group in `--help` and in the reference."""
+    return (group.__doc__ or "").rstrip(".")
+
+
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
     """Defaults, then `file`, then `environment`, then `flags`; the last one that names a setting wins.
 

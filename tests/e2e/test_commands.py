@@ -1,6 +1,5 @@
 """The client commands as people run them, in a process of their own, against a real server."""
 
-import argparse
 import csv
 import io
 import json
@@ -18,14 +17,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from cyclopts import App
 
 from conftest import ROOT, Server
-from fleetpulse.cli.main import COMMANDS, build_parser
+from fleetpulse.cli.main import COMMANDS, app
 from fleetpulse.cli.tables import sparkline
 from fleetpulse.notation.timestamp import format_rfc3339
 from http_client import Client
 
-CLIENTS = COMMANDS[COMMANDS.index("devices") :]
+CLIENTS = list(COMMANDS)[list(COMMANDS).index("devices") :]
 FLEET = "device_id,site,interval,note\npress-1,paris,,\npress-2,paris,,[bold]x | y\noven:1,ly|on,5m,\n=odd,,,\n"
 MINUTES = 240
 
@@ -96,35 +96,35 @@ def _squeezed(table: str) -> str:
     return " ".join(table.split())
 
 
-def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    return {
-        name: action
-        for part in parser._actions
-        if isinstance(part, argparse._SubParsersAction)
-        for name, action in part.choices.items()
-    }
+def _parsed(arguments: list[str]) -> object:
+    """The function that a command line runs."""
+    return app.parse_args(arguments, exit_on_error=False, print_error=False)[0]
+
+
+def _actions(command: App) -> dict[str, App]:
+    return {name: command[name] for name in command if not name.startswith("-")}
 
 
 @pytest.mark.parametrize("command", CLIENTS)
 def test_every_action_has_an_example_that_can_be_run_and_stands_in_the_reference(command: str) -> None:
     reference = (ROOT / "docs/reference/commands.md").read_text()
-    actions = _actions(_actions(build_parser(command))[command])
+    actions = _actions(app[command])
     assert actions
     for name, action in actions.items():
         assert f"`fleetpulse {command} {name}`" in reference
-        title, *examples = (action.epilog or "").replace("%%", "%").splitlines()
-        assert title == "example:"
+        title, *examples = (action.help_epilogue or "").splitlines()
+        assert title == "Example:"
         for example in examples:
             program, *arguments = shlex.split(example)
             assert program == "fleetpulse"
-            assert build_parser().parse_args(arguments).run is action.get_default("run")
+            assert _parsed(arguments) is action.default_command
 
 
 @pytest.mark.parametrize("page", ["howto/report.md", "reference/commands.md"])
 def test_the_commands_of_a_page_can_be_run(page: str) -> None:
     lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("fleetpulse ")]
     for line in lines:
-        build_parser().parse_args(shlex.split(line)[1:])
+        assert _parsed(shlex.split(line)[1:]) != app.help_print
 
 
 def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:

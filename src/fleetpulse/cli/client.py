@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -20,27 +19,29 @@ ANSWER_S = 120.0
 PIECE_BYTES = 262_144
 Query = Sequence[tuple[str, object]]
 """Parameters; those of None are left out."""
+_Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of 2xx: its bytes, what they say, and the server's time when it was given, in s since 1970."""
+    """An answer of 2xx: its bytes, and the server's time when it was given, in s since 1970."""
 
     raw: bytes
     server_s: int
 
     @classmethod
-    def of(cls, value: Any, *, server_s: int) -> Self:
+    def of(cls, value: object, *, server_s: int) -> Self:
         """An answer put together from several."""
         return cls(msgspec.json.encode(value), server_s)
 
-    @cached_property
-    def value(self) -> Any:
-        """The JSON, decoded. Raises: NotAnswered: it is none, so whoever answers is not a fleetpulse service."""
+    def into(self, shape: type[_Shape]) -> _Shape:
+        """The answer, decoded; fields that `shape` does not know are left out. Raises: NotAnswered: it is another."""
         try:
-            return msgspec.json.decode(self.raw)
+            return msgspec.json.decode(self.raw, type=shape)
         except ValueError as error:
-            raise NotAnswered("the answer is not JSON: is --url that of a fleetpulse service?") from error
+            raise NotAnswered(
+                f"the answer cannot be read ({error}): is --url that of a fleetpulse service, no older than this command?"
+            ) from error
 
 
 def segment(text: str) -> str:

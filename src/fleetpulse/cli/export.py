@@ -1,87 +1,106 @@
 """`fleetpulse export`: raw data as a file, CSV or Parquet, as it streams in."""
 
-import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Literal
 
-from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from cyclopts import App, Parameter
 
-from fleetpulse.cli.client import Client
-from fleetpulse.cli.client_flags import Pairs, add_action, add_group, add_labels, add_window, label_query, window_query
+from fleetpulse.cli.flags import Address, Ids, Labels, Output, Window, action, label_query
 from fleetpulse.errors import SettingsError
 
-DEFAULT = "24h"
-FORMATS = ("csv", "parquet")
-_WHAT = {
-    "samples": ("samples", "values that devices reported", "--types cpu,memory --window 30d -o samples.parquet"),
-    "presence": ("presence", "minutes in which a device sent a heartbeat", "--window 30d -o presence.parquet"),
-    "heartbeats": (
-        "presence",
-        "another word for presence: of heartbeats, the minutes are what is kept",
-        "--window 30d -o heartbeats.csv",
-    ),
-    "silences": ("silences", "silences that were longer than a missed beat", "--window 30d -o silences.csv"),
-}
+app = App(name="export")
 
 
-def add_command(commands: Any) -> None:
-    """Declare the command."""
-    actions = add_group(commands, "export", text="write raw data to a file, CSV or Parquet")
-    for name, (what, text, flags) in _WHAT.items():
-        parser = add_action(
-            actions, name, _export, text=f"write {text}", example=f"fleetpulse export {name} {flags}", has_json=False
-        )
-        parser.set_defaults(what=what)
-        if what == "samples":
-            parser.add_argument(
-                "--types", required=True, metavar="NAME,…", help="metrics by name; in Parquet all of one kind"
-            )
-        add_labels(parser, "only devices that have this label")
-        parser.add_argument(
-            "--device", action="append", default=[], metavar="ID", help="only this device; may be repeated"
-        )
-        add_window(parser, default=DEFAULT, has_step=False)
-        parser.add_argument("--format", choices=FORMATS, help="default: parquet for a file so called, else csv")
-        parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Which rows, in which format, and where they go.
+
+    Attributes:
+        label: Only devices with this label; may be repeated.
+        device: Only this device; may be repeated.
+        format: Format of the file (default: parquet for a file that ends so, else csv).
+        output: File to write (default: standard output).
+    """
+
+    label: Labels = ()
+    device: Ids = ()
+    format: Literal["csv", "parquet"] | None = None
+    output: Output = None
 
 
-def _export(chosen: argparse.Namespace) -> None:
-    kind = chosen.format or ("parquet" if (chosen.output or "").endswith(".parquet") else "csv")
-    if kind == "parquet" and not chosen.output and sys.stdout.isatty():
+@action(app, "fleetpulse export samples --types cpu,memory --window 30d -o samples.parquet")
+def samples(
+    *,
+    types: Annotated[str, Parameter(metavar="NAME,…")],
+    target: Target = Target(),
+    window: Window = Window(),
+    address: Address = Address(),
+) -> None:
+    """Write values that devices reported.
+
+    Args:
+        types: Metrics by name; in Parquet all of one kind.
+    """
+    _export("samples", target, window, address, types=types)
+
+
+@action(app, "fleetpulse export presence --window 30d -o presence.parquet")
+def presence(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+    """Write the minutes in which a device sent a heartbeat."""
+    _export("presence", target, window, address)
+
+
+@action(app, "fleetpulse export heartbeats --window 30d -o heartbeats.csv")
+def heartbeats(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+    """Another word for presence: of heartbeats, the minutes are stored."""
+    _export("presence", target, window, address)
+
+
+@action(app, "fleetpulse export silences --window 30d -o silences.csv")
+def silences(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+    """Write reception gaps: times without reception, longer than one missed heartbeat."""
+    _export("silences", target, window, address)
+
+
+def _export(what: str, target: Target, window: Window, address: Address, *, types: str | None = None) -> None:
+    is_parquet = target.output is not None and target.output.name.endswith(".parquet")
+    kind = target.format or ("parquet" if is_parquet else "csv")
+    if kind == "parquet" and not target.output and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
-    query: Pairs = [("what", chosen.what), ("format", kind), ("types", getattr(chosen, "types", None))]
-    query += [
-        *label_query(chosen),
-        *(("device", device) for device in chosen.device),
-        *window_query(chosen, default=DEFAULT),
-    ]
-    with Client(chosen.url) as client, _progress() as progress, _target(chosen.output) as file:
-        task = progress.add_task(decimal(0), total=None)
-        received = 0
+    query = [("what", what), ("format", kind), ("types", types), *label_query(target.label)]
+    query += [*(("device", device) for device in target.device), *window.query()]
+    with address.client() as client, _progress() as advance, _open(target.output) as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)
-            received += len(piece)
-            progress.update(task, description=decimal(received))
-
-
-def _progress() -> Progress:
-    """What has come so far, for whoever looks."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+            advance(len(piece))
 
 
 @contextmanager
-def _target(path: str | None) -> Iterator[IO[bytes]]:
-    """Where the bytes go. A file has its name only when it is whole: one that broke off is not kept."""
-    if path is None:
+def _progress() -> Iterator[Callable[[int], None]]:
+    """Shows on a terminal how many bytes have come; the function takes those of a piece."""
+    if not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda size: progress.advance(task, size)
+
+
+@contextmanager
+def _open(target: Path | None) -> Iterator[IO[bytes]]:
+    """Where the bytes go. A file gets its name only when it is whole: one that broke off is not kept."""
+    if target is None:
         yield sys.stdout.buffer
         return
-    target = Path(path)
     # What is no file, such as /dev/null or a pipe, must not be replaced by one.
     is_special = target.exists() and not target.is_file()
     part = target if is_special else target.with_name(f"{target.name}.part")
@@ -91,7 +110,7 @@ def _target(path: str | None) -> Iterator[IO[bytes]]:
         if not is_special:
             part.replace(target)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file with -o.") from error
+        raise SettingsError(f"{target} cannot be written: {error.strerror}. Name another file with -o.") from error
     finally:
         if not is_special:
             with suppress(OSError):

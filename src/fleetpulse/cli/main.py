@@ -1,55 +1,135 @@
-"""`fleetpulse`: picks the command; what it cannot do ends in one line that says what to do, and exit status 1."""
+"""`fleetpulse`: finds the command and runs it.
 
-import argparse
+Each command is a module beside this one, imported when it is the one that was typed: a question to a service need not
+load the service. The command line stands on cyclopts: flags, help and completion are made of the functions' signatures
+and docstrings, for 0.07 s of importing, which typer (0.05 s) does only for flags that are repeated in every function.
+"""
+
+import difflib
 import os
 import sys
-from importlib import import_module
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    ValidationError,
+)
 
 from fleetpulse import __version__
 from fleetpulse.errors import OperatorError
 
-COMMANDS = (
-    "serve",
-    "simulate",
-    "generate",
-    "verify",
-    "devices",
-    "uptime",
-    "metrics",
-    "maintenance",
-    "report",
-    "export",
+SERVICE, QUESTIONS = Group("The service", sort_key=1), Group("Questions to a running service", sort_key=2)
+COMMANDS = {
+    "serve": "Run the service.",
+    "simulate": "Play a fleet against a server and check its figures.",
+    "generate": "Generate a data folder with history, for trying and measuring.",
+    "verify": "Check that a data folder holds together.",
+    "devices": "List, show, declare, pause and relabel devices; import and export them.",
+    "uptime": "Show uptime and availability over a window, of a device or of the fleet.",
+    "metrics": "Define metrics, and show the values of devices and of the fleet.",
+    "maintenance": "Declare when nothing is expected of devices, once or every week.",
+    "report": "Write reports of what was promised and what was reached.",
+    "export": "Write raw data to a file, as CSV or Parquet.",
+}
+
+
+def _shown_default(value: object) -> str | None:
+    return None if value in (None, False, (), "") else str(value)
+
+
+app = App(
+    name="fleetpulse",
+    help="Watch a fleet of edge devices: durable heartbeats in, exact uptime out.",
+    version=__version__,
+    help_format="plaintext",
+    # A flag that is repeated counts as it was given last, so that a script can append to the flags of another.
+    default_parameter=Parameter(negative=(), allow_repeating=True, show_default=_shown_default),
 )
-"""Each is a module beside this one."""
+for _place, (_name, _text) in enumerate(COMMANDS.items()):
+    _group = QUESTIONS if _place >= list(COMMANDS).index("devices") else SERVICE
+    app.command(f"fleetpulse.cli.{_name}:app", name=_name, help=_text, group=_group, sort_key=_place)
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """All commands and their flags, or `only` one of them: a question to the service need not load the service, which takes a second."""
-    parser = argparse.ArgumentParser(
-        prog="fleetpulse", description="Watch a fleet of edge devices: durable heartbeats in, exact uptime out."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in (only,) if only in COMMANDS else COMMANDS:
-        import_module(f"fleetpulse.cli.{name}").add_command(commands)
-    version = commands.add_parser("version", help="print the version")
-    version.set_defaults(run=lambda _: print(__version__))
-    return parser
+@app.command
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
+    """Print a script that completes commands and flags, for your shell to read.
+
+    bash: source <(fleetpulse completion bash), in ~/.bashrc.
+    zsh: fleetpulse completion zsh > a file _fleetpulse in a folder of $fpath.
+    fish: fleetpulse completion fish > ~/.config/fish/completions/fleetpulse.fish.
+
+    Args:
+        shell: The shell that reads it.
+    """
+    print(app.generate_completion(shell=shell))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    chosen = build_parser(given[0] if given else None).parse_args(given)
+    """Run a command; its exit status. What it cannot do ends in one line that says what to do, and exit status 1."""
+    tokens = sys.argv[1:] if arguments is None else arguments
     try:
-        status: int = chosen.run(chosen) or 0
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        if command == app.help_print and not {"--help", "-h"} & set(tokens):
+            return _refuse(tokens, "say which command")
+        status: int = command(*bound.args, **bound.kwargs) or 0
         sys.stdout.flush()
+    except CycloptsError as error:
+        return _refuse(error.command_chain or (), _what_is_wrong(error))
     except OperatorError as error:
         print(f"fleetpulse: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read us has gone (`| head`). Nobody is left to tell, and the interpreter shall not try again at its end.
+        # The reader of our output has gone (`| head`), and the interpreter must not write to it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return status
+
+
+def _refuse(chain: Sequence[str], text: str) -> int:
+    """Print the usage of the command that was typed, and what is wrong. Returns: the exit status."""
+    from cyclopts.help import format_usage
+
+    name = " ".join(["fleetpulse", *chain])
+    with app.app_stack(list(chain)):
+        usage = str(format_usage(app, chain)).strip()
+    print(f"Usage: {usage}\n{name}: {text}.\nFor all commands and flags: {name} --help", file=sys.stderr)
+    return 2
+
+
+def _what_is_wrong(error: CycloptsError) -> str:
+    match error:
+        case UnknownOptionError():
+            typed = error.token.keyword or error.token.value
+            known = [name for argument in error.argument_collection for name in argument.names]
+            return f"unrecognized arguments: {typed}{_suggestion(typed, known)}"
+        case UnknownCommandError(unused_tokens=[typed, *_]):
+            return f"there is no command `{typed}`{_suggestion(typed, [*(error.app or app)])}"
+        case UnusedCliTokensError(unused_tokens=tokens):
+            return f"unrecognized arguments: {' '.join(tokens or ())}"
+        case MissingArgumentError(argument=argument, keyword=keyword) if argument:
+            return f"{keyword} needs a value" if keyword else f"{argument.name} is required"
+        case ValidationError(argument=argument):
+            return f"{argument.name} {error.exception_message}" if argument else error.exception_message
+        case _:
+            return str(error).rstrip(".")
+
+
+def _suggestion(typed: str, known: Sequence[Any]) -> str:
+    close = difflib.get_close_matches(typed, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

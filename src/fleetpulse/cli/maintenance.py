@@ -1,150 +1,137 @@
-"""`fleetpulse maintenance`: when silence is expected, and of whom."""
+"""`fleetpulse maintenance`: when nothing is expected, and of which devices."""
 
-import argparse
-from typing import Any
+from typing import Annotated, Any
 
-from rich.table import Table
+from cyclopts import App, Parameter
 
 from fleetpulse.cli.client import Client, segment
-from fleetpulse.cli.client_flags import add_action, add_group, add_labels
-from fleetpulse.cli.tables import labels_cell, left, prose, show, show_json, table_of, time_cell
+from fleetpulse.cli.device_changes import message_parts
+from fleetpulse.cli.flags import Duration, Ids, Labels, Service, Time, action, labels_of
+from fleetpulse.cli.tables import Part, Table, labels_cell, left, prose, time_cell
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
+from fleetpulse.query.answers import MaintenanceWindow, MaintenanceWindows, Message
 
 MAINTENANCE = "/api/v1/maintenance"
 DEVICES_SHOWN = 3
+DEVICES, TIMES = "Which devices", "When"
+app = App(name="maintenance")
 
 
-def add_command(commands: Any) -> None:
-    """Declare the command."""
-    actions = add_group(commands, "maintenance", text="declare when silence is expected, once or every week")
-    add_action(
-        actions,
-        "list",
-        _list,
-        text="list maintenance windows, and when each comes next",
-        example="fleetpulse maintenance list",
-    )
-    parser = add_action(
-        actions,
-        "add",
-        _add,
-        text="declare a maintenance window, in the future or in the past",
-        more="Once: --start and --end, or --for. Again and again: --at and --for, with --on and --timezone.",
-        example="fleetpulse maintenance add --label site:paris --at 02:30 --for 1h --timezone Europe/Paris --on sunday\n"
-        "  fleetpulse maintenance add --all --title move --start 2026-11-24T08:00:00Z --end 2026-11-24T12:00:00Z",
-    )
-    parser.add_argument("--title", default="", help="what it is for")
-    whom = parser.add_argument_group("of whom")
-    add_labels(whom, "devices that have all of these labels")
-    whom.add_argument("--device", action="append", default=[], metavar="ID", help="a device; may be repeated")
-    whom.add_argument("--all", action="store_true", help="every device")
-    when = parser.add_argument_group("when")
-    when.add_argument("--start", metavar="TIME", help="its start, or that of its recurrence, RFC 3339 (default: now)")
-    when.add_argument("--end", metavar="TIME", help="its end, or that of its recurrence (default: none)")
-    when.add_argument("--for", dest="duration", metavar="DURATION", help="how long it is, such as 1h")
-    when.add_argument("--at", metavar="HH:MM", help="recurs at this time of day")
-    when.add_argument("--timezone", metavar="ZONE", help="of that time, such as Europe/Paris (default: UTC)")
-    when.add_argument("--on", metavar="DAY,…", help="on these weekdays, such as saturday,sunday (default: every day)")
-    parser = add_action(
-        actions,
-        "remove",
-        _remove,
-        text="take a maintenance window back, as if it had never been declared",
-        example="fleetpulse maintenance remove 0123456789abcdef",
-    )
-    parser.add_argument("id", help="its id, from `maintenance list`")
+@action(app, "fleetpulse maintenance list")
+def list_(*, service: Service = Service()) -> None:
+    """List maintenance windows, and when each comes next."""
+    service.ask(MAINTENANCE, shape=MaintenanceWindows, parts=_list_parts)
 
 
-def _list(chosen: argparse.Namespace) -> None:
-    with Client(chosen.url) as client:
-        answer = client.get(MAINTENANCE)
-    if chosen.json:
-        show_json(answer)
-        return
-    windows = answer.value["windows"]
-    show(_table(windows) if windows else "There are no maintenance windows.")
+def _list_parts(answer: MaintenanceWindows) -> list[Part]:
+    return [_table(answer.windows) if answer.windows else "There are no maintenance windows."]
 
 
-def _table(windows: list[dict[str, Any]]) -> Table:
+def _table(windows: list[MaintenanceWindow]) -> Table:
     rows = [
-        [window["id"], window["title"], _whom(window), _when(window), "on" if window["is_on"] else "", _next(window)]
+        [window.id, window.title, _devices(window), _when(window), "on" if window.is_on else "", _next(window)]
         for window in windows
     ]
-    return table_of([left("id"), prose("title"), prose("of whom"), left("when"), left("now"), left("next")], rows)
+    return Table([left("id"), prose("title"), prose("of whom"), left("when"), left("now"), left("next")], rows)
 
 
-def _whom(window: dict[str, Any]) -> str:
-    if window["all"]:
+def _devices(window: MaintenanceWindow) -> str:
+    if window.all:
         return "all"
-    devices = window["devices"]
+    devices = window.devices
     more = f"and {len(devices) - DEVICES_SHOWN} more devices" if len(devices) > DEVICES_SHOWN else ""
-    return " ".join(part for part in (labels_cell(window["labels"]), *devices[:DEVICES_SHOWN], more) if part)
+    return " ".join(part for part in (labels_cell(window.labels), *devices[:DEVICES_SHOWN], more) if part)
 
 
-def _when(window: dict[str, Any]) -> str:
-    again = window["recurrence"]
-    if again is None:
-        return f"{time_cell(window['start'])} to {time_cell(window['end'])}"
-    days = ", ".join(again["weekdays"]) or "every day"
-    until = f" until {time_cell(window['end'])}" if window["end"] else ""
-    return f"{days} at {again['at']} {again['timezone']} for {again['duration']}{until}"
+def _when(window: MaintenanceWindow) -> str:
+    recurrence = window.recurrence
+    if recurrence is None:
+        return f"{time_cell(window.start)} to {time_cell(window.end)}"
+    days = ", ".join(recurrence.weekdays) or "every day"
+    until = f" until {time_cell(window.end)}" if window.end else ""
+    return f"{days} at {recurrence.at} {recurrence.timezone} for {recurrence.duration}{until}"
 
 
-def _next(window: dict[str, Any]) -> str:
-    following = window["next"]
-    return "" if following is None else f"{time_cell(following['from'])} to {time_cell(following['to'])}"
+def _next(window: MaintenanceWindow) -> str:
+    return "" if window.next is None else f"{time_cell(window.next.start)} to {time_cell(window.next.end)}"
 
 
-def _add(chosen: argparse.Namespace) -> None:
-    with Client(chosen.url) as client:
-        body: dict[str, Any] = {
-            "title": chosen.title,
-            "labels": dict(chosen.label),
-            "devices": chosen.device,
-            "all": chosen.all,
-        }
-        body |= {"start": chosen.start, "end": chosen.end}
-        if chosen.at:
-            body["recurrence"] = _recurrence(chosen)
-        elif chosen.timezone or chosen.on:
+@action(
+    app,
+    "fleetpulse maintenance add --label site:paris --at 02:30 --for 1h --timezone Europe/Paris --on sunday",
+    "fleetpulse maintenance add --all --title move --start 2026-11-24T08:00:00Z --end 2026-11-24T12:00:00Z",
+)
+def add(
+    *,
+    title: Annotated[str, Parameter(metavar="TEXT")] = "",
+    label: Annotated[Labels, Parameter(group=DEVICES)] = (),
+    device: Annotated[Ids, Parameter(group=DEVICES)] = (),
+    all_: Annotated[bool, Parameter(name="--all", group=DEVICES)] = False,
+    start: Annotated[Time, Parameter(group=TIMES)] = None,
+    end: Annotated[Time, Parameter(group=TIMES)] = None,
+    duration: Annotated[Duration, Parameter(name="--for", group=TIMES)] = None,
+    at: Annotated[str | None, Parameter(group=TIMES, metavar="HH:MM")] = None,
+    timezone: Annotated[str | None, Parameter(group=TIMES, metavar="ZONE")] = None,
+    on: Annotated[str | None, Parameter(group=TIMES, metavar="DAY,…")] = None,
+    service: Service = Service(),
+) -> None:
+    """Declare a maintenance window, in the future or in the past.
+
+    Once: --start and --end, or --for. Again and again: --at and --for, with --on and --timezone.
+
+    Args:
+        title: What it is for.
+        label: Devices that have all of these labels; may be repeated.
+        device: A device; may be repeated.
+        all_: Every device.
+        start: Its start, or that of its recurrence, RFC 3339 (default: now).
+        end: Its end, or that of its recurrence (default: none).
+        duration: How long it is, such as 1h.
+        at: It recurs at this time of day.
+        timezone: Time zone of that time, such as Europe/Paris (default: UTC).
+        on: It recurs on these weekdays, such as saturday,sunday (default: every day).
+    """
+    body: dict[str, Any] = {"title": title, "labels": labels_of(label), "devices": device, "all": all_}
+    body |= {"start": start, "end": end}
+    with service.client() as client:
+        if at:
+            body["recurrence"] = _recurrence(at, duration, timezone, on)
+        elif timezone or on:
             raise SettingsError("--timezone and --on are for a window that recurs: give --at, too.")
-        elif chosen.duration:
-            body |= _once(client, chosen)
+        elif duration:
+            body |= _once(client, start, end, duration)
         answer = client.send("POST", MAINTENANCE, body=body)
-    if chosen.json:
-        show_json(answer)
-    else:
-        show(_table([answer.value]))
+    service.show(answer, MaintenanceWindow, lambda window: [_table([window])])
 
 
-def _recurrence(chosen: argparse.Namespace) -> dict[str, Any]:
-    if not chosen.duration:
+def _recurrence(at: str, duration: str | None, timezone: str | None, on: str | None) -> dict[str, Any]:
+    if not duration:
         raise SettingsError("a window that recurs needs its length: give --for, such as --for 1h.")
-    days = [day.strip() for day in (chosen.on or "").split(",") if day.strip()]
-    return {"at": chosen.at, "duration": chosen.duration, "timezone": chosen.timezone or "UTC", "weekdays": days}
+    days = [day.strip() for day in (on or "").split(",") if day.strip()]
+    return {"at": at, "duration": duration, "timezone": timezone or "UTC", "weekdays": days}
 
 
-def _once(client: Client, chosen: argparse.Namespace) -> dict[str, str]:
-    """Start and end of one that lasts for a while. Without a start it is the server's clock that says when now is."""
-    if chosen.end:
+def _once(client: Client, start: str | None, end: str | None, duration: str) -> dict[str, str]:
+    """Start and end of one that lasts for a while. Without a start it begins now, by the server's clock."""
+    if end:
         raise SettingsError("give --end or --for, not both.")
     try:
-        start_ns = parse_rfc3339_ns(chosen.start) if chosen.start else client.get("/healthz").server_s * NS_PER_S
-        end_ns = start_ns + parse_seconds(chosen.duration) * NS_PER_S
+        start_ns = parse_rfc3339_ns(start) if start else client.get("/healthz").server_s * NS_PER_S
+        end_ns = start_ns + parse_seconds(duration) * NS_PER_S
     except ValueError as error:
-        raise SettingsError(
-            f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m."
-        ) from error
+        text = f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m."
+        raise SettingsError(text) from error
     return {"start": format_rfc3339(start_ns), "end": format_rfc3339(end_ns)}
 
 
-def _remove(chosen: argparse.Namespace) -> None:
-    with Client(chosen.url) as client:
-        answer = client.send("DELETE", f"{MAINTENANCE}/{segment(chosen.id)}")
-    if chosen.json:
-        show_json(answer)
-    else:
-        show(f"{answer.value['msg']}.")
+@action(app, "fleetpulse maintenance remove 0123456789abcdef")
+def remove(window: str, /, *, service: Service = Service()) -> None:
+    """Remove a maintenance window, as if it had never been declared.
+
+    Args:
+        window: Its id, from `maintenance list`.
+    """
+    service.ask(f"{MAINTENANCE}/{segment(window)}", method="DELETE", shape=Message, parts=message_parts)

@@ -1,174 +1,185 @@
-"""`fleetpulse report uptime`: a service level report that says how it was made, so that anybody can make it again.
+"""`fleetpulse report uptime`: a service level report that tells how it was made, so that anybody can make it again.
 
 Figures come from `/api/v1/fleet/uptime` over a window that is fixed first; those of devices from the question that
 `fleetpulse uptime device` asks, one by one.
 """
 
-import argparse
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Literal
 
-from rich.console import Console
-from rich.progress import Progress
+from cyclopts import App, Parameter, Token
 
 from fleetpulse.cli import report_formats
-from fleetpulse.cli.client import Client, segment
-from fleetpulse.cli.client_flags import URL_DEFAULT, Pairs, add_action, add_group, add_labels, add_window, label_query
+from fleetpulse.cli.client import Client, Query, segment
 from fleetpulse.cli.devices import list_pages
-from fleetpulse.cli.report_formats import FORMATS, Line, Report
+from fleetpulse.cli.flags import (
+    URL_DEFAULT,
+    Address,
+    Grouping,
+    Labels,
+    MonthWindow,
+    Output,
+    action,
+    label_query,
+)
+from fleetpulse.cli.report_figures import Line, Report
+from fleetpulse.cli.report_formats import FORMATS
 from fleetpulse.cli.tables import write_file
 from fleetpulse.errors import Refused, SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query.answers import DeviceList, FleetFigures, FleetUptime, Uptime
 
-DEFAULT = "30d"
 DEVICES_COUNTED = 1_000
-"""Up to so many devices, what was left out is counted also where no line for each is wanted; it costs a question a device."""
+"""Up to so many devices, what was left out is counted also without a line for each; it costs a question a device."""
+app = App(name="report")
 
 
-def add_command(commands: Any) -> None:
-    """Declare the command."""
-    actions = add_group(commands, "report", text="reports for people who were promised something")
-    parser = add_action(
-        actions,
-        "uptime",
-        _uptime,
-        text="service level report: uptime by the values of a label, with its method",
-        more="Every percentage stands beside its numerator and denominator, and the report says what was left out and how to make any "
-        "figure again. Over --window it ends at the last full minute.",
-        example="fleetpulse report uptime --window 30d --group-by site --sla 99.9 --devices --format md -o uptime.md",
-        has_json=False,
-    )
-    add_window(parser, default=DEFAULT, has_step=False)
-    parser.add_argument("--group-by", metavar="NAME", help="a label: a line for each of its values")
-    add_labels(parser, "only devices that have this label")
-    parser.add_argument("--devices", action="store_true", help="also a line for each device, worst first")
-    parser.add_argument("--sla", type=_sla, metavar="PERCENT", help="mark what has less uptime than this, such as 99.9")
-    parser.add_argument("--format", choices=tuple(FORMATS), default="table", help="default: %(default)s")
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
-
-
-def _sla(text: str) -> Fraction:
+def _sla(_: object, tokens: Sequence[Token]) -> Fraction:
+    text = tokens[0].value
     try:
         sla = Fraction(text.removesuffix("%"))
     except (ValueError, ZeroDivisionError) as error:
-        raise argparse.ArgumentTypeError(f"must be a percentage such as 99.9, not `{text}`") from error
+        raise ValueError(f"must be a percentage such as 99.9, not `{text}`") from error
     if not 0 < sla <= 100:
-        raise argparse.ArgumentTypeError(f"must be more than 0 and at most 100, not `{text}`")
+        raise ValueError(f"must be more than 0 and at most 100, not `{text}`")
     return sla
 
 
-def _uptime(chosen: argparse.Namespace) -> None:
-    with Client(chosen.url) as client:
-        report = _made(client, chosen)
-    text = FORMATS[chosen.format](report)
-    if chosen.output:
-        write_file(chosen.output, text.encode())
+@action(app, "fleetpulse report uptime --window 30d --group-by site --sla 99.9 --devices --format md -o uptime.md")
+def uptime(
+    *,
+    grouping: Grouping = Grouping(),
+    devices: bool = False,
+    sla: Annotated[Fraction | None, Parameter(metavar="PERCENT", converter=_sla, n_tokens=1)] = None,
+    format_: Annotated[Literal["table", "csv", "json", "md"], Parameter(name="--format")] = "table",
+    json: bool = False,
+    output: Output = None,
+    window: MonthWindow = MonthWindow(),
+    address: Address = Address(),
+) -> None:
+    """Write a service level report: uptime by the values of a label, with its method.
+
+    Every percentage stands beside its numerator and denominator, and the report tells what was left out and how to make
+    any figure again. Over --window it ends at the last full minute.
+
+    Args:
+        devices: Give also a line for each device, worst first.
+        sla: Mark what has less uptime than this, such as 99.9.
+        format_: Format of the report.
+        json: The same as --format json.
+        output: File to write (default: standard output).
+    """
+    with address.client() as client:
+        questions = _Questions(*_fixed_window(client, window), grouping.group_by, grouping.label, address.base)
+        text = FORMATS["json" if json else format_](_report(client, questions, sla=sla, is_listed=devices))
+    if output:
+        write_file(output, text.encode())
     else:
         report_formats.put(text)
 
 
-def _made(client: Client, chosen: argparse.Namespace) -> Report:
-    start, end = _window(client, chosen)
-    query = [("group_by", chosen.group_by), *label_query(chosen), ("from", start), ("to", end)]
-    said = client.get("/api/v1/fleet/uptime", query).value
-    # As the service understood it: it ends now at the latest.
-    window = said["from"], said["to"]
-    said_for = _Asked(chosen, *window)
-    by = said["group_by"]
-    groups = [_line(group["group"], group, said_for.group(group["group"])) for group in said["groups"]] if by else []
-    report = Report(
-        start=window[0],
-        end=window[1],
-        formula=said["formula"],
-        group_by=by,
-        labels=[f"{name}:{value}" for name, value in chosen.label],
-        sla=chosen.sla,
-        fleet=_line("", said["fleet"], said_for.group(None)),
-        groups=groups,
-        missing=said["missing"],
-        example=said_for.device("ID"),
-    )
-    if chosen.devices or report.fleet.devices <= DEVICES_COUNTED:
-        _count_devices(client, report, chosen, said_for)
-    return report
+@dataclass(frozen=True)
+class _Questions:
+    """What the report asks, and the commands that make a figure again."""
+
+    start: str
+    end: str
+    group_by: str | None
+    labels: Labels
+    url: str
+
+    @property
+    def window(self) -> Query:
+        """The parameters of the window."""
+        return [("from", self.start), ("to", self.end)]
+
+    def device_command(self, device_id: str) -> str:
+        """The command for a device."""
+        return self._command("device", device_id, "--from", self.start, "--to", self.end, "--explain")
+
+    def group_command(self, value: str | None) -> str:
+        """The command for the devices with a value; those without the label, and all, are in a table with the others."""
+        labels = list(self.labels)
+        by = ["--group-by", self.group_by] if self.group_by and value is not None else []
+        if value:
+            labels, by = [*labels, f"{self.group_by}:{value}"], []
+        flags = [part for text in labels for part in ("--label", text)]
+        return self._command("fleet", *by, *flags, "--from", self.start, "--to", self.end)
+
+    def _command(self, *parts: str) -> str:
+        url = [] if self.url == URL_DEFAULT else ["--url", self.url]
+        return shlex.join(["fleetpulse", "uptime", *parts, *url])
 
 
-def _window(client: Client, chosen: argparse.Namespace) -> tuple[str, str]:
-    """From when until when. What ends now ends at the last full minute, so that its slots fill it, and every question gets the same."""
-    if chosen.window and (chosen.start or chosen.end):
+def _fixed_window(client: Client, window: MonthWindow) -> tuple[str, str]:
+    """Start and end. What ends now ends at the last full minute: its slots fill it, and every question gets the same."""
+    if window.window and (window.start or window.end):
         raise SettingsError("give --window, or --from and --to, not both.")
-    if chosen.end and not chosen.start:
+    if window.end and not window.start:
         raise SettingsError("--to needs --from; or give --window, which ends now.")
     minute_s = client.get("/healthz").server_s // 60 * 60
-    if chosen.start:
-        return chosen.start, chosen.end or format_rfc3339(minute_s * NS_PER_S)
+    if window.start:
+        return window.start, window.end or format_rfc3339(minute_s * NS_PER_S)
     try:
-        length_s = parse_seconds(chosen.window or DEFAULT)
+        length_s = parse_seconds(window.window or window.default)
     except ValueError as error:
         raise SettingsError(f"--window: {error}.") from error
     return format_rfc3339(max(0, minute_s - length_s) * NS_PER_S), format_rfc3339(minute_s * NS_PER_S)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The commands that make a figure again."""
-
-    chosen: argparse.Namespace
-    start: str
-    end: str
-
-    def device(self, device_id: str) -> str:
-        """That of a device."""
-        return self._command("device", device_id, "--from", self.start, "--to", self.end, "--explain")
-
-    def group(self, value: str | None) -> str:
-        """That of the devices of a value; of those without the label, and of all, in a table with the others."""
-        labels = [f"{name}:{text}" for name, text in self.chosen.label]
-        by = ["--group-by", self.chosen.group_by] if value is not None else []
-        if value:
-            labels, by = [*labels, f"{self.chosen.group_by}:{value}"], []
-        return self._command(
-            "fleet",
-            *by,
-            *(part for text in labels for part in ("--label", text)),
-            "--from",
-            self.start,
-            "--to",
-            self.end,
-        )
-
-    def _command(self, *parts: str) -> str:
-        url = [] if self.chosen.url == URL_DEFAULT else ["--url", self.chosen.url]
-        return shlex.join(["fleetpulse", "uptime", *parts, *url])
-
-
-def _line(name: str, said: dict[str, Any], reproduce: str, **more: Any) -> Line:
-    names = ("uptime", "present", "expected", "availability", "down_s", "accountable_s")
-    return Line(
-        name=name, devices=said.get("devices", 1), reproduce=reproduce, **{key: said[key] for key in names}, **more
+def _report(client: Client, questions: _Questions, *, sla: Fraction | None, is_listed: bool) -> Report:
+    query = [("group_by", questions.group_by), *label_query(questions.labels), *questions.window]
+    answer = client.get("/api/v1/fleet/uptime", query).into(FleetUptime)
+    # The window as the service understood it: it ends now at the latest.
+    questions = _Questions(answer.start, answer.end, answer.group_by, questions.labels, questions.url)
+    groups = answer.groups if answer.group_by else []
+    report = Report(
+        start=answer.start,
+        end=answer.end,
+        formula=answer.formula,
+        group_by=answer.group_by,
+        labels=list(questions.labels),
+        sla=sla,
+        fleet=_total("", answer.fleet, questions.group_command(None)),
+        groups=[_total(group.group, group, questions.group_command(group.group)) for group in groups],
+        missing=answer.missing,
+        example=questions.device_command("ID"),
     )
+    if is_listed or report.fleet.devices <= DEVICES_COUNTED:
+        _count_devices(client, report, questions, is_listed=is_listed)
+    return report
 
 
-def _count_devices(client: Client, report: Report, chosen: argparse.Namespace, said_for: _Asked) -> None:
+def _total(name: str, figures: FleetFigures, reproduce: str) -> Line:
+    return Line(name=name, devices=figures.devices, figures=figures, reproduce=reproduce)
+
+
+def _count_devices(client: Client, report: Report, questions: _Questions, *, is_listed: bool) -> None:
     """Ask every device, for a line of its own and for what was left out of the groups."""
-    query: Pairs = [("from", report.start), ("to", report.end)]
-    listed = list_pages(client, label_query(chosen), wanted=None).value["devices"]
+    from rich.console import Console
+    from rich.progress import Progress
+
+    devices = list_pages(client, label_query(questions.labels), limit=None).into(DeviceList).devices
     lines: list[Line] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for device in progress.track(listed, description="devices"):
+        for device in progress.track(devices, description="devices"):
             try:
-                said = client.get(f"/api/v1/devices/{segment(device['id'])}/uptime", query).value
+                path = f"/api/v1/devices/{segment(device.id)}/uptime"
+                answer = client.get(path, questions.window).into(Uptime)
             except Refused as error:
                 if error.status == 404:  # deleted since it was listed
                     continue
                 raise
-            group = device["labels"].get(report.group_by, "") if report.group_by else ""
-            more = {"group": group, "left_out": said["left_out"], "slot_s": said["slot_s"]}
-            lines.append(_line(device["id"], said, said_for.device(device["id"]), **more))
-            report.missing += [span for span in said["missing"] if span not in report.missing]
-    report.take_devices(lines, is_listed=chosen.devices)
+            group = device.labels.get(report.group_by, "") if report.group_by else ""
+            line = Line(
+                name=device.id, devices=1, figures=answer, reproduce=questions.device_command(device.id), group=group
+            )
+            line.left_out, line.slot_s = answer.left_out, answer.slot_s
+            lines.append(line)
+            report.missing += [span for span in answer.missing if span not in report.missing]
+    report.take_devices(lines, is_listed=is_listed)

@@ -1,14 +1,16 @@
-"""How answers look on a terminal and in a pipe: tables that break no id in two, times, percentages, small graphs."""
+"""How answers look on a terminal and in a pipe: tables that break no id in two, times, percentages, small graphs.
+
+A table is a plain value until it is shown: only `show` loads rich, which takes longer than many a question.
+"""
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
-from rich import box
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
+from msgspec import UNSET, UnsetType
 
 from fleetpulse.cli.client import Answer
 from fleetpulse.errors import SettingsError
@@ -17,11 +19,15 @@ from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 
-WIDE = 10_000
-"""Columns that a table may take: a line that is longer than the terminal is broken by it, and can still be copied whole."""
-TEXT_WIDTH = 60
-SPARK_WIDTH = 48
-_SPARKS = "▁▂▃▄▅▆▇█"
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+TABLE_COLUMNS = 10_000
+"""Width of a table: the terminal breaks a line that is longer than it, and the line can still be copied whole."""
+TEXT_COLUMNS = 60
+GRAPH_COLUMNS = 48
+_BARS = "▁▂▃▄▅▆▇█"
 _STATUS_STYLE = {
     "up": "green",
     "late": "yellow",
@@ -30,51 +36,108 @@ _STATUS_STYLE = {
     "paused": "blue",
     "unknown": "magenta",
 }
-Cell = str | Text | None
+_Value = TypeVar("_Value")
+
+
+class Styled(NamedTuple):
+    """A text with a style of rich's."""
+
+    text: str
+    style: str
+
+
+Cell = str | Styled | None
+"""None is an empty cell."""
+
+
+class Column(NamedTuple):
+    """A column of a table: its title; figures stand right; prose, which people wrote, may be broken into lines."""
+
+    title: str
+    is_figure: bool = False
+    is_prose: bool = False
 
 
 def left(title: str) -> Column:
     """A column of texts."""
-    return Column(title, no_wrap=True)
+    return Column(title)
 
 
 def right(title: str) -> Column:
     """A column of figures."""
-    return Column(title, justify="right", no_wrap=True)
+    return Column(title, is_figure=True)
 
 
 def prose(title: str) -> Column:
     """A column of texts that people wrote, which may be long."""
-    return Column(title, max_width=TEXT_WIDTH, overflow="fold")
+    return Column(title, is_prose=True)
 
 
-def table_of(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> Table:
-    """A table; None is an empty cell."""
-    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell or "")) for cell in row))
-    return table
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
 
 
-def facts_of(rows: Iterable[tuple[str, Cell]]) -> Table:
-    """Names and what they are, without a head; what is not there is left out."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, cell in rows:
-        if cell:
-            table.add_row(name, cell if isinstance(cell, Text) else Text(clean(cell)))
-    return table
+@dataclass(frozen=True)
+class Facts:
+    """Names and their values, without a head; empty values are left out."""
+
+    rows: Sequence[tuple[str, Cell]]
 
 
-def show(*parts: Table | str, file: IO[str] | None = None) -> None:
-    """Print tables and lines of text; without colours where nobody looks."""
-    console = Console(file=file, width=WIDE, highlight=False, force_terminal=None if file is None else False)
+Part = Table | Facts | str
+
+
+def show(*parts: Part, file: IO[str] | None = None) -> None:
+    """Print tables and lines of text, in colours on a terminal alone."""
+    from rich.console import Console
+
+    console = Console(file=file, width=TABLE_COLUMNS, highlight=False, force_terminal=None if file is None else False)
     for part in parts:
         if isinstance(part, str):
-            console.print(Text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)
+            console.print(_rich_text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)
         else:
-            console.print(part)
+            console.print(_rich_table(part) if isinstance(part, Table) else _rich_facts(part))
+
+
+def _rich_table(table: Table) -> "RichTable":
+    from rich import box
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in table.columns:
+        if column.is_prose:
+            drawn.add_column(column.title, max_width=TEXT_COLUMNS, overflow="fold")
+        else:
+            drawn.add_column(column.title, justify="right" if column.is_figure else "left", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*(_rich_cell(cell) for cell in row))
+    return drawn
+
+
+def _rich_facts(facts: Facts) -> "RichTable":
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, cell in facts.rows:
+        if cell:
+            drawn.add_row(name, _rich_cell(cell))
+    return drawn
+
+
+def _rich_cell(cell: Cell) -> "Text":
+    return _rich_text(cell.text, cell.style) if isinstance(cell, Styled) else _rich_text(clean(cell or ""))
+
+
+def _rich_text(text: str, style: str = "") -> "Text":
+    from rich.text import Text
+
+    return Text(text, style=style)
 
 
 def show_json(answer: Answer) -> None:
@@ -82,10 +145,10 @@ def show_json(answer: Answer) -> None:
     sys.stdout.write(answer.raw.decode() + "\n")
 
 
-def write_file(path: str, body: bytes) -> None:
+def write_file(path: Path, body: bytes) -> None:
     """Raises: SettingsError: it cannot be written."""
     try:
-        Path(path).write_bytes(body)
+        path.write_bytes(body)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file with -o.") from error
 
@@ -95,9 +158,14 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else "·" for char in text)
 
 
-def status_cell(status: str) -> Text:
+def known(value: _Value | UnsetType) -> _Value | None:
+    """A field of an answer; None where the answer does not have it."""
+    return None if value is UNSET else value
+
+
+def status_cell(status: str) -> Styled:
     """A status in its colour."""
-    return Text(status, style=_STATUS_STYLE.get(status, ""))
+    return Styled(status, _STATUS_STYLE.get(status, ""))
 
 
 def time_cell(at: str | None) -> str:
@@ -115,13 +183,13 @@ def percent_cell(percent: float | None) -> str:
     return "–" if percent is None else f"{percent:.5f}"
 
 
-def seconds_cell(seconds: float) -> str:
-    """A length of time, to the second."""
-    return format_seconds(round(seconds))
+def seconds_cell(seconds: float | None) -> str:
+    """A length of time, to the second; a dash where it is not known."""
+    return "–" if seconds is None else format_seconds(round(seconds))
 
 
 def value_cell(value: float | None, unit: str) -> str:
-    """A value of a metric; durations as they are read best."""
+    """A value of a metric; a dash where there is none, and nanoseconds as a duration."""
     if value is None:
         return "–"
     if unit == "ns":
@@ -130,23 +198,28 @@ def value_cell(value: float | None, unit: str) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """Values as bars from the lowest to the highest; a gap where there is none. More than SPARK_WIDTH are averaged."""
-    parts = min(SPARK_WIDTH, len(values))
-    cuts = [len(values) * place // max(1, parts) for place in range(parts + 1)]
-    chosen = [[value for value in values[cuts[place] : cuts[place + 1]] if value is not None] for place in range(parts)]
-    means = [sum(part) / len(part) if part else None for part in chosen]
-    there = [mean for mean in means if mean is not None]
-    lowest, spread = min(there, default=0), max(there, default=0) - min(there, default=0)
-    bars = ((mean - lowest) / spread if spread else 0.5 for mean in there)
-    drawn = iter(_SPARKS[min(len(_SPARKS) - 1, int(bar * len(_SPARKS)))] for bar in bars)
-    return "".join(" " if mean is None else next(drawn) for mean in means)
+    """Values as bars from the lowest to the highest, a blank for None. Beyond GRAPH_COLUMNS, neighbours are averaged."""
+    width = min(GRAPH_COLUMNS, len(values))
+    cuts = [len(values) * place // max(1, width) for place in range(width + 1)]
+    means = [_mean([value for value in values[start:end] if value is not None]) for start, end in pairwise(cuts)]
+    present = [mean for mean in means if mean is not None]
+    lowest, spread = min(present, default=0.0), max(present, default=0.0) - min(present, default=0.0)
+    return "".join(" " if mean is None else _bar((mean - lowest) / spread if spread else 0.5) for mean in means)
 
 
-def series_values(series: Sequence[dict[str, Any]], window: dict[str, Any], *, key: str) -> list[float | None]:
-    """The values of a series by its steps, None for steps that are not in it. `window` is the answer that it is from."""
-    step_ns = window["step_s"] * NS_PER_S
-    first = parse_rfc3339_ns(window["from"]) // step_ns
-    values: list[float | None] = [None] * (-(-parse_rfc3339_ns(window["to"]) // step_ns) - first)
-    for point in series:
-        values[parse_rfc3339_ns(point["at"]) // step_ns - first] = point.get(key)
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _bar(share: float) -> str:
+    return _BARS[min(len(_BARS) - 1, int(share * len(_BARS)))]
+
+
+def step_values(points: Iterable[tuple[str, float | None]], *, start: str, end: str, step_s: int) -> list[float | None]:
+    """The values of a series by its steps: of [start, end), None for steps without a point. A point is (time, value)."""
+    step_ns = step_s * NS_PER_S
+    first = parse_rfc3339_ns(start) // step_ns
+    values: list[float | None] = [None] * (-(-parse_rfc3339_ns(end) // step_ns) - first)
+    for at, value in points:
+        values[parse_rfc3339_ns(at) // step_ns - first] = value
     return values

@@ -1,103 +1,94 @@
-"""`fleetpulse uptime`: of a device, and of the fleet by the values of a label; every percentage with what it was computed from."""
+"""`fleetpulse uptime`: of a device, and of the fleet by the values of a label; each percentage with its fraction."""
 
-import argparse
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from fleetpulse.cli.client import Client, segment
-from fleetpulse.cli.client_flags import add_action, add_group, add_labels, add_window, label_query, window_query
+from cyclopts import App
+from msgspec import UNSET
+
+from fleetpulse.cli.client import segment
+from fleetpulse.cli.flags import Grouping, Service, StepWindow, action
 from fleetpulse.cli.tables import (
+    Part,
+    Table,
+    known,
     left,
     percent_cell,
     right,
     seconds_cell,
-    series_values,
-    show,
-    show_json,
     sparkline,
-    table_of,
+    step_values,
     time_cell,
 )
-
-DEFAULT = "24h"
-
-
-def add_command(commands: Any) -> None:
-    """Declare the command."""
-    actions = add_group(commands, "uptime", text="uptime and availability over a window, of a device or of the fleet")
-    parser = add_action(
-        actions,
-        "device",
-        _device,
-        text="uptime and availability of one device",
-        example="fleetpulse uptime device 60-6b-44-84-dc-64 --window 30d --explain",
-    )
-    parser.add_argument("id", help="its id")
-    add_window(parser, default=DEFAULT)
-    parser.add_argument(
-        "--explain", action="store_true", help="list the intervals, each with the reason why it counts as it does"
-    )
-    parser = add_action(
-        actions,
-        "fleet",
-        _fleet,
-        text="uptime and availability of all devices, or by the values of a label",
-        example="fleetpulse uptime fleet --group-by site --window 30d",
-    )
-    parser.add_argument("--group-by", metavar="NAME", help="a label: a line for each of its values")
-    add_labels(parser, "only devices that have this label")
-    add_window(parser, default=DEFAULT)
-
-
-def _device(chosen: argparse.Namespace) -> None:
-    query = [*window_query(chosen, default=DEFAULT), ("explain", chosen.explain or None)]
-    with Client(chosen.url) as client:
-        answer = client.get(f"/api/v1/devices/{segment(chosen.id)}/uptime", query)
-    if chosen.json:
-        show_json(answer)
-        return
-    said = answer.value
-    show(f"{said['device_id']}, {window_text(said)}: {figures_text(said)}")
-    if "series" in said:
-        _show_series([("", said["series"])], said)
-    if "intervals" in said:
-        rows = [
-            [time_cell(span["from"]), time_cell(span["to"]), span["reason"], str(span["slots"])]
-            for span in said["intervals"]
-        ]
-        show(table_of([left("from"), left("to"), left("reason"), right("slots")], rows))
-        if said["capped"]:
-            show(f"There are more intervals: ask again with --from {said['intervals'][-1]['to']}.")
-    show(*missing_lines(said))
-
-
-def _fleet(chosen: argparse.Namespace) -> None:
-    query = [("group_by", chosen.group_by), *label_query(chosen), *window_query(chosen, default=DEFAULT)]
-    with Client(chosen.url) as client:
-        answer = client.get("/api/v1/fleet/uptime", query)
-    if chosen.json:
-        show_json(answer)
-        return
-    said = answer.value
-    groups = said["groups"] if said["group_by"] else []
-    columns = [left(said["group_by"] or ""), right("devices"), *(right(title) for title in FIGURES)]
-    rows = [[group_name(group["group"]), str(group["devices"]), *figure_cells(group)] for group in groups]
-    rows.append(["all", str(said["fleet"]["devices"]), *figure_cells(said["fleet"])])
-    show(f"{window_text(said)}, formula {said['formula']}", table_of(columns, rows))
-    if said.get("step_s"):
-        _show_series(
-            [(group_name(group["group"]) if groups else "", group["series"]) for group in said["groups"]], said
-        )
-    show(*missing_lines(said))
-
+from fleetpulse.query.answers import AvailableFigures, FleetPoint, FleetUptime, Missing, Uptime, UptimePoint
 
 FIGURES = ("uptime %", "present", "expected", "availability %", "down", "accountable")
+app = App(name="uptime")
 
 
-def figure_cells(said: dict[str, Any]) -> list[str]:
+@action(app, "fleetpulse uptime device 60-6b-44-84-dc-64 --window 30d --explain")
+def device(
+    device: str, /, *, window: StepWindow = StepWindow(), explain: bool = False, service: Service = Service()
+) -> None:
+    """Show uptime and availability of one device.
+
+    Args:
+        device: Its id.
+        explain: List the intervals, each with the reason why it counts as it does.
+    """
+    query = [*window.query(), ("explain", explain or None)]
+    service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=_device_parts)
+
+
+def _device_parts(uptime: Uptime) -> list[Part]:
+    parts: list[Part] = [f"{uptime.device_id}, {uptime.start} to {uptime.end}: {figures_text(uptime)}"]
+    if uptime.series is not UNSET and uptime.step_s is not UNSET:
+        parts += _series_parts([("", uptime.series)], uptime, uptime.step_s, by="")
+    if uptime.intervals is not UNSET:
+        rows = [[time_cell(span.start), time_cell(span.end), span.reason, str(span.slots)] for span in uptime.intervals]
+        parts.append(Table([left("from"), left("to"), left("reason"), right("slots")], rows))
+        if known(uptime.capped):
+            parts.append(f"There are more intervals: ask again with --from {uptime.intervals[-1].end}.")
+    return [*parts, *missing_lines(uptime.missing)]
+
+
+@action(app, "fleetpulse uptime fleet --group-by site --window 30d")
+def fleet(
+    *,
+    grouping: Grouping = Grouping(),
+    window: StepWindow = StepWindow(),
+    service: Service = Service(),
+) -> None:
+    """Show uptime and availability of all devices, or by the values of a label."""
+    query = [*grouping.query(), *window.query()]
+    service.ask("/api/v1/fleet/uptime", query, shape=FleetUptime, parts=_fleet_parts)
+
+
+def _fleet_parts(uptime: FleetUptime) -> list[Part]:
+    columns = [left(uptime.group_by or ""), right("devices"), *(right(title) for title in FIGURES)]
+    groups = uptime.groups if uptime.group_by else []
+    rows = [[group_name(group.group), str(group.devices), *figure_cells(group)] for group in groups]
+    rows.append(["all", str(uptime.fleet.devices), *figure_cells(uptime.fleet)])
+    parts: list[Part] = [f"{uptime.start} to {uptime.end}, formula {uptime.formula}", Table(columns, rows)]
+    if uptime.step_s is not UNSET:
+        series = [
+            (group_name(group.group) if uptime.group_by else "", group.series)
+            for group in uptime.groups
+            if group.series is not UNSET
+        ]
+        parts += _series_parts(series, uptime, uptime.step_s, by=uptime.group_by or "")
+    return [*parts, *missing_lines(uptime.missing)]
+
+
+def figure_cells(figures: AvailableFigures) -> list[str]:
     """The cells of FIGURES."""
-    percents = percent_cell(said["uptime"]), percent_cell(said["availability"])
-    times = seconds_cell(said["down_s"]), seconds_cell(said["accountable_s"])
-    return [percents[0], str(said["present"]), str(said["expected"]), percents[1], *times]
+    return [
+        percent_cell(figures.uptime),
+        str(figures.present),
+        str(figures.expected),
+        percent_cell(figures.availability),
+        seconds_cell(figures.down_s),
+        seconds_cell(figures.accountable_s),
+    ]
 
 
 def group_name(group: str) -> str:
@@ -105,51 +96,51 @@ def group_name(group: str) -> str:
     return group or "(no label)"
 
 
-def window_text(said: dict[str, Any]) -> str:
-    """The window of an answer."""
-    return f"{said['from']} to {said['to']}"
-
-
-def missing_lines(said: dict[str, Any]) -> list[str]:
+def missing_lines(missing: Iterable[Missing]) -> list[str]:
     """What an answer lacks, and why."""
-    return [f"missing from {span['from']} to {span['to']}: {span['reason']}" for span in said["missing"]]
+    return [f"missing from {span.start} to {span.end}: {span.reason}" for span in missing]
 
 
-def figures_text(said: dict[str, Any]) -> str:
+def figures_text(uptime: Uptime) -> str:
     """The figures of a device in words."""
-    slot = seconds_cell(said["slot_s"])
-    if said["uptime"] is None:
-        text = f"no uptime, since nothing was expected of it (formula {said['formula']}, slots of {slot})"
+    slot = seconds_cell(uptime.slot_s)
+    if uptime.uptime is None:
+        text = f"no uptime, since nothing was expected of it (formula {uptime.formula}, slots of {slot})"
     else:
-        observed = said["observed"]
-        text = (
-            f"uptime {percent_cell(said['uptime'])} %, {said['present']} of {said['expected']} slots of {slot} present"
-        )
-        text += f" (formula {said['formula']}); observed in time {percent_cell(observed['uptime'])} %, {observed['present']} slots"
-    if said["left_out"]:
-        text += "; left out: " + ", ".join(f"{count} {reason}" for reason, count in said["left_out"].items())
-    if said["availability"] is not None:
-        times = f"{seconds_cell(said['down_s'])} down in {seconds_cell(said['accountable_s'])}"
-        text += f"; availability {percent_cell(said['availability'])} %, {times}"
+        text = f"uptime {percent_cell(uptime.uptime)} %, {uptime.present} of {uptime.expected} slots of {slot} present"
+        in_time = f"{percent_cell(uptime.observed.uptime)} %, {uptime.observed.present} slots"
+        text += f" (formula {uptime.formula}); observed in time {in_time}"
+    if uptime.left_out:
+        text += "; left out: " + ", ".join(f"{count} {reason}" for reason, count in uptime.left_out.items())
+    if uptime.availability is not None:
+        times = f"{seconds_cell(uptime.down_s)} down in {seconds_cell(uptime.accountable_s)}"
+        text += f"; availability {percent_cell(uptime.availability)} %, {times}"
     return text + "."
 
 
-def _show_series(named: list[tuple[str, list[dict[str, Any]]]], said: dict[str, Any]) -> None:
+def _series_parts(
+    series: Sequence[tuple[str, Sequence[UptimePoint | FleetPoint]]],
+    window: Uptime | FleetUptime,
+    step_s: int,
+    *,
+    by: str,
+) -> list[Part]:
+    """A table of all points of the named series, and a graph for each."""
     rows = [
-        [
-            name,
-            time_cell(point["at"]),
-            percent_cell(point.get("uptime")),
-            str(point.get("present", 0)),
-            str(point.get("expected", 0)),
-        ]
-        for name, series in named
-        for point in series
+        [name, time_cell(point.at), percent_cell(known(point.uptime)), *_slots(point)]
+        for name, points in series
+        for point in points
     ]
-    show(
-        table_of(
-            [left(said.get("group_by") or ""), left("at"), right("uptime %"), right("present"), right("expected")], rows
-        )
-    )
-    for name, series in named:
-        show(f"{name or 'uptime'}  {sparkline(series_values(series, said, key='uptime'))}")
+    columns = [left(by), left("at"), right("uptime %"), right("present"), right("expected")]
+    graphs = [(name, [(point.at, known(point.uptime)) for point in points]) for name, points in series]
+    return [
+        Table(columns, rows),
+        *(
+            f"{name or 'uptime'}  {sparkline(step_values(points, start=window.start, end=window.end, step_s=step_s))}"
+            for name, points in graphs
+        ),
+    ]
+
+
+def _slots(point: UptimePoint | FleetPoint) -> list[str]:
+    return [str(known(point.present) or 0), str(known(point.expected) or 0)]

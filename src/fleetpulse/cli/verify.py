@@ -1,68 +1,69 @@
 """`fleetpulse verify`: does a data folder hold together."""
 
-import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
 from fleetpulse.app import open_store
-from fleetpulse.blocks.store import SUFFIX, BlockStore
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
-from fleetpulse.pipeline.verify import Finding, verify
+from fleetpulse.pipeline.verify import Finding
+from fleetpulse.pipeline.verify import verify as check
 from fleetpulse.settings import load_settings
 
-
-def add_command(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "verify", help="check that a data folder holds together (journal, snapshot, blocks, manifest)"
-    )
-    parser.add_argument("--data", default="./data", metavar="FOLDER", help="data folder (default: ./data)")
-    parser.add_argument("--all", action="store_true", help="show every block, the good ones too")
-    for name in ("blocks", "s3_endpoint", "s3_region"):
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, metavar="STR", help="as for serve"
-        )
-    parser.set_defaults(run=_run)
+app = App(
+    name="verify",
+    help_epilogue="Journal, snapshot, blocks and manifest are checked; the exit status is 1 where something is wrong.",
+)
 
 
-def _run(chosen: argparse.Namespace) -> int:
-    folder = Path(chosen.data)
+@app.default
+@takes_settings(("blocks", "s3_endpoint", "s3_region"))
+def verify(
+    *,
+    data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),
+    all_: Annotated[bool, Parameter(name="--all")] = False,
+    **flags: str | bool | None,
+) -> int:
+    """Check that a data folder holds together.
+
+    Args:
+        data: Data folder.
+        all_: Show every block, the good ones too.
+    """
     for name in (JOURNAL, CATALOG):
-        if not (folder / name).exists():
-            raise SettingsError(
-                f"{folder} is no whole data folder: it has no {name}. Name another with --data, or restore it from a copy."
-            )
-    with hold_folder(folder):
-        flags = {name: value for name, value in vars(chosen).items() if name not in ("run", "all")}
-        findings = _findings(folder, open_store(load_settings(flags, os.environ, None)))
-    _show(findings, is_all=chosen.all)
+        if not (data / name).exists():
+            text = f"{data} is no whole data folder: it has no {name}."
+            raise SettingsError(f"{text} Name another with --data, or restore it from a copy.")
+    with hold_folder(data):
+        settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
+        findings = _findings(data, open_store(settings))
+    _show(findings, is_all=all_)
     return 0 if all(finding.is_good for finding in findings) else 1
 
 
-def _show(findings: list[Finding], *, is_all: bool) -> None:
-    """What is wrong, whole, a line each; what is good as a table, blocks by their kind unless all are asked for."""
+def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
+    """The good parts as a table, blocks by their kind unless `is_all`; then each wrong part in a line of its own."""
     console = Console()
-    good = [finding for finding in findings if finding.is_good]
     table = Table("part", "what was found", "")
     blocks: dict[str, list[Finding]] = {}
-    for finding in good:
-        if finding.part.endswith(SUFFIX) and not is_all:
-            blocks.setdefault(finding.part.partition("-")[0], []).append(finding)
-        else:
+    for finding in findings:
+        if finding.is_good and finding.kind and not is_all:
+            blocks.setdefault(finding.kind, []).append(finding)
+        elif finding.is_good:
             table.add_row(finding.part, finding.text, "[green]good[/]")
-    for kind, some in blocks.items():
-        table.add_row(
-            f"{len(some)} {kind} blocks",
-            f"{sum(int(finding.text.split()[0]) for finding in some)} bytes",
-            "[green]good[/]",
-        )
+    for kind, files in blocks.items():
+        size = f"{sum(file.size_bytes for file in files)} bytes"
+        table.add_row(f"{len(files)} {kind} blocks", size, "[green]good[/]")
     console.print(table)
     for finding in findings:
         if not finding.is_good:
@@ -80,7 +81,7 @@ def _findings(folder: Path, store: BlockStore) -> list[Finding]:
         journal.close()
         return [Finding("catalog", str(error), is_good=False)]
     try:
-        return verify(journal, catalog, store)
+        return check(journal, catalog, store)
     except OperatorError as error:
         return [Finding("manifest", str(error), is_good=False)]
     finally:

@@ -1,4 +1,4 @@
-"""A fleet for trying and testing: what its devices will say is planned, said over HTTP, and held against the answers.
+"""A fleet for trying and testing: its events are planned, sent over HTTP, and compared with the server's answers.
 
 Nothing here uses the service's own arithmetic, so that a defect cannot agree with itself.
 """

@@ -1,4 +1,4 @@
-"""The plan: everything a fleet will say, drawn from a seed before the first request, and the figures that must come of it."""
+"""The plan: all events of a fleet, drawn from a seed before the first request, and the figures that must follow."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,32 +26,40 @@ PUBLISHED_START_NS = 1_767_596_400 * NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How a fleet behaves. Shares are of 1, times in seconds."""
+    """How a fleet behaves. Shares are of 1, times in seconds.
+
+    Attributes:
+        outage_share: Share of a device's time for which it is switched off and sends no heartbeats.
+        link_outage_share: Share of its time for which it is cut off; it sends its backlog afterwards, in disorder.
+        outage_s: Mean length of an outage of either kind, in seconds.
+        duplicate_share: Share of heartbeats that are sent again some seconds later.
+        jitter_s: How many seconds a heartbeat may be early or late.
+        skewed_share: Share of devices whose clock is wrong.
+        skew_s: By how many seconds such a clock is wrong at most.
+        upload_every_s: Seconds between two upload statistics.
+    """
 
     outage_share: float = 0.02
-    """Of a device's time spent switched off: no heartbeats at all."""
     link_outage_share: float = 0.02
-    """Of a device's time cut off from the network: heartbeats are kept and flushed, in disorder, when it is back."""
     outage_s: float = 600.0
-    """Mean length of an outage of either kind."""
     duplicate_share: float = 0.05
-    """Of heartbeats, those sent again some seconds later."""
     jitter_s: float = 3.0
     skewed_share: float = 0.1
-    """Of devices, those whose clock is wrong by up to `skew_s`."""
     skew_s: float = 45.0
     upload_every_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class DevicePlan:
-    """All that one device will say, in the order of saying it: three columns of one length."""
+    """All events of one device, in the order of sending them: columns of shape (events,), in ns."""
 
     device_id: str
     send_at_ns: NDArray[np.int64]
+    """When the event is sent."""
     sent_at_ns: NDArray[np.int64]
     """The device's own clock, which the event carries."""
     upload_time_ns: NDArray[np.int64]
+    """HEARTBEAT for a heartbeat."""
 
     def uptime_percent(self) -> Fraction:
         """Lifetime uptime by the published rule, exact."""
@@ -87,12 +95,12 @@ def _plan_device(
     again = chance.random(len(beats_s)) < behaviour.duplicate_share
     uploads_s = np.arange(chance.uniform(0, behaviour.upload_every_s), length_s, behaviour.upload_every_s)
     send_s = np.concatenate([sends_s, sends_s[again] + chance.uniform(1, 30, int(again.sum())), uploads_s])
-    said_s = np.concatenate([beats_s, beats_s[again], uploads_s]) + skew_s
+    sent_s = np.concatenate([beats_s, beats_s[again], uploads_s]) + skew_s
     values = np.full(len(send_s), HEARTBEAT, np.int64)
     # Some seconds to some minutes, with a long tail, to the nanosecond.
     values[len(send_s) - len(uploads_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
     order = np.argsort(send_s, kind="stable")
-    return DevicePlan(device_id, _at(start_ns, send_s)[order], _at(start_ns, said_s)[order], values[order])
+    return DevicePlan(device_id, _at(start_ns, send_s)[order], _at(start_ns, sent_s)[order], values[order])
 
 
 def _at(start_ns: int, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -120,8 +128,8 @@ def _held_back(
     """When each moment's event is sent: at once, or soon after the end of the span it falls into, in any order."""
     sends_s = moments_s.copy()
     for start, end in spans:
-        held = (moments_s >= start) & (moments_s < end)
-        sends_s[held] = end + chance.uniform(0, 5, int(held.sum()))
+        inside = (moments_s >= start) & (moments_s < end)
+        sends_s[inside] = end + chance.uniform(0, 5, int(inside.sum()))
     return sends_s
 
 
@@ -134,9 +142,9 @@ def plan_published(*, seed: int) -> list[DevicePlan]:
         minutes = np.concatenate([[0, PUBLISHED_MINUTES], inner])
         beats_s = minutes * 60 + chance.uniform(0, 59, len(minutes))
         uploads_s = np.arange(0, PUBLISHED_MINUTES * 60, 300) + 7.0
-        said_ns = _at(PUBLISHED_START_NS, np.concatenate([beats_s, uploads_s]))
-        values = np.full(len(said_ns), HEARTBEAT, np.int64)
+        sent_ns = _at(PUBLISHED_START_NS, np.concatenate([beats_s, uploads_s]))
+        values = np.full(len(sent_ns), HEARTBEAT, np.int64)
         values[len(beats_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
-        order = chance.permutation(len(said_ns))
-        plans.append(DevicePlan(device_id, np.sort(said_ns), said_ns[order], values[order]))
+        order = chance.permutation(len(sent_ns))
+        plans.append(DevicePlan(device_id, np.sort(sent_ns), sent_ns[order], values[order]))
     return plans

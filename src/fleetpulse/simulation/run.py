@@ -1,17 +1,15 @@
-"""Saying what was planned, over HTTP, and asking what the server made of it.
+"""Sends what was planned, over HTTP, and asks for the figures that the server made of it.
 
-Each lane is one connection that speaks for some of the devices. What is not answered is said again until it is: heartbeats
-may repeat freely; a sample that broke off half-way may count once or twice, and both are held to be right.
+Each lane is one connection that speaks for some of the devices. What is not answered is sent again until it is:
+heartbeats may repeat freely; a sample that broke off half-way may count once or twice, and both are right.
 """
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import combinations
 
 import numpy as np
 
@@ -19,18 +17,14 @@ from fleetpulse.errors import OperatorError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.simulation.connection import Answer, Connection, Unanswered
 from fleetpulse.simulation.plan import HEARTBEAT, DevicePlan
+from fleetpulse.simulation.verdict import Verdict, judge
 
 RETRY_S = 0.2
-AMBIGUOUS_MAX = 12
-"""Samples of one device whose double count is undecided; more (2¹² sums) are not tried."""
-UPTIME_TOLERANCE = 1e-9
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.(\d{1,9}))?s)?")
-_SMALL = re.compile(r"(\d+)(?:\.(\d{1,6}))?(ns|µs|ms)")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run speaks: to whom, over how many connections, how fast, and how long it waits for a server that is away."""
+    """To which server a run speaks, over how many connections, how fast, and how long it waits for a server that is away."""
 
     url: str
     connections: int = 32
@@ -41,30 +35,12 @@ class RunOptions:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """One device: what it must be, and what the server says."""
-
-    device_id: str
-    uptime_expected: float
-    uptime_actual: float
-    average_expected_ns: int
-    average_actual: str
-    is_uptime_right: bool
-    is_average_right: bool
-
-    @property
-    def is_right(self) -> bool:
-        """Whether both figures are."""
-        return self.is_uptime_right and self.is_average_right
-
-
-@dataclass(slots=True)
 class Tally:
     """What happened on the way."""
 
-    said: int = 0
+    sent: int = 0
     repeated: int = 0
-    """Requests said again because they were not answered, or put off by 429 or 503."""
+    """Requests sent again because they were not answered, or put off by 429 or 503."""
     ambiguous: dict[str, list[int]] = field(default_factory=dict)
     """By device, upload times that broke off after they were sent."""
 
@@ -74,26 +50,26 @@ class ServerGone(OperatorError):
 
 
 class Rejected(OperatorError):
-    """The server refused what it must take."""
+    """The server refused what it must accept."""
 
 
-async def say(plans: Sequence[DevicePlan], options: RunOptions, advanced: Callable[[Tally], None]) -> Tally:
-    """Say all of it. `advanced` is called now and then. Raises: ServerGone; Rejected."""
+async def send_all(plans: Sequence[DevicePlan], options: RunOptions, advanced: Callable[[Tally], None]) -> Tally:
+    """Send all events. `advanced` is called now and then. Raises: ServerGone; Rejected."""
     tally = Tally()
     lanes = [plans[lane :: options.connections] for lane in range(min(options.connections, len(plans)))]
     async with asyncio.TaskGroup() as group:
         for lane in lanes:
-            group.create_task(_say_lane(lane, options, tally, advanced))
+            group.create_task(_send_lane(lane, options, tally, advanced))
     return tally
 
 
-async def _say_lane(
+async def _send_lane(
     plans: Sequence[DevicePlan], options: RunOptions, tally: Tally, advanced: Callable[[Tally], None]
 ) -> None:
     device = np.repeat(np.arange(len(plans)), [len(plan.send_at_ns) for plan in plans])
     send_at = np.concatenate([plan.send_at_ns for plan in plans])
     order = np.argsort(send_at, kind="stable")
-    said = np.concatenate([plan.sent_at_ns for plan in plans])[order]
+    sent_at = np.concatenate([plan.sent_at_ns for plan in plans])[order]
     values = np.concatenate([plan.upload_time_ns for plan in plans])[order]
     device, send_at = device[order], send_at[order]
     step = max(1, options.bulk_lines)
@@ -101,14 +77,14 @@ async def _say_lane(
         for start in range(0, len(order), step):
             if options.is_realtime:
                 await asyncio.sleep((int(send_at[min(start + step, len(order)) - 1]) - time.time_ns()) / NS_PER_S)
-            chosen = range(start, min(start + step, len(order)))
-            events = [(plans[device[i]].device_id, int(said[i]), int(values[i])) for i in chosen]
-            await _say_events(connection, events, options, tally)
-            tally.said += len(events)
+            places = range(start, min(start + step, len(order)))
+            events = [(plans[device[i]].device_id, int(sent_at[i]), int(values[i])) for i in places]
+            await _send_events(connection, events, options, tally)
+            tally.sent += len(events)
             advanced(tally)
 
 
-async def _say_events(
+async def _send_events(
     connection: Connection, events: list[tuple[str, int, int]], options: RunOptions, tally: Tally
 ) -> None:
     if options.bulk_lines:
@@ -149,9 +125,8 @@ async def _until_answered(
         now_s = time.monotonic()
         gone_since_s = now_s if gone_since_s is None else gone_since_s
         if now_s - gone_since_s > options.patience_s:
-            raise ServerGone(
-                f"{options.url} took nothing for {options.patience_s:g} s ({what}). Is it running, and is --url right? --patience waits longer."
-            )
+            text = f"{options.url} accepted nothing for {options.patience_s:g} s ({what})"
+            raise ServerGone(f"{text}. Is it running, and is --url right? --patience waits longer.")
         tally.repeated += 1
         await asyncio.sleep(wait_s)
 
@@ -199,7 +174,7 @@ async def count_known(plans: Sequence[DevicePlan], options: RunOptions) -> int:
 async def ask_all(
     plans: Sequence[DevicePlan], options: RunOptions, tally: Tally, advanced: Callable[[int], None]
 ) -> list[Verdict]:
-    """Ask for the figures of every device and hold them against the plan. Raises: ServerGone; Rejected."""
+    """Ask for the figures of every device and compare them with the plan. Raises: ServerGone; Rejected."""
     verdicts: dict[int, Verdict] = {}
 
     def note(index: int, answer: Answer) -> None:
@@ -235,41 +210,3 @@ async def _ask_each(
     async with asyncio.TaskGroup() as group:
         for start in range(min(options.connections, len(plans))):
             group.create_task(lane(start))
-
-
-def judge(plan: DevicePlan, stats: dict[str, object], ambiguous: Sequence[int]) -> Verdict:
-    """Hold an answer against the plan. Each of `ambiguous` may have been counted once more."""
-    expected, actual = plan.uptime_percent(), float(str(stats.get("uptime")))
-    uploads = plan.uploads()
-    average = str(stats.get("avg_upload_time"))
-    said_ns = parse_duration(average)
-    total, count = sum(uploads), len(uploads)
-    undecided = list(ambiguous)[:AMBIGUOUS_MAX]
-    possible = {
-        (total + sum(extra)) // max(1, count + n)
-        for n in range(len(undecided) + 1)
-        for extra in combinations(undecided, n)
-    }
-    return Verdict(
-        device_id=plan.device_id,
-        uptime_expected=float(expected),
-        uptime_actual=actual,
-        average_expected_ns=total // max(1, count),
-        average_actual=average,
-        is_uptime_right=abs(actual - float(expected)) <= UPTIME_TOLERANCE,
-        is_average_right=said_ns in possible,
-    )
-
-
-def parse_duration(text: str) -> int | None:
-    """Nanoseconds of a duration as Go writes it; None where it is none."""
-    small = _SMALL.fullmatch(text)
-    if small:
-        digits = {"ns": 0, "µs": 3, "ms": 6}[small[3]]
-        return int(small[1] + (small[2] or "").ljust(digits, "0")[:digits])
-    match = _DURATION.fullmatch(text)
-    if match is None or not text:
-        return None
-    hours, minutes, seconds, fraction = match.groups()
-    whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole_s * NS_PER_S + int((fraction or "").ljust(9, "0"))

@@ -16,7 +16,7 @@ from fleetpulse.simulation.plan import (
     plan_fleet,
     plan_published,
 )
-from fleetpulse.simulation.run import judge, parse_duration
+from fleetpulse.simulation.verdict import judge, parse_duration
 
 START_NS = 1_800_000_000 * 10**9
 

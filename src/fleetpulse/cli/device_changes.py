@@ -1,0 +1,243 @@
+"""The actions of `fleetpulse devices` that declare: one device, those that match, or those of a file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from fleetpulse.cli.client import segment
+from fleetpulse.cli.flags import (
+    NONE,
+    Address,
+    Duration,
+    Filters,
+    Labels,
+    Names,
+    Output,
+    Service,
+    Time,
+    action,
+    labels_of,
+    one_of,
+)
+from fleetpulse.cli.tables import Facts, Part, known, labels_cell, status_cell, time_cell, write_file
+from fleetpulse.errors import SettingsError
+from fleetpulse.query.answers import Device, Imported, Message, Relabelled
+
+DEVICES = "/api/v1/devices"
+REFUSED_SHOWN = 20
+UNTIL = one_of("Until when")
+Interval = Annotated[
+    Duration, Parameter(help=f"Time between two heartbeats; {NONE}: that of the service's heartbeat policy.")
+]
+Grace = Annotated[
+    Duration, Parameter(help=f"Time after the interval until it is down; {NONE}: that of the heartbeat policy.")
+]
+Note = Annotated[str | None, Parameter(metavar="TEXT", help="A note for people.")]
+app = App()
+
+
+@action(app, "fleetpulse devices add press-07 --label site:paris --interval 5m --grace 20m")
+def add(
+    device: str,
+    /,
+    *,
+    label: Labels = (),
+    interval: Interval = None,
+    grace: Grace = None,
+    note: Note = None,
+    service: Service = Service(),
+) -> None:
+    """Declare a device.
+
+    Args:
+        device: Its id.
+        label: A label; may be repeated.
+    """
+    body = {"id": device, "labels": labels_of(label), **_declared(interval, grace, note)}
+    service.ask(DEVICES, method="POST", body=body, shape=Device, parts=_device_parts)
+
+
+@action(app, "fleetpulse devices set press-07 --label site:lyon --remove-label hall --interval none")
+def set_(
+    device: str,
+    /,
+    *,
+    label: Labels = (),
+    remove_label: Names = (),
+    interval: Interval = None,
+    grace: Grace = None,
+    note: Note = None,
+    service: Service = Service(),
+) -> None:
+    """Change what is declared of a device; what is not named stays.
+
+    Args:
+        device: Its id.
+        label: A label to set; may be repeated.
+        remove_label: A label to take away; may be repeated.
+    """
+    labels = labels_of(label) | dict.fromkeys(remove_label)
+    body = {**({"labels": labels} if labels else {}), **_declared(interval, grace, note)}
+    if not body:
+        raise SettingsError("nothing is to be changed: give --label, --remove-label, --interval, --grace or --note.")
+    service.ask(_path(device), method="PATCH", body=body, shape=Device, parts=_device_parts)
+
+
+def _declared(interval: str | None, grace: str | None, note: str | None) -> dict[str, Any]:
+    policy = {"interval": interval, "grace": grace}
+    declared = {name: None if value == NONE else value for name, value in policy.items() if value is not None}
+    return declared | ({} if note is None else {"note": note})
+
+
+@action(app, "fleetpulse devices relabel --label site:paris --set region:north --remove hall --dry-run")
+def relabel(
+    *,
+    filters: Filters = Filters(),
+    set_: Annotated[Labels, Parameter(name="--set")] = (),
+    remove: Names = (),
+    dry_run: bool = False,
+    all_: Annotated[bool, Parameter(name="--all")] = False,
+    service: Service = Service(),
+) -> None:
+    """Set or take away labels of all devices that match; without any filter it needs --all.
+
+    Args:
+        set_: A label to set; may be repeated.
+        remove: A label to take away; may be repeated.
+        dry_run: Only count the devices.
+        all_: Without a filter: change every device.
+    """
+    labels = labels_of(set_) | dict.fromkeys(remove)
+    if not labels:
+        raise SettingsError("nothing is to be changed: give --set NAME:VALUE or --remove NAME.")
+    query = [*filters.query(), ("dry_run", dry_run), ("all", all_)]
+    service.ask(DEVICES, query, method="PATCH", body={"labels": labels}, shape=Relabelled, parts=_relabelled_parts)
+
+
+def _relabelled_parts(relabelled: Relabelled) -> list[Part]:
+    change = "would be" if relabelled.dry_run else "were"
+    return [f"{relabelled.matched} devices match, {relabelled.changed} {change} changed."]
+
+
+@action(app, "fleetpulse devices delete press-07")
+def delete(device: str, /, *, service: Service = Service()) -> None:
+    """Delete a device; its history stays until retention.
+
+    Args:
+        device: Its id.
+    """
+    service.ask(_path(device), method="DELETE", shape=Message, parts=message_parts)
+
+
+@action(app, "fleetpulse devices pause press-07 --for 2h")
+def pause(
+    device: str,
+    /,
+    *,
+    until: Annotated[Time, Parameter(group=UNTIL)] = None,
+    duration: Annotated[Duration, Parameter(name="--for", group=UNTIL)] = None,
+    service: Service = Service(),
+) -> None:
+    """Expect nothing of a device for a time, or until it is resumed.
+
+    Args:
+        device: Its id.
+        until: Until this time, RFC 3339.
+        duration: For so long, such as 2h or 3d.
+    """
+    end = {"until": until, "duration": duration}
+    body = {name: value for name, value in end.items() if value is not None}
+    service.ask(f"{_path(device)}/pause", method="POST", body=body, shape=Device, parts=_device_parts)
+
+
+@action(app, "fleetpulse devices resume press-07")
+def resume(device: str, /, *, service: Service = Service()) -> None:
+    """Expect a paused device again.
+
+    Args:
+        device: Its id.
+    """
+    service.ask(f"{_path(device)}/resume", method="POST", shape=Device, parts=_device_parts)
+
+
+@action(app, "fleetpulse devices import fleet.csv --dry-run")
+def import_(
+    file: Annotated[Path, Parameter(name="FILE.csv")], /, *, dry_run: bool = False, service: Service = Service()
+) -> int:
+    """Declare the devices of a CSV: new ones are added, known ones are replaced.
+
+    Its first column is device_id; interval, grace and note are optional, and any other column is a label.
+    Wrong lines are listed and the others are taken; the exit status is 1 where there were any.
+
+    Args:
+        file: The CSV, UTF-8.
+        dry_run: Only tell what would happen.
+    """
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}. Name another file.") from error
+    with service.client() as client:
+        query = [("dry_run", dry_run)]
+        answer = client.send("POST", f"{DEVICES}.csv", query, body, content_type="text/csv; charset=utf-8")
+    service.show(answer, Imported, _imported_parts)
+    return 1 if answer.into(Imported).refused_total else 0
+
+
+def _imported_parts(imported: Imported) -> list[Part]:
+    changed = "" if imported.dry_run else f" ({known(imported.changed)} changed)"
+    would = "would be " if imported.dry_run else ""
+    counts = f"{would}new: {imported.new}, {would}replaced: {imported.known}{changed}"
+    lines = [f"{counts}, refused: {imported.refused_total}."]
+    lines += [f"line {refused.line}: {refused.msg}" for refused in imported.refused[:REFUSED_SHOWN]]
+    hidden = imported.refused_total - REFUSED_SHOWN
+    return ["\n".join([*lines, *([f"… and {hidden} more"] if hidden > 0 else [])])]
+
+
+@action(app, "fleetpulse devices export --label site:paris -o paris.csv")
+def export(*, filters: Filters = Filters(), output: Output = None, address: Address = Address()) -> None:
+    """Write devices as CSV, which `devices import` takes as it is.
+
+    Args:
+        output: File to write (default: standard output).
+    """
+    with address.client() as client:
+        body = client.get(f"{DEVICES}.csv", filters.query()).raw
+    if output:
+        write_file(output, body)
+    else:
+        sys.stdout.buffer.write(body)
+
+
+def _path(device: str) -> str:
+    return f"{DEVICES}/{segment(device)}"
+
+
+def message_parts(message: Message) -> list[Part]:
+    """What was done, as a line."""
+    return [f"{message.msg}."]
+
+
+def _device_parts(device: Device) -> list[Part]:
+    return [device_facts(device)]
+
+
+def device_facts(device: Device) -> Facts:
+    """All that is known of a device."""
+    own = " (the service's own)"
+    return Facts(
+        [
+            ("device", device.id),
+            ("status", status_cell(device.status)),
+            ("since", time_cell(device.since)),
+            ("paused until", time_cell(known(device.paused_until))),
+            ("last seen", time_cell(device.last_seen) or "never"),
+            ("labels", labels_cell(device.labels)),
+            ("interval", device.interval + ("" if device.has_own_interval else own)),
+            ("grace", device.grace + ("" if device.has_own_grace else own)),
+            ("note", device.note),
+            ("created", time_cell(device.created_at)),
+        ]
+    )

@@ -1,0 +1,224 @@
+"""The flags that commands share, as typed groups, and how they become the parameters of a question."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from cyclopts import App, ArgumentCollection, Group, Parameter
+
+from fleetpulse.cli.client import Answer, Client, Query
+from fleetpulse.cli.tables import Part, show, show_json
+from fleetpulse.model.status import STATUSES
+
+URL_DEFAULT = "http://127.0.0.1:6733"
+URL_VARIABLE = "FLEETPULSE_URL"
+NONE = "none"
+"""The value of a flag that takes a declared value away."""
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Fields = TypeVar("_Fields")
+
+
+def action(app: App, *examples: str) -> Callable[[_Function], _Function]:
+    """Register a function as an action of `app`: its docstring is the help, its parameters are the flags."""
+    epilogue = "Example:\n" + "\n".join(f"  {example}" for example in examples)
+
+    def register(function: _Function) -> _Function:
+        app.command(function, help_epilogue=epilogue)
+        return function
+
+    return register
+
+
+def one_of(title: str) -> Group:
+    """A group of flags of which at most one may be given."""
+
+    def check(arguments: ArgumentCollection) -> None:
+        given = [argument.name for argument in arguments if argument.tokens]
+        if len(given) > 1:
+            raise ValueError(f"give only one of {', '.join(given)}")
+
+    return Group(title, validator=check)
+
+
+def _check_labels(_: object, labels: Iterable[str]) -> None:
+    for label in labels:
+        name, _, value = label.partition(":")
+        if not name or not value:
+            raise ValueError(f"must be name:value such as site:paris, not `{label}`")
+
+
+Time = Annotated[str | None, Parameter(metavar="TIME")]
+Duration = Annotated[str | None, Parameter(metavar="DURATION")]
+Name = Annotated[str | None, Parameter(metavar="NAME")]
+Names = Annotated[tuple[str, ...], Parameter(metavar="NAME")]
+Ids = Annotated[tuple[str, ...], Parameter(metavar="ID")]
+Labels = Annotated[tuple[str, ...], Parameter(metavar="NAME:VALUE", validator=_check_labels)]
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"], metavar="FILE")]
+
+
+def labels_of(labels: Labels) -> dict[str, str]:
+    """Labels by name; of two values of one name the last counts."""
+    return {name: value for name, _, value in (label.partition(":") for label in labels)}
+
+
+def label_query(labels: Labels) -> Query:
+    """The parameters `label`."""
+    return [("label", label) for label in labels]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where the service is.
+
+    Attributes:
+        url: Address of the service (default: FLEETPULSE_URL, or http://127.0.0.1:6733 without it).
+    """
+
+    url: Annotated[str | None, Parameter(metavar="URL")] = None
+
+    @property
+    def base(self) -> str:
+        """The address that counts."""
+        return (os.environ.get(URL_VARIABLE) or URL_DEFAULT) if self.url is None else self.url
+
+    def client(self) -> Client:
+        """A client of the service. Raises: SettingsError: the address is none."""
+        return Client(self.base)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Service(Address):
+    """Where the service is, and how its answer is shown.
+
+    Attributes:
+        url: Address of the service (default: FLEETPULSE_URL, or http://127.0.0.1:6733 without it).
+        json: Print the service's own answer, as JSON.
+    """
+
+    json: bool = False
+
+    def ask(
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        shape: type[_Fields],
+        parts: Callable[[_Fields], Sequence[Part]],
+        method: str = "GET",
+        body: object = None,
+    ) -> None:
+        """Send one request and show its answer."""
+        with self.client() as client:
+            answer = client.send(method, path, query, body)
+        self.show(answer, shape, parts)
+
+    def show(self, answer: Answer, shape: type[_Fields], parts: Callable[[_Fields], Sequence[Part]]) -> None:
+        """Print an answer: as it is, or the tables and lines that `parts` makes of it."""
+        if self.json:
+            show_json(answer)
+        else:
+            show(*parts(answer.into(shape)))
+
+
+def _window(default: str) -> Parameter:
+    return Parameter(metavar="DURATION", help=f"The time until now, such as 90s, 1h or 30d (default: {default}).")
+
+
+_FROM = Parameter(name="--from", help="Or the time from this one on, RFC 3339 such as 2026-11-24T08:30:00Z.")
+_TO = Parameter(name="--to", help="Up to this time, which is not part of the window (default: now).")
+
+
+@Parameter(name="*", group="Window")
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The window of a question, the last day by default."""
+
+    default: ClassVar[str] = "24h"
+    window: Annotated[str | None, _window("24h")] = None
+    start: Annotated[Time, _FROM] = None
+    end: Annotated[Time, _TO] = None
+
+    def query(self) -> Query:
+        """The parameters `window`, `from` and `to`."""
+        window = self.window or (None if self.start or self.end else self.default)
+        return [("window", window), ("from", self.start), ("to", self.end)]
+
+
+@Parameter(name="*", group="Window")
+@dataclass(frozen=True, kw_only=True)
+class StepWindow(Window):
+    """A window that may be cut into steps."""
+
+    step: Annotated[Duration, Parameter(help="Give a series in steps of this length.")] = None
+
+    def query(self) -> Query:
+        """The parameters `window`, `from`, `to` and `step`."""
+        return [*super().query(), ("step", self.step)]
+
+
+@Parameter(name="*", group="Window")
+@dataclass(frozen=True, kw_only=True)
+class HourWindow(StepWindow):
+    """A window that is the last hour by default."""
+
+    default: ClassVar[str] = "1h"
+    window: Annotated[str | None, _window("1h")] = None
+
+
+@Parameter(name="*", group="Window")
+@dataclass(frozen=True, kw_only=True)
+class MonthWindow(Window):
+    """A window that is the last thirty days by default."""
+
+    default: ClassVar[str] = "30d"
+    window: Annotated[str | None, _window("30d")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """Which devices, and by which label.
+
+    Attributes:
+        group_by: A label: give a line for each of its values.
+        label: Only devices with this label; may be repeated.
+    """
+
+    group_by: Name = None
+    label: Labels = ()
+
+    def query(self) -> Query:
+        """The parameters `group_by` and `label`."""
+        return [("group_by", self.group_by), *label_query(self.label)]
+
+
+@Parameter(name="*", group="Which devices (those that match everything that is given)")
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which devices.
+
+    Attributes:
+        label: With this label; may be repeated.
+        text: With this text in the id, or in the value of a label.
+        seen_before: Last heard before this time, RFC 3339.
+        seen_after: Last heard at this time or later.
+        uptime_below: With less uptime than this.
+        uptime_window: Uptime over this time until now (default: 24h).
+    """
+
+    status: Annotated[str | None, Parameter(metavar="STATUS,…", help=f"In one of these: {', '.join(STATUSES)}.")] = None
+    label: Labels = ()
+    text: Annotated[str | None, Parameter(metavar="TEXT")] = None
+    seen_before: Time = None
+    seen_after: Time = None
+    uptime_below: Annotated[str | None, Parameter(metavar="PERCENT")] = None
+    uptime_window: Duration = None
+
+    def query(self) -> Query:
+        """The parameters of the filters."""
+        names = ("status", "text", "seen_before", "seen_after", "uptime_below", "uptime_window")
+        return [*((name, getattr(self, name)) for name in names), *label_query(self.label)]

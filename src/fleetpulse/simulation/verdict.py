@@ -1,0 +1,70 @@
+"""What a device's figures must be by its plan, compared with what the server answers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.simulation.plan import DevicePlan
+
+AMBIGUOUS_MAX = 12
+"""Samples of one device whose double count is undecided; more (2¹² sums) are not tried."""
+UPTIME_TOLERANCE = 1e-9
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.(\d{1,9}))?s)?")
+_SMALL = re.compile(r"(\d+)(?:\.(\d{1,6}))?(ns|µs|ms)")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One device: the figures of its plan, and those of the server."""
+
+    device_id: str
+    uptime_expected: float
+    uptime_actual: float
+    average_expected_ns: int
+    average_actual: str
+    is_uptime_right: bool
+    is_average_right: bool
+
+    @property
+    def is_right(self) -> bool:
+        """Whether both figures are."""
+        return self.is_uptime_right and self.is_average_right
+
+
+def judge(plan: DevicePlan, stats: dict[str, object], ambiguous: Sequence[int]) -> Verdict:
+    """Compare an answer with the plan. Each upload time of `ambiguous` may have been counted once more."""
+    expected, actual = plan.uptime_percent(), float(str(stats.get("uptime")))
+    uploads = plan.uploads()
+    average = str(stats.get("avg_upload_time"))
+    total, count = sum(uploads), len(uploads)
+    undecided = list(ambiguous)[:AMBIGUOUS_MAX]
+    possible = {
+        (total + sum(extra)) // max(1, count + n)
+        for n in range(len(undecided) + 1)
+        for extra in combinations(undecided, n)
+    }
+    return Verdict(
+        device_id=plan.device_id,
+        uptime_expected=float(expected),
+        uptime_actual=actual,
+        average_expected_ns=total // max(1, count),
+        average_actual=average,
+        is_uptime_right=abs(actual - float(expected)) <= UPTIME_TOLERANCE,
+        is_average_right=parse_duration(average) in possible,
+    )
+
+
+def parse_duration(text: str) -> int | None:
+    """Nanoseconds of a duration as Go writes it; None where it is none."""
+    small = _SMALL.fullmatch(text)
+    if small:
+        digits = {"ns": 0, "µs": 3, "ms": 6}[small[3]]
+        return int(small[1] + (small[2] or "").ljust(digits, "0")[:digits])
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        return None
+    hours, minutes, seconds, fraction = match.groups()
+    whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return whole_s * NS_PER_S + int((fraction or "").ljust(9, "0"))
