@@ -1,10 +1,14 @@
 """A fleet in memory for unit tests: the live columns and the views on them, without a node, a disk or a socket."""
 
 from array import array
+from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
+from fleetpulse.aggregate.spans import spans_of, subtract, total_ns
 from fleetpulse.aggregate.status import timeline
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
@@ -18,16 +22,11 @@ from fleetpulse.model.status import STATUSES
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
-from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
-from fleetpulse.query.uptime import (
-    DeviceView,
-    availability_figures,
-    device_slots,
-    device_status,
-    read_gaps,
-    transitions,
-    uptime_figures,
-)
+from fleetpulse.query.downtime import ended_gaps, gaps_of_one
+from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.status import device_status, device_transitions, fleet_status
+from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
 SECOND = 1_000_000_000
@@ -81,7 +80,7 @@ class OneFleet:
         """A page of the list of devices: their ids, and what else it says."""
         view = self.fleet_view(self.now - chosen.uptime_window_ns)
         names = Listing.of(list(self.numbers.items()), self.roster.count)
-        page = list_devices(view, self.roster.frozen(), names, chosen, order, limit=limit, cursor=cursor)
+        page = list_devices(view, names, chosen, order, limit=limit, cursor=cursor)
         return [names.ids[number] for number in page.numbers], page
 
     def at(self, text: str) -> int:
@@ -134,8 +133,8 @@ class OneFleet:
         """A pause of one device."""
         self.pauses.setdefault(device, []).append(Pause(device, self.at(start), None if end is None else self.at(end)))
 
-    def view(self, start_ns: int, device: int = 0) -> DeviceView:
-        """What a question about one device sees."""
+    def view(self, start_ns: int, device: int = 0) -> FleetView:
+        """What a question about one device sees: a fleet of one."""
         return self._views.device(f"d{device}", device, start_ns=start_ns)()
 
     def fleet_view(self, start_ns: int) -> FleetView:
@@ -143,44 +142,61 @@ class OneFleet:
         return self._views.fleet_from(start_ns)()
 
     def status(self, text: str, device: int = 0) -> tuple[str, str]:
-        """Status at a time, and since when, by both ways, which agree."""
+        """Status at a time, and since when: of a fleet of one, in the whole fleet and by the time line, which agree."""
         self.move(text)
-        status, since_ns, _ = device_status(self.view(self.now, device))
-        codes, since = fleet_status(self.fleet_view(self.now))
         view = self.view(self.now, device)
-        stretches = timeline(read_gaps(view, start_ns=self.now), view.excluded, start_ns=self.now, end_ns=self.now + 1)
+        status, since_ns, _ = device_status(view)
+        codes, since = fleet_status(self.fleet_view(self.now))
+        gaps = gaps_of_one(view, ended_gaps(view, start_ns=self.now))
+        intervals = timeline(gaps, view.excluded.of(0), start_ns=self.now, end_ns=self.now + 1)
         assert (STATUSES[codes[device]], int(since[device])) == (status, since_ns)
-        assert STATUSES[stretches[0].status] == status
+        assert STATUSES[intervals[0].status] == status
         return status, "" if since_ns == 0 else format_rfc3339(since_ns)[11:19]
 
     def changes(self, start: str, end: str, device: int = 0) -> list[tuple[str, str]]:
         """(time, status) of every transition, asked at the end or later."""
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
-        view = self.view(start_ns, device)
-        stretches = timeline(read_gaps(view, start_ns=start_ns), view.excluded, start_ns=start_ns, end_ns=end_ns)
-        return [
-            (change["at"][11:19], change["to"]) for change in transitions(stretches, limit=100, after_ns=start_ns)[0]
-        ]
+        answer = device_transitions(self.view(start_ns, device), f"d{device}", Window(start_ns, end_ns))
+        return [(change.at[11:19], change.after) for change in answer.transitions]
 
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
-        """Uptime and availability of a device; the fleet's figures of it are the same."""
-        said = self.device_uptime(start, end, device)
+        """Uptime and availability of a fleet of one; the whole fleet's figures of the device are the same."""
+        figures = self.device_uptime(start, end, device)
         start_ns, end_ns = self.at(start), self.at(end)
-        whole = fleet_uptime(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
-        assert (said["present"], said["expected"]) == (whole.present[device], whole.expected[device])
-        assert (said["down_s"] * SECOND, said["accountable_s"] * SECOND) == (
+        whole = fleet_columns(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
+        assert (figures["present"], figures["expected"]) == (whole.present[device], whole.expected[device])
+        assert (figures["down_s"] * SECOND, figures["accountable_s"] * SECOND) == (
             whole.down_ns[device],
             whole.accountable_ns[device],
         )
-        return said
+        self._check_time_line(figures, start_ns, end_ns, device)
+        return figures
+
+    def _check_time_line(self, figures: dict[str, Any], start_ns: int, end_ns: int, device: int) -> None:
+        """Time down and accountable time are also those of the time line of status."""
+        view = self.view(start_ns, device)
+        gaps = gaps_of_one(view, ended_gaps(view, start_ns=start_ns))
+        intervals = timeline(gaps, view.excluded.of(0), start_ns=start_ns, end_ns=end_ns)
+        counted = [one for one in intervals if STATUSES[one.status] not in ("new", "maintenance", "paused")]
+        length_s = {
+            one: total_ns(subtract(spans_of([(one.start_ns, one.end_ns)]), view.excluded.of(0).blind)) / SECOND
+            for one in counted
+        }
+        assert figures["accountable_s"] == sum(length_s.values())
+        assert figures["down_s"] == sum(length_s[one] for one in counted if STATUSES[one.status] == "down")
 
     def device_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
-        """The same, without a look at the fleet."""
+        """The same, without a look at the whole fleet; explained slots add up to the figures."""
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
-        view = self.view(start_ns, device)
-        gaps = read_gaps(view, start_ns=start_ns)
-        stretches = timeline(gaps, view.excluded, start_ns=start_ns, end_ns=end_ns)
-        slots = device_slots(view, Window(start_ns, end_ns), gaps, is_explained=False)
-        return {**uptime_figures(slots.counts.sum(axis=0)), **availability_figures(stretches, view.excluded)}
+        view, window = self.view(start_ns, device), Window(start_ns, end_ns)
+        answer = device_uptime(view, f"d{device}", window, is_explained=False)
+        explained = device_uptime(view, f"d{device}", window, is_explained=True)
+        reasons: Counter[str] = Counter()
+        for interval in explained.intervals or ():
+            reasons[interval.reason] += interval.slots
+        assert (answer.present, answer.expected) == (explained.present, explained.expected)
+        assert answer.present == reasons["up"] + reasons["backfilled"] == answer.expected - reasons["down"]
+        figures: dict[str, Any] = msgspec.to_builtins(answer)
+        return figures

@@ -538,7 +538,7 @@ def test_a_damaged_block_is_left_alone_and_said_to_be_missing() -> None:
     assert set(map(id, closed.damaged)) == {id(closed.manifest.samples[0])}
     found = closed.ask("count", metric=1, window=Window(FIRST_NS, FIRST_NS + 3 * DAY_NS))
     assert found.values == [48]
-    assert [(span["from"], span["to"]) for span in found.missing] == [
+    assert [(span.start, span.end) for span in found.missing] == [
         ("2024-10-05T00:00:00.000000007Z", "2024-10-05T23:00:00.000000008Z")
     ]
 
@@ -554,7 +554,7 @@ def test_a_damaged_file_of_a_part_takes_only_its_own_span_out_of_an_answer(tier:
     start_ns = FIRST_NS + DAY_NS - 30 * MINUTE_NS
     found = closed.ask("count", metric=1, window=Window(start_ns, FIRST_NS + DAY_NS + length_ns))
     assert found.values == [30]
-    assert [(span["from"][:10], span["to"][:10]) for span in found.missing] == [
+    assert [(span.start[:10], span.end[:10]) for span in found.missing] == [
         ("2024-10-05", "2024-10-06" if tier == DAY else "2024-10-05")
     ]
 

@@ -18,18 +18,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.status import timeline
 from fleetpulse.app import build
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
-from fleetpulse.model.status import STATUSES
 from fleetpulse.model.uptime import REASONS
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Filter, Order, list_devices
-from fleetpulse.query.fleet import fleet_uptime
-from fleetpulse.query.uptime import DeviceView, availability_figures, device_slots, read_gaps, transitions
+from fleetpulse.query.downtime import ended_gaps, gaps_of_one
+from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.slots import explain_slots
+from fleetpulse.query.status import device_transitions
+from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 from fleetpulse.settings import Settings
 
@@ -543,7 +545,7 @@ class Life:
         start_ns, end_ns = start * SECOND, end * SECOND
         step = self.chance.choice([None, 600, 3_600, DAY_S])
         fleet = await self.service.questions.fleet(
-            lambda view: fleet_uptime(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns
+            lambda view: fleet_columns(view, start_ns=start_ns, end_ns=end_ns), start_ns=start_ns
         )
         assert not fleet.missing
         for number, device in enumerate(seconds):
@@ -595,34 +597,40 @@ class Said:
     accountable_s: float
 
 
-def answers(view: DeviceView, start_ns: int, end_ns: int, step_s: int | None) -> Said:
-    gaps = read_gaps(view, start_ns=start_ns)
-    stretches = timeline(gaps, view.excluded, start_ns=start_ns, end_ns=end_ns)
-    changes, _ = transitions(stretches, limit=100_000, after_ns=start_ns)
+def answers(view: FleetView, start_ns: int, end_ns: int, step_s: int | None) -> Said:
     window = Window(start_ns, end_ns)
-    explained = device_slots(view, window, gaps, is_explained=True)
+    changes = device_transitions(view, "", window, limit=100_000)
+    gaps = gaps_of_one(view, ended_gaps(view, start_ns=start_ns))
+    unheard = np.array([(gap.start_ns, gap.end_ns) for gap in gaps if gap.is_long], np.int64).reshape(-1, 2)
+    explained = explain_slots(view, window, unheard=unheard, is_explained=True)
     assert explained.codes is not None
     assert not explained.missing
-    counted = device_slots(view, window, gaps, is_explained=False).counts
-    stepped = device_slots(
-        view, replace(window, step_ns=None if step_s is None else step_s * SECOND), gaps, is_explained=False
+    counted = explain_slots(view, window, unheard=unheard, is_explained=False).counts
+    assert counted.tolist() == explained.counts.tolist()
+    stepped = explain_slots(
+        view,
+        replace(window, step_ns=None if step_s is None else step_s * SECOND),
+        unheard=unheard,
+        is_explained=False,
     ).counts
 
     def named(row: list[int]) -> dict[str, int]:
         return {REASONS[code]: number for code, number in enumerate(row) if number}
 
-    figures: Any = availability_figures(stretches, view.excluded)
+    figures = device_uptime(view, "", window, is_explained=False)
+    assert figures.down_s is not None
+    assert figures.accountable_s is not None
     return Said(
         [
             ((explained.start_ns + place * explained.slot_ns) // SECOND, REASONS[code])
             for place, code in enumerate(explained.codes)
         ],
-        named(counted[0].tolist()),
-        [named(row) for row in stepped.tolist()],
-        STATUSES[stretches[0].status],
-        [(change["at"], change["from"], change["to"]) for change in changes],
-        figures["down_s"],
-        figures["accountable_s"],
+        named(counted[:, 0, 0].tolist()),
+        [named(row) for row in stepped[:, 0].T.tolist()],
+        changes.status_before,
+        [(change.at, change.before, change.after) for change in changes.transitions],
+        figures.down_s,
+        figures.accountable_s,
     )
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY
+from fleetpulse.aggregate.presence import Rows
 from fleetpulse.model.units import MINUTES_PER_DAY, S_PER_DAY
-from fleetpulse.model.uptime import BACKFILLED, BLIND, DOWN, MAINTENANCE, PAUSED, UP
+from fleetpulse.model.uptime import BLIND, DOWN, MAINTENANCE, PAUSED
 
 SLOT_MINUTES = tuple(minutes for minutes in range(1, MINUTES_PER_DAY + 1) if MINUTES_PER_DAY % minutes == 0)
+UNPACKED_ROWS = 2_048
+"""Devices whose minutes are laid out one by one at a time: 3 MB."""
 
 
 def lifetime_uptime_percent(*, minutes_present: int, first_minute: int, last_minute: int) -> float:
@@ -26,42 +28,55 @@ def slot_minutes(interval_s: int) -> int:
     return next(minutes for minutes in SLOT_MINUTES if minutes * 60 >= min(interval_s, S_PER_DAY))
 
 
-def unpack_minutes(row: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """A row of presence as one truth a minute, shape (…, 23) to (…, 1440)."""
-    shape = row.shape[:-1]
-    packed = np.ascontiguousarray(row.astype("<u8", copy=False)).view(np.uint8).reshape(*shape, WORDS_PER_DAY * 8)
-    return np.unpackbits(packed, axis=-1, bitorder="little", count=MINUTES_PER_DAY).astype(bool)
+def unpack_minutes(rows: NDArray[np.uint64], *, count: int = MINUTES_PER_DAY) -> NDArray[np.bool_]:
+    """Bits of rows as truths, low bits first: shape (…, words) to (…, count)."""
+    packed = np.ascontiguousarray(rows.astype("<u8", copy=False)).view(np.uint8)
+    return np.unpackbits(packed, axis=-1, bitorder="little", count=count).astype(bool)
 
 
-def pack_minutes(minutes: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """The inverse of `unpack_minutes`."""
-    packed = np.zeros((*minutes.shape[:-1], WORDS_PER_DAY * 8), np.uint8)
-    packed[..., : MINUTES_PER_DAY // 8] = np.packbits(minutes, axis=-1, bitorder="little")
+def pack_minutes(truths: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The inverse of `unpack_minutes`: shape (…, count) to (…, words), 64 truths a word, bits beyond `count` clear."""
+    count = truths.shape[-1]
+    packed = np.zeros((*truths.shape[:-1], -(-count // 64) * 8), np.uint8)
+    packed[..., : -(-count // 8)] = np.packbits(truths, axis=-1, bitorder="little")
     return packed.view("<u8").astype(np.uint64, copy=False)
 
 
-def slot_reasons(
-    *,
-    present: NDArray[np.bool_],
-    unheard: NDArray[np.bool_],
-    blind: NDArray[np.bool_],
-    maintenance: NDArray[np.bool_],
-    paused: NDArray[np.bool_],
-    slot: int,
-) -> NDArray[np.int8]:
-    """Why each slot counts as it does: a code of REASONS.
+def fold_slots(rows: Rows, slot: int) -> NDArray[np.uint64]:
+    """The slots in which anything was present.
 
-    Args: one truth a minute, all of one length that is a multiple of `slot`: whether a beat was sent; whether nothing was received
-    all through it; and what touches it. Returns: shape (minutes / slot,).
+    Args:
+        rows: presence of a day, shape (devices, 23), a bit a minute.
+        slot: minutes of a slot, one of SLOT_MINUTES.
+    Returns: shape (devices, words), a bit a slot, low bits first; `rows` themselves where a slot is a minute.
+    """
+    if slot == 1:
+        return rows
+    folded = []
+    for first in range(0, max(1, len(rows)), UNPACKED_ROWS):
+        minutes = unpack_minutes(rows[first : first + UNPACKED_ROWS])
+        folded.append(pack_minutes(np.asarray(minutes.reshape(-1, MINUTES_PER_DAY // slot, slot).any(axis=2))))
+    return np.concatenate(folded)
+
+
+def absent_reasons(
+    *, blind: NDArray[np.bool_], maintenance: NDArray[np.bool_], paused: NDArray[np.bool_], slot: int
+) -> NDArray[np.int8]:
+    """What each slot counts as where no heartbeat was sent in it: PAUSED, MAINTENANCE, BLIND or DOWN.
+
+    In the slots that are BLIND or DOWN a heartbeat counts; the others count neither way.
+
+    Args:
+        blind, maintenance, paused: which minutes each touches; all of one shape (minutes,), a multiple of `slot`.
+        slot: minutes of a slot.
+    Returns: codes of REASONS, shape (minutes / slot,).
     Source: docs/explanation/uptime.md, "Windowed uptime".
     """
-
-    def touched(minutes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.asarray(minutes.reshape(-1, slot).any(axis=1))
-
-    is_present, is_live = touched(present), touched(present & ~unheard)
-    conditions = [touched(paused), touched(maintenance), is_live, is_present, touched(blind)]
-    return np.select(conditions, [PAUSED, MAINTENANCE, UP, BACKFILLED, BLIND], DOWN).astype(np.int8)
+    reasons = np.full(len(blind) // slot, DOWN, np.int8)
+    for reason, minutes in ((BLIND, blind), (MAINTENANCE, maintenance), (PAUSED, paused)):
+        if minutes.any():
+            reasons[minutes.reshape(-1, slot).any(axis=1)] = reason
+    return reasons
 
 
 def percent(present: int, expected: int) -> float | None:

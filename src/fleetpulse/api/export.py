@@ -15,10 +15,10 @@ from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.export import COLUMNS, Piece, export_gaps, export_presence, export_samples
+from fleetpulse.query.export import ALIASES, COLUMNS, NAMES, Piece, export_gaps, export_presence, export_samples
 from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
-from fleetpulse.query.fleet import FleetView
 from fleetpulse.query.metrics import Samples
+from fleetpulse.query.view import FleetView
 
 log = structlog.get_logger("api")
 FORMATS = ("csv", "parquet")
@@ -26,14 +26,15 @@ FORMATS = ("csv", "parquet")
 
 @get("/api/v1/export")
 async def get_export(request: AnyRequest, node: Service) -> Stream:
-    """Raw samples, minutes of presence or silences of a window: `?what=samples&types=cpu&window=1d&format=parquet`."""
+    """Raw samples, minutes of presence or reception gaps of a window: `?what=samples&types=cpu&window=1d&format=parquet`."""
     ready(node)
     asked = read_query(request, "what", "types", "format", "window", "from", "to", repeated=("label", "device"))
-    what, kind = asked.get("what", "samples"), asked.get("format", "csv")
-    if what not in COLUMNS or kind not in FORMATS:
+    name, kind = asked.get("what", "samples"), asked.get("format", "csv")
+    if name not in NAMES or kind not in FORMATS:
         raise OutOfRange(
-            f"what must be one of {', '.join(COLUMNS)}, and format one of {', '.join(FORMATS)}", reason="export"
+            f"what must be one of {', '.join(NAMES)}, and format one of {', '.join(FORMATS)}", reason="export"
         )
+    what = ALIASES.get(name, name)
     window = window_of(asked, node, default="24h")
     chosen = node.registry.roster.with_labels(read_labels(request))
     named = request.query_params.getall("device", [])
@@ -45,7 +46,7 @@ async def get_export(request: AnyRequest, node: Service) -> Stream:
         is_named[[number for number in numbers if number is not None]] = True
         chosen &= is_named
     if "types" in asked and what != "samples":
-        raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
+        raise OutOfRange(f"`types` is of samples; {name} has none", reason="export")
     types = read_types(asked, node) if what == "samples" else []
     kinds = {metric.kind for _, metric, _ in types}
     if kind == "parquet" and len(kinds) > 1:
@@ -78,7 +79,7 @@ async def get_export(request: AnyRequest, node: Service) -> Stream:
 
     value = INTEGER if kinds == {"integer"} else FLOAT
     encoder = CsvEncoder(COLUMNS[what]) if kind == "csv" else ParquetEncoder(COLUMNS[what], value=value)
-    headers = {"content-disposition": f'attachment; filename="{what}.{kind}"'}
+    headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'}
     # The first piece is made before anything is answered: what is damaged there is a refusal, and no file that breaks off.
     pieces_of_bytes = _stream(node, look, encoder)
     first = await anext(pieces_of_bytes, b"")

@@ -13,7 +13,9 @@ from fleetpulse.model.metric import AGGREGATIONS, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
+from fleetpulse.query.answers import Missing
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.missing import distinct
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100
@@ -27,7 +29,7 @@ async def device_metrics(request: AnyRequest, node: Service, device_id: str) -> 
     window = window_of(asked, node, default="1h")
     whom = DeviceSelection(device)
     metrics: dict[str, Any] = {}
-    missing: list[dict[str, str]] = []
+    missing: list[Missing] = []
     for number, metric, aggregation in read_types(asked, node):
         kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.questions.samples(_question(number, metric, aggregation, whom, kept), is_quick=True)
@@ -35,7 +37,7 @@ async def device_metrics(request: AnyRequest, node: Service, device_id: str) -> 
             found, 0, kept
         )
         missing += found.missing
-    return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": _distinct(missing)})
+    return answer({"device_id": device_id, **window.described(), "metrics": metrics, "missing": distinct(missing)})
 
 
 @get("/api/v1/fleet/metrics")
@@ -65,7 +67,7 @@ async def fleet_metrics(request: AnyRequest, node: Service) -> Response[bytes]:
         {"group": names[code], "devices": int(sizes[code]), "metrics": {}} for code in used.tolist()
     ]
     about: dict[str, Any] = {}
-    missing: list[dict[str, str]] = []
+    missing: list[Missing] = []
     for number, metric, aggregation in types:
         kept = within_retention(window, metric, node.clock.now_ns())
         found = await node.questions.samples(_question(number, metric, aggregation, whom, kept), is_quick=False)
@@ -79,7 +81,7 @@ async def fleet_metrics(request: AnyRequest, node: Service) -> Response[bytes]:
         "group_by": by or None,
         "metrics": about,
         "groups": groups,
-        "missing": _distinct(missing),
+        "missing": distinct(missing),
     }
     return answer(said)
 
@@ -167,7 +169,3 @@ def _figures(found: MetricResult, place: int, window: Window) -> dict[str, Any]:
         if found.counts[start + bucket]
     ]
     return {"series": series, "count": sum(found.counts[start : start + window.buckets])}
-
-
-def _distinct(missing: list[dict[str, str]]) -> list[dict[str, str]]:
-    return list({tuple(span.items()): span for span in missing}.values())

@@ -20,6 +20,7 @@ from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet, dens
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.live.view import LiveView, presence_from
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -270,6 +271,29 @@ class Fleet:
     def late_rows(self) -> int:
         """How many rows of late data there are, one for each device and day; the next checkpoint closes them."""
         return sum(len(self.sparse.of(day)) for day in self.sparse.days if day < self.open_from_day)
+
+    def view(self, devices: range, *, from_day: int) -> LiveView:
+        """What a question may see of these devices, of their presence that of the day `from_day` and later."""
+        part = slice(devices.start, devices.stop)
+        dense, sparse = presence_from(
+            from_day,
+            devices,
+            dense=(self.dense, self.closing.dense),
+            sparse=(self.sparse, self.closing.sparse),
+        )
+        return LiveView(
+            devices=devices,
+            first_minute=self.first_minute[part].copy(),
+            last_received_ns=self.last_received_ns[part].copy(),
+            up_since_ns=self.up_since_ns[part].copy(),
+            policy_codes=self.policy_codes[part].copy(),
+            policies=list(self.policies),
+            dense=dense,
+            sparse=sparse,
+            gaps=[*self.closing.gaps, *self.gaps],
+            samples=[*self.closing.samples, *self.samples.pieces()],
+            blind_ns=list(self.blind_ns),
+        )
 
     def freeze(self) -> FrozenFleet:
         """Begin a checkpoint: copy the exact columns, and move what it will write into blocks to `closing`.

@@ -1,5 +1,6 @@
 """What the live fleet hands to a checkpoint: exact copies of its figures, and the data that leaves memory with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +57,7 @@ class FrozenFleet:
     blind_ns: list[tuple[int, int]]
 
 
-def dense_row(dense: dict[int, Rows], day: int, device: int) -> Rows | None:
+def dense_row(dense: Mapping[int, Rows], day: int, device: int) -> Rows | None:
     """The presence of one device on one day, shape (23,); None where `dense` has no row for it."""
     rows = dense.get(day)
     return rows[device] if rows is not None and device < len(rows) else None

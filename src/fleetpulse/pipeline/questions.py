@@ -1,33 +1,48 @@
-"""Questions to a node: looked at on the loop, answered in a thread from that alone, and asked again where files were replaced."""
+"""Questions: a view is taken on the event loop, and a thread answers from it alone.
+
+Where a checkpoint or a compaction has replaced files meanwhile, the question is asked again with a new view.
+"""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeVar
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
-from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, UnknownDevice
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
+from fleetpulse.query.answers import FleetStats, FleetUptime
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.fleet import FleetView
+from fleetpulse.query.fleet import (
+    Labels,
+    add_step,
+    check_steps,
+    fleet_glance,
+    fleet_stats,
+    fleet_uptime,
+    upload_times,
+)
 from fleetpulse.query.metrics import Samples
-from fleetpulse.query.uptime import DeviceView, device_status
+from fleetpulse.query.status import device_status
+from fleetpulse.query.view import FleetView
+from fleetpulse.query.window import Window
 
 TRIES = 4
-"""A question whose files were replaced meanwhile is asked again, but not for ever."""
+"""How often a question is asked in all, where its files are replaced each time."""
 _Answer = TypeVar("_Answer")
 _View = TypeVar("_View")
 
 
 class Questions:
-    """What can be asked. Questions about one device have a thread of their own, and do not wait behind those about all."""
+    """What can be asked. Questions about one device have a thread of their own, so they do not wait behind those about all."""
 
     def __init__(
         self,
@@ -54,7 +69,7 @@ class Questions:
         self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
 
     async def figures(self, device: int) -> DeviceFigures:
-        """Lifetime figures of a device, all acknowledged events included. Reads blocks only where late data is unmerged."""
+        """Lifetime figures of a device, all acknowledged events included. Reads blocks only for late data not merged yet."""
         loop = asyncio.get_running_loop()
         while True:
             self._follower.catch_up()
@@ -78,10 +93,10 @@ class Questions:
     def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
         return {day: self._history.row(day, device) for day in days}
 
-    async def device(self, device_id: str, question: Callable[[DeviceView], _Answer], *, start_ns: int) -> _Answer:
-        """A question about one device's past from `start_ns` on. Raises: UnknownDevice."""
+    async def device(self, device_id: str, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
+        """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice."""
 
-        def look() -> Callable[[], DeviceView]:
+        def look() -> Callable[[], FleetView]:
             number = self._registry.numbers.get(device_id)
             if number is None:
                 raise UnknownDevice  # it was deleted meanwhile
@@ -94,32 +109,49 @@ class Questions:
         return await self.device(device_id, device_status, start_ns=self._clock.now_ns())
 
     async def fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
-        """A question about the past of all devices from `start_ns` on."""
+        """Ask about the past of all devices from `start_ns` on."""
         return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
 
-    async def devices(
-        self, question: Callable[[tuple[FleetView, Roster, Listing]], _Answer], *, start_ns: int
-    ) -> _Answer:
-        """A question about which devices there are."""
+    async def fleet_uptime(self, window: Window, *, by: str, labels: Labels) -> FleetUptime:
+        """See `query.fleet.fleet_uptime`; with a series of the steps of the window. Raises: OutOfRange: too much at once."""
+        check_steps(window, groups=1, cells_max=self.limits.cells_max)
+        answer = await self.fleet(partial(fleet_uptime, window=window, by=by, labels=labels), start_ns=window.start_ns)
+        if window.step_ns is not None:
+            check_steps(window, groups=len(answer.groups), cells_max=self.limits.cells_max)
+            # Each step is a question of its own, so that other questions need not wait for the whole series.
+            for step in window.steps():
+                question = partial(fleet_uptime, window=step, by=by, labels=labels)
+                add_step(answer, await self.fleet(question, start_ns=step.start_ns))
+        return answer
 
-        def look() -> Callable[[], tuple[FleetView, Roster, Listing]]:
-            fleet, roster, listing = (
-                self._views.fleet_from(start_ns),
-                self._registry.roster.frozen(),
-                self._registry.listing(),
-            )
-            return lambda: (fleet(), roster, listing())
+    async def fleet_stats(
+        self, window: Window, *, labels: Labels, upload_time: MetricDefinition, upload_window: Window
+    ) -> FleetStats:
+        """The fleet at a glance. `upload_window`: what retention leaves of the window for `upload_time`."""
+        glance = await self.fleet(partial(fleet_glance, window=window, labels=labels), start_ns=window.start_ns)
+        numbers = [number for number, _, _ in glance.worst]
+        records = await self._registry.records_of(numbers)
+        ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}
+        question = partial(upload_times, metric=upload_time, window=upload_window, selection=glance.selection)
+        return fleet_stats(window, glance, await self.samples(question, is_quick=False), ids=ids)
+
+    async def devices(self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int) -> _Answer:
+        """Ask which devices there are; their uptime from `start_ns` on may be part of the question."""
+
+        def look() -> Callable[[], tuple[FleetView, Listing]]:
+            fleet, listing = self._views.fleet_from(start_ns), self._registry.listing()
+            return lambda: (fleet(), listing())
 
         return await self._ask(self._fleet_thread, look, question)
 
     async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
-        """A question about metrics; a quick one is about one device."""
+        """Ask about metrics. Args: is_quick: whether the question is about one device."""
         return await self._ask(self._device_thread if is_quick else self._fleet_thread, self._views.samples, question)
 
     async def _ask(
         self, thread: Executor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
     ) -> _Answer:
-        # One looks when its turn has come: what waits holds no copies, and sees what is true then.
+        # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
         async with self._turns[thread]:
             for tries_left in reversed(range(TRIES)):
                 self._follower.catch_up()

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import NEVER_NS
-from fleetpulse.catalog.roster import Roster
 from fleetpulse.errors import DamagedData, Malformed
 from fleetpulse.model.status import STATUSES
-from fleetpulse.query.fleet import FleetView, fleet_status, fleet_uptime
-from fleetpulse.query.missing import Missing
+from fleetpulse.query.answers import Missing
+from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.status import fleet_status
+from fleetpulse.query.view import FleetView
 
 SORTS = ("id", "status", "last_seen", "uptime")
 
@@ -70,34 +71,33 @@ class Page:
     uptime: list[float | None] | None
     total: int
     next: str | None
-    missing: Missing
+    missing: list[Missing]
     """Spans that the uptime lacks, where it was looked at."""
 
 
-def matching(view: FleetView, roster: Roster, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
+def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
     """Which devices match, shape (count,), and the columns that were needed to tell."""
     columns = _Columns(view, chosen)
-    matches = roster.with_labels(chosen.labels)[: view.count]
-    matches = np.concatenate([matches, np.zeros(view.count - len(matches), bool)])
+    matches = view.roster.with_labels(chosen.labels)
     if chosen.statuses:
         wanted = [code for code, status in enumerate(STATUSES) if status in chosen.statuses]
         matches &= np.isin(columns.codes, wanted)
     if chosen.seen_before_ns is not None:
-        matches &= (view.last_received_ns < chosen.seen_before_ns) & (view.last_received_ns != NEVER_NS)
+        matches &= (view.live.last_received_ns < chosen.seen_before_ns) & (view.live.last_received_ns != NEVER_NS)
     if chosen.seen_after_ns is not None:
-        matches &= view.last_received_ns >= chosen.seen_after_ns
+        matches &= view.live.last_received_ns >= chosen.seen_after_ns
     if chosen.uptime_below is not None:
         matches &= columns.uptime < chosen.uptime_below
     if chosen.text:
-        matches &= _with_text(view, roster, names.ids, chosen.text.casefold(), matches)
+        matches &= _with_text(view, names.ids, chosen.text.casefold(), matches)
     return matches, columns
 
 
-def sure_matches(view: FleetView, roster: Roster, names: Listing, chosen: Filter) -> list[int]:
+def sure_matches(view: FleetView, names: Listing, chosen: Filter) -> list[int]:
     """The devices that match, by number. Raises: DamagedData: the uptime that decides lacks something."""
-    matches, columns = matching(view, roster, names, chosen)
+    matches, columns = matching(view, names, chosen)
     if columns.missing:
-        raise DamagedData(f"which devices match cannot be told: {columns.missing[0]['reason']}")
+        raise DamagedData(f"which devices match cannot be told: {columns.missing[0].reason}")
     return np.flatnonzero(matches).tolist()
 
 
@@ -109,27 +109,24 @@ class _Columns:
         self._view = view
         self._window_ns = chosen.uptime_window_ns
         self._uptime: NDArray[np.float64] | None = None
-        self.missing: Missing = []
+        self.missing: list[Missing] = []
 
     @property
     def uptime(self) -> NDArray[np.float64]:
         """Percent over the window, NaN where nothing was expected."""
         if self._uptime is None:
-            found = fleet_uptime(
-                self._view, start_ns=self._view.now_ns - self._window_ns, end_ns=self._view.now_ns, is_available=False
-            )
+            now_ns = self._view.now_ns
+            found = fleet_columns(self._view, start_ns=now_ns - self._window_ns, end_ns=now_ns, is_time_wanted=False)
             self.missing = found.missing
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._uptime = np.where(found.expected > 0, 100.0 * found.present / found.expected, np.nan)
         return self._uptime
 
 
-def _with_text(
-    view: FleetView, roster: Roster, ids: Sequence[str], text: str, among: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _with_text(view: FleetView, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     found = np.zeros(view.count, bool)
     found[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
-    for column in roster.labels.values():
+    for column in view.roster.labels.values():
         codes = [code for code, value in enumerate(column.values) if code and text in value.casefold()]
         if codes:
             found |= np.isin(column.codes[: view.count], codes)
@@ -137,10 +134,10 @@ def _with_text(
 
 
 def list_devices(
-    view: FleetView, roster: Roster, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None
+    view: FleetView, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None
 ) -> Page:
     """One page. Raises: Malformed: the cursor is none of ours, or of another order."""
-    matches, columns = matching(view, roster, names, chosen)
+    matches, columns = matching(view, names, chosen)
     numbers = np.flatnonzero(matches)
     keys = _keys(columns, view, order)
     # What the keys do not tell apart goes by id, which every page sorts the same way.
@@ -157,7 +154,7 @@ def list_devices(
         numbers=page,
         statuses=[STATUSES[code] for code in columns.codes[page].tolist()],
         since_ns=columns.since_ns[page].tolist(),
-        last_received_ns=view.last_received_ns[page].tolist(),
+        last_received_ns=view.live.last_received_ns[page].tolist(),
         uptime=None if uptime is None else [None if np.isnan(value) else value for value in uptime.tolist()],
         total=len(numbers),
         missing=columns.missing,
@@ -169,7 +166,7 @@ def _keys(columns: "_Columns", view: FleetView, order: Order) -> NDArray[np.floa
     if order.by == "status":
         return columns.codes.astype(np.int64)
     if order.by == "last_seen":
-        return view.last_received_ns
+        return view.live.last_received_ns
     if order.by == "uptime":
         # Devices of which nothing was expected come last, whichever way it goes.
         return np.where(np.isnan(columns.uptime), -np.inf if order.is_descending else np.inf, columns.uptime)

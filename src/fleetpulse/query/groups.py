@@ -43,7 +43,7 @@ class Groups:
     def __len__(self) -> int:
         return len(self.names)
 
-    def sums(self, column: NDArray[np.int64]) -> list[int]:
+    def sums(self, column: NDArray[np.int64] | NDArray[np.int32]) -> list[int]:
         """The sum of a column in each group. Args: column: shape (devices,), or of the first devices only."""
         codes = self.codes[: len(column)]
         selected = np.flatnonzero(codes != NOT_SELECTED)

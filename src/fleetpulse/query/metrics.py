@@ -19,6 +19,7 @@ from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBl
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.query.answers import Missing
 from fleetpulse.query.missing import note_missing
 from fleetpulse.query.window import Window
 
@@ -54,7 +55,7 @@ class MetricResult:
     counts: list[int]
     tiers: list[str]
     is_exact: bool
-    missing: list[dict[str, str]] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
     """Spans that the answer lacks, since a block is missing or damaged."""
     coarse: list[str] = field(default_factory=list)
     """Tiers whose buckets stick out of the window, since the samples are gone already."""
@@ -198,7 +199,7 @@ class _Finding:
         self._collected: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
         self._tiers: set[str] = set()
         self._coarse: set[str] = set()
-        self._missing: list[dict[str, str]] = []
+        self._missing: list[Missing] = []
 
     def take(self, read: _Read) -> None:
         """Read a piece. What cannot be read is noted as missing."""

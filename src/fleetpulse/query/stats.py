@@ -1,17 +1,9 @@
 """The contract's question: uptime and average upload time of one device over its whole life."""
 
-import msgspec
-
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
 from fleetpulse.live.fleet import DeviceFigures
 from fleetpulse.notation.go_duration import format_duration
-
-
-class DeviceStats(msgspec.Struct):
-    """`{"uptime": <percent>, "avg_upload_time": "3m29.226522788s"}`; 0 and "0s" before any data."""
-
-    uptime: float
-    avg_upload_time: str
+from fleetpulse.query.answers import DeviceStats
 
 
 def device_stats(figures: DeviceFigures) -> DeviceStats:

@@ -1,6 +1,6 @@
 """The window of a question: from when, until when, and in which steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fleetpulse.errors import Malformed, OutOfRange
@@ -31,6 +31,12 @@ class Window:
     def bucket_start_ns(self, bucket: int) -> int:
         """Where a bucket begins, the first one with the window."""
         return max(self.start_ns, self.origin_ns + bucket * (self.step_ns or 0))
+
+    def steps(self) -> Iterator["Window"]:
+        """Its buckets as windows without steps."""
+        for bucket in range(self.buckets):
+            end_ns = self.origin_ns + (bucket + 1) * (self.step_ns or self.end_ns - self.start_ns)
+            yield Window(self.bucket_start_ns(bucket), min(self.end_ns, end_ns))
 
     def described(self) -> dict[str, object]:
         """As an answer says it."""

@@ -12,7 +12,7 @@ import pytest
 
 from fleetpulse.errors import Malformed
 from fleetpulse.query.devices import SORTS, Filter, Order
-from fleetpulse.query.uptime import device_status
+from fleetpulse.query.status import device_status
 from one_fleet import SECOND, OneFleet
 
 ORDERS = [Order(by, is_descending) for by in SORTS for is_descending in (False, True)]

@@ -1,0 +1,76 @@
+"""What the live fleet shows to one question: everything it holds, as it was at one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.live.frozen import dense_row, union
+from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.samples import SampleColumns
+
+LateRows = tuple[NDArray[np.uint32], Rows]
+"""Numbers of devices, ascending and distinct, shape (m,), and their rows, shape (m, 23)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """The devices with the numbers `devices`, and data that no block holds yet. Columns are copies, shape (n,).
+
+    Another thread may read it while events go on to be applied: nothing in it changes, except that the presence of several
+    devices may gain minutes, which is harmless, since a minute is only ever marked.
+    """
+
+    devices: range
+    first_minute: NDArray[np.int32]
+    """Minute since 1970 of the first heartbeat by the device's clock; beyond all windows where there was none."""
+    last_received_ns: NDArray[np.int64]
+    """When anything was last received; 0 where nothing ever was."""
+    up_since_ns: NDArray[np.int64]
+    """When the last reception gap ended; 0 where there was none."""
+    policy_codes: NDArray[np.uint16]
+    policies: Sequence[HeartbeatPolicy]
+    """The policies that `policy_codes` stand for."""
+    dense: Mapping[int, Sequence[Rows]]
+    """Presence by day: rows of the first devices of `devices`, each shape (at most n, 23)."""
+    sparse: Mapping[int, Sequence[LateRows]]
+    """Presence by day that came late; perhaps also of other devices."""
+    gaps: Sequence[ReceptionGapColumns]
+    """Reception gaps of all devices."""
+    samples: Sequence[SampleColumns]
+    """Samples of all devices."""
+    blind_ns: Sequence[tuple[int, int]]
+    """Spans [start, end) in which the service did not run, ascending."""
+
+    def has_presence(self, day: int) -> bool:
+        """Whether it holds any presence of a day."""
+        return bool(self.dense.get(day) or self.sparse.get(day))
+
+
+def presence_from(
+    first_day: int, devices: range, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]
+) -> tuple[dict[int, list[Rows]], dict[int, list[LateRows]]]:
+    """The presence of devices on `first_day` and later, as `LiveView.dense` and `LiveView.sparse`."""
+    all_days = {*chain(*dense), *chain.from_iterable(late.days for late in sparse)} if devices else set()
+    days = [day for day in all_days if day >= first_day]
+    if len(devices) == 1:
+        # One device's rows are joined and copied at once, and not searched for among all that came late.
+        device = devices.start
+        rows: dict[int, list[Rows]] = {}
+        for day in days:
+            row = union(
+                *(dense_row(open_rows, day, device) for open_rows in dense), *(late.row(day, device) for late in sparse)
+            )
+            if row is not None:
+                rows[day] = [row[None]]
+        return rows, {}
+    part = slice(devices.start, devices.stop)
+    return (
+        {day: [open_rows[day][part] for open_rows in dense if day in open_rows] for day in days},
+        {day: [late.of_day(day) for late in sparse if day in late.days] for day in days},
+    )

@@ -1,0 +1,155 @@
+"""Reception gaps of devices, and the time that they were down by them, for one device and for a million by the same steps.
+
+Time is measured by the clock of status, which stands still in blind time, in maintenance and while paused; it is one clock for
+all devices that share their exclusions. Source: docs/explanation/uptime.md, "Availability".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.spans import covered_before
+from fleetpulse.aggregate.status import NEVER_NS, Exclusions, ReceptionGap
+from fleetpulse.blocks.history import OnDamage
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.heartbeat_policy import late_after_s
+from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
+from fleetpulse.query.exclusions import LOOK_BACK_NS
+from fleetpulse.query.view import FleetView
+
+ROWS_JOINED_MAX = 65_536
+"""Gaps that are joined into one piece, since each piece costs a pass; more of them are left in pieces, not copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downtime:
+    """Time of devices in a window, int64, shape (n,): with status down, and time that counts."""
+
+    down_ns: NDArray[np.int64]
+    accountable_ns: NDArray[np.int64]
+
+
+def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[ReceptionGapColumns]:
+    """The reception gaps of the devices of a view that ended after `start_ns`, in pieces.
+
+    Raises: DamagedData: a block cannot be read, and there is no `on_damage` to be told.
+    """
+    devices = view.live.devices
+    pieces: list[ReceptionGapColumns] = []
+    closed = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage)
+    for gaps in closed:
+        # Of the column's own type, or all of it would be converted to search it.
+        first, last = np.searchsorted(gaps.devices, np.array([devices.start, devices.stop], np.uint32)).tolist()
+        if first < last:
+            pieces.append(gaps.where(slice(first, last)))
+    for gaps in view.live.gaps:
+        places = np.flatnonzero((gaps.devices >= devices.start) & (gaps.devices < devices.stop))
+        if len(places):
+            pieces.append(gaps.where(places))
+    if sum(map(len, pieces)) <= ROWS_JOINED_MAX:
+        pieces = [join_gaps(pieces)]
+    return [gaps.where(gaps.end_ns > start_ns) for gaps in pieces]
+
+
+def gaps_of_one(view: FleetView, ended: Sequence[ReceptionGapColumns]) -> list[ReceptionGap]:
+    """The ended gaps of the one device of a view, ascending; and last the time since its last reception, be it a gap or not."""
+    gaps = [
+        ReceptionGap(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
+        for piece in ended
+        for start_ns, end_ns, interval_s, grace_s in zip(
+            piece.start_ns.tolist(),
+            piece.end_ns.tolist(),
+            piece.interval_s.tolist(),
+            piece.grace_s.tolist(),
+            strict=True,
+        )
+    ]
+    last_ns, policy = int(view.live.last_received_ns[0]), view.live.policies[int(view.live.policy_codes[0])]
+    going_on = ReceptionGap(last_ns, max(view.now_ns, last_ns) + 1, policy.late_after_ns, policy.down_after_ns)
+    return [*sorted(gaps, key=lambda gap: gap.end_ns), going_on]
+
+
+def look_back_ns(view: FleetView, *, start_ns: int) -> int:
+    """From when on exclusions matter to the one device of a view: from `start_ns`, or from when the gap began that goes on then.
+
+    A gap that began very long before is looked at for LOOK_BACK_NS only.
+    """
+    since_ns = [int(view.live.last_received_ns[0])]
+    if since_ns[0] > start_ns:  # so gaps may have ended since
+        # Blocks that cannot be read are no matter here: questions that need them find and report them themselves.
+        since_ns += [gap.start_ns for gap in gaps_of_one(view, ended_gaps(view, start_ns=start_ns, on_damage=_ignore))]
+    return min([start_ns, *(max(at_ns, start_ns - LOOK_BACK_NS) for at_ns in since_ns if at_ns != NEVER_NS)])
+
+
+def _ignore(day: int, error: DamagedData) -> None:
+    pass
+
+
+def downtime(view: FleetView, ended: Sequence[ReceptionGapColumns], *, start_ns: int, end_ns: int) -> Downtime:
+    """Time down and accountable time of the devices of a view in [start_ns, end_ns).
+
+    Args: ended: all their gaps that ended after `start_ns`, as `ended_gaps` gives them.
+    """
+    clocks = _Clocks(view, start_ns=start_ns, end_ns=end_ns)
+    last_received_ns = view.live.last_received_ns
+    first_received_ns = np.where(last_received_ns == NEVER_NS, np.iinfo(np.int64).max, 0)
+    for gaps in ended:
+        places = gaps.devices.astype(np.int64) - view.live.devices.start
+        is_first = gaps.start_ns == NEVER_NS
+        first_received_ns[places[is_first]] = gaps.end_ns[is_first]
+        inside = np.flatnonzero(~is_first & (gaps.start_ns < end_ns))
+        down_after_ns = (gaps.interval_s[inside].astype(np.int64) + gaps.grace_s[inside]) * NS_PER_S
+        clocks.add_gaps(places[inside], gaps.start_ns[inside], gaps.end_ns[inside], down_after_ns)
+    silent = np.flatnonzero((last_received_ns != NEVER_NS) & (last_received_ns < end_ns))
+    down_after_ns = view.of_policies(lambda policy: policy.down_after_ns)[silent]
+    clocks.add_gaps(silent, last_received_ns[silent], np.full(len(silent), view.now_ns), down_after_ns)
+    return Downtime(clocks.down_ns, clocks.since(first_received_ns))
+
+
+class _Clocks:
+    """The clocks of a view, one for each class of exclusions, and the time down that was added so far."""
+
+    def __init__(self, view: FleetView, *, start_ns: int, end_ns: int) -> None:
+        self.down_ns = np.zeros(view.count, np.int64)
+        self._view = view
+        self._clocks = [_Clock(exclusions) for exclusions in view.excluded.of_class]
+        self._start_ns, self._end_ns = start_ns, end_ns
+
+    def add_gaps(
+        self,
+        places: NDArray[np.int64],
+        start_ns: NDArray[np.int64],
+        end_ns: NDArray[np.int64],
+        down_after_ns: NDArray[np.int64],
+    ) -> None:
+        """Add the time down inside the window of gaps; all of one shape (gaps,)."""
+        codes = self._view.excluded.classes[places]
+        window = np.array([self._start_ns, self._end_ns], np.int64)
+        for code, clock in enumerate(self._clocks):
+            chosen = np.flatnonzero(codes == code) if len(self._clocks) > 1 else slice(None)
+            window_start, window_end = clock.at(window).tolist()
+            begins = np.maximum(clock.at(start_ns[chosen]) + down_after_ns[chosen], window_start)
+            ends = np.minimum(clock.at(end_ns[chosen]), window_end)
+            np.add.at(self.down_ns, places[chosen], np.maximum(0, ends - begins))
+
+    def since(self, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The time that counts of each device from `first_ns` on, or from the window's start; shape (n,)."""
+        counted_ns = np.zeros(self._view.count, np.int64)
+        for (devices, _), clock in zip(self._view.by_class(), self._clocks, strict=True):
+            since_ns = np.clip(first_ns[devices], self._start_ns, self._end_ns)
+            counted_ns[devices] = clock.at(np.array([self._end_ns], np.int64)) - clock.at(since_ns)
+        return counted_ns
+
+
+class _Clock:
+    """A clock that stands still in excluded time."""
+
+    def __init__(self, exclusions: Exclusions) -> None:
+        self._spans = exclusions.all
+
+    def at(self, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What it shows at each time."""
+        return at_ns - covered_before(self._spans, at_ns) if len(self._spans) else at_ns

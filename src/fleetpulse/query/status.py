@@ -1,0 +1,64 @@
+"""Status of devices now, and its changes in a window."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.status import status_codes, timeline
+from fleetpulse.model.status import STATUSES
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query.answers import Missing, Transition, Transitions
+from fleetpulse.query.downtime import ended_gaps, gaps_of_one
+from fleetpulse.query.missing import note_missing_day
+from fleetpulse.query.view import FleetView
+from fleetpulse.query.window import Window
+
+TRANSITIONS_MAX = 10_000
+"""Changes of status in one answer; it says where to go on."""
+
+
+def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Status codes of all devices now, and since when each holds in ns (0: since ever), shape (n,). Reads nothing but the view."""
+    live = view.live
+    codes, since_ns = np.zeros(view.count, np.int8), np.zeros(view.count, np.int64)
+    late_after_ns = view.of_policies(lambda policy: policy.late_after_ns)
+    down_after_ns = view.of_policies(lambda policy: policy.down_after_ns)
+    for devices, exclusions in view.by_class():
+        codes[devices], since_ns[devices] = status_codes(
+            live.last_received_ns[devices],
+            live.up_since_ns[devices],
+            late_after_ns[devices],
+            down_after_ns[devices],
+            excluded=exclusions,
+            now_ns=view.now_ns,
+        )
+    return codes, since_ns
+
+
+def device_status(view: FleetView) -> tuple[str, int, int]:
+    """Of the one device of a view: status now, since when it holds, and when it was last heard (0: never), in ns."""
+    codes, since_ns = fleet_status(view)
+    return STATUSES[int(codes[0])], int(since_ns[0]), int(view.live.last_received_ns[0])
+
+
+def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int = TRANSITIONS_MAX) -> Transitions:
+    """The changes of status of the one device of a view, later than the window's start; `more_from` where they are too many."""
+    missing: list[Missing] = []
+    ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+    intervals = timeline(gaps_of_one(view, ended), view.excluded.of(0), start_ns=window.start_ns, end_ns=window.end_ns)
+    changes = [
+        Transition(format_rfc3339(after.start_ns), STATUSES[before.status], STATUSES[after.status])
+        for before, after in pairwise(intervals[: limit + 2])
+        if after.start_ns > window.start_ns
+    ]
+    return Transitions(
+        device_id=device_id,
+        start=format_rfc3339(window.start_ns),
+        end=format_rfc3339(window.end_ns),
+        status_before=STATUSES[intervals[0].status],
+        transitions=changes[:limit],
+        more_from=changes[limit - 1].at if len(changes) > limit else None,
+        missing=missing,
+    )

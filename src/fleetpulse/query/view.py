@@ -1,0 +1,74 @@
+"""What a question about uptime and status sees: devices at one moment, live and closed data together."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.aggregate.status import Exclusions
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.presence_merge import merge_presence
+from fleetpulse.catalog.roster import Roster
+from fleetpulse.live.view import LiveView
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.manifest import Manifest
+from fleetpulse.query.exclusions import Excluded
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """Devices with neighbouring numbers, as they were at `now_ns`: the whole fleet, or a fleet of one.
+
+    In columns of shape (n,) a device stands at its place: its number less the number of the first device.
+    """
+
+    now_ns: int
+    live: LiveView
+    roster: Roster
+    excluded: Excluded
+    manifest: Manifest
+    history: History
+
+    @property
+    def count(self) -> int:
+        """How many devices there are."""
+        return len(self.live.devices)
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it shows one device, of which single rows are read, where of many whole blocks are."""
+        return self.count == 1
+
+    def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
+        """The places of the devices that share their exclusions, and what is excluded for them."""
+        return self.excluded.by_class()
+
+    def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:
+        """What `value` gives for the policy of each device, shape (n,)."""
+        return np.array([value(policy) for policy in self.live.policies], np.int64)[self.live.policy_codes]
+
+    def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+        """The presence of a day: places of devices, ascending, and their rows, shape (places, 23); a chunk at a time.
+
+        Of several devices those without any presence are left out.
+
+        Args: is_closed_read: whether the block of the day is read too, if there is one. Raises: DamagedData.
+        """
+        live, first = self.live, self.live.devices.start
+        if self.is_of_one:
+            rows: Rows = np.zeros((1, WORDS_PER_DAY), np.uint64)
+            if is_closed_read and (closed := self.history.row(day, first, manifest=self.manifest)) is not None:
+                rows |= closed
+            for open_rows in live.dense.get(day, ()):
+                rows |= open_rows
+            yield np.zeros(1, np.int64), rows
+            return
+        assert first == 0
+        stored = self.history.chunks(day, manifest=self.manifest) if is_closed_read else ()
+        merged = merge_presence(
+            self.count, stored=stored, dense=live.dense.get(day, ()), sparse=live.sparse.get(day, ())
+        )
+        for devices, chunk in merged:
+            yield devices.astype(np.int64), chunk
