@@ -1,19 +1,14 @@
 """Blocks as objects of S3-compatible storage, read through a bounded cache of whole files on the local disk.
 
-An upload shows under its name when it is whole, or never; a name that the manifest does not have does not exist. A cached file
-is synced before it gets its name, so after a power cut it is whole or gone; what was half written is removed at the next start.
-
-An upload in parts that a crash cut short is invisible, but the store keeps (and bills) the parts until a lifecycle rule of the
+An upload appears under its name when it is whole, or never; an object that no manifest names does not count. An upload
+in parts that a crash cut short is invisible, but the store keeps (and bills) the parts until a lifecycle rule of the
 bucket for incomplete multipart uploads removes them.
 """
 
 import contextlib
 import hashlib
-import io
-import os
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from fleetpulse.blocks.store import SUFFIX, TEMPORARY
+from fleetpulse.blocks.file_cache import FileCache, sync_file
+from fleetpulse.blocks.store import SUFFIX
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.manifest import BlockFile
 
@@ -37,7 +33,9 @@ READ_BYTES = 1 << 20
 
 
 class S3BlockStore:
-    """Files as the objects `<prefix>/<name>` of one bucket. Credentials come from the environment (AWS_ACCESS_KEY_ID, …).
+    """Files as the objects `<prefix>/<name>` of one bucket.
+
+    Credentials come from the environment (AWS_ACCESS_KEY_ID, …).
 
     Args:
         url: `s3://bucket/prefix`; the prefix may be empty.
@@ -45,8 +43,9 @@ class S3BlockStore:
         region: empty for AWS_REGION, and where that is not set us-east-1.
         cache_folder: for this store of this process alone.
         cache_bytes_max: of finished files; one that is being written or read comes on top.
-        timeout_s: silence for so long ends a request, and it is tried once more. So a call to a dead store ends within three
-            times as long; a put whose store dies in the middle, within five and a half. On a slow line, more: see PARTS_AT_ONCE.
+        timeout_s: a request without any answer for so long is ended, and tried once more. So a call to a dead store
+            ends within three times as long; a put whose store dies in the middle, within five and a half. On a slow
+            line it takes longer: see PARTS_AT_ONCE.
     Raises: SettingsError: `url` or `endpoint` cannot be one.
     """
 
@@ -65,16 +64,16 @@ class S3BlockStore:
             raise SettingsError(f"{url!r} is no place for blocks. Give s3://bucket/prefix.")
         if endpoint and not endpoint.startswith(("http://", "https://")):
             raise SettingsError(
-                f"{endpoint!r} is no endpoint of an S3 store. Give a URL such as https://s3.example.org, or nothing for AWS."
+                f"{endpoint!r} is no endpoint of an S3 store. Give a URL such as https://s3.example.org, "
+                "or nothing for AWS."
             )
         self._place = "/".join(["s3:/", bucket, *filter(None, prefix.split("/"))])
         self._endpoint = endpoint or "AWS"
         # One object a DELETE, since not all stores know the bulk request.
         config: S3Config = {"disable_bulk_delete": True}
         if endpoint:
-            config["aws_endpoint_url_s3"] = endpoint.rstrip(
-                "/"
-            )  # not `endpoint`, which AWS_ENDPOINT_URL_S3 would override
+            # Not `endpoint`, which AWS_ENDPOINT_URL_S3 would override.
+            config["aws_endpoint_url_s3"] = endpoint.rstrip("/")
         if region:
             config["region"] = region
 
@@ -87,7 +86,8 @@ class S3BlockStore:
                 bucket, prefix=prefix.strip("/") or None, config=config, client_options=client, retry_config=retry
             )
 
-        # A retry begins within one and a half timeouts and takes one; half a timeout is left for tidying up after a failed put.
+        # A retry begins within one and a half timeouts and takes one. Half a timeout is left for tidying up after a
+        # failed put.
         self._store = connect(
             {"read_timeout": timedelta(seconds=timeout_s), "timeout": BODY_TIMEOUT},
             {
@@ -96,7 +96,7 @@ class S3BlockStore:
             },
         )
         self._tidying = connect({"timeout": timedelta(seconds=timeout_s / 2)}, {"max_retries": 0})
-        self._cache = _Cache(cache_folder, bytes_max=cache_bytes_max)
+        self._cache = FileCache(cache_folder, bytes_max=cache_bytes_max)
         self._turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
 
     @property
@@ -119,7 +119,7 @@ class S3BlockStore:
         with self._turn(name).lock, self._cache.temporary(name) as temporary:
             with temporary.open("wb+") as file:
                 write(file)
-                size_bytes = _sync(file)
+                size_bytes = sync_file(file)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             try:
@@ -127,7 +127,7 @@ class S3BlockStore:
                     self._store.put(name, temporary, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
                 self._cache.adopt(temporary, name, size_bytes)
             except BaseException:
-                # Only the answer may be lost, the object there. If this fails too, it is a name that no manifest has.
+                # The object may be there although the answer was lost. If removing it fails, too, no manifest names it.
                 self._cache.drop(name)
                 with contextlib.suppress(BaseError, OSError):
                     self._tidying.delete(name)
@@ -143,13 +143,13 @@ class S3BlockStore:
             with turn.lock:
                 reader = self._cache.open(name)
                 if reader is None and turn.failures > failures:
-                    # Whoever waited for a download that failed shares its end: on a dead store waits would add up.
+                    # The threads that waited for this download fail with it: on a dead store their waits would add up.
                     raise OSError(turn.reason)
                 reader = reader or self._download(name, turn)
         return reader
 
     def names(self) -> set[str]:
-        """See BlockStore. Not those of deeper folders, which are others'. Raises: OSError."""
+        """See BlockStore. Files of deeper folders belong to others, and are left out. Raises: OSError."""
         with self._translated("list"):
             objects = self._store.list_with_delimiter()["objects"]
         return {found["path"] for found in objects if found["path"].endswith(SUFFIX)}
@@ -179,7 +179,7 @@ class S3BlockStore:
                     answer = self._store.get(name)
                     for piece in answer.stream(min_chunk_size=READ_BYTES):
                         file.write(piece)
-                size_bytes, whole_bytes = _sync(file), answer.meta["size"]
+                size_bytes, whole_bytes = sync_file(file), answer.meta["size"]
             if size_bytes != whole_bytes:
                 raise OSError(f"cannot read {self._key(name)}: {size_bytes} of {whole_bytes} bytes came. Try again.")
             reader = temporary.open("rb")  # first, since the cache may not keep the file
@@ -195,103 +195,30 @@ class S3BlockStore:
 
     @contextlib.contextmanager
     def _translated(self, verb: str, name: str = "") -> Iterator[None]:
-        """The library's errors become OSError, or FileNotFoundError where the store says that there is no such object."""
+        """Turn the library's errors into OSError, or FileNotFoundError where the object is missing."""
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
-            # The library takes any 404 for a missing object, be it that the bucket is missing or the endpoint is a web server.
+            # The library raises FileNotFoundError for any 404, also where the bucket is missing or the endpoint is a
+            # web server. Its errors carry no status and no code as attributes, so S3's code is looked for in their
+            # text.
             if isinstance(error, FileNotFoundError) and "<Code>NoSuchKey</Code>" in str(error):
                 raise FileNotFoundError(f"there is no {self._key(name)}") from error
             reason = " ".join(str(error).partition("\n\nDebug source")[0].split())[:400]
             raise OSError(
-                f"cannot {verb} {self._key(name)}: {reason}. Check that the store is up and can be reached, that the bucket exists, "
-                "and that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY allow to read, write, list and delete there."
+                f"cannot {verb} {self._key(name)}: {reason}. Check that the store is up and can be reached, that the "
+                "bucket exists, and that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY allow to read, write, list and "
+                "delete there."
             ) from error
 
 
 class _Turn:
-    """One thread a name; the others wait, and then find it in the cache. Forgotten when nobody holds or wants it."""
+    """One thread at a time for a name; the others wait, and then find the file in the cache.
+
+    The weak dictionary forgets it when no thread uses it.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.failures = 0
         self.reason = ""
-
-
-class _Cache:
-    """Whole files in a folder, at most so many bytes; the least recently used go first, also across restarts (by mtime)."""
-
-    def __init__(self, folder: Path, *, bytes_max: int) -> None:
-        self._folder = folder
-        self._bytes_max = bytes_max
-        self._sizes: OrderedDict[str, int] = OrderedDict()
-        self.lock = threading.Lock()
-        self.hits = self.misses = self.bytes_now = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("*" + TEMPORARY):
-            leftover.unlink()
-        found = [(path.stat(), path.name) for path in folder.glob("*" + SUFFIX) if path.is_file()]
-        for stat, name in sorted(found, key=lambda each: each[0].st_mtime_ns):
-            self._sizes[name] = stat.st_size
-            self.bytes_now += stat.st_size
-        self._evict()
-
-    @contextlib.contextmanager
-    def temporary(self, name: str) -> Iterator[Path]:
-        """A name to write to; what still stands there at the end is removed."""
-        path = self._folder / (name + TEMPORARY)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def open(self, name: str) -> BinaryIO | None:
-        """The file, or None where it is not here. What is open stays readable when it is evicted."""
-        with self.lock:
-            if name not in self._sizes:
-                return None
-            try:
-                reader = (self._folder / name).open("rb")
-            except FileNotFoundError:  # somebody emptied the folder: it is a cache
-                self._forget(name)
-                return None
-            os.utime(reader.fileno())
-            self._sizes.move_to_end(name)
-            self.hits += 1
-            return reader
-
-    def adopt(self, temporary: Path, name: str, size_bytes: int) -> None:
-        """Keep a finished file under `name`, if it fits at all."""
-        with self.lock:
-            self._forget(name)
-            if size_bytes > self._bytes_max:
-                return
-            temporary.rename(self._folder / name)
-            self._sizes[name] = size_bytes
-            self.bytes_now += size_bytes
-            self._evict()
-
-    def drop(self, name: str) -> None:
-        """Remove a file; no error where there is none."""
-        with self.lock:
-            self._forget(name)
-
-    def count_miss(self) -> None:
-        """A file that is asked for is not here."""
-        with self.lock:
-            self.misses += 1
-
-    def _evict(self) -> None:
-        while self.bytes_now > self._bytes_max:
-            self._forget(next(iter(self._sizes)))
-
-    def _forget(self, name: str) -> None:
-        self.bytes_now -= self._sizes.pop(name, 0)
-        (self._folder / name).unlink(missing_ok=True)
-
-
-def _sync(file: BinaryIO) -> int:
-    """Make what was written durable; its size."""
-    file.flush()
-    os.fsync(file.fileno())
-    return file.seek(0, io.SEEK_END)
