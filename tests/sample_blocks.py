@@ -1,4 +1,4 @@
-"""Sample blocks in memory for tests of compaction: samples go in as plain tuples, and come out of blocks as plain tuples."""
+"""Sample blocks in memory for tests of compaction; samples go in and come out as plain tuples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,7 +96,7 @@ class SampleBlocks:
         ]
 
     def cells(self, block: SampleBlock, tier: str) -> list[tuple[int, int, float, int, int | float]]:
-        """Metric, device, minutes since the begin of DAY, count and sum of the cells of a tier, in the order of its file."""
+        """Metric, device, minutes since the begin of DAY, count and sum of the cells of a tier, in file order."""
         file, history = block.files[tier], self.history
         return [
             (

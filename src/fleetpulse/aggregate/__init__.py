@@ -1,1 +1,1 @@
-"""The mathematics: pure functions on values and arrays."""
+"""The mathematics: pure functions on values and arrays, without clock, disk or network."""

@@ -1,7 +1,7 @@
 """Presence: the minutes of a day in which a device was heard, one bit each.
 
-A row is 23 words of 64 bits; minute m of the UTC day is bit m % 64 of word m // 64, and the 32 bits past minute 1439 stay
-clear. Marking is idempotent and commutative: retries, duplicates and any order give the same rows.
+A row is 23 words of 64 bits; minute m of the UTC day is bit m % 64 of word m // 64, and the 32 bits past minute 1439
+stay clear. Marking is idempotent and commutative: retries, duplicates and any order give the same rows.
 """
 
 import numpy as np
@@ -12,29 +12,35 @@ BYTES_PER_DAY = 180
 """Bytes of a row on disk: 1440 bits; the row in memory is padded to whole words."""
 
 Rows = NDArray[np.uint64]
-"""Shape (devices, 23)."""
+"""uint64, shape (devices, 23), or (23,) for one device."""
 
 
 def mark_minutes(rows: Rows, *, places: NDArray[np.int64], minutes_of_day: NDArray[np.int64]) -> None:
-    """Set bit `minutes_of_day[i]` (0..1439) of row `places[i]`, in place, for every i."""
+    """Set one bit for each mark, in place.
+
+    Args:
+        rows: shape (devices, 23).
+        places: int64, shape (marks,), the row of each mark.
+        minutes_of_day: int64, shape (marks,), 0..1439.
+    """
     words = places * WORDS_PER_DAY + (minutes_of_day >> 6)
     bits = np.left_shift(np.uint64(1), (minutes_of_day & 63).astype(np.uint64))
     np.bitwise_or.at(rows.reshape(-1), words, bits)
 
 
 def count_minutes(rows: Rows) -> NDArray[np.int64]:
-    """Minutes present in each row, shape (devices,)."""
+    """Minutes present in each row: int64, shape (devices,) of rows of shape (devices, 23)."""
     counts: NDArray[np.int64] = np.bitwise_count(rows).sum(axis=-1, dtype=np.int64)
     return counts
 
 
 def to_bytes(rows: Rows) -> NDArray[np.uint8]:
-    """Rows as they stand on disk, shape (devices, 180), minute m being bit m % 8 of byte m // 8."""
+    """Rows as they are stored: uint8, shape (devices, 180), minute m being bit m % 8 of byte m // 8."""
     return np.ascontiguousarray(rows.astype("<u8", copy=False).view(np.uint8).reshape(len(rows), -1)[:, :BYTES_PER_DAY])
 
 
 def from_bytes(packed: NDArray[np.uint8]) -> Rows:
-    """The inverse of `to_bytes`."""
+    """The inverse of `to_bytes`: rows of shape (devices, 23) from bytes of shape (devices, 180)."""
     padded = np.zeros((len(packed), WORDS_PER_DAY * 8), np.uint8)
     padded[:, :BYTES_PER_DAY] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)

@@ -1,7 +1,8 @@
 """Recurrence: the spans of a maintenance window, from wall-clock time in its zone to instants.
 
-An occurrence begins at the first instant at which the local clock shows its start or later. That one sentence settles both changes of
-the clocks: of a time that exists twice it is the first, and for one that is skipped it is the first instant after the gap.
+An occurrence begins at the first instant at which the local clock shows its start or later. That rule settles both
+changes of the clocks: of a time that exists twice it is the first, and for one that is skipped it is the first instant
+after the gap.
 """
 
 from bisect import bisect_left
@@ -13,13 +14,14 @@ from fleetpulse.model.units import NS_PER_DAY, NS_PER_S, S_PER_DAY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEARCH_DAYS = 16
-"""A chosen weekday comes within 7 days, or 14 where the zone crosses the date line and skips it, and up to a day late or early."""
+"""A chosen weekday comes within 7 days, or 14 where the zone crosses the date line and skips it, give or take a day."""
 
 
 def occurrences(window: MaintenanceWindow, *, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
-    """The window's spans that overlap [start_ns, end_ns), whole, ascending by start.
+    """The window's spans (start_ns, end_ns) that overlap [start_ns, end_ns), whole, ascending by start.
 
-    Those of a duration longer than a day overlap each other. Costs about 2 µs a day asked for, wherever the window starts.
+    Those of a duration longer than a day overlap each other. Costs about 2 µs a day of the range, wherever the window
+    starts.
     Raises: zoneinfo.ZoneInfoNotFoundError: this machine does not know the time zone.
     """
     if start_ns >= end_ns:
@@ -37,7 +39,7 @@ def occurrences(window: MaintenanceWindow, *, start_ns: int, end_ns: int) -> lis
 
 
 def next_occurrence(window: MaintenanceWindow, *, after_ns: int) -> tuple[int, int] | None:
-    """The first of the window's spans that ends after `after_ns`, be it already begun; None where there is none any more.
+    """The window's first span that ends after `after_ns`, even if it has begun already; None where there is none left.
 
     Raises: zoneinfo.ZoneInfoNotFoundError: this machine does not know the time zone.
     """
@@ -69,7 +71,7 @@ def _starts_ns(recurrence: Recurrence, *, start_ns: int, end_ns: int) -> list[in
 
 
 def _start_s(day: int, start_minute: int, zone: ZoneInfo) -> int | None:
-    """When the local clock first shows `start_minute` of `day` or later, in s since 1970; None: the zone has no such day.
+    """When the local clock first shows `start_minute` of a day or later, in s since 1970; None: there is no such day.
 
     `day` counts local days since 1970-01-01.
     """

@@ -1,8 +1,8 @@
 """Roll-ups: samples folded into cells, and cells folded into coarser ones. Any order and any grouping gives the same.
 
-A cell is whatever the caller numbers: a device's minute, a site's day, the fleet's whole window. Integer sums are exact however
-large: high and low halves of the values are summed apart. Of samples of one time the larger counts as the last, so that the last
-one, too, depends on no order.
+A cell is whatever the caller numbers: a device's minute, a site's day, the fleet's whole window. Integer sums are exact
+however large: high and low halves of the values are summed apart. Of samples with equal times the largest value counts
+as the last, so that the last one does not depend on the order either.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.sketch import Sketches, build_sketches, join_sketches, merge_sketches, sketch_quantiles
 
 Values = NDArray[Any]
-"""float64 or int64, as the metric's kind is."""
+"""float64 or int64, according to the kind of the metric."""
 _LOW_BITS = 32
 _LOW_MASK = (1 << _LOW_BITS) - 1
 _NO_AT = np.iinfo(np.int64).min
@@ -25,8 +25,9 @@ _NO_AT = np.iinfo(np.int64).min
 class Cells:
     """Aggregates, one row a cell, all columns of one length n.
 
-    `sums` has shape (n,) for floats; for integers shape (n, 2), high and low: sum = high · 2³² + low. Of a cell with count 0 the
-    other columns say nothing. `last_at_ns` is the sent_at of `last`. `sketches` is None where nobody asked for quantiles.
+    `sums` has shape (n,) for floats; for integers shape (n, 2), high and low: sum = high · 2³² + low. In a cell with
+    count 0 the other columns have no meaning. `last_at_ns` is the sent_at of `last`. `sketches` is None where no
+    quantiles are needed.
     """
 
     counts: NDArray[np.int64]
@@ -57,7 +58,15 @@ def _nothing(count: int, *, is_integer: bool) -> Cells:
 def fold_samples(
     cells: NDArray[np.int64], values: Values, at_ns: NDArray[np.int64], *, count: int, sketched: bool
 ) -> Cells:
-    """Fold sample i into cell cells[i], 0 <= cells[i] < count. The dtype of `values` says the metric's kind."""
+    """Fold samples into cells.
+
+    Args:
+        cells: int64, shape (samples,), the cell of each sample, 0 <= cell < count, in any order.
+        values: shape (samples,); float64 or int64, which says the kind of the metric.
+        at_ns: int64, shape (samples,), sent_at.
+        count: how many cells there are.
+        sketched: make sketches, which quantiles need and which cost a sort.
+    """
     is_integer = values.dtype == np.int64
     folded = _nothing(count, is_integer=is_integer)
     folded.counts[:] = np.bincount(cells, minlength=count)
@@ -74,7 +83,7 @@ def fold_samples(
 
 
 def fold_cells(cells: NDArray[np.int64], finer: Cells, *, count: int) -> Cells:
-    """Fold cell i of `finer` into cell cells[i]."""
+    """Fold cell i of `finer` into cell `cells[i]`, int64, shape (len(finer),), 0 <= cell < count."""
     is_integer = finer.sums.ndim == 2
     folded = _nothing(count, is_integer=is_integer)
     np.add.at(folded.counts, cells, finer.counts)
@@ -109,7 +118,7 @@ def join_cells(parts: Sequence[Cells]) -> Cells:
 
 
 def cut_cells(cells: Cells, start: int, end: int) -> Cells:
-    """Cells [start, end), without a copy of them."""
+    """Cells [start, end), without a copy."""
     columns = {name: getattr(cells, name)[start:end] for name in _COLUMNS}
     if cells.sketches is None:
         return Cells(**columns)
@@ -132,10 +141,10 @@ def exact_sum(cells: Cells, place: int) -> int | float:
 
 
 def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
-    """What an aggregation says of every cell; None of an empty one. Averages of integers are exact to a double, and the whole
-    number where they are one.
+    """The figure of an aggregation for every cell, shape (len(cells),); None for an empty cell.
 
-    Raises: ValueError: a quantile of cells that are not sketched.
+    An average of integers is exact to a double, and a whole number where it is one.
+    Raises: ValueError: a quantile of cells without sketches.
     """
     if aggregation == "count":
         return [int(count) for count in cells.counts.tolist()]

@@ -1,10 +1,11 @@
 """Sketches: distributions that can be merged, whose quantiles are off by at most one per cent of the value.
 
-Buckets are logarithmic, as in DDSketch, but keys are read from the bits of the double and not from a logarithm. `np.log` may round
-otherwise on another processor, and then replaying a journal elsewhere would give another sketch; here a key is integer arithmetic
-and one table look-up, so it is the same everywhere and cannot fall where the value rises.
+Buckets are logarithmic, as in DDSketch, but keys are read from the bits of the double and not from a logarithm.
+`np.log` may round differently on another processor, and then replaying a journal there would give another sketch. Here
+a key is integer arithmetic and one table look-up, so it is the same everywhere, and never falls where the value rises.
 
-An octave [2**e, 2**(e+1)) is cut into 36 buckets whose bounds are powers of 2**(1/36), rounded to the upper 12 bits of the mantissa:
+An octave [2**e, 2**(e+1)) is cut into 36 buckets, whose bounds are powers of 2**(1/36), rounded to the upper 12 bits of
+the mantissa:
 
     bit   63      62 .. 52      51 .. 40           39 .. 0
           sign    exponent + 1  place in octave    ignored
@@ -25,7 +26,7 @@ from fleetpulse.aggregate.runs import first_of_runs
 
 _Value = TypeVar("_Value", bound=np.generic)
 RELATIVE_ERROR = 0.01
-"""What a quantile may be off by, as a share of the exact one. The widest bucket is off by 0.0097."""
+"""The largest error of a quantile, as a share of the exact one. The widest bucket is off by 0.0097."""
 
 _BUCKETS_PER_OCTAVE = 36
 _PLACES = 1 << 12
@@ -49,7 +50,11 @@ _VALUE_OF_BUCKET = 2 * _LOWEST * _HIGHEST / (_LOWEST + _HIGHEST)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sketches:
-    """Many sketches: number i holds `keys[offsets[i]:offsets[i + 1]]`, ascending and distinct, with their `counts`, each at least 1."""
+    """Many sketches, each a range of the columns.
+
+    Sketch i holds `keys[offsets[i]:offsets[i + 1]]`, ascending and distinct, with their `counts`, each at least 1.
+    `offsets` has shape (sketches + 1,), `keys` and `counts` shape (entries,).
+    """
 
     offsets: NDArray[np.int64]
     keys: NDArray[np.int32]
@@ -61,7 +66,10 @@ class Sketches:
 
 
 def sketch_keys(values: NDArray[np.float64]) -> NDArray[np.int32]:
-    """The bucket of each finite value: never falls where the value rises, has its sign, and is 0 below the smallest normal double."""
+    """The bucket of each finite value, shape (values,).
+
+    A key never falls where the value rises, has the value's sign, and is 0 below the smallest normal double.
+    """
     bits = np.ascontiguousarray(values, np.float64).view(np.int64)
     exponents = ((bits >> 52) & 0x7FF).astype(np.int32)
     keys: NDArray[np.int32] = (
@@ -73,7 +81,7 @@ def sketch_keys(values: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 def key_values(keys: NDArray[np.int32]) -> NDArray[np.float64]:
-    """A finite value that is within `RELATIVE_ERROR` of every value of the key; 0 for key 0."""
+    """A finite value within `RELATIVE_ERROR` of every value of its key, shape (keys,); 0 for key 0."""
     octaves, buckets = np.divmod(np.abs(keys) - 1, _BUCKETS_PER_OCTAVE)
     # -1022 is the exponent of the smallest normal double, where key 1 begins.
     values: NDArray[np.float64] = np.ldexp(_VALUE_OF_BUCKET[buckets], octaves - 1022) * np.sign(keys)
@@ -81,8 +89,12 @@ def key_values(keys: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def build_sketches(cells: NDArray[np.int64], values: NDArray[np.float64], *, count: int) -> Sketches:
-    """Put sample i, a finite value, into sketch `cells[i]` (0 <= cell < count, any order) of `count`.
+    """Put samples into sketches.
 
+    Args:
+        cells: int64, shape (samples,), the sketch of each sample, 0 <= cell < count, in any order.
+        values: float64, shape (samples,), finite.
+        count: how many sketches there are.
     Cost: one sort of the samples, and up to 45 bytes of memory for each.
     """
     pairs = _pairs(cells, sketch_keys(values))
@@ -92,7 +104,10 @@ def build_sketches(cells: NDArray[np.int64], values: NDArray[np.float64], *, cou
 
 
 def merge_sketches(cells: NDArray[np.int64], sketches: Sketches, *, count: int) -> Sketches:
-    """Add sketch i into sketch `cells[i]` (0 <= cell < count) of `count`: the same as building from all their samples at once."""
+    """Add sketch i into sketch `cells[i]` of `count`, 0 <= cell < count.
+
+    The result is the same as that of building from all their samples at once.
+    """
     pairs = _pairs(np.repeat(cells, np.diff(sketches.offsets)), sketches.keys)
     order = np.argsort(pairs)
     pairs = pairs[order]
@@ -111,7 +126,7 @@ def join_sketches(parts: Sequence[Sketches]) -> Sketches:
 
 
 def sketch_quantiles(sketches: Sketches, percent: int) -> NDArray[np.float64]:
-    """The quantile of each sketch by nearest rank, NaN where it is empty, shape (n,).
+    """The quantile of each sketch by nearest rank, float64, shape (sketches,); NaN where it is empty.
 
     Off by at most `RELATIVE_ERROR` of the exact one; one that is no normal double is answered as 0.
 
@@ -131,11 +146,13 @@ def sketch_quantiles(sketches: Sketches, percent: int) -> NDArray[np.float64]:
 
 
 def exact_quantiles(cells: NDArray[np.int64], values: NDArray[_Value], percent: int, *, count: int) -> NDArray[_Value]:
-    """The quantile of the values of each cell (0 <= cell < count) by nearest rank, shape (count,), of the values' own type.
+    """The exact quantile of the values of each cell by nearest rank, shape (count,), with the dtype of `values`.
 
-    Where there are none it is NaN, and of integers 0.
+    A cell without values has NaN, or of integers 0.
 
     Args:
+        cells: int64, shape (samples,), 0 <= cell < count, in any order.
+        values: shape (samples,).
         percent: 0..100, whole.
     Raises: ValueError: percent is outside of 0..100.
     """

@@ -1,6 +1,7 @@
-"""Spans: sets of time, as half-open stretches [start, end) in ns.
+"""Spans: sets of time, as half-open ranges [start, end) in ns.
 
-Maintenance, blind time and outages are such sets. All is integer arithmetic: at today's dates a double is 256 ns coarse.
+Maintenance, blind time and outages are such sets. All is integer arithmetic: a double of a present date is only exact
+to 256 ns.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ NO_SPANS: Spans = np.empty((0, 2), np.int64)
 
 
 def spans_of(pairs: Iterable[tuple[int, int]]) -> Spans:
-    """The spans that cover what any of the pairs (start_ns, end_ns) covers; in any order, pairs with end <= start cover nothing."""
+    """The spans that cover what any of the pairs (start_ns, end_ns) covers.
+
+    Pairs come in any order; those with end <= start cover nothing.
+    """
     return _joined(np.array(list(pairs), np.int64).reshape(-1, 2))
 
 
@@ -47,12 +51,12 @@ def clip(spans: Spans, *, start_ns: int, end_ns: int) -> Spans:
 
 
 def total_ns(spans: Spans) -> int:
-    """How long they are together."""
+    """How long the spans are together."""
     return int((spans[:, 1] - spans[:, 0]).sum())
 
 
 def covered_before(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many ns of the spans lie before each time, in the shape of `at_ns`."""
+    """How many ns of the spans lie before each time: int64, in the shape of `at_ns`."""
     if len(spans) == 0:
         return np.zeros_like(at_ns)
     begun = np.searchsorted(spans[:, 0], at_ns, side="right")
@@ -63,7 +67,10 @@ def covered_before(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def uncovered_between(spans: Spans, start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many ns of each [start_ns[i], end_ns[i]) lie outside the spans; 0 where end <= start."""
+    """How many ns of each [start_ns[i], end_ns[i]) lie outside the spans; 0 where end <= start.
+
+    All arrays are int64 of one shape.
+    """
     covered = covered_before(spans, end_ns) - covered_before(spans, start_ns)
     uncovered: NDArray[np.int64] = np.where(end_ns > start_ns, end_ns - start_ns - covered, 0)
     return uncovered
@@ -72,8 +79,8 @@ def uncovered_between(spans: Spans, start_ns: NDArray[np.int64], end_ns: NDArray
 def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """When a clock that stands still inside the spans, started at `at_ns`, has run for `amount_ns`.
 
-    The earliest t >= at with `amount` ns of [at, t) outside the spans: where that is the start of a span it is that start, not its end,
-    and where the amount is 0 or less it is `at`.
+    That is the earliest t >= at with `amount` ns of [at, t) outside the spans: where it could be the start or the end
+    of a span it is the start, and where the amount is 0 or less it is `at`. All arrays are int64 of one shape.
     """
     # Time without the spans is one line on which the clock never stops; every span is a point on it.
     due = at_ns - covered_before(spans, at_ns) + amount_ns
@@ -98,7 +105,7 @@ def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np
 
 
 def _joined(pairs: NDArray[np.int64]) -> Spans:
-    """Any pairs made spans."""
+    """Spans of any pairs, shape (n, 2)."""
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
     if len(pairs) == 0:
         return NO_SPANS
@@ -116,7 +123,7 @@ def _pieces(one: Spans, two: Spans) -> NDArray[np.int64]:
 
 
 def _holds(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each time is inside: starts and ends take turns, so it is where an odd number of them has passed."""
+    """Whether each time is inside: starts and ends alternate, so it is where an odd number of them has passed."""
     inside: NDArray[np.bool_] = np.searchsorted(spans.reshape(-1), at_ns, side="right") % 2 == 1
     return inside
 
@@ -129,9 +136,8 @@ def _lengths_before(spans: Spans) -> NDArray[np.int64]:
 
 
 def _marked(starts: NDArray[np.int64], ends: NDArray[np.int64], *, count: int) -> NDArray[np.bool_]:
-    """True at every place of 0..count-1 that some [start, end) holds; those with end <= start hold none."""
-    held = starts < ends
-    steps = np.bincount(np.clip(starts[held], 0, count), minlength=count + 1) - np.bincount(
-        np.clip(ends[held], 0, count), minlength=count + 1
-    )
-    return np.cumsum(steps)[:count] > 0
+    """Which of the places 0..count-1 any [start, end) covers, shape (count,); those with end <= start cover none."""
+    is_long = starts < ends
+    begun = np.bincount(np.clip(starts[is_long], 0, count), minlength=count + 1)
+    ended = np.bincount(np.clip(ends[is_long], 0, count), minlength=count + 1)
+    return np.cumsum(begun - ended)[:count] > 0

@@ -1,7 +1,7 @@
 """The files that a checkpoint writes.
 
-In come the figures of the live fleet at a journal position, as plain columns. Out come durable files that no manifest names yet:
-after a crash they do not count, and are removed later.
+In come the figures of the live fleet at a journal position, as plain columns. Out come durable files that no manifest
+names yet: after a crash they do not count, and are removed later.
 
     presence-<day>-…     a closed day: what its block held, and what came in since
     open-<day>-…         a day of which heartbeats are still expected; the next checkpoint replaces it
@@ -69,8 +69,8 @@ class CheckpointFiles:
     def put_open_day(self, day: int, *, dense: Rows | None, sparse: Sequence[Chunk] = ()) -> BlockFile:
         """Write an open day. Args: as for `put_closed_day`; the rows are read while they are written.
 
-        Marks that are made meanwhile may be in the file although they are newer than the position: marking is idempotent, so
-        that replaying them changes nothing.
+        Marks that are made meanwhile may be in the file although they are newer than the position: replaying a mark a
+        second time changes nothing.
         """
         merged = merge_presence(self._device_count, dense=[] if dense is None else [dense], sparse=sparse)
         return self._put_presence(f"open-{day}", merged)

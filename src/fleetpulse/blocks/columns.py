@@ -1,7 +1,8 @@
 """Columns of a Parquet file as numpy arrays: what all layouts share.
 
-A footer is parsed once and kept, with the least and greatest value of the sorted columns in every row group, so that finding a
-device's rows reads nothing but the row groups that hold them. Pages carry checksums, which are verified as they are read.
+A footer is parsed once and cached, with the least and greatest value of the sorted columns in every row group, so that
+finding a device's rows reads only the row groups that hold them. Pages carry checksums, which are verified as they are
+read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 
 from fleetpulse.errors import DamagedData
 
-# Arrow's own pool keeps what a checkpoint freed for the next one; the system's gives it back.
+# Arrow's own pool would keep the memory of a checkpoint for the next one; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
 Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a file says of its row groups: rows, and for each indexed column the least and greatest value, shape (groups,)."""
+    """What a file says of its row groups: how many rows, and of each indexed column the least and greatest value.
+
+    All arrays have the shape (groups,).
+    """
 
     metadata: Any
     rows: NDArray[np.int64]
@@ -36,7 +40,7 @@ class Footer:
 
 
 def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
-    """Parse a footer. Raises: DamagedData."""
+    """Parse the footer of the file `name`, with the statistics of the `indexed` columns. Raises: DamagedData."""
     try:
         metadata = pq.ParquetFile(file).metadata
         places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
@@ -66,9 +70,11 @@ def _whole(column: str, raw: int) -> int:
 def read_groups(
     file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]
 ) -> Iterator[dict[str, Column]]:
-    """The chosen row groups, one at a time, as arrays by column; a list column comes as `column.offsets` and `column.values`.
+    """The chosen row groups, one at a time, as arrays by column, each of shape (rows,).
 
-    Raises: DamagedData: a page is not what was written.
+    Times come as int64, ns since 1970; a list column as `column.offsets`, int64, shape (rows + 1,), and
+    `column.values`.
+    Raises: DamagedData: a page is not as it was written.
     """
     try:
         parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
@@ -93,7 +99,7 @@ def _damaged(name: str, error: Exception) -> DamagedData:
 
 
 def times(at_ns: NDArray[np.int64]) -> Any:
-    """Nanoseconds since 1970 as a Parquet timestamp column, without a copy."""
+    """Nanoseconds since 1970, shape (rows,), as a Parquet timestamp column, without a copy."""
     return pa.array(at_ns.view("M8[ns]"), pa.timestamp("ns", "UTC"))
 
 

@@ -1,4 +1,9 @@
-"""The closed part of history, as a manifest names it: presence, silences, samples and roll-ups, for late data and for questions."""
+"""The closed part of history, read from the blocks that a manifest names.
+
+In come questions, and late data that must be merged with what a day holds already. Out come arrays. Files never change,
+so footers and small columns stay in a bounded cache. Each whole file that is used is checked against its checksum once;
+of samples and roll-ups, of which single row groups are read, the size is checked, and the checksum of each page.
+"""
 
 import contextlib
 from collections import Counter
@@ -33,10 +38,9 @@ from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_g
 from fleetpulse.model.samples import SampleColumns
 
 KEPT_BYTES_MAX = 67_108_864
-
-
+"""Bytes of footers and small columns in memory, unless configured otherwise."""
 OnDamage = Callable[[int, DamagedData], None]
-"""Told of a day whose block is missing or damaged."""
+"""Called with a day whose block is missing or damaged, and with what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class History:
 
     @contextlib.contextmanager
     def pinned(self) -> Generator[Manifest, None, None]:
-        """Keep the files of the current manifest until the end, whatever replaces them: for answers that take their time."""
+        """Keep the files of the current manifest from being removed, for an answer that reads them for a long time."""
         manifest = self.manifest
         names = [file.name for file in manifest.files()]
         self._pinned.update(names)
@@ -72,64 +76,70 @@ class History:
             self._pinned = +self._pinned
 
     def in_use(self) -> set[str]:
-        """Names of files that must stay: those of the manifest, and what is pinned."""
+        """Names of files that must not be removed: those of the manifest, and the pinned ones."""
         return {file.name for file in self.manifest.files()} | {
             name for name, count in self._pinned.items() if count > 0
         }
 
     def missing_files(self) -> set[str]:
-        """Names of files that the manifest names and the store does not have. Raises: OSError: the store cannot list."""
+        """Names that the manifest has and the store has not. Raises: OSError: the store cannot list its files."""
         return {file.name for file in self.manifest.files()} - self.store.names()
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
         """The columns of a snapshot by name, see `blocks.snapshot`. Raises: DamagedData."""
-        self._check(file)
-        with self._opened(file) as reader:
+        with self._opened_whole(file) as reader:
             return read_snapshot(reader)
 
     def open_chunks(self) -> Iterator[tuple[int, Chunk]]:
-        """The presence of the days that were open at the last checkpoint, a chunk of a day at a time. Raises: DamagedData."""
+        """The presence of the days that were open at the last checkpoint, each chunk with its day.
+
+        Raises: DamagedData.
+        """
         for day, file in self.manifest.presence.items():
             if day >= self.manifest.open_from_day:
-                self._check(file)
-                with self._opened(file) as reader:
+                with self._opened_whole(file) as reader:
                     for chunk in read_presence(reader):
                         yield day, chunk
 
     def has_closed(self, day: int) -> bool:
-        """Whether `day` has a closed block. An open day's file is part of the snapshot: the live fleet holds all of it."""
+        """Whether a day has a closed block.
+
+        An open day has a file, too, but it is part of the snapshot: the live fleet holds all of it.
+        """
         return closed_presence(self.manifest, day) is not None
 
     def row(self, day: int, device: int, *, manifest: Manifest | None = None) -> Rows | None:
-        """The row of one device in the closed block of `day`, or None. Blocks for a millisecond. Raises: DamagedData."""
+        """The row of one device in the closed block of a day, shape (23,), or None. Takes a millisecond.
+
+        Raises: DamagedData.
+        """
         file = closed_presence(manifest or self.manifest, day)
         if file is None:
             return None
-        self._check(file)
-        footer = self._footer(file, PRESENCE_INDEXED)
-        with self._opened(file) as reader:
-            return read_row(reader, file.name, footer, device)
+        with self._opened_whole(file) as reader:
+            return read_row(reader, file.name, self._footer(file, PRESENCE_INDEXED), device)
 
-    def chunks(self, day: int, *, chunk: int | None = None, manifest: Manifest | None = None) -> Iterator[Chunk]:
-        """All chunks of the closed block of `day` in order, or the one numbered `chunk`; none where there is no block.
+    def chunks(self, day: int, *, manifest: Manifest | None = None) -> Iterator[Chunk]:
+        """The chunks of the closed block of a day in order; none where there is no block.
 
-        Raises: DamagedData: the block is missing, or not what was written.
+        Raises: DamagedData: the block is missing, or not as it was written.
         """
         file = closed_presence(manifest or self.manifest, day)
         if file is not None:
-            self._check(file)
-            with self._opened(file) as reader:
-                yield from read_presence(reader, chunk=chunk)
+            with self._opened_whole(file) as reader:
+                yield from read_presence(reader)
 
     def minutes(self, day: int, *, manifest: Manifest | None = None) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """Devices, ascending, and how many minutes each was present, by the closed block of `day`. Raises: DamagedData."""
+        """The devices that were present in a closed day, ascending, and in how many minutes, both of shape (devices,).
+
+        Raises: DamagedData.
+        """
         file = closed_presence(manifest or self.manifest, day)
         if file is None:
             return np.zeros(0, np.uint32), np.zeros(0, np.uint16)
 
         def make() -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint16]], int]:
-            self._check(file)
-            with self._opened(file) as reader:
+            with self._opened_whole(file) as reader:
                 devices, minutes = read_minutes(reader)
             return (devices, minutes), devices.nbytes + minutes.nbytes
 
@@ -138,9 +148,11 @@ class History:
     def gaps(
         self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
     ) -> list[ReceptionGapColumns]:
-        """Silences that ended in the days [start_day, end_day), a day an item, sorted by device and start.
+        """Reception gaps that ended in the days [start_day, end_day), a day an item, each sorted by device and start.
 
-        Days that cannot be read are told to `on_damage`, where it is given. Raises: DamagedData: else.
+        Args:
+            on_damage: called with a day that cannot be read, which is then left out.
+        Raises: DamagedData: a day cannot be read, and there is no `on_damage`.
         """
         found: list[ReceptionGapColumns] = []
         for day, file in sorted(manifest.gaps.items()):
@@ -154,26 +166,25 @@ class History:
         return found
 
     def gaps_of(self, file: BlockFile) -> ReceptionGapColumns:
-        """All silences of a block, by device and start, kept for the next question. Raises: DamagedData."""
+        """All reception gaps of a block, by device and start, from the cache where it has them. Raises: DamagedData."""
 
         def make() -> tuple[ReceptionGapColumns, int]:
             gaps = self.read_gaps(file)
-            return gaps, 28 * len(gaps)
+            return gaps, gap_layout.BYTES_A_GAP * len(gaps)
 
         return self.kept.get(("silences", file.name), make)
 
     def read_gaps(self, file: BlockFile) -> ReceptionGapColumns:
-        """All silences of a block, by device and start. Raises: DamagedData."""
-        self._check(file)
-        footer = self._footer(file, gap_layout.INDEXED)
-        with self._opened(file) as reader:
+        """All reception gaps of a block, by device and start. Raises: DamagedData."""
+        with self._opened_whole(file) as reader:
+            footer = self._footer(file, gap_layout.INDEXED)
             groups = read_groups(
                 reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=gap_layout.COLUMNS
             )
             return join_gaps([gap_layout.gap_rows(columns) for columns in groups] or [NO_GAPS])
 
     def samples(self, block: SampleBlock, wanted: SampleRange) -> Iterator[SampleColumns]:
-        """The samples of a block that are wanted, a row group at a time. Raises: DamagedData."""
+        """The samples of a block in a range, a row group at a time, sorted by device and time. Raises: DamagedData."""
         file = block.files[RAW]
         for samples in self.sample_groups(file, self._groups(file, wanted)):
             chosen = _chosen(samples.devices, samples.at_ns, wanted)
@@ -183,7 +194,7 @@ class History:
                 yield samples.where(chosen)
 
     def rollups(self, block: SampleBlock, tier: str, wanted: SampleRange, *, aggregation: str) -> Iterator[RollupRows]:
-        """The cells of a block that are wanted, a row group at a time. Raises: DamagedData."""
+        """The cells of a block in a range, a row group at a time, sorted by device and time. Raises: DamagedData."""
         file = block.files[tier]
         for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, aggregation):
             chosen = slice(0, len(rows)) if wanted.device is None else _run(rows.devices, rows.at_ns, wanted)
@@ -207,9 +218,10 @@ class History:
     def rollup_groups(
         self, file: BlockFile, groups: Sequence[int], kind: Kind, aggregation: str | None = None
     ) -> Iterator[RollupRows]:
-        """Row groups of a file of roll-ups, in the order of `groups`, with what one aggregation needs or (None) all columns.
+        """Row groups of a file of roll-ups, in the order of `groups`. Raises: DamagedData.
 
-        Raises: DamagedData.
+        Args:
+            aggregation: read only the columns that it needs; None reads all.
         """
         metrics = self.footer(file).least["metric"]
         for group, columns in zip(groups, self.read(file, groups, rollup_columns(kind, aggregation)), strict=True):
@@ -222,7 +234,7 @@ class History:
                 yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
 
     def _groups(self, file: BlockFile, wanted: SampleRange) -> list[int]:
-        """The row groups that may hold what is wanted."""
+        """The row groups that may hold rows of a range."""
         devices = (0, DEVICES_MAX) if wanted.device is None else (wanted.device, wanted.device + 1)
         return groups_within(
             self.footer(file),
@@ -243,6 +255,19 @@ class History:
         return self.kept.get(("footer", file.name), make)
 
     @contextlib.contextmanager
+    def _opened_whole(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
+        """A reader of a file whose checksum was checked once in this process.
+
+        The check comes before the first use: a damaged file must neither be answered from, nor be merged into a new
+        file whose checksum would hide the damage.
+        """
+        if file.name not in self._checked:
+            check_file(self.store, file)
+            self._checked.add(file.name)
+        with self._opened(file) as reader:
+            yield reader
+
+    @contextlib.contextmanager
     def _opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
         try:
             reader = self.store.open(file.name)
@@ -250,12 +275,6 @@ class History:
             raise DamagedData(f"block {file.name} is missing or cannot be read: {error}") from error
         with reader:
             yield reader
-
-    def _check(self, file: BlockFile) -> None:
-        # Once a process: damage must be noticed before it is believed, or merged and signed anew.
-        if file.name not in self._checked:
-            check_file(self.store, file)
-            self._checked.add(file.name)
 
 
 def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
@@ -269,8 +288,9 @@ def closed_days(manifest: Manifest) -> dict[int, BlockFile]:
 
 
 def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: SampleRange) -> NDArray[np.int64] | None:
-    """Places of the wanted rows of a row group; None: all of them."""
+    """Places of the wanted rows of a row group, shape (rows,); None: all of them."""
     if wanted.device is not None:
+        # Places and not a slice, so that the rows are copied and the whole row group does not stay in memory with them.
         run = _run(devices, at_ns, wanted)
         return np.arange(run.start, run.stop)
     if int(at_ns.min()) >= wanted.start_ns and int(at_ns.max()) < wanted.end_ns:

@@ -1,4 +1,4 @@
-"""What was read and may be asked for again, up to a number of bytes; the least recently used goes first."""
+"""A cache of values read from blocks, bounded in bytes: beyond that, the least recently used entries are evicted."""
 
 import threading
 from collections import OrderedDict
@@ -9,7 +9,10 @@ _Value = TypeVar("_Value")
 
 
 class MemoryCache:
-    """A bounded look-up, used from several threads. Two that miss at once both make the value; either is right."""
+    """A bounded look-up, used from several threads.
+
+    Two threads that miss the same key at once both make its value, and one value stays.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -18,7 +21,7 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[_Value, int]]) -> _Value:
-        """The value of `key`, made (with its size in bytes) where it is not kept."""
+        """The value of `key`. Where the cache lacks it, `make` returns it with its size in bytes."""
         with self._lock:
             found = self._entries.get(key)
             if found is not None:
@@ -26,7 +29,7 @@ class MemoryCache:
                 return found[0]  # type: ignore[return-value]  # a key always has values of one type
         value, size_bytes = make()
         if size_bytes > self.bytes_max:
-            return value  # keeping it would drop all the others first
+            return value  # keeping it would evict all the others first
         with self._lock:
             if key not in self._entries:
                 self._entries[key] = (value, size_bytes)

@@ -1,4 +1,4 @@
-"""The Parquet layouts of names: what the numbers in all other blocks stand for, so that these can be read without the catalog.
+"""The Parquet layouts of names: what numbers of devices and metrics mean, so that blocks need no catalog.
 
 devices                                        metrics
 device      uint32                             metric          uint16
@@ -38,7 +38,7 @@ _METRICS = pa.schema(
 
 
 def write_devices(file: BinaryIO, devices: Iterable[tuple[int, Device, bool]]) -> None:
-    """Write number, device and whether it is deleted, a few thousand at a time."""
+    """Write number, device and whether it is deleted, ROWS_AT_ONCE at a time."""
     with pq.ParquetWriter(file, _DEVICES, compression="zstd", write_page_checksum=True) as writer:
         rows: list[tuple[int, str, str, bool]] = []
         for number, device, is_deleted in devices:

@@ -4,8 +4,8 @@
     minutes  uint16       how many bits are set
     present  binary(180)  bit m % 8 of byte m // 8: a heartbeat was sent in minute m of the day
 
-A row group holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of them, so
-that finding one device reads little.
+A row group holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of
+them, so that finding one device reads little.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,10 +22,11 @@ from fleetpulse.blocks.columns import Footer
 from fleetpulse.errors import DamagedData
 
 CHUNK = 16_384
+"""Device numbers that are merged at a time."""
 ROW_GROUP_DEVICES = 2_048
 PRESENCE_INDEXED = ("device",)
 Chunk = tuple[NDArray[np.uint32], Rows]
-"""Device numbers, ascending, and their rows."""
+"""Device numbers, ascending, shape (devices,), and their rows of presence, shape (devices, 23)."""
 
 _PRESENCE = pa.schema([("device", pa.uint32()), ("minutes", pa.uint16()), ("present", pa.binary(BYTES_PER_DAY))])
 
@@ -43,24 +44,20 @@ def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
                 writer.write_table(table, row_group_size=ROW_GROUP_DEVICES)
 
 
-def read_presence(file: BinaryIO, *, chunk: int | None = None) -> Iterator[Chunk]:
-    """The chunks of a presence block in order, or the one that holds numbers [chunk · CHUNK, (chunk + 1) · CHUNK).
-
-    Raises: DamagedData: the file is no presence block.
-    """
+def read_presence(file: BinaryIO) -> Iterator[Chunk]:
+    """The chunks of a presence block in order. Raises: DamagedData: the file is no presence block."""
     try:
         parquet = pq.ParquetFile(file)
         firsts = [parquet.metadata.row_group(group).column(0).statistics.min for group in range(parquet.num_row_groups)]
-        for number, groups in groupby(range(len(firsts)), lambda group: firsts[group] // CHUNK):
-            if chunk is None or number == chunk:
-                table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
-                yield table.column("device").to_numpy(), from_bytes(_packed(table))
+        for _, groups in groupby(range(len(firsts)), lambda group: firsts[group] // CHUNK):
+            table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
+            yield table.column("device").to_numpy(), from_bytes(_packed(table))
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
         raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
 
 
 def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | None:
-    """The row of one device, None where it has none. Raises: DamagedData."""
+    """The row of one device, shape (23,), None where it has none. Raises: DamagedData."""
     groups = np.flatnonzero((footer.least["device"] <= device) & (footer.greatest["device"] >= device)).tolist()
     try:
         for group in groups:
@@ -83,7 +80,10 @@ def _packed(table: Any) -> NDArray[np.uint8]:
 
 
 def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-    """Devices, ascending, and how many minutes each was present. Raises: DamagedData: the file is no presence block."""
+    """Devices, ascending, and how many minutes each was present, both of shape (devices,).
+
+    Raises: DamagedData: the file is no presence block.
+    """
     try:
         table = pq.read_table(file, columns=["device", "minutes"], use_threads=False)
         return table.column("device").to_numpy(), table.column("minutes").to_numpy()

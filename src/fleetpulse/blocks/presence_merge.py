@@ -1,8 +1,8 @@
 """Merging a day of presence: what its block holds, and what has come in since, as one row a device.
 
-In come the block's chunks and rows in memory, dense by device number or sparse. Out come chunks of CHUNK device numbers, so
-that a day of any number of devices is merged in bounded memory. Marking is idempotent: a minute that several sources hold
-counts once.
+In come the block's chunks and rows in memory, dense by device number or sparse. Out come chunks of CHUNK device
+numbers, so that a day of any number of devices is merged in bounded memory. Marking is idempotent: a minute that
+several sources hold counts once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,18 +28,18 @@ def merge_presence(
     Raises: DamagedData: as reading `stored` does.
     """
     chunks = iter(stored)
-    held = next(chunks, None)
+    chunk = next(chunks, None)
     for start in range(0, count, CHUNK):
         end = min(count, start + CHUNK)
         rows: Rows = np.zeros((end - start, WORDS_PER_DAY), np.uint64)
-        if held is not None and held[0][0] < end:
-            _add(rows, held, start=start)
-            held = next(chunks, None)
+        if chunk is not None and chunk[0][0] < end:
+            _add(rows, chunk, start=start)
+            chunk = next(chunks, None)
         for all_rows in dense:
             part = all_rows[start:end]
             rows[: len(part)] |= part
-        for chunk in sparse:
-            _add(rows, chunk, start=start)
+        for late in sparse:
+            _add(rows, late, start=start)
         present = np.flatnonzero(rows.any(axis=1))
         yield (present + start).astype(np.uint32), rows[present]
 

@@ -1,8 +1,8 @@
-"""The Parquet layout of silences: those that ended in one UTC day, sorted by device and start.
+"""The Parquet layout of reception gaps: those that ended in one UTC day, sorted by device and start.
 
 device               uint32
 start, end           timestamp[ns, UTC], received_at before and after; start 1970-01-01: nothing had ever been received
-interval_s, grace_s  uint32, the device's terms when it ended
+interval_s, grace_s  uint32, the device's heartbeat policy when the gap ended
 """
 
 from collections.abc import Iterable
@@ -18,18 +18,20 @@ from fleetpulse.model.reception_gaps import ReceptionGapColumns
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
 ROW_GROUP_ROWS = 65_536
+BYTES_A_GAP = 28
+"""What a row holds in memory."""
 _SCHEMA = pa.schema(
     [("device", pa.uint32()), ("start", TIME), ("end", TIME), ("interval_s", pa.uint32()), ("grace_s", pa.uint32())]
 )
 
 
 def sort_gaps(gaps: ReceptionGapColumns) -> ReceptionGapColumns:
-    """By device and start."""
+    """The same gaps by device and start."""
     return gaps.where(np.lexsort((gaps.start_ns, gaps.devices)))
 
 
 def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns]) -> None:
-    """Write pieces that are sorted, and follow each other in the order of the file."""
+    """Write pieces, each sorted by device and start, and each after the one before it."""
     with pq.ParquetWriter(file, _SCHEMA, compression="zstd", write_page_checksum=True) as writer:
         for piece in pieces:
             columns = [
@@ -43,7 +45,7 @@ def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns]) -> None:
 
 
 def gap_rows(columns: dict[str, Column]) -> ReceptionGapColumns:
-    """The silences of a row group."""
+    """The reception gaps of a row group, from its columns by name."""
     return ReceptionGapColumns(
         columns["device"], columns["start"], columns["end"], columns["interval_s"], columns["grace_s"]
     )

@@ -10,7 +10,8 @@
                                                      sketch_keys            list of int32, ascending: log buckets, see
                                                      sketch_counts          list of int64      aggregate/sketch.py
 
-A row group holds one metric only, and of it a range of devices. Metrics of kind float and of kind integer are in files apart.
+A row group holds one metric only, and of it a range of devices. Metrics of kind float and of kind integer have files of
+their own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,10 @@ DEVICES_MAX = 2**32
 ROW_GROUP_SAMPLES = 65_536
 ROW_GROUP_CELLS = 8_192
 QUICK, DENSE = 3, 6
-"""Levels of zstd: for what is soon written anew, and for what is kept. Dense takes half as long again to write, and less to read."""
+"""Levels of zstd: for files that are soon replaced, and for files that stay.
+
+Dense takes half as long again to write, and less time to read.
+"""
 SAMPLE_COLUMNS = ("device", "at", "value")
 _ARROW = {"float": pa.float64(), "integer": pa.int64()}
 _KEY: list[tuple[str, Any]] = [("metric", pa.uint16()), ("device", pa.uint32()), ("at", TIME)]
@@ -43,7 +47,7 @@ _KEY: list[tuple[str, Any]] = [("metric", pa.uint16()), ("device", pa.uint32()),
 
 @dataclass(frozen=True, slots=True)
 class RollupRows:
-    """Cells of one metric with what they are of: device, and start of the bucket."""
+    """Cells of one metric, each with its device and the start of its bucket in ns since 1970, shape (cells,)."""
 
     metric: int
     devices: NDArray[np.uint32]
@@ -63,7 +67,7 @@ class RollupRows:
 def groups_within(
     footer: Footer, *, metric: int, start_ns: int, end_ns: int, start_device: int = 0, end_device: int = DEVICES_MAX
 ) -> list[int]:
-    """The row groups, ascending, that may hold rows of the metric, of devices [start_device, end_device), at [start_ns, end_ns)."""
+    """The row groups, ascending, that may hold rows of a metric in ranges of devices and times, both half-open."""
     least, greatest = footer.least, footer.greatest
     is_wanted = (least["metric"] == metric) & (least["at"] < end_ns) & (greatest["at"] >= start_ns)
     is_wanted &= (least["device"] < end_device) & (greatest["device"] >= start_device)
@@ -71,19 +75,20 @@ def groups_within(
 
 
 def sort_samples(samples: SampleColumns) -> SampleColumns:
-    """By metric, device, time."""
+    """The same samples by metric, device, time."""
     return samples.where(np.lexsort((samples.at_ns, samples.devices, samples.metrics)))
 
 
 def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *, level: int = QUICK) -> None:
-    """Write pieces that are sorted, and follow each other in the order of the file.
+    """Write pieces, each sorted by metric, device and time, and each after the one before it.
 
-    Measured, values that walk by tenths, a minute apart and up to 50 ms off it in whole ms: 4.4 bytes a sample (DENSE: 3.8), read at
-    1 ms a row group.
+    Measured on values that walk by tenths, a minute apart and up to 50 ms off it in whole ms: 4.4 bytes a sample
+    (DENSE: 3.8), read at 1 ms a row group.
     """
     schema = pa.schema([*_KEY, ("value", _ARROW[kind])])
-    # Times and devices of a sorted file differ little from row to row. Floats of devices are rounded, so they repeat; the limit
-    # keeps a dictionary of those that do not from being larger than they are. Integers differ in their low bytes.
+    # Times and devices of a sorted file differ little from row to row. Devices report rounded floats, so values repeat
+    # and a dictionary pays; its limit keeps it from outgrowing the values where they do not. Integers differ in their
+    # low bytes.
     options: dict[str, Any] = {
         "use_dictionary": ["metric"] if kind == "integer" else ["metric", "value"],
         "dictionary_pagesize_limit": 65_536,
@@ -106,14 +111,17 @@ def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *
 
 
 def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
-    """The samples of a row group."""
+    """The samples of a row group of one metric, from its columns by name.
+
+    Values are the 64 bits of either kind, as int64.
+    """
     devices = columns["device"]
     values = columns["value"].view(np.int64)
     return SampleColumns(devices, np.broadcast_to(np.uint16(metric), len(devices)), columns["at"], values)
 
 
 def rollup_columns(kind: Kind, aggregation: str | None = None) -> Sequence[str]:
-    """The columns to read for cells of which one aggregation is asked, or (None) everything."""
+    """The columns to read for one aggregation of cells, or (None) all columns."""
     sums = ("sum_high", "sum_low") if kind == "integer" else ("sum",)
     needed: dict[str | None, tuple[str, ...]] = {
         "count": (),
@@ -128,7 +136,10 @@ def rollup_columns(kind: Kind, aggregation: str | None = None) -> Sequence[str]:
 
 
 def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> None:
-    """Write pieces that are sorted, sketched, and follow each other in the order of the file."""
+    """Write pieces of cells with sketches.
+
+    Each is of one metric and sorted by device and time, and each follows the one before it in the order of the file.
+    """
     value = _ARROW[kind]
     sums = [("sum_high", pa.int64()), ("sum_low", pa.int64())] if kind == "integer" else [("sum", pa.float64())]
     rest = [("lowest", value), ("highest", value), ("last", value), ("last_at", TIME)]
@@ -169,7 +180,7 @@ def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> An
 
 
 def rollup_rows(columns: dict[str, Column], metric: int, kind: Kind) -> RollupRows:
-    """The cells of a row group; columns that were not read are zeros."""
+    """The cells of a row group of one metric, from its columns by name; columns that were not read are zeros."""
     absent = np.broadcast_to(np.int64(0), len(columns["device"]))
     low, high = columns.get("sum_low", absent), columns.get("sum_high", absent)
     sums = np.column_stack([high, low]) if kind == "integer" else columns.get("sum", absent)

@@ -32,7 +32,7 @@ SNAPSHOT_COLUMNS = {
     "upload_high": np.int64,
     "upload_low": np.int64,
 }
-_BEFORE = {"samples": "uploads"}
+_FORMER_NAMES = {"samples": "uploads"}
 
 
 def write_snapshot(file: BinaryIO, columns: Mapping[str, NDArray[np.generic]]) -> None:
@@ -44,11 +44,11 @@ def write_snapshot(file: BinaryIO, columns: Mapping[str, NDArray[np.generic]]) -
 
 
 def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
-    """The columns of a snapshot. Raises: DamagedData: the file is no snapshot."""
+    """The columns of SNAPSHOT_COLUMNS, each of shape (devices,). Raises: DamagedData: the file is no snapshot."""
     try:
         table = pq.read_table(file)
-        # Snapshots from before there were metrics call uploads `samples`, and lack what came since: nothing of it had happened.
-        names = [_BEFORE.get(name, name) for name in table.column_names]
+        # Before there were metrics, snapshots called uploads `samples`; the columns that they lack were zero then.
+        names = [_FORMER_NAMES.get(name, name) for name in table.column_names]
         found = dict(zip(names, table.columns, strict=True))
         absent = np.zeros(table.num_rows, np.int64)
         columns = {name: found[name].to_numpy() if name in found else absent for name in SNAPSHOT_COLUMNS}

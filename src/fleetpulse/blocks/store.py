@@ -1,7 +1,7 @@
 """The block store's promises, and two stores: a folder, and memory for tests.
 
-A file appears under its name whole and durable, or not at all. Files are never changed, only replaced by others under other
-names, and a file that the manifest does not name does not exist.
+A file appears under its name whole and durable, or not at all. Files are never changed, only replaced by files of other
+names. A file that no manifest names does not count: after a crash it is left over, and is removed later.
 """
 
 import contextlib
@@ -36,23 +36,25 @@ class BlockStore(Protocol):
         ...
 
     def names(self) -> set[str]:
-        """Names of all files that are there, finished or left behind by a crash."""
+        """Names of all files that are there, finished ones and those that a crash left behind."""
         ...
 
     def remove(self, name: str) -> None:
-        """Forget a file; no error where there is none."""
+        """Remove a file; no error where there is none."""
         ...
 
 
 def put_block(store: BlockStore, stem: str, write: Callable[[BinaryIO], None]) -> BlockFile:
     """Write a block under a name that begins with `stem` and was never used before. Raises: OSError."""
-    # Two checkpoints can be at one journal position: the manifest may still name the first one's files, which must stay as they are.
+    # Two checkpoints can be at one journal position. While the second writes, the manifest still names the files of the
+    # first, which must not be replaced.
     return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
 
 
 def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:
-    """Remove the files that are not in use: no manifest names them, and no answer reads them. Returns how many there were.
+    """Remove the files that are not in use: no manifest names them, and no answer reads them.
 
+    Returns: how many there were.
     Raises: OSError: the others may still be there.
     """
     unnamed = store.names() - in_use
@@ -62,7 +64,7 @@ def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:
 
 
 def check_size(store: BlockStore, file: BlockFile) -> None:
-    """The quick half of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
+    """The quick part of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
     try:
         with store.open(file.name) as reader:
             size_bytes = reader.seek(0, io.SEEK_END)
@@ -75,12 +77,13 @@ def check_size(store: BlockStore, file: BlockFile) -> None:
 
 
 def check_file(store: BlockStore, file: BlockFile) -> None:
-    """Raises: DamagedData: the file is missing, or not the bytes that were written."""
+    """Read a file and compare its checksum. Raises: DamagedData: it is missing, or not the bytes that were written."""
     try:
         with store.open(file.name) as reader:
             size_bytes = reader.seek(0, io.SEEK_END)
             reader.seek(0)
-            digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants readinto
+            # typeshed wants a reader with readinto, which every store's reader has
+            digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
     except OSError as error:
@@ -123,7 +126,7 @@ class FolderBlockStore:
 
     def names(self) -> set[str]:
         """See BlockStore."""
-        # What else may lie there, such as lost+found of a mount, is none of ours.
+        # Other files, such as lost+found of a mount, belong to others.
         return {
             path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
         }
@@ -141,7 +144,7 @@ class MemoryBlockStore:
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         """See BlockStore."""
-        with contextlib.closing(_KeptBytes()) as file:
+        with contextlib.closing(_OpenBytes()) as file:
             write(file)
             body = file.getvalue()
         self._files[name] = body
@@ -162,7 +165,7 @@ class MemoryBlockStore:
         self._files.pop(name, None)
 
 
-class _KeptBytes(io.BytesIO):
+class _OpenBytes(io.BytesIO):
     """Bytes that stay readable after a Parquet writer has closed the file handed to it."""
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ from fleetpulse.model.manifest import BlockFile, Manifest
 def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
     """All files that the manifest names, each with what it holds.
 
-    That is snapshot, presence (of a closed day), open (presence of an open day), silences (reception gaps), samples (with their
-    roll-ups), devices or metrics.
+    That is snapshot, presence (of a closed day), open (presence of an open day), silences (reception gaps), samples
+    (and roll-ups), devices or metrics.
     """
     if manifest.snapshot:
         yield "snapshot", manifest.snapshot

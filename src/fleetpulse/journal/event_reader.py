@@ -15,8 +15,8 @@ def read_events(
 ) -> Iterator[tuple[Position, EventColumns]]:
     """The events of every entry after `after`, in order, each with the entry's position.
 
-    Raises: DamagedData: an entry is damaged or missing; it speaks of a device or metric number that the catalog, which knows so
-    many of each, has not given; or the journal ends before `after`.
+    Raises: DamagedData: an entry is damaged or missing; it speaks of a device or metric number that the catalog, which
+    knows so many of each, has not given; or the journal ends before `after`.
     """
     last = journal.last_position()
     if last < after:
@@ -30,8 +30,10 @@ def read_events(
             ("metric", events.sample_metrics, metric_count),
         ):
             if len(numbers) and int(numbers.max()) >= count:
+                number = int(numbers.max())
                 raise DamagedData(
-                    f"journal entry {position} speaks of {noun} number {numbers.max()}, but the catalog knows {count}. {_RESTORE}"
+                    f"journal entry {position} speaks of {noun} number {number}, "
+                    f"but the catalog knows {count}. {_RESTORE}"
                 )
         yield position, events
     if position != last:

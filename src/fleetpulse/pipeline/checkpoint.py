@@ -1,15 +1,16 @@
 """The checkpoint: the live fleet at a journal position becomes files, and the journal before it is dropped.
 
-In comes the frozen live fleet. Out come files, and the manifest that names them. `housekeeping` takes the steps in this order:
+In comes the frozen live fleet. Out come files, and the manifest that names them. The steps, of which `housekeeping`
+takes those outside of this module:
 
-1  on the loop      apply all, freeze                                     crash: nothing has happened
-2  thread files     write blocks of closed days, of reception gaps and    crash: files that no manifest names, removed later
-                    of samples, and the presence of open days
-3                   write the snapshot                                    crash: the same
-4  thread catalog   one transaction names the files and the position      crash before: the old checkpoint; after: the new
+1  on the loop      apply all, freeze                                  crash: nothing has happened
+2  thread files     write blocks of closed days, of reception gaps     crash: files that no manifest names,
+                    and of samples, and the presence of open days             removed later
+3                   write the snapshot                                 crash: the same
+4  thread catalog   one transaction names files and position           crash: the old checkpoint, or the new one
 5  on the loop      the closed days leave memory
-6  thread journal   drop the journal up to the position, in pieces        crash: events are in blocks and in the journal, and
-                                                                          replay starts after the position all the same
+6  thread journal   drop the journal up to the position, in pieces     crash: events are in blocks and in the journal;
+                                                                              replay starts after the position
 7  thread files     remove files that the manifest no longer names
 """
 
@@ -53,8 +54,8 @@ def write_files(
 ) -> WrittenCheckpoint:
     """Steps 2 and 3. `names` are the files of `write_names`, those that have changed; `pause` is called between chunks.
 
-    Raises: OSError: the disk is full or failing. DamagedData: a block that would be merged is not as it was written. Either way
-    nothing is named, and the next checkpoint begins anew.
+    Raises: OSError: the disk is full or failing. DamagedData: a block that would be merged is not as it was written.
+    Either way nothing is named, and the next checkpoint begins anew.
     """
     files = CheckpointFiles(history, position=position, device_count=frozen.count, pause=pause)
     before, closing = history.manifest, frozen.closing

@@ -1,7 +1,7 @@
 """Recovery: the snapshot becomes the live fleet, and the journal after it is applied.
 
-In come the blocks of the last checkpoint and the journal. Out comes the live fleet, the same as if the journal had been kept
-whole and replayed from its beginning. A crash meanwhile costs nothing: no file is changed.
+In come the blocks of the last checkpoint and the journal. Out comes the live fleet, the same as if the journal had been
+kept whole and replayed from its beginning. A crash meanwhile costs nothing: no file is changed.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,14 @@ from fleetpulse.pipeline.readiness import ReplayProgress
 
 log = structlog.get_logger("recover")
 APPLY_AT_EVENTS = 65_536
-"""Events that are decoded before they are applied together: many small entries then cost little more than a large one."""
+"""Events that are gathered before they are applied together: many small entries then cost about as a large one."""
 
 
 def load_snapshot(fleet: Fleet, history: History) -> None:
-    """Restore the fleet of the last checkpoint. Raises: DamagedData: snapshot or open days are missing, or not as written."""
+    """Restore the fleet of the last checkpoint.
+
+    Raises: DamagedData: the snapshot or an open day is missing, or not as it was written.
+    """
     manifest = history.manifest
     if manifest.snapshot is None:
         return
@@ -37,7 +40,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
 
 
 def _log_missing_blocks(history: History) -> None:
-    """Log which blocks are missing. The service starts all the same: answers name what they lack, and all else is right."""
+    """Log which blocks are missing. The service starts all the same: answers name the days that they lack."""
     try:
         missing = history.missing_files()
     except OSError as error:
@@ -64,8 +67,8 @@ def replay(
 ) -> Position:
     """Apply the journal after `after`; returns the position reached. `advanced` is called as `progress` moves on.
 
-    Raises: DamagedData: an entry is damaged or missing, it speaks of devices or metrics that the catalog does not know, or the
-    journal ends before the snapshot does.
+    Raises: DamagedData: an entry is damaged or missing, it speaks of devices or metrics that the catalog does not know,
+    or the journal ends before the snapshot does.
     """
     progress.until = journal.last_position()
     position = after

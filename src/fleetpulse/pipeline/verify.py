@@ -1,4 +1,4 @@
-"""Whether the data folder is as it must be: journal, catalog, the blocks that the manifest names, and each with the others."""
+"""Whether a data folder is as it must be: journal, catalog, blocks, and what each of them says of the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,8 @@
-"""A fleet's past, written straight into blocks: days of beats, outages, backlogs and slowly moving metrics, without a request.
+"""A generated history of a fleet, written straight into blocks without a request.
 
-What is written is what a node would have written that had received it all: presence, silences, samples with their roll-ups,
-snapshot, manifest. The same seed gives the same past.
+In comes a description of the fleet and of how it behaved. Out come the blocks and the manifest that a node would have
+written if it had received every heartbeat, outage, backlog and sample: presence, reception gaps, samples with their
+roll-ups, and the snapshot. The same seed gives the same history. A crash leaves files that no manifest names.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, N
 from fleetpulse.pipeline.checkpoint import write_names
 
 PIECE_DEVICES = 500
+"""Devices whose samples of a day are made, and written, at a time."""
 METRICS = (
     MetricDefinition(
         name="cpu", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the processor in use"
@@ -52,12 +54,15 @@ METRICS = (
     ),
 )
 _LEVELS = ((35.0, 0.8), (60.0, 0.2), (48.0, 0.1), (70.0, 0.01), (-70.0, 0.6))
-"""Where each metric lies, and how far it moves in a minute."""
+"""The level around which each metric moves, and how far it moves in a minute, in its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistorySpec:
-    """How large a past to make, and how the fleet behaved. Rates are a device and day."""
+    """How large a history to make, and how the fleet behaved.
+
+    `outages` and `missed` are the probability of one for each device and day; `outage_minutes` is the mean length.
+    """
 
     devices: int
     days: int
@@ -68,18 +73,18 @@ class HistorySpec:
     outages: float = 0.03
     outage_minutes: float = 40.0
     link_share: float = 0.3
-    """Outages of the link alone: the device kept its beats and sent them afterwards."""
+    """Share of the outages that are of the link alone: the device kept its heartbeats, and sent them afterwards."""
     missed: float = 0.1
-    """Single beats that were lost."""
+    """Of single heartbeats that were lost."""
 
     @property
     def start_ns(self) -> int:
-        """When it begins: whole days before its end."""
+        """When the history begins: whole days before its end."""
         return self.end_ns - self.days * NS_PER_DAY
 
 
 class Generator:
-    """Makes the days one after the other; keeps what goes on from one to the next."""
+    """Makes the days in order, and keeps what goes on from one day to the next, such as outages."""
 
     def __init__(self, spec: HistorySpec, store: BlockStore, *, policy: HeartbeatPolicy) -> None:
         self._spec = spec
@@ -90,7 +95,7 @@ class Generator:
         self._policy = policy
         self._today = spec.end_ns // NS_PER_DAY
         chance = np.random.default_rng([spec.seed, 0])
-        # Each device beats once a minute at a second of its own, a little early or late.
+        # Each device sends a heartbeat once a minute, at a second of its own.
         self._phase_ns = chance.integers(0, 60_000, spec.devices) * NS_PER_MS
         self._level = np.array([chance.normal(level, 5, spec.devices) for level, _ in _LEVELS])
         self._heard_ns = np.zeros(spec.devices, np.int64)
@@ -105,7 +110,7 @@ class Generator:
 
     @property
     def days(self) -> range:
-        """The days of the past, of which the first and the last one are not whole."""
+        """The days of the history, since 1970-01-01 UTC; the first and the last one are not whole."""
         return range(self._today - self._spec.days, self._today + 1)
 
     def make_day(self, day: int, advanced: Callable[[], None]) -> None:
@@ -118,8 +123,8 @@ class Generator:
         if self._spec.metrics:
             self._write_samples(day, sent, chance, advanced)
 
-    def _beats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
-        """Which minutes' beats each device sent, and which of them came in time, as rows of presence."""
+    def _outages(self, day: int, chance: np.random.Generator) -> dict[int, tuple[int, int]]:
+        """The outage of each device that has one: minutes [first, last) of the day; the last may be in a later day."""
         spec, start_ns = self._spec, day * NS_PER_DAY
         going_on = np.flatnonzero(self._down_until_ns > start_ns)
         is_hit = chance.random(spec.devices) < spec.outages
@@ -134,6 +139,12 @@ class Generator:
         outages |= dict(zip(hit.tolist(), zip(firsts.tolist(), lasts.tolist(), strict=True), strict=True))
         for device, (_, last) in outages.items():
             self._down_until_ns[device] = start_ns + last * NS_PER_MINUTE
+        return outages
+
+    def _beats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
+        """In which minutes each device sent a heartbeat, and those of them that came in time: rows of presence."""
+        spec, start_ns = self._spec, day * NS_PER_DAY
+        outages = self._outages(day, chance)
         missed = np.flatnonzero(chance.random(spec.devices) < spec.missed)
         missed_minutes = chance.integers(0, MINUTES_PER_DAY, len(missed))
         sent_rows, heard_rows = [], []
@@ -158,16 +169,17 @@ class Generator:
         return np.concatenate(sent_rows), np.concatenate(heard_rows)
 
     def _write_presence(self, day: int, rows: Rows) -> None:
+        """Write the heartbeats sent in a day, and count them in the columns of the snapshot."""
         is_open = day >= self._today - 1
         counts = count_minutes(rows)
-        columns, there = self.columns, counts > 0
+        columns, is_present = self.columns, counts > 0
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
             sent = unpack_minutes(rows[part])
-            first = np.where(there[part], day * MINUTES_PER_DAY + sent.argmax(axis=1), np.iinfo(np.int32).max)
+            first = np.where(is_present[part], day * MINUTES_PER_DAY + sent.argmax(axis=1), np.iinfo(np.int32).max)
             last = (day + 1) * MINUTES_PER_DAY - 1 - sent[:, ::-1].argmax(axis=1)
             columns["first_minute"][part] = np.minimum(columns["first_minute"][part], first)
-            columns["last_minute"][part] = np.where(there[part], last, columns["last_minute"][part])
+            columns["last_minute"][part] = np.where(is_present[part], last, columns["last_minute"][part])
         columns["heartbeats"] += counts.astype(np.uint32)
         if is_open:
             self.presence[day] = self._files.put_open_day(day, dense=rows)
@@ -175,6 +187,7 @@ class Generator:
             self.presence[day] = self._files.put_closed_day(day, dense=rows, closed_minutes=columns["closed_minutes"])
 
     def _write_gaps(self, day: int, heard: Rows) -> None:
+        """Write the reception gaps that ended in a day, by the heartbeats that came in time."""
         minutes_ns = day * NS_PER_DAY + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
         found: list[ReceptionGapColumns] = []
         for start in range(0, len(heard), CHUNK):
@@ -203,6 +216,7 @@ class Generator:
         self.gaps |= self._files.put_gaps([gaps])
 
     def _write_samples(self, day: int, sent: Rows, chance: np.random.Generator, advanced: Callable[[], None]) -> None:
+        """Write a sample of each metric for each heartbeat sent in a day, as one part."""
         self.columns["other_samples"] += count_minutes(sent) * self._spec.metrics
         if not sent.any():
             return
@@ -218,18 +232,18 @@ class Generator:
     def _piece(
         self, place: int, day: int, sent: NDArray[np.bool_], start: int, chance: np.random.Generator
     ) -> SampleColumns:
-        """A metric of some devices over a day: a walk that is drawn back to its level, as sensors say it, to a tenth."""
+        """A metric of a range of devices over a day: a random walk around its level, rounded to a tenth."""
         count = len(sent)
         level = self._level[place, start : start + count]
         _, step = _LEVELS[place]
         walk = np.cumsum(chance.normal(0, step, (count, MINUTES_PER_DAY)), axis=1)
-        # Without the drift of its ends, so that days fit together and nothing wanders off.
+        # Without the drift from one end to the other, so that days join and no metric drifts away.
         walk -= np.linspace(0, 1, MINUTES_PER_DAY)[None, :] * walk[:, -1:]
         values = np.round(np.clip(level[:, None] + walk, -120 if place == len(_LEVELS) - 1 else 0, 100), 1)
         devices, minutes = np.nonzero(sent)
         jitter_ns = chance.integers(-50, 51, len(devices)) * NS_PER_MS
         at_ns = day * NS_PER_DAY + minutes * NS_PER_MINUTE + self._phase_ns[start + devices] + jitter_ns
-        # A sample stays in its day: the jitter of the first and the last beat aside.
+        # A part holds samples of one day: the jitter must not move the first or the last heartbeat out of it.
         at_ns = np.clip(at_ns, day * NS_PER_DAY, (day + 1) * NS_PER_DAY - 1)
         return SampleColumns(
             (devices + start).astype(np.uint32),
@@ -239,7 +253,7 @@ class Generator:
         )
 
     def finish(self, catalog: Catalog) -> Manifest:
-        """Write the names of what `catalog` declares, and the snapshot; the manifest of all that was written."""
+        """Write the snapshot, and the names of what `catalog` declares. Returns the manifest of all that was written."""
         snapshot = self._files.put_snapshot(self.columns)
         return Manifest(
             position=0,
@@ -255,7 +269,7 @@ class Generator:
 
 
 def declare(spec: HistorySpec, catalog: Catalog) -> None:
-    """The devices, with their labels, and the metrics. Raises: OutOfRange; OSError."""
+    """Register the devices, with labels, and define the metrics. Raises: OutOfRange; OSError."""
     devices = (
         Device(
             f"device-{number:07d}",

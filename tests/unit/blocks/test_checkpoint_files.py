@@ -1,4 +1,4 @@
-"""What a checkpoint writes: closed days with what they held before, open days, reception gaps by day, and samples by kind."""
+"""What a checkpoint writes: closed days with what they held, open days, reception gaps by day, samples by kind."""
 
 import numpy as np
 from numpy.typing import NDArray

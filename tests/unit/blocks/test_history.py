@@ -49,8 +49,6 @@ def test_one_device_a_chunk_and_all_minutes_of_a_closed_day_agree() -> None:
     assert history.row(CLOSED_DAY, 0) is None
     chunks = list(history.chunks(CLOSED_DAY))
     assert [devices[0] // CHUNK for devices, _ in chunks] == [0, 1]
-    ((second, _),) = history.chunks(CLOSED_DAY, chunk=1)
-    np.testing.assert_array_equal(second, chunks[1][0])
     devices, minutes = history.minutes(CLOSED_DAY)
     np.testing.assert_array_equal(devices, np.concatenate([numbers for numbers, _ in chunks]))
     np.testing.assert_array_equal(minutes, devices % 3)

@@ -1,4 +1,4 @@
-"""Names of blocks, and the removal of those that nothing uses; what every store promises is tested in tests/contract."""
+"""Names of blocks, and the removal of unused ones; what every store promises is tested in tests/contract."""
 
 from fleetpulse.blocks.store import MemoryBlockStore, put_block, remove_unnamed
 

@@ -1,4 +1,4 @@
-"""A checkpoint turns the live fleet into files and a manifest: what is closed leaves memory, what is open is written again."""
+"""A checkpoint turns the live fleet into files and a manifest; closed days become blocks, open days are replaced."""
 
 from array import array
 from pathlib import Path

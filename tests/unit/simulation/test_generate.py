@@ -1,4 +1,4 @@
-"""A generated past is what a node would have written: presence, gaps, samples and snapshot that agree with each other."""
+"""A generated past is what a node would have written: presence, gaps, samples and snapshot agree."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Folding: the fresh blocks of a kind become a part of each day that their samples are of.
 
-A device that sends a backlog touches many days a little. Days of few samples are read together, because reading the fresh
-blocks once for each of them would cost as much as reading everything each time.
+A device that sends a backlog touches many days a little. Days of few samples are read together, because reading the
+fresh blocks once for each of them would cost as much as reading everything each time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,10 @@ from fleetpulse.model.units import NS_PER_DAY
 
 
 def fold_fresh_blocks(work: CompactionInput, manifest: Manifest, *, fresh_min: int) -> Change | None:
-    """All sound fresh blocks of a kind as parts of days; None where no kind has `fresh_min` of them. Raises: OSError."""
+    """All sound fresh blocks of a kind as parts of days; None where no kind has `fresh_min` of them.
+
+    Raises: OSError.
+    """
     for kind in KINDS:
         fresh = [block for block in manifest.samples if block.kind == kind and block.day is None]
         if len(fresh) >= fresh_min:
@@ -79,7 +82,10 @@ def _fold_small_days(
 def _count_days(
     history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], pause: Callable[[], None]
 ) -> dict[int, int]:
-    """Samples by day, ascending, without those before the time of their metric. Most days are known from the footers alone."""
+    """Samples by day, ascending, without those that are older than their metric's `since_ns`.
+
+    Most row groups are of one day, and are counted by their footers alone.
+    """
     counts: dict[int, int] = {}
     for file in files:
         footer = history.footer(file)

@@ -31,8 +31,8 @@ def next_change(
 ) -> Change | None:
     """Do the most useful piece of work; None where there is none. Blocks for seconds.
 
-    Retention comes first, so that no metric is merged that is about to be removed. A block that is missing or damaged is passed
-    to `on_damage` and left as it is: it is removed when all of its metrics have expired.
+    Retention comes first, so that no metric is merged that is about to be removed. A block that is missing or damaged
+    is passed to `on_damage` and left as it is: it is removed when all of its metrics have expired.
 
     Args:
         metrics: definitions by number; every metric of the manifest's blocks must be there.

@@ -1,7 +1,7 @@
 """Writing a part: the samples of one day and kind, with their roll-ups by minute, hour and day.
 
-Roll-ups are made from the file of samples just written, a row group at a time: reading it again costs less memory than to hold
-all roll-ups, or three files that are being written at once.
+Roll-ups are made from the file of samples just written, a row group at a time: reading it again costs less memory than
+to hold all roll-ups, or three files that are being written at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,8 +44,8 @@ def write_part(
 
     Args:
         day: since 1970-01-01 UTC.
-        pieces: samples of the day, sorted by metric, device and time, each piece after the one before it. A piece becomes row
-            groups of its own, so it is best of one metric and of 65,536 samples or more.
+        pieces: samples of the day, sorted by metric, device and time, each piece after the one before it. A piece
+            becomes row groups of its own, so it is best of one metric and of 65,536 samples or more.
         pause: called between pieces.
         rollups: by MINUTE and HOUR, sorted cells of metrics that have no sample in `pieces`.
     Returns: the part. Its times and number of samples are those of `pieces` alone.
@@ -94,7 +94,7 @@ def _unless_empty(pieces: Iterable[_Piece]) -> Iterator[_Piece] | None:
 
 @dataclass(slots=True)
 class _Tally:
-    """What is learned of samples while they are written: their times, and by metric how many samples and minutes there are."""
+    """What is learned of samples while they are written: their times, and how many samples and minutes a metric has."""
 
     start_ns: int = 2**63 - 1
     end_ns: int = -(2**63)

@@ -1,6 +1,7 @@
 """Retention: parts without the metrics, or without the samples of metrics, that have been kept for long enough.
 
-A metric's roll-ups are kept for `retention_days`, its samples for `raw_days` where that is set. Both are judged by whole UTC days.
+A metric's roll-ups are kept for `retention_days`, its samples for `raw_days` where that is set. Both are judged by
+whole UTC days.
 """
 
 from collections.abc import Mapping

@@ -15,9 +15,10 @@ OnDamage = Callable[[SampleBlock, DamagedData], None]
 
 @dataclass(frozen=True, slots=True)
 class CompactionInput:
-    """The blocks' store, the metrics' definitions by number, the day now (days since 1970-01-01 UTC), and two callbacks.
+    """Blocks, definitions and the day now, with two callbacks.
 
-    `pause` is called between units of work, so that other threads get their turn.
+    `metrics` are definitions by number; `today` counts days since 1970-01-01 UTC; `pause` is called between units of
+    work, so that other threads get their turn.
     """
 
     history: History
