@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 import uvicorn
 
-from fleetpulse.api.app import build_api
+from fleetpulse.api.app import Parts, build_api
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
@@ -30,14 +30,18 @@ from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.threads import Threads
@@ -102,8 +106,6 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         housekeeping=housekeeping,
         declared_files=declared_files,
         node=node,
-        bulk_turns=asyncio.Semaphore(settings.bulk_at_once_max),
-        auto_define=settings.auto_define,
     )
 
 
@@ -205,6 +207,53 @@ def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Rea
     )
 
 
+def build_parts(settings: Settings, service: Service) -> Parts:
+    """What the handlers of the API use of a service."""
+    return Parts(
+        clock=service.clock,
+        limits=settings,
+        readiness=service.readiness,
+        registry=service.registry,
+        metric_definitions=service.metric_definitions,
+        planned_downtime=service.planned_downtime,
+        questions=service.questions,
+        fleet=service.fleet,
+        follower=service.follower,
+        reception=Reception(
+            intake=service.intake,
+            registry=service.registry,
+            metric_definitions=service.metric_definitions,
+            counters=service.counters,
+            limits=settings,
+            decompress_thread=service.threads.decompress,
+            auto_define=settings.auto_define,
+        ),
+        inventory=Inventory(
+            clock=service.clock,
+            registry=service.registry,
+            planned_downtime=service.planned_downtime,
+            questions=service.questions,
+            import_lines_max=settings.bulk_lines_max,
+        ),
+        exports=Exports(
+            follower=service.follower,
+            history=service.history,
+            registry=service.registry,
+            views=service.views,
+            thread=service.threads.export,
+        ),
+        self_metrics=SelfMetrics(
+            counters=service.counters,
+            intake=service.intake,
+            connections=service.connections,
+            follower=service.follower,
+            fleet=service.fleet,
+            history=service.history,
+            readiness=service.readiness,
+        ),
+    )
+
+
 def open_store(settings: Settings) -> BlockStore:
     """The block store of `settings`. Raises: SettingsError: it cannot be used."""
     folder = Path(settings.data)
@@ -232,7 +281,12 @@ async def serve(settings: Settings, *, synchronous: Synchronous = "FULL") -> Non
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
         service = build(settings, synchronous=synchronous)
-        server = build_server(build_api(service), service.door, idle_s=settings.idle_s, shutdown_s=settings.shutdown_s)
+        server = build_server(
+            build_api(build_parts(settings, service)),
+            service.door,
+            idle_s=settings.idle_s,
+            shutdown_s=settings.shutdown_s,
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         reloads: set[asyncio.Task[None]] = set()

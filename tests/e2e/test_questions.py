@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import PUBLISHED, Server
-from fleetpulse.api.openapi import openapi_document
+from fleetpulse.api.app import describe_api
 from fleetpulse.errors import MetricsFileError
 from fleetpulse.ingest.metrics_file import read_metrics
 from http_client import Client
@@ -644,7 +644,7 @@ def test_a_window_that_cannot_be_meant_is_refused_everywhere(client: Client, pla
 
 def test_the_parameters_that_are_taken_are_those_that_the_document_lists(client: Client) -> None:
     asked = 0
-    for path, operations in openapi_document()["paths"].items():
+    for path, operations in describe_api().document["paths"].items():
         for method, operation in operations.items():
             listed = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
             if listed:

@@ -135,7 +135,7 @@ class Closed:
             number=metric,
             metric=self.metrics[metric],
             aggregation=aggregation,
-            whom=whom or DeviceSelection(),
+            selection=whom or DeviceSelection(),
             window=window,
         )
 

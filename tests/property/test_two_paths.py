@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from conftest import PUBLISHED, Server
-from fleetpulse.api.openapi import openapi_document
+from fleetpulse.api.app import describe_api
 from http_client import Client
 
 OK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -120,7 +120,7 @@ def as_it_is(_: object, value: object) -> bytes:
     return str(value).encode(errors="replace")
 
 
-DOCUMENT = openapi_document()
+DOCUMENT = describe_api().document
 # What is there must not be deleted before it is asked for.
 OPERATIONS = sorted(
     ((path, method) for path, operations in DOCUMENT["paths"].items() for method in operations),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fleetpulse import errors
-from fleetpulse.api.app import HANDLERS
-from fleetpulse.api.openapi import docs_page, openapi_document
+from fleetpulse.api.app import HANDLERS, describe_api
+from fleetpulse.api.docs_page import docs_page
 from fleetpulse.ingest.connections import Phase
 from reference_pages import commands_page, settings_page
 
@@ -26,12 +26,15 @@ def test_every_route_is_described_and_no_other() -> None:
         for path in handler.paths
         for method in handler.http_methods
     }
-    described = {(path, method) for path, operations in openapi_document()["paths"].items() for method in operations}
+    described = {
+        (path, method) for path, operations in describe_api().document["paths"].items() for method in operations
+    }
     assert served == described
 
 
 def test_the_docs_page_shows_every_operation_with_its_parameters_and_every_shape() -> None:
-    document, page = openapi_document(), docs_page()
+    document = describe_api().document
+    page = docs_page(document)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             section = page.partition(f"<section id='{operation['operationId']}'>")[2].partition("</section>")[0]

@@ -1,30 +1,42 @@
-"""The ASGI application over a node."""
+"""The ASGI application: all handlers, the parts of the service that they name, and what every request passes."""
 
-import asyncio
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
 
-from fleetpulse.api import bulk, definitions, devices, export, health, metrics, reports, uptime
-from fleetpulse.api.problems import answer, answer_damaged, answer_defect, answer_framework
+from fleetpulse import __version__
+from fleetpulse.api import definitions, devices, export, health, metrics, reports, uptime
+from fleetpulse.api.openapi import OpenApi, describe
+from fleetpulse.api.parameters import QueryNames
+from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
+from fleetpulse.api.routes import check_json
+from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
-from fleetpulse.pipeline.service import Service
+from fleetpulse.limits import QuestionLimits
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.exports import Exports
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.inventory import Inventory
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.planned_downtime import PlannedDowntime
+from fleetpulse.pipeline.questions import Questions
+from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.reception import Reception
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.self_metrics import SelfMetrics
 
 HANDLERS = [
     reports.post_heartbeat,
     reports.post_stats,
     reports.post_metrics,
-    reports.get_stats,
-    reports.get_audit,
-    metrics.device_metrics,
-    metrics.fleet_metrics,
-    export.get_export,
-    uptime.get_uptime,
-    uptime.get_transitions,
-    uptime.get_fleet_uptime,
-    uptime.get_fleet_stats,
+    reports.post_events,
     devices.get_devices,
     devices.post_device,
     devices.patch_devices,
@@ -35,6 +47,15 @@ HANDLERS = [
     devices.resume_device,
     devices.export_devices,
     devices.import_devices,
+    health.get_stats,
+    health.get_audit,
+    uptime.get_uptime,
+    uptime.get_transitions,
+    uptime.get_fleet_uptime,
+    uptime.get_fleet_stats,
+    metrics.get_device_metrics,
+    metrics.get_fleet_metrics,
+    export.get_export,
     definitions.get_definitions,
     definitions.post_definition,
     definitions.get_definition,
@@ -43,42 +64,98 @@ HANDLERS = [
     definitions.get_windows,
     definitions.post_window,
     definitions.delete_window,
-    bulk.post_events,
-    health.root,
-    health.healthz,
-    health.readyz,
-    health.metrics,
-    health.openapi,
-    health.docs,
+    health.get_root,
+    health.get_health,
+    health.get_readiness,
+    health.get_self_metrics,
+    health.get_openapi,
+    health.get_docs,
 ]
 
 
-def build_api(node: Service) -> Litestar:
-    """The application; it neither starts nor stops the node."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of the service that handlers use. A handler that names a field as a parameter is given that part."""
 
-    changing = asyncio.Lock()
+    clock: Clock
+    limits: QuestionLimits
+    readiness: Readiness
+    reception: Reception
+    registry: Registry
+    inventory: Inventory
+    metric_definitions: MetricDefinitions
+    planned_downtime: PlannedDowntime
+    questions: Questions
+    exports: Exports
+    fleet: Fleet
+    follower: Follower
+    self_metrics: SelfMetrics
 
-    def provide_node() -> Service:
-        return node
 
-    def provide_changing() -> asyncio.Lock:
-        return changing
+def build_api(parts: Parts) -> Litestar:
+    """The application over the parts of a service; it neither starts nor stops any of them."""
+    description = describe_api()
+    query_names = _query_names(description)
+    providers = {field.name: _constant(getattr(parts, field.name)) for field in fields(Parts)}
+    return _litestar(
+        {**providers, "openapi": _constant(description)}, guards=[partial(_check_request, parts.readiness, query_names)]
+    )
 
+
+def describe_api() -> OpenApi:
+    """The OpenAPI document of the application, for which no service is needed."""
+    nothing = {field.name: _constant(None) for field in fields(Parts)}
+    config = OpenAPIConfig(
+        title="fleetpulse", version=__version__, description="Durable heartbeats in, exact uptime out."
+    )
+    return describe(_litestar({**nothing, "openapi": _constant(None)}, openapi_config=config))
+
+
+def _litestar(providers: dict[str, Provide], **options: Any) -> Litestar:
     handlers: dict[Any, Any] = {
-        Answerable: answer,
+        Answerable: answer_refusal,
         OperatorError: answer_damaged,
         HTTPException: answer_framework,
         Exception: answer_defect,
     }
     return Litestar(
         route_handlers=HANDLERS,
-        dependencies={
-            "node": Provide(provide_node, sync_to_thread=False),
-            "changing": Provide(provide_changing, sync_to_thread=False),
-        },
+        dependencies=providers,
         exception_handlers=handlers,
-        openapi_config=None,
         logging_config=None,
-        # The edge holds the limit, for both protocol classes.
+        # The edge holds the limit of a body's size, for both protocol classes.
         request_max_body_size=None,
+        **{"openapi_config": None, **options},
     )
+
+
+def _constant(part: object) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)
+
+
+def _query_names(description: OpenApi) -> dict[str, QueryNames]:
+    """By operation, the parameters that its query may have."""
+    names: dict[str, QueryNames] = {}
+    for operations in description.document["paths"].values():
+        for operation in operations.values():
+            query = [parameter for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+            repeated = [one["name"] for one in query if one["schema"]["type"] == "array"]
+            single = [one["name"] for one in query if one["name"] not in repeated]
+            names[operation["operationId"]] = QueryNames(single, repeated)
+    return names
+
+
+def _check_request(
+    readiness: Readiness,
+    query_names: dict[str, QueryNames],
+    connection: ASGIConnection[Any, Any, Any, Any],
+    handler: HTTPRouteHandler,
+) -> None:
+    """What every request passes before its handler. Raises: NotAccepting; Malformed; UnsupportedMedia."""
+    groups = set(handler.tags or ())
+    if not {"service", "ingest"} & groups:
+        readiness.check()
+    if connection.scope["query_string"]:
+        query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
+    if "ingest" not in groups and isinstance(handler.opt["facts"].takes, type):
+        check_json(connection.headers)

@@ -1,70 +1,336 @@
-"""What questions share: their parameters, read strictly, so that a misspelt one is not silently ignored."""
+"""Query parameters: each declared once, read strictly, and handed to handlers as a value.
+
+Litestar accepts a misspelt parameter, and one that is given twice, without a word: `QueryNames` refuses both on every route.
+Values come as texts, so that a refusal says what was wrong in our words; the schemas here describe what the texts hold.
+"""
 
 import difflib
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-import msgspec
-from litestar import Response
+from litestar.di import Provide
+from litestar.openapi.spec import Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import PathParameter, QueryParameter
 
-from fleetpulse.api.problems import AnyRequest
-from fleetpulse.errors import Malformed, NotAccepting, OutOfRange, UnknownDevice
-from fleetpulse.pipeline.service import Service
+from fleetpulse.api.routes import mark_dependencies
+from fleetpulse.clock import Clock
+from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.limits import QuestionLimits
+from fleetpulse.model.device import ID_CHARS_MAX, LABEL_VALUE_CHARS_MAX
+from fleetpulse.model.metric import AGGREGATIONS
+from fleetpulse.model.status import STATUSES
+from fleetpulse.model.text import NAME_PATTERN
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
+from fleetpulse.notation.duration import DURATION_PATTERN, parse_seconds
+from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.query.devices import SORTS, Filter, Order
+from fleetpulse.query.limits import check_cells
+from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window, read_window
 
-WINDOW = ("window", "from", "to", "step")
+LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
+UPTIME_WINDOW = "24h"
+ID_PATTERN = "[A-Za-z0-9._~:@+=,-]+"
+LabelPairs = tuple[tuple[str, str], ...]
 
 
-def read_query(request: AnyRequest, *known: str, repeated: tuple[str, ...] = ()) -> dict[str, str]:
-    """The parameters of a request, each given once, but for those that may be repeated. Raises: Malformed: says which."""
-    asked: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in known and name not in repeated:
-            close = difflib.get_close_matches(name, [*known, *repeated], 1)
-            names = ", ".join([*known, *repeated])
-            hint = f"did you mean {close[0]}?" if close else f"known are {names}" if names else "there are none here"
-            raise Malformed(f"unknown parameter `{name[:50]}`; {hint}")
-        if name in asked and name not in repeated:
-            raise Malformed(f"parameter `{name}` is given twice")
-        asked[name] = value
-    return asked
+def _query(description: str, *, name: str | None = None, **schema: Any) -> Any:
+    return QueryParameter(name=name, description=description, schema_extra=schema)
 
 
-def window_of(asked: dict[str, str], node: Service, *, default: str) -> Window:
-    """The window that is asked for. Raises: Malformed; OutOfRange."""
+_STATUS = f"({'|'.join(STATUSES)})"
+_DURATION = {"pattern": DURATION_PATTERN, "min_length": 1, "examples": ["24h"]}
+_TIME = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
+_TRUTH = {"type": OpenAPIType.BOOLEAN, "default": False}
+_LABEL = Schema(
+    type=OpenAPIType.STRING,
+    pattern=f"^{NAME_PATTERN}:.{{1,{LABEL_VALUE_CHARS_MAX}}}$",
+    examples=["site:paris", "site:site-003"],
+)
+_ID = {"min_length": 1, "max_length": ID_CHARS_MAX, "pattern": f"^{ID_PATTERN}$", "examples": ["press-07"]}
+
+DeviceIdPath = Annotated[str, PathParameter(description="id of a device", schema_extra=_ID)]
+MetricNamePath = Annotated[
+    str,
+    PathParameter(description="name of a metric", schema_extra={"pattern": f"^{NAME_PATTERN}$", "examples": ["cpu"]}),
+]
+WindowIdPath = Annotated[
+    str,
+    PathParameter(
+        description="id of a maintenance window",
+        schema_extra={"min_length": 1, "max_length": 64, "pattern": "^[A-Za-z0-9]+$", "examples": ["0123456789abcdef"]},
+    ),
+]
+LabelQuery = Annotated[
+    list[str] | None,
+    _query("name:value that a device must have; repeat it for several, all of which it must have", items=_LABEL),
+]
+DeviceQuery = Annotated[
+    list[str] | None,
+    _query(
+        "id of a device; repeat it for several; all devices where there is none",
+        items=Schema(type=OpenAPIType.STRING, **_ID),
+    ),
+]
+GroupByQuery = Annotated[
+    str | None,
+    _query(
+        "name of a label: figures for each of its values, and for devices without it", min_length=1, examples=["site"]
+    ),
+]
+TypesQuery = Annotated[
+    str | None,
+    _query("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"]),
+]
+AggregationQuery = Annotated[
+    str | None, _query("in place of the aggregation of the definition", enum=list(AGGREGATIONS), examples=["p95"])
+]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryNames:
+    """The names that a route takes: each once, but for those that may be repeated."""
+
+    single: Sequence[str]
+    repeated: Sequence[str]
+
+    def check(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """Raises: Malformed: a name is unknown, or given twice."""
+        seen: set[str] = set()
+        names = [*self.single, *self.repeated]
+        for name, _ in pairs:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                known = f"known are {', '.join(names)}" if names else "there are none here"
+                hint = f"did you mean {close[0]}?" if close else known
+                raise Malformed(f"unknown parameter `{name[:50]}`; {hint}")
+            if name in seen and name not in self.repeated:
+                raise Malformed(f"parameter `{name}` is given twice")
+            seen.add(name)
+
+
+def _length(default: str) -> Any:
+    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`"
+    return _query(about, name="window", **_DURATION)
+
+
+_DayLength = Annotated[str | None, _length("24h")]
+_HourLength = Annotated[str | None, _length("1h")]
+_Start = Annotated[str | None, _query("where the window begins", name="from", **_TIME)]
+_End = Annotated[str | None, _query("where it ends, not included; now where it is not given", name="to", **_TIME)]
+_Step = Annotated[
+    str | None, _query("a series in steps of this length; steps begin at its multiples since 1970", **_DURATION)
+]
+
+
+def read_day_window(
+    *,
+    clock: Clock,
+    limits: QuestionLimits,
+    length: _DayLength = None,
+    start: _Start = None,
+    end: _End = None,
+    step: _Step = None,
+) -> Window:
+    """The window of a question, 24 h where none is given. Raises: Malformed; OutOfRange."""
+    return _window(clock, limits, length=length, start=start, end=end, step=step, default="24h")
+
+
+def read_hour_window(
+    *,
+    clock: Clock,
+    limits: QuestionLimits,
+    length: _HourLength = None,
+    start: _Start = None,
+    end: _End = None,
+    step: _Step = None,
+) -> Window:
+    """The window of a question, 1 h where none is given. Raises: Malformed; OutOfRange."""
+    return _window(clock, limits, length=length, start=start, end=end, step=step, default="1h")
+
+
+def read_plain_window(
+    clock: Clock, limits: QuestionLimits, length: _DayLength = None, start: _Start = None, end: _End = None
+) -> Window:
+    """The window of a question that has no steps, 24 h where none is given. Raises: Malformed; OutOfRange."""
+    return _window(clock, limits, length=length, start=start, end=end, step=None, default="24h")
+
+
+def _window(
+    clock: Clock,
+    limits: QuestionLimits,
+    *,
+    length: str | None,
+    start: str | None,
+    end: str | None,
+    step: str | None,
+    default: str,
+) -> Window:
+    now_ns, days_max = clock.now_ns(), limits.window_days_max
     window = read_window(
-        asked, now_ns=node.clock.now_ns(), default=default, days_max=node.questions.limits.window_days_max
+        length=length, start=start, end=end, step=step, now_ns=now_ns, default=default, days_max=days_max
     )
-    if window.buckets > node.questions.limits.cells_max:
-        raise OutOfRange(
-            f"{window.buckets} steps in the window are more than {node.questions.limits.cells_max} (cells_max): ask for a longer step",
-            reason="cells",
-        )
+    check_cells(limits, window.buckets, "steps in the window")
     return window
 
 
-def truth(asked: dict[str, str], name: str) -> bool:
+def read_labels(label: LabelQuery = None) -> LabelPairs:
+    """The labels of `label=name:value`. Raises: Malformed."""
+    pairs: list[tuple[str, str]] = []
+    for text in label or ():
+        name, colon, value = text.partition(":")
+        if not colon or not name or not value:
+            raise Malformed(f"`label` must be name:value such as site:paris, not `{text[:100]}`")
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+def read_metrics(
+    metric_definitions: MetricDefinitions, types: TypesQuery = None, aggregation: AggregationQuery = None
+) -> list[MetricQuestion]:
+    """The metrics that `types` names, at least one. Raises: Malformed; OutOfRange; UnknownMetric."""
+    return metric_definitions.questions(types or "", aggregation)
+
+
+def read_truth(name: str, text: str) -> bool:
     """A parameter that is true or false. Raises: Malformed."""
-    value = asked.get(name, "false").lower()
-    if value not in ("true", "false", "1", "0", ""):
+    if text.lower() not in ("true", "false", "1", "0", ""):
         raise Malformed(f"`{name}` must be true or false")
-    return value in ("true", "1", "")
+    return text.lower() in ("true", "1", "")
 
 
-def ready(node: Service) -> Service:
-    """The node, where it can answer. Raises: NotAccepting: it is starting."""
-    if not node.readiness.is_ready:
-        raise NotAccepting("starting: the journal is being replayed", reason="starting")
-    return node
+def read_explain(
+    explain: Annotated[str, _query("list the intervals, each with its reason", **_TRUTH)] = "false",
+) -> bool:
+    """Whether intervals are listed. Raises: Malformed."""
+    return read_truth("explain", explain)
 
 
-def device_number(node: Service, device_id: str) -> int:
-    """Raises: NotAccepting; UnknownDevice."""
-    number = ready(node).registry.numbers.get(device_id)
-    if number is None:
-        raise UnknownDevice
-    return number
+def read_dry_run(dry_run: Annotated[str, _query("only report what would happen", **_TRUTH)] = "false") -> bool:
+    """Whether nothing is changed. Raises: Malformed."""
+    return read_truth("dry_run", dry_run)
 
 
-def answer(value: Any, status: int = 200) -> Response[bytes]:
-    """A JSON answer."""
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+def read_all(
+    every: Annotated[str, _query("mean every device, where no filter is given", name="all", **_TRUTH)] = "false",
+) -> bool:
+    """Whether every device is meant. Raises: Malformed."""
+    return read_truth("all", every)
+
+
+def read_filter(
+    *,
+    clock: Clock,
+    limits: QuestionLimits,
+    labels: LabelPairs,
+    status: Annotated[
+        str | None,
+        _query("one or more, with commas between", pattern=f"^{_STATUS}(,{_STATUS})*$", examples=["down,late"]),
+    ] = None,
+    text: Annotated[str, _query("part of the id or of a label's value; case does not matter", examples=["press"])] = "",
+    seen_before: Annotated[str | None, _query("last seen before this time; not those never seen", **_TIME)] = None,
+    seen_after: Annotated[str | None, _query("last seen at this time or later", **_TIME)] = None,
+    uptime_below: Annotated[
+        str | None,
+        _query("less uptime than this, in per cent", type=OpenAPIType.NUMBER, minimum=0, maximum=100, examples=[99.9]),
+    ] = None,
+    uptime_window: Annotated[
+        str | None, _query(f"the time before now that uptime is over, {UPTIME_WINDOW} where not given", **_DURATION)
+    ] = None,
+) -> Filter:
+    """Which devices are meant. Raises: Malformed; OutOfRange."""
+    return Filter(
+        statuses=_statuses(status),
+        labels=labels,
+        text=text,
+        seen_before_ns=_moment("seen_before", seen_before),
+        seen_after_ns=_moment("seen_after", seen_after),
+        uptime_below=_percentage("uptime_below", uptime_below),
+        uptime_window_ns=_uptime_window_ns(uptime_window or UPTIME_WINDOW, clock, limits),
+    )
+
+
+def _statuses(text: str | None) -> frozenset[str]:
+    statuses = frozenset(name for name in (text or "").split(",") if name)
+    unknown = sorted(statuses - set(STATUSES))
+    if unknown:
+        raise OutOfRange(f"status must be of {', '.join(STATUSES)}, not {', '.join(unknown)[:100]}", reason="status")
+    return statuses
+
+
+def _moment(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rfc3339_ns(text.replace(" ", "+"))
+    except ValueError as error:
+        raise Malformed(f"`{name}` is not {EXPECTED}") from error
+
+
+def _percentage(name: str, text: str | None) -> float | None:
+    try:
+        value = None if text is None else float(text)
+    except ValueError as error:
+        raise Malformed(f"`{name}` must be a percentage, not `{(text or '')[:50]}`") from error
+    if value is not None and not 0 <= value <= 100:
+        raise OutOfRange(f"`{name}` must be 0 to 100 per cent", reason=name)
+    return value
+
+
+def _uptime_window_ns(text: str, clock: Clock, limits: QuestionLimits) -> int:
+    try:
+        window_ns = parse_seconds(text) * NS_PER_S
+    except ValueError as error:
+        raise Malformed(f"uptime_window: {error}") from error
+    days_max = limits.window_days_max
+    if not 0 < window_ns <= min(days_max * NS_PER_DAY, clock.now_ns()):
+        raise OutOfRange(
+            f"`uptime_window` must be 1s to {days_max}d (window_days_max), and begin after 1970", reason="window"
+        )
+    return window_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page of a list: its order, how many devices at most, and after which cursor."""
+
+    order: Order
+    limit: int
+    cursor: str | None
+
+
+_ORDERS = [*SORTS, *(f"-{by}" for by in SORTS)]
+
+
+def read_paging(
+    sort: Annotated[str, _query("with - before it, the greatest come first", enum=_ORDERS, default="id")] = "id",
+    limit: Annotated[
+        str,
+        _query(
+            "how many devices at most",
+            type=OpenAPIType.INTEGER,
+            minimum=1,
+            maximum=LIMIT_HIGHEST,
+            default=LIMIT_DEFAULT,
+        ),
+    ] = str(LIMIT_DEFAULT),
+    cursor: Annotated[str | None, _query("`next` of the page before", min_length=1)] = None,
+) -> Paging:
+    """Which page is asked for. Raises: OutOfRange."""
+    order = Order(sort.removeprefix("-"), sort.startswith("-"))
+    if order.by not in SORTS:
+        raise OutOfRange(
+            f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{sort[:50]}`",
+            reason="sort",
+        )
+    if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
+        raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
+    return Paging(order, int(limit), cursor)
+
+
+def provide(**named: Callable[..., Any]) -> dict[str, Provide]:
+    """Providers of what handlers read from the query, by the name of the handler's parameter."""
+    for read in named.values():
+        mark_dependencies(read)
+    return {name: Provide(read, sync_to_thread=False) for name, read in named.items()}

@@ -1,16 +1,14 @@
-"""Errors of handlers and of the framework to answers; the map itself is `ingest.problem_response`."""
-
-from typing import Any
+"""Errors of handlers and of the framework to answers; their bytes are made by `ingest.problem_response`."""
 
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 
+from fleetpulse.api.routes import AnyRequest
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
 
 log = structlog.get_logger("api")
-AnyRequest = Request[Any, Any, Any]
 _REASONS = {404: "no_route", 405: "method", 400: "malformed", 500: "failed"}
 
 
@@ -23,32 +21,35 @@ class _Framework(Answerable):
         self.title = title  # type: ignore[misc]  # the same
 
 
-def answer(request: AnyRequest, error: Answerable) -> Response[bytes]:
-    """An error of ours."""
+def answer_refusal(request: AnyRequest, error: Answerable) -> Response[bytes]:
+    """Answer an error of ours."""
     headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
     return Response(problem_body(error), status_code=error.status, media_type="application/json", headers=headers)
 
 
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """An error of the framework's, in our shape."""
-    known = {
-        404: f"no such route: {request.method} {request.url.path}; /docs lists all",
-        405: f"{request.method} is not for this route",
+    """Answer an error of the framework's, in our shape."""
+    if error.status_code >= 500:
+        log.error("the framework failed", method=request.method, path=request.url.path, exc_info=error)
+    method, path = request.method, request.url.path
+    texts = {
+        404: f"no such route: {method} {path}; /docs lists all",
+        405: f"the method {method} is not for this route: {path}; /docs lists those that are",
     }
-    msg = known.get(error.status_code, error.detail)
-    response = answer(request, _Framework(msg, status=error.status_code, title=error.detail))
+    msg = texts.get(error.status_code, error.detail)
+    response = answer_refusal(request, _Framework(msg, status=error.status_code, title=error.detail))
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
 
 
 def answer_damaged(request: AnyRequest, error: OperatorError) -> Response[bytes]:
-    """Something on disk is damaged: what was asked cannot be told, and the operator must act."""
+    """Answer that data on disk is damaged: the question cannot be answered, and the operator must act."""
     log.error("a request could not be answered", method=request.method, path=request.url.path, error=str(error))
-    return answer(request, _Framework(str(error), status=500, title="Damaged data"))
+    return answer_refusal(request, _Framework(str(error), status=500, title="Damaged data"))
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """A defect of ours: logged with its trace, answered without it."""
+    """Answer that the service has a defect; the trace goes to the log and not to the client."""
     log.error("a request failed by a defect of ours", method=request.method, path=request.url.path, exc_info=error)
-    return answer(request, _Framework("internal error: it is in the log", status=500, title="Internal error"))
+    return answer_refusal(request, _Framework("internal error: it is in the log", status=500, title="Internal error"))

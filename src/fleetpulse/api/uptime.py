@@ -2,51 +2,79 @@
 
 from functools import partial
 
-from litestar import Response, get
-
-from fleetpulse.api.metrics import read_labels, within_retention
-from fleetpulse.api.parameters import WINDOW, answer, device_number, read_query, ready, truth, window_of
-from fleetpulse.api.problems import AnyRequest
+from fleetpulse.api.parameters import (
+    DeviceIdPath,
+    GroupByQuery,
+    LabelPairs,
+    provide,
+    read_day_window,
+    read_explain,
+    read_labels,
+    read_plain_window,
+)
+from fleetpulse.api.routes import route
+from fleetpulse.clock import Clock
 from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.pipeline.service import Service
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.questions import Questions
+from fleetpulse.query.answers import FleetStats, FleetUptime, Transitions, Uptime
+from fleetpulse.query.metric_answers import within_retention
 from fleetpulse.query.status import device_transitions
 from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.window import Window
 
 
-@get("/api/v1/devices/{device_id:str}/uptime")
-async def get_uptime(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
-    """Uptime and availability of a device over a window, with numerator and denominator; `explain=true` lists the intervals."""
-    device_number(node, device_id)
-    parameters = read_query(request, "explain", *WINDOW)
-    window, is_explained = window_of(parameters, node, default="24h"), truth(parameters, "explain")
+@route(
+    "GET /api/v1/devices/{device_id:str}/uptime",
+    group="questions",
+    operation="deviceUptime",
+    refusals=(404, 422),
+    dependencies=provide(window=read_day_window, is_explained=read_explain),
+)
+async def get_uptime(device_id: DeviceIdPath, window: Window, is_explained: bool, questions: Questions) -> Uptime:
+    """Uptime and availability of a device over a window."""
     question = partial(device_uptime, device_id=device_id, window=window, is_explained=is_explained)
-    return answer(await node.questions.device(device_id, question, start_ns=window.start_ns))
+    return await questions.device(device_id, question, start_ns=window.start_ns)
 
 
-@get("/api/v1/devices/{device_id:str}/transitions")
-async def get_transitions(request: AnyRequest, node: Service, device_id: str) -> Response[bytes]:
-    """Every change of a device's status in a window, oldest first; `more_from` says where to go on where they are too many."""
-    device_number(node, device_id)
-    window = window_of(read_query(request, "window", "from", "to"), node, default="24h")
+@route(
+    "GET /api/v1/devices/{device_id:str}/transitions",
+    group="questions",
+    operation="transitions",
+    refusals=(404, 422),
+    dependencies=provide(window=read_plain_window),
+)
+async def get_transitions(device_id: DeviceIdPath, window: Window, questions: Questions) -> Transitions:
+    """Every change of a device's status in a window, oldest first."""
     question = partial(device_transitions, device_id=device_id, window=window)
-    return answer(await node.questions.device(device_id, question, start_ns=window.start_ns))
+    return await questions.device(device_id, question, start_ns=window.start_ns)
 
 
-@get("/api/v1/fleet/uptime")
-async def get_fleet_uptime(request: AnyRequest, node: Service) -> Response[bytes]:
-    """Uptime and availability by the values of a label, or of all devices together; `step=` gives a series."""
-    ready(node)
-    parameters = read_query(request, "group_by", *WINDOW, repeated=("label",))
-    window, by = window_of(parameters, node, default="24h"), parameters.get("group_by", "")
-    return answer(await node.questions.fleet_uptime(window, by=by, labels=read_labels(request)))
+@route(
+    "GET /api/v1/fleet/uptime",
+    group="questions",
+    operation="fleetUptime",
+    refusals=(422,),
+    dependencies=provide(window=read_day_window, labels=read_labels),
+)
+async def get_fleet_uptime(
+    window: Window, labels: LabelPairs, questions: Questions, group_by: GroupByQuery = None
+) -> FleetUptime:
+    """Uptime and availability of all devices, or by the values of a label."""
+    return await questions.fleet_uptime(window, by=group_by or "", labels=labels)
 
 
-@get("/api/v1/fleet/stats")
-async def get_fleet_stats(request: AnyRequest, node: Service) -> Response[bytes]:
-    """The fleet at a glance: devices by status, uptime, upload time, and the ten devices that were there least."""
-    ready(node)
-    window = window_of(read_query(request, "window", "from", "to", repeated=("label",)), node, default="24h")
-    metric = node.metric_definitions.metrics[UPLOAD_TIME]
-    kept = within_retention(window, metric, node.clock.now_ns())
-    labels = read_labels(request)
-    return answer(await node.questions.fleet_stats(window, labels=labels, upload_time=metric, upload_window=kept))
+@route(
+    "GET /api/v1/fleet/stats",
+    group="questions",
+    operation="fleetStats",
+    refusals=(422,),
+    dependencies=provide(window=read_plain_window, labels=read_labels),
+)
+async def get_fleet_stats(
+    window: Window, labels: LabelPairs, questions: Questions, metric_definitions: MetricDefinitions, clock: Clock
+) -> FleetStats:
+    """The fleet at a glance: devices by status, uptime, upload times, and the ten devices that were there least."""
+    metric = metric_definitions.metrics[UPLOAD_TIME]
+    kept = within_retention(window, metric, clock.now_ns())
+    return await questions.fleet_stats(window, labels=labels, upload_time=metric, upload_window=kept)

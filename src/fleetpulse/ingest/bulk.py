@@ -19,6 +19,7 @@ import numpy as np
 import zstandard
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric, UnsupportedMedia
+from fleetpulse.ingest.bodies import Event
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
@@ -37,16 +38,7 @@ ZSTD_WINDOW_BYTES_MAX = 8_388_608
 _EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds> or "metrics": {"<name>": <number>, …}'
 
 
-class Line(msgspec.Struct, gc=False):
-    """One line."""
-
-    device_id: str
-    sent_at: str
-    upload_time: int | None = None
-    metrics: dict[str, int | float] | None = None
-
-
-_decoder = msgspec.json.Decoder(Line)
+_decoder = msgspec.json.Decoder(Event)
 
 
 def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
@@ -130,9 +122,9 @@ class BulkReader:
         self.events = EventBatch()
         self.refused: list[dict[str, object]] = []
         self.refused_reasons: Counter[str] = Counter()
-        self.unknown: dict[str, list[tuple[int, Line]]] = {}
+        self.unknown: dict[str, list[tuple[int, Event]]] = {}
         """Lines of devices nobody knows yet, for whoever may register them, until `settle_unknown`."""
-        self.undefined: list[tuple[int, Line]] = []
+        self.undefined: list[tuple[int, Event]] = []
         """Lines with metrics nobody has defined, for whoever may define them, until `settle_undefined`."""
         self._body = body
         self._numbers = numbers
@@ -265,7 +257,7 @@ class BulkReader:
             except Answerable as error:
                 self.refuse(self._line, error)
 
-    def _check(self, line: Line) -> int:
+    def _check(self, line: Event) -> int:
         try:
             sent_at_ns = parse_rfc3339_ns(line.sent_at)
         except ValueError as error:
@@ -278,13 +270,13 @@ class BulkReader:
             check_upload_time(line.upload_time)
         return sent_at_ns
 
-    def _take_or_keep(self, number: int, line: Line) -> None:
+    def _take_or_keep(self, number: int, line: Event) -> None:
         try:
             self._take(line)
         except UnknownMetric:
             self.undefined.append((number, line))
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: Event) -> None:
         sent_at_ns = self._check(line)
         device = self._numbers[line.device_id]
         events = self.events

@@ -3,6 +3,7 @@
 import msgspec
 
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.bodies import Heartbeat, MetricsReport, UploadStats
 from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
 from fleetpulse.model.units import NS_PER_S
@@ -10,26 +11,6 @@ from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc333
 
 EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
 """2000-01-01T00:00:00Z: before it a clock was never set."""
-
-
-class Heartbeat(msgspec.Struct, gc=False):
-    """`{"sent_at": RFC 3339}`."""
-
-    sent_at: str
-
-
-class UploadStats(msgspec.Struct, gc=False):
-    """`{"sent_at": RFC 3339, "upload_time": nanoseconds}`."""
-
-    sent_at: str
-    upload_time: int
-
-
-class MetricsReport(msgspec.Struct, gc=False):
-    """`{"sent_at": RFC 3339, "metrics": {name: number, …}}`."""
-
-    sent_at: str
-    metrics: dict[str, int | float]
 
 
 _decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode

@@ -7,38 +7,16 @@ Only `name` is required. Beside the fields of a definition, `bounds` may give [l
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from fleetpulse.errors import MetricsFileError
-from fleetpulse.model.metric import MetricDefinition, check_definition
-
-
-class Definition(msgspec.Struct, forbid_unknown_fields=True):
-    """One definition as people write it; what is left out has its default."""
-
-    name: str
-    unit: str = ""
-    kind: str = "float"
-    aggregation: str = "avg"
-    retention_days: int = 365
-    raw_days: int | None = None
-    bounds: tuple[int | float | None, int | float | None] = (None, None)
-    description: str = ""
+from fleetpulse.ingest.metric_declarations import Definition, definition
+from fleetpulse.model.metric import MetricDefinition
 
 
 class _File(msgspec.Struct):
     metrics: list[Definition]
-
-
-def definition(said: Definition) -> MetricDefinition:
-    """What was said, checked. Raises: ValueError: says which field is wrong and what is expected."""
-    fields: dict[str, Any] = msgspec.structs.asdict(said)
-    fields["lowest"], fields["highest"] = fields.pop("bounds")
-    metric = MetricDefinition(**fields)
-    check_definition(metric)
-    return metric
 
 
 def read_metrics(path: Path) -> Sequence[MetricDefinition]:

@@ -22,7 +22,7 @@ class MetricDefinition:
     name: str
     unit: str = ""
     kind: Kind = "float"
-    aggregation: str = "avg"
+    aggregation: Aggregation = "avg"
     retention_days: int = 365
     """Days after which samples and roll-ups are deleted."""
     raw_days: int | None = None

@@ -3,7 +3,8 @@
 import re
 
 NAME_RULE = "a letter or _, then up to 63 of A-Z a-z 0-9 _ . -"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_.-]{0,63}"
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
 def is_name(text: str) -> bool:

@@ -1,13 +1,17 @@
 """Which metrics there are: written to the catalog first, then used by reports and questions."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import OutOfRange
+from fleetpulse.errors import Conflict, NotFound, OutOfRange
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_definition
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.query.metric_answers import MetricQuestion, read_aggregation, split_types
+
+NAMES_LISTED = 50
 
 
 class MetricDefinitions:
@@ -22,6 +26,8 @@ class MetricDefinitions:
         self._catalog = catalog
         self._catalog_thread = catalog_thread
         self._metrics_max = metrics_max
+        # A change reads a definition and writes it back: without a lock one of two changes at one time would be lost.
+        self._changing = asyncio.Lock()
 
     def load(self) -> None:
         """Read all metrics from the catalog. Blocks; for the start, before events are accepted."""
@@ -32,6 +38,44 @@ class MetricDefinitions:
         for metric in metrics:
             self._put(metric)
         self.load()
+
+    def get(self, name: str) -> MetricDefinition:
+        """The definition of a metric that may be reported. Raises: NotFound."""
+        entry = self.known.get(name)
+        if entry is None:
+            defined = ", ".join(self.known.names[:NAMES_LISTED])
+            raise NotFound(f"no metric is called {name[:100]}; defined are: {defined}", reason="unknown_metric")
+        return entry[1]
+
+    def questions(self, types: str, aggregation: str | None) -> list[MetricQuestion]:
+        """The metrics that `types` names, with commas between. Raises: Malformed; OutOfRange; UnknownMetric."""
+        names = split_types(types, self.known.names)
+        chosen = read_aggregation(aggregation)
+        known = {metric.name: (number, metric) for number, metric in self.metrics.items()}
+        if not known.keys() >= set(names):
+            raise self.known.unknown(set(names) - known.keys())
+        return [MetricQuestion(*known[name], chosen or known[name][1].aggregation) for name in names]
+
+    async def add(self, metric: MetricDefinition) -> None:
+        """Define a new metric. Raises: Conflict: one of its name is defined; OutOfRange; NotAccepting."""
+        async with self._changing:
+            if self.known.get(metric.name) is not None:
+                raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
+            await self.define([metric])
+
+    async def change(self, name: str, change: Callable[[MetricDefinition], MetricDefinition]) -> MetricDefinition:
+        """Change a definition. Raises: NotFound; OutOfRange; NotAccepting."""
+        async with self._changing:
+            metric = change(self.get(name))
+            await self.define([metric])
+        return metric
+
+    async def remove(self, name: str) -> MetricDefinition:
+        """Accept no more reports of a metric; its last definition. Raises: NotFound; OutOfRange; NotAccepting."""
+        async with self._changing:
+            metric = self.get(name)
+            await self.undefine(name)
+        return metric
 
     async def define(self, metrics: Iterable[MetricDefinition]) -> None:
         """Define metrics, or replace their definitions. Raises: OutOfRange; NotAccepting."""

@@ -16,6 +16,7 @@ from fleetpulse.errors import DamagedData, UnknownDevice
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.status import Status
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
@@ -104,7 +105,7 @@ class Questions:
 
         return await self._ask(self._device_thread, look, question)
 
-    async def status(self, device_id: str) -> tuple[str, int, int]:
+    async def status(self, device_id: str) -> tuple[Status, int, int]:
         """Status of a device now, since when it holds, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
         return await self.device(device_id, device_status, start_ns=self._clock.now_ns())
 

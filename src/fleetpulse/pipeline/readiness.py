@@ -35,3 +35,8 @@ class Readiness:
         if self.intake.closed_by is None and not self.is_ready:
             return NotAccepting("stopping", reason="stopping")
         return self.intake.closed_by
+
+    def check(self) -> None:
+        """Raises: NotAccepting: questions cannot be answered yet, or no longer."""
+        if not self.is_ready:
+            raise NotAccepting("starting: the journal is being replayed", reason="starting")

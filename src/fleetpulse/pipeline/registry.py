@@ -167,6 +167,13 @@ class Registry:
         await self._catalog_thread.run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
         await self._reload(numbers)
 
+    def number_of(self, device_id: str) -> int:
+        """The number of a device. Raises: UnknownDevice."""
+        number = self.numbers.get(device_id)
+        if number is None:
+            raise UnknownDevice
+        return number
+
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""
         return await self._catalog_thread.run(lambda: self._catalog.records_of(numbers))

@@ -1,6 +1,5 @@
 """All parts of one service. `app.build` creates them in three steps; each part knows only the parts given to it."""
 
-import asyncio
 from dataclasses import dataclass
 
 from fleetpulse.blocks.history import History
@@ -63,7 +62,3 @@ class Service(Stages):
     housekeeping: Housekeeping
     declared_files: DeclaredFiles
     node: Node
-    bulk_turns: asyncio.Semaphore
-    """How many bulk bodies may be decompressed and read at once."""
-    auto_define: bool
-    """Whether a reported metric that is not defined is defined, instead of refused."""

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from fleetpulse.ingest.window_declarations import WeeklyBody
 from fleetpulse.model.device import ID_CHARS_MAX
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
@@ -35,7 +36,6 @@ StepSeconds = Annotated[
     int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
 ]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
-Duration = Annotated[str, Meta(description="a duration such as 90s, 15m, 1h, 30d or 1h30m", examples=["5m"])]
 
 
 class Message(Struct):
@@ -439,22 +439,6 @@ class Metrics(Struct):
     metrics: list[Metric]
 
 
-class WeeklyRecurrence(Struct, forbid_unknown_fields=True):
-    """When a window recurs: at a wall-clock time of a zone, on some weekdays (none: every day), for a duration."""
-
-    at: Annotated[
-        str,
-        Meta(
-            description="time of day such as 02:30",
-            examples=["02:30"],
-            extra_json_schema={"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
-        ),
-    ]
-    duration: Duration
-    timezone: Annotated[str, Meta(description="an IANA name", examples=["Europe/Paris"])] = "UTC"
-    weekdays: Annotated[list[str], Meta(description="none: every day", examples=[["monday", "friday"]])] = []
-
-
 class MaintenanceWindow(Struct, kw_only=True):
     """A maintenance window: for whom, from when until when, how it recurs, and when it comes next."""
 
@@ -465,7 +449,7 @@ class MaintenanceWindow(Struct, kw_only=True):
     all: bool
     start: Time
     end: Time | None
-    recurrence: WeeklyRecurrence | None
+    recurrence: WeeklyBody | None
     next: Annotated[Span | None, Meta(description="its next occurrence, or the one that is going on")]
     is_on: Annotated[bool, Meta(description="whether it is going on")]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.errors import DamagedData, Malformed
-from fleetpulse.model.status import STATUSES
+from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.query.answers import Missing
 from fleetpulse.query.fleet import fleet_columns
 from fleetpulse.query.status import fleet_status
@@ -32,6 +32,11 @@ class Filter:
     seen_after_ns: int | None = None
     uptime_below: float | None = None
     uptime_window_ns: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is given, so that every device matches."""
+        return self == Filter(uptime_window_ns=self.uptime_window_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Page:
     """Devices by number, how many match in all, and where the next page begins (None: there is none)."""
 
     numbers: list[int]
-    statuses: list[str]
+    statuses: list[Status]
     since_ns: list[int]
     last_received_ns: list[int]
     uptime: list[float | None] | None

@@ -14,6 +14,8 @@ from fleetpulse.blocks.columns import TIME
 class Encoder(Protocol):
     """Takes pieces of one schema; what it returns is sent on."""
 
+    media_type: str
+
     def piece(self, columns: dict[str, Any]) -> bytes:
         """The bytes of a piece; columns of int64 called `…_at` or `minute` are times in ns."""
         ...

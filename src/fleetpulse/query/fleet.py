@@ -196,7 +196,7 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
     """
     whom = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
     results = {
-        name: find(samples, number=UPLOAD_TIME, metric=metric, aggregation=name, whom=whom, window=window)
+        name: find(samples, number=UPLOAD_TIME, metric=metric, aggregation=name, selection=whom, window=window)
         for name in ("sum", *PERCENTILES)
     }
     total, last = results["sum"].values[0], results[PERCENTILES[-1]]

@@ -73,7 +73,13 @@ class _Read:
 
 
 def find(
-    where: Samples, *, number: int, metric: MetricDefinition, aggregation: str, whom: DeviceSelection, window: Window
+    where: Samples,
+    *,
+    number: int,
+    metric: MetricDefinition,
+    aggregation: str,
+    selection: DeviceSelection,
+    window: Window,
 ) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     is_quantile = aggregation.startswith("p")
@@ -82,10 +88,11 @@ def find(
     if is_quantile:
         raw = _plan(where, number, metric.kind, window, is_raw_only=True)
         is_exact = (
-            all(read.tier in (LIVE, RAW) for read in raw) and _rows(where, raw, number, whom.device) <= EXACT_ROWS_MAX
+            all(read.tier in (LIVE, RAW) for read in raw)
+            and _rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
         )
         reads = raw if is_exact else reads
-    finding = _Finding(where, number, metric, whom, window, aggregation=aggregation, is_exact=is_exact)
+    finding = _Finding(where, number, metric, selection, window, aggregation=aggregation, is_exact=is_exact)
     for read in reads:
         finding.take(read)
     return finding.found()
@@ -178,7 +185,7 @@ class _Finding:
         where: Samples,
         number: int,
         metric: MetricDefinition,
-        whom: DeviceSelection,
+        selection: DeviceSelection,
         window: Window,
         *,
         aggregation: str,
@@ -187,13 +194,13 @@ class _Finding:
         self._where = where
         self._number = number
         self._metric = metric
-        self._whom = whom
+        self._selection = selection
         self._window = window
         self._aggregation = aggregation
         is_quantile = aggregation.startswith("p")
         self._is_sketched = is_quantile and not is_exact
         self._is_collected = is_quantile and is_exact
-        self._count = whom.groups * window.buckets
+        self._count = selection.groups * window.buckets
         self._places: list[NDArray[np.int64]] = []
         self._parts: list[Cells] = []
         self._collected: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -216,7 +223,7 @@ class _Finding:
             note_missing(self._missing, read.start_ns, read.end_ns, error)
 
     def _want(self, read: _Read) -> SampleRange:
-        return SampleRange(self._number, self._whom.device, read.start_ns, read.end_ns)
+        return SampleRange(self._number, self._selection.device, read.start_ns, read.end_ns)
 
     def _wanted(self, samples: SampleColumns) -> SampleColumns:
         chosen = (
@@ -224,8 +231,8 @@ class _Finding:
             & (samples.at_ns >= self._window.start_ns)
             & (samples.at_ns < self._window.end_ns)
         )
-        if self._whom.device is not None:
-            chosen &= samples.devices == self._whom.device
+        if self._selection.device is not None:
+            chosen &= samples.devices == self._selection.device
         return samples.where(chosen)
 
     def _take_samples(self, samples: SampleColumns, tier: str) -> None:
@@ -244,8 +251,8 @@ class _Finding:
         assert read.block is not None
         for rows in self._where.history.rollups(read.block, read.tier, self._want(read), aggregation=self._aggregation):
             inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)
-            if self._whom.device is not None:
-                inside &= rows.devices == self._whom.device
+            if self._selection.device is not None:
+                inside &= rows.devices == self._selection.device
             inside_places = np.flatnonzero(inside)
             places, chosen = self._cells(rows.devices[inside_places], rows.at_ns[inside_places])
             if not len(places):
@@ -265,7 +272,7 @@ class _Finding:
         self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """The cell of each row that is asked for; and which rows these are, None for all."""
-        window, codes = self._window, self._whom.codes
+        window, codes = self._window, self._selection.codes
         buckets = np.zeros(len(at_ns), np.int64)
         if window.step_ns is not None:
             # A coarse bucket may begin before the window in which all of its samples are.

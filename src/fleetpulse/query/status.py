@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import status_codes, timeline
-from fleetpulse.model.status import STATUSES
+from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing, Transition, Transitions
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
@@ -37,7 +37,7 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     return codes, since_ns
 
 
-def device_status(view: FleetView) -> tuple[str, int, int]:
+def device_status(view: FleetView) -> tuple[Status, int, int]:
     """Of the one device of a view: status now, since when it holds, and when it was last heard (0: never), in ns."""
     codes, since_ns = fleet_status(view)
     return STATUSES[int(codes[0])], int(since_ns[0]), int(view.live.last_received_ns[0])

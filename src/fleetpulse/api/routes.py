@@ -1,0 +1,148 @@
+"""How a route is declared: its path, group and refusals; the rest is read from the handler's signature and docstring.
+
+Litestar makes the OpenAPI document from what stands here. A handler names what it needs as parameters: values of the query
+(`api.parameters`), a `payload` whose struct is decoded strictly, and parts of the service (`api.app.Parts`).
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import UnionType
+from typing import Annotated, Any, get_args
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+from litestar.datastructures import Headers
+from litestar.di import Dependency, Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import SkipValidationMarker
+
+from fleetpulse.errors import UnsupportedMedia
+from fleetpulse.ingest.decode import malformed
+from fleetpulse.ingest.header_cache import is_json
+
+AnyRequest = Request[Any, Any, Any]
+Handler = Callable[..., Any]
+_METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+GROUPS = {
+    "ingest": "What devices report",
+    "devices": "Devices as people manage them",
+    "questions": "Uptime, status and metrics",
+    "definitions": "Metrics and maintenance windows",
+    "service": "The service itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A body that is not JSON: its type, what it holds, and an example of it. `lines` is the struct of each line, if JSON."""
+
+    media_type: str
+    description: str
+    example: str | None = None
+    lines: type[msgspec.Struct] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """What the OpenAPI document says of a route beyond what the framework knows."""
+
+    status: int
+    answer: type[msgspec.Struct] | None
+    media: tuple[Media, ...]
+    takes: type[msgspec.Struct] | Media | None
+    is_body_required: bool
+    refusals: tuple[int, ...]
+    failures: dict[int, type[msgspec.Struct]]
+
+
+def route(
+    target: str,
+    *,
+    group: str,
+    operation: str,
+    refusals: tuple[int, ...] = (),
+    status: int = HTTPStatus.OK,
+    media: tuple[Media, ...] = (),
+    takes: type[msgspec.Struct] | Media | None = None,
+    failures: dict[int, type[msgspec.Struct]] | None = None,
+    dependencies: dict[str, Provide] | None = None,
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """Declare a handler for `target`, such as `GET /api/v1/devices`.
+
+    Args:
+        operation: the operationId, which generated clients take as a name.
+        refusals: statuses of refusals beyond those that every route has.
+        media: what is answered, where it is not the struct of the return annotation.
+        takes: what the handler reads from the request itself; a parameter `payload` is read for it, and needs no mention.
+        failures: structs of answers with an error status that are not the usual problem.
+        dependencies: providers of parameters that are read from the query.
+    """
+    method, _, path = target.partition(" ")
+
+    def declare(handler: Handler) -> HTTPRouteHandler:
+        annotations = handler.__annotations__
+        answer, body = annotations.get("return"), annotations.get("payload")
+        answer = next(iter(get_args(answer)), answer)  # of Response[Struct], the struct
+        body_struct, *nothing = get_args(body) if isinstance(body, UnionType) else (body,)
+        providers = dict(dependencies or {})
+        if body_struct is not None:
+            providers["payload"] = Provide(_body_reader(body_struct, is_required=not nothing))
+        mark_dependencies(handler)
+        summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
+        facts = RouteFacts(
+            status=int(status),
+            answer=answer if isinstance(answer, type) and issubclass(answer, msgspec.Struct) else None,
+            media=media,
+            takes=takes or body_struct,
+            is_body_required=not nothing,
+            refusals=refusals + ((413, 415) if takes or body_struct else ()),
+            failures=failures or {},
+        )
+        made: HTTPRouteHandler = _METHODS[method](
+            path,
+            operation_id=operation,
+            summary=" ".join(summary.split()).removesuffix("."),
+            description=description or None,
+            tags=[group],
+            status_code=int(status),
+            dependencies=providers,
+            opt={"facts": facts},
+        )(handler)
+        return made
+
+    return declare
+
+
+def mark_dependencies(function: Handler) -> None:
+    """Mark the parameters of a handler or provider that stand for no value of the request, as the framework asks for.
+
+    What is provided was checked by whoever made it, so the framework need not check it again.
+    """
+    for name, kind in function.__annotations__.items():
+        if name not in ("request", "return") and not hasattr(kind, "__metadata__"):
+            function.__annotations__[name] = Annotated[kind, Dependency(), SkipValidationMarker()]
+
+
+def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable[[AnyRequest], Any]:
+    decoder = msgspec.json.Decoder(struct)
+
+    async def read(request: AnyRequest) -> Any:
+        body = await request.body()
+        if not body.strip() and not is_required:
+            return None
+        try:
+            return decoder.decode(body)
+        except (ValueError, RecursionError) as error:
+            raise malformed(error, f"expected {', '.join(struct.__struct_fields__)}; see /docs") from error
+
+    return read
+
+
+def check_json(headers: Headers) -> None:
+    """Refuse a body that does not claim to be JSON, or is compressed. Raises: UnsupportedMedia."""
+    if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise UnsupportedMedia("this route takes no Content-Encoding: send the JSON as it is")
+    if not is_json(headers.get("content-type", "application/json").encode("latin-1")):
+        raise UnsupportedMedia("Content-Type must be application/json")

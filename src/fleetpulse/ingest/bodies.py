@@ -1,0 +1,62 @@
+"""The JSON that devices and gateways send, declared once: for decoding, and for the OpenAPI document.
+
+Fields that are not known are ignored, because newer devices report to older servers. Values are checked after decoding, with
+errors that say what was expected; here their ranges are only described.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
+
+_SENT_AT = "the device's clock: RFC 3339, any offset, up to nanoseconds; from 2000 to 24 h (future_s) ahead of the server's clock"
+SentAt = Annotated[
+    str, Meta(description=_SENT_AT, examples=["2026-11-24T08:30:00Z"], extra_json_schema={"format": "date-time"})
+]
+UploadTime = Annotated[
+    int,
+    Meta(
+        description="nanoseconds",
+        examples=[1_500_000_000],
+        extra_json_schema={"minimum": 0, "maximum": UPLOAD_TIME_HIGHEST},
+    ),
+]
+MetricValues = Annotated[
+    dict[str, int | float],
+    Meta(
+        description="a number for each metric; all of them must be defined",
+        examples=[{"cpu": 12.5, "memory": 71}],
+        extra_json_schema={"minProperties": 1},
+    ),
+]
+
+
+class Heartbeat(msgspec.Struct, gc=False):
+    """A device is alive."""
+
+    sent_at: SentAt
+
+
+class UploadStats(msgspec.Struct, gc=False):
+    """How long an upload of a device took."""
+
+    sent_at: SentAt
+    upload_time: UploadTime
+
+
+class MetricsReport(msgspec.Struct, gc=False):
+    """Values of some metrics of a device, all measured at one time."""
+
+    sent_at: SentAt
+    metrics: MetricValues
+
+
+class Event(msgspec.Struct, gc=False):
+    """One line of a bulk body: a heartbeat; with `upload_time` an upload, with `metrics` a report of metrics."""
+
+    device_id: Annotated[str, Meta(examples=["press-07"])]
+    sent_at: SentAt
+    upload_time: UploadTime | None = None
+    metrics: MetricValues | None = None

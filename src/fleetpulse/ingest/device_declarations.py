@@ -1,0 +1,141 @@
+"""What people declare of devices over HTTP: JSON bodies to devices that are checked."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.devices_file import FIELDS
+from fleetpulse.model.device import LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX, Device, check_device
+from fleetpulse.model.maintenance import TIME_HIGHEST_NS
+from fleetpulse.model.text import NAME_PATTERN
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.duration import DURATION_EXPECTED, DURATION_PATTERN, parse_seconds
+from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
+
+# Checks of values stand with the model, so that every way in shares them; here they are only described.
+DurationText = Annotated[
+    str, Meta(description=DURATION_EXPECTED, examples=["5m"], extra_json_schema={"pattern": DURATION_PATTERN})
+]
+TimeText = Annotated[
+    str, Meta(description=EXPECTED, examples=["2026-11-24T08:30:00Z"], extra_json_schema={"format": "date-time"})
+]
+LabelTexts = Annotated[
+    dict[str, Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LABEL_VALUE_CHARS_MAX})]],
+    Meta(
+        examples=[{"site": "paris"}],
+        extra_json_schema={
+            "maxProperties": LABELS_MAX,
+            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+        },
+    ),
+]
+NoteText = Annotated[
+    str, Meta(description="a note for people", examples=["hall 2"], extra_json_schema={"maxLength": NOTE_CHARS_MAX})
+]
+LabelChanges = Annotated[
+    dict[str, str | None],
+    Meta(description="labels to set; null takes a label away", examples=[{"site": "lyon", "hall": None}]),
+]
+
+
+class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
+    """A device to be declared."""
+
+    id: Annotated[str, Meta(examples=["press-08"])]
+    labels: LabelTexts = {}
+    interval: Annotated[DurationText | None, Meta(description="time between two beats; null: the service's own")] = None
+    grace: Annotated[DurationText | None, Meta(description="time past the interval until it is down")] = None
+    note: NoteText = ""
+
+
+class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What changes of a device; a field that is not given stays."""
+
+    labels: LabelChanges = {}
+    interval: Annotated[DurationText | UnsetType | None, Meta(description="null: the service's own")] = UNSET
+    grace: Annotated[DurationText | UnsetType | None, Meta(description="null: the service's own")] = UNSET
+    note: NoteText | UnsetType = UNSET
+
+
+class LabelChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Labels to set, or with null to take away, of all devices that match."""
+
+    labels: LabelChanges
+
+
+class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Until when, or for how long; neither: until the device is resumed."""
+
+    until: Annotated[TimeText | None, Meta(description="until this time")] = None
+    duration: Annotated[DurationText | None, Meta(description="or for so long")] = None
+
+
+def new_device(body: NewDevice) -> Device:
+    """The device that is declared. Raises: Malformed; OutOfRange."""
+    return _checked(
+        Device(body.id, body.labels, _seconds("interval", body.interval), _seconds("grace", body.grace), body.note)
+    )
+
+
+def changed_device(device: Device, change: DeviceChange) -> Device:
+    """The device with a change made. Raises: Malformed; OutOfRange."""
+    return _checked(
+        Device(
+            device.id,
+            _merged(device.labels, change.labels),
+            device.interval_s if change.interval is UNSET else _seconds("interval", change.interval),
+            device.grace_s if change.grace is UNSET else _seconds("grace", change.grace),
+            device.note if change.note is UNSET else change.note,
+        )
+    )
+
+
+def relabelled_device(device: Device, change: LabelChange) -> Device:
+    """The device with labels set or taken away. Raises: OutOfRange."""
+    labels = _merged(device.labels, change.labels)
+    return device if labels == device.labels else _checked(replace(device, labels=labels))
+
+
+def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
+    """When the pause ends; None: when the device is resumed. Raises: Malformed; OutOfRange."""
+    if body.until is not None and body.duration is not None:
+        raise Malformed("give `until` or `duration`, not both")
+    if body.until is None and body.duration is None:
+        return None
+    try:
+        until_ns = now_ns if body.until is None else parse_rfc3339_ns(body.until)
+    except ValueError as error:
+        raise Malformed(f"`until` is not {EXPECTED}") from error
+    until_ns += (_seconds("duration", body.duration) or 0) * NS_PER_S
+    if not now_ns < until_ns <= TIME_HIGHEST_NS:
+        raise OutOfRange(
+            "the pause must end later than now and before 2200; leave out `until` and `duration` for a pause without end",
+            reason="pause",
+        )
+    return until_ns
+
+
+def _seconds(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_seconds(text)
+    except ValueError as error:
+        raise Malformed(f"{name}: {error}") from error
+
+
+def _merged(labels: dict[str, str], change: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in {**labels, **change}.items() if value is not None}
+
+
+def _checked(device: Device) -> Device:
+    try:
+        check_device(device)
+    except ValueError as error:
+        raise OutOfRange(str(error), reason="device") from error
+    reserved = sorted(device.labels.keys() & {"device_id", *FIELDS})
+    if reserved:
+        text = f"no label can be called {reserved[0]}: it is a column of its own in a CSV of devices"
+        raise OutOfRange(text, reason="device")
+    return device

@@ -1,0 +1,40 @@
+"""An import of devices as CSV: which lines declare a device, and which are refused, and why."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+
+from fleetpulse.errors import Malformed, TooLarge
+from fleetpulse.ingest.devices_file import DeviceLine, read_lines
+from fleetpulse.model.device import Device
+
+
+@dataclass(slots=True)
+class DeviceImport:
+    """The devices of a body by id, and the lines that are refused."""
+
+    devices: dict[str, Device] = field(default_factory=dict)
+    refused: list[DeviceLine] = field(default_factory=list)
+
+
+def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
+    """Read a CSV. Blocks. Raises: Malformed: it is no CSV of devices. TooLarge: it has more than `lines_max` lines."""
+    try:
+        lines = list(read_lines(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Malformed(f"the body cannot be read as CSV in UTF-8: {error}") from error
+    except ValueError as error:
+        raise Malformed(str(error)) from error
+    if len(lines) > lines_max:
+        raise TooLarge(f"{len(lines)} lines are more than {lines_max} (bulk_lines_max)", reason="bulk_lines")
+    result = DeviceImport()
+    line_of: dict[str, int] = {}
+    for line in lines:
+        if line.device is None:
+            result.refused.append(line)
+        elif line.device.id in result.devices:
+            text = f"line {line_of[line.device.id]} has {line.device.id} already"
+            result.refused.append(DeviceLine(line.number, None, text))
+        else:
+            result.devices[line.device.id], line_of[line.device.id] = line.device, line.number
+    return result

@@ -1,0 +1,96 @@
+"""What people define of metrics, in metrics.json and over HTTP: JSON to definitions that are checked."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from fleetpulse.errors import OutOfRange
+from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition, check_definition
+from fleetpulse.model.text import NAME_PATTERN
+
+# Values are checked by the model; here they are only described.
+Unit = Annotated[str, Meta(description="what the values are in", examples=["%"])]
+AggregationName = Annotated[
+    str,
+    Meta(
+        description="how many values become one",
+        examples=["avg"],
+        extra_json_schema={"enum": list(AGGREGATIONS)},
+    ),
+]
+RetentionDays = Annotated[int, Meta(description="days after which samples and roll-ups are gone", examples=[90])]
+RawDays = Annotated[
+    int | None, Meta(description="days after which the samples themselves are gone; null: as long as the roll-ups")
+]
+Bounds = Annotated[
+    tuple[int | float | None, int | float | None],
+    Meta(
+        description="lowest and highest, inclusive; null: none",
+        examples=[[0, 100]],
+        # In place of msgspec's prefixItems, which few generators of clients understand.
+        extra_json_schema={"prefixItems": None, "items": {"type": ["number", "null"]}},
+    ),
+]
+Description = Annotated[str, Meta(examples=["Share of the processor in use"])]
+
+
+class Definition(msgspec.Struct, forbid_unknown_fields=True):
+    """A metric to be defined; what is left out has its default."""
+
+    name: Annotated[str, Meta(examples=["cpu"], extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})]
+    unit: Unit = ""
+    kind: Annotated[str, Meta(description="of its values; never changes", extra_json_schema={"enum": list(KINDS)})] = (
+        "float"
+    )
+    aggregation: AggregationName = "avg"
+    retention_days: RetentionDays = 365
+    raw_days: RawDays = None
+    bounds: Bounds = (None, None)
+    description: Description = ""
+
+
+class DefinitionChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What changes of a definition; a field that is not given stays. Name and kind never change."""
+
+    unit: Unit | UnsetType = UNSET
+    aggregation: AggregationName | UnsetType = UNSET
+    retention_days: RetentionDays | UnsetType = UNSET
+    raw_days: RawDays | UnsetType = UNSET
+    bounds: Bounds | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+
+
+def definition(body: Definition) -> MetricDefinition:
+    """The definition, checked. Raises: ValueError: says which field is wrong and what is expected."""
+    fields: dict[str, Any] = msgspec.structs.asdict(body)
+    fields["lowest"], fields["highest"] = fields.pop("bounds")
+    metric = MetricDefinition(**fields)
+    check_definition(metric)
+    return metric
+
+
+def new_metric(body: Definition) -> MetricDefinition:
+    """The definition of a request, checked. Raises: OutOfRange."""
+    try:
+        return definition(body)
+    except ValueError as error:
+        raise OutOfRange(str(error), reason="metric_definition") from error
+
+
+def changed_metric(metric: MetricDefinition, change: DefinitionChange) -> MetricDefinition:
+    """The definition with a change made. Raises: OutOfRange."""
+    body = Definition(
+        name=metric.name,
+        unit=metric.unit,
+        kind=metric.kind,
+        aggregation=metric.aggregation,
+        retention_days=metric.retention_days,
+        raw_days=metric.raw_days,
+        bounds=(metric.lowest, metric.highest),
+        description=metric.description,
+    )
+    for name, value in msgspec.structs.asdict(change).items():
+        if value is not UNSET:
+            setattr(body, name, value)
+    return new_metric(body)

@@ -1,0 +1,74 @@
+"""What people declare of maintenance windows over HTTP: JSON bodies to windows that are checked."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.device_declarations import DurationText, LabelTexts, TimeText
+from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
+from fleetpulse.notation.duration import parse_seconds
+from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TIME_OF_DAY = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+
+
+class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """When a window recurs: at a wall-clock time of a zone, on some weekdays, for a duration."""
+
+    at: Annotated[
+        str, Meta(description="time of day such as 02:30", examples=["02:30"], extra_json_schema=_TIME_OF_DAY)
+    ]
+    duration: DurationText
+    timezone: Annotated[str, Meta(description="an IANA name", examples=["Europe/Paris"])] = "UTC"
+    weekdays: Annotated[list[str], Meta(description="none: every day", examples=[["monday", "friday"]])] = []
+
+
+class WindowBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A maintenance window: for whom, from when until when, and perhaps how it recurs in between."""
+
+    title: Annotated[str, Meta(examples=["firmware update"])] = ""
+    labels: LabelTexts = {}
+    devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])] = []
+    all: Annotated[bool, Meta(description="for every device")] = False
+    start: Annotated[TimeText | None, Meta(description="null: now")] = None
+    end: Annotated[TimeText | None, Meta(description="null: no end; only with a recurrence")] = None
+    recurrence: WeeklyBody | None = None
+
+
+def new_window(body: WindowBody, *, window_id: str, now_ns: int) -> MaintenanceWindow:
+    """The window that is declared. Raises: Malformed; OutOfRange."""
+    try:
+        start_ns = now_ns if body.start is None else parse_rfc3339_ns(body.start)
+        end_ns = None if body.end is None else parse_rfc3339_ns(body.end)
+    except ValueError as error:
+        raise Malformed(f"`start` and `end` must be {EXPECTED}") from error
+    try:
+        window = MaintenanceWindow(
+            id=window_id,
+            title=body.title,
+            labels=body.labels,
+            devices=tuple(body.devices),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            recurrence=None if body.recurrence is None else _recurrence(body.recurrence),
+            is_for_all=body.all,
+        )
+        check_window(window)
+    except ValueError as error:
+        raise OutOfRange(str(error), reason="maintenance_window") from error
+    return window
+
+
+def _recurrence(body: WeeklyBody) -> Recurrence:
+    hour, colon, minute = body.at.partition(":")
+    is_time = colon and len(hour) == len(minute) == 2 and (hour + minute).isdigit() and (hour + minute).isascii()
+    if not is_time or int(hour) > 23 or int(minute) > 59:
+        raise ValueError(f"recurrence.at must be a time of day such as 02:30, not `{body.at[:20]}`")
+    unknown = [day for day in body.weekdays if day.lower() not in WEEKDAYS]
+    if unknown:
+        raise ValueError(f"recurrence.weekdays must be of {', '.join(WEEKDAYS)}, not `{unknown[0][:20]}`")
+    weekdays = tuple(sorted({WEEKDAYS.index(day.lower()) for day in body.weekdays}))
+    return Recurrence(weekdays, int(hour) * 60 + int(minute), parse_seconds(body.duration), body.timezone)

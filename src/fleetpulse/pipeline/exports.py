@@ -1,0 +1,138 @@
+"""Raw data as a file that is made while it is sent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from fleetpulse.blocks.history import History
+from fleetpulse.errors import DamagedData, OutOfRange
+from fleetpulse.notation.csv_cell import safe_cell
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.views import Views
+from fleetpulse.query.export import ALIASES, COLUMNS, NAMES, Piece, export_gaps, export_presence, export_samples
+from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
+from fleetpulse.query.metric_answers import MetricQuestion
+from fleetpulse.query.window import Window
+
+log = structlog.get_logger("export")
+FORMATS = ("csv", "parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is to be exported, of whom, and how; checked by `check_export`."""
+
+    what: str
+    file_format: str
+    window: Window
+    labels: Sequence[tuple[str, str]]
+    device_ids: Sequence[str]
+    metrics: Sequence[MetricQuestion]
+
+
+def check_export(what: str, file_format: str, *, has_types: bool) -> None:
+    """Raises: OutOfRange: there is no such export."""
+    if what not in NAMES or file_format not in FORMATS:
+        raise OutOfRange(
+            f"what must be one of {', '.join(NAMES)}, and format one of {', '.join(FORMATS)}", reason="export"
+        )
+    if has_types and what != "samples":
+        raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
+
+
+class Exports:
+    """Makes files, a piece at a time, in a thread of its own."""
+
+    def __init__(
+        self, *, follower: Follower, history: History, registry: Registry, views: Views, thread: Executor
+    ) -> None:
+        self._follower = follower
+        self._history = history
+        self._registry = registry
+        self._views = views
+        self._thread = thread
+
+    async def file(self, request: ExportRequest) -> tuple[str, AsyncIterator[bytes]]:
+        """The media type of a file, and its bytes.
+
+        Raises: UnknownDevice; OutOfRange; DamagedData: the first piece cannot be read. What cannot be read later ends the
+        bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
+        """
+        kinds = {question.metric.kind for question in request.metrics}
+        if request.file_format == "parquet" and len(kinds) > 1:
+            raise OutOfRange(
+                "one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart",
+                reason="export",
+            )
+        columns = COLUMNS[ALIASES.get(request.what, request.what)]
+        encoder: Encoder = (
+            CsvEncoder(columns)
+            if request.file_format == "csv"
+            else ParquetEncoder(columns, value=INTEGER if kinds == {"integer"} else FLOAT)
+        )
+        selected = self._registry.roster.with_labels(request.labels)
+        if request.device_ids:
+            is_named = np.zeros(len(selected), bool)
+            is_named[[self._registry.number_of(device_id) for device_id in request.device_ids]] = True
+            selected &= is_named
+        rest = self._bytes(request, selected, encoder)
+        first = await anext(rest, b"")
+        return encoder.media_type, _joined(first, rest)
+
+    async def _bytes(
+        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]", encoder: Encoder
+    ) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        with self._history.pinned():
+            pieces = self._pieces(request, selected)
+
+            def more() -> bytes | None:
+                piece = next(pieces, None)
+                return None if piece is None else encoder.piece(piece)
+
+            try:
+                while (body := await loop.run_in_executor(self._thread, more)) is not None:
+                    yield body
+            except DamagedData as error:
+                log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
+                raise
+            yield encoder.end()
+
+    def _pieces(
+        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    ) -> Iterator[Piece]:
+        """Look at everything now, on the loop; the pieces are made when they are asked for, in the thread."""
+        self._follower.catch_up()
+        window = request.window
+        listing, seen, samples = (
+            self._registry.listing(),
+            self._views.fleet_from(window.start_ns),
+            self._views.samples(),
+        )
+
+        def pieces() -> Iterator[Piece]:
+            is_csv = request.file_format == "csv"
+            ids = np.array([safe_cell(name) if is_csv else name for name in listing().ids], np.object_)
+            is_selected = np.zeros(len(ids), bool)  # a device that came since was not selected
+            is_selected[: len(selected)] = selected
+            start_ns, end_ns = window.start_ns, window.end_ns
+            if request.what == "samples":
+                metrics = [(question.number, question.metric) for question in request.metrics]
+                yield from export_samples(samples(), ids, is_selected, metrics, start_ns=start_ns, end_ns=end_ns)
+            elif request.what == "presence":
+                yield from export_presence(seen(), ids, is_selected, start_ns=start_ns, end_ns=end_ns)
+            else:
+                yield from export_gaps(seen(), ids, is_selected, start_ns=start_ns, end_ns=end_ns)
+
+        return pieces()
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece

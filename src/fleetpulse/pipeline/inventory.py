@@ -1,0 +1,180 @@
+"""Devices as people manage them: listed, shown, declared, changed, paused, imported and exported.
+
+A change reads what is declared, alters it and writes it back. A lock is held meanwhile: otherwise one of two changes made at
+one time would be lost, and a device that is being deleted would come back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from fleetpulse.catalog.catalog import DeviceRecord
+from fleetpulse.clock import Clock
+from fleetpulse.errors import Conflict, OutOfRange
+from fleetpulse.ingest.device_declarations import (
+    DeviceChange,
+    LabelChange,
+    NewDevice,
+    PauseBody,
+    changed_device,
+    new_device,
+    pause_end_ns,
+    relabelled_device,
+)
+from fleetpulse.ingest.devices_import import read_import
+from fleetpulse.model.status import Status
+from fleetpulse.pipeline.planned_downtime import PlannedDowntime
+from fleetpulse.pipeline.questions import Questions
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.query import answers
+from fleetpulse.query.describe import describe_device
+from fleetpulse.query.devices import Filter, Order, list_devices, sure_matches
+from fleetpulse.query.devices_csv import devices_header, devices_rows
+
+RECORDS_AT_ONCE = 1_000
+VERDICTS_LISTED = 100
+HISTORY_STAYS = (
+    "its presence and status history stays, its metrics until their retention; "
+    "it can be asked for again once a device of this id is declared"
+)
+
+
+class Inventory:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        registry: Registry,
+        planned_downtime: PlannedDowntime,
+        questions: Questions,
+        import_lines_max: int,
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._planned_downtime = planned_downtime
+        self._questions = questions
+        self._import_lines_max = import_lines_max
+        self._changing = asyncio.Lock()
+
+    async def page(self, chosen: Filter, order: Order, *, limit: int, cursor: str | None) -> answers.DeviceList:
+        """A page of the devices that match. Raises: Malformed: the cursor is not the `next` of such a list."""
+        page = await self._questions.devices(
+            lambda seen: list_devices(*seen, chosen, order, limit=limit, cursor=cursor),
+            start_ns=self._clock.now_ns() - chosen.uptime_window_ns,
+        )
+        devices: list[answers.Device] = []
+        for place, record in enumerate(await self._registry.records_of(page.numbers)):
+            device = self._described(record, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
+            device.uptime = UNSET if page.uptime is None else page.uptime[place]
+            devices.append(device)
+        return answers.DeviceList(devices, page.total, page.next, page.missing)
+
+    async def device(self, device_id: str) -> answers.Device:
+        """One device. Raises: UnknownDevice."""
+        number = self._registry.number_of(device_id)
+        # The status first: somebody may delete the device while the catalog is asked.
+        status, since_ns, last_received_ns = await self._questions.status(device_id)
+        (record,) = await self._registry.records_of([number])
+        return self._described(record, status, since_ns, last_received_ns)
+
+    def _described(self, record: DeviceRecord, status: Status, since_ns: int, last_received_ns: int) -> answers.Device:
+        return describe_device(
+            record,
+            status=status,
+            since_ns=since_ns,
+            last_received_ns=last_received_ns,
+            policy=self._registry.policy_of(record.device),
+            pauses=self._planned_downtime.pauses.get(record.number, ()),
+            now_ns=self._clock.now_ns(),
+        )
+
+    async def add(self, body: NewDevice) -> answers.Device:
+        """Declare a device. Raises: Malformed; OutOfRange; Conflict: its id is known already."""
+        device = new_device(body)
+        async with self._changing:
+            if device.id in self._registry.numbers:
+                raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
+            await self._registry.register_many([device])
+        return await self.device(device.id)
+
+    async def change(self, device_id: str, change: DeviceChange) -> answers.Device:
+        """Change what is declared of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
+        async with self._changing:
+            number = self._registry.number_of(device_id)
+            (record,) = await self._registry.records_of([number])
+            await self._registry.update({number: changed_device(record.device, change)})
+        return await self.device(device_id)
+
+    async def delete(self, device_id: str) -> answers.Message:
+        """Forget a device. Raises: UnknownDevice."""
+        async with self._changing:
+            await self._registry.delete([self._registry.number_of(device_id)])
+        return answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
+
+    async def relabel(self, chosen: Filter, change: LabelChange, *, is_all: bool, is_dry: bool) -> answers.Relabelled:
+        """Set or take away labels of all devices that match. Raises: OutOfRange; DamagedData: who matches is not known."""
+        if chosen.is_empty and not is_all:
+            raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
+        numbers = await self._matching(chosen)
+        changed = 0
+        for piece in _pieces(numbers):
+            async with self._changing:
+                records = await self._registry.records_of(piece)
+                known = {record.number: record.device for record in records if not record.is_deleted}
+                devices = {number: relabelled_device(device, change) for number, device in known.items()}
+                changes = {number: device for number, device in devices.items() if device != known[number]}
+                changed += len(changes)
+                if changes and not is_dry:
+                    await self._registry.update(changes)
+        return answers.Relabelled(len(numbers), changed, is_dry)
+
+    async def pause(self, device_id: str, body: PauseBody) -> answers.Device:
+        """Expect nothing of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
+        number = self._registry.number_of(device_id)
+        await self._planned_downtime.pause(number, until_ns=pause_end_ns(body, now_ns=self._clock.now_ns()))
+        return await self.device(device_id)
+
+    async def resume(self, device_id: str) -> answers.Device:
+        """Expect a device again. Raises: UnknownDevice; Conflict: it is not paused."""
+        if not await self._planned_downtime.resume(self._registry.number_of(device_id)):
+            raise Conflict(f"device {device_id} is not paused", reason="not_paused")
+        return await self.device(device_id)
+
+    async def export_csv(self, chosen: Filter) -> str:
+        """The devices that match, as CSV. Raises: DamagedData: who matches is not known."""
+        numbers = await self._matching(chosen)
+        label_names = sorted(self._registry.roster.labels)
+        lines = devices_header(label_names)
+        for piece in _pieces(numbers):
+            records = await self._registry.records_of(piece)
+            lines += devices_rows((record.device for record in records), label_names)
+        return lines
+
+    async def import_csv(self, body: bytes, *, is_dry: bool) -> answers.Imported:
+        """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
+        found = await asyncio.to_thread(read_import, body, lines_max=self._import_lines_max)
+        known = sum(device_id in self._registry.numbers for device_id in found.devices)
+        result = answers.Imported(
+            new=len(found.devices) - known,
+            known=known,
+            refused=[answers.RefusedLine(line.number, line.error) for line in found.refused[:VERDICTS_LISTED]],
+            refused_total=len(found.refused),
+            capped=len(found.refused) > VERDICTS_LISTED,
+            dry_run=is_dry,
+        )
+        if not is_dry:
+            async with self._changing:
+                registered = await self._registry.register_many(found.devices.values())
+            result.changed = len(registered.changed)
+        return result
+
+    async def _matching(self, chosen: Filter) -> list[int]:
+        start_ns = self._clock.now_ns() - chosen.uptime_window_ns
+        return await self._questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
+
+
+def _pieces(numbers: Sequence[int]) -> list[Sequence[int]]:
+    return [numbers[start : start + RECORDS_AT_ONCE] for start in range(0, len(numbers), RECORDS_AT_ONCE)]

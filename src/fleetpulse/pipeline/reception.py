@@ -1,0 +1,193 @@
+"""Reports that come over the ASGI path: decoded, taken in, and answered when they are durable.
+
+The front door answers plain reports by itself; here the same functions serve connections that were handed over, and bulk
+bodies. Unknown devices are registered and unknown metrics defined on the way, where the service is set so.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import msgspec
+
+from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
+from fleetpulse.ingest.bulk import BulkReader, decompress
+from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
+from fleetpulse.ingest.future_waiter import FutureWaiter
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.limits import IngestLimits
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.registry import Registry
+from fleetpulse.query import answers
+from fleetpulse.telemetry.counters import Counters
+
+Events = tuple[Callable[[int, FutureWaiter], None], int]
+"""A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
+
+
+class Reception:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        registry: Registry,
+        metric_definitions: MetricDefinitions,
+        counters: Counters,
+        limits: IngestLimits,
+        decompress_thread: Executor,
+        auto_define: bool,
+    ) -> None:
+        self._intake = intake
+        self._registry = registry
+        self._metric_definitions = metric_definitions
+        self._counters = counters
+        self._limits = limits
+        self._decompress_thread = decompress_thread
+        self._auto_define = auto_define
+        self._bulk_turns = asyncio.Semaphore(limits.bulk_at_once_max)
+
+    def refuse_request(self, error: Answerable) -> None:
+        """Count a request that is refused before there is an event."""
+        self._counters.requests_refused[error.reason] += 1
+
+    async def heartbeat(self, device_id: str, body: bytes) -> None:
+        """Accept a heartbeat. Raises: Answerable."""
+
+        def decode() -> Events:
+            sent_at_ns = decode_heartbeat(body, latest_ns=self._intake.latest_ns)
+            return (lambda device, waiter: self._intake.add_heartbeat(device, sent_at_ns, waiter)), 1
+
+        await self._accept(device_id, decode)
+
+    async def stats(self, device_id: str, body: bytes) -> None:
+        """Accept an upload time. Raises: Answerable."""
+
+        def decode() -> Events:
+            sent_at_ns, upload_time = decode_stats(body, latest_ns=self._intake.latest_ns)
+            return (lambda device, waiter: self._intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
+
+        await self._accept(device_id, decode)
+
+    async def metrics(self, device_id: str, body: bytes) -> None:
+        """Accept a report of metrics. Raises: Answerable."""
+
+        def decode() -> Events:
+            report = decode_metrics(body, latest_ns=self._intake.latest_ns, known=self._intake.metrics)
+            return (lambda device, waiter: self._intake.add_report(device, report, waiter)), len(report.metrics)
+
+        await self._accept(device_id, decode)
+
+    async def _accept(self, device_id: str, decode: Callable[[], Events]) -> None:
+        try:
+            self._intake.check()
+            add, count = await self._decoded(device_id, decode)
+            device = await self._known_device(device_id)
+            self._intake.check(count)
+        except Answerable as error:
+            self._intake.received += 1
+            self._counters.events_refused[error.reason] += 1
+            raise
+        # Counted only now: while its device is being registered, an event does not wait for the disk.
+        waiter = FutureWaiter()
+        self._intake.received += count
+        add(device, waiter)
+        await waiter.outcome
+
+    async def _decoded(self, device_id: str, decode: Callable[[], Events]) -> Events:
+        try:
+            return decode()
+        except UnknownMetric as error:
+            # A request whose device is unknown, and stays so, must not create metric definitions.
+            is_known = device_id in self._registry.numbers or self._registry.auto_register
+            if not self._auto_define or not is_known:
+                raise
+            await self._metric_definitions.define_unknown(error.names)
+        return decode()
+
+    async def _known_device(self, device_id: str) -> int:
+        if device_id not in self._registry.numbers and self._registry.auto_register:
+            # Others wait for the same registration, so it must not be cancelled with this request.
+            await asyncio.shield(self._registry.register(device_id))
+        return self._registry.number_of(device_id)
+
+    async def bulk(self, body: bytes, coding: str) -> answers.BulkVerdict:
+        """Accept many events at once; lines stand or fall alone. Raises: Answerable."""
+        async with self._bulk_turns:
+            try:
+                reader = await self._bulk_reader(body, coding)
+            except Answerable as error:
+                # How many events the body would have been is not known, so it counts as one request.
+                self.refuse_request(error)
+                raise
+            for _ in reader.pieces():
+                await asyncio.sleep(0)
+            await self._settle_unknown(reader)
+            await self._take(reader)
+            return answers.BulkVerdict(
+                len(reader.events),
+                [msgspec.convert(line, answers.RefusedLine) for line in reader.refused],
+                reader.refused_count,
+                reader.refused_count > len(reader.refused),
+            )
+
+    async def _bulk_reader(self, body: bytes, coding: str) -> BulkReader:
+        self._intake.check()
+        if coding not in ("", "identity"):
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(self._decompress_thread, decompress, body, coding, self._limits)
+        return BulkReader(
+            body,
+            numbers=self._intake.numbers,
+            metrics=self._intake.metrics,
+            latest_ns=self._intake.latest_ns,
+            limits=self._limits,
+        )
+
+    async def _take(self, reader: BulkReader) -> None:
+        accepted = len(reader.events)
+        self._intake.received += accepted + reader.refused_count
+        self._counters.events_refused.update(reader.refused_reasons)
+        if not accepted:
+            return
+        try:
+            if accepted > self._intake.waiting_max:
+                raise TooLarge(
+                    f"{accepted} samples in one body are more than may ever wait for the disk (events_waiting_max): send "
+                    "it in parts",
+                    reason="events_in_body",
+                )
+            self._intake.check(accepted)
+        except Answerable as error:
+            self._counters.events_refused[error.reason] += accepted
+            raise
+        waiter = FutureWaiter()
+        self._intake.add_batch(reader.events, waiter)
+        await waiter.outcome
+
+    async def _settle_unknown(self, reader: BulkReader) -> None:
+        outcomes: dict[str, asyncio.Future[None]] = {}
+        if self._registry.auto_register:
+            outcomes = {device_id: self._registry.register(device_id) for device_id in reader.unknown}
+            await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
+        for device_id in list(reader.unknown):
+            error = outcomes[device_id].exception() if device_id in outcomes else UnknownDevice()
+            if error is not None and not isinstance(error, Answerable):
+                raise error
+            reader.settle_unknown(device_id, error)
+        if reader.undefined and self._auto_define:
+            await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
+        reader.settle_undefined()
+        reader.refused.sort(key=lambda refused: int(str(refused["line"])))
+
+    async def _define(self, names: set[str]) -> None:
+        """Define every name that can be one. Lines whose names cannot are refused later, each by itself."""
+        for name in sorted(names):
+            try:
+                await self._metric_definitions.define_unknown([name])
+            except OutOfRange as error:
+                if error.reason == "metrics_max":
+                    return
+            except Answerable:
+                return

@@ -1,0 +1,100 @@
+"""The service's own counters and gauges, gathered from the stages for /metrics. They reconcile, see telemetry.counters."""
+
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.s3 import S3BlockStore
+from fleetpulse.ingest.connections import Connections
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.telemetry.counters import Counters
+from fleetpulse.telemetry.exposition import Value, exposition
+
+Series = dict[str, tuple[str, Value]]
+"""By name, a sentence of help and the value."""
+
+
+class SelfMetrics:
+    """Reads the stages; each read gives what is true now."""
+
+    def __init__(
+        self,
+        *,
+        counters: Counters,
+        intake: Intake,
+        connections: Connections,
+        follower: Follower,
+        fleet: Fleet,
+        history: History,
+        readiness: Readiness,
+    ) -> None:
+        self._counters = counters
+        self._intake = intake
+        self._connections = connections
+        self._follower = follower
+        self._fleet = fleet
+        self._history = history
+        self._readiness = readiness
+
+    def page(self) -> bytes:
+        """All of it in the Prometheus text format."""
+        cache_totals, cache_gauges = self._block_cache()
+        totals, gauges = self._totals() | cache_totals, self._gauges() | cache_gauges
+        return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges))
+
+    def _totals(self) -> Series:
+        counters = self._counters
+        return {
+            "events_received": ("Events that came in, whatever became of them", self._intake.received),
+            "events_accepted": ("Events durable in the journal", counters.events_accepted),
+            "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
+            "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
+            "events_replayed": ("Events read back from the journal at start", counters.events_replayed),
+            "requests_refused": (
+                "Requests refused before there was an event, by reason",
+                dict(counters.requests_refused),
+            ),
+            "connections_opened": ("Connections accepted", counters.connections_opened),
+            "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
+            "commits": ("Journal commits", counters.commits),
+            "commits_failed": ("Journal commits that failed", counters.commits_failed),
+            "checkpoints": ("Checkpoints taken", counters.checkpoints),
+            "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
+            "compactions": ("Pieces of compaction or retention done", counters.compactions),
+            "compactions_failed": ("Pieces of compaction or retention that failed", counters.compactions_failed),
+            "devices_registered": ("Devices registered since the start", counters.devices_registered),
+        }
+
+    def _gauges(self) -> Series:
+        history = self._history
+        files = history.manifest.files()
+        return {
+            "ready": ("1 while events are accepted", int(self._readiness.refusal is None)),
+            "events_waiting": ("Events received that wait for the disk", self._intake.waiting),
+            "events_pending": ("Accepted events not applied yet", self._follower.pending_events),
+            "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self._connections.bulk_bytes_held),
+            "connections": ("Open connections", len(self._connections)),
+            "devices": ("Known devices", len(self._intake.numbers)),
+            "journal_position": ("Position of the newest entry", self._follower.position),
+            "checkpoint_position": ("Position of the last checkpoint", history.manifest.position),
+            "checkpoint_last_seconds": ("Duration of the last checkpoint", self._counters.checkpoint_last_s),
+            "blocks": ("Files that the manifest names", len(files)),
+            "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
+            "kept_bytes": ("Bytes of footers and small columns in memory", history.kept.size_bytes),
+            "samples_live": ("Samples in memory that no block holds yet", self._fleet.samples.count),
+            "late_rows": ("Device-days of late data in memory", len(self._fleet.sparse)),
+        }
+
+    def _block_cache(self) -> tuple[Series, Series]:
+        store = self._history.store
+        if not isinstance(store, S3BlockStore):
+            return {}, {}
+        totals: Series = {
+            "cache_hits": ("Blocks of the S3 store that were found warm on disk", store.cache_hits),
+            "cache_misses": ("Blocks of the S3 store that were fetched", store.cache_misses),
+        }
+        return totals, {"cache_bytes": ("Bytes of warm blocks on disk", store.cache_bytes)}
+
+
+def _prefixed(series: Series) -> Series:
+    return {f"fleetpulse_{name}": entry for name, entry in series.items()}

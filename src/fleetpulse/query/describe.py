@@ -1,0 +1,91 @@
+"""What is declared, as answers give it: devices, metrics and maintenance windows."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from fleetpulse.aggregate.recurrence import next_occurrence
+from fleetpulse.aggregate.status import NEVER_NS
+from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.ingest.window_declarations import WEEKDAYS, WeeklyBody
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
+from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.status import Status
+from fleetpulse.notation.duration import format_seconds
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query import answers
+
+
+def describe_device(
+    record: DeviceRecord,
+    *,
+    status: Status,
+    since_ns: int,
+    last_received_ns: int,
+    policy: HeartbeatPolicy,
+    pauses: Sequence[Pause],
+    now_ns: int,
+) -> answers.Device:
+    """A device with its status, since when it holds, and when the device was last heard."""
+    device = record.device
+    until_ns = next((pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > now_ns), None)
+    return answers.Device(
+        id=device.id,
+        status=status,
+        since=_time(since_ns),
+        last_seen=_time(last_received_ns),
+        labels=device.labels,
+        interval=format_seconds(policy.interval_s),
+        grace=format_seconds(policy.grace_s),
+        has_own_interval=device.interval_s is not None,
+        has_own_grace=device.grace_s is not None,
+        note=device.note,
+        created_at=_time(record.created_at_ns),
+        paused_until=_time(until_ns) if status == "paused" else UNSET,
+    )
+
+
+def describe_metric(metric: MetricDefinition) -> answers.Metric:
+    """A definition."""
+    return answers.Metric(
+        name=metric.name,
+        unit=metric.unit,
+        kind=metric.kind,
+        aggregation=metric.aggregation,
+        retention_days=metric.retention_days,
+        raw_days=metric.raw_days,
+        bounds=[metric.lowest, metric.highest],
+        description=metric.description,
+    )
+
+
+def describe_window(window: MaintenanceWindow, *, now_ns: int) -> answers.MaintenanceWindow:
+    """A maintenance window, and when it comes next."""
+    following = next_occurrence(window, after_ns=now_ns)
+    return answers.MaintenanceWindow(
+        id=window.id,
+        title=window.title,
+        labels=window.labels,
+        devices=list(window.devices),
+        all=window.is_for_all,
+        start=format_rfc3339(window.start_ns),
+        end=_time(window.end_ns),
+        recurrence=None if window.recurrence is None else _weekly(window.recurrence),
+        next=None if following is None else answers.Span(*map(format_rfc3339, following)),
+        is_on=following is not None and following[0] <= now_ns,
+    )
+
+
+def _weekly(recurrence: Recurrence) -> WeeklyBody:
+    hour, minute = divmod(recurrence.start_minute, 60)
+    return WeeklyBody(
+        at=f"{hour:02}:{minute:02}",
+        duration=format_seconds(recurrence.duration_s),
+        timezone=recurrence.timezone,
+        weekdays=[WEEKDAYS[day] for day in recurrence.weekdays],
+    )
+
+
+def _time(at_ns: int | None) -> str | None:
+    return None if at_ns is None or at_ns == NEVER_NS else format_rfc3339(at_ns)

@@ -1,0 +1,169 @@
+"""Answers about metrics, of one device and of groups of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from msgspec import UNSET, UnsetType
+
+from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.model.metric import AGGREGATIONS, Aggregation, MetricDefinition
+from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query import answers
+from fleetpulse.query.groups import Groups
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.window import Window
+
+TYPES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MetricQuestion:
+    """Which metric, and how its samples become one figure."""
+
+    number: int
+    metric: MetricDefinition
+    aggregation: Aggregation
+
+
+def read_aggregation(text: str | None) -> Aggregation | None:
+    """An aggregation by its name. Raises: OutOfRange."""
+    for aggregation in AGGREGATIONS:
+        if text == aggregation:
+            return aggregation
+    if text is not None:
+        raise OutOfRange(
+            f"aggregation must be one of {', '.join(AGGREGATIONS)}, not `{text[:50]}`", reason="aggregation"
+        )
+    return None
+
+
+def split_types(types: str, defined: Sequence[str]) -> list[str]:
+    """The names in `types`, each once. Raises: Malformed: there is none. OutOfRange: there are too many."""
+    names = [name for name in dict.fromkeys(types.split(",")) if name]
+    if not names:
+        raise Malformed(f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(defined[:50])}")
+    if len(names) > TYPES_MAX:
+        raise OutOfRange(f"{len(names)} types are more than {TYPES_MAX} in one question", reason="types")
+    return names
+
+
+def device_metrics(
+    samples: Samples, questions: Sequence[MetricQuestion], *, device_id: str, device: int, window: Window, now_ns: int
+) -> answers.DeviceMetrics:
+    """Metrics of one device."""
+    metrics: dict[str, answers.DeviceMetric] = {}
+    missing: list[answers.Missing] = []
+    for question in questions:
+        result, kept = _result(samples, question, DeviceSelection(device), window, now_ns)
+        metrics[question.metric.name] = answers.DeviceMetric(
+            **_method(question, result, window, now_ns), **_figures(result, 0, kept)
+        )
+        missing += [span for span in result.missing if span not in missing]
+    return answers.DeviceMetrics(
+        device_id=device_id, start=window.start, end=window.end, step_s=window.step_s, metrics=metrics, missing=missing
+    )
+
+
+def fleet_metrics(
+    samples: Samples, questions: Sequence[MetricQuestion], *, groups: Groups, by: str, window: Window, now_ns: int
+) -> answers.FleetMetrics:
+    """Metrics of all devices that are selected, by the values of a label."""
+    selection = DeviceSelection(None, groups.codes, max(1, len(groups.names)))
+    methods: dict[str, answers.MetricMethod] = {}
+    figures: list[dict[str, answers.GroupMetric]] = [{} for _ in groups.names]
+    missing: list[answers.Missing] = []
+    for question in questions:
+        result, kept = _result(samples, question, selection, window, now_ns)
+        methods[question.metric.name] = answers.MetricMethod(**_method(question, result, window, now_ns))
+        missing += [span for span in result.missing if span not in missing]
+        for place, metrics in enumerate(figures):
+            metrics[question.metric.name] = answers.GroupMetric(**_figures(result, place, kept))
+    found = [
+        answers.MetricGroup(name, size, metrics)
+        for name, size, metrics in zip(groups.names, groups.sizes, figures, strict=True)
+    ]
+    return answers.FleetMetrics(
+        start=window.start,
+        end=window.end,
+        step_s=window.step_s,
+        group_by=by or None,
+        metrics=methods,
+        groups=sorted(found, key=lambda group: group.group),
+        missing=missing,
+    )
+
+
+def _result(
+    samples: Samples, question: MetricQuestion, selection: DeviceSelection, window: Window, now_ns: int
+) -> tuple[MetricResult, Window]:
+    kept = within_retention(window, question.metric, now_ns)
+    result = find(
+        samples,
+        number=question.number,
+        metric=question.metric,
+        aggregation=question.aggregation,
+        selection=selection,
+        window=kept,
+    )
+    return result, kept
+
+
+def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
+    """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
+    # Where all of it is past retention, an empty window is left.
+    start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
+    return Window(start_ns, window.end_ns, window.step_ns)
+
+
+def _kept_from_ns(metric: MetricDefinition, now_ns: int) -> int:
+    return (now_ns // NS_PER_DAY - metric.retention_days) * NS_PER_DAY
+
+
+class _Method(TypedDict):
+    unit: str
+    aggregation: Aggregation
+    tiers: list[str]
+    method: str | UnsetType
+    note: str | UnsetType
+    kept_from: str | UnsetType
+
+
+def _method(question: MetricQuestion, result: MetricResult, window: Window, now_ns: int) -> _Method:
+    metric, aggregation = question.metric, question.aggregation
+    exactness = "exact" if result.is_exact else "from sketches: relative error at most 1 %"
+    kept_from_ns = _kept_from_ns(metric, now_ns)
+    return {
+        "unit": "" if aggregation == "count" else metric.unit,
+        "aggregation": aggregation,
+        "tiers": result.tiers,
+        "method": f"nearest rank, {exactness}" if aggregation.startswith("p") else UNSET,
+        "note": _coarse_note(result.coarse) if result.coarse else UNSET,
+        "kept_from": format_rfc3339(kept_from_ns) if window.start_ns < kept_from_ns else UNSET,
+    }
+
+
+def _coarse_note(tiers: Sequence[str]) -> str:
+    return f"samples at the edges of the window are gone (raw_days): whole buckets of {', '.join(tiers)} stand in"
+
+
+class _Figures(TypedDict):
+    value: int | float | UnsetType | None
+    series: list[answers.MetricPoint] | UnsetType
+    count: int
+
+
+def _figures(result: MetricResult, place: int, window: Window) -> _Figures:
+    """The figures of one group: a value, or a series of those buckets in which there were samples."""
+    start = place * window.buckets
+    if window.step_ns is None:
+        return {"value": result.values[start], "series": UNSET, "count": result.counts[start]}
+    series = [
+        answers.MetricPoint(
+            format_rfc3339(window.bucket_start_ns(bucket)), result.values[start + bucket], result.counts[start + bucket]
+        )
+        for bucket in range(window.buckets)
+        if result.counts[start + bucket]
+    ]
+    return {"value": UNSET, "series": series, "count": sum(result.counts[start : start + window.buckets])}
