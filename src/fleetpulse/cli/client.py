@@ -1,4 +1,4 @@
-"""Questions to a running service over HTTP: the standard library's client, and errors that say what to do."""
+"""Requests to a running service over HTTP: the standard library's client, and errors that tell what to do."""
 
 import http.client
 import ssl
@@ -15,7 +15,7 @@ import msgspec
 from fleetpulse.errors import NotAnswered, Refused, SettingsError
 
 ANSWER_S = 120.0
-"""Seconds of silence after which an answer is given up: a fleet's year may take the service a while."""
+"""Seconds to wait for the next bytes of an answer: a fleet's year may take the service a while."""
 PIECE_BYTES = 262_144
 Query = Sequence[tuple[str, object]]
 """Parameters; those of None are left out."""
@@ -40,7 +40,7 @@ class Answer:
             return msgspec.json.decode(self.raw, type=shape)
         except ValueError as error:
             raise NotAnswered(
-                f"the answer cannot be read ({error}): is --url that of a fleetpulse service, no older than this command?"
+                f"the answer cannot be read ({error}): is --url that of a fleetpulse service of this version or later?"
             ) from error
 
 
@@ -70,13 +70,13 @@ class Client:
         )
 
     def get(self, path: str, query: Query = ()) -> Answer:
-        """Ask. Raises: NotAnswered; Refused."""
+        """Send a GET request. Raises: NotAnswered; Refused."""
         return self.send("GET", path, query)
 
     def send(
         self, method: str, path: str, query: Query = (), body: object = None, *, content_type: str = "application/json"
     ) -> Answer:
-        """Ask, or say; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; Refused."""
+        """Send a request; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; Refused."""
         raw = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         try:
             response = self._response(method, path, query, raw, {} if raw is None else {"Content-Type": content_type})
@@ -86,7 +86,7 @@ class Client:
         return Answer(self._accepted(response, text), _server_s(response))
 
     def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
-        """The bytes of a long answer, as they come. Raises: NotAnswered: also where it broke off; Refused."""
+        """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; Refused."""
         received = 0
         try:
             response = self._response("GET", path, query, None, {})
@@ -98,8 +98,8 @@ class Client:
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             if not received and not isinstance(error, http.client.IncompleteRead):
                 raise self._not_answered(error) from error
-            text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole: see the service's log, and ask again."
-            raise NotAnswered(text) from error
+            text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole"
+            raise NotAnswered(f"{text}: see the service's log, and ask again.") from error
 
     def _response(
         self, method: str, path: str, query: Query, body: bytes | None, headers: dict[str, str]
@@ -110,7 +110,7 @@ class Client:
         try:
             return self._exchange(method, target, body, headers)
         except (http.client.RemoteDisconnected, ConnectionError):
-            # A connection that rested too long was closed: that is no answer to a question, which may be asked again.
+            # The service closes a connection that rests too long. A question may be asked again on a new one.
             if not is_reused or method != "GET":
                 raise
             return self._exchange(method, target, body, headers)
@@ -131,13 +131,14 @@ class Client:
         try:
             msg = str(msgspec.json.decode(text)["msg"])
         except (ValueError, KeyError, TypeError):
-            msg = f"{self.url} answered {response.status} {response.reason}: is it a fleetpulse service? Say where one is with --url."
+            answered = f"{self.url} answered {response.status} {response.reason}"
+            msg = f"{answered}: is it a fleetpulse service? Give the address of one with --url."
         raise Refused(msg, status=response.status)
 
     def _not_answered(self, error: Exception) -> NotAnswered:
         what_to_do = "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL"
         if isinstance(error, ssl.SSLCertVerificationError):
-            what_to_do = "Trust its certificate with SSL_CERT_FILE, or ask under the name that it is for"
+            what_to_do = "Trust its certificate with SSL_CERT_FILE, or use the name that the certificate is for"
         why = f"no answer for {ANSWER_S:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         return NotAnswered(f"{self.url} cannot be asked: {why}. {what_to_do}.")
 

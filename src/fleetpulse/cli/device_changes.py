@@ -182,11 +182,12 @@ def import_(
     with service.client() as client:
         query = [("dry_run", dry_run)]
         answer = client.send("POST", f"{DEVICES}.csv", query, body, content_type="text/csv; charset=utf-8")
-    service.show(answer, Imported, _imported_parts)
+    service.show(answer, Imported, imported_parts)
     return 1 if answer.into(Imported).refused_total else 0
 
 
-def _imported_parts(imported: Imported) -> list[Part]:
+def imported_parts(imported: Imported) -> list[Part]:
+    """The counts, and the first refused lines."""
     changed = "" if imported.dry_run else f" ({known(imported.changed)} changed)"
     would = "would be " if imported.dry_run else ""
     counts = f"{would}new: {imported.new}, {would}replaced: {imported.known}{changed}"

@@ -56,10 +56,11 @@ def list_(
         raise SettingsError("--limit must be at least 1; or give --all.")
     with service.client() as client:
         answer = list_pages(client, [*filters.query(), ("sort", sort)], limit=None if all_ else limit)
-    service.show(answer, DeviceList, _list_parts)
+    service.show(answer, DeviceList, list_parts)
 
 
-def _list_parts(listed: DeviceList) -> list[Part]:
+def list_parts(listed: DeviceList) -> list[Part]:
+    """A table of devices, and how many there are."""
     has_uptime = any(device.uptime is not UNSET for device in listed.devices)
     columns = [left("device"), left("status"), left("since"), left("last seen"), left("labels")]
     rows = [_list_row(device) for device in listed.devices]
@@ -83,7 +84,10 @@ class _RawPage(Struct):
 
 
 def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
-    """The first `limit` devices (None: all): the service's answer as it is, or several of them joined. Raises: see Client."""
+    """The first `limit` devices (None: all): the service's answer as it is, or where it takes several, joined.
+
+    Raises: NotAnswered; Refused.
+    """
     page = client.get(DEVICES, [*query, ("limit", min(PAGE, limit or PAGE))])
     cursor = page.into(DeviceList).next
     if cursor is None or (limit is not None and limit <= PAGE):
@@ -136,10 +140,11 @@ def transitions(device: str, /, *, window: Window = Window(), service: Service =
         device: Its id.
     """
     path = f"{DEVICES}/{segment(device)}/transitions"
-    service.ask(path, window.query(), shape=Transitions, parts=_transitions_parts)
+    service.ask(path, window.query(), shape=Transitions, parts=transitions_parts)
 
 
-def _transitions_parts(answer: Transitions) -> list[Part]:
+def transitions_parts(answer: Transitions) -> list[Part]:
+    """A table of changes, and where it ends."""
     changes = answer.transitions
     if answer.more_from:
         tail = f"There are more: ask again with --from {answer.more_from}."

@@ -27,10 +27,11 @@ def list_(*, service: Service = Service()) -> None:
 
 
 def _list_parts(answer: MaintenanceWindows) -> list[Part]:
-    return [_table(answer.windows) if answer.windows else "There are no maintenance windows."]
+    return [windows_table(answer.windows) if answer.windows else "There are no maintenance windows."]
 
 
-def _table(windows: list[MaintenanceWindow]) -> Table:
+def windows_table(windows: list[MaintenanceWindow]) -> Table:
+    """A table of maintenance windows."""
     rows = [
         [window.id, window.title, _devices(window), _when(window), "on" if window.is_on else "", _next(window)]
         for window in windows
@@ -104,7 +105,7 @@ def add(
         elif duration:
             body |= _once(client, start, end, duration)
         answer = client.send("POST", MAINTENANCE, body=body)
-    service.show(answer, MaintenanceWindow, lambda window: [_table([window])])
+    service.show(answer, MaintenanceWindow, lambda window: [windows_table([window])])
 
 
 def _recurrence(at: str, duration: str | None, timezone: str | None, on: str | None) -> dict[str, Any]:

@@ -46,10 +46,11 @@ def get(
         device: Its id.
     """
     query = [("types", types), ("aggregation", aggregation), *window.query()]
-    service.ask(f"/api/v1/devices/{segment(device)}/metrics", query, shape=DeviceMetrics, parts=_device_parts)
+    service.ask(f"/api/v1/devices/{segment(device)}/metrics", query, shape=DeviceMetrics, parts=device_parts)
 
 
-def _device_parts(answer: DeviceMetrics) -> list[Part]:
+def device_parts(answer: DeviceMetrics) -> list[Part]:
+    """A table with a line a metric, the series where there are any, and notes."""
     columns = [left("metric"), left("how"), *_figure_columns(answer)]
     rows = [
         [name, metric.aggregation, *_figure_cells(metric, metric, answer)] for name, metric in answer.metrics.items()
@@ -71,10 +72,11 @@ def fleet(
 ) -> None:
     """Show values of the metrics of all devices, or by the values of a label."""
     query = [("types", types), ("aggregation", aggregation), *grouping.query(), *window.query()]
-    service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=_fleet_parts)
+    service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts)
 
 
-def _fleet_parts(answer: FleetMetrics) -> list[Part]:
+def fleet_parts(answer: FleetMetrics) -> list[Part]:
+    """A table with a line a group and metric, and notes."""
     by = answer.group_by
     columns = [*([left(by)] if by else []), right("devices"), left("metric"), left("how"), *_figure_columns(answer)]
     rows = [

@@ -103,7 +103,7 @@ class _Questions:
         return self._command("device", device_id, "--from", self.start, "--to", self.end, "--explain")
 
     def group_command(self, value: str | None) -> str:
-        """The command for the devices with a value; those without the label, and all, are in a table with the others."""
+        """The command for the devices with a value; those without the label, and all, are in the table of all."""
         labels = list(self.labels)
         by = ["--group-by", self.group_by] if self.group_by and value is not None else []
         if value:
@@ -117,7 +117,7 @@ class _Questions:
 
 
 def _fixed_window(client: Client, window: MonthWindow) -> tuple[str, str]:
-    """Start and end. What ends now ends at the last full minute: its slots fill it, and every question gets the same."""
+    """Start and end. What ends now ends at the last full minute: slots fill it, and every question gets the same."""
     if window.window and (window.start or window.end):
         raise SettingsError("give --window, or --from and --to, not both.")
     if window.end and not window.start:

@@ -109,7 +109,7 @@ def _markdown(text: str) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """For spreadsheets and programs: each line stands alone, with window, formula and the command that makes it again."""
+    """For spreadsheets and programs: each line stands alone, with window, formula and the command for it."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_CSV_HEAD)

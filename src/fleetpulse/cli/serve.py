@@ -14,8 +14,8 @@ from fleetpulse.telemetry.logs import configure_logs
 
 app = App(
     name="serve",
-    help_epilogue="Each flag is also an environment variable (FLEETPULSE_NAME) and a line of a TOML file; flags win over "
-    "the environment, and the environment over the file.",
+    help_epilogue="Each flag is also an environment variable (FLEETPULSE_NAME) and a line of a TOML file; flags win "
+    "over the environment, and the environment over the file.",
 )
 
 

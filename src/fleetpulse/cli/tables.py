@@ -198,7 +198,7 @@ def value_cell(value: float | None, unit: str) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """Values as bars from the lowest to the highest, a blank for None. Beyond GRAPH_COLUMNS, neighbours are averaged."""
+    """Values as bars from the lowest to the highest, a blank for None; at most GRAPH_COLUMNS, by averaging neighbours."""
     width = min(GRAPH_COLUMNS, len(values))
     cuts = [len(values) * place // max(1, width) for place in range(width + 1)]
     means = [_mean([value for value in values[start:end] if value is not None]) for start, end in pairwise(cuts)]
@@ -216,7 +216,7 @@ def _bar(share: float) -> str:
 
 
 def step_values(points: Iterable[tuple[str, float | None]], *, start: str, end: str, step_s: int) -> list[float | None]:
-    """The values of a series by its steps: of [start, end), None for steps without a point. A point is (time, value)."""
+    """The values of a series, one a step of [start, end): None for steps without a point. A point is (time, value)."""
     step_ns = step_s * NS_PER_S
     first = parse_rfc3339_ns(start) // step_ns
     values: list[float | None] = [None] * (-(-parse_rfc3339_ns(end) // step_ns) - first)

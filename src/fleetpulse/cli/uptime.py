@@ -36,10 +36,11 @@ def device(
         explain: List the intervals, each with the reason why it counts as it does.
     """
     query = [*window.query(), ("explain", explain or None)]
-    service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=_device_parts)
+    service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=device_parts)
 
 
-def _device_parts(uptime: Uptime) -> list[Part]:
+def device_parts(uptime: Uptime) -> list[Part]:
+    """The figures in words, the series and the intervals where there are any, and what is missing."""
     parts: list[Part] = [f"{uptime.device_id}, {uptime.start} to {uptime.end}: {figures_text(uptime)}"]
     if uptime.series is not UNSET and uptime.step_s is not UNSET:
         parts += _series_parts([("", uptime.series)], uptime, uptime.step_s, by="")
@@ -60,10 +61,11 @@ def fleet(
 ) -> None:
     """Show uptime and availability of all devices, or by the values of a label."""
     query = [*grouping.query(), *window.query()]
-    service.ask("/api/v1/fleet/uptime", query, shape=FleetUptime, parts=_fleet_parts)
+    service.ask("/api/v1/fleet/uptime", query, shape=FleetUptime, parts=fleet_parts)
 
 
-def _fleet_parts(uptime: FleetUptime) -> list[Part]:
+def fleet_parts(uptime: FleetUptime) -> list[Part]:
+    """A table of the groups and all devices, the series where there are any, and what is missing."""
     columns = [left(uptime.group_by or ""), right("devices"), *(right(title) for title in FIGURES)]
     groups = uptime.groups if uptime.group_by else []
     rows = [[group_name(group.group), str(group.devices), *figure_cells(group)] for group in groups]

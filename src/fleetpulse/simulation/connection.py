@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection of a simulated device or gateway: one request at a time, connected again when it breaks.
 
-The standard library's client blocks, and general clients cost ten times as much a request; the parsing is httptools' own.
+The standard library's client blocks, and general clients cost ten times as much a request; httptools does the parsing.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ ANSWER_S = 60.0
 
 
 class Unanswered(Exception):
-    """The connection failed. `was_sent`: the server may have taken the request all the same."""
+    """The connection failed. `was_sent`: the server may have accepted the request all the same."""
 
     def __init__(self, text: str, *, was_sent: bool) -> None:
         super().__init__(text)
@@ -27,10 +27,12 @@ class Answer:
     """Status, headers that matter, and body of a response; filled by the parser."""
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.retry_after_s = 1.0
         self.body = b""
         self.is_complete = False
+        self.keeps_connection = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
@@ -42,12 +44,25 @@ class Answer:
         self.body += part
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
+        """Called by the parser, which forgets the headers right after it."""
+        self.status = self.parser.get_status_code()
+        self.keeps_connection = self.parser.should_keep_alive()
         self.is_complete = True
 
 
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """The next answer of a connection. Raises: EOFError: it ends before; httptools.HttpParserError: it is not HTTP."""
+    answer = Answer()
+    while not answer.is_complete:
+        part = await reader.read(65_536)
+        if not part:
+            raise EOFError("closed before the answer")
+        answer.parser.feed_data(part)
+    return answer
+
+
 class Connection:
-    """See the module."""
+    """One connection to the server at `url`, which is opened by the first request."""
 
     def __init__(self, url: str) -> None:
         """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
@@ -78,24 +93,14 @@ class Connection:
             was_sent = True
             async with asyncio.timeout(ANSWER_S):
                 await writer.drain()
-                return await self._read(reader)
+                answer = await read_answer(reader)
+            if not answer.keeps_connection:
+                self.close()
+            return answer
         except (OSError, EOFError, TimeoutError, httptools.HttpParserError) as error:
             self.close()
             text = str(error) or type(error).__name__
             raise Unanswered(f"{self._host}:{self._port}: {text}", was_sent=was_sent) from error
-
-    async def _read(self, reader: asyncio.StreamReader) -> Answer:
-        answer = Answer()
-        parser = httptools.HttpResponseParser(answer)
-        while not answer.is_complete:
-            part = await reader.read(65_536)
-            if not part:
-                raise EOFError("closed before the answer")
-            parser.feed_data(part)
-        answer.status = parser.get_status_code()
-        if not parser.should_keep_alive():
-            self.close()
-        return answer
 
     def close(self) -> None:
         """Let go of the socket; the next request connects again."""

@@ -24,7 +24,7 @@ RETRY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """To which server a run speaks, over how many connections, how fast, and how long it waits for a server that is away."""
+    """Which server, over how many connections, how fast, and how long to wait for a server that is away."""
 
     url: str
     connections: int = 32
@@ -89,7 +89,7 @@ async def _send_events(
 ) -> None:
     if options.bulk_lines:
         body = b"\n".join(_body(sent_at, value, device_id) for device_id, sent_at, value in events)
-        answer = await _until_answered(lambda: connection.ask("POST", "/api/v1/events", body), options, tally, events)
+        answer = await until_answered(lambda: connection.ask("POST", "/api/v1/events", body), options, tally, events)
         if answer.status != 200 or _json(answer).get("accepted") != len(events):
             raise _rejected("POST /api/v1/events", answer)
         return
@@ -100,14 +100,21 @@ async def _send_events(
         def ask(path: str = path, body: bytes = body) -> Awaitable[Answer]:
             return connection.ask("POST", path, body)
 
-        answer = await _until_answered(ask, options, tally, [(device_id, sent_at, value)])
+        answer = await until_answered(ask, options, tally, [(device_id, sent_at, value)])
         if answer.status != 204:
             raise _rejected(f"POST {path}", answer)
 
 
-async def _until_answered(
+async def until_answered(
     ask: Callable[[], Awaitable[Answer]], options: RunOptions, tally: Tally, events: Sequence[tuple[str, int, int]] = ()
 ) -> Answer:
+    """Send a request until the answer is neither 429 nor 503.
+
+    Args:
+        ask: sends the request once.
+        events: those of the request, as (device id, sent_at in ns, upload time in ns or HEARTBEAT).
+    Raises: ServerGone: there was no such answer within the patience.
+    """
     gone_since_s: float | None = None
     while True:
         try:
@@ -202,7 +209,7 @@ async def _ask_each(
                 def ask(path: str = path) -> Awaitable[Answer]:
                     return connection.ask("GET", path)
 
-                answer = await _until_answered(ask, options, tally)
+                answer = await until_answered(ask, options, tally)
                 if answer.status not in (200, also):
                     raise _rejected(f"GET {path}", answer)
                 note(index, answer)

@@ -1,0 +1,88 @@
+"""Lists of devices: pages that become one, and tables."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cli_text import printed
+from fleetpulse.cli.client import Answer, Client, Query
+from fleetpulse.cli.device_changes import imported_parts
+from fleetpulse.cli.devices import list_pages, list_parts, transitions_parts
+from fleetpulse.query.answers import Device, DeviceList, Imported, RefusedLine, Transition, Transitions
+
+START, END = "2026-01-01T00:00:00Z", "2026-01-01T04:00:00Z"
+
+
+def device(name: str, **fields: object) -> Device:
+    values = {"status": "up", "since": START, "last_seen": END, "labels": {"site": "paris"}, "interval": "1m"}
+    more = {"grace": "4m", "has_own_interval": False, "has_own_grace": False, "note": "", "created_at": None}
+    return Device(id=name, **{**values, **more, **fields})  # type: ignore[arg-type]  # fields of one struct
+
+
+class Pages(Client):
+    """A service with so many devices, whose answers have a field that this version does not know."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.count = count
+        self.limits: list[int] = []
+
+    def get(self, path: str, query: Query = ()) -> Answer:
+        given = dict(query)
+        first, limit = int(str(given.get("cursor", 0))), int(str(given["limit"]))
+        self.limits.append(limit)
+        end = min(self.count, first + limit)
+        devices: Sequence[object] = [
+            {**msgspec.to_builtins(device(f"d{number}")), "later": number} for number in range(first, end)
+        ]
+        following = str(end) if end < self.count else None
+        fields = {"devices": devices, "total": self.count, "next": following, "missing": [], "later": True}
+        return Answer.of(fields, server_s=7)
+
+
+def test_one_page_is_passed_on_as_it_is() -> None:
+    service = Pages(5)
+    answer = list_pages(service, [], limit=2)
+    assert answer.raw == service.get("", [("limit", 2)]).raw
+
+
+def test_pages_become_one_answer_that_keeps_what_this_version_does_not_know() -> None:
+    service = Pages(2_500)
+    fields = msgspec.json.decode(list_pages(service, [("sort", "id")], limit=None).raw)
+    assert service.limits == [1_000, 1_000, 1_000]
+    assert [one["later"] for one in fields["devices"]] == list(range(2_500))
+    assert (fields["total"], fields["next"], fields["later"]) == (2_500, None, True)
+
+
+def test_no_more_devices_are_asked_for_than_are_shown() -> None:
+    service = Pages(2_500)
+    assert len(list_pages(service, [], limit=1_200).into(DeviceList).devices) == 1_200
+    assert service.limits == [1_000, 200]
+
+
+def test_a_list_tells_how_many_there_are_and_shows_uptime_where_it_was_asked_for() -> None:
+    listed = DeviceList(devices=[device("a", uptime=99.5), device("b", uptime=None)], total=3, next="2", missing=[])
+    lines = [" ".join(line.split()) for line in printed(*list_parts(listed)).splitlines()]
+    assert "device status since last seen uptime % labels" in lines
+    assert f"a up {START} {END} 99.50000 site:paris" in lines
+    assert f"b up {START} {END} – site:paris" in lines
+    assert lines[-1] == "2 of 3 shown; --limit N or --all shows more."
+    assert printed(*list_parts(DeviceList(devices=[], total=0, next=None, missing=[]))) == "0 of 0 shown.\n"
+
+
+def test_changes_of_status_tell_how_to_ask_for_the_rest() -> None:
+    changes = [Transition(at=START, before="up", after="late")]
+    answer = Transitions(
+        device_id="a", start=START, end=END, status_before="up", transitions=changes, more_from=END, missing=[]
+    )
+    assert f"There are more: ask again with --from {END}." in printed(*transitions_parts(answer))
+    answer.more_from = None
+    assert f"1 changes of status from {START} to {END}; before them it was up." in printed(*transitions_parts(answer))
+
+
+def test_an_import_lists_the_first_refused_lines() -> None:
+    refused = [RefusedLine(line=line, msg="no device id") for line in range(2, 102)]
+    imported = Imported(new=1, known=2, refused=refused, refused_total=150, capped=True, dry_run=True)
+    lines = printed(*imported_parts(imported)).splitlines()
+    assert lines[0] == "would be new: 1, would be replaced: 2, refused: 150."
+    assert (lines[1], len(lines), lines[-1]) == ("line 2: no device id", 22, "… and 130 more")

@@ -1,0 +1,126 @@
+"""The command line: what is typed wrongly, which modules are loaded for it, and completion in a real shell."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleetpulse import __version__
+from fleetpulse.cli.main import main
+
+HEAVY = ("numpy", "pyarrow", "litestar", "uvicorn", "uvloop", "structlog", "httptools", "obstore")
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_the_version_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "usage", "text"),
+    [
+        ("", "fleetpulse COMMAND", "fleetpulse: say which command"),
+        ("devces", "fleetpulse COMMAND", "there is no command `devces` (did you mean devices?)"),
+        ("devices", "fleetpulse devices COMMAND", "fleetpulse devices: say which command"),
+        ("devices shw", "fleetpulse devices COMMAND", "there is no command `shw` (did you mean show?)"),
+        ("devices show", "fleetpulse devices show [OPTIONS] DEVICE", "fleetpulse devices show: DEVICE is required"),
+        ("devices show a b", "fleetpulse devices show [OPTIONS] DEVICE", "unrecognized arguments: b"),
+        ("devices list --statsu up", "fleetpulse devices list [OPTIONS]", "--statsu (did you mean --status?)"),
+        ("devices list --limit", "fleetpulse devices list [OPTIONS]", "--limit needs a value"),
+        ("devices list --limit x", "fleetpulse devices list [OPTIONS]", '--limit: unable to convert "x" into int'),
+        ("devices list --limit 5 --all", "fleetpulse devices list [OPTIONS]", "give only one of --limit, --all"),
+        ("devices list --no-all", "fleetpulse devices list [OPTIONS]", "unrecognized arguments: --no-all"),
+        ("uptime fleet --label site", "fleetpulse uptime fleet [OPTIONS]", "--label must be name:value"),
+        ("export samples", "fleetpulse export samples --types NAME,… [OPTIONS]", "--types is required"),
+        ("report uptime --sla 101", "fleetpulse report uptime [OPTIONS]", "at most 100, not `101`"),
+        ("serve --prot 1", "fleetpulse serve [OPTIONS]", "unrecognized arguments: --prot (did you mean --port?)"),
+    ],
+)
+def test_what_is_typed_wrongly_ends_in_status_2_with_the_usage_of_that_command(
+    line: str, usage: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    first, second, third = printed.err.splitlines()
+    assert first == f"Usage: {usage}"
+    assert text in second
+    assert third == f"For all commands and flags: {second.partition(':')[0]} --help"
+    assert printed.out == ""
+
+
+def test_a_setting_that_cannot_be_ends_in_status_1_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "1", "--port", "99999", "--no-auto-define"]) == 1
+    assert capsys.readouterr().err == "fleetpulse: flag: port must be 0 to 65535, not 99999\n"
+
+
+def test_help_of_serve_comes_in_the_groups_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--help"]) == 0
+    text = capsys.readouterr().out
+    titles = ("Address and logs", "Data folder and blocks", "Heartbeat policy", "Bulk bodies", "Checkpoints")
+    places = [text.index(f"─ {title} ─") for title in titles]
+    assert places == sorted(places)
+    assert "--kept-bytes-max" in text
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The packages that a process of the command has loaded when it ends."""
+    code = "import sys; from fleetpulse.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "version",
+        "devices list --url here",
+        "uptime device x --url here",
+        "metrics get x --types cpu --url here",
+        "maintenance list --url here",
+        "report uptime --url here",
+        "export presence --url here",
+    ],
+)
+def test_a_question_loads_neither_the_service_nor_what_draws_tables(line: str) -> None:
+    assert loaded(*line.split()) & {*HEAVY, "rich", "docstring_parser"} == set()
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `fleetpulse completion bash` prints, as a file."""
+    path = tmp_path_factory.mktemp("completion") / "fleetpulse.bash"
+    command = [sys.executable, "-m", "fleetpulse", "completion", "bash"]
+    path.write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return path
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash on this machine")
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("dev", "devices"),
+        ("devices tran", "transitions"),
+        ("devices list --seen-", "--seen-before --seen-after"),
+        ("report uptime --format ", "table csv json md"),
+        ("serve --log-format j", "json"),
+        ("serve --checkpoint-sil", "--checkpoint-silences"),
+        ("completion z", "zsh"),
+    ],
+)
+def test_bash_completes_what_was_begun(words: str, completed: str, script: Path) -> None:
+    shell = """
+        source "$1"; COMP_WORDS=(fleetpulse $2); [[ $2 == *" " ]] && COMP_WORDS+=("")
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE="fleetpulse $2"; COMP_POINT=${#COMP_LINE}
+        how=$(complete -p fleetpulse); [[ $how =~ -F\\ ([^ ]+) ]]
+        "${BASH_REMATCH[1]}" fleetpulse "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        echo "${COMPREPLY[*]}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", shell, "bash", str(script), words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == completed, done.stderr
