@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples
-from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet, dense_row, union
+from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.live.sparse_presence import SparsePresence
-from fleetpulse.live.view import LiveView, presence_from
+from fleetpulse.live.view import LiveView, presence_from, rows_of
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -250,23 +250,15 @@ class Fleet:
 
     def touched_days(self, device: int) -> list[int]:
         """Days (since 1970-01-01) with presence of this device in memory, which `closed_minutes` does not count."""
-        return [
-            day for day in {*self.dense, *self.sparse.days, *self.closing.days} if self.row(day, device) is not None
-        ]
+        return list(self._rows_of(device))
 
-    def row(self, day: int, device: int) -> Rows | None:
-        """The presence in memory of a device on a day, shape (23,), or None; a closed block may hold more of it."""
-        return union(dense_row(self.dense, day, device), self.sparse.row(day, device), self.closing.row(day, device))
+    def _rows_of(self, device: int) -> dict[int, Rows]:
+        return rows_of(device, dense=(self.dense, self.closing.dense), sparse=(self.sparse, self.closing.sparse))
 
     def _uncounted_minutes(self, device: int, known: ClosedRows) -> int:
         """Minutes that `closed_minutes` does not count: of open days, of days being closed, and of late data."""
-        total = 0
-        for day in {*self.dense, *self.sparse.days, *self.closing.days}:
-            row = self.row(day, device)
-            if row is not None:
-                closed = known.get(day)
-                total += int(count_minutes(row if closed is None else row & ~closed))
-        return total
+        rows = ((row, known.get(day)) for day, row in self._rows_of(device).items())
+        return sum(int(count_minutes(row if closed is None else row & ~closed)) for row, closed in rows)
 
     def late_rows(self) -> int:
         """How many rows of late data there are, one for each device and day; the next checkpoint closes them."""
@@ -276,10 +268,7 @@ class Fleet:
         """What a question may see of these devices, of their presence that of the day `from_day` and later."""
         part = slice(devices.start, devices.stop)
         dense, sparse = presence_from(
-            from_day,
-            devices,
-            dense=(self.dense, self.closing.dense),
-            sparse=(self.sparse, self.closing.sparse),
+            from_day, devices, dense=(self.dense, self.closing.dense), sparse=(self.sparse, self.closing.sparse)
         )
         return LiveView(
             devices=devices,

@@ -1,6 +1,5 @@
 """What the live fleet hands to a checkpoint: exact copies of its figures, and the data that leaves memory with it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,10 +35,6 @@ class ClosingData:
         """The days to close, ascending."""
         return sorted({*self.dense, *self.sparse.days})
 
-    def row(self, day: int, device: int) -> Rows | None:
-        """The frozen presence of one device on one day, shape (23,), or None."""
-        return union(dense_row(self.dense, day, device), self.sparse.row(day, device))
-
 
 @dataclass(frozen=True, slots=True)
 class FrozenFleet:
@@ -55,15 +50,3 @@ class FrozenFleet:
     closing: ClosingData
     alive_at_ns: int
     blind_ns: list[tuple[int, int]]
-
-
-def dense_row(dense: Mapping[int, Rows], day: int, device: int) -> Rows | None:
-    """The presence of one device on one day, shape (23,); None where `dense` has no row for it."""
-    rows = dense.get(day)
-    return rows[device] if rows is not None and device < len(rows) else None
-
-
-def union(*rows: Rows | None) -> Rows | None:
-    """The minutes that are present in any of `rows`, each shape (23,) or None; None where all are None."""
-    present = [row for row in rows if row is not None]
-    return np.bitwise_or.reduce(present) if present else None

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
-from fleetpulse.live.frozen import dense_row, union
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
@@ -56,21 +55,28 @@ def presence_from(
     first_day: int, devices: range, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]
 ) -> tuple[dict[int, list[Rows]], dict[int, list[LateRows]]]:
     """The presence of devices on `first_day` and later, as `LiveView.dense` and `LiveView.sparse`."""
-    all_days = {*chain(*dense), *chain.from_iterable(late.days for late in sparse)} if devices else set()
-    days = [day for day in all_days if day >= first_day]
     if len(devices) == 1:
         # One device's rows are joined and copied at once, and not searched for among all that came late.
-        device = devices.start
-        rows: dict[int, list[Rows]] = {}
-        for day in days:
-            row = union(
-                *(dense_row(open_rows, day, device) for open_rows in dense), *(late.row(day, device) for late in sparse)
-            )
-            if row is not None:
-                rows[day] = [row[None]]
-        return rows, {}
+        rows = rows_of(devices.start, dense=dense, sparse=sparse)
+        return {day: [row[None]] for day, row in rows.items() if day >= first_day}, {}
+    days = [day for day in _days(dense, sparse) if day >= first_day] if devices else []
     part = slice(devices.start, devices.stop)
     return (
         {day: [open_rows[day][part] for open_rows in dense if day in open_rows] for day in days},
         {day: [late.of_day(day) for late in sparse if day in late.days] for day in days},
     )
+
+
+def rows_of(device: int, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]) -> dict[int, Rows]:
+    """The presence of one device by day, each shape (23,), a copy; days of which there is no row are left out."""
+    found: dict[int, Rows] = {}
+    for day in _days(dense, sparse):
+        rows = [open_rows[day][device] for open_rows in dense if day in open_rows and device < len(open_rows[day])]
+        rows += [row for late in sparse if (row := late.row(day, device)) is not None]
+        if rows:
+            found[day] = np.bitwise_or.reduce(rows)
+    return found
+
+
+def _days(dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]) -> set[int]:
+    return {*chain(*dense), *chain.from_iterable(late.days for late in sparse)}
