@@ -1,15 +1,16 @@
-"""The status of a device at any moment, computed from when it was heard; nothing is latched, so nothing can stick.
+"""The status of devices at any moment, computed from when something was received from them.
 
-A silence is measured by a clock that stands still in blind time, in maintenance and while paused:
+Nothing is stored, so no status can stay on by mistake. The time since the last reception is measured by a clock that
+stands still in blind time, in maintenance and while paused:
 
-    never heard                                     new
-    silence below late_after                        up
-    … by the plain clock past late_after,
-      by the one that stands still not              unknown    not heard since the service was blind, or since maintenance ended
-    from late_after                                 late
-    from down_after                                 down
+    nothing was ever received                        new
+    below late_after                                 up
+    past late_after by a plain clock, but not yet    unknown    the service was blind, or maintenance has just ended,
+      by the one that stands still                              and nothing was received since
+    from late_after on                               late
+    from down_after on                               down
 
-Over this lies what was declared: paused, then maintenance; and unknown while the service itself was blind.
+What people declared overrides this: a pause first, then maintenance. While the service itself was blind it is unknown.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ NEVER_NS = 0
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """Time that is nobody's downtime."""
+    """Time that does not count as downtime."""
 
     blind: Spans = field(default_factory=lambda: NO_SPANS)
     maintenance: Spans = field(default_factory=lambda: NO_SPANS)
@@ -34,13 +35,13 @@ class Exclusions:
 
     @property
     def all(self) -> Spans:
-        """Any of it."""
+        """The time that any of them covers."""
         return union(self.blind, self.maintenance, self.paused)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusInterval:
-    """A status that held for all of [start_ns, end_ns)."""
+    """A status that was in force for all of [start_ns, end_ns); `status` is a code of STATUSES."""
 
     start_ns: int
     end_ns: int
@@ -49,7 +50,7 @@ class StatusInterval:
 
 @dataclass(frozen=True, slots=True)
 class ReceptionGap:
-    """Nothing was received in (start_ns, end_ns); start NEVER_NS: nothing ever before. Thresholds in ns."""
+    """Nothing was received in (start_ns, end_ns); a start of NEVER_NS: nor ever before. Thresholds in ns."""
 
     start_ns: int
     end_ns: int
@@ -58,7 +59,7 @@ class ReceptionGap:
 
     @property
     def is_long(self) -> bool:
-        """Whether it is longer than a missed beat, as every silence that is stored is."""
+        """Whether it is longer than a missed heartbeat, as every gap is that is stored."""
         return self.end_ns - self.start_ns > self.late_after_ns
 
 
@@ -71,30 +72,37 @@ def status_codes(
     excluded: Exclusions,
     now_ns: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Status codes of devices that share their exclusions, and since when each holds (0: since ever), shape (devices,)."""
+    """The status now of devices that share their exclusions.
+
+    Args:
+        last_ns: when anything was last received from each device, or NEVER_NS; shape (devices,), as of the others.
+        up_since_ns: when its last reception gap ended.
+        late_after_ns, down_after_ns: its thresholds.
+        excluded: what is excluded for all of them.
+    Returns: codes of STATUSES, int8, and since when each is in force in ns (0: since ever), int64; shape (devices,).
+    """
     spans = excluded.all
     late_ns = after_uncovered(spans, last_ns, late_after_ns)
     down_ns = after_uncovered(spans, last_ns, down_after_ns)
-    silent_ns = last_ns + late_after_ns
-    codes = np.select([now_ns >= down_ns, now_ns >= late_ns, now_ns >= silent_ns], [DOWN, LATE, UNKNOWN], UP).astype(
-        np.int8
-    )
-    since_ns = np.choose(codes, [last_ns, up_since_ns, late_ns, down_ns, last_ns, last_ns, silent_ns])
+    unknown_ns = last_ns + late_after_ns
+    conditions = [now_ns >= down_ns, now_ns >= late_ns, now_ns >= unknown_ns]
+    codes = np.select(conditions, [DOWN, LATE, UNKNOWN], UP).astype(np.int8)
+    since_ns = np.choose(codes, [last_ns, up_since_ns, late_ns, down_ns, last_ns, last_ns, unknown_ns])
     codes[last_ns == NEVER_NS] = NEW
     since_ns[last_ns == NEVER_NS] = 0
     for code, declared in ((MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
-        holding = declared[(declared[:, 0] <= now_ns) & (now_ns < declared[:, 1])]
-        if len(holding):
+        in_force = declared[(declared[:, 0] <= now_ns) & (now_ns < declared[:, 1])]
+        if len(in_force):
             codes[:] = code
-            since_ns[:] = holding[0, 0]
+            since_ns[:] = in_force[0, 0]
     return codes, since_ns
 
 
 def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: int, end_ns: int) -> list[StatusInterval]:
-    """The status over all of [start_ns, end_ns), stretch after stretch, neighbours differing.
+    """The status of one device over all of [start_ns, end_ns), as intervals in order; neighbours differ.
 
-    `silences` ascend and do not overlap; between two of them the device was up. Whoever is silent until now says so by one that
-    ends at `end_ns` or later.
+    Args: gaps: ascending, without overlaps; between two of them the device was up. A gap that still goes on is among
+    them, with an end at `end_ns` or later.
     """
     spans = excluded.all
     changes: list[tuple[int, int]] = [(NEVER_NS - 1, UP)]
@@ -102,7 +110,7 @@ def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: in
         changes += _of_gap(gap, spans)
         if gap.end_ns < end_ns:
             changes.append((gap.end_ns, UP))
-    observed = _stretches(changes, start_ns=start_ns, end_ns=end_ns)
+    observed = _intervals(changes, start_ns=start_ns, end_ns=end_ns)
     for code, declared in ((UNKNOWN, excluded.blind), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
         observed = _overlay(observed, clip(declared, start_ns=start_ns, end_ns=end_ns), code)
     return observed
@@ -116,13 +124,13 @@ def _of_gap(gap: ReceptionGap, spans: Spans) -> Iterable[tuple[int, int]]:
         int(after_uncovered(spans, start, np.array([after], np.int64))[0])
         for after in (gap.late_after_ns, gap.down_after_ns)
     )
-    silent_ns = gap.start_ns + gap.late_after_ns
-    steps = [(silent_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]
+    unknown_ns = gap.start_ns + gap.late_after_ns
+    steps = [(unknown_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]
     return [(at_ns, code) for at_ns, code in steps if at_ns < gap.end_ns]
 
 
-def _stretches(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[StatusInterval]:
-    """What holds between changes, in their order; of changes at one time the last counts."""
+def _intervals(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[StatusInterval]:
+    """The status between changes (at, code); of changes at one time the last one counts."""
     ordered = sorted(changes, key=lambda change: change[0])
     found: list[StatusInterval] = []
     for place, (at_ns, code) in enumerate(ordered):
@@ -138,18 +146,18 @@ def _append(found: list[StatusInterval], start_ns: int, end_ns: int, code: int) 
         found.append(StatusInterval(start_ns, end_ns, code))
 
 
-def _overlay(stretches: Sequence[StatusInterval], over: Spans, code: int) -> list[StatusInterval]:
-    """The stretches, with `code` inside the spans; a device that is new is not made unknown by our blindness."""
+def _overlay(intervals: Sequence[StatusInterval], over: Spans, code: int) -> list[StatusInterval]:
+    """The intervals with `code` inside the spans. A device that is new stays new in blind time."""
     found: list[StatusInterval] = []
     spans = over.tolist()
-    for stretch in stretches:
-        at_ns = stretch.start_ns
-        if not (stretch.status == NEW and code == UNKNOWN):
+    for interval in intervals:
+        at_ns = interval.start_ns
+        if not (interval.status == NEW and code == UNKNOWN):
             for first_ns, last_ns in spans:
-                inside_start, inside_end = max(first_ns, at_ns), min(last_ns, stretch.end_ns)
+                inside_start, inside_end = max(first_ns, at_ns), min(last_ns, interval.end_ns)
                 if inside_start < inside_end:
-                    _append(found, at_ns, inside_start, stretch.status)
+                    _append(found, at_ns, inside_start, interval.status)
                     _append(found, inside_start, inside_end, code)
                     at_ns = inside_end
-        _append(found, at_ns, stretch.end_ns, stretch.status)
+        _append(found, at_ns, interval.end_ns, interval.status)
     return found

@@ -21,8 +21,8 @@ LateRows = tuple[NDArray[np.uint32], Rows]
 class LiveView:
     """The devices with the numbers `devices`, and data that no block holds yet. Columns are copies, shape (n,).
 
-    Another thread may read it while events go on to be applied: nothing in it changes, except that the presence of several
-    devices may gain minutes, which is harmless, since a minute is only ever marked.
+    Another thread may read it while events are applied: nothing in it changes, except that the presence of several
+    devices may gain minutes, which is harmless, since a minute that is marked stays marked.
     """
 
     devices: range

@@ -43,7 +43,7 @@ _View = TypeVar("_View")
 
 
 class Questions:
-    """What can be asked. Questions about one device have a thread of their own, so they do not wait behind those about all."""
+    """Asks questions. Those about one device have a thread of their own, so they do not wait behind those about all."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Questions:
         self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
 
     async def figures(self, device: int) -> DeviceFigures:
-        """Lifetime figures of a device, all acknowledged events included. Reads blocks only for late data not merged yet."""
+        """Lifetime figures of a device, all acknowledged events included. Reads blocks only for late data."""
         loop = asyncio.get_running_loop()
         while True:
             self._follower.catch_up()
@@ -106,7 +106,7 @@ class Questions:
         return await self._ask(self._device_thread, look, question)
 
     async def status(self, device_id: str) -> tuple[Status, int, int]:
-        """Status of a device now, since when it holds, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
+        """Status of a device now, since when, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
         return await self.device(device_id, device_status, start_ns=self._clock.now_ns())
 
     async def fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
@@ -114,7 +114,7 @@ class Questions:
         return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
 
     async def fleet_uptime(self, window: Window, *, by: str, labels: Labels) -> FleetUptime:
-        """See `query.fleet.fleet_uptime`; with a series of the steps of the window. Raises: OutOfRange: too much at once."""
+        """See `query.fleet.fleet_uptime`; with a series over the steps of the window. Raises: OutOfRange: too long."""
         check_steps(window, groups=1, cells_max=self.limits.cells_max)
         answer = await self.fleet(partial(fleet_uptime, window=window, by=by, labels=labels), start_ns=window.start_ns)
         if window.step_ns is not None:

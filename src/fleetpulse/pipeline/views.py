@@ -1,7 +1,7 @@
-"""What questions see: all parts of the service as they were at one moment, so that live and closed data make one answer.
+"""What questions see: all parts of the service at one moment, so that live and closed data make one answer.
 
-A view is taken on the event loop, where nothing changes meanwhile, which is quick. What takes longer is left to a call that
-completes the view in the thread of the question.
+A view is taken on the event loop, where nothing changes meanwhile; this is quick. What takes longer is left to a call
+that completes the view in the thread of the question.
 """
 
 from collections.abc import Callable, Mapping, Sequence

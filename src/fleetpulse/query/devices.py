@@ -1,4 +1,7 @@
-"""Lists of devices: filtered, sorted and paged over columns; of a page alone the catalog is asked what else is declared."""
+"""Lists of devices: filtered, sorted and paged over columns in memory.
+
+A cursor names the last device of a page and its sort key, not a place: devices may come and go between two pages.
+"""
 
 import base64
 import binascii
@@ -22,7 +25,7 @@ SORTS = ("id", "status", "last_seen", "uptime")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which devices: all that match everything that is given."""
+    """Which devices match: those that match everything that is given."""
 
     statuses: frozenset[str] = frozenset()
     labels: Sequence[tuple[str, str]] = ()
@@ -81,12 +84,12 @@ class Page:
 
 
 def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
-    """Which devices match, shape (count,), and the columns that were needed to tell."""
+    """Which devices match, bool, shape (n,), and the columns that were needed to decide it."""
     columns = _Columns(view, chosen)
     matches = view.roster.with_labels(chosen.labels)
     if chosen.statuses:
-        wanted = [code for code, status in enumerate(STATUSES) if status in chosen.statuses]
-        matches &= np.isin(columns.codes, wanted)
+        codes = [code for code, status in enumerate(STATUSES) if status in chosen.statuses]
+        matches &= np.isin(columns.codes, codes)
     if chosen.seen_before_ns is not None:
         matches &= (view.live.last_received_ns < chosen.seen_before_ns) & (view.live.last_received_ns != NEVER_NS)
     if chosen.seen_after_ns is not None:
@@ -99,15 +102,15 @@ def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[n
 
 
 def sure_matches(view: FleetView, names: Listing, chosen: Filter) -> list[int]:
-    """The devices that match, by number. Raises: DamagedData: the uptime that decides lacks something."""
+    """The numbers of the devices that match. Raises: DamagedData: they depend on an uptime that lacks something."""
     matches, columns = matching(view, names, chosen)
     if columns.missing:
-        raise DamagedData(f"which devices match cannot be told: {columns.missing[0].reason}")
+        raise DamagedData(f"which devices match cannot be decided: {columns.missing[0].reason}")
     return np.flatnonzero(matches).tolist()
 
 
 class _Columns:
-    """What filters and orders look at, made when it is first needed."""
+    """The columns that filters and orders look at. Uptime is computed when it is first needed."""
 
     def __init__(self, view: FleetView, chosen: Filter) -> None:
         self.codes, self.since_ns = fleet_status(view)
@@ -118,7 +121,7 @@ class _Columns:
 
     @property
     def uptime(self) -> NDArray[np.float64]:
-        """Percent over the window, NaN where nothing was expected."""
+        """Per cent over the window, float64, shape (n,); NaN where nothing was expected."""
         if self._uptime is None:
             now_ns = self._view.now_ns
             found = fleet_columns(self._view, start_ns=now_ns - self._window_ns, end_ns=now_ns, is_time_wanted=False)
@@ -129,6 +132,7 @@ class _Columns:
 
 
 def _with_text(view: FleetView, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Devices with `text` in a label, and those of `among` with it in their id: ids are compared one by one."""
     found = np.zeros(view.count, bool)
     found[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
     for column in view.roster.labels.values():
@@ -141,11 +145,11 @@ def _with_text(view: FleetView, ids: Sequence[str], text: str, among: NDArray[np
 def list_devices(
     view: FleetView, names: Listing, chosen: Filter, order: Order, *, limit: int, cursor: str | None
 ) -> Page:
-    """One page. Raises: Malformed: the cursor is none of ours, or of another order."""
+    """One page of the devices that match. Raises: Malformed: the cursor cannot be read, or belongs to another order."""
     matches, columns = matching(view, names, chosen)
     numbers = np.flatnonzero(matches)
     keys = _keys(columns, view, order)
-    # What the keys do not tell apart goes by id, which every page sorts the same way.
+    # Devices with equal keys go by id, so that every page is cut from the same order.
     by_id = numbers[np.argsort(names.ranks[numbers])]
     if keys is None:
         ordered = by_id[::-1] if order.is_descending else by_id
@@ -173,7 +177,7 @@ def _keys(columns: "_Columns", view: FleetView, order: Order) -> NDArray[np.floa
     if order.by == "last_seen":
         return view.live.last_received_ns
     if order.by == "uptime":
-        # Devices of which nothing was expected come last, whichever way it goes.
+        # Devices of which nothing was expected come last in both directions.
         return np.where(np.isnan(columns.uptime), -np.inf if order.is_descending else np.inf, columns.uptime)
     return None
 
@@ -200,12 +204,12 @@ def _after(
     ids: Sequence[str],
     ordered: NDArray[np.int64],
 ) -> int:
-    """The place in `ordered` after the device of the cursor, be it still there or not."""
+    """The place in `ordered` after the device of the cursor, whether it still matches or not."""
     try:
-        said = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=_Cursor)
+        last = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=_Cursor)
     except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
         raise Malformed("`cursor` is not the `next` of an answer") from error
-    if (said.by, said.is_descending) != (order.by, order.is_descending):
+    if (last.by, last.is_descending) != (order.by, order.is_descending):
         raise Malformed("`cursor` is of another `sort`: ask for the first page anew")
     sign = -1 if order.is_descending else 1
 
@@ -217,10 +221,10 @@ def _after(
         middle = (low + high) // 2
         device = int(ordered[middle])
         if keys is None:
-            is_after = ids[device] < said.id if order.is_descending else ids[device] > said.id
+            is_after = ids[device] < last.id if order.is_descending else ids[device] > last.id
         else:
             value = keys[device].item()
             value = None if isinstance(value, float) and not np.isfinite(value) else value
-            is_after = (rank(value), ids[device]) > (rank(said.key), said.id)
+            is_after = (rank(value), ids[device]) > (rank(last.key), last.id)
         low, high = (low, middle) if is_after else (middle + 1, high)
     return low

@@ -1,7 +1,7 @@
-"""Reception gaps of devices, and the time that they were down by them, for one device and for a million by the same steps.
+"""Reception gaps of devices, and how long the devices were down; for one device and for a million by the same steps.
 
-Time is measured by the clock of status, which stands still in blind time, in maintenance and while paused; it is one clock for
-all devices that share their exclusions. Source: docs/explanation/uptime.md, "Availability".
+Time is measured by the clock of status, which stands still in blind time, in maintenance and while paused. Devices that
+share their exclusions share their clock. Source: docs/explanation/uptime.md, "Availability".
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Downtime:
 def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[ReceptionGapColumns]:
     """The reception gaps of the devices of a view that ended after `start_ns`, in pieces.
 
-    Raises: DamagedData: a block cannot be read, and there is no `on_damage` to be told.
+    Raises: DamagedData: a block cannot be read, and no `on_damage` is given to report it to.
     """
     devices = view.live.devices
     pieces: list[ReceptionGapColumns] = []
@@ -55,7 +55,7 @@ def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = N
 
 
 def gaps_of_one(view: FleetView, ended: Sequence[ReceptionGapColumns]) -> list[ReceptionGap]:
-    """The ended gaps of the one device of a view, ascending; and last the time since its last reception, be it a gap or not."""
+    """The ended gaps of the one device of a view, ascending; then the time since its last reception, long or not."""
     gaps = [
         ReceptionGap(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
         for piece in ended
@@ -73,9 +73,9 @@ def gaps_of_one(view: FleetView, ended: Sequence[ReceptionGapColumns]) -> list[R
 
 
 def look_back_ns(view: FleetView, *, start_ns: int) -> int:
-    """From when on exclusions matter to the one device of a view: from `start_ns`, or from when the gap began that goes on then.
+    """From when on exclusions matter to the one device of a view.
 
-    A gap that began very long before is looked at for LOOK_BACK_NS only.
+    That is `start_ns`, or the start of a gap that began before it; but no more than LOOK_BACK_NS earlier.
     """
     since_ns = [int(view.live.last_received_ns[0])]
     if since_ns[0] > start_ns:  # so gaps may have ended since

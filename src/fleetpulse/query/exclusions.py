@@ -17,7 +17,7 @@ from fleetpulse.model.units import NS_PER_DAY
 FOREVER_NS = 2**62
 """The end of a pause that has none."""
 LOOK_BACK_NS = 400 * NS_PER_DAY
-"""How long before the start of a question maintenance is looked up, for a device from which nothing was received since then."""
+"""How long before the start of a question exclusions are looked up, for a reception gap that began before it."""
 CACHED_MAX = 8
 """Exclusions of the whole fleet that are kept for the next questions."""
 
@@ -145,8 +145,8 @@ def _members(window: MaintenanceWindow, roster: Roster, numbers: Mapping[str, in
     if window.is_for_all:
         return roster.registered()
     members = roster.with_labels(list(window.labels.items())) if window.labels else np.zeros(roster.count, bool)
-    # `numbers` changes while this thread reads it: a new device is not in this roster yet, and a device may be deleted between
-    # two look-ups, so each id is looked up once.
+    # `numbers` changes while this thread reads it: a new device is not in this roster yet; and a device may be deleted
+    # between two look-ups, so each id is looked up once.
     named = [numbers.get(device_id, roster.count) for device_id in window.devices]
     members[[number for number in named if number < roster.count]] = True
     return members

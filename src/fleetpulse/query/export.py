@@ -1,6 +1,6 @@
 """Raw data for an export, a piece of some rows at a time: samples, minutes of presence, reception gaps.
 
-In the functions here `ids` are the ids of devices, and `selection`, bool, tells whose data is wanted; both by device number.
+Here `ids` are ids of devices, and `selection`, bool, tells whose data to export; both by device number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _sample_pieces(
 def export_presence(
     view: FleetView, ids: NDArray[Any], selection: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
-    """The minutes present that begin in [start_ns, end_ns), day by day, of a view of all devices. Raises: DamagedData."""
+    """The minutes present that begin in [start_ns, end_ns), day by day. Raises: DamagedData."""
     for day in range(start_ns // NS_PER_DAY, -(-end_ns // NS_PER_DAY)):
         for devices, rows in view.presence(day):
             chosen = np.flatnonzero(selection[devices])

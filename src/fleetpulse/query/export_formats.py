@@ -1,4 +1,4 @@
-"""Tables on their way out: pieces of columns become CSV or Parquet bytes, a piece at a time."""
+"""File formats of an export: pieces of columns become the bytes of a CSV or Parquet file, one piece at a time."""
 
 import io
 from typing import Any, Protocol
@@ -12,21 +12,23 @@ from fleetpulse.blocks.columns import TIME
 
 
 class Encoder(Protocol):
-    """Takes pieces of one schema; what it returns is sent on."""
+    """Makes the bytes of a file out of pieces that have the same columns; a piece is forgotten once it is encoded."""
+
+    media_type: str
 
     media_type: str
 
     def piece(self, columns: dict[str, Any]) -> bytes:
-        """The bytes of a piece; columns of int64 called `…_at` or `minute` are times in ns."""
+        """The bytes of a piece. Args: columns: by name, of one length; times (see `is_time`) are int64 ns since 1970."""
         ...
 
     def end(self) -> bytes:
-        """What comes after the last piece."""
+        """The bytes after the last piece, or of a file without any."""
         ...
 
 
 class CsvEncoder:
-    """A header, then rows. Times as RFC 3339; ids must be guarded by whoever gives them."""
+    """A header, then rows, with times as RFC 3339. Text is written as it is: pass it through `safe_cell` before."""
 
     media_type = "text/csv; charset=utf-8"
 
@@ -48,12 +50,12 @@ class CsvEncoder:
 
 
 class ParquetEncoder:
-    """One row group a piece."""
+    """A Parquet file with one row group for each piece."""
 
     media_type = "application/vnd.apache.parquet"
 
     def __init__(self, names: list[str], *, value: Any = None) -> None:
-        """`value` is the type of the column of that name, where there is one."""
+        """Args: value: the Arrow type of the column `value`, if there is one: FLOAT or INTEGER."""
         kinds = {"value": value, "minutes": pa.uint16(), "interval_s": pa.uint32(), "grace_s": pa.uint32()}
         self._schema = pa.schema([(name, TIME if is_time(name) else kinds.get(name, pa.string())) for name in names])
         self._sink = _Sink()
@@ -77,7 +79,7 @@ class ParquetEncoder:
 
 
 class _Sink(io.RawIOBase):
-    """A file that is only written to: it keeps its place, and gives up its bytes."""
+    """A file that can only be written to, and whose bytes are taken away as they come."""
 
     def __init__(self) -> None:
         self._place = 0
@@ -94,11 +96,11 @@ class _Sink(io.RawIOBase):
         return len(self._pieces[-1])
 
     def tell(self) -> int:
-        """How many bytes were ever written."""
+        """How many bytes were written in all, which Parquet takes for offsets."""
         return self._place
 
     def taken(self) -> bytes:
-        """What was written since it was last asked."""
+        """The bytes that were written since the last call."""
         body, self._pieces = b"".join(self._pieces), []
         return body
 

@@ -152,7 +152,8 @@ def add_step(answer: FleetUptime, step: FleetUptime) -> None:
 class FleetGlance:
     """What the columns of the fleet give for `fleet_stats`.
 
-    `selection`: bool, shape (n,): the devices that it is about. `worst`: number, slots present and slots expected of a device.
+    `selection`: bool, shape (n,): the devices that it is about.
+    `worst`: number, slots present and slots expected of each of the worst devices.
     """
 
     selection: NDArray[np.bool_]
@@ -191,8 +192,9 @@ class Uploads:
 def upload_times(samples: Samples, metric: MetricDefinition, window: Window, selection: NDArray[np.bool_]) -> Uploads:
     """Average and percentiles of the upload times of a window.
 
-    Args: selection: bool, by device number: whose. The average is the floor of the exact sum over the count, as it is of one
-    device.
+    The average is the floor of the exact sum over the count, as in the lifetime figures of a device.
+
+    Args: selection: bool, by device number: whose.
     """
     whom = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
     results = {

@@ -14,8 +14,8 @@ NOT_SELECTED = -1
 class Groups:
     """The groups that have devices, numbered 0, 1, … in the order of their names.
 
-    `codes`: int32, shape (devices,): the group of each device by its number, NOT_SELECTED for those not asked about.
-    `names` and `sizes` are by group: the value of the label ("" for devices without it), and how many devices there are.
+    `codes`: int32, shape (devices,): the group of each device by its number, NOT_SELECTED for the others.
+    `names` and `sizes` are by group: the value of the label ("" for devices without it), and the number of devices.
     """
 
     codes: NDArray[np.int32]

@@ -1,7 +1,7 @@
 """Windowed uptime: the slots of a window by what they count as, for one device and for a million by the same steps.
 
-All slots are first counted as if nobody had sent anything, from what is excluded alone: devices that share their exclusions
-and the length of their slots share this. Then the presence of each day moves slots to where they belong.
+All slots are first counted as if no heartbeat had been sent, from what is excluded alone; devices that share their
+exclusions and the length of their slots share this work. Then the presence of each day moves slots to their reasons.
 Source: docs/explanation/uptime.md, "Windowed uptime".
 """
 
@@ -57,9 +57,9 @@ class DeviceSlots(SlotCounts):
 
 
 def count_slots(view: FleetView, window: Window) -> SlotCounts:
-    """The slots in which each device was there, all as UP, and those in which it was missed, as DOWN; the rest is not counted.
+    """The slots in which each device was there, all as UP, and those in which it was not, as DOWN; others are left out.
 
-    Cost: of days that are closed, and of which nothing is excluded, only counts of minutes are read; of others all rows.
+    Cost: of closed days in which nothing is excluded only counts of minutes are read; of other days all rows.
     """
     slots = view.of_policies(lambda policy: slot_minutes(policy.interval_s))
     found = SlotCounts(np.zeros((len(REASONS), view.count, window.buckets), np.int32))
@@ -76,8 +76,8 @@ def explain_slots(view: FleetView, window: Window, *, unheard: Spans, is_explain
     """The slots of the one device of a view by all reasons.
 
     Args:
-        unheard: spans in which nothing was received from it: a slot all of whose beats are in one of them is BACKFILLED.
-            Where two of them touch, something was received between, so they must not be joined.
+        unheard: spans in which nothing was received from the device; a slot is BACKFILLED if all of its heartbeats are
+            in one of them. Spans that touch must not be joined, since something was received between them.
         is_explained: whether `codes` are wanted, for which the rows of all days are read.
     """
     slot = slot_minutes(view.live.policies[int(view.live.policy_codes[0])].interval_s)
@@ -110,7 +110,7 @@ class _Class:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """The part of the window in one UTC day: its slots `first` .. `last` - 1 of the window, from slot `offset` of the day on."""
+    """One UTC day of the window: slots `first` .. `last` - 1 of the window, from slot `offset` of the day on."""
 
     day: int
     first: int
@@ -189,7 +189,7 @@ class _Counting:
         return np.clip(first_minute // self._slot - self.start // self._slot, 0, self._slots)[:, None]
 
     def _absent(self, devices: _Class, reason: int, first: int, last: int) -> NDArray[np.int32]:
-        """Slots of [first, last) that count as `reason` if nothing was sent, from the first heartbeat on: (members, steps)."""
+        """Slots in [first, last), since the first heartbeat, that count as `reason` when absent: (members, steps)."""
         places = np.clip(np.maximum(self._seen(devices), self._edges), first, last)
         return np.asarray(np.diff(devices.before(reason)[places]))
 
@@ -255,7 +255,7 @@ class _Counting:
         return _Presence(places[chosen], counts[chosen], counts[chosen], 0)
 
     def _slots_present(self, day: _Day, down: int) -> Iterator[_Presence]:
-        """Slots of a day, by its rows. `down`: what a slot counts as in which nobody was there; MISSING: the block is lost."""
+        """The slots of a day that are present, by its rows. Args: down: MISSING where its block is lost, else DOWN."""
         day_slots = MINUTES_PER_DAY // self._slot
         absent = np.full((len(self._classes), day_slots), PAUSED, np.int8)
         absent[:, day.offset : day.offset + day.last - day.first] = [

@@ -20,7 +20,7 @@ TRANSITIONS_MAX = 10_000
 
 
 def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Status codes of all devices now, and since when each holds in ns (0: since ever), shape (n,). Reads nothing but the view."""
+    """Status codes of all devices now, and since when in ns (0: since ever), shape (n,). Reads no blocks."""
     live = view.live
     codes, since_ns = np.zeros(view.count, np.int8), np.zeros(view.count, np.int64)
     late_after_ns = view.of_policies(lambda policy: policy.late_after_ns)
@@ -38,13 +38,13 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
 
 
 def device_status(view: FleetView) -> tuple[Status, int, int]:
-    """Of the one device of a view: status now, since when it holds, and when it was last heard (0: never), in ns."""
+    """Of the one device of a view: status now, since when, and when anything was last received (0: never), in ns."""
     codes, since_ns = fleet_status(view)
     return STATUSES[int(codes[0])], int(since_ns[0]), int(view.live.last_received_ns[0])
 
 
 def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int = TRANSITIONS_MAX) -> Transitions:
-    """The changes of status of the one device of a view, later than the window's start; `more_from` where they are too many."""
+    """The changes of status of the one device of a view, after the window's start; `more_from` if they are too many."""
     missing: list[Missing] = []
     ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
     intervals = timeline(gaps_of_one(view, ended), view.excluded.of(0), start_ns=window.start_ns, end_ns=window.end_ns)

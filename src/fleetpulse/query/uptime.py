@@ -25,7 +25,7 @@ INTERVALS_MAX = 10_000
 def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explained: bool) -> Uptime:
     """The uptime of the one device of a view: settled (all beats), and observed (those that came in time).
 
-    Where reception gaps are missing, nobody knows when the device was down, nor what came in time: these figures are null.
+    Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
     """
     missing: list[Missing] = []
     ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))

@@ -25,7 +25,7 @@ def name(order: Order) -> str:
 
 
 def fleet_of(count: int, seed: int = 1) -> OneFleet:
-    """Devices of all statuses at 12:00, many of them equal in all but their id; numbers and ids are ordered differently."""
+    """Devices of all statuses at 12:00, many equal in all but their id; numbers and ids are ordered differently."""
     chance = random.Random(seed)
     one = OneFleet(devices=0)
     for number in range(count):

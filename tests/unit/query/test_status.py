@@ -151,7 +151,7 @@ def test_short_blind_time_after_which_the_device_is_still_heard_lately() -> None
 
 
 def leapt() -> OneFleet:
-    """The server's clock leaps an hour ahead at 10:00:01 and is set right at 10:01:00; d0 is heard meanwhile, d1 is not, d2 is new."""
+    """The server's clock leaps an hour ahead at 10:00:01, and is set right at 10:01:00; d0 is heard meanwhile."""
     one = OneFleet(devices=4)
     one.hear("10:00:00", device=0)
     one.hear("10:00:00", device=1)

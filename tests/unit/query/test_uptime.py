@@ -1,4 +1,4 @@
-"""Windowed uptime with the numbers written out; that the fleet's figures of a device are the same is held by `OneFleet.uptime`."""
+"""Windowed uptime with the numbers written out; `OneFleet.uptime` compares the whole fleet's figures of the device."""
 
 from typing import Any
 
