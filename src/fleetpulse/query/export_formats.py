@@ -16,10 +16,8 @@ class Encoder(Protocol):
 
     media_type: str
 
-    media_type: str
-
     def piece(self, columns: dict[str, Any]) -> bytes:
-        """The bytes of a piece. Args: columns: by name, of one length; times (see `is_time`) are int64 ns since 1970."""
+        """The bytes of a piece. Args: columns: by name, of one length; `is_time` columns are int64, ns since 1970."""
         ...
 
     def end(self) -> bytes:
