@@ -1,11 +1,11 @@
-"""The front door: device routes are answered right here; everything else is handed over, once and for good.
+"""The front door: it answers the common requests of devices itself, and hands every other connection over.
 
-    POST /api/v1/devices/{id}/heartbeat|stats|metrics    of plain form: parsed, taken in, answered when durable
-    any other bytes                                      replayed to the guarded ASGI protocol, which keeps the connection
+    POST /api/v1/devices/{id}/heartbeat|stats|metrics    in plain form: read here, answered when the event is durable
+    anything else                                        the connection is handed over to `asgi_protocol.py` for good
 
-The front door only recognizes the common case; whatever is unusual (other header, coding, query, escape, method, or a header
-that comes in parts) goes to the other path, so the two cannot disagree about it. One request of a connection is under way at
-a time: what comes pipelined behind it waits its turn, so answers are in order.
+Plain form means: the header came in one piece, and has no unusual method, query, escape, coding or header. The front
+door decides nothing about any other form, so it cannot disagree with the ASGI path about it. It works on one request of
+a connection at a time. Requests that are pipelined behind it wait in a buffer, so that answers are in order.
 """
 
 import asyncio
@@ -26,20 +26,18 @@ from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.model.device import is_device_id
 
 PREFIX = b"POST /api/v1/devices/"
-_HEARTBEAT = b"/heartbeat"
-_STATS = b"/stats"
-_METRICS = b"/metrics"
-_HEAD_END = b"\r\n\r\n"
-_ANSWER = Phase.ANSWER  # an enum's attribute costs a call each time
+_HEARTBEAT, _STATS, _METRICS = b"/heartbeat", b"/stats", b"/metrics"
+_HEADER_END = b"\r\n\r\n"
+_ANSWER = Phase.ANSWER  # a name of the module is faster to read than a member of an enum
 _IDLE = Phase.IDLE
 _BODY = Phase.BODY
 _FIRST_BYTE = Phase.FIRST_BYTE
 BUFFER_BYTES_MAX = 131_072
-"""Pipelined bytes held while an answer is awaited; beyond it the socket is not read."""
+"""Bytes that wait behind the request being answered. Beyond it the socket is not read until there is room again."""
 
 
 class Door:
-    """What all connections of the front door share."""
+    """State that all connections of the front door share."""
 
     def __init__(
         self,
@@ -49,9 +47,10 @@ class Door:
         register: Callable[[str], "asyncio.Future[None]"] | None = None,
         defines_unknown: bool = False,
     ) -> None:
-        """`register` makes an unknown device known, where devices may register themselves.
+        """`register` registers an unknown device; None where devices must not register themselves.
 
-        `defines_unknown` leaves reports of unknown metrics to the other path, which defines them.
+        `defines_unknown`: connections that report an undefined metric are handed over to the ASGI path, which defines
+        it.
         """
         self.defines_unknown = defines_unknown
         self.intake = intake
@@ -63,7 +62,7 @@ class Door:
         self._no_content = b""
 
     def no_content(self, server_state: ServerState) -> bytes:
-        """The 204 with the server's headers of this second (Date)."""
+        """The answer 204, with the server's default headers, of which Date changes every second."""
         if server_state.default_headers is not self._headers:
             self._headers = server_state.default_headers
             lines = [b"HTTP/1.1 204 No Content", *(name + b": " + value for name, value in self._headers)]
@@ -72,7 +71,7 @@ class Door:
 
 
 class FrontDoor(asyncio.Protocol):
-    """One connection, until it is handed over."""
+    """One connection, until it ends or is handed over."""
 
     __slots__ = (
         "_address", "_app_state", "_buffer", "_config", "_door", "_intake", "_is_last", "_is_stopping", "_is_writable",
@@ -104,22 +103,22 @@ class FrontDoor(asyncio.Protocol):
         self.blocked_since_s = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit the connection, or close it where it is one too many."""
+        """Admit the connection, or close it where there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         self._address = peer_address(transport)
         if self._door.connections.admit(self, self._address):
-            self._server_state.connections.add(self)  # type: ignore[arg-type]  # it only asks for shutdown()
+            self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn calls only shutdown()
         else:
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection out. An event under way stays accepted; only nobody is told."""
+        """Count the connection out. An event that waits for the disk stays accepted, only its answer is not sent."""
         self._server_state.connections.discard(self)
         self._door.connections.leave(self, self._address)
         self._buffer = b""
 
     def pause_writing(self) -> None:
-        """The peer does not read its answers: take no more requests from it."""
+        """The peer does not read its answers: process no more of its requests."""
         self._is_writable = False
         self.blocked_since_s = self._door.connections.now_s
 
@@ -132,7 +131,7 @@ class FrontDoor(asyncio.Protocol):
                 self._next()
 
     def shutdown(self) -> None:
-        """Uvicorn asks for a graceful end: now where nothing is awaited, else after the answer."""
+        """Uvicorn stops: close now, or after the answer that is due."""
         self._is_stopping = True
         if self.phase is not _ANSWER:
             self._close()
@@ -154,54 +153,46 @@ class FrontDoor(asyncio.Protocol):
         self.blocked_since_s = self._door.connections.now_s
 
     def data_received(self, data: bytes) -> None:
-        """Take what is whole; keep the rest."""
+        """Process complete requests, and buffer the rest."""
         if self.phase is _ANSWER or not self._is_writable:
             self._buffer += data
             if len(self._buffer) > BUFFER_BYTES_MAX:
                 self._transport.pause_reading()
         else:
+            if self._buffer:
+                data = self._buffer + data
+                self._buffer = b""
             self._process(data)
 
     def _process(self, data: bytes) -> None:
-        """Answer, begin, or hand over the request at the start of buffer and data."""
-        # Straight and long on purpose: this runs for every heartbeat, and every call in it costs.
+        """Take in, refuse or hand over the requests at the start of `data`, up to the first that must wait."""
+        # Straight on purpose: this runs for every heartbeat, and each further call would cost. Rare cases are methods.
         door, intake = self._door, self._intake
         known_headers = door.header_cache.known
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
         while data:
-            body_start = data.find(_HEAD_END) + 4
+            body_start = data.find(_HEADER_END) + 4
             if body_start < 4 or not data.startswith(PREFIX):
-                self._hand_over(data)
-                return
-            line_end = data.find(b" ", 21, body_start)  # a path of plain form has no space
+                return self._hand_over(data)
+            line_end = data.find(b" ", 21, body_start)  # in plain form the path has no space
+            path = data[21:line_end]
+            if path.endswith(_HEARTBEAT):
+                route, name = _HEARTBEAT, path[:-10].decode("latin-1")
+            elif path.endswith(_METRICS):
+                route, name = _METRICS, path[:-8].decode("latin-1")
+            elif path.endswith(_STATS):
+                route, name = _STATS, path[:-6].decode("latin-1")
+            else:
+                return self._hand_over(data)
             block = data[line_end:body_start]
             body_bytes, keep_alive = known_headers.get(block) or door.header_cache.read(block)
             if body_bytes == NOT_PLAIN or body_start > door.limits.header_bytes_max:
-                self._hand_over(data)
-                return
+                return self._hand_over(data)
+            device = intake.numbers.get(name)
+            if device is None and not is_device_id(name):  # perhaps an escape, a query or a further segment
+                return self._hand_over(data)
             body_end = body_start + body_bytes
-            path = data[21:line_end]
-            if path.endswith(_HEARTBEAT):
-                route, name = _HEARTBEAT, path[:-10]
-            elif path.endswith(_METRICS):
-                route, name = _METRICS, path[:-8]
-            elif path.endswith(_STATS):
-                route, name = _STATS, path[:-6]
-            else:
-                self._hand_over(data)
-                return
-            device = intake.numbers.get(name.decode("latin-1"))
-            if device is None and not _is_plain_name(name):
-                self._hand_over(data)
-                return
             if len(data) < body_end:
-                self._buffer = data
-                if self.phase is not _BODY:
-                    self.phase = _BODY
-                    self.since_s = door.connections.now_s
-                return
+                return self._await_body(data)
             self._is_last = not keep_alive
             intake.received += 1
             try:
@@ -224,32 +215,40 @@ class FrontDoor(asyncio.Protocol):
                     if device is not None:
                         intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
-                    if door.register is None:
-                        raise UnknownDevice
-                    self._request, self._buffer = data[:body_end], data[body_end:]
-                    self._register(name.decode("latin-1"))
-                    return
+                    return self._register(name, data, body_end)
             except Answerable as error:
-                if door.defines_unknown and isinstance(error, UnknownMetric):
-                    intake.received -= 1  # the other path defines it, and counts
-                    self._hand_over(data)
-                    return
-                door.connections.counters.events_refused[error.reason] += 1
-                if not self._refuse(error, is_last=self._is_last or self._is_stopping):
-                    return
-                data = data[body_end:]
-                if not self._is_writable:
-                    self._buffer = data
-                    return
+                data = self._refuse_event(error, data, body_end)
                 continue
             self.phase = _ANSWER
-            self._buffer = data[body_end:]
-            return
+            self._buffer, data = data[body_end:], b""
+        return None
 
-    def _register(self, device_id: str) -> None:
-        """Make the device known, then take the same request again."""
-        assert self._door.register is not None
-        self._intake.received -= 1  # it will be counted when it is taken again
+    def _await_body(self, data: bytes) -> None:
+        self._buffer = data
+        if self.phase is not _BODY:
+            self.phase = _BODY
+            self.since_s = self._door.connections.now_s
+
+    def _refuse_event(self, error: Answerable, data: bytes, body_end: int) -> bytes:
+        """Refuse the request that ends at `body_end`. Returns the bytes to process next, b"" where there are none."""
+        if self._door.defines_unknown and isinstance(error, UnknownMetric):
+            self._intake.received -= 1  # the ASGI path defines the metric, and counts the event again
+            self._hand_over(data)
+            return b""
+        self._door.connections.counters.events_refused[error.reason] += 1
+        if not self._refuse(error, is_last=self._is_last or self._is_stopping):
+            return b""
+        if not self._is_writable:
+            self._buffer = data[body_end:]
+            return b""
+        return data[body_end:]
+
+    def _register(self, device_id: str, data: bytes, body_end: int) -> None:
+        """Register the device, then process the request again. Raises: UnknownDevice: it must not register itself."""
+        if self._door.register is None:
+            raise UnknownDevice
+        self._request, self._buffer = data[:body_end], data[body_end:]
+        self._intake.received -= 1  # the event is counted when the request is processed again
         self.phase = _ANSWER
         self._door.register(device_id).add_done_callback(self._registered)
 
@@ -269,7 +268,7 @@ class FrontDoor(asyncio.Protocol):
         self.fail(error)
 
     def acknowledge(self) -> None:
-        """The event is durable: say so."""
+        """Answer that the event is durable."""
         transport = self._transport
         if transport.is_closing():
             return
@@ -286,7 +285,7 @@ class FrontDoor(asyncio.Protocol):
             self._next()
 
     def fail(self, error: Answerable) -> None:
-        """The event did not become durable: say so."""
+        """Answer that the event is not durable."""
         if (
             not self._transport.is_closing()
             and self._refuse(error, is_last=self._is_last or self._is_stopping)
@@ -295,15 +294,16 @@ class FrontDoor(asyncio.Protocol):
             self._next()
 
     def _next(self) -> None:
-        """Go on with what came in while an answer was awaited."""
+        """Process what arrived while an answer was due."""
         if self._is_writable and self._buffer:
-            self._process(b"")
+            data, self._buffer = self._buffer, b""
+            self._process(data)
         is_read_on = self.phase is not _ANSWER or len(self._buffer) <= BUFFER_BYTES_MAX
         if self._is_writable and is_read_on and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _refuse(self, error: Answerable, *, is_last: bool) -> bool:
-        """Write a refusal; whether the connection goes on."""
+        """Write the answer of an error. Returns whether the connection stays open."""
         self._transport.write(problem_response(error, headers=self._server_state.default_headers, is_last=is_last))
         if is_last:
             self._close()
@@ -313,6 +313,7 @@ class FrontDoor(asyncio.Protocol):
         return True
 
     def _hand_over(self, data: bytes) -> None:
+        """Give the connection to the ASGI path, with `data` as the bytes received so far."""
         transport = self._transport
         protocol = AsgiProtocol(
             connections=self._door.connections,
@@ -332,8 +333,3 @@ class FrontDoor(asyncio.Protocol):
         protocol.data_received(data)
         if self._is_stopping:
             protocol.shutdown()
-
-
-def _is_plain_name(name: bytes) -> bool:
-    """Whether an unknown name in a path stands for itself: no escape, query, fragment or further segment."""
-    return is_device_id(name.decode("latin-1"))
