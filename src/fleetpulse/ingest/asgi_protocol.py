@@ -1,7 +1,7 @@
-"""Uvicorn's own protocol with the limits it lacks: header bytes and count, body bytes, deadlines, answers in JSON.
+"""The ASGI path: uvicorn's own protocol with the limits that it lacks, on header, body and time, and refusals in JSON.
 
-Uvicorn by itself takes a 4 MB header and waits forever for a header sent at one byte a second. Middleware runs too late to
-help, so the limits stand here, where the bytes come in.
+Uvicorn by itself accepts a 4 MB header, and waits forever for a header that is sent at one byte a second. ASGI
+middleware runs only after the header, too late to limit it, so the limits are applied here, where the bytes arrive.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
-    """The peer's address without its port; "" where there is none."""
+    """The address of the peer without the port; "" where the transport knows none."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
@@ -49,9 +49,9 @@ class AsgiProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._unfinished_bytes = 0
         self._body_bytes = 0
-        self._held_bytes = 0
+        self._bulk_bytes = 0
         self._unanswered = 0
-        """Requests whose header is complete and whose answer is not out."""
+        """Requests whose header is complete and whose answer is not written yet."""
         self._refusal: Answerable | None = None
         self._is_ending = False
         self.phase = phase
@@ -65,7 +65,7 @@ class AsgiProtocol(HttpToolsProtocol):
         self._connections.leave(self, self._address)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, within limits. A refusal waits for the answers that are due before it, and ends the connection."""
+        """Parse within the limits. A refusal is written after the answers due before it, and ends the connection."""
         if self._refusal is not None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
@@ -73,14 +73,14 @@ class AsgiProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(Malformed("this server speaks HTTP/1.1 only: send no Upgrade", reason="upgrade"))
+            self._refuse(Malformed("this server speaks HTTP/1.1 only; send no Upgrade header", reason="upgrade"))
         except httptools.HttpParserError as error:
             cause = error.__context__
             known = cause if isinstance(cause, Answerable) else None
             self._refuse(known or Malformed(f"not HTTP/1.1: {error}", reason="not_http"))
         else:
-            # The parser keeps an unfinished header, trailer or chunk extension to itself. What came behind an earlier request
-            # in this piece is not counted: there it is bounded by the size of a piece.
+            # The parser reports no part of a header, trailer or chunk extension before its end, so its bytes are
+            # counted here. Bytes that follow an earlier request in this piece are not: the size of a piece bounds them.
             is_header = self.phase is Phase.HEADER and before is not Phase.BODY and b"\r\n\r\n" not in data
             is_trailer = self.phase is before is Phase.BODY and self._body_bytes == body_bytes
             self._unfinished_bytes = self._unfinished_bytes + len(data) if is_header or is_trailer else 0
@@ -92,7 +92,7 @@ class AsgiProtocol(HttpToolsProtocol):
         self.since_s = self._connections.now_s
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin to count a request."""
         super().on_message_begin()
         self._header_bytes = 0
         self._unfinished_bytes = 0
@@ -100,17 +100,18 @@ class AsgiProtocol(HttpToolsProtocol):
         self._move(Phase.HEADER)
 
     def on_url(self, url: bytes) -> None:
-        """Count."""
+        """Count the bytes. Raises: HeaderTooLarge."""
         super().on_url(url)
         self._count_header(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count. Raises: HeaderTooLarge."""
+        """Count the header and its bytes. Raises: HeaderTooLarge."""
         super().on_header(name, value)
         self._count_header(len(name) + len(value) + 4)
         if len(self.headers) > self._limits.header_count_max:
             raise HeaderTooLarge(
-                f"more than {self._limits.header_count_max} headers (header_count_max)", reason="header_count"
+                f"the request has more than {self._limits.header_count_max} headers (header_count_max)",
+                reason="header_count",
             )
 
     def _count_header(self, size_bytes: int) -> None:
@@ -120,11 +121,11 @@ class AsgiProtocol(HttpToolsProtocol):
 
     def _header_too_large(self) -> HeaderTooLarge:
         return HeaderTooLarge(
-            f"more than {self._limits.header_bytes_max} bytes of header (header_bytes_max)", reason="header_bytes"
+            f"the header is larger than {self._limits.header_bytes_max} bytes (header_bytes_max)", reason="header_bytes"
         )
 
     def on_headers_complete(self) -> None:
-        """Refuse a body that says it will be too large before it is sent, then start the request."""
+        """Refuse a body whose Content-Length is over the limit before it is sent; else start the request."""
         for name, value in self.headers:
             if name == b"content-length" and value.isdigit():
                 self._check_body(int(value))
@@ -133,40 +134,43 @@ class AsgiProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count. Raises: TooLarge; Busy."""
+        """Count the bytes of the body. Raises: TooLarge; Busy: all bulk bodies together are over their limit."""
         self._body_bytes += len(body)
         self._check_body(self._body_bytes)
         if self._is_bulk():
-            self._held_bytes += len(body)
+            self._bulk_bytes += len(body)
             self._connections.bulk_bytes_held += len(body)
-            most = self._limits.bulk_bytes_held_max
-            if self._connections.bulk_bytes_held > most:
+            bytes_max = self._limits.bulk_bytes_held_max
+            if self._connections.bulk_bytes_held > bytes_max:
                 raise Busy(
-                    f"bulk bodies of more than {most} bytes are under way (bulk_bytes_held_max): come again",
+                    f"the bulk bodies in memory are larger than {bytes_max} bytes (bulk_bytes_held_max); "
+                    "send this one again after the seconds of Retry-After",
                     reason="bulk_bytes",
                 )
         super().on_body(body)
 
     def _release_bulk(self) -> None:
-        self._connections.bulk_bytes_held -= self._held_bytes
-        self._held_bytes = 0
+        self._connections.bulk_bytes_held -= self._bulk_bytes
+        self._bulk_bytes = 0
 
     def _is_bulk(self) -> bool:
         return self.url.split(b"?", 1)[0] in BULK_PATHS
 
     def _check_body(self, size_bytes: int) -> None:
-        most = self._limits.bulk_body_bytes_max if self._is_bulk() else self._limits.body_bytes_max
-        if size_bytes > most:
-            setting = "bulk_body_bytes_max" if self._is_bulk() else "body_bytes_max"
-            raise TooLarge(f"the body is over {most} bytes ({setting}): send it in parts", reason="body_bytes")
+        setting = "bulk_body_bytes_max" if self._is_bulk() else "body_bytes_max"
+        bytes_max = getattr(self._limits, setting)
+        if size_bytes > bytes_max:
+            raise TooLarge(
+                f"the body is larger than {bytes_max} bytes ({setting}); send it in parts", reason="body_bytes"
+            )
 
     def on_message_complete(self) -> None:
-        """The request is whole: now it is our turn."""
+        """The request is complete, so only the time that the peer takes to read the answer is limited from now on."""
         self._move(Phase.ANSWER)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is out."""
+        """An answer is written."""
         self._unanswered -= 1
         super().on_response_complete()
         if not self._unanswered:
@@ -183,14 +187,16 @@ class AsgiProtocol(HttpToolsProtocol):
         self._refusal = error
         cycle = self.cycle
         if cycle is not None and cycle.response_complete and cycle.more_body:
-            self._close()  # it was answered before its body was whole; a second answer would be taken for the next one's
+            # The request was answered before its body was complete. The peer would take a second answer for that to its
+            # next request.
+            self._close()
             return
         if self._unanswered and cycle.more_body and not cycle.response_complete:
-            # The request that is refused has already begun: it waits for its turn, or for a body that will not come.
+            # The refused request has begun: its handler waits for its turn, or for a body that will not arrive.
             self._unanswered -= 1
             cycle.disconnected = True
             cycle.message_event.set()
-            self.pipeline = deque(waiting for waiting in self.pipeline if waiting[0] is not cycle)
+            self.pipeline = deque(entry for entry in self.pipeline if entry[0] is not cycle)
         if not self._unanswered:
             self._write_refusal()
 
@@ -198,7 +204,7 @@ class AsgiProtocol(HttpToolsProtocol):
         if self._refusal is not None and not self._is_ending and not self.transport.is_closing():
             headers = self.server_state.default_headers
             self.transport.write(problem_response(self._refusal, headers=headers, is_last=True))
-            # Only our side ends: closing both while the peer still sends would reset the connection, and lose the answer.
+            # End only our side. Closing both while the peer still sends would reset the connection and lose the answer.
             self.transport.write_eof()
             self._await_end()
 
@@ -223,12 +229,12 @@ class AsgiProtocol(HttpToolsProtocol):
             self.blocked_since_s = math.inf
 
     def cut(self) -> None:
-        """See Timed."""
+        """See TimedConnection."""
         self.transport.abort()
 
     def time_out(self, error: RequestTimeout | None) -> None:
-        """See Timed."""
+        """See TimedConnection."""
         if error is None:
             self.transport.abort()
         else:
-            self._end_with(error)  # the sweeper has counted it
+            self._end_with(error)  # Connections.sweep has counted it

@@ -1,14 +1,13 @@
-"""Bulk: NDJSON lines, perhaps compressed, to one trusted batch and a verdict for every line.
+"""Bulk: NDJSON lines to one batch of events, and a verdict for every line.
 
     {"device_id": "…", "sent_at": "…"}                       a heartbeat
     {"device_id": "…", "sent_at": "…", "upload_time": 123}   a sample of upload_time
     {"device_id": "…", "sent_at": "…", "metrics": {…}}       a sample of every metric named
 
-Lines are read some hundred at a time as columns; a piece in which anything is unusual is read again line by line, by the
-same functions that read single requests, so that the verdicts say what is wrong and where.
+Lines are read some hundred at a time as columns; a piece in which anything is unusual is read again line by line, by
+the same functions that read single requests, so that the verdicts say what is wrong and where.
 """
 
-import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import zstandard
+from numpy.typing import NDArray
 
-from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric, UnsupportedMedia
+from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
 from fleetpulse.ingest.bodies import Event
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.report import KnownMetrics
@@ -31,86 +30,21 @@ from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 PIECE_BYTES = 65_536
 LINE_BYTES_MAX = 65_536
 PIECE_LINES = 500
-"""Lines read one by one between two turns of the loop."""
-GZIP_MEMBERS_MAX = 1_024
-ZSTD_PIECE_BYTES = 256
-ZSTD_WINDOW_BYTES_MAX = 8_388_608
-_EXPECTED = 'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"} and perhaps "upload_time": <nanoseconds> or "metrics": {"<name>": <number>, …}'
+"""Lines read one by one before the event loop gets a turn."""
+_EXPECTED = (
+    'expected {"device_id": "<id>", "sent_at": "<RFC 3339>"}, and "upload_time": <nanoseconds> or '
+    '"metrics": {"<name>": <number>, …} in it where it reports values'
+)
 
 
 _decoder = msgspec.json.Decoder(Event)
 
 
-def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
-    """The body under its Content-Encoding (identity, gzip or zstd), bounded in size and ratio while it unfolds.
-
-    Raises: UnsupportedMedia; TooLarge; Malformed.
-    """
-    if coding in ("", "identity"):
-        return body
-    # What may be sent as it is may be sent compressed, however well that went.
-    by_ratio = max(limits.bulk_body_bytes_max, limits.decompress_ratio_max * len(body))
-    most = min(limits.decompressed_bytes_max, by_ratio)
-    try:
-        if coding == "gzip":
-            unfolded = _gunzip(body, most)
-        elif coding == "zstd":
-            unfolded = _unzstd(body, most)
-        else:
-            raise UnsupportedMedia(
-                f"Content-Encoding `{coding}` is not taken; send identity, gzip or zstd, one of them"
-            )
-    except (zlib.error, zstandard.ZstdError, EOFError) as error:
-        raise _not_compressed(coding, error) from error
-    if len(unfolded) > most:
-        if most < limits.decompressed_bytes_max:
-            text = f"the body unfolds to over {most} bytes and {limits.decompress_ratio_max} times its size (decompress_ratio_max)"
-            raise TooLarge(text, reason="decompress_ratio")
-        raise TooLarge(
-            f"the body unfolds to more than {most} bytes (decompressed_bytes_max)", reason="decompressed_bytes"
-        )
-    return unfolded
-
-
-def _gunzip(body: bytes, most: int) -> bytes:
-    parts: list[bytes] = []
-    size_bytes = place = members = 0
-    member = zlib.decompressobj(31)
-    while place < len(body) and size_bytes <= most:
-        piece = body[place : place + PIECE_BYTES]
-        parts.append(member.decompress(piece, most + 1 - size_bytes))
-        size_bytes += len(parts[-1])
-        place += len(piece) - len(member.unconsumed_tail) - len(member.unused_data)
-        if member.eof:
-            members += 1
-            if members > GZIP_MEMBERS_MAX:
-                raise EOFError(f"it has more than {GZIP_MEMBERS_MAX} members")
-            member = zlib.decompressobj(31) if place < len(body) else member
-    if size_bytes <= most and not member.eof:
-        raise EOFError("it ends too early")
-    return b"".join(parts)
-
-
-def _unzstd(body: bytes, most: int) -> bytes:
-    parts: list[bytes] = []
-    size_bytes = place = 0
-    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
-    frame = decompressor.decompressobj()
-    # In small pieces: a few bytes may unfold to 128 KB, and the size is looked at in between.
-    while place < len(body) and size_bytes <= most:
-        if frame.eof:
-            frame = decompressor.decompressobj()
-        piece = body[place : place + ZSTD_PIECE_BYTES]
-        parts.append(frame.decompress(piece))
-        size_bytes += len(parts[-1])
-        place += len(piece) - len(frame.unused_data)
-    if size_bytes <= most and not frame.eof:
-        raise EOFError("it ends too early")
-    return b"".join(parts)
-
-
 class BulkReader:
-    """Reads one body, piece by piece, so that the loop gets its turn between the pieces."""
+    """Reads one body, piece by piece, so that the event loop gets a turn between the pieces.
+
+    The accepted events are in `events`, the refused lines (the first `refusals_listed_max` of them) in `refused`.
+    """
 
     def __init__(
         self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: IngestLimits
@@ -118,14 +52,15 @@ class BulkReader:
         """Raises: TooLarge: more than bulk_lines_max lines."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))
         if lines > limits.bulk_lines_max:
-            raise TooLarge(f"{lines} lines are more than {limits.bulk_lines_max} (bulk_lines_max)", reason="bulk_lines")
+            text = f"the body has {lines} lines, more than {limits.bulk_lines_max} (bulk_lines_max); send it in parts"
+            raise TooLarge(text, reason="bulk_lines")
         self.events = EventBatch()
         self.refused: list[dict[str, object]] = []
         self.refused_reasons: Counter[str] = Counter()
         self.unknown: dict[str, list[tuple[int, Event]]] = {}
-        """Lines of devices nobody knows yet, for whoever may register them, until `settle_unknown`."""
+        """(line number, line) by the id of a device that is not registered, until `settle_unknown` is called for it."""
         self.undefined: list[tuple[int, Event]] = []
-        """Lines with metrics nobody has defined, for whoever may define them, until `settle_undefined`."""
+        """(line number, line) of lines with a metric that has no definition, until `settle_undefined` is called."""
         self._body = body
         self._numbers = numbers
         self._metrics = metrics
@@ -135,11 +70,11 @@ class BulkReader:
 
     @property
     def refused_count(self) -> int:
-        """Lines refused, listed or not."""
+        """How many lines are refused, listed or not."""
         return self.refused_reasons.total()
 
     def pieces(self) -> Iterator[None]:
-        """Read on; yields after each piece of some hundred lines."""
+        """Read the body; yields after each piece of some hundred lines."""
         start = 0
         body = self._body
         while start < len(body):
@@ -154,12 +89,13 @@ class BulkReader:
             yield
 
     def _read_columns(self, piece: bytes) -> bool:
-        """All of a piece at once; False, with nothing taken, where any of it is unusual."""
+        """Accept all lines of a piece. Returns False, and accepts none, where a line is not usual."""
         stripped = piece.removesuffix(b"\n")
         if len(stripped) > PIECE_BYTES + LINE_BYTES_MAX:
             return False  # its last line is too long
         newlines = stripped.count(b"\n")
-        # Each line begins and ends with its braces, and there is one value a line: then a value ends where a line does.
+        # Every line begins with { and ends with }, and below there are as many values as lines: so each line is one
+        # value.
         if not stripped.startswith(b"{") or stripped.count(b"\n{") != newlines or stripped.count(b"}\n") != newlines:
             return False
         try:
@@ -188,14 +124,12 @@ class BulkReader:
         self._line += len(lines)
         return True
 
-    def _take_mixed(
-        self, devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]", times: object, uploads: list[int | None]
-    ) -> bool:
+    def _take_mixed(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | None]) -> bool:
+        """Accept lines without (None) and with upload_time. All arguments have one length; `at_ns` is sent_at."""
         values = [upload for upload in uploads if upload is not None]
         if min(values) < 0 or max(values) > UPLOAD_TIME_HIGHEST:
             return False
         is_sample = np.fromiter((upload is not None for upload in uploads), bool, len(uploads))
-        at_ns = np.asarray(times)
         self.events.heartbeat_devices.frombytes(devices[~is_sample].tobytes())
         self.events.heartbeat_sent_at_ns.frombytes(at_ns[~is_sample].tobytes())
         self.events.sample_devices.frombytes(devices[is_sample].tobytes())
@@ -205,11 +139,9 @@ class BulkReader:
         return True
 
     def _take_reports(
-        self,
-        devices: "np.ndarray[tuple[int], np.dtype[np.uint32]]",
-        times: object,
-        reports: list[dict[str, int | float] | None],
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], reports: list[dict[str, int | float] | None]
     ) -> bool:
+        """Accept lines without (None) and with metrics. All arguments have one length; `at_ns` is sent_at."""
         numbers = array("H")
         values: list[bytes] = []
         counts: list[int] = []
@@ -224,7 +156,6 @@ class BulkReader:
                     counts.append(len(metrics))
         except Answerable:
             return False
-        at_ns = np.asarray(times)
         events = self.events
         is_heartbeat = np.array(counts) == 0
         if is_heartbeat.any():
@@ -244,13 +175,13 @@ class BulkReader:
                 continue
             try:
                 if len(text) > LINE_BYTES_MAX:
-                    raise Malformed(f"a line of more than {LINE_BYTES_MAX} bytes; {_EXPECTED}")
+                    raise Malformed(f"the line is longer than {LINE_BYTES_MAX} bytes; {_EXPECTED}")
                 try:
                     line = _decoder.decode(text)
                 except (ValueError, RecursionError) as error:
                     raise malformed(error, _EXPECTED) from error
                 if line.device_id in self._numbers:
-                    self._take_or_keep(self._line, line)
+                    self._take_or_defer(self._line, line)
                 else:
                     self._check(line)
                     self.unknown.setdefault(line.device_id, []).append((self._line, line))
@@ -266,11 +197,11 @@ class BulkReader:
             raise sent_at_out_of_range(sent_at_ns, latest_ns=self._latest_ns)
         if line.upload_time is not None:
             if line.metrics is not None:
-                raise Malformed(f"a line says `upload_time` or `metrics`, not both; {_EXPECTED}")
+                raise Malformed(f"a line has `upload_time` or `metrics`, not both; {_EXPECTED}")
             check_upload_time(line.upload_time)
         return sent_at_ns
 
-    def _take_or_keep(self, number: int, line: Event) -> None:
+    def _take_or_defer(self, number: int, line: Event) -> None:
         try:
             self._take(line)
         except UnknownMetric:
@@ -296,18 +227,18 @@ class BulkReader:
             events.sample_values.append(line.upload_time)
 
     def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
-        """The lines of a device that was unknown: taken now that it is registered, or refused with `error`."""
+        """Accept the lines of a device that was registered meanwhile, or refuse them all with `error`."""
         for number, line in self.unknown.pop(device_id):
             if error is None:
                 try:
-                    self._take_or_keep(number, line)
+                    self._take_or_defer(number, line)
                 except Answerable as refused:
                     self.refuse(number, refused)
             else:
                 self.refuse(number, error)
 
     def settle_undefined(self) -> None:
-        """The lines whose metrics were not defined: taken where they are now, else refused."""
+        """Accept the lines whose metrics were defined meanwhile, and refuse the others."""
         lines, self.undefined = self.undefined, []
         for number, line in lines:
             try:
@@ -316,11 +247,7 @@ class BulkReader:
                 self.refuse(number, refused)
 
     def refuse(self, line: int, error: Answerable) -> None:
-        """Count a refused line, and list it while there is room."""
+        """Count a refused line, and list it unless `refusals_listed_max` are listed."""
         self.refused_reasons[error.reason] += 1
         if len(self.refused) < self._listed_max:
             self.refused.append({"line": line, "msg": error.msg})
-
-
-def _not_compressed(coding: str, error: Exception) -> Answerable:
-    return malformed(msgspec.DecodeError(f"the body is not {coding}: {error}"), _EXPECTED)

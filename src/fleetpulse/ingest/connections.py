@@ -1,6 +1,6 @@
 """All open connections: how many there may be, and how long each may take.
 
-Deadlines are swept a few times a second instead of one timer a request: a request that comes in one piece sets no timer.
+One sweep a few times a second checks the deadlines of all connections, since a timer for each request would cost more.
 """
 
 from collections import Counter
@@ -13,44 +13,44 @@ from fleetpulse.telemetry.counters import Counters
 
 
 class Phase(IntEnum):
-    """What a connection is waiting for."""
+    """What the service is waiting for on a connection."""
 
     FIRST_BYTE = 0
     HEADER = 1
     BODY = 2
     IDLE = 3
     ANSWER = 4
-    """It waits for us, or is closing: only the deadline for reading our answers runs."""
+    """The peer waits for our answer, or the connection is closing: only the time to read our answers is limited."""
 
 
-class Timed(Protocol):
-    """A connection as the sweeper sees it."""
+class TimedConnection(Protocol):
+    """A connection as the sweep sees it."""
 
     phase: Phase
     since_s: float
     blocked_since_s: float
-    """Since when it does not read what we wrote, or is closing and has not; infinity where it does."""
+    """Since when the peer has not read what we wrote, or has not closed its side; infinity where neither is due."""
 
     def time_out(self, error: RequestTimeout | None) -> None:
-        """End the connection, with an answer where a request had begun."""
+        """End the connection, after the answer `error`; None where no request has begun."""
         ...
 
     def cut(self) -> None:
-        """End the connection, whatever is still unread."""
+        """End the connection at once, even if the peer has not read all answers."""
         ...
 
 
 class Connections:
-    """The open connections of the node, over both protocol classes."""
+    """The open connections of the service, of the front door and of the ASGI path."""
 
     def __init__(self, limits: IngestLimits, counters: Counters) -> None:
         self.limits = limits
         self.counters = counters
         self.now_s = 0.0
-        """The loop's time at the last sweep: good enough for deadlines of seconds, and free to read."""
+        """The event loop's time at the last sweep: exact enough for deadlines of seconds, and free to read."""
         self.bulk_bytes_held = 0
-        """Bytes of bulk bodies that are not answered yet, over all connections."""
-        self._open: set[Timed] = set()
+        """Bytes of all bulk bodies that are not answered yet."""
+        self._open: set[TimedConnection] = set()
         self._of_address: Counter[str] = Counter()
         seconds = (limits.first_byte_s, limits.header_s, limits.body_s, limits.idle_s)
         self._seconds = dict(zip((Phase.FIRST_BYTE, Phase.HEADER, Phase.BODY, Phase.IDLE), seconds, strict=True))
@@ -59,8 +59,8 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def admit(self, connection: Timed, address: str) -> bool:
-        """Count a new connection in; False where it is one too many and must be closed."""
+    def admit(self, connection: TimedConnection, address: str) -> bool:
+        """Count a new connection. Returns False where there are too many: the caller must close it."""
         if len(self._open) >= self.limits.connections_max:
             self.counters.connections_refused["connections"] += 1
             return False
@@ -72,13 +72,13 @@ class Connections:
         self._of_address[address] += 1
         return True
 
-    def replace(self, old: Timed, new: Timed) -> None:
-        """A connection changed hands from one protocol class to the other."""
+    def replace(self, old: TimedConnection, new: TimedConnection) -> None:
+        """Count `new` in the place of `old`, which has handed its connection over."""
         self._open.discard(old)
         self._open.add(new)
 
-    def leave(self, connection: Timed, address: str) -> None:
-        """Count a connection out; no harm where it was never admitted."""
+    def leave(self, connection: TimedConnection, address: str) -> None:
+        """Count a connection out, unless it was not admitted."""
         if connection in self._open:
             self._open.discard(connection)
             self._of_address[address] -= 1
@@ -86,7 +86,7 @@ class Connections:
                 del self._of_address[address]
 
     def sweep(self, now_s: float) -> None:
-        """End the connections whose time is up."""
+        """End the connections whose deadline has passed. `now_s` is the time of the event loop."""
         self.now_s = now_s
         for connection in list(self._open):
             if now_s - connection.blocked_since_s > self.limits.write_s:

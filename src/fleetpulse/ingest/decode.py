@@ -1,4 +1,7 @@
-"""JSON bodies to trusted values. Both HTTP paths, and bulk line by line, go through these functions."""
+"""JSON bodies to checked values: the same functions serve the front door, the ASGI path and single lines of bulk.
+
+The three decoders repeat a few lines, since a call for each event to share them would cost.
+"""
 
 import msgspec
 
@@ -10,7 +13,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
 EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
-"""2000-01-01T00:00:00Z: before it a clock was never set."""
+"""2000-01-01T00:00:00Z: a device that sends an earlier time has a clock that was never set."""
 
 
 _decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
@@ -19,7 +22,10 @@ _decode_metrics = msgspec.json.Decoder(MetricsReport).decode
 
 
 def decode_heartbeat(body: bytes, *, latest_ns: int) -> int:
-    """`sent_at` in ns of a heartbeat's body. Raises: Malformed, OutOfRange (past `latest_ns` or before 2000)."""
+    """sent_at, in nanoseconds, of the body of a heartbeat.
+
+    Raises: Malformed; OutOfRange: sent_at is before 2000 or after `latest_ns`.
+    """
     try:
         sent_at_ns = parse_rfc3339_ns(_decode_heartbeat(body).sent_at)
     except (ValueError, RecursionError) as error:
@@ -30,7 +36,7 @@ def decode_heartbeat(body: bytes, *, latest_ns: int) -> int:
 
 
 def decode_stats(body: bytes, *, latest_ns: int) -> tuple[int, int]:
-    """(`sent_at` in ns, `upload_time` in ns) of a stats body. Raises: Malformed, OutOfRange."""
+    """(sent_at, upload_time), both in nanoseconds, of the body of upload statistics. Raises: Malformed; OutOfRange."""
     try:
         stats = _decode_stats(body)
         sent_at_ns = parse_rfc3339_ns(stats.sent_at)
@@ -43,19 +49,19 @@ def decode_stats(body: bytes, *, latest_ns: int) -> tuple[int, int]:
 
 
 def decode_metrics(body: bytes, *, latest_ns: int, known: KnownMetrics) -> Report:
-    """The samples of a metrics body, all or none. Raises: Malformed, UnknownMetric, OutOfRange."""
+    """The samples of the body of a metrics report, all or none. Raises: Malformed; UnknownMetric; OutOfRange."""
     try:
-        said = _decode_metrics(body)
-        sent_at_ns = parse_rfc3339_ns(said.sent_at)
+        report = _decode_metrics(body)
+        sent_at_ns = parse_rfc3339_ns(report.sent_at)
     except (ValueError, RecursionError) as error:
         raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "metrics": {"<name>": <number>, …}}') from error
     if not EARLIEST_SENT_AT_NS <= sent_at_ns <= latest_ns:
         raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
-    return Report(sent_at_ns, *known.read(said.metrics))
+    return Report(sent_at_ns, *known.read(report.metrics))
 
 
 def check_upload_time(upload_time: int) -> None:
-    """Raises: OutOfRange."""
+    """Raises: OutOfRange: `upload_time` is negative, or does not fit into 64 bits."""
     if not 0 <= upload_time <= UPLOAD_TIME_HIGHEST:
         raise OutOfRange(
             f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range"
@@ -63,20 +69,20 @@ def check_upload_time(upload_time: int) -> None:
 
 
 def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:
-    """The refusal of a time that nobody should believe, with what was expected."""
+    """The refusal of a time that is too early or too late, with the times that are accepted."""
     try:
-        said = f", not {format_rfc3339(sent_at_ns)}"
-    except OverflowError:  # an offset moved it before the year 1 or past 9999
-        said = ""
+        actual = f", not {format_rfc3339(sent_at_ns)}"
+    except OverflowError:  # its offset from UTC moved it out of the years 1 to 9999
+        actual = ""
     latest = format_rfc3339(latest_ns // NS_PER_S * NS_PER_S)
     return OutOfRange(
-        f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{said}: check the device's clock",
+        f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{actual}; check the device's clock",
         reason="sent_at_range",
     )
 
 
 def malformed(error: Exception, expected: str) -> Malformed:
-    """The refusal of a body: what was wrong, where, and what was expected."""
+    """The refusal of a body that `error` says is malformed. `expected` tells the sender the right form."""
     if isinstance(error, msgspec.MsgspecError):
         wrong = str(error)
     elif isinstance(error, RecursionError):

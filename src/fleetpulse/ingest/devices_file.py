@@ -1,8 +1,9 @@
-"""Devices as CSV: the first column is `device_id`, the further columns are labels, but for `interval`, `grace` and `note`.
+"""Devices as CSV, in devices.csv or as the body of an import.
 
-Header, blank lines, a byte order mark, CRLF, surrounding spaces and repeated ids are tolerated; of a repeated id the last
-line counts. In a devices.csv anything else is an error that names the line, and then nothing of the file may be taken; an import
-takes the other lines.
+The first line is a header. The first column is `device_id`; `interval`, `grace` and `note` are what they are called,
+and every other column is a label. Blank lines, a byte order mark, CRLF and spaces around cells are allowed. An id may
+be repeated: its last line counts. Any other fault is an error that names the line. An error in devices.csv refuses the
+whole file; an import takes the other lines.
 """
 
 import csv
@@ -16,12 +17,12 @@ from fleetpulse.notation.csv_cell import unguarded_cell
 from fleetpulse.notation.duration import parse_seconds
 
 FIELDS = ("interval", "grace", "note")
-"""Columns that are no labels."""
+"""Columns that are not labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLine:
-    """A line: the device it declares, or what is wrong with it."""
+    """One line: the device that it declares, or, where `device` is None, what is wrong with it."""
 
     number: int
     device: Device | None
@@ -29,7 +30,10 @@ class DeviceLine:
 
 
 def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
-    """The lines of a CSV after its header. Raises: csv.Error; ValueError: there is no header, or none of ours."""
+    """The lines after the header.
+
+    Raises: csv.Error: this is not CSV. ValueError: the header is missing or wrong.
+    """
     rows = csv.reader(text, skipinitialspace=True, strict=True)
     names: list[str] | None = None
     for row in rows:
@@ -44,13 +48,14 @@ def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
         except ValueError as error:
             yield DeviceLine(rows.line_num, None, str(error))
     if names is None:
-        raise ValueError("it is empty: line 1 must be the header, beginning with `device_id`")
+        raise ValueError("it is empty; line 1 must be the header, which begins with `device_id`")
 
 
 def read_devices(path: Path) -> Iterator[Device]:
-    """The devices of the file, line by line: a million of them need not be held at once.
+    """The devices in the file, one after the other, so that a million of them are never in memory at once.
 
-    Raises: DevicesFileError: perhaps after some were yielded, so take them in a transaction.
+    Raises: DevicesFileError: perhaps after devices were yielded, so the caller must register them all in one
+        transaction.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -60,7 +65,8 @@ def read_devices(path: Path) -> Iterator[Device]:
                 yield line.device
     except FileNotFoundError as error:
         raise DevicesFileError(
-            f"{path} does not exist. Write one (a header line `device_id`, then one id a line) or name another with --devices."
+            f"{path} does not exist. Write it (a header line `device_id`, then one id a line), "
+            "or name another file with --devices."
         ) from error
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DevicesFileError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error

@@ -137,14 +137,14 @@ class FrontDoor(asyncio.Protocol):
             self._close()
 
     def time_out(self, error: RequestTimeout | None) -> None:
-        """See Timed."""
+        """See TimedConnection."""
         if error is None:
             self._transport.abort()
         else:
             self._refuse(error, is_last=True)
 
     def cut(self) -> None:
-        """See Timed."""
+        """See TimedConnection."""
         self._transport.abort()
 
     def _close(self) -> None:

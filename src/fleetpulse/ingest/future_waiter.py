@@ -1,4 +1,4 @@
-"""A waiter that a coroutine can await."""
+"""A waiter that a coroutine can await, for the handlers of the ASGI path."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from fleetpulse.errors import Answerable
 
 
 class FutureWaiter:
-    """See ingest.intake.Waiter. Keep it and await `outcome`."""
+    """See Waiter. Await `outcome`, which raises the error where the events are not durable."""
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,7 +1,7 @@
-"""The header block of a request, judged once by httptools and remembered by its exact bytes.
+"""A cache of header blocks: httptools parses each block once, and its verdict is stored by the exact bytes.
 
-A device, and every device of one make, sends the same header block again and again; only the request line and the body
-differ. Equal bytes mean an equal verdict, so the look-up is as strict as the parser, and costs a tenth of it.
+Devices of one make send the same header block with every request; only the request line and the body differ. Equal
+bytes have an equal verdict, so a look-up is as strict as the parser, at a tenth of its cost.
 """
 
 import re
@@ -10,37 +10,40 @@ import httptools
 
 from fleetpulse.limits import IngestLimits
 
-BLOCKS_KEPT = 4_096
-BLOCK_BYTES_KEPT_MAX = 2_048
+BLOCKS_MAX = 4_096
+BLOCK_BYTES_MAX = 2_048
+"""Blocks in the cache, and the largest one that it takes: at most 8 MB in all."""
 _LINE_END = b" HTTP/1.1\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]*")
 NOT_PLAIN = -1
-"""Stands for: not of the plain kind that the front door answers itself."""
+"""In the place of the number of body bytes: the block is not plain, so the front door hands the connection over."""
 
 
 class HeaderCache:
-    """Reads header blocks: everything from ` HTTP/1.1` of the request line up to the body, with the blank line."""
+    """Verdicts on header blocks. A block reaches from ` HTTP/1.1` of the request line to the end of the blank line."""
 
     def __init__(self, limits: IngestLimits) -> None:
         self._limits = limits
         self.known: dict[bytes, tuple[int, bool]] = {}
-        """Verdicts by block: look here first, then `read`."""
+        """Verdicts by block. Look here first, then call `read`."""
 
     def read(self, block: bytes) -> tuple[int, bool]:
-        """(body bytes, whether the connection stays open) of a plain block; (NOT_PLAIN, …) for any other.
+        """(body bytes, whether the connection stays open) of a plain block, (NOT_PLAIN, False) of any other.
 
-        Plain is: well-formed, within limits, a Content-Length within the limit, JSON or no type, nothing that changes the
-        framing, the coding or the protocol.
+        A block is plain when it is well-formed, its headers and its Content-Length are within the limits, its type is
+        JSON or absent, and no header changes the framing, the coding or the protocol.
         """
         verdict = _judge(block, self._limits)
-        if len(block) <= BLOCK_BYTES_KEPT_MAX:
-            if len(self.known) >= BLOCKS_KEPT:
+        if len(block) <= BLOCK_BYTES_MAX:
+            if len(self.known) >= BLOCKS_MAX:
                 self.known.clear()
             self.known[block] = verdict
         return verdict
 
 
 class _Collector:
+    """Receives the parser's callbacks."""
+
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete = False
@@ -81,10 +84,10 @@ def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
 
 
 def _is_length(text: bytes) -> bool:
-    """Whether it is a number of a size that anybody could mean; leading zeros without end are not."""
+    """Whether `text` is a number of at most 15 digits. Python takes long to convert one of thousands of digits."""
     return text.isdigit() and len(text) <= 15
 
 
 def is_json(content_type: bytes) -> bool:
-    """Whether a Content-Type names JSON; parameters such as charset do not matter."""
+    """Whether a Content-Type is JSON. Parameters such as charset do not matter."""
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"

@@ -1,7 +1,7 @@
-"""The intake: events that are accepted and wait for the disk, and those who wait for the answer.
+"""The intake: checked events that wait for the disk, and the waiters that are told when their events are durable.
 
-In come trusted events from the front door, the API handlers and bulk; out goes one batch at a time to the journal's writer.
-Nothing here survives a crash, and nothing here has been acknowledged.
+In come events from the front door and the handlers of the ASGI path; out goes one batch at a time to the writer of the
+journal. Nothing here survives a crash, and nothing here was acknowledged.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ from fleetpulse.model.metric import UPLOAD_TIME
 
 
 class Waiter(Protocol):
-    """Somebody who is told, once, what became of the events."""
+    """Whoever sent events and waits for their answer. Exactly one of the two methods is called, once."""
 
     def acknowledge(self) -> None:
         """The events are durable."""
         ...
 
     def fail(self, error: Answerable) -> None:
-        """They are not, and will not be."""
+        """The events are not durable, and will not be; `error` is the answer."""
         ...
 
 
 class Batch(EventBatch):
-    """An event batch with those who wait for it."""
+    """An event batch with the waiters of its events."""
 
     __slots__ = ("waiters",)
 
@@ -36,23 +36,26 @@ class Batch(EventBatch):
 
 
 class Intake:
-    """Gathers what comes in while the journal is busy with what came before."""
+    """Gathers events while the journal writes the batch before them."""
 
     def __init__(
         self, *, numbers: dict[str, int], metrics: KnownMetrics, events_waiting_max: int, wake: Callable[[], None]
     ) -> None:
-        """`numbers` maps device ids to numbers; it and `metrics` are shared. `wake` is called when `wake_at` wait in a batch."""
+        """`numbers`: the number of each device id. `wake` is called when `wake_at` waiters are in the batch.
+
+        `numbers` and `metrics` are not copied: whoever registers devices and defines metrics changes them.
+        """
         self.numbers = numbers
         self.metrics = metrics
         self.batch = Batch()
         self.received = 0
-        """Events that came in, whatever became of them."""
+        """Events that arrived, accepted or refused."""
         self.senders = 0
-        """Those who waited for what was taken, ever."""
+        """How many waiters there were in all batches taken so far."""
         self.latest_ns = 0
-        """The latest believable sent_at; moved along by the clock, once a second."""
+        """The latest sent_at that is accepted, in nanoseconds. The node moves it on with the clock, once a second."""
         self.wake_at = 1
-        """How many must wait before the writer is woken; it may come earlier by itself."""
+        """How many waiters wake the writer. It may also take a batch earlier, by itself."""
         self.waiting_max = events_waiting_max
         self._wake = wake
         self._closed_by: NotAccepting | None = NotAccepting(
@@ -60,15 +63,15 @@ class Intake:
         )
         self._in_flight = 0
         self.room = 0
-        """How many more events are taken; a plain number, since every heartbeat asks."""
+        """How many more events are accepted: a plain attribute, since every heartbeat reads it."""
 
     @property
     def waiting(self) -> int:
-        """Events that wait for the disk, those under way included."""
+        """Events that wait for the disk, those of the batch being written included."""
         return self._in_flight + len(self.batch)
 
     def open(self) -> None:
-        """Begin to take events."""
+        """Begin to accept events."""
         self._closed_by = None
         self.room = self.waiting_max - self.waiting
 
@@ -79,24 +82,24 @@ class Intake:
 
     @property
     def closed_by(self) -> NotAccepting | None:
-        """Why nothing is taken, or None."""
+        """Why no event is accepted, or None."""
         return self._closed_by
 
     def check(self, count: int = 1) -> None:
-        """Raises: NotAccepting; Busy: `count` more events would be too many to hold."""
+        """Raises: NotAccepting; Busy: with `count` more, too many events would wait for the disk."""
         if count > self.room:
             raise self.refusal()
 
     def refusal(self) -> Answerable:
-        """Why there is no room: NotAccepting or Busy."""
+        """The error to answer where there is no room: NotAccepting or Busy."""
         return self._closed_by or Busy(
-            f"{self.waiting} events wait for the disk and no more than {self.waiting_max} may "
-            "(events_waiting_max): come again after the seconds of Retry-After",
+            f"{self.waiting} events wait for the disk, of at most {self.waiting_max} (events_waiting_max); "
+            "send again after the seconds of Retry-After",
             reason="events_waiting",
         )
 
     def add_heartbeat(self, device: int, sent_at_ns: int, waiter: Waiter) -> None:
-        """Take a heartbeat. Call `check` first."""
+        """Accept a heartbeat. Call `check` first."""
         batch = self.batch
         batch.heartbeat_devices.append(device)
         batch.heartbeat_sent_at_ns.append(sent_at_ns)
@@ -106,7 +109,7 @@ class Intake:
             self._wake()
 
     def add_sample(self, device: int, sent_at_ns: int, upload_time: int, waiter: Waiter) -> None:
-        """Take a sample of upload_time. Call `check` first."""
+        """Accept a sample of upload_time. Call `check` first."""
         batch = self.batch
         batch.sample_devices.append(device)
         batch.sample_sent_at_ns.append(sent_at_ns)
@@ -118,7 +121,7 @@ class Intake:
             self._wake()
 
     def add_report(self, device: int, report: Report, waiter: Waiter) -> None:
-        """Take the samples of one report, which become durable together. Call `check` first, with their number."""
+        """Accept the samples of one report, which become durable together. Call `check` first, with their number."""
         batch = self.batch
         count = len(report.metrics)
         batch.sample_devices.extend([device] * count)
@@ -131,7 +134,7 @@ class Intake:
             self._wake()
 
     def add_batch(self, events: EventBatch, waiter: Waiter) -> None:
-        """Take many events, which become durable together. Call `check` first."""
+        """Accept many events, which become durable together. Call `check` first, with their number."""
         self.room -= len(events)
         self.batch.extend(events)
         self.batch.waiters.append(waiter)
@@ -139,21 +142,24 @@ class Intake:
             self._wake()
 
     def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Waiter) -> None:
-        """Have the journal say that the service is alive, and perhaps when it was not: an entry even where no event comes."""
+        """Have an entry written even where no event arrives: it records that the service runs.
+
+        `blind_ns`: a span [start, end) in which it did not run, or None.
+        """
         self.batch.blind_ns.extend(blind_ns or ())
         self.batch.waiters.append(waiter)
         if len(self.batch.waiters) >= self.wake_at:
             self._wake()
 
     def take(self) -> Batch:
-        """What has gathered; the next batch begins. Its events count as waiting until `settle`."""
+        """The gathered batch; a new one begins. The events taken count as waiting until `settle`."""
         batch, self.batch = self.batch, Batch()
         self._in_flight = len(batch)
         self.senders += len(batch.waiters)
         return batch
 
     def settle(self) -> None:
-        """What was taken is durable, or refused."""
+        """The batch taken is durable, or was refused: its events no longer wait."""
         if self._closed_by is None:
             self.room += self._in_flight
         self._in_flight = 0

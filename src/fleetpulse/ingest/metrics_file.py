@@ -2,7 +2,7 @@
 
     [{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]
 
-Only `name` is required. Beside the fields of a definition, `bounds` may give [lowest, highest], either of them null.
+Only `name` is required. `bounds` is [lowest, highest]; null in the place of either means that there is none.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ class _File(msgspec.Struct):
 
 
 def read_metrics(path: Path) -> Sequence[MetricDefinition]:
-    """The definitions of the file. Raises: MetricsFileError: says what is wrong and where."""
+    """The definitions in the file. Raises: MetricsFileError: says what is wrong and where."""
     try:
-        said = msgspec.json.decode(path.read_bytes(), type=list[Definition] | _File)
-        metrics = [definition(one) for one in (said.metrics if isinstance(said, _File) else said)]
+        content = msgspec.json.decode(path.read_bytes(), type=list[Definition] | _File)
+        metrics = [definition(written) for written in (content.metrics if isinstance(content, _File) else content)]
     except FileNotFoundError as error:
         raise MetricsFileError(
-            f'{path} does not exist. Write one ([{{"name": "cpu"}}]) or name another with --metrics.'
+            f'{path} does not exist. Write it ([{{"name": "cpu"}}]), or name another file with --metrics.'
         ) from error
     except msgspec.MsgspecError as error:
         hint = '[{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]'
@@ -36,5 +36,7 @@ def read_metrics(path: Path) -> Sequence[MetricDefinition]:
     names = [metric.name for metric in metrics]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise MetricsFileError(f"{path}: defined twice: {', '.join(repeated)}.")
+        raise MetricsFileError(
+            f"{path}: these metrics are defined twice: {', '.join(repeated)}. Remove one definition of each."
+        )
     return metrics

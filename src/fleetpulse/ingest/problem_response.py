@@ -1,6 +1,6 @@
-"""Answers as bytes: the only place where an error becomes an HTTP status and a JSON body.
+"""Answers to errors: the only place where an error becomes an HTTP status and a JSON body.
 
-The body is the contract's `{"msg": …}` with the fields of RFC 9457 beside it.
+The body is the `{"msg": …}` of the published contract with the fields of RFC 9457 beside it.
 """
 
 from http import HTTPStatus
@@ -13,7 +13,7 @@ JSON = b"application/json"
 
 
 def problem_body(error: Answerable) -> bytes:
-    """The JSON body of an error's answer."""
+    """The JSON body of the answer to `error`."""
     return msgspec.json.encode(
         {
             "msg": error.msg,
@@ -26,12 +26,15 @@ def problem_body(error: Answerable) -> bytes:
 
 
 def problem_headers(error: Answerable) -> list[tuple[bytes, bytes]]:
-    """Headers beyond type and length that an error's answer carries."""
+    """Headers of the answer to `error`, besides type and length."""
     return [(b"retry-after", b"%d" % error.retry_after_s)] if isinstance(error, Busy) else []
 
 
 def problem_response(error: Answerable, *, headers: list[tuple[bytes, bytes]], is_last: bool) -> bytes:
-    """A whole HTTP/1.1 response for an error. `headers` are the server's own; `is_last` announces the close."""
+    """A complete HTTP/1.1 answer to `error`, for the two protocols, which answer without a handler.
+
+    Args: `headers`: the server's default headers. `is_last`: tell the peer that the connection is closed.
+    """
     body = problem_body(error)
     lines = [b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())]
     own = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *problem_headers(error)]

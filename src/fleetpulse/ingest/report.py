@@ -1,6 +1,6 @@
-"""Reports of metrics: the names a device says to numbers, its values to the 64 bits that are kept.
+"""Reports of metrics: their names become metric numbers, and their values the 64 bits that are stored.
 
-A device says the same names in the same order again and again, so what they mean is looked up once a set of names.
+A device sends the same names in the same order with every report, so the rules for a tuple of names are looked up once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from fleetpulse.errors import Malformed, OutOfRange, UnknownMetric
 from fleetpulse.model.metric import INTEGER_HIGHEST, INTEGER_LOWEST, MetricDefinition
 
-SHAPES_KEPT = 4_096
+SHAPES_MAX = 4_096
 NAMES_LISTED = 50
 _FLOAT_HIGHEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Samples of one device at one time: metric numbers, and as many values of 8 bytes."""
+    """Samples of one device at one time: metric numbers, and a value of 8 little-endian bytes for each."""
 
     sent_at_ns: int
     metrics: array[int]
@@ -30,16 +30,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a tuple of names means."""
+    """How to read reports with one tuple of names."""
 
     numbers: array[int]
     pack: struct.Struct
     rules: tuple[tuple[bool, float, float], ...]
-    """A name: whether it is an integer, and what is believed, inclusive. Bounds refuse NaN and infinity, too."""
+    """For each name: whether its values are integers, and its inclusive bounds, which exclude NaN and infinity."""
 
 
 class KnownMetrics:
-    """The defined metrics, by name."""
+    """The metrics that devices may report, by name."""
 
     def __init__(self, *, report_metrics_max: int) -> None:
         self._max = report_metrics_max
@@ -47,21 +47,21 @@ class KnownMetrics:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
     def replace(self, definitions: Iterable[tuple[int, MetricDefinition]]) -> None:
-        """Take (number, definition) of all metrics that may be reported."""
+        """Replace all metrics that may be reported: (number, definition) of each."""
         self._known = {metric.name: (number, metric) for number, metric in definitions}
         self._shapes = {}
 
     def get(self, name: str) -> tuple[int, MetricDefinition] | None:
-        """Number and definition of a metric, None where it is not defined."""
+        """(number, definition) of a metric, or None where it has no definition."""
         return self._known.get(name)
 
     @property
     def names(self) -> list[str]:
-        """All names, in order."""
+        """All names, sorted."""
         return sorted(self._known)
 
     def unknown(self, names: Iterable[str]) -> UnknownMetric:
-        """The refusal of names that are not defined, with those that are."""
+        """The refusal of those of `names` that have no definition; its text lists the names that have one."""
         missing = sorted(set(names) - self._known.keys())
         known = self.names
         more = f" and {len(known) - NAMES_LISTED} more" if len(known) > NAMES_LISTED else ""
@@ -71,17 +71,17 @@ class KnownMetrics:
             f"no such metric: {shown}; defined are: {listed}. Define it at /api/v1/metrics/definitions", names=missing
         )
 
-    def read(self, said: dict[str, int | float]) -> tuple[array[int], bytes]:
-        """Numbers and values of what was said.
+    def read(self, reported: dict[str, int | float]) -> tuple[array[int], bytes]:
+        """(metric numbers, values) of a report, see Report.
 
-        Raises: Malformed: nothing was said. UnknownMetric. OutOfRange: too many, or a value outside what is believed.
+        Raises: Malformed: it is empty. UnknownMetric. OutOfRange: it has too many metrics, or a value out of bounds.
         """
-        names = tuple(said)
+        names = tuple(reported)
         shape = self._shapes.get(names) or self._shape(names)
-        values = said.values()
+        values = reported.values()
         for value, (is_integer, lowest, highest) in zip(values, shape.rules, strict=True):
             if not lowest <= value <= highest or (is_integer and type(value) is not int):
-                raise self._refusal(said)
+                raise self._refusal(reported)
         return shape.numbers, shape.pack.pack(*values)
 
     def _shape(self, names: tuple[str, ...]) -> _Shape:
@@ -92,22 +92,21 @@ class KnownMetrics:
                 f"{len(names)} metrics in one report are more than {self._max} (report_metrics_max)",
                 reason="report_metrics",
             )
-        found = [self._known.get(name) for name in names]
-        if None in found:
+        known = [self._known[name] for name in names if name in self._known]
+        if len(known) < len(names):
             raise self.unknown(names)
-        known = [entry for entry in found if entry is not None]
         shape = _Shape(
             numbers=array("H", [number for number, _ in known]),
             pack=struct.Struct("<" + "".join("q" if metric.kind == "integer" else "d" for _, metric in known)),
             rules=tuple((metric.kind == "integer", *_bounds(metric)) for _, metric in known),
         )
-        if len(self._shapes) >= SHAPES_KEPT:
+        if len(self._shapes) >= SHAPES_MAX:
             self._shapes.clear()
         self._shapes[names] = shape
         return shape
 
-    def _refusal(self, said: dict[str, int | float]) -> OutOfRange:
-        for name, value in said.items():
+    def _refusal(self, reported: dict[str, int | float]) -> OutOfRange:
+        for name, value in reported.items():
             _, metric = self._known[name]
             lowest, highest = _bounds(metric)
             if metric.kind == "integer" and type(value) is not int:
@@ -117,9 +116,11 @@ class KnownMetrics:
                 return OutOfRange(
                     f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range"
                 )
-        raise AssertionError("called without a value to refuse")
+        raise AssertionError("called for a report without a value to refuse")
 
 
 def _bounds(metric: MetricDefinition) -> tuple[float, float]:
-    least, most = (INTEGER_LOWEST, INTEGER_HIGHEST) if metric.kind == "integer" else (-_FLOAT_HIGHEST, _FLOAT_HIGHEST)
-    return least if metric.lowest is None else metric.lowest, most if metric.highest is None else metric.highest
+    lowest, highest = (
+        (INTEGER_LOWEST, INTEGER_HIGHEST) if metric.kind == "integer" else (-_FLOAT_HIGHEST, _FLOAT_HIGHEST)
+    )
+    return lowest if metric.lowest is None else metric.lowest, highest if metric.highest is None else metric.highest

@@ -11,8 +11,9 @@ from concurrent.futures import Executor
 import msgspec
 
 from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
-from fleetpulse.ingest.bulk import BulkReader, decompress
+from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
+from fleetpulse.ingest.decompress import decompress
 from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import IngestLimits

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.errors import Malformed, TooLarge
-from fleetpulse.ingest.bulk import GZIP_MEMBERS_MAX, decompress
+from fleetpulse.ingest.decompress import GZIP_MEMBERS_MAX, decompress
 from fleetpulse.limits import IngestLimits
 
 LIMITS = IngestLimits()
