@@ -113,7 +113,7 @@ def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> 
     folder = Path(settings.data)
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous)
     catalog = SqliteCatalog(folder / CATALOG)
-    history = History(open_store(settings), catalog.manifest(), kept_bytes_max=settings.memory_cache_bytes_max)
+    history = History(open_store(settings), catalog.manifest(), memory_cache_bytes_max=settings.memory_cache_bytes_max)
     return Stores(
         clock=clock, counters=Counters(), threads=Threads(), journal=journal, catalog=catalog, history=history
     )

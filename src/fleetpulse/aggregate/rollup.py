@@ -6,7 +6,7 @@ as the last, so that the last one does not depend on the order either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Cells:
         return len(self.counts)
 
 
-def _nothing(count: int, *, is_integer: bool) -> Cells:
+def _empty_cells(count: int, *, is_integer: bool) -> Cells:
     dtype = np.int64 if is_integer else np.float64
     least, most = (np.iinfo(np.int64).min, np.iinfo(np.int64).max) if is_integer else (-np.inf, np.inf)
     return Cells(
@@ -68,7 +68,7 @@ def fold_samples(
         sketched: make sketches, which quantiles need and which cost a sort.
     """
     is_integer = values.dtype == np.int64
-    folded = _nothing(count, is_integer=is_integer)
+    folded = _empty_cells(count, is_integer=is_integer)
     folded.counts[:] = np.bincount(cells, minlength=count)
     if is_integer:
         np.add.at(folded.sums[:, 0], cells, values >> _LOW_BITS)
@@ -79,13 +79,13 @@ def fold_samples(
     np.maximum.at(folded.highest, cells, values)
     _keep_last(folded, cells, values, at_ns)
     sketches = build_sketches(cells, values.astype(np.float64, copy=False), count=count) if sketched else None
-    return _with(folded, sketches)
+    return replace(folded, sketches=sketches)
 
 
 def fold_cells(cells: NDArray[np.int64], finer: Cells, *, count: int) -> Cells:
     """Fold cell i of `finer` into cell `cells[i]`, int64, shape (len(finer),), 0 <= cell < count."""
     is_integer = finer.sums.ndim == 2
-    folded = _nothing(count, is_integer=is_integer)
+    folded = _empty_cells(count, is_integer=is_integer)
     np.add.at(folded.counts, cells, finer.counts)
     np.add.at(folded.sums, cells, finer.sums)
     if is_integer:
@@ -95,17 +95,14 @@ def fold_cells(cells: NDArray[np.int64], finer: Cells, *, count: int) -> Cells:
     np.minimum.at(folded.lowest, cells, finer.lowest)
     np.maximum.at(folded.highest, cells, finer.highest)
     _keep_last(folded, cells, finer.last, finer.last_at_ns)
-    return _with(folded, None if finer.sketches is None else merge_sketches(cells, finer.sketches, count=count))
+    sketches = None if finer.sketches is None else merge_sketches(cells, finer.sketches, count=count)
+    return replace(folded, sketches=sketches)
 
 
 def _keep_last(folded: Cells, cells: NDArray[np.int64], values: Values, at_ns: NDArray[np.int64]) -> None:
     np.maximum.at(folded.last_at_ns, cells, at_ns)
     is_last = at_ns == folded.last_at_ns[cells]
     np.maximum.at(folded.last, cells[is_last], values[is_last])
-
-
-def _with(cells: Cells, sketches: Sketches | None) -> Cells:
-    return Cells(cells.counts, cells.sums, cells.lowest, cells.highest, cells.last, cells.last_at_ns, sketches)
 
 
 def join_cells(parts: Sequence[Cells]) -> Cells:
@@ -155,10 +152,10 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
             sums = [
                 _average(total, count) if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)
             ]
-        return _where(is_there, sums)
+        return _or_none(is_there, sums)
     if aggregation in ("min", "max", "latest"):
         column = {"min": cells.lowest, "max": cells.highest, "latest": cells.last}[aggregation]
-        return _where(is_there, column.tolist())
+        return _or_none(is_there, column.tolist())
     if cells.sketches is None:
         raise ValueError(f"{aggregation} needs sketches")
     quantiles = sketch_quantiles(cells.sketches, int(aggregation[1:]))
@@ -166,7 +163,7 @@ def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
     bounded = np.clip(
         quantiles, cells.lowest.astype(np.float64), np.maximum(cells.lowest, cells.highest).astype(np.float64)
     )
-    return _where(is_there, bounded.tolist())
+    return _or_none(is_there, bounded.tolist())
 
 
 def _average(total: int | float, count: int) -> int | float:
@@ -174,5 +171,5 @@ def _average(total: int | float, count: int) -> int | float:
     return total // count if isinstance(total, int) and not total % count else total / count
 
 
-def _where(is_there: list[bool], values: list[int | float]) -> list[int | float | None]:
+def _or_none(is_there: list[bool], values: list[int | float]) -> list[int | float | None]:
     return [value if there else None for there, value in zip(is_there, values, strict=True)]

@@ -119,7 +119,7 @@ def join_sketches(parts: Sequence[Sketches]) -> Sketches:
     """The sketches of all parts one after another, none merged."""
     sizes = [np.diff(part.offsets) for part in parts]
     return Sketches(
-        offsets=_sums(np.concatenate([np.empty(0, np.int64), *sizes])),
+        offsets=_running_sums(np.concatenate([np.empty(0, np.int64), *sizes])),
         keys=np.concatenate([np.empty(0, np.int32), *(part.keys for part in parts)]),
         counts=np.concatenate([np.empty(0, np.int64), *(part.counts for part in parts)]),
     )
@@ -134,7 +134,7 @@ def sketch_quantiles(sketches: Sketches, percent: int) -> NDArray[np.float64]:
         percent: 0..100, whole, because a ratio cannot name the rank: ceil(0.07 * 100) is 8 in doubles.
     Raises: ValueError: percent is outside of 0..100.
     """
-    sums = _sums(sketches.counts)
+    sums = _running_sums(sketches.counts)
     before = sums[sketches.offsets[:-1]]
     totals = sums[sketches.offsets[1:]] - before
     answers = np.full(len(sketches), np.nan)
@@ -157,7 +157,7 @@ def exact_quantiles(cells: NDArray[np.int64], values: NDArray[_Value], percent: 
     Raises: ValueError: percent is outside of 0..100.
     """
     totals = np.bincount(cells, minlength=count).astype(np.int64, copy=False)
-    before = _sums(totals)[:-1]
+    before = _running_sums(totals)[:-1]
     ordered = values[np.lexsort((values, cells))]
     answers = np.full(count, np.nan if values.dtype.kind == "f" else 0, values.dtype)
     filled = totals > 0
@@ -187,7 +187,7 @@ def _sketches(pairs: NDArray[np.int64], counts: NDArray[np.int64], *, count: int
     return Sketches(offsets=offsets, keys=keys, counts=counts)
 
 
-def _sums(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _running_sums(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Running sums with a leading 0, shape (n + 1,)."""
     sums = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=sums[1:])

@@ -33,13 +33,13 @@ def union(*many: Spans) -> Spans:
 def intersect(one: Spans, two: Spans) -> Spans:
     """The time that lies in both."""
     pieces = _pieces(one, two)
-    return _joined(pieces[_holds(one, pieces[:, 0]) & _holds(two, pieces[:, 0])])
+    return _joined(pieces[_is_inside(one, pieces[:, 0]) & _is_inside(two, pieces[:, 0])])
 
 
 def subtract(one: Spans, two: Spans) -> Spans:
     """The time that lies in `one` and not in `two`."""
     pieces = _pieces(one, two)
-    return _joined(pieces[_holds(one, pieces[:, 0]) & ~_holds(two, pieces[:, 0])])
+    return _joined(pieces[_is_inside(one, pieces[:, 0]) & ~_is_inside(two, pieces[:, 0])])
 
 
 def clip(spans: Spans, *, start_ns: int, end_ns: int) -> Spans:
@@ -92,14 +92,14 @@ def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[n
 
 def minutes_touched(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
     """Which of the minutes first_minute + 0..count-1 since 1970 have any part inside a span, shape (count,)."""
-    return _marked(
+    return _covered_places(
         spans[:, 0] // NS_PER_MINUTE - first_minute, -(-spans[:, 1] // NS_PER_MINUTE) - first_minute, count=count
     )
 
 
 def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
     """Which of the minutes first_minute + 0..count-1 since 1970 lie wholly inside a span, shape (count,)."""
-    return _marked(
+    return _covered_places(
         -(-spans[:, 0] // NS_PER_MINUTE) - first_minute, spans[:, 1] // NS_PER_MINUTE - first_minute, count=count
     )
 
@@ -122,7 +122,7 @@ def _pieces(one: Spans, two: Spans) -> NDArray[np.int64]:
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
-def _holds(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_inside(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each time is inside: starts and ends alternate, so it is where an odd number of them has passed."""
     inside: NDArray[np.bool_] = np.searchsorted(spans.reshape(-1), at_ns, side="right") % 2 == 1
     return inside
@@ -135,7 +135,7 @@ def _lengths_before(spans: Spans) -> NDArray[np.int64]:
     return lengths
 
 
-def _marked(starts: NDArray[np.int64], ends: NDArray[np.int64], *, count: int) -> NDArray[np.bool_]:
+def _covered_places(starts: NDArray[np.int64], ends: NDArray[np.int64], *, count: int) -> NDArray[np.bool_]:
     """Which of the places 0..count-1 any [start, end) covers, shape (count,); those with end <= start cover none."""
     is_long = starts < ends
     begun = np.bincount(np.clip(starts[is_long], 0, count), minlength=count + 1)

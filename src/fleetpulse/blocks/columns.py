@@ -50,11 +50,11 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
             metadata,
             np.array([group.num_rows for group in groups], np.int64),
             {
-                column: np.array([_whole(column, entry.min_raw) for entry in found], np.int64)
+                column: np.array([_unsigned(column, entry.min_raw) for entry in found], np.int64)
                 for column, found in statistics.items()
             },
             {
-                column: np.array([_whole(column, entry.max_raw) for entry in found], np.int64)
+                column: np.array([_unsigned(column, entry.max_raw) for entry in found], np.int64)
                 for column, found in statistics.items()
             },
         )
@@ -62,7 +62,7 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
         raise _damaged(name, error) from error
 
 
-def _whole(column: str, raw: int) -> int:
+def _unsigned(column: str, raw: int) -> int:
     # Statistics of the unsigned columns, all but the time, come as signed numbers of their width.
     return raw if raw >= 0 or column == "at" else raw + 2**32
 
@@ -98,7 +98,7 @@ def _damaged(name: str, error: Exception) -> DamagedData:
     return DamagedData(f"block {name} cannot be read: {error}. Run `fleetpulse verify`.")
 
 
-def times(at_ns: NDArray[np.int64]) -> Any:
+def time_column(at_ns: NDArray[np.int64]) -> Any:
     """Nanoseconds since 1970, shape (rows,), as a Parquet timestamp column, without a copy."""
     return pa.array(at_ns.view("M8[ns]"), pa.timestamp("ns", "UTC"))
 

@@ -37,7 +37,7 @@ from fleetpulse.model.metric import Kind
 from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 
-KEPT_BYTES_MAX = 67_108_864
+MEMORY_CACHE_BYTES_MAX = 67_108_864
 """Bytes of footers and small columns in memory, unless configured otherwise."""
 OnDamage = Callable[[int, DamagedData], None]
 """Called with a day whose block is missing or damaged, and with what is wrong with it."""
@@ -56,10 +56,12 @@ class SampleRange:
 class History:
     """Reads the blocks of a manifest: the current one, unless another is named."""
 
-    def __init__(self, store: BlockStore, manifest: Manifest, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> None:
+    def __init__(
+        self, store: BlockStore, manifest: Manifest, *, memory_cache_bytes_max: int = MEMORY_CACHE_BYTES_MAX
+    ) -> None:
         self.store = store
         self.manifest = manifest
-        self.kept = MemoryCache(kept_bytes_max)
+        self.memory_cache = MemoryCache(memory_cache_bytes_max)
         self._pinned: Counter[str] = Counter()
         self._checked: set[str] = set()
 
@@ -143,7 +145,7 @@ class History:
                 devices, minutes = read_minutes(reader)
             return (devices, minutes), devices.nbytes + minutes.nbytes
 
-        return self.kept.get(("minutes", file.name), make)
+        return self.memory_cache.get(("minutes", file.name), make)
 
     def gaps(
         self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
@@ -172,7 +174,7 @@ class History:
             gaps = self.read_gaps(file)
             return gaps, gap_layout.BYTES_A_GAP * len(gaps)
 
-        return self.kept.get(("silences", file.name), make)
+        return self.memory_cache.get(("silences", file.name), make)
 
     def read_gaps(self, file: BlockFile) -> ReceptionGapColumns:
         """All reception gaps of a block, by device and start. Raises: DamagedData."""
@@ -252,7 +254,7 @@ class History:
                 footer = read_footer(reader, file.name, indexed=indexed)
             return footer, footer.size_bytes
 
-        return self.kept.get(("footer", file.name), make)
+        return self.memory_cache.get(("footer", file.name), make)
 
     @contextlib.contextmanager
     def _opened_whole(self, file: BlockFile) -> Generator[BinaryIO, None, None]:

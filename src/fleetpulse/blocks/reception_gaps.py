@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fleetpulse.blocks.columns import TIME, Column, times
+from fleetpulse.blocks.columns import TIME, Column, time_column
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 
 INDEXED = ("device",)
@@ -36,8 +36,8 @@ def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns]) -> None:
         for piece in pieces:
             columns = [
                 pa.array(piece.devices),
-                times(piece.start_ns),
-                times(piece.end_ns),
+                time_column(piece.start_ns),
+                time_column(piece.end_ns),
                 pa.array(piece.interval_s),
                 pa.array(piece.grace_s),
             ]

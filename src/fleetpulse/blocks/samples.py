@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.rollup import Cells, cut_cells
 from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
-from fleetpulse.blocks.columns import TIME, Column, Footer, times
+from fleetpulse.blocks.columns import TIME, Column, Footer, time_column
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns
 
@@ -104,7 +104,7 @@ def write_samples(file: BinaryIO, kind: Kind, pieces: Iterable[SampleColumns], *
                 columns = [
                     pa.array(piece.metrics[start:end]),
                     pa.array(piece.devices[start:end]),
-                    times(piece.at_ns[start:end]),
+                    time_column(piece.at_ns[start:end]),
                     pa.array(values.view(np.float64) if kind == "float" else values),
                 ]
                 writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_SAMPLES)
@@ -165,13 +165,13 @@ def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> An
         [
             pa.array(np.full(len(devices), piece.metric, np.uint16)),
             pa.array(devices),
-            times(np.ascontiguousarray(piece.at_ns[part])),
+            time_column(np.ascontiguousarray(piece.at_ns[part])),
             pa.array(cells.counts[part]),
             *(pa.array(np.ascontiguousarray(column)) for column in sums),
             pa.array(cells.lowest[part]),
             pa.array(cells.highest[part]),
             pa.array(cells.last[part]),
-            times(np.ascontiguousarray(cells.last_at_ns[part])),
+            time_column(np.ascontiguousarray(cells.last_at_ns[part])),
             pa.ListArray.from_arrays(places, pa.array(cells.sketches.keys[first:last])),
             pa.ListArray.from_arrays(places, pa.array(cells.sketches.counts[first:last])),
         ],

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 
 
@@ -17,8 +18,7 @@ def gaps_between(
     """
     order = np.lexsort((at_ns, devices))
     devices, ends, starts = devices[order], at_ns[order], before_ns[order]
-    is_first = np.ones(len(devices), bool)
-    is_first[1:] = devices[1:] != devices[:-1]
+    is_first = first_of_runs(devices)
     starts[1:][~is_first[1:]] = ends[:-1][~is_first[1:]]
     return devices, starts, ends
 

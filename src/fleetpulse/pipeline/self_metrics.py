@@ -80,7 +80,7 @@ class SelfMetrics:
             "checkpoint_last_seconds": ("Duration of the last checkpoint", self._counters.checkpoint_last_s),
             "blocks": ("Files that the manifest names", len(files)),
             "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
-            "kept_bytes": ("Bytes of footers and small columns in memory", history.kept.size_bytes),
+            "kept_bytes": ("Bytes of footers and small columns in memory", history.memory_cache.size_bytes),
             "samples_live": ("Samples in memory that no block holds yet", self._fleet.samples.count),
             "late_rows": ("Device-days of late data in memory", len(self._fleet.sparse)),
         }
