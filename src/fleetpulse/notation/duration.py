@@ -4,7 +4,7 @@ import re
 
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 DURATION_PATTERN = "^(([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s?)?)$"
-"""The same for readers of the OpenAPI document; the text must not be empty."""
+"""What `parse_seconds` reads, as a pattern for the OpenAPI document. It cannot say that the text must not be empty."""
 _DURATION = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"
 

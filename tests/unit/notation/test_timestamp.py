@@ -25,33 +25,9 @@ def test_any_offset_and_any_fraction_is_exact(
     assert parse_rfc3339_ns(text) == expected
 
 
-@given(st.lists(st.tuples(MOMENTS, st.integers(0, 999_999_999)), min_size=1, max_size=20), st.integers(0, 9))
-def test_a_column_reads_like_its_times_one_by_one(moments: list[tuple[datetime, int]], digits: int) -> None:
-    texts = [
-        moment.strftime("%Y-%m-%dT%H:%M:%S") + ("." + f"{fraction:09d}"[:digits] if digits else "") + "Z"
-        for moment, fraction in moments
-    ]
-    column = parse_rfc3339_column(texts)
-    assert column is not None
-    assert column.tolist() == [parse_rfc3339_ns(text) for text in texts]
-
-
-@pytest.mark.parametrize("text", ["2611-01-01T00:00:00Z", "1441-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
-def test_a_time_that_does_not_fit_64_bits_is_not_taken_for_another(text: str) -> None:
-    assert parse_rfc3339_column([text]) is None
-    assert not 0 <= parse_rfc3339_ns(text) < 2**62
-
-
 @given(st.integers(0, 4_000_000_000 * 10**9))
 def test_what_is_written_reads_back(at_ns: int) -> None:
     assert parse_rfc3339_ns(format_rfc3339(at_ns)) == at_ns
-
-
-@given(st.text(max_size=40))
-def test_a_column_takes_nothing_that_one_by_one_is_refused(text: str) -> None:
-    column = parse_rfc3339_column([text])
-    if column is not None:
-        assert column.tolist() == [parse_rfc3339_ns(text)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+from dataclasses import fields
+
+from fleetpulse.model.events import EventBatch, EventColumns
+
+
+def filled(first: int) -> EventBatch:
+    batch = EventBatch(received_at_ns=first)
+    batch.heartbeat_devices.append(first)
+    batch.heartbeat_sent_at_ns.append(-first)
+    for offset in range(2):
+        batch.sample_devices.append(first + offset)
+        batch.sample_sent_at_ns.append(first)
+        batch.sample_values.append(-(2**63) + offset)
+        batch.sample_metrics.append(65_535)
+    return batch
+
+
+def test_a_batch_counts_heartbeats_and_samples() -> None:
+    assert len(EventBatch()) == 0
+    assert len(filled(1)) == len(EventColumns.of(filled(1))) == 3
+
+
+def test_a_batch_takes_all_events_of_another_behind_its_own() -> None:
+    batch = filled(1)
+    batch.extend(filled(7))
+    assert batch.heartbeat_devices.tolist() == [1, 7]
+    assert batch.sample_devices.tolist() == [1, 2, 7, 8]
+    assert len(batch.sample_values) == len(batch.sample_metrics) == len(batch.sample_sent_at_ns) == 4
+
+
+def test_columns_hold_the_values_of_the_batch_without_a_copy() -> None:
+    batch = filled(3)
+    columns = EventColumns.of(batch)
+    for field in fields(EventColumns):
+        column, values = getattr(columns, field.name), getattr(batch, field.name)
+        assert (column if isinstance(column, int) else column.tolist()) == (
+            values if isinstance(values, int) else values.tolist()
+        )
+    batch.heartbeat_devices[0] = 9
+    assert columns.heartbeat_devices.tolist() == [9]

@@ -1,0 +1,29 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleetpulse.notation.duration import format_seconds, parse_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5_400), ("30d", 2_592_000), ("1w1d1h1m1s", 694_861)],
+)
+def test_a_duration_is_read_in_all_its_units(text: str, seconds: int) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1h", "1.5h", "1y", "1m1h", "1h ", "٣h", "1234567890", "9" * 5_000])
+def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration such as 90s") as raised:
+        parse_seconds(text)
+    assert len(str(raised.value)) < 150
+
+
+@given(st.integers(0, 10**9))
+def test_what_is_written_reads_back(seconds: int) -> None:
+    assert parse_seconds(format_seconds(seconds)) == seconds
+
+
+def test_weeks_are_written_as_days() -> None:
+    assert [format_seconds(seconds) for seconds in (0, 300, 5_400, 30 * 86_400)] == ["0s", "5m", "1h30m", "30d"]
