@@ -249,7 +249,7 @@ class Fleet:
         )
 
     def touched_days(self, device: int) -> list[int]:
-        """Days (since 1970-01-01) with presence of this device in memory, which `closed_minutes` does not count."""
+        """Days (since 1970-01-01) with a row of this device in memory, which `closed_minutes` does not count."""
         return list(self._rows_of(device))
 
     def _rows_of(self, device: int) -> dict[int, Rows]:

@@ -1,0 +1,74 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.live.sparse_presence import SparsePresence
+
+MARKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 1439)), max_size=60)
+"""(day, device, minute)."""
+
+
+def marked(marks: list[tuple[int, int, int]]) -> SparsePresence:
+    presence = SparsePresence()
+    for day, device, minute in marks:
+        presence.mark(day, devices=np.array([device], np.uint32), minutes_of_day=np.array([minute]))
+    return presence
+
+
+def minutes(row: Rows | None) -> set[int]:
+    if row is None:
+        return set()
+    return {64 * word + bit for word, value in enumerate(row.tolist()) for bit in range(64) if value >> bit & 1}
+
+
+@given(MARKS)
+def test_presence_is_the_set_of_minutes_that_were_marked(marks: list[tuple[int, int, int]]) -> None:
+    presence = marked(marks)
+    assert presence.days == sorted({day for day, _, _ in marks})
+    assert len(presence) == len({(day, device) for day, device, _ in marks})
+    for day in range(3):
+        devices, rows = presence.of_day(day)
+        assert devices.tolist() == sorted({device for number, device, _ in marks if number == day})
+        for device, row in zip(devices.tolist(), rows, strict=True):
+            expected = {minute for number, other, minute in marks if (number, other) == (day, device)}
+            assert minutes(row) == minutes(presence.row(day, device)) == expected
+    assert presence.row(3, 0) is None
+    assert presence.row(0, 99) is None
+
+
+@given(MARKS, MARKS)
+def test_a_day_that_is_taken_and_adopted_joins_what_is_there(
+    first: list[tuple[int, int, int]], second: list[tuple[int, int, int]]
+) -> None:
+    here, other = marked(first), marked(second)
+    for day in other.days:
+        here.adopt(day, other.take(day))
+    assert (other.days, len(other)) == ([], 0)
+    joined = marked([*first, *second])
+    for day in range(3):
+        for column, expected in zip(here.of_day(day), joined.of_day(day), strict=True):
+            assert np.array_equal(column, expected)
+
+
+def test_many_marks_at_once_may_repeat_a_device_and_a_minute() -> None:
+    presence = SparsePresence()
+    presence.mark(5, devices=np.array([9, 9, 4, 9], np.uint32), minutes_of_day=np.array([0, 1439, 7, 0]))
+    assert (minutes(presence.row(5, 9)), minutes(presence.row(5, 4))) == ({0, 1439}, {7})
+
+
+def test_a_copy_of_some_days_does_not_change_with_the_original() -> None:
+    presence = marked([(1, 5, 7), (2, 5, 7)])
+    copy = presence.copy_of([1])
+    presence.mark(1, devices=np.array([5], np.uint32), minutes_of_day=np.array([8]))
+    assert (copy.days, minutes(copy.row(1, 5))) == ([1], {7})
+
+
+def test_rows_are_added_to_the_rows_that_are_there() -> None:
+    presence = marked([(1, 5, 7)])
+    row = np.zeros((1, 23), np.uint64)
+    row[0, 0] = 0b101
+    presence.put(1, devices=np.array([5], np.uint32), rows=row)
+    stored = presence.row(1, 5)
+    assert stored is not None
+    assert (minutes(stored), int(count_minutes(stored))) == ({0, 2, 7}, 3)
