@@ -11,15 +11,18 @@ import msgspec
 from fleetpulse.aggregate.spans import spans_of, subtract, total_ns
 from fleetpulse.aggregate.status import timeline
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.status import STATUSES
 from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.pipeline.checkpoint import write_files
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
@@ -52,12 +55,13 @@ class OneFleet:
         self.numbers = {f"d{number}": number for number in range(devices)}
         registry = SimpleNamespace(roster=self.roster, numbers=self.numbers)
         planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
-        history = History(cast(Any, None), Manifest())  # without blocks nothing is read
+        self.store = MemoryBlockStore()
+        self.history = History(self.store, Manifest(), kept_bytes_max=0)  # so that lost files are missed at once
         clock = SimpleNamespace(now_ns=lambda: self.now)
-        self._views = Views(
+        self.views = Views(
             clock=clock,
             fleet=self.fleet,
-            history=history,
+            history=self.history,
             registry=cast(Any, registry),
             planned_downtime=cast(Any, planned_downtime),
         )
@@ -95,9 +99,11 @@ class OneFleet:
         """A beat at each of these times, sent then, or at `sent_at`."""
         for text in received:
             self.move(text)
-            self._apply(
-                EventBatch(array("I", [device]), array("q", [self.now if sent_at is None else self.at(sent_at)]))
-            )
+            self.beat_at(self.now if sent_at is None else self.at(sent_at), device)
+
+    def beat_at(self, sent_at_ns: int, device: int = 0) -> None:
+        """A beat that is received now, and was sent then."""
+        self._apply(EventBatch(array("I", [device]), array("q", [sent_at_ns])))
 
     def hear_sample(self, text: str, device: int = 0) -> None:
         """A sample."""
@@ -124,6 +130,25 @@ class OneFleet:
         self.fleet.advance(self.now // (86_400 * SECOND))
         self.fleet.apply([EventColumns.of(batch)])
 
+    def checkpoint(self) -> None:
+        """Move what is closed from memory into blocks, as if the catalog had committed it."""
+        metrics = {0: MetricDefinition(name="upload_time", kind="integer")}
+        written = write_files(
+            self.fleet.freeze(),
+            position=0,
+            taken_at_ns=self.now,
+            history=self.history,
+            metrics=metrics,
+            names={},
+            pause=lambda: None,
+        )
+        self.fleet.finish_closing(written.closed_minutes)
+        self.history.manifest = written.manifest
+
+    def lose(self, file: BlockFile) -> None:
+        """A block is missing from now on."""
+        self.store.remove(file.name)
+
     def maintain(self, start: str, end: str, **other: Any) -> None:
         """A maintenance window for all."""
         name = f"w{len(self.windows)}"
@@ -131,15 +156,19 @@ class OneFleet:
 
     def pause(self, start: str, end: str | None = None, device: int = 0) -> None:
         """A pause of one device."""
-        self.pauses.setdefault(device, []).append(Pause(device, self.at(start), None if end is None else self.at(end)))
+        self.pause_at(self.at(start), None if end is None else self.at(end), device)
+
+    def pause_at(self, start_ns: int, end_ns: int | None, device: int = 0) -> None:
+        """The same, by times in ns."""
+        self.pauses.setdefault(device, []).append(Pause(device, start_ns, end_ns))
 
     def view(self, start_ns: int, device: int = 0) -> FleetView:
         """What a question about one device sees: a fleet of one."""
-        return self._views.device(f"d{device}", device, start_ns=start_ns)()
+        return self.views.device(f"d{device}", device, start_ns=start_ns)()
 
     def fleet_view(self, start_ns: int) -> FleetView:
         """What a question about all of them sees."""
-        return self._views.fleet_from(start_ns)()
+        return self.views.fleet_from(start_ns)()
 
     def status(self, text: str, device: int = 0) -> tuple[str, str]:
         """Status at a time, and since when: of a fleet of one, in the whole fleet and by the time line, which agree."""

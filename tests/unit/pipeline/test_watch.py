@@ -1,5 +1,7 @@
 """The marks that say in the journal when the service was running, and when it was blind."""
 
+import pytest
+
 from fleetpulse.errors import NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
@@ -93,3 +95,30 @@ def test_nothing_is_marked_where_nothing_can_be_written() -> None:
     watched.turns(100)
     watched.watch.end()
     assert watched.marks() == (0, [])
+
+
+def test_the_watch_goes_on_after_a_missed_turn_a_leap_ahead_and_a_clock_that_is_set_right() -> None:
+    watched = Watched(alive_at_ns=NOON - 100 * SECOND)
+
+    def turn(second: int) -> tuple[int, list[int]]:
+        watched.clock.ns = NOON + second * SECOND
+        watched.watch.turn()
+        count, blind_ns = watched.marks()
+        return count, [(at_ns - NOON) // SECOND for at_ns in blind_ns]
+
+    assert watched.marks() == (1, [NOON - 100 * SECOND, NOON])
+    assert turn(59) == (0, [])
+    assert turn(60) == (1, [])
+    assert turn(119) == (0, [])
+    assert turn(179) == (1, [119, 179])  # a minute without a turn
+    assert turn(3_800) == (1, [179, 3_800])  # the clock leaps ahead
+    assert turn(3_801) == (0, [])
+    assert turn(200) == (1, [])  # and is set right
+    assert turn(201) == (0, [])
+    assert turn(260) == (1, [])
+
+
+@pytest.mark.parametrize(("before", "blind_s"), [(0, []), (500, []), (-1, [-1, 0])])
+def test_the_watch_begins_blind_since_the_last_sign_of_life(before: int, blind_s: list[int]) -> None:
+    marks, blind_ns = Watched(alive_at_ns=NOON + before * SECOND).marks()
+    assert (marks, [(at_ns - NOON) // SECOND for at_ns in blind_ns]) == (1, blind_s)

@@ -1,15 +1,11 @@
 """Status with the times written out; that a device, the list and the time line agree is held by `OneFleet.status`."""
 
 from array import array
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from fleetpulse.ingest.intake import Waiter
 from fleetpulse.model.events import EventBatch, EventColumns
-from fleetpulse.pipeline.watch import Watch
-from one_fleet import SECOND, OneFleet
+from one_fleet import OneFleet
 
 
 def test_the_mission_has_a_device_down_five_minutes_after_its_last_beat() -> None:
@@ -189,43 +185,3 @@ def test_a_device_that_lives_on_is_not_said_to_have_been_silent_in_the_hour_that
         one.hear(f"11:{minute:02}:10", device=0)
     # Nor once the right clock shows what it showed when it was wrong: only the beat of 10:59 was missed.
     assert one.changes("10:01:00", "11:29:20", device=0) == [("10:59:40", "late"), ("11:00:10", "up")]
-
-
-class FakeIntake:
-    closed_by = None
-
-    def __init__(self) -> None:
-        self.marks: list[tuple[int, int] | None] = []
-
-    def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Waiter) -> None:
-        self.marks.append(None if blind_ns is None else (blind_ns[0] // SECOND, blind_ns[1] // SECOND))
-
-
-def test_the_watch_marks_every_minute_and_says_when_it_was_blind() -> None:
-    clock, intake = SimpleNamespace(s=1_000), FakeIntake()
-    watch = Watch(clock=cast(Any, SimpleNamespace(now_ns=lambda: clock.s * SECOND)), intake=cast(Any, intake))
-    watch.begin(alive_at_ns=900 * SECOND)
-
-    def turn(at: int) -> list[tuple[int, int] | None]:
-        clock.s, intake.marks = at, []
-        watch.turn()
-        return intake.marks
-
-    assert intake.marks == [(900, 1_000)]
-    assert turn(1_059) == []
-    assert turn(1_060) == [None]
-    assert turn(1_119) == []
-    assert turn(1_179) == [(1_119, 1_179)]  # a minute without a turn
-    assert turn(4_800) == [(1_179, 4_800)]  # the clock leaps ahead
-    assert turn(4_801) == []
-    assert turn(1_200) == [None]  # and is set right
-    assert turn(1_201) == []
-    assert turn(1_260) == [None]
-
-
-@pytest.mark.parametrize(("alive_at", "expected"), [(0, None), (1_000, None), (1_500, None), (999, (999, 1_000))])
-def test_the_watch_begins_blind_since_the_last_sign_of_life(alive_at: int, expected: tuple[int, int] | None) -> None:
-    intake = FakeIntake()
-    watch = Watch(clock=cast(Any, SimpleNamespace(now_ns=lambda: 1_000 * SECOND)), intake=cast(Any, intake))
-    watch.begin(alive_at_ns=alive_at * SECOND)
-    assert intake.marks == [expected]

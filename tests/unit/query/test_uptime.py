@@ -39,14 +39,6 @@ def test_nothing_was_expected_of_a_device_that_sent_samples_alone() -> None:
     assert one.status("12:00:31") == ("up", "12:00:30")
 
 
-@pytest.mark.parametrize(
-    ("interval_s", "minutes"),
-    [(1, 1), (60, 1), (61, 2), (300, 5), (301, 6), (420, 8), (660, 12), (3_600, 60), (43_201, 1_440), (86_400, 1_440)],
-)
-def test_a_slot_is_the_fewest_minutes_that_divide_a_day_and_hold_the_interval(interval_s: int, minutes: int) -> None:
-    assert slot_minutes(interval_s) == minutes
-
-
 def test_a_window_shorter_than_a_slot_expects_nothing() -> None:
     one = OneFleet(interval_s=300)
     one.hear(*every(5, "10:00", 3))
