@@ -56,7 +56,9 @@ class OneFleet:
         registry = SimpleNamespace(roster=self.roster, numbers=self.numbers)
         planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         self.store = MemoryBlockStore()
-        self.history = History(self.store, Manifest(), kept_bytes_max=0)  # so that lost files are missed at once
+        self.history = History(
+            self.store, Manifest(), memory_cache_bytes_max=0
+        )  # so that lost files are missed at once
         clock = SimpleNamespace(now_ns=lambda: self.now)
         self.views = Views(
             clock=clock,
