@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent, slot_minutes
 from fleetpulse.model.maintenance import Recurrence
-from one_fleet import OneFleet
+from fleetpulse.query.status import device_transitions
+from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.window import Window
+from one_fleet import SECOND, OneFleet
 
 
 def short(said: dict[str, Any]) -> tuple[Any, ...]:
@@ -207,3 +211,44 @@ def test_a_silence_that_began_before_the_window_is_measured_with_the_maintenance
     assert one.changes("09:00:00", "12:31:00")[-3:] == [("12:00:30", "late"), ("12:04:00", "down"), ("12:30:00", "up")]
     assert one.changes("12:00:01", "12:31:00") == [("12:00:30", "late"), ("12:04:00", "down"), ("12:30:00", "up")]
     assert one.uptime("12:01:00", "12:31:00")["down_s"] == 26 * 60
+
+
+def test_explained_intervals_follow_each_other_and_a_series_adds_up() -> None:
+    one = OneFleet()
+    one.hear(*every(1, "10:02", 3))
+    one.maintain("10:06:00", "10:08:00")
+    one.move("10:10:00")
+    window = Window(one.at("10:00:00"), one.now, 4 * 60 * SECOND)
+    answer = device_uptime(one.view(window.start_ns), "d0", window, is_explained=True)
+    assert answer.intervals is not UNSET
+    assert [(interval.start[14:16], interval.reason, interval.slots) for interval in answer.intervals] == [
+        ("00", "before first seen", 2), ("02", "up", 3), ("05", "down", 1), ("06", "maintenance", 2), ("08", "down", 2),
+    ]  # fmt: skip
+    assert answer.series is not UNSET
+    assert [(point.at[14:16], point.present, point.expected) for point in answer.series] == [
+        ("00", 2, 2), ("04", 1, 2), ("08", 0, 2),
+    ]  # fmt: skip
+    assert (answer.step_s, answer.slot_s, answer.capped, answer.missing) == (240, 60, False, [])
+
+
+def test_without_the_blocks_of_gaps_it_is_unknown_when_the_device_was_down_and_what_came_in_time() -> None:
+    one = OneFleet()
+    one.hear("10:00:05", "10:20:05")
+    one.checkpoint()
+    (file,) = one.history.manifest.gaps.values()
+    one.lose(file)
+    window = Window(one.at("10:00:00"), one.at("10:20:00"))
+    answer = device_uptime(one.view(window.start_ns), "d0", window, is_explained=False)
+    assert (answer.present, answer.expected, answer.observed.present) == (1, 20, None)
+    assert (answer.availability, answer.down_s, answer.accountable_s) == (None, None, None)
+    assert [span.end for span in answer.missing] == ["2026-05-12T00:00:00Z"]
+
+
+def test_too_many_transitions_say_where_to_go_on() -> None:
+    one = OneFleet()
+    one.hear("10:00:00", "10:10:00", "10:20:00")
+    window = Window(one.at("09:00:00"), one.now)
+    whole = device_transitions(one.view(window.start_ns), "d0", window)
+    assert (whole.status_before, len(whole.transitions), whole.more_from) == ("new", 6, None)
+    part = device_transitions(one.view(window.start_ns), "d0", window, limit=4)
+    assert (part.transitions, part.more_from) == (whole.transitions[:4], whole.transitions[3].at)

@@ -1,0 +1,139 @@
+"""Questions are answered from a view, and asked again where files were replaced meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.model.metric import BUILT_IN
+from fleetpulse.pipeline.questions import TRIES
+from fleetpulse.pipeline.service import Service
+from fleetpulse.query.view import FleetView
+from fleetpulse.query.window import Window
+from memory_service import DAY, NOON, SECOND, World, beat
+
+HOUR = 3_600 * SECOND
+
+
+def run(folder: Path, test: Callable[[Service, World], Awaitable[None]]) -> None:
+    async def life() -> None:
+        world = World(folder)
+        service = await world.started("d0", "d1")
+        await test(service, world)
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+def replace_files(service: Service) -> None:
+    """A checkpoint has just been committed."""
+    service.history.manifest = replace(service.history.manifest)
+
+
+def test_a_question_sees_every_acknowledged_event(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        await beat(service, "d0")
+        assert await service.questions.status("d0") == ("up", NOON, NOON)
+        assert (await service.questions.figures(service.registry.numbers["d0"])).heartbeats == 1
+
+    run(tmp_path, test)
+
+
+def test_a_question_about_a_deleted_device_is_refused(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        await service.registry.delete([service.registry.numbers["d0"]])
+        with pytest.raises(UnknownDevice):
+            await service.questions.status("d0")
+
+    run(tmp_path, test)
+
+
+def test_a_question_whose_files_were_replaced_is_asked_again_but_not_for_ever(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        asked = 0
+
+        def question(view: FleetView, *, replaced: int) -> int:
+            nonlocal asked
+            asked += 1
+            if asked <= replaced:
+                replace_files(service)
+                raise DamagedData("a block is missing")
+            return asked
+
+        assert await service.questions.fleet(lambda view: question(view, replaced=2), start_ns=NOON) == 3
+        asked = 0
+        with pytest.raises(DamagedData):
+            await service.questions.fleet(lambda view: question(view, replaced=9), start_ns=NOON)
+        assert asked == TRIES
+
+    run(tmp_path, test)
+
+
+def test_damage_is_an_answer_where_no_file_was_replaced(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        asked = 0
+
+        def question(view: FleetView) -> None:
+            nonlocal asked
+            asked += 1
+            raise DamagedData("a block is missing")
+
+        with pytest.raises(DamagedData):
+            await service.questions.device("d0", question, start_ns=NOON)
+        assert asked == 1
+
+    run(tmp_path, test)
+
+
+def test_an_answer_that_lacks_spans_is_asked_again_where_files_were_replaced(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        answers = iter([["a day"], []])
+
+        class Answer:
+            def __init__(self) -> None:
+                replace_files(service)
+                self.missing = next(answers)
+
+        assert (await service.questions.fleet(lambda view: Answer(), start_ns=NOON)).missing == []
+
+    run(tmp_path, test)
+
+
+def test_a_series_of_the_fleet_has_a_point_for_each_step(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        await beat(service, "d0")
+        world.clock.ns += 2 * HOUR
+        window = Window(NOON, NOON + 2 * HOUR, HOUR)
+        answer = await service.questions.fleet_uptime(window, by="", labels=())
+        (group,) = answer.groups
+        assert group.series
+        assert [(point.present, point.expected) for point in group.series] == [(1, 60), (0, 60)]
+        assert (answer.fleet.present, answer.fleet.expected) == (1, 120)
+        with pytest.raises(OutOfRange, match="steps are more than"):
+            await service.questions.fleet_uptime(Window(NOON - DAY, NOON, 60 * SECOND), by="", labels=())
+
+    run(tmp_path, test)
+
+
+def test_the_fleet_at_a_glance_names_its_worst_devices(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        await beat(service, "d1")
+        world.clock.ns += HOUR
+        window = Window(NOON, NOON + HOUR)
+        answer = await service.questions.fleet_stats(window, labels=(), upload_time=BUILT_IN, upload_window=window)
+        assert [(device.id, device.present, device.expected) for device in answer.worst] == [("d1", 1, 60)]
+        assert (answer.devices.total, answer.devices.by_status["new"], answer.devices.by_status["down"]) == (2, 1, 1)
+        assert answer.upload_time.count == 0
+
+    run(tmp_path, test)
+
+
+def test_which_devices_there_are_is_asked_with_their_ids(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        ids = await service.questions.devices(lambda seen: list(seen[1].ids), start_ns=NOON)
+        assert ids == ["d0", "d1"]
+
+    run(tmp_path, test)

@@ -1,0 +1,91 @@
+"""Time down by the clock of status, and the gaps that it is computed from."""
+
+import pytest
+
+from fleetpulse.errors import DamagedData
+from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one, look_back_ns
+from one_fleet import SECOND, OneFleet
+
+DAY_S = 86_400
+
+
+def time_s(one: OneFleet, start: str, end: str) -> list[tuple[int, int]]:
+    """(down, accountable) of every device in seconds; each device alone has the same."""
+    span = {"start_ns": one.at(start), "end_ns": one.at(end)}
+    view = one.fleet_view(span["start_ns"])
+    whole = downtime(view, ended_gaps(view, start_ns=span["start_ns"]), **span)
+    rows = list(zip((whole.down_ns // SECOND).tolist(), (whole.accountable_ns // SECOND).tolist(), strict=True))
+    for device, row in enumerate(rows):
+        alone = one.view(span["start_ns"], device)
+        time = downtime(alone, ended_gaps(alone, start_ns=span["start_ns"]), **span)
+        assert (time.down_ns[0] // SECOND, time.accountable_ns[0] // SECOND) == row
+    return rows
+
+
+def test_a_device_is_down_from_its_deadline_to_its_next_reception() -> None:
+    one = OneFleet(devices=3)
+    one.hear("10:00:00", "10:20:00", device=0)
+    one.hear("10:30:00", device=1)
+    one.move("11:00:00")
+    assert time_s(one, "10:00:00", "11:00:00") == [(15 * 60 + 35 * 60, 3_600), (25 * 60, 1_800), (0, 0)]
+    assert time_s(one, "10:10:00", "10:22:00") == [(600, 720), (0, 0), (0, 0)]
+
+
+def test_excluded_time_neither_counts_nor_brings_the_deadline_nearer() -> None:
+    one = OneFleet(devices=2)
+    one.hear("10:00:00", device=0)
+    one.hear("10:00:00", device=1)
+    one.maintain("10:02:00", "10:12:00")
+    one.pause("10:20:00", device=1)
+    one.move("11:00:00")
+    assert time_s(one, "10:00:00", "11:00:00") == [(45 * 60, 50 * 60), (5 * 60, 10 * 60)]
+
+
+def test_gaps_in_blocks_and_in_memory_are_one_history() -> None:
+    one = OneFleet(devices=2)
+    one.hear("10:00:00", device=1)
+    one.hear("10:00:00", "10:30:00", device=0)
+    one.move("11:00:00")
+    before = time_s(one, "10:00:00", "11:00:00")
+    one.checkpoint()
+    assert time_s(one, "10:00:00", "11:00:00") == before
+    one.hear("11:00:00", device=0)
+    view = one.view(one.at("10:00:01"))
+    gaps = gaps_of_one(view, ended_gaps(view, start_ns=one.at("10:00:01")))
+    ends = [one.at("10:30:00"), one.at("11:00:00"), one.at("11:00:00") + 1]
+    assert [gap.end_ns for gap in gaps] == ends
+    assert [gap.is_long for gap in gaps] == [True, True, False]
+
+
+def test_a_lost_block_of_gaps_is_reported_or_raised() -> None:
+    one = OneFleet()
+    one.hear("10:00:00", "10:30:00")
+    one.checkpoint()
+    ((day, file),) = one.history.manifest.gaps.items()
+    one.lose(file)
+    view = one.view(one.at("10:00:00"))
+    days: list[int] = []
+    assert sum(map(len, ended_gaps(view, start_ns=0, on_damage=lambda day, _: days.append(day)))) == 0
+    assert days == [day]
+    with pytest.raises(DamagedData):
+        ended_gaps(view, start_ns=0)
+
+
+def test_exclusions_are_looked_up_from_the_start_of_a_gap_but_not_for_ever() -> None:
+    one = OneFleet()
+    start_ns = one.at("12:00:00")
+    one.hear("11:00:00")
+    one.move("13:00:00")
+    assert look_back_ns(one.view(start_ns), start_ns=start_ns) == one.at("11:00:00")
+    one.hear("13:00:00")
+    assert look_back_ns(one.view(start_ns), start_ns=start_ns) == one.at("11:00:00")
+    assert look_back_ns(one.view(one.now), start_ns=one.at("13:00:00") + 1) == one.at("13:00:00")
+    one.move("2028-05-11T00:00:00")
+    late_ns = one.now - SECOND
+    assert look_back_ns(one.view(late_ns), start_ns=late_ns) == late_ns - 400 * DAY_S * SECOND
+
+
+def test_a_device_that_was_never_heard_needs_no_look_back() -> None:
+    one = OneFleet()
+    one.move("12:00:00")
+    assert look_back_ns(one.view(one.now), start_ns=one.now) == one.now

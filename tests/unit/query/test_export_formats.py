@@ -1,0 +1,58 @@
+"""The bytes of exported files, piece by piece."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fleetpulse.query.export import COLUMNS
+from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder, is_time
+
+PIECES = [
+    {
+        "device_id": np.array(["d,1", "d2"], np.object_),
+        "metric": np.array(["cpu", "cpu"]),
+        "sent_at": np.array([0, 1_500_000_001], np.int64),
+        "value": np.array([1.5, np.nan]),
+    },
+    {
+        "device_id": np.array(['d"3'], np.object_),
+        "metric": np.array(["cpu"]),
+        "sent_at": np.array([-1], np.int64),
+        "value": np.array([2.0]),
+    },
+]
+
+
+def written(encoder: Encoder, pieces: list[dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]]) -> bytes:
+    return b"".join(encoder.piece(piece) for piece in pieces) + encoder.end()
+
+
+def test_csv_has_one_header_and_text_in_quotes() -> None:
+    assert written(CsvEncoder(COLUMNS["samples"]), PIECES).decode().splitlines() == [
+        "device_id,metric,sent_at,value",
+        '"d,1","cpu","1970-01-01T00:00:00.000000000Z",1.5',
+        '"d2","cpu","1970-01-01T00:00:01.500000001Z",nan',
+        '"d""3","cpu","1969-12-31T23:59:59.999999999Z",2',
+    ]
+
+
+def test_a_csv_without_rows_is_its_header() -> None:
+    assert written(CsvEncoder(COLUMNS["presence"]), []) == b"device_id,minute\n"
+
+
+def test_parquet_has_a_row_group_for_each_piece_and_exact_times() -> None:
+    file = pq.ParquetFile(io.BytesIO(written(ParquetEncoder(COLUMNS["samples"], value=FLOAT), PIECES)))
+    assert file.num_row_groups == 2
+    table = file.read()
+    assert table.column("sent_at").cast(pa.int64()).to_pylist() == [0, 1_500_000_001, -1]
+    assert table.column("device_id").to_pylist() == ["d,1", "d2", 'd"3']
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_parquet_without_rows_has_the_columns_of_its_kind(name: str) -> None:
+    schema = pq.read_schema(io.BytesIO(written(ParquetEncoder(COLUMNS[name], value=INTEGER), [])))
+    assert schema.names == COLUMNS[name]
+    assert {field.name for field in schema if pa.types.is_timestamp(field.type)} == set(filter(is_time, COLUMNS[name]))

@@ -1,0 +1,131 @@
+"""Answers about all devices together: by label, in steps, and at a glance."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from fleetpulse.errors import OutOfRange
+from fleetpulse.model.metric import BUILT_IN
+from fleetpulse.query.answers import FleetUptime
+from fleetpulse.query.fleet import (
+    add_step,
+    check_steps,
+    fleet_columns,
+    fleet_glance,
+    fleet_stats,
+    fleet_uptime,
+    upload_times,
+)
+from fleetpulse.query.window import Window
+from one_fleet import SECOND, OneFleet
+
+MINUTE = 60 * SECOND
+
+
+def fleet() -> OneFleet:
+    """Two devices in Paris, of which one was heard once, one in Lyon, one without a site; it is 10:10."""
+    one = OneFleet(devices=0)
+    for device_id, site in (("a", "paris"), ("b", "paris"), ("c", "lyon"), ("d", "")):
+        one.add(device_id, **({"site": site} if site else {}))
+    for minute in range(10):
+        for device in (0, 2, 3) if minute else (0, 1, 2, 3):
+            one.hear(f"10:{minute:02}:00", device=device)
+    one.move("10:10:00")
+    return one
+
+
+def hour(one: OneFleet, step_ns: int | None = None) -> Window:
+    return Window(one.at("10:00:00"), one.now, step_ns)
+
+
+def by_site(one: OneFleet, window: Window, *labels: tuple[str, str]) -> FleetUptime:
+    return fleet_uptime(one.fleet_view(window.start_ns), window, by="site", labels=labels)
+
+
+def test_groups_add_up_to_the_fleet() -> None:
+    answer = by_site(one := fleet(), hour(one))
+    assert [(group.group, group.devices, group.present, group.expected) for group in answer.groups] == [
+        ("", 1, 10, 10),
+        ("lyon", 1, 10, 10),
+        ("paris", 2, 11, 20),
+    ]
+    assert (answer.fleet.devices, answer.fleet.present, answer.fleet.expected) == (4, 31, 40)
+    assert answer.groups[2].uptime == 55.0
+    assert (answer.groups[2].down_s, answer.groups[2].accountable_s) == (300.0, 1_200.0)
+    assert (answer.fleet.down_s, answer.fleet.accountable_s) == (300.0, 2_400.0)
+    assert answer.fleet.availability == 87.5
+
+
+def test_labels_select_whose_figures_these_are() -> None:
+    one = fleet()
+    answer = by_site(one, hour(one), ("site", "lyon"))
+    assert [group.group for group in answer.groups] == ["lyon"]
+    assert answer.fleet.devices == 1
+    assert by_site(one, hour(one), ("site", "rome")).groups == []
+
+
+def test_a_series_has_a_point_for_each_step_and_only_its_time_where_a_group_had_no_device() -> None:
+    one = fleet()
+    window = hour(one, 5 * MINUTE)
+    answer = by_site(one, window)
+    for step in window.steps():
+        add_step(answer, by_site(one, step, ("site", "paris")))
+    lyon, paris = msgspec.to_builtins(answer.groups[1:])
+    assert [(point["at"][11:16], point["present"], point["expected"]) for point in paris["series"]] == [
+        ("10:00", 6, 10),
+        ("10:05", 5, 10),
+    ]
+    assert lyon["series"] == [{"at": "2026-05-11T10:00:00Z"}, {"at": "2026-05-11T10:05:00Z"}]
+
+
+def test_a_whole_window_has_no_series() -> None:
+    one = fleet()
+    assert "series" not in msgspec.to_builtins(by_site(one, hour(one)).groups[0])
+
+
+@pytest.mark.parametrize(("minutes", "groups"), [(401, 1), (10, 11)])
+def test_a_series_that_is_too_long_is_refused(minutes: int, groups: int) -> None:
+    check_steps(Window(0, 10 * MINUTE, MINUTE), groups=10, cells_max=100)
+    with pytest.raises(OutOfRange, match="ask for a longer step"):
+        check_steps(Window(0, minutes * MINUTE, MINUTE), groups=groups, cells_max=100)
+
+
+def test_without_the_blocks_of_gaps_nobody_knows_how_long_devices_were_down() -> None:
+    one = fleet()
+    one.checkpoint()
+    window = hour(one)
+    (file,) = one.history.manifest.gaps.values()
+    one.lose(file)
+    answer = by_site(one, window)
+    assert (answer.fleet.present, answer.fleet.expected) == (31, 40)
+    assert (answer.fleet.availability, answer.fleet.down_s, answer.fleet.accountable_s) == (None, None, None)
+    assert [span.start for span in answer.missing] == ["2026-05-11T00:00:00Z"]
+    columns = fleet_columns(
+        one.fleet_view(window.start_ns), start_ns=window.start_ns, end_ns=one.now, is_time_wanted=False
+    )
+    assert columns.missing == []
+
+
+def test_a_glance_counts_statuses_and_names_the_devices_that_were_there_least() -> None:
+    one = fleet()
+    glance = fleet_glance(one.fleet_view(one.at("10:00:00")), hour(one), labels=())
+    assert glance.devices.total == 4
+    assert {status: count for status, count in glance.devices.by_status.items() if count} == {"up": 3, "down": 1}
+    assert glance.worst == [(1, 1, 10), (0, 10, 10), (2, 10, 10), (3, 10, 10)]
+    for device in (0, 1, 2):
+        one.hear_sample("10:10:00", device=device)
+    window = Window(one.at("10:00:00"), one.now + 1)
+    uploads = upload_times(one.views.samples()(), BUILT_IN, window, np.array([True, True, False, False]))
+    answer = fleet_stats(window, glance, uploads, ids={number: f"d{number}" for number in range(4)})
+    assert (answer.upload_time.count, answer.upload_time.avg, answer.upload_time.p99_text) == (2, 7, "7ns")
+    assert [device.id for device in answer.worst] == ["d1", "d0", "d2", "d3"]
+    assert answer.worst[0].uptime == 10.0
+
+
+def test_without_samples_upload_times_are_null() -> None:
+    one = fleet()
+    uploads = upload_times(one.views.samples()(), BUILT_IN, hour(one), np.ones(4, bool))
+    assert msgspec.to_builtins(uploads.times) == {
+        "unit": "ns", "count": 0, "avg": None, "avg_text": None, "p50": None, "p50_text": None, "p95": None,
+        "p95_text": None, "p99": None, "p99_text": None,
+    }  # fmt: skip
