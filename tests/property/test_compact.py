@@ -457,7 +457,7 @@ def test_devices_and_hours_that_go_on_in_the_next_row_group_are_folded_once(piec
         whom = DeviceSelection(codes=np.arange(8, dtype=np.int32), groups=8)
         window = Window(FIRST_NS, FIRST_NS + DAY_NS, step_ns)
         where = Samples([], history.manifest, history)
-        found = find(where, number=1, metric=METRICS[1], aggregation="sum", whom=whom, window=window)
+        found = find(where, number=1, metric=METRICS[1], aggregation="sum", selection=whom, window=window)
         size = step_ns // (5 * S)
         np.testing.assert_allclose(np.array(found.values), values.reshape(-1, size).sum(axis=1), rtol=1e-9, atol=1e-6)
         assert found.counts == [size] * len(found.values)
@@ -482,7 +482,7 @@ def test_minutes_are_kept_where_they_are_much_fewer_than_samples() -> None:
             number=metric,
             metric=METRICS[metric],
             aggregation="sum",
-            whom=DeviceSelection(),
+            selection=DeviceSelection(),
             window=window,
         )
         assert found.tiers == tiers
