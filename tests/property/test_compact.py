@@ -13,8 +13,9 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.compaction.part_writer import write_part
-from fleetpulse.blocks.compaction.units import Unit, cut_units
+from fleetpulse.blocks.compaction.units import cut_units
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.samples import RowRange
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
@@ -515,7 +516,7 @@ def test_units_hold_every_row_once_and_in_order(files: list[list[tuple[int, int]
             Groups({**least, "metric": np.ones(len(groups))}, greatest, np.array([len(group) for group in groups]))
         )
     read = []
-    for unit in cut_units(footers, 1, Unit(0, 100), 6):
+    for unit in cut_units(footers, 1, RowRange(0, 100), 6):
         inside = []
         for rows, footer in zip(files, footers, strict=True):
             for group in unit.groups(footer, 1):

@@ -20,11 +20,10 @@ from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import (
-    DEVICES_MAX,
     INDEXED,
     SAMPLE_COLUMNS,
     RollupRows,
-    groups_within,
+    RowRange,
     rollup_columns,
     rollup_rows,
     sample_rows,
@@ -237,15 +236,8 @@ class History:
 
     def _groups(self, file: BlockFile, wanted: SampleRange) -> list[int]:
         """The row groups that may hold rows of a range."""
-        devices = (0, DEVICES_MAX) if wanted.device is None else (wanted.device, wanted.device + 1)
-        return groups_within(
-            self.footer(file),
-            metric=wanted.metric,
-            start_ns=wanted.start_ns,
-            end_ns=wanted.end_ns,
-            start_device=devices[0],
-            end_device=devices[1],
-        )
+        devices = () if wanted.device is None else (wanted.device, wanted.device + 1)
+        return RowRange(wanted.start_ns, wanted.end_ns, *devices).groups(self.footer(file), wanted.metric)
 
     def _footer(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
         def make() -> tuple[Footer, int]:

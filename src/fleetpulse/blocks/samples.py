@@ -64,14 +64,21 @@ class RollupRows:
         )
 
 
-def groups_within(
-    footer: Footer, *, metric: int, start_ns: int, end_ns: int, start_device: int = 0, end_device: int = DEVICES_MAX
-) -> list[int]:
-    """The row groups, ascending, that may hold rows of a metric in ranges of devices and times, both half-open."""
-    least, greatest = footer.least, footer.greatest
-    is_wanted = (least["metric"] == metric) & (least["at"] < end_ns) & (greatest["at"] >= start_ns)
-    is_wanted &= (least["device"] < end_device) & (greatest["device"] >= start_device)
-    return np.flatnonzero(is_wanted).tolist()
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """Rows of devices [start_device, end_device) at times [start_ns, end_ns)."""
+
+    start_ns: int
+    end_ns: int
+    start_device: int = 0
+    end_device: int = DEVICES_MAX
+
+    def groups(self, footer: Footer, metric: int) -> list[int]:
+        """The row groups of a file that may hold rows of a metric in this range, ascending."""
+        least, greatest = footer.least, footer.greatest
+        is_wanted = (least["metric"] == metric) & (least["at"] < self.end_ns) & (greatest["at"] >= self.start_ns)
+        is_wanted &= (least["device"] < self.end_device) & (greatest["device"] >= self.start_device)
+        return np.flatnonzero(is_wanted).tolist()
 
 
 def sort_samples(samples: SampleColumns) -> SampleColumns:

@@ -7,6 +7,7 @@ roll-ups, and the snapshot. The same seed gives the same history. A crash leaves
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,26 +33,13 @@ from fleetpulse.pipeline.checkpoint import write_names
 
 PIECE_DEVICES = 500
 """Devices whose samples of a day are made, and written, at a time."""
+_YEAR = partial(MetricDefinition, retention_days=365)
 METRICS = (
-    MetricDefinition(
-        name="cpu", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the processor in use"
-    ),
-    MetricDefinition(
-        name="memory", unit="%", lowest=0, highest=100, retention_days=365, description="Share of the memory in use"
-    ),
-    MetricDefinition(name="temperature", unit="°C", aggregation="max", retention_days=365, description="Of the board"),
-    MetricDefinition(
-        name="disk",
-        unit="%",
-        aggregation="latest",
-        lowest=0,
-        highest=100,
-        retention_days=365,
-        description="Share in use",
-    ),
-    MetricDefinition(
-        name="signal", unit="dBm", aggregation="p50", retention_days=365, description="Strength of the radio's signal"
-    ),
+    _YEAR(name="cpu", unit="%", lowest=0, highest=100, description="Share of the processor in use"),
+    _YEAR(name="memory", unit="%", lowest=0, highest=100, description="Share of the memory in use"),
+    _YEAR(name="temperature", unit="°C", aggregation="max", description="Of the board"),
+    _YEAR(name="disk", unit="%", aggregation="latest", lowest=0, highest=100, description="Share in use"),
+    _YEAR(name="signal", unit="dBm", aggregation="p50", description="Strength of the radio's signal"),
 )
 _LEVELS = ((35.0, 0.8), (60.0, 0.2), (48.0, 0.1), (70.0, 0.01), (-70.0, 0.6))
 """The level around which each metric moves, and how far it moves in a minute, in its unit."""

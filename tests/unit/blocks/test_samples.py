@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fleetpulse.blocks.columns import Footer
-from fleetpulse.blocks.samples import ROW_GROUP_SAMPLES, groups_within, rollup_columns, sort_samples
+from fleetpulse.blocks.samples import ROW_GROUP_SAMPLES, RowRange, rollup_columns, sort_samples
 from fleetpulse.model.manifest import HOUR, RAW
 from fleetpulse.model.units import NS_PER_DAY
 from sample_blocks import CPU, DAY, LOAD, UPLOAD, SampleBlocks, columns_of
@@ -37,11 +37,11 @@ def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
         least={"metric": np.array([1, 1, 2]), "device": np.array([0, 5, 0]), "at": np.array([10, 10, 10])},
         greatest={"metric": np.array([1, 1, 2]), "device": np.array([5, 9, 9]), "at": np.array([20, 30, 30])},
     )
-    assert groups_within(footer, metric=1, start_ns=0, end_ns=100) == [0, 1]
-    assert groups_within(footer, metric=1, start_ns=21, end_ns=100) == [1]
-    assert groups_within(footer, metric=1, start_ns=0, end_ns=10) == []
-    assert groups_within(footer, metric=1, start_ns=0, end_ns=100, start_device=5, end_device=6) == [0, 1]
-    assert groups_within(footer, metric=1, start_ns=0, end_ns=100, start_device=0, end_device=5) == [0]
+    assert RowRange(0, 100).groups(footer, 1) == [0, 1]
+    assert RowRange(21, 100).groups(footer, 1) == [1]
+    assert RowRange(0, 10).groups(footer, 1) == []
+    assert RowRange(0, 100, 5, 6).groups(footer, 1) == [0, 1]
+    assert RowRange(0, 100, 0, 5).groups(footer, 1) == [0]
 
 
 def test_only_the_columns_that_an_aggregation_needs_are_read() -> None:

@@ -1,11 +1,11 @@
 """Units of work: sorted rows of one metric out of several files, a bounded number of rows at a time.
 
-Files overlap in devices and times. A unit is a rectangle of devices and times; the units of a metric cover it without
-overlap and come in the order of a file, so that the rows of each, sorted, follow those of the unit before it.
+Files overlap in devices and times. A unit is a range of both; the units of a metric cover it without overlap and come in
+the order of a file, so that the rows of each, sorted, follow those of the unit before it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.compaction.rollup_rows import distinct_cells, fold_rows
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.samples import DEVICES_MAX, RollupRows, groups_within, sort_samples
+from fleetpulse.blocks.samples import RollupRows, RowRange, sort_samples
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns, join_samples
@@ -24,31 +24,14 @@ UNIT_CELLS = 16_384
 """The same of roll-ups, whose sketches make them larger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Devices [start_device, end_device), times [start_ns, end_ns)."""
-
-    start_ns: int
-    end_ns: int
-    start_device: int = 0
-    end_device: int = DEVICES_MAX
-
-    def groups(self, footer: Footer, metric: int) -> list[int]:
-        """The row groups of a file that may hold rows of the metric in this unit, ascending."""
-        return groups_within(
-            footer,
-            metric=metric,
-            start_ns=self.start_ns,
-            end_ns=self.end_ns,
-            start_device=self.start_device,
-            end_device=self.end_device,
-        )
-
-
-def cut_units(footers: Sequence[Footer], metric: int, whole: Unit, rows_max: int) -> Iterator[Unit]:
+def cut_units(footers: Sequence[Footer], metric: int, whole: RowRange, rows_max: int) -> Iterator[RowRange]:
     """Cut a unit between devices so that the row groups that begin in each piece hold about `rows_max` rows; in order.
 
     A device whose row groups hold more than twice as many is cut by time, too.
+
+    Args:
+        footers: of the files that will be read together, of one tier.
+        whole: what the units cover.
     """
     groups = [(footer, whole.groups(footer, metric)) for footer in footers]
     firsts = np.concatenate([footer.least["device"][chosen] for footer, chosen in groups])
@@ -66,7 +49,7 @@ def cut_units(footers: Sequence[Footer], metric: int, whole: Unit, rows_max: int
             slices = -(-int(more) // rows_max)
             edges = [whole.start_ns + (whole.end_ns - whole.start_ns) * place // slices for place in range(slices + 1)]
             for start_ns, end_ns in pairwise(edges):
-                yield Unit(start_ns, end_ns, device, device + 1)
+                yield RowRange(start_ns, end_ns, device, device + 1)
             start, rows_now = device + 1, 0
         rows_now += int(more)
     yield replace(whole, start_device=start)
@@ -79,14 +62,14 @@ def samples_of_files(
 
     Raises: DamagedData.
     """
-    whole = Unit(start_ns, end_ns)
+    whole = RowRange(start_ns, end_ns)
     for unit in cut_units([history.footer(file) for file in files], metric, whole, UNIT_SAMPLES):
         samples = join_samples([piece for file in files for piece in _read_samples(history, file, metric, unit)])
         if len(samples):
             yield _sort_in_unit(samples, unit)
 
 
-def _read_samples(history: History, file: BlockFile, metric: int, unit: Unit) -> Iterator[SampleColumns]:
+def _read_samples(history: History, file: BlockFile, metric: int, unit: RowRange) -> Iterator[SampleColumns]:
     for samples in history.sample_groups(file, unit.groups(history.footer(file), metric)):
         start, end = np.searchsorted(samples.devices, [unit.start_device, unit.end_device]).tolist()
         inside = samples.where(slice(start, end))
@@ -94,7 +77,7 @@ def _read_samples(history: History, file: BlockFile, metric: int, unit: Unit) ->
         yield inside if is_chosen.all() else inside.where(is_chosen)
 
 
-def _sort_in_unit(samples: SampleColumns, unit: Unit) -> SampleColumns:
+def _sort_in_unit(samples: SampleColumns, unit: RowRange) -> SampleColumns:
     """By device and time. Most often both fit into one word, and what is joined is sorted already in long runs."""
     first = int(samples.devices.min())
     length_ns = unit.end_ns - unit.start_ns
@@ -106,7 +89,7 @@ def _sort_in_unit(samples: SampleColumns, unit: Unit) -> SampleColumns:
 
 def rollups_of_files(history: History, files: Sequence[BlockFile], metric: int, kind: Kind) -> Iterator[RollupRows]:
     """The cells of a metric out of several files of one tier, sorted and each once. Raises: DamagedData."""
-    always = Unit(-(2**63), 2**63 - 1)
+    always = RowRange(-(2**63), 2**63 - 1)
 
     def cells_of_units() -> Iterator[RollupRows]:
         for unit in cut_units([history.footer(file) for file in files], metric, always, UNIT_CELLS):
@@ -117,6 +100,6 @@ def rollups_of_files(history: History, files: Sequence[BlockFile], metric: int, 
     return distinct_cells(cells_of_units())
 
 
-def _read_rollups(history: History, file: BlockFile, metric: int, kind: Kind, unit: Unit) -> Iterator[RollupRows]:
+def _read_rollups(history: History, file: BlockFile, metric: int, kind: Kind, unit: RowRange) -> Iterator[RollupRows]:
     for rows in history.rollup_groups(file, unit.groups(history.footer(file), metric), kind):
         yield rows.cut(*np.searchsorted(rows.devices, [unit.start_device, unit.end_device]).tolist())

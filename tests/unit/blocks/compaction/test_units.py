@@ -1,6 +1,7 @@
 """Several files of a metric are read as one, sorted, a bounded number of rows at a time."""
 
-from fleetpulse.blocks.compaction.units import Unit, cut_units, rollups_of_files, samples_of_files
+from fleetpulse.blocks.compaction.units import cut_units, rollups_of_files, samples_of_files
+from fleetpulse.blocks.samples import RowRange
 from fleetpulse.model.manifest import HOUR, RAW
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
 from sample_blocks import CPU, DAY, LOAD, SampleBlocks
@@ -30,6 +31,6 @@ def test_cells_that_two_files_share_become_one() -> None:
 def test_a_metric_that_no_file_holds_is_one_empty_unit() -> None:
     blocks = SampleBlocks()
     part = blocks.part((CPU, 1, 5.0, 1.0))
-    whole = Unit(START_NS, END_NS)
+    whole = RowRange(START_NS, END_NS)
     assert list(cut_units([blocks.history.footer(part.files[RAW])], LOAD, whole, 10)) == [whole]
     assert list(samples_of_files(blocks.history, [part.files[RAW]], LOAD, start_ns=START_NS, end_ns=END_NS)) == []
