@@ -8,7 +8,7 @@ help: ## say what there is
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	# Python compiles what it imports when it first does; compiling all modules would cost 90 MB more.
+	# Python compiles what it imports when it first does; compiling all modules would cost 50 MB more.
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt --editable .
 	touch $@
 

@@ -11,17 +11,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args
 
 from fleetpulse.errors import SettingsError
 from fleetpulse.limits import (
+    About,
     BulkLimits,
     CheckpointTriggers,
     ConnectionLimits,
     EventLimits,
     IngestLimits,
     QuestionLimits,
-    Setting,
+    setting,
 )
 
 ENVIRONMENT_PREFIX = "FLEETPULSE_"
@@ -32,84 +33,59 @@ ENVIRONMENT_ONLY = {"CONFIG", "URL"}
 class Server:
     """Address and logs."""
 
-    host: Annotated[
-        str, Setting("Address to listen on; any other than loopback needs --insecure while there are no keys.")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Setting("TCP port; with 0 the system chooses a free one, which the log names.", "", 0, 65_535)
-    ] = 6733
-    insecure: Annotated[bool, Setting("Listen beyond loopback although nobody has to show a key.")] = False
-    log_format: Annotated[
-        Literal["auto", "console", "json"],
-        Setting("Form of the log; auto is console on a terminal and json elsewhere."),
-    ] = "auto"
-    shutdown_s: Annotated[float, Setting("Time that open requests get to finish when the service stops.", "s", 0)] = (
-        10.0
-    )
+    host: str = setting("127.0.0.1", "Address to listen on; beyond loopback it needs --insecure, as there are no keys.")
+    port: int = setting(6733, "TCP port; 0 lets the system choose a free one, which the log names.", "", 0, 65_535)
+    insecure: bool = setting(default=False, text="Listen beyond loopback although nobody has to show a key.")
+    log_format: Literal["auto", "console", "json"] = setting("auto", "Form of the log; auto is console on a terminal.")
+    shutdown_s: float = setting(10.0, "Time that open requests get to finish when the service stops.", "s", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
     """Data folder and blocks."""
 
-    data: Annotated[str, Setting("Data folder; created if it does not exist.")] = "./data"
-    blocks: Annotated[
-        str, Setting("Where blocks are stored: s3://bucket/prefix, or empty for a folder inside the data folder.")
-    ] = ""
-    s3_endpoint: Annotated[str, Setting("URL of the S3 store, such as http://127.0.0.1:9000; empty for AWS.")] = ""
-    s3_region: Annotated[str, Setting("Region of the S3 store; empty for AWS_REGION, or us-east-1 without it.")] = ""
-    s3_timeout_s: Annotated[
-        float, Setting("Time without an answer after which a request to the S3 store is tried again.", "s", 0.1)
-    ] = 6.0
-    cache_bytes_max: Annotated[
-        int,
-        Setting("Copies of S3 files on disk; beyond it, the least recently used are evicted.", "bytes", 1_048_576),
-    ] = 10_737_418_240
-    memory_cache_bytes_max: Annotated[
-        int,
-        Setting(
-            "Footers and small columns of blocks in memory; beyond it, the least recently used are evicted.",
-            "bytes",
-            0,
-            former_name="kept_bytes_max",
-        ),
-    ] = 67_108_864
+    data: str = setting("./data", "Data folder; created if it does not exist.")
+    blocks: str = setting("", "Where blocks are stored: s3://bucket/prefix, or empty for a folder in the data folder.")
+    s3_endpoint: str = setting("", "URL of the S3 store, such as http://127.0.0.1:9000; empty for AWS.")
+    s3_region: str = setting("", "Region of the S3 store; empty for AWS_REGION, or us-east-1 without it.")
+    s3_timeout_s: float = setting(6.0, "Time without an answer of the S3 store until a request is repeated.", "s", 0.1)
+    cache_bytes_max: int = setting(
+        10_737_418_240,
+        "Copies of S3 files on disk; beyond it, the least recently used are evicted.",
+        "bytes",
+        1_048_576,
+    )
+    memory_cache_bytes_max: int = setting(
+        67_108_864,
+        "Footers and small columns of blocks in memory; beyond it, the least recently used are evicted.",
+        "bytes",
+        0,
+        former_name="kept_bytes_max",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
     """Devices and metrics."""
 
-    devices: Annotated[str, Setting("devices.csv to read at start and on SIGHUP; empty reads none.")] = ""
-    metrics: Annotated[str, Setting("metrics.json to read at start and on SIGHUP; empty reads none.")] = ""
-    auto_register: Annotated[bool, Setting("Register unknown devices instead of answering 404.")] = False
-    auto_define: Annotated[
-        bool, Setting("Define unknown metrics (kind float, aggregation avg) instead of refusing them.")
-    ] = False
-    devices_max: Annotated[int, Setting("Known devices; registering more is refused with 422.", "devices", 1)] = (
-        2_000_000
+    devices: str = setting("", "devices.csv to read at start and on SIGHUP; empty reads none.")
+    metrics: str = setting("", "metrics.json to read at start and on SIGHUP; empty reads none.")
+    auto_register: bool = setting(default=False, text="Register unknown devices instead of answering 404.")
+    auto_define: bool = setting(default=False, text="Define unknown metrics (float, avg) instead of refusing them.")
+    devices_max: int = setting(2_000_000, "Known devices; beyond it, registering is refused (422).", "devices", 1)
+    label_names_max: int = setting(
+        256, "Different names of labels; beyond it, a device is refused (422).", "names", 1, 10_000
     )
-    label_names_max: Annotated[
-        int, Setting("Different names of labels; a device that adds more is refused with 422.", "names", 1, 10_000)
-    ] = 256
-    metrics_max: Annotated[
-        int, Setting("Defined metrics; defining more is refused with 422.", "metrics", 1, 65_535)
-    ] = 1_000
-    windows_max: Annotated[int, Setting("Maintenance windows; declaring more is refused with 422.", "windows", 1)] = (
-        1_000
-    )
+    metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
+    windows_max: int = setting(1_000, "Maintenance windows; beyond it, 422.", "windows", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatDefaults:
     """Heartbeat policy."""
 
-    interval_s: Annotated[
-        int, Setting("Time between two heartbeats of a device that has no interval of its own.", "s", 1, 86_400)
-    ] = 60
-    grace_s: Annotated[
-        int, Setting("Time after its interval until a device that is not heard is down.", "s", 0, 604_800)
-    ] = 240
+    interval_s: int = setting(60, "Time between two heartbeats of a device without its own interval.", "s", 1, 86_400)
+    grace_s: int = setting(240, "Time after its interval until a device that is not heard is down.", "s", 0, 604_800)
 
 
 GROUPS: tuple[type, ...] = (
@@ -138,7 +114,7 @@ class Entry(NamedTuple):
     kind: type
     default: Any
     choices: tuple[str, ...]
-    about: Setting
+    about: About
 
     @property
     def range_text(self) -> str:
@@ -151,12 +127,11 @@ class Entry(NamedTuple):
         return f"at least {lowest:.12g}" if highest is None else f"{lowest:.12g} to {highest:.12g}"
 
 
-def entries(group: type = Settings) -> Iterator[Entry]:
+def entries(group: Any = Settings) -> Iterator[Entry]:
     """The settings of a group, in their order."""
     for field in fields(group):
-        kind, about = get_args(field.type)
-        choices = get_args(kind) if get_origin(kind) is Literal else ()
-        yield Entry(field.name, str if choices else kind, field.default, choices, about)
+        choices = get_args(field.type)
+        yield Entry(field.name, type(field.default), field.default, choices, field.metadata["about"])
 
 
 def group_title(group: type) -> str:

@@ -1,6 +1,7 @@
 """The actions of `fleetpulse devices` that declare: one device, those that match, or those of a file."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fleetpulse.cli.client import segment
 from fleetpulse.cli.flags import (
     NONE,
     Address,
+    DeviceId,
     Duration,
     Filters,
     Labels,
@@ -21,74 +23,62 @@ from fleetpulse.cli.flags import (
     labels_of,
     one_of,
 )
-from fleetpulse.cli.tables import Facts, Part, known, labels_cell, status_cell, time_cell, write_file
+from fleetpulse.cli.tables import Part, Table, facts_of, known, labels_cell, status_cell, time_cell, write_file
 from fleetpulse.errors import SettingsError
 from fleetpulse.query.answers import Device, Imported, Message, Relabelled
 
 DEVICES = "/api/v1/devices"
 REFUSED_SHOWN = 20
 UNTIL = one_of("Until when")
-Interval = Annotated[
-    Duration, Parameter(help=f"Time between two heartbeats; {NONE}: that of the service's heartbeat policy.")
-]
-Grace = Annotated[
-    Duration, Parameter(help=f"Time after the interval until it is down; {NONE}: that of the heartbeat policy.")
-]
-Note = Annotated[str | None, Parameter(metavar="TEXT", help="A note for people.")]
 app = App()
 
 
-@action(app, "fleetpulse devices add press-07 --label site:paris --interval 5m --grace 20m")
-def add(
-    device: str,
-    /,
-    *,
-    label: Labels = (),
-    interval: Interval = None,
-    grace: Grace = None,
-    note: Note = None,
-    service: Service = Service(),
-) -> None:
-    """Declare a device.
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What is declared of a device.
 
-    Args:
-        device: Its id.
-        label: A label; may be repeated.
+    Attributes:
+        label: A label to set; may be repeated.
+        interval: Time between two heartbeats; none: that of the service's heartbeat policy.
+        grace: Time after the interval until it is down; none: that of the service's heartbeat policy.
+        note: A note for people.
     """
-    body = {"id": device, "labels": labels_of(label), **_declared(interval, grace, note)}
+
+    label: Labels = ()
+    interval: Duration = None
+    grace: Duration = None
+    note: Annotated[str | None, Parameter(metavar="TEXT")] = None
+
+    def body(self) -> dict[str, Any]:
+        """The fields of a request, without the labels."""
+        fields = {"interval": self.interval, "grace": self.grace, "note": self.note}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return {name: None if value == NONE and name != "note" else value for name, value in given.items()}
+
+
+@action(app, "fleetpulse devices add press-07 --label site:paris --interval 5m --grace 20m")
+def add(device: DeviceId, /, *, declared: Declared = Declared(), service: Service = Service()) -> None:
+    """Declare a device."""
+    body = {"id": device, "labels": labels_of(declared.label), **declared.body()}
     service.ask(DEVICES, method="POST", body=body, shape=Device, parts=_device_parts)
 
 
 @action(app, "fleetpulse devices set press-07 --label site:lyon --remove-label hall --interval none")
 def set_(
-    device: str,
+    device: DeviceId,
     /,
     *,
-    label: Labels = (),
-    remove_label: Names = (),
-    interval: Interval = None,
-    grace: Grace = None,
-    note: Note = None,
+    declared: Declared = Declared(),
+    remove_label: Annotated[Names, Parameter(help="A label to take away; may be repeated.")] = (),
     service: Service = Service(),
 ) -> None:
-    """Change what is declared of a device; what is not named stays.
-
-    Args:
-        device: Its id.
-        label: A label to set; may be repeated.
-        remove_label: A label to take away; may be repeated.
-    """
-    labels = labels_of(label) | dict.fromkeys(remove_label)
-    body = {**({"labels": labels} if labels else {}), **_declared(interval, grace, note)}
+    """Change what is declared of a device; what is not named stays."""
+    labels = labels_of(declared.label) | dict.fromkeys(remove_label)
+    body = {**({"labels": labels} if labels else {}), **declared.body()}
     if not body:
         raise SettingsError("nothing is to be changed: give --label, --remove-label, --interval, --grace or --note.")
     service.ask(_path(device), method="PATCH", body=body, shape=Device, parts=_device_parts)
-
-
-def _declared(interval: str | None, grace: str | None, note: str | None) -> dict[str, Any]:
-    policy = {"interval": interval, "grace": grace}
-    declared = {name: None if value == NONE else value for name, value in policy.items() if value is not None}
-    return declared | ({} if note is None else {"note": note})
 
 
 @action(app, "fleetpulse devices relabel --label site:paris --set region:north --remove hall --dry-run")
@@ -122,18 +112,14 @@ def _relabelled_parts(relabelled: Relabelled) -> list[Part]:
 
 
 @action(app, "fleetpulse devices delete press-07")
-def delete(device: str, /, *, service: Service = Service()) -> None:
-    """Delete a device; its history stays until retention.
-
-    Args:
-        device: Its id.
-    """
+def delete(device: DeviceId, /, *, service: Service = Service()) -> None:
+    """Delete a device; its history stays until retention."""
     service.ask(_path(device), method="DELETE", shape=Message, parts=message_parts)
 
 
 @action(app, "fleetpulse devices pause press-07 --for 2h")
 def pause(
-    device: str,
+    device: DeviceId,
     /,
     *,
     until: Annotated[Time, Parameter(group=UNTIL)] = None,
@@ -143,7 +129,6 @@ def pause(
     """Expect nothing of a device for a time, or until it is resumed.
 
     Args:
-        device: Its id.
         until: Until this time, RFC 3339.
         duration: For so long, such as 2h or 3d.
     """
@@ -153,12 +138,8 @@ def pause(
 
 
 @action(app, "fleetpulse devices resume press-07")
-def resume(device: str, /, *, service: Service = Service()) -> None:
-    """Expect a paused device again.
-
-    Args:
-        device: Its id.
-    """
+def resume(device: DeviceId, /, *, service: Service = Service()) -> None:
+    """Expect a paused device again."""
     service.ask(f"{_path(device)}/resume", method="POST", shape=Device, parts=_device_parts)
 
 
@@ -225,10 +206,10 @@ def _device_parts(device: Device) -> list[Part]:
     return [device_facts(device)]
 
 
-def device_facts(device: Device) -> Facts:
+def device_facts(device: Device) -> Table:
     """All that is known of a device."""
     own = " (the service's own)"
-    return Facts(
+    return facts_of(
         [
             ("device", device.id),
             ("status", status_cell(device.status)),

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, Struct
 from fleetpulse.cli import device_changes
 from fleetpulse.cli.client import Answer, Client, Query, segment
 from fleetpulse.cli.device_changes import DEVICES, device_facts
-from fleetpulse.cli.flags import Filters, Service, Window, action, one_of
+from fleetpulse.cli.flags import DeviceId, Filters, Service, Window, action, one_of
 from fleetpulse.cli.tables import (
     Cell,
     Part,
@@ -21,6 +21,7 @@ from fleetpulse.cli.tables import (
     right,
     show_json,
     status_cell,
+    table_of,
     time_cell,
 )
 from fleetpulse.cli.tables import show as show_parts
@@ -69,7 +70,7 @@ def list_parts(listed: DeviceList) -> list[Part]:
         for row, device in zip(rows, listed.devices, strict=True):
             row.insert(-1, percent_cell(known(device.uptime)))
     hint = "; --limit N or --all shows more" if len(rows) < listed.total else ""
-    return [*([Table(columns, rows)] if rows else []), f"{len(rows)} of {listed.total} shown{hint}."]
+    return [*([table_of(columns, rows)] if rows else []), f"{len(rows)} of {listed.total} shown{hint}."]
 
 
 def _list_row(device: Device) -> list[Cell]:
@@ -103,14 +104,10 @@ def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
 
 
 @action(app, "fleetpulse devices show 60-6b-44-84-dc-64")
-def show(device: str, /, *, service: Service = Service()) -> None:
+def show(device: DeviceId, /, *, service: Service = Service()) -> None:
     """Show one device: status, what is declared, uptime of the last 24 h, last changes of status.
 
-    With --json it is the device alone; `uptime device` and `devices transitions` have the rest.
-
-    Args:
-        device: Its id.
-    """
+    With --json it is the device alone; `uptime device` and `devices transitions` have the rest."""
     path = f"{DEVICES}/{segment(device)}"
     with service.client() as client:
         answer = client.get(path)
@@ -129,16 +126,12 @@ def _changes(changes: list[Transition]) -> Table:
     rows: list[list[Cell]] = [
         [time_cell(change.at), status_cell(change.before), status_cell(change.after)] for change in changes
     ]
-    return Table([left("at"), left("from"), left("to")], rows)
+    return table_of([left("at"), left("from"), left("to")], rows)
 
 
 @action(app, "fleetpulse devices transitions 60-6b-44-84-dc-64 --window 7d")
-def transitions(device: str, /, *, window: Window = Window(), service: Service = Service()) -> None:
-    """List every change of a device's status.
-
-    Args:
-        device: Its id.
-    """
+def transitions(device: DeviceId, /, *, window: Window = Window(), service: Service = Service()) -> None:
+    """List every change of a device's status."""
     path = f"{DEVICES}/{segment(device)}/transitions"
     service.ask(path, window.query(), shape=Transitions, parts=transitions_parts)
 

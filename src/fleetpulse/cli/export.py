@@ -17,7 +17,7 @@ app = App(name="export")
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Rows(Window, Address):
     """Which rows, in which format, and where they go.
 
     Attributes:
@@ -34,47 +34,41 @@ class Target:
 
 
 @action(app, "fleetpulse export samples --types cpu,memory --window 30d -o samples.parquet")
-def samples(
-    *,
-    types: Annotated[str, Parameter(metavar="NAME,…")],
-    target: Target = Target(),
-    window: Window = Window(),
-    address: Address = Address(),
-) -> None:
+def samples(*, types: Annotated[str, Parameter(metavar="NAME,…")], rows: Rows = Rows()) -> None:
     """Write values that devices reported.
 
     Args:
         types: Metrics by name; in Parquet all of one kind.
     """
-    _export("samples", target, window, address, types=types)
+    _export("samples", rows, types=types)
 
 
 @action(app, "fleetpulse export presence --window 30d -o presence.parquet")
-def presence(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+def presence(*, rows: Rows = Rows()) -> None:
     """Write the minutes in which a device sent a heartbeat."""
-    _export("presence", target, window, address)
+    _export("presence", rows)
 
 
 @action(app, "fleetpulse export heartbeats --window 30d -o heartbeats.csv")
-def heartbeats(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+def heartbeats(*, rows: Rows = Rows()) -> None:
     """Another word for presence: of heartbeats, the minutes are stored."""
-    _export("presence", target, window, address)
+    _export("presence", rows)
 
 
 @action(app, "fleetpulse export silences --window 30d -o silences.csv")
-def silences(*, target: Target = Target(), window: Window = Window(), address: Address = Address()) -> None:
+def silences(*, rows: Rows = Rows()) -> None:
     """Write reception gaps: times without reception, longer than one missed heartbeat."""
-    _export("silences", target, window, address)
+    _export("silences", rows)
 
 
-def _export(what: str, target: Target, window: Window, address: Address, *, types: str | None = None) -> None:
-    is_parquet = target.output is not None and target.output.name.endswith(".parquet")
-    kind = target.format or ("parquet" if is_parquet else "csv")
-    if kind == "parquet" and not target.output and sys.stdout.isatty():
+def _export(what: str, rows: Rows, *, types: str | None = None) -> None:
+    is_parquet = rows.output is not None and rows.output.name.endswith(".parquet")
+    kind = rows.format or ("parquet" if is_parquet else "csv")
+    if kind == "parquet" and not rows.output and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
-    query = [("what", what), ("format", kind), ("types", types), *label_query(target.label)]
-    query += [*(("device", device) for device in target.device), *window.query()]
-    with address.client() as client, _progress() as advance, _open(target.output) as file:
+    query = [("what", what), ("format", kind), ("types", types), *label_query(rows.label), *rows.query()]
+    query += [("device", device) for device in rows.device]
+    with rows.client() as client, _progress() as advance, _open(rows.output) as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)
             advance(len(piece))

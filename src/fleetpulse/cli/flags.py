@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, ArgumentCollection, Group, Parameter
 
@@ -49,6 +49,7 @@ def _check_labels(_: object, labels: Iterable[str]) -> None:
             raise ValueError(f"must be name:value such as site:paris, not `{label}`")
 
 
+DeviceId = Annotated[str, Parameter(help="Id of the device.")]
 Time = Annotated[str | None, Parameter(metavar="TIME")]
 Duration = Annotated[str | None, Parameter(metavar="DURATION")]
 Name = Annotated[str | None, Parameter(metavar="NAME")]
@@ -124,27 +125,24 @@ class Service(Address):
             show(*parts(answer.into(shape)))
 
 
-def _window(default: str) -> Parameter:
-    return Parameter(metavar="DURATION", help=f"The time until now, such as 90s, 1h or 30d (default: {default}).")
-
-
-_FROM = Parameter(name="--from", help="Or the time from this one on, RFC 3339 such as 2026-11-24T08:30:00Z.")
-_TO = Parameter(name="--to", help="Up to this time, which is not part of the window (default: now).")
-
-
 @Parameter(name="*", group="Window")
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The window of a question, the last day by default."""
+    """The window of a question.
 
-    default: ClassVar[str] = "24h"
-    window: Annotated[str | None, _window("24h")] = None
-    start: Annotated[Time, _FROM] = None
-    end: Annotated[Time, _TO] = None
+    Attributes:
+        window: The time until now, such as 90s, 1h or 30d (default: 24h, of metrics 1h, of reports 30d).
+        start: Or the time from this one on, RFC 3339 such as 2026-11-24T08:30:00Z.
+        end: Up to this time, which is not part of the window (default: now).
+    """
 
-    def query(self) -> Query:
+    window: Duration = None
+    start: Annotated[Time, Parameter(name="--from")] = None
+    end: Annotated[Time, Parameter(name="--to")] = None
+
+    def query(self, *, default: str = "24h") -> Query:
         """The parameters `window`, `from` and `to`."""
-        window = self.window or (None if self.start or self.end else self.default)
+        window = self.window or (None if self.start or self.end else default)
         return [("window", window), ("from", self.start), ("to", self.end)]
 
 
@@ -155,27 +153,9 @@ class StepWindow(Window):
 
     step: Annotated[Duration, Parameter(help="Give a series in steps of this length.")] = None
 
-    def query(self) -> Query:
+    def query(self, *, default: str = "24h") -> Query:
         """The parameters `window`, `from`, `to` and `step`."""
-        return [*super().query(), ("step", self.step)]
-
-
-@Parameter(name="*", group="Window")
-@dataclass(frozen=True, kw_only=True)
-class HourWindow(StepWindow):
-    """A window that is the last hour by default."""
-
-    default: ClassVar[str] = "1h"
-    window: Annotated[str | None, _window("1h")] = None
-
-
-@Parameter(name="*", group="Window")
-@dataclass(frozen=True, kw_only=True)
-class MonthWindow(Window):
-    """A window that is the last thirty days by default."""
-
-    default: ClassVar[str] = "30d"
-    window: Annotated[str | None, _window("30d")] = None
+        return [*super().query(default=default), ("step", self.step)]
 
 
 @Parameter(name="*")

@@ -25,8 +25,8 @@ Number = Annotated[int, Parameter(metavar="N")]
 app = App(
     name="generate",
     help_epilogue="It writes days of a fleet's life straight into the blocks of a new data folder: heartbeats with "
-    "jitter, outages, backlogs that are sent late, slowly moving metrics. Then serve it: fleetpulse serve --data FOLDER.\n\n"
-    "Example:\n  fleetpulse generate --data demo --devices 1000 --days 30",
+    "jitter, outages, backlogs that are sent late, slowly moving metrics. Then serve it with "
+    "fleetpulse serve --data FOLDER.\n\nExample:\n  fleetpulse generate --data demo --devices 1000 --days 30",
 )
 
 

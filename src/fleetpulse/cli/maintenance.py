@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 from fleetpulse.cli.client import Client, segment
 from fleetpulse.cli.device_changes import message_parts
 from fleetpulse.cli.flags import Duration, Ids, Labels, Service, Time, action, labels_of
-from fleetpulse.cli.tables import Part, Table, labels_cell, left, prose, time_cell
+from fleetpulse.cli.tables import Part, Table, labels_cell, left, prose, table_of, time_cell
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
@@ -36,7 +36,7 @@ def windows_table(windows: list[MaintenanceWindow]) -> Table:
         [window.id, window.title, _devices(window), _when(window), "on" if window.is_on else "", _next(window)]
         for window in windows
     ]
-    return Table([left("id"), prose("title"), prose("of whom"), left("when"), left("now"), left("next")], rows)
+    return table_of([left("id"), prose("title"), prose("of whom"), left("when"), left("now"), left("next")], rows)
 
 
 def _devices(window: MaintenanceWindow) -> str:

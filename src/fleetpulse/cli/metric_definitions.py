@@ -8,12 +8,13 @@ from cyclopts import App, Parameter
 from fleetpulse.cli.client import segment
 from fleetpulse.cli.device_changes import message_parts
 from fleetpulse.cli.flags import NONE, Service, action
-from fleetpulse.cli.tables import Facts, Part, Table, left, prose, right
+from fleetpulse.cli.tables import Part, facts_of, left, prose, right, table_of
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.metric import AGGREGATIONS, KINDS
 from fleetpulse.query.answers import Message, Metric, Metrics
 
 DEFINITIONS = "/api/v1/metrics/definitions"
+MetricName = Annotated[str, Parameter(help="Name of the metric.")]
 Aggregation = Annotated[
     str | None,
     Parameter(
@@ -69,7 +70,7 @@ def _list_parts(answer: Metrics) -> list[Part]:
         [metric.name, metric.unit, metric.kind, metric.aggregation, *_limits(metric), metric.description]
         for metric in answer.metrics
     ]
-    return [Table(columns, rows)]
+    return [table_of(columns, rows)]
 
 
 def _limits(metric: Metric) -> list[str]:
@@ -78,41 +79,29 @@ def _limits(metric: Metric) -> list[str]:
 
 
 @action(app, "fleetpulse metrics show cpu")
-def show(name: str, /, *, service: Service = Service()) -> None:
-    """Show one definition.
-
-    Args:
-        name: Its name.
-    """
+def show(name: MetricName, /, *, service: Service = Service()) -> None:
+    """Show one definition."""
     service.ask(_path(name), shape=Metric, parts=_metric_parts)
 
 
 @action(app, "fleetpulse metrics define cpu --unit % --aggregation avg --lowest 0 --highest 100 --retention-days 90")
 def define(
-    name: str,
+    name: MetricName,
     /,
     *,
     kind: Annotated[str | None, Parameter(metavar="KIND", help=f"{' or '.join(KINDS)} (default: float).")] = None,
     fields: Fields = Fields(),
     service: Service = Service(),
 ) -> None:
-    """Define a metric; its kind never changes.
-
-    Args:
-        name: Its name.
-    """
+    """Define a metric; its kind never changes."""
     body = {"name": name, **({} if kind is None else {"kind": kind}), **fields.body()}
     body["bounds"] = [_number(bound) for bound in (fields.lowest, fields.highest)]
     service.ask(DEFINITIONS, method="POST", body=body, shape=Metric, parts=_metric_parts)
 
 
 @action(app, "fleetpulse metrics change cpu --retention-days 30 --highest none")
-def change(name: str, /, *, fields: Fields = Fields(), service: Service = Service()) -> None:
-    """Change a definition; what is not named stays.
-
-    Args:
-        name: Its name.
-    """
+def change(name: MetricName, /, *, fields: Fields = Fields(), service: Service = Service()) -> None:
+    """Change a definition; what is not named stays."""
     body = fields.body()
     bounds = fields.lowest, fields.highest
     if bounds != (None, None):
@@ -127,19 +116,15 @@ def change(name: str, /, *, fields: Fields = Fields(), service: Service = Servic
 
 
 @action(app, "fleetpulse metrics remove cpu")
-def remove(name: str, /, *, service: Service = Service()) -> None:
-    """Remove a definition; samples stay until their retention.
-
-    Args:
-        name: Its name.
-    """
+def remove(name: MetricName, /, *, service: Service = Service()) -> None:
+    """Remove a definition; samples stay until their retention."""
     service.ask(_path(name), method="DELETE", shape=Message, parts=message_parts)
 
 
 def _metric_parts(metric: Metric) -> list[Part]:
     names = ("name", "unit", "kind", "aggregation", "description")
     titles = ("retention days", "raw days", "lowest", "highest")
-    return [Facts([*((name, getattr(metric, name)) for name in names), *zip(titles, _limits(metric), strict=True)])]
+    return [facts_of([*((name, getattr(metric, name)) for name in names), *zip(titles, _limits(metric), strict=True)])]
 
 
 def _number(text: str | None) -> int | float | None:

@@ -8,17 +8,17 @@ from msgspec import UNSET
 
 from fleetpulse.cli import metric_definitions
 from fleetpulse.cli.client import segment
-from fleetpulse.cli.flags import Grouping, HourWindow, Service, action
+from fleetpulse.cli.flags import DeviceId, Grouping, Service, StepWindow, action
 from fleetpulse.cli.metric_definitions import Aggregation
 from fleetpulse.cli.tables import (
     Column,
     Part,
-    Table,
     known,
     left,
     right,
     sparkline,
     step_values,
+    table_of,
     time_cell,
     value_cell,
 )
@@ -32,20 +32,16 @@ app.command(metric_definitions.app, name="*")
 
 @action(app, "fleetpulse metrics get press-07 --types cpu,memory --window 6h --step 15m")
 def get(
-    device: str,
+    device: DeviceId,
     /,
     *,
     types: Types,
     aggregation: Aggregation = None,
-    window: HourWindow = HourWindow(),
+    window: StepWindow = StepWindow(),
     service: Service = Service(),
 ) -> None:
-    """Show values of a device's metrics over a window.
-
-    Args:
-        device: Its id.
-    """
-    query = [("types", types), ("aggregation", aggregation), *window.query()]
+    """Show values of a device's metrics over a window."""
+    query = [("types", types), ("aggregation", aggregation), *window.query(default="1h")]
     service.ask(f"/api/v1/devices/{segment(device)}/metrics", query, shape=DeviceMetrics, parts=device_parts)
 
 
@@ -55,7 +51,7 @@ def device_parts(answer: DeviceMetrics) -> list[Part]:
     rows = [
         [name, metric.aggregation, *_figure_cells(metric, metric, answer)] for name, metric in answer.metrics.items()
     ]
-    parts: list[Part] = [f"{answer.device_id}, {answer.start} to {answer.end}", Table(columns, rows)]
+    parts: list[Part] = [f"{answer.device_id}, {answer.start} to {answer.end}", table_of(columns, rows)]
     if answer.step_s is not UNSET:
         parts += _points_parts(answer.metrics)
     return [*parts, *_notes(answer.metrics), *missing_lines(answer.missing)]
@@ -67,11 +63,11 @@ def fleet(
     types: Types,
     aggregation: Aggregation = None,
     grouping: Grouping = Grouping(),
-    window: HourWindow = HourWindow(),
+    window: StepWindow = StepWindow(),
     service: Service = Service(),
 ) -> None:
     """Show values of the metrics of all devices, or by the values of a label."""
-    query = [("types", types), ("aggregation", aggregation), *grouping.query(), *window.query()]
+    query = [("types", types), ("aggregation", aggregation), *grouping.query(), *window.query(default="1h")]
     service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts)
 
 
@@ -91,7 +87,7 @@ def fleet_parts(answer: FleetMetrics) -> list[Part]:
         for name, metric in group.metrics.items()
     ]
     window = f"{answer.start} to {answer.end}"
-    return [window, Table(columns, rows), *_notes(answer.metrics), *missing_lines(answer.missing)]
+    return [window, table_of(columns, rows), *_notes(answer.metrics), *missing_lines(answer.missing)]
 
 
 def _figure_columns(answer: DeviceMetrics | FleetMetrics) -> list[Column]:
@@ -129,7 +125,7 @@ def _points_parts(metrics: Mapping[str, DeviceMetric]) -> list[Part]:
         [time_cell(at), *(value_cell(values[name].get(at), _unit(metric)) for name, metric in metrics.items())]
         for at in sorted({at for points in values.values() for at in points})
     ]
-    return [Table([left("at"), *map(right, metrics)], rows)] if rows else []
+    return [table_of([left("at"), *map(right, metrics)], rows)] if rows else []
 
 
 def _by_time(points: Sequence[MetricPoint]) -> dict[str, int | float | None]:

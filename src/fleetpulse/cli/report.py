@@ -20,8 +20,8 @@ from fleetpulse.cli.flags import (
     Address,
     Grouping,
     Labels,
-    MonthWindow,
     Output,
+    Window,
     action,
     label_query,
 )
@@ -36,6 +36,7 @@ from fleetpulse.query.answers import DeviceList, FleetFigures, FleetUptime, Upti
 
 DEVICES_COUNTED = 1_000
 """Up to so many devices, what was left out is counted also without a line for each; it costs a question a device."""
+DEFAULT = "30d"
 app = App(name="report")
 
 
@@ -59,7 +60,7 @@ def uptime(
     format_: Annotated[Literal["table", "csv", "json", "md"], Parameter(name="--format")] = "table",
     json: bool = False,
     output: Output = None,
-    window: MonthWindow = MonthWindow(),
+    window: Window = Window(),
     address: Address = Address(),
 ) -> None:
     """Write a service level report: uptime by the values of a label, with its method.
@@ -116,7 +117,7 @@ class _Questions:
         return shlex.join(["fleetpulse", "uptime", *parts, *url])
 
 
-def _fixed_window(client: Client, window: MonthWindow) -> tuple[str, str]:
+def _fixed_window(client: Client, window: Window) -> tuple[str, str]:
     """Start and end. What ends now ends at the last full minute: slots fill it, and every question gets the same."""
     if window.window and (window.start or window.end):
         raise SettingsError("give --window, or --from and --to, not both.")
@@ -126,7 +127,7 @@ def _fixed_window(client: Client, window: MonthWindow) -> tuple[str, str]:
     if window.start:
         return window.start, window.end or format_rfc3339(minute_s * NS_PER_S)
     try:
-        length_s = parse_seconds(window.window or window.default)
+        length_s = parse_seconds(window.window or DEFAULT)
     except ValueError as error:
         raise SettingsError(f"--window: {error}.") from error
     return format_rfc3339(max(0, minute_s - length_s) * NS_PER_S), format_rfc3339(minute_s * NS_PER_S)

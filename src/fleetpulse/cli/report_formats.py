@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fleetpulse.cli.report_figures import Line, Report
-from fleetpulse.cli.tables import Column, Table, clean, left, percent_cell, right, seconds_cell, show
+from fleetpulse.cli.tables import Column, clean, left, percent_cell, right, seconds_cell, show, table_of
 from fleetpulse.cli.uptime import group_name
 from fleetpulse.model.uptime import LEFT_OUT
 from fleetpulse.notation.csv_cell import safe_cell
@@ -33,10 +33,10 @@ def as_table(report: Report) -> str:
     text = io.StringIO()
     lines = [f"{title + ':':<13} {words}" for title, words in report.method()]
     head, rows = _totals(report)
-    show("Uptime report\n", *lines, Table(_columns(head), rows), file=text)
+    show("Uptime report\n", *lines, table_of(_columns(head), rows), file=text)
     if report.devices is not None:
         head, rows = _devices(report, report.devices)
-        show(Table(_columns(head), rows), file=text)
+        show(table_of(_columns(head), rows), file=text)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -31,8 +31,8 @@ Number = Annotated[int, Parameter(metavar="N")]
 app = App(
     name="simulate",
     help_epilogue="The fleet has outages, backlogs, duplicates, disorder and wrong clocks, and plays against any server "
-    "that speaks the contract. Then uptime and average upload time of every device are compared with what they must be. "
-    "The exit status is 1 on any mismatch.\n\nExample:\n  fleetpulse simulate --devices 100 --hours 24 --bulk 500",
+    "that speaks the contract. Then uptime and average upload time of every device are compared with what they must "
+    "be; the exit status is 1 on any mismatch.\n\nExample:\n  fleetpulse simulate --devices 100 --hours 24 --bulk 500",
 )
 
 
@@ -74,17 +74,17 @@ def simulate(
     if connections < 1 or not 0 < hours <= HOURS_MAX or bulk < 0 or seed < 0:
         text = f"--connections must be at least 1, --hours more than 0 and at most {HOURS_MAX}"
         raise SettingsError(f"{text}, --bulk and --seed at least 0.")
+    is_realtime = speed == "realtime"
     if published:
-        if start or speed == "realtime":
+        if start or is_realtime:
             raise SettingsError("--published has times of its own: leave out --start and --speed realtime.")
         plans = plan_published(seed=seed)
     else:
         device_ids = _device_ids(devices, ids, seed)
-        start_ns = _start_ns(start, hours=0.0 if speed == "realtime" else hours)
-        plans = _plans(device_ids, start_ns=start_ns, hours=hours, behaviour=behaviour, seed=seed)
+        plans = _plans(device_ids, start=start, is_realtime=is_realtime, hours=hours, behaviour=behaviour, seed=seed)
     console = Console(stderr=True)
     started_s = time.monotonic()
-    known, tally, verdicts = _play(plans, RunOptions(url, connections, speed == "realtime", bulk, patience), console)
+    known, tally, verdicts = _play(plans, RunOptions(url, connections, is_realtime, bulk, patience), console)
     if json:
         print(msgspec.json.encode([asdict(verdict) for verdict in verdicts]).decode())
     else:
@@ -108,27 +108,19 @@ def _device_ids(count: int | None, file: Path | None, seed: int) -> list[str]:
     return device_ids
 
 
-def _start_ns(start: str | None, *, hours: float) -> int:
-    """The time of the first minute: `start`, or so long before now. Raises: SettingsError: `start` is no time."""
-    try:
-        return parse_rfc3339_ns(start) if start else time.time_ns() - int(hours * 60) * NS_PER_MINUTE
-    except ValueError as error:
-        raise _unplannable(error) from error
-
-
-def _plans(device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int) -> list[DevicePlan]:
+def _plans(
+    device_ids: list[str], *, start: str | None, is_realtime: bool, hours: float, behaviour: Behaviour, seed: int
+) -> list[DevicePlan]:
     try:
         for name, value in asdict(behaviour).items():
             if not 0 <= value <= (1 if name.endswith("_share") else float("inf")):
                 raise ValueError(f"--{name.replace('_', '-')} {value:g}")
+        past_ns = 0 if is_realtime else int(hours * 60) * NS_PER_MINUTE
+        start_ns = parse_rfc3339_ns(start) if start else time.time_ns() - past_ns
         return plan_fleet(device_ids, start_ns=start_ns, hours=hours, behaviour=behaviour, seed=seed)
     except (ValueError, ZeroDivisionError) as error:
-        raise _unplannable(error) from error
-
-
-def _unplannable(error: Exception) -> SettingsError:
-    text = f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0, times RFC 3339."
-    return SettingsError(text)
+        text = f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0, times RFC 3339."
+        raise SettingsError(text) from error
 
 
 def _play(plans: list[DevicePlan], options: RunOptions, console: Console) -> tuple[int, Tally, list[Verdict]]:

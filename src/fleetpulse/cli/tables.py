@@ -1,14 +1,13 @@
 """How answers look on a terminal and in a pipe: tables that break no id in two, times, percentages, small graphs.
 
-A table is a plain value until it is shown: only `show` loads rich, which takes longer than many a question.
+rich draws them. It is imported where a table is made, since it takes longer than many a question with --json.
 """
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -20,124 +19,87 @@ from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    from rich import table, text
+
+    Column = table.Column
+    Table = table.Table
+    Text = text.Text
+    Cell = str | Text | None
+    Part = Table | str
+else:
+    Cell = Column = Part = Table = Text = Any
 
 TABLE_COLUMNS = 10_000
 """Width of a table: the terminal breaks a line that is longer than it, and the line can still be copied whole."""
 TEXT_COLUMNS = 60
 GRAPH_COLUMNS = 48
 _BARS = "▁▂▃▄▅▆▇█"
-_STATUS_STYLE = {
-    "up": "green",
-    "late": "yellow",
-    "down": "red",
-    "maintenance": "blue",
-    "paused": "blue",
-    "unknown": "magenta",
-}
+_STATUS_STYLE = {"up": "green", "late": "yellow", "down": "red", "unknown": "magenta"}
+_STATUS_STYLE |= dict.fromkeys(("maintenance", "paused"), "blue")
 _Value = TypeVar("_Value")
-
-
-class Styled(NamedTuple):
-    """A text with a style of rich's."""
-
-    text: str
-    style: str
-
-
-Cell = str | Styled | None
-"""None is an empty cell."""
-
-
-class Column(NamedTuple):
-    """A column of a table: its title; figures stand right; prose, which people wrote, may be broken into lines."""
-
-    title: str
-    is_figure: bool = False
-    is_prose: bool = False
 
 
 def left(title: str) -> Column:
     """A column of texts."""
-    return Column(title)
+    from rich.table import Column
+
+    return Column(title, no_wrap=True)
 
 
 def right(title: str) -> Column:
     """A column of figures."""
-    return Column(title, is_figure=True)
+    from rich.table import Column
+
+    return Column(title, justify="right", no_wrap=True)
 
 
 def prose(title: str) -> Column:
     """A column of texts that people wrote, which may be long."""
-    return Column(title, is_prose=True)
+    from rich.table import Column
+
+    return Column(title, max_width=TEXT_COLUMNS, overflow="fold")
 
 
-@dataclass(frozen=True)
-class Table:
-    """Columns and rows."""
+def table_of(columns: Iterable[Column], rows: Iterable[Sequence[Cell]]) -> Table:
+    """A table; None is an empty cell."""
+    from rich import box
+    from rich.table import Table
 
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for row in rows:
+        table.add_row(*map(_text, row))
+    return table
 
 
-@dataclass(frozen=True)
-class Facts:
+def facts_of(rows: Iterable[tuple[str, Cell]]) -> Table:
     """Names and their values, without a head; empty values are left out."""
+    from rich.table import Column, Table
 
-    rows: Sequence[tuple[str, Cell]]
+    columns = Column(style="dim", no_wrap=True), Column(overflow="fold")
+    table = Table(*columns, box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, cell in rows:
+        if cell:
+            table.add_row(name, _text(cell))
+    return table
 
 
-Part = Table | Facts | str
+def _text(cell: Cell) -> Text:
+    from rich.text import Text
+
+    return cell if isinstance(cell, Text) else Text(clean(cell or ""))
 
 
 def show(*parts: Part, file: IO[str] | None = None) -> None:
     """Print tables and lines of text, in colours on a terminal alone."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(file=file, width=TABLE_COLUMNS, highlight=False, force_terminal=None if file is None else False)
     for part in parts:
         if isinstance(part, str):
-            console.print(_rich_text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)
+            console.print(Text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)
         else:
-            console.print(_rich_table(part) if isinstance(part, Table) else _rich_facts(part))
-
-
-def _rich_table(table: Table) -> "RichTable":
-    from rich import box
-    from rich.table import Table as RichTable
-
-    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in table.columns:
-        if column.is_prose:
-            drawn.add_column(column.title, max_width=TEXT_COLUMNS, overflow="fold")
-        else:
-            drawn.add_column(column.title, justify="right" if column.is_figure else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*(_rich_cell(cell) for cell in row))
-    return drawn
-
-
-def _rich_facts(facts: Facts) -> "RichTable":
-    from rich.table import Table as RichTable
-
-    drawn = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for name, cell in facts.rows:
-        if cell:
-            drawn.add_row(name, _rich_cell(cell))
-    return drawn
-
-
-def _rich_cell(cell: Cell) -> "Text":
-    return _rich_text(cell.text, cell.style) if isinstance(cell, Styled) else _rich_text(clean(cell or ""))
-
-
-def _rich_text(text: str, style: str = "") -> "Text":
-    from rich.text import Text
-
-    return Text(text, style=style)
+            console.print(part)
 
 
 def show_json(answer: Answer) -> None:
@@ -163,9 +125,11 @@ def known(value: _Value | UnsetType) -> _Value | None:
     return None if value is UNSET else value
 
 
-def status_cell(status: str) -> Styled:
+def status_cell(status: str) -> Text:
     """A status in its colour."""
-    return Styled(status, _STATUS_STYLE.get(status, ""))
+    from rich.text import Text
+
+    return Text(status, style=_STATUS_STYLE.get(status, ""))
 
 
 def time_cell(at: str | None) -> str:
@@ -198,7 +162,7 @@ def value_cell(value: float | None, unit: str) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """Values as bars from the lowest to the highest, a blank for None; at most GRAPH_COLUMNS, by averaging neighbours."""
+    """Values as bars from the lowest to the highest, a blank for None; at most GRAPH_COLUMNS of them."""
     width = min(GRAPH_COLUMNS, len(values))
     cuts = [len(values) * place // max(1, width) for place in range(width + 1)]
     means = [_mean([value for value in values[start:end] if value is not None]) for start, end in pairwise(cuts)]

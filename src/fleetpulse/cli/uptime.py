@@ -6,10 +6,9 @@ from cyclopts import App
 from msgspec import UNSET
 
 from fleetpulse.cli.client import segment
-from fleetpulse.cli.flags import Grouping, Service, StepWindow, action
+from fleetpulse.cli.flags import DeviceId, Grouping, Service, StepWindow, action
 from fleetpulse.cli.tables import (
     Part,
-    Table,
     known,
     left,
     percent_cell,
@@ -17,6 +16,7 @@ from fleetpulse.cli.tables import (
     seconds_cell,
     sparkline,
     step_values,
+    table_of,
     time_cell,
 )
 from fleetpulse.query.answers import AvailableFigures, FleetPoint, FleetUptime, Missing, Uptime, UptimePoint
@@ -27,12 +27,11 @@ app = App(name="uptime")
 
 @action(app, "fleetpulse uptime device 60-6b-44-84-dc-64 --window 30d --explain")
 def device(
-    device: str, /, *, window: StepWindow = StepWindow(), explain: bool = False, service: Service = Service()
+    device: DeviceId, /, *, window: StepWindow = StepWindow(), explain: bool = False, service: Service = Service()
 ) -> None:
     """Show uptime and availability of one device.
 
     Args:
-        device: Its id.
         explain: List the intervals, each with the reason why it counts as it does.
     """
     query = [*window.query(), ("explain", explain or None)]
@@ -46,7 +45,7 @@ def device_parts(uptime: Uptime) -> list[Part]:
         parts += _series_parts([("", uptime.series)], uptime, uptime.step_s, by="")
     if uptime.intervals is not UNSET:
         rows = [[time_cell(span.start), time_cell(span.end), span.reason, str(span.slots)] for span in uptime.intervals]
-        parts.append(Table([left("from"), left("to"), left("reason"), right("slots")], rows))
+        parts.append(table_of([left("from"), left("to"), left("reason"), right("slots")], rows))
         if known(uptime.capped):
             parts.append(f"There are more intervals: ask again with --from {uptime.intervals[-1].end}.")
     return [*parts, *missing_lines(uptime.missing)]
@@ -70,7 +69,7 @@ def fleet_parts(uptime: FleetUptime) -> list[Part]:
     groups = uptime.groups if uptime.group_by else []
     rows = [[group_name(group.group), str(group.devices), *figure_cells(group)] for group in groups]
     rows.append(["all", str(uptime.fleet.devices), *figure_cells(uptime.fleet)])
-    parts: list[Part] = [f"{uptime.start} to {uptime.end}, formula {uptime.formula}", Table(columns, rows)]
+    parts: list[Part] = [f"{uptime.start} to {uptime.end}, formula {uptime.formula}", table_of(columns, rows)]
     if uptime.step_s is not UNSET:
         series = [
             (group_name(group.group) if uptime.group_by else "", group.series)
@@ -136,7 +135,7 @@ def _series_parts(
     columns = [left(by), left("at"), right("uptime %"), right("present"), right("expected")]
     graphs = [(name, [(point.at, known(point.uptime)) for point in points]) for name, points in series]
     return [
-        Table(columns, rows),
+        table_of(columns, rows),
         *(
             f"{name or 'uptime'}  {sparkline(step_values(points, start=window.start, end=window.end, step_s=step_s))}"
             for name, points in graphs

@@ -2,14 +2,14 @@
 
 import pytest
 
-from fleetpulse.cli.flags import URL_DEFAULT, Address, Filters, Grouping, HourWindow, StepWindow, Window, labels_of
+from fleetpulse.cli.flags import URL_DEFAULT, Address, Filters, Grouping, StepWindow, Window, labels_of
 from fleetpulse.cli.metric_definitions import Fields
 from fleetpulse.errors import SettingsError
 
 
 def test_a_window_is_the_default_until_another_or_its_ends_are_given() -> None:
     assert Window().query() == [("window", "24h"), ("from", None), ("to", None)]
-    assert HourWindow().query()[0] == ("window", "1h")
+    assert Window().query(default="1h")[0] == ("window", "1h")
     assert Window(window="7d").query()[0] == ("window", "7d")
     assert Window(end="2026-01-01T00:00:00Z").query() == [
         ("window", None),

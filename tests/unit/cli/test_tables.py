@@ -4,9 +4,7 @@ from msgspec import UNSET
 
 from cli_text import printed
 from fleetpulse.cli.tables import (
-    Facts,
-    Styled,
-    Table,
+    facts_of,
     known,
     left,
     percent_cell,
@@ -14,7 +12,9 @@ from fleetpulse.cli.tables import (
     right,
     seconds_cell,
     sparkline,
+    status_cell,
     step_values,
+    table_of,
     time_cell,
     value_cell,
 )
@@ -22,20 +22,20 @@ from fleetpulse.cli.tables import (
 
 def test_figures_stand_right_and_an_id_is_never_broken() -> None:
     name = "x" * 300
-    lines = printed(Table([left("device"), right("slots")], [[name, "7"], ["a", "1440"]])).splitlines()
+    lines = printed(table_of([left("device"), right("slots")], [[name, "7"], ["a", "1440"]])).splitlines()
     (first, second) = (line for line in lines if "7" in line or "1440" in line)
     assert first.split() == [name, "7"]
     assert len(second.rstrip()) == len(first.rstrip())
 
 
 def test_prose_is_broken_into_lines_and_an_empty_cell_is_empty() -> None:
-    text = printed(Table([prose("note"), left("id")], [["word " * 30, None]]))
+    text = printed(table_of([prose("note"), left("id")], [["word " * 30, None]]))
     assert "None" not in text
     assert max(text.splitlines(), key=len).count("word") < 15
 
 
 def test_facts_leave_out_what_is_empty() -> None:
-    assert printed(Facts([("note", ""), ("status", Styled("up", "green")), ("seen", None)])) == "status  up\n"
+    assert printed(facts_of([("note", ""), ("status", status_cell("up")), ("seen", None)])) == "status  up\n"
 
 
 def test_a_text_cannot_steer_the_terminal_or_write_markup() -> None:
