@@ -6,9 +6,9 @@ BIN := .venv/bin
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+# Python compiles a module when it is first imported; compiling all of them now would take 50 MB more.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	# Python compiles what it imports when it first does; compiling all modules would cost 50 MB more.
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt --editable .
 	touch $@
 
