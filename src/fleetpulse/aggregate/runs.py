@@ -44,7 +44,7 @@ def run_bounds(*keys: Column, rows_max: int | None = None) -> Iterator[tuple[int
     """The runs as half-open ranges of rows [start, end), in order.
 
     Args:
-        keys: as for `first_of_runs`.
+        keys: as for `first_of_runs`, shape (rows,).
         rows_max: cut longer runs into ranges of at most so many rows; None leaves runs whole.
     """
     starts = np.flatnonzero(first_of_runs(*keys)).tolist()

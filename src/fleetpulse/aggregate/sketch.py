@@ -104,7 +104,7 @@ def build_sketches(cells: NDArray[np.int64], values: NDArray[np.float64], *, cou
 
 
 def merge_sketches(cells: NDArray[np.int64], sketches: Sketches, *, count: int) -> Sketches:
-    """Add sketch i into sketch `cells[i]` of `count`, 0 <= cell < count.
+    """Add sketch i into sketch `cells[i]` of `count`; `cells`: int64, shape (len(sketches),), 0 <= cell < count.
 
     The result is the same as that of building from all their samples at once.
     """

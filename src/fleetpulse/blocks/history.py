@@ -87,7 +87,7 @@ class History:
         return {file.name for file in self.manifest.files()} - self.store.names()
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
-        """The columns of a snapshot by name, see `blocks.snapshot`. Raises: DamagedData."""
+        """The columns of SNAPSHOT_COLUMNS by name, each of shape (devices,). Raises: DamagedData."""
         with self._opened_whole(file) as reader:
             return read_snapshot(reader)
 
@@ -229,7 +229,10 @@ class History:
             yield rollup_rows(columns, int(metrics[group]), kind)
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
-        """Row groups of a file of samples or roll-ups; without any, the file is not opened. Raises: DamagedData."""
+        """Columns of row groups of a file of samples or roll-ups, each of shape (rows,); without groups it is not opened.
+
+        Raises: DamagedData.
+        """
         if groups:
             with self._opened(file) as reader:
                 yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
