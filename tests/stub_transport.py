@@ -1,6 +1,7 @@
 """A transport without a socket, which records what a protocol does with it, and the server around such a protocol."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -56,12 +57,14 @@ class StubTransport(asyncio.Transport):
         return [int(part[:3]) for part in self.written.split(b"HTTP/1.1 ")[1:]]
 
 
-def intake_of(numbers: dict[str, int] | None = None, *, events_waiting_max: int = 100) -> Intake:
+def intake_of(
+    numbers: dict[str, int] | None = None, *, events_waiting_max: int = 100, wake: Callable[[], object] = int
+) -> Intake:
     """An open intake that knows devices a and b, and the metrics upload_time (0) and cpu (1)."""
     metrics = KnownMetrics(report_metrics_max=3)
     metrics.replace([(0, BUILT_IN), (1, MetricDefinition(name="cpu", lowest=0, highest=100))])
     known = dict(NUMBERS) if numbers is None else numbers
-    intake = Intake(numbers=known, metrics=metrics, events_waiting_max=events_waiting_max, wake=lambda: None)
+    intake = Intake(numbers=known, metrics=metrics, events_waiting_max=events_waiting_max, wake=wake)
     intake.open()
     intake.latest_ns = parse_rfc3339_ns("2026-12-31T00:00:00Z")
     return intake

@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import pytest
+
+from fleetpulse.ingest.header_cache import BLOCK_BYTES_MAX, BLOCKS_MAX, NOT_PLAIN, HeaderCache, is_json
+from fleetpulse.limits import IngestLimits
+
+LIMITS = replace(IngestLimits(), body_bytes_max=1_000, header_count_max=5)
+
+
+def block(*lines: bytes, version: bytes = b"1.1") -> bytes:
+    return b"\r\n".join([b" HTTP/" + version, *lines, b"", b""])
+
+
+PLAIN = (b"Host: x:6733", b"Content-Length: 35")
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        (PLAIN, (35, True)),
+        ((*PLAIN, b"Content-Type: application/json; charset=utf-8"), (35, True)),
+        ((*PLAIN, b"Connection: close"), (35, False)),
+        ((*PLAIN, b"Connection: keep-alive", b"User-Agent: press/1.0"), (35, True)),
+        ((b"content-length: 0", b"HOST: [::1]:6733"), (0, True)),
+        ((b"Content-Length: 1000",), (1_000, True)),
+    ],
+)
+def test_a_plain_block_has_the_length_of_its_body_and_whether_the_connection_stays_open(
+    lines: tuple[bytes, ...], verdict: tuple[int, bool]
+) -> None:
+    assert HeaderCache(LIMITS).read(block(*lines)) == verdict
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Host: x",),
+        (b"Host: x", b"Content-Length: 1001"),
+        (b"Host: x", b"Content-Length: -1"),
+        (b"Host: x", b"Content-Length: " + b"0" * 5_000 + b"5"),
+        (*PLAIN, b"Content-Length: 35"),
+        (*PLAIN, b"Host: y"),
+        (b"Host: x/y", b"Content-Length: 35"),
+        (*PLAIN, b"Content-Type: text/plain"),
+        (*PLAIN, b"Content-Type: application/json", b"Content-Type: text/plain"),
+        (*PLAIN, b"Content-Encoding: gzip"),
+        (*PLAIN, b"Transfer-Encoding: chunked"),
+        (*PLAIN, b"Expect: 100-continue"),
+        (*PLAIN, b"Connection: upgrade", b"Upgrade: h2c"),
+        (*PLAIN, b" folded"),
+        (*PLAIN, b"no colon"),
+        (*PLAIN, b"Bad\0Name: x"),
+        (*PLAIN, b"A: 1", b"B: 2", b"C: 3", b"D: 4"),
+    ],
+)
+def test_any_other_block_is_left_to_the_asgi_path(lines: tuple[bytes, ...]) -> None:
+    assert HeaderCache(LIMITS).read(block(*lines))[0] == NOT_PLAIN
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"2.0", b"1.1 "])
+def test_only_http_1_1_is_plain(version: bytes) -> None:
+    assert HeaderCache(LIMITS).read(block(*PLAIN, version=version))[0] == NOT_PLAIN
+
+
+def test_a_part_of_a_block_is_not_plain() -> None:
+    whole = block(*PLAIN)
+    cache = HeaderCache(LIMITS)
+    assert {cache.read(whole[:end])[0] for end in range(len(whole))} == {NOT_PLAIN}
+
+
+def test_verdicts_are_stored_by_the_exact_bytes_and_in_bounded_number_and_size() -> None:
+    cache = HeaderCache(LIMITS)
+    assert cache.read(block(*PLAIN)) == cache.known[block(*PLAIN)]
+    long = block(*PLAIN, b"X: " + b"y" * BLOCK_BYTES_MAX)
+    assert (cache.read(long), long in cache.known) == ((35, True), False)
+    for number in range(BLOCKS_MAX):
+        cache.read(block(*PLAIN, b"X: %d" % number))
+    assert 0 < len(cache.known) <= BLOCKS_MAX
+
+
+def test_a_content_type_is_json_whatever_its_parameters_and_its_case() -> None:
+    assert is_json(b"Application/JSON ; charset=utf-8")
+    assert not is_json(b"application/json-seq")
