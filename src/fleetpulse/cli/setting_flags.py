@@ -1,10 +1,10 @@
 """Settings as flags of a command."""
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from fleetpulse.settings import GROUPS, Entry, entries, group_title
 
@@ -42,6 +42,10 @@ def given(flags: dict[str, str | bool | None]) -> dict[str, str | bool]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
+def _as_given(_: object, tokens: Sequence[Token]) -> str:
+    return tokens[0].value
+
+
 def _flag(entry: Entry, group: Group) -> inspect.Parameter:
     names = ["--" + name.replace("_", "-") for name in (entry.name, entry.about.former_name) if name]
     facts = (entry.about.unit, entry.range_text, "" if entry.kind is bool else f"default {entry.default or 'empty'}")
@@ -50,10 +54,12 @@ def _flag(entry: Entry, group: Group) -> inspect.Parameter:
         name=names,
         negative=names[0].replace("--", "--no-", 1) if entry.kind is bool else (),
         metavar=entry.kind.__name__.upper(),
-        choices=entry.choices or None,
+        converter=_as_given if entry.choices else None,
         show_choices=False,
         group=group,
         help=help_text,
     )
-    annotation = Annotated[bool if entry.kind is bool else str, about]  # type: ignore[valid-type]  # built
+    # The shell completes a Literal.
+    kind: Any = Literal[entry.choices] if entry.choices else bool if entry.kind is bool else str
+    annotation = Annotated[kind, about]
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

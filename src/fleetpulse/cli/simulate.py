@@ -31,8 +31,9 @@ Number = Annotated[int, Parameter(metavar="N")]
 app = App(
     name="simulate",
     help_epilogue="The fleet has outages, backlogs, duplicates, disorder and wrong clocks, and plays against any "
-    "server that speaks the contract. Then uptime and average upload time of every device are compared with what they must "
-    "be; the exit status is 1 on any mismatch.\n\nExample:\n  fleetpulse simulate --devices 100 --hours 24 --bulk 500",
+    "server that speaks the contract. Then uptime and average upload time of every device are compared with what they "
+    "must be; the exit status is 1 on any mismatch.\n\n"
+    "Example:\n  fleetpulse simulate --devices 100 --hours 24 --bulk 500",
 )
 
 

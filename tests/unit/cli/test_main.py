@@ -1,14 +1,16 @@
 """The command line: what is typed wrongly, which modules are loaded for it, and completion in a real shell."""
 
+import functools
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from fleetpulse import __version__
-from fleetpulse.cli.main import main
+from fleetpulse.cli.main import app, main
 
 HEAVY = ("numpy", "pyarrow", "litestar", "uvicorn", "uvloop", "structlog", "httptools", "obstore")
 
@@ -51,9 +53,24 @@ def test_what_is_typed_wrongly_ends_in_status_2_with_the_usage_of_that_command(
     assert printed.out == ""
 
 
+def test_every_command_and_flag_that_was_ever_valid_still_is() -> None:
+    lines = (Path(__file__).parents[2] / "fixtures/commands-0.1.txt").read_text().splitlines()
+    for line in lines:
+        words = line.split()
+        chain = [word for word in words if word[0] not in "<-"]
+        command = functools.reduce(App.__getitem__, chain, app)
+        with app.app_stack(chain):
+            arguments = command.assemble_argument_collection()
+        missing = {word for word in words if word.startswith("-")} - {name for one in arguments for name in one.names}
+        assert missing == set(), line
+        assert len([one for one in arguments if one.index is not None]) == line.count("<"), line
+
+
 def test_a_setting_that_cannot_be_ends_in_status_1_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "1", "--port", "99999", "--no-auto-define"]) == 1
     assert capsys.readouterr().err == "fleetpulse: flag: port must be 0 to 65535, not 99999\n"
+    assert main(["serve", "--log-format", "xml"]) == 1
+    assert "log_format must be one of auto, console, json, not xml" in capsys.readouterr().err
 
 
 def test_help_of_serve_comes_in_the_groups_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
