@@ -24,6 +24,7 @@ from fleetpulse.model.status import STATUSES
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.checkpoint import write_files
 from fleetpulse.pipeline.views import Views
+from fleetpulse.query.answers import Uptime
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
 from fleetpulse.query.fleet import fleet_columns
@@ -202,6 +203,7 @@ class OneFleet:
             whole.accountable_ns[device],
         )
         self._check_time_line(figures, start_ns, end_ns, device)
+        self._check_intervals(start, end, device)
         return figures
 
     def _check_time_line(self, figures: dict[str, Any], start_ns: int, end_ns: int, device: int) -> None:
@@ -218,16 +220,22 @@ class OneFleet:
         assert figures["down_s"] == sum(length_s[one] for one in counted if STATUSES[one.status] == "down")
 
     def device_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
-        """The same, without a look at the whole fleet; explained slots add up to the figures."""
-        start_ns, end_ns = self.at(start), self.at(end)
-        self.now = max(self.now, end_ns)
-        view, window = self.view(start_ns, device), Window(start_ns, end_ns)
-        answer = device_uptime(view, f"d{device}", window, is_explained=False)
-        explained = device_uptime(view, f"d{device}", window, is_explained=True)
+        """The same, without a look at the whole fleet."""
+        answer = self._answer(start, end, device, is_explained=False)
+        figures: dict[str, Any] = msgspec.to_builtins(answer)
+        return figures
+
+    def _answer(self, start: str, end: str, device: int, *, is_explained: bool) -> Uptime:
+        window = Window(self.at(start), self.at(end))
+        self.now = max(self.now, window.end_ns)
+        return device_uptime(self.view(window.start_ns, device), f"d{device}", window, is_explained=is_explained)
+
+    def _check_intervals(self, start: str, end: str, device: int) -> None:
+        """Explained slots add up to the figures that they are explained with, and to those without explanation."""
+        explained = self._answer(start, end, device, is_explained=True)
         reasons: Counter[str] = Counter()
         for interval in explained.intervals or ():
             reasons[interval.reason] += interval.slots
-        assert (answer.present, answer.expected) == (explained.present, explained.expected)
-        assert answer.present == reasons["up"] + reasons["backfilled"] == answer.expected - reasons["down"]
-        figures: dict[str, Any] = msgspec.to_builtins(answer)
-        return figures
+        figures = self._answer(start, end, device, is_explained=False)
+        assert (figures.present, figures.expected) == (explained.present, explained.expected)
+        assert explained.present == reasons["up"] + reasons["backfilled"] == explained.expected - reasons["down"]
