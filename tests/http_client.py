@@ -1,8 +1,10 @@
-"""The least of an HTTP client: the standard library's, with JSON."""
+"""The least of an HTTP client: the standard library's, with JSON; it holds every answer against the OpenAPI document."""
 
 import http.client
 import json
 from typing import Any
+
+from api_document import check_answer
 
 
 class Client:
@@ -20,6 +22,8 @@ class Client:
         self.connection.request(method, path, raw, given if raw is not None else {})
         response = self.connection.getresponse()
         text = response.read()
+        if method != "HEAD":
+            check_answer(method, path, response.status, response.headers.get("content-type", ""), text)
         return response.status, json.loads(text) if text else None
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ async def get_audit(device_id: DeviceIdPath, fleet: Fleet, follower: Follower, r
     "GET /",
     group="service",
     operation="root",
-    media=(Media("application/json", 'the text "OK."', example='"OK."'),),
+    media=(Media("application/json", 'the text "OK."', example="OK."),),
 )
 async def get_root() -> Response[bytes]:
     """Show a sign of life."""
@@ -74,7 +74,7 @@ async def get_self_metrics(self_metrics: SelfMetrics) -> Response[bytes]:
     "GET /openapi.json",
     group="service",
     operation="openapi",
-    media=(Media("application/json", "OpenAPI 3.1", example='{"openapi": "3.1.0"}'),),
+    media=(Media("application/json", "OpenAPI 3.1", kind="object"),),
 )
 async def get_openapi(openapi: OpenApi) -> Response[bytes]:
     """Describe this interface to programs."""

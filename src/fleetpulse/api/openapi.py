@@ -116,9 +116,11 @@ def _media(media: Media) -> Json:
     text = media.description
     if media.lines is not None:
         text += f"; each line is a {media.lines.__name__}, see the schemas"
-    is_text = media.example is not None
-    schema: Json = {"type": "string", "description": text} | ({} if is_text else {"format": "binary"})
-    return {media.media_type: {"schema": schema} | ({"example": media.example} if is_text else {})}
+    if media.kind == "object":
+        return {media.media_type: {"schema": {"type": "object", "description": text}, "example": {"openapi": "3.1.0"}}}
+    example = {} if media.example is None else {"example": media.example}
+    form = {"format": "binary"} if media.example is None else {}
+    return {media.media_type: {"schema": {"type": "string", "description": text, **form}, **example}}
 
 
 def _responses(facts: RouteFacts, shapes: Json, *, is_service: bool) -> Json:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import UnionType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from litestar import Request, delete, get, patch, post
@@ -36,12 +36,13 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A body that is not JSON: its type, what it holds, and an example of it. `lines` is the struct of each line, if JSON."""
+    """A body that is no struct: its type, what it holds, and an example of it. `lines` is the struct of each line, if JSON."""
 
     media_type: str
     description: str
     example: str | None = None
     lines: type[msgspec.Struct] | None = None
+    kind: Literal["string", "object"] = "string"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,8 @@ RawDays = Annotated[
     int | None, Meta(description="days after which the samples themselves are gone; null: as long as the roll-ups")
 ]
 Bounds = Annotated[
-    tuple[int | float | None, int | float | None],
-    Meta(
-        description="lowest and highest, inclusive; null: none",
-        examples=[[0, 100]],
-        # In place of msgspec's prefixItems, which few generators of clients understand.
-        extra_json_schema={"prefixItems": None, "items": {"type": ["number", "null"]}},
-    ),
+    list[int | float | None],
+    Meta(min_length=2, max_length=2, description="lowest and highest, inclusive; null: none", examples=[[0, 100]]),
 ]
 Description = Annotated[str, Meta(examples=["Share of the processor in use"])]
 
@@ -46,7 +41,7 @@ class Definition(msgspec.Struct, forbid_unknown_fields=True):
     aggregation: AggregationName = "avg"
     retention_days: RetentionDays = 365
     raw_days: RawDays = None
-    bounds: Bounds = (None, None)
+    bounds: Bounds = msgspec.field(default_factory=lambda: [None, None])
     description: Description = ""
 
 
@@ -87,7 +82,7 @@ def changed_metric(metric: MetricDefinition, change: DefinitionChange) -> Metric
         aggregation=metric.aggregation,
         retention_days=metric.retention_days,
         raw_days=metric.raw_days,
-        bounds=(metric.lowest, metric.highest),
+        bounds=[metric.lowest, metric.highest],
         description=metric.description,
     )
     for name, value in msgspec.structs.asdict(change).items():
