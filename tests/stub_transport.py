@@ -1,6 +1,7 @@
 """A transport without a socket, which records what a protocol does with it, and the server around such a protocol."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -54,7 +55,7 @@ class StubTransport(asyncio.Transport):
     @property
     def statuses(self) -> list[int]:
         """The status of every answer that was written."""
-        return [int(part[:3]) for part in self.written.split(b"HTTP/1.1 ")[1:]]
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", self.written)]
 
 
 def intake_of(

@@ -1,0 +1,87 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.device_declarations import (
+    DeviceChange,
+    LabelChange,
+    NewDevice,
+    PauseBody,
+    changed_device,
+    new_device,
+    pause_end_ns,
+    relabelled_device,
+)
+from fleetpulse.model.device import Device
+from fleetpulse.notation.timestamp import parse_rfc3339_ns
+
+DEVICE = Device("a", {"site": "paris", "hall": "2"}, 300, 0, "by the door")
+NOW_NS = parse_rfc3339_ns("2026-01-01T00:00:00Z")
+
+
+def body(kind: type[Any], **fields: object) -> Any:
+    """A body as it comes: JSON, decoded."""
+    return msgspec.json.decode(msgspec.json.encode(fields), type=kind)
+
+
+def test_a_new_device_has_what_is_declared_and_defaults_else() -> None:
+    declared = body(NewDevice, id="a", labels={"site": "paris"}, interval="5m", grace="0s", note="by the door")
+    assert new_device(declared) == Device("a", {"site": "paris"}, 300, 0, "by the door")
+    assert new_device(body(NewDevice, id="b")) == Device("b")
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        ({"id": "a b"}, OutOfRange, "`a b` is no device id"),
+        ({"id": "a", "interval": "soon"}, Malformed, "interval: `soon` is not a duration"),
+        ({"id": "a", "interval": "2d"}, OutOfRange, "interval must be"),
+        ({"id": "a", "labels": {"note": "x"}}, OutOfRange, "note"),
+        ({"id": "a", "labels": {"device_id": "x"}}, OutOfRange, "device_id"),
+    ],
+)
+def test_a_wrong_device_is_refused_by_its_field(fields: dict[str, object], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        new_device(body(NewDevice, **fields))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, DEVICE),
+        ({"labels": {"hall": None, "floor": "1"}}, Device("a", {"site": "paris", "floor": "1"}, 300, 0, "by the door")),
+        ({"interval": None, "grace": "1m"}, Device("a", DEVICE.labels, None, 60, "by the door")),
+        ({"note": ""}, Device("a", DEVICE.labels, 300, 0, "")),
+    ],
+)
+def test_a_change_leaves_what_it_does_not_give(change: dict[str, object], expected: Device) -> None:
+    assert changed_device(DEVICE, body(DeviceChange, **change)) == expected
+
+
+def test_labels_are_changed_alone_and_a_change_that_changes_nothing_gives_the_same_device() -> None:
+    assert relabelled_device(DEVICE, LabelChange({"site": "lyon"})).labels == {"site": "lyon", "hall": "2"}
+    assert relabelled_device(DEVICE, LabelChange({"site": "paris", "none": None})) is DEVICE
+
+
+def test_a_pause_ends_at_a_time_after_a_duration_or_not() -> None:
+    assert pause_end_ns(PauseBody(), now_ns=NOW_NS) is None
+    assert pause_end_ns(PauseBody(duration="2h"), now_ns=NOW_NS) == NOW_NS + 7_200 * 10**9
+    assert pause_end_ns(PauseBody(until="2026-01-01T01:00:00+00:30"), now_ns=NOW_NS) == NOW_NS + 1_800 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("pause", "error"),
+    [
+        (PauseBody(until="2026-01-02T00:00:00Z", duration="1h"), Malformed),
+        (PauseBody(until="tomorrow"), Malformed),
+        (PauseBody(duration="soon"), Malformed),
+        (PauseBody(duration="0s"), OutOfRange),
+        (PauseBody(until="2025-12-31T23:59:59Z"), OutOfRange),
+        (PauseBody(until="2200-01-01T00:00:01Z"), OutOfRange),
+    ],
+)
+def test_a_pause_must_end_later_than_now(pause: PauseBody, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        pause_end_ns(pause, now_ns=NOW_NS)
