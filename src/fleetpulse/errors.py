@@ -22,7 +22,7 @@ FleetpulseError
    ├─ DataFolderInUse     another process uses the data folder
    ├─ DamagedData         a file is not what fleetpulse wrote there
    ├─ NotAnswered         a command cannot reach the service
-   └─ Refused             the service refused what a command asked for
+   └─ CommandRefused      the service refused what a command asked for
 """
 
 from typing import ClassVar
@@ -175,7 +175,7 @@ class NotAnswered(OperatorError):
     """A command cannot reach the service, or the service broke off its answer."""
 
 
-class Refused(OperatorError):
+class CommandRefused(OperatorError):
     """The service refused what a command asked for; the text is the service's."""
 
     def __init__(self, msg: str, *, status: int) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from fleetpulse.errors import NotAnswered, Refused, SettingsError
+from fleetpulse.errors import CommandRefused, NotAnswered, SettingsError
 
 ANSWER_S = 120.0
 """Seconds to wait for the next bytes of an answer: a fleet's year may take the service a while."""
@@ -70,13 +70,13 @@ class Client:
         )
 
     def get(self, path: str, query: Query = ()) -> Answer:
-        """Send a GET request. Raises: NotAnswered; Refused."""
+        """Send a GET request. Raises: NotAnswered; CommandRefused."""
         return self.send("GET", path, query)
 
     def send(
         self, method: str, path: str, query: Query = (), body: object = None, *, content_type: str = "application/json"
     ) -> Answer:
-        """Send a request; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; Refused."""
+        """Send a request; a body of bytes goes as it is, any other as JSON. Raises: NotAnswered; CommandRefused."""
         raw = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         try:
             response = self._response(method, path, query, raw, {} if raw is None else {"Content-Type": content_type})
@@ -86,7 +86,7 @@ class Client:
         return Answer(self._accepted(response, text), _server_s(response))
 
     def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
-        """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; Refused."""
+        """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; CommandRefused."""
         received = 0
         try:
             response = self._response("GET", path, query, None, {})
@@ -133,7 +133,7 @@ class Client:
         except (ValueError, KeyError, TypeError):
             answered = f"{self.url} answered {response.status} {response.reason}"
             msg = f"{answered}: is it a fleetpulse service? Give the address of one with --url."
-        raise Refused(msg, status=response.status)
+        raise CommandRefused(msg, status=response.status)
 
     def _not_answered(self, error: Exception) -> NotAnswered:
         what_to_do = "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL"

@@ -87,7 +87,7 @@ class _RawPage(Struct):
 def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
     """The first `limit` devices (None: all): the service's answer as it is, or where it takes several, joined.
 
-    Raises: NotAnswered; Refused.
+    Raises: NotAnswered; CommandRefused.
     """
     page = client.get(DEVICES, [*query, ("limit", min(PAGE, limit or PAGE))])
     cursor = page.into(DeviceList).next

@@ -28,7 +28,7 @@ from fleetpulse.cli.flags import (
 from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import FORMATS
 from fleetpulse.cli.tables import write_file
-from fleetpulse.errors import Refused, SettingsError
+from fleetpulse.errors import CommandRefused, SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -172,7 +172,7 @@ def _count_devices(client: Client, report: Report, questions: _Questions, *, is_
             try:
                 path = f"/api/v1/devices/{segment(device.id)}/uptime"
                 answer = client.get(path, questions.window).into(Uptime)
-            except Refused as error:
+            except CommandRefused as error:
                 if error.status == 404:  # deleted since it was listed
                     continue
                 raise

@@ -1,7 +1,7 @@
 """The JSON that devices and gateways send, declared once: for decoding, and for the OpenAPI document.
 
-Fields that are not known are ignored, because newer devices report to older servers. Values are checked after decoding, with
-errors that say what was expected; here their ranges are only described.
+Unknown fields are ignored, because newer devices report to older servers. The ranges of values are only described here:
+`decode.py` checks them, with errors that say what is expected.
 """
 
 from typing import Annotated
@@ -9,9 +9,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
+from fleetpulse.model.metric import INTEGER_HIGHEST
 
-_SENT_AT = "the device's clock: RFC 3339, any offset, up to nanoseconds; from 2000 to 24 h (future_s) ahead of the server's clock"
+_SENT_AT = (
+    "the device's clock: RFC 3339, any offset, up to nanoseconds; "
+    "from 2000 to 24 h (future_s) ahead of the server's clock"
+)
 SentAt = Annotated[
     str, Meta(description=_SENT_AT, examples=["2026-11-24T08:30:00Z"], extra_json_schema={"format": "date-time"})
 ]
@@ -20,7 +23,7 @@ UploadTime = Annotated[
     Meta(
         description="nanoseconds",
         examples=[1_500_000_000],
-        extra_json_schema={"minimum": 0, "maximum": UPLOAD_TIME_HIGHEST},
+        extra_json_schema={"minimum": 0, "maximum": INTEGER_HIGHEST},
     ),
 ]
 MetricValues = Annotated[
@@ -47,7 +50,7 @@ class UploadStats(msgspec.Struct, gc=False):
 
 
 class MetricsReport(msgspec.Struct, gc=False):
-    """Values of some metrics of a device, all measured at one time."""
+    """Values of metrics of a device, all measured at one time."""
 
     sent_at: SentAt
     metrics: MetricValues

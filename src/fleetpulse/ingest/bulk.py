@@ -22,8 +22,8 @@ from fleetpulse.ingest.bodies import Event
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
-from fleetpulse.model.events import UPLOAD_TIME_HIGHEST, EventBatch
-from fleetpulse.model.metric import UPLOAD_TIME
+from fleetpulse.model.events import EventBatch
+from fleetpulse.model.metric import INTEGER_HIGHEST, UPLOAD_TIME
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
@@ -127,7 +127,7 @@ class BulkReader:
     def _take_mixed(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | None]) -> bool:
         """Accept lines without (None) and with upload_time. All arguments have one length; `at_ns` is sent_at."""
         values = [upload for upload in uploads if upload is not None]
-        if min(values) < 0 or max(values) > UPLOAD_TIME_HIGHEST:
+        if min(values) < 0 or max(values) > INTEGER_HIGHEST:
             return False
         is_sample = np.fromiter((upload is not None for upload in uploads), bool, len(uploads))
         self.events.heartbeat_devices.frombytes(devices[~is_sample].tobytes())

@@ -8,7 +8,7 @@ import msgspec
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.ingest.bodies import Heartbeat, MetricsReport, UploadStats
 from fleetpulse.ingest.report import KnownMetrics, Report
-from fleetpulse.model.events import UPLOAD_TIME_HIGHEST
+from fleetpulse.model.metric import INTEGER_HIGHEST
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
@@ -62,9 +62,9 @@ def decode_metrics(body: bytes, *, latest_ns: int, known: KnownMetrics) -> Repor
 
 def check_upload_time(upload_time: int) -> None:
     """Raises: OutOfRange: `upload_time` is negative, or does not fit into 64 bits."""
-    if not 0 <= upload_time <= UPLOAD_TIME_HIGHEST:
+    if not 0 <= upload_time <= INTEGER_HIGHEST:
         raise OutOfRange(
-            f"upload_time must be 0 to {UPLOAD_TIME_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range"
+            f"upload_time must be 0 to {INTEGER_HIGHEST} nanoseconds (signed 64-bit)", reason="upload_time_range"
         )
 
 

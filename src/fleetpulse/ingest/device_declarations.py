@@ -1,4 +1,4 @@
-"""What people declare of devices over HTTP: JSON bodies to devices that are checked."""
+"""Devices and pauses as people declare them over HTTP: JSON bodies become checked devices."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -15,7 +15,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import DURATION_EXPECTED, DURATION_PATTERN, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
 
-# Checks of values stand with the model, so that every way in shares them; here they are only described.
+# The rules for values are only described here. `model/device.py` checks them, for devices.csv and imports as well.
 DurationText = Annotated[
     str, Meta(description=DURATION_EXPECTED, examples=["5m"], extra_json_schema={"pattern": DURATION_PATTERN})
 ]
@@ -37,12 +37,12 @@ NoteText = Annotated[
 ]
 LabelChanges = Annotated[
     dict[str, str | None],
-    Meta(description="labels to set; null takes a label away", examples=[{"site": "lyon", "hall": None}]),
+    Meta(description="labels to set; null removes a label", examples=[{"site": "lyon", "hall": None}]),
 ]
 
 
 class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
-    """A device to be declared."""
+    """A device to register."""
 
     id: Annotated[str, Meta(examples=["press-08"])]
     labels: LabelTexts = {}
@@ -52,7 +52,7 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What changes of a device; a field that is not given stays."""
+    """Changes of a device; a field that is left out stays as it is."""
 
     labels: LabelChanges = {}
     interval: Annotated[DurationText | UnsetType | None, Meta(description="null: the service's own")] = UNSET
@@ -61,27 +61,27 @@ class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LabelChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Labels to set, or with null to take away, of all devices that match."""
+    """Labels to set, or with null to remove, on all devices that match."""
 
     labels: LabelChanges
 
 
 class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Until when, or for how long; neither: until the device is resumed."""
+    """The end of a pause, or its length; with neither it lasts until the device is resumed."""
 
     until: Annotated[TimeText | None, Meta(description="until this time")] = None
     duration: Annotated[DurationText | None, Meta(description="or for so long")] = None
 
 
 def new_device(body: NewDevice) -> Device:
-    """The device that is declared. Raises: Malformed; OutOfRange."""
+    """The checked device. Raises: Malformed: a duration cannot be read. OutOfRange: a value breaks a rule."""
     return _checked(
         Device(body.id, body.labels, _seconds("interval", body.interval), _seconds("grace", body.grace), body.note)
     )
 
 
 def changed_device(device: Device, change: DeviceChange) -> Device:
-    """The device with a change made. Raises: Malformed; OutOfRange."""
+    """The checked device after the change. Raises: as `new_device`."""
     return _checked(
         Device(
             device.id,
@@ -94,13 +94,17 @@ def changed_device(device: Device, change: DeviceChange) -> Device:
 
 
 def relabelled_device(device: Device, change: LabelChange) -> Device:
-    """The device with labels set or taken away. Raises: OutOfRange."""
+    """The checked device after the change; `device` itself where nothing changes. Raises: OutOfRange."""
     labels = _merged(device.labels, change.labels)
     return device if labels == device.labels else _checked(replace(device, labels=labels))
 
 
 def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
-    """When the pause ends; None: when the device is resumed. Raises: Malformed; OutOfRange."""
+    """When the pause ends, in nanoseconds since 1970; None: when the device is resumed.
+
+    Raises: Malformed: both fields are given, or one cannot be read. OutOfRange: the end is not later than now, or too
+        late.
+    """
     if body.until is not None and body.duration is not None:
         raise Malformed("give `until` or `duration`, not both")
     if body.until is None and body.duration is None:
@@ -112,7 +116,8 @@ def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
     until_ns += (_seconds("duration", body.duration) or 0) * NS_PER_S
     if not now_ns < until_ns <= TIME_HIGHEST_NS:
         raise OutOfRange(
-            "the pause must end later than now and before 2200; leave out `until` and `duration` for a pause without end",
+            "the pause must end later than now and before 2200; "
+            "leave out `until` and `duration` for a pause without end",
             reason="pause",
         )
     return until_ns

@@ -18,7 +18,10 @@ class DeviceImport:
 
 
 def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
-    """Read a CSV. Blocks. Raises: Malformed: it is no CSV of devices. TooLarge: it has more than `lines_max` lines."""
+    """Read a CSV of devices. Takes seconds for a large one, so call it in a thread.
+
+    Raises: Malformed: the body is no CSV of devices. TooLarge: it has more than `lines_max` lines.
+    """
     try:
         lines = list(read_lines(io.StringIO(body.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -26,7 +29,10 @@ def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
     except ValueError as error:
         raise Malformed(str(error)) from error
     if len(lines) > lines_max:
-        raise TooLarge(f"{len(lines)} lines are more than {lines_max} (bulk_lines_max)", reason="bulk_lines")
+        raise TooLarge(
+            f"the body has {len(lines)} lines, more than {lines_max} (bulk_lines_max); send it in parts",
+            reason="bulk_lines",
+        )
     result = DeviceImport()
     line_of: dict[str, int] = {}
     for line in lines:

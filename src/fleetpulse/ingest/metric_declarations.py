@@ -1,4 +1,4 @@
-"""What people define of metrics, in metrics.json and over HTTP: JSON to definitions that are checked."""
+"""Metrics as people define them, in metrics.json and over HTTP: JSON becomes checked definitions."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition, check_definition
 from fleetpulse.model.text import NAME_PATTERN
 
-# Values are checked by the model; here they are only described.
+# The rules for values are only described here; `model/metric.py` checks them.
 Unit = Annotated[str, Meta(description="what the values are in", examples=["%"])]
 AggregationName = Annotated[
     str,
@@ -19,9 +19,12 @@ AggregationName = Annotated[
         extra_json_schema={"enum": list(AGGREGATIONS)},
     ),
 ]
-RetentionDays = Annotated[int, Meta(description="days after which samples and roll-ups are gone", examples=[90])]
+RetentionDays = Annotated[int, Meta(description="days after which samples and roll-ups are deleted", examples=[90])]
 RawDays = Annotated[
-    int | None, Meta(description="days after which the samples themselves are gone; null: as long as the roll-ups")
+    int | None,
+    Meta(
+        description="days after which samples are deleted and only their roll-ups stay; null: as long as the roll-ups"
+    ),
 ]
 Bounds = Annotated[
     list[int | float | None],
@@ -31,7 +34,7 @@ Description = Annotated[str, Meta(examples=["Share of the processor in use"])]
 
 
 class Definition(msgspec.Struct, forbid_unknown_fields=True):
-    """A metric to be defined; what is left out has its default."""
+    """A metric to define. Fields that are left out have these defaults."""
 
     name: Annotated[str, Meta(examples=["cpu"], extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})]
     unit: Unit = ""
@@ -46,7 +49,7 @@ class Definition(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DefinitionChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What changes of a definition; a field that is not given stays. Name and kind never change."""
+    """Changes of a definition; a field that is left out stays as it is. Name and kind never change."""
 
     unit: Unit | UnsetType = UNSET
     aggregation: AggregationName | UnsetType = UNSET
@@ -57,7 +60,7 @@ class DefinitionChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def definition(body: Definition) -> MetricDefinition:
-    """The definition, checked. Raises: ValueError: says which field is wrong and what is expected."""
+    """The checked definition. Raises: ValueError: says which field is wrong and what is expected."""
     fields: dict[str, Any] = msgspec.structs.asdict(body)
     fields["lowest"], fields["highest"] = fields.pop("bounds")
     metric = MetricDefinition(**fields)
@@ -66,7 +69,7 @@ def definition(body: Definition) -> MetricDefinition:
 
 
 def new_metric(body: Definition) -> MetricDefinition:
-    """The definition of a request, checked. Raises: OutOfRange."""
+    """The checked definition of a request. Raises: OutOfRange: says which field is wrong and what is expected."""
     try:
         return definition(body)
     except ValueError as error:
@@ -74,7 +77,7 @@ def new_metric(body: Definition) -> MetricDefinition:
 
 
 def changed_metric(metric: MetricDefinition, change: DefinitionChange) -> MetricDefinition:
-    """The definition with a change made. Raises: OutOfRange."""
+    """The checked definition after the change. Raises: OutOfRange."""
     body = Definition(
         name=metric.name,
         unit=metric.unit,

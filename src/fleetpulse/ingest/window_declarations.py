@@ -1,4 +1,4 @@
-"""What people declare of maintenance windows over HTTP: JSON bodies to windows that are checked."""
+"""Maintenance windows as people declare them over HTTP: JSON bodies become checked windows."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ _TIME_OF_DAY = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
 
 
 class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
-    """When a window recurs: at a wall-clock time of a zone, on some weekdays, for a duration."""
+    """How a window recurs: on which weekdays, at what local time of which time zone, and for how long."""
 
     at: Annotated[
         str, Meta(description="time of day such as 02:30", examples=["02:30"], extra_json_schema=_TIME_OF_DAY)
@@ -27,7 +27,7 @@ class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WindowBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A maintenance window: for whom, from when until when, and perhaps how it recurs in between."""
+    """A maintenance window: its devices, its span, and, where it recurs within the span, how."""
 
     title: Annotated[str, Meta(examples=["firmware update"])] = ""
     labels: LabelTexts = {}
@@ -39,7 +39,10 @@ class WindowBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def new_window(body: WindowBody, *, window_id: str, now_ns: int) -> MaintenanceWindow:
-    """The window that is declared. Raises: Malformed; OutOfRange."""
+    """The checked window; it begins at `now_ns` where the body has no start.
+
+    Raises: Malformed: a time cannot be read. OutOfRange: a value breaks a rule of `model/maintenance.py`.
+    """
     try:
         start_ns = now_ns if body.start is None else parse_rfc3339_ns(body.start)
         end_ns = None if body.end is None else parse_rfc3339_ns(body.end)

@@ -1,4 +1,4 @@
-"""Reading the journal back: entries become event columns, and are checked against what the catalog knows."""
+"""Reading the journal back: entries become event columns, whose numbers are checked against the catalog."""
 
 from collections.abc import Iterator
 
@@ -7,16 +7,17 @@ from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventColumns, Position
 
-_RESTORE = "Journal and catalog are of different times: restore the whole data folder from one copy."
+_RESTORE = "Journal and catalog come from different copies: restore the whole data folder from one copy."
 
 
 def read_events(
     journal: Journal, *, after: Position, device_count: int, metric_count: int
 ) -> Iterator[tuple[Position, EventColumns]]:
-    """The events of every entry after `after`, in order, each with the entry's position.
+    """(position, events) of every entry behind position `after`, in order.
 
-    Raises: DamagedData: an entry is damaged or missing; it speaks of a device or metric number that the catalog, which
-    knows so many of each, has not given; or the journal ends before `after`.
+    Args: `device_count`, `metric_count`: how many numbers the catalog has given.
+    Raises: DamagedData: an entry is damaged or missing, or has a number that the catalog has not given; or the journal
+        ends before `after`.
     """
     last = journal.last_position()
     if last < after:

@@ -1,4 +1,4 @@
-"""How many label names and heartbeat policies the devices of a fleet may have altogether."""
+"""Limits on how many different label names and heartbeat policies all devices together may have."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 
 POLICIES_MAX = 1_024
-"""Different pairs of interval and grace; the live fleet looks at each of them with every batch of events."""
+"""Different pairs of interval and grace. The live fleet reads all of them with every batch of events."""
 
 
 def within_limits(
@@ -24,7 +24,7 @@ def within_limits(
         label_names: those of the fleet; each name is a column over all devices.
         policies: those of the fleet.
         default_policy: holds where a device has no interval or grace of its own.
-    Raises: OutOfRange: perhaps after some were yielded, so take them in a transaction.
+    Raises: OutOfRange: perhaps after devices were yielded, so the caller must register them all in one transaction.
     """
     names, known_policies = set(label_names), set(policies)
     for device in devices:

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-UPLOAD_TIME_HIGHEST = 2**63 - 1
-"""In nanoseconds, 292 years: signed 64 bits, like Go's time.Duration."""
-
 Position = int
 """The place of an entry in the journal: 1, 2, 3, … without gaps. 0 is the place before the first entry."""
 
