@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.sketch import Sketches, build_sketches, join_sketches, merge_sketches, sketch_quantiles
+from fleetpulse.aggregate.sketch import Sketches, build_sketches, join_sketches, merge_sketches
 
 Values = NDArray[Any]
 """float64 or int64, according to the kind of the metric."""
@@ -135,41 +135,3 @@ def exact_sum(cells: Cells, place: int) -> int | float:
     if cells.sums.ndim == 2:
         return (int(cells.sums[place, 0]) << _LOW_BITS) + int(cells.sums[place, 1])
     return float(cells.sums[place])
-
-
-def figures(cells: Cells, aggregation: str) -> list[int | float | None]:
-    """The figure of an aggregation for every cell, shape (len(cells),); None for an empty cell.
-
-    An average of integers is exact to a double, and a whole number where it is one.
-    Raises: ValueError: a quantile of cells without sketches.
-    """
-    if aggregation == "count":
-        return [int(count) for count in cells.counts.tolist()]
-    is_there = (cells.counts > 0).tolist()
-    if aggregation in ("sum", "avg"):
-        sums = [exact_sum(cells, place) for place in range(len(cells))]
-        if aggregation == "avg":
-            sums = [
-                _average(total, count) if count else 0 for total, count in zip(sums, cells.counts.tolist(), strict=True)
-            ]
-        return _or_none(is_there, sums)
-    if aggregation in ("min", "max", "latest"):
-        column = {"min": cells.lowest, "max": cells.highest, "latest": cells.last}[aggregation]
-        return _or_none(is_there, column.tolist())
-    if cells.sketches is None:
-        raise ValueError(f"{aggregation} needs sketches")
-    quantiles = sketch_quantiles(cells.sketches, int(aggregation[1:]))
-    # An estimate may be a little beyond what there was; the extremes are known exactly.
-    bounded = np.clip(
-        quantiles, cells.lowest.astype(np.float64), np.maximum(cells.lowest, cells.highest).astype(np.float64)
-    )
-    return _or_none(is_there, bounded.tolist())
-
-
-def _average(total: int | float, count: int) -> int | float:
-    # A double holds no more than 53 bits of a whole number, and there are larger ones.
-    return total // count if isinstance(total, int) and not total % count else total / count
-
-
-def _or_none(is_there: list[bool], values: list[int | float]) -> list[int | float | None]:
-    return [value if there else None for there, value in zip(is_there, values, strict=True)]

@@ -12,7 +12,7 @@ from fleetpulse.ingest.metric_declarations import Definition, DefinitionChange, 
 from fleetpulse.ingest.window_declarations import WindowBody, new_window
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
-from fleetpulse.query.answers import MaintenanceWindow, MaintenanceWindows, Message, Metric, Metrics
+from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message, Metric, Metrics
 from fleetpulse.query.describe import describe_metric, describe_window
 
 

@@ -18,7 +18,7 @@ from fleetpulse.api.routes import AnyRequest, Media, route
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.pipeline.inventory import Inventory
-from fleetpulse.query.answers import Device, DeviceList, Imported, Message, Relabelled
+from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, Message, Relabelled
 from fleetpulse.query.devices import Filter
 
 _CSV = Media(

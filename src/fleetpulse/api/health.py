@@ -13,7 +13,8 @@ from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
-from fleetpulse.query.answers import DeviceAudit, DeviceStats, Health, Ready, Replay
+from fleetpulse.query.answers import DeviceAudit, DeviceStats
+from fleetpulse.query.declaration_answers import Health, Ready, Replay
 from fleetpulse.query.stats import device_audit, device_stats
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 

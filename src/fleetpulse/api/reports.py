@@ -7,7 +7,7 @@ from fleetpulse.api.routes import AnyRequest, Media, check_json, route
 from fleetpulse.errors import Answerable, UnsupportedMedia
 from fleetpulse.ingest.bodies import Event, Heartbeat, MetricsReport, UploadStats
 from fleetpulse.pipeline.reception import Reception
-from fleetpulse.query.answers import BulkVerdict
+from fleetpulse.query.declaration_answers import BulkVerdict
 
 _REFUSALS = (404, 422)
 _LINES = Media(

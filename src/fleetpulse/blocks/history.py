@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.aggregations import ALL_PARTS, CellPart
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
@@ -194,10 +195,12 @@ class History:
             elif len(chosen):
                 yield samples.where(chosen)
 
-    def rollups(self, block: SampleBlock, tier: str, wanted: SampleRange, *, aggregation: str) -> Iterator[RollupRows]:
+    def rollups(
+        self, block: SampleBlock, tier: str, wanted: SampleRange, *, parts: Sequence[CellPart]
+    ) -> Iterator[RollupRows]:
         """The cells of a block in a range, a row group at a time, sorted by device and time. Raises: DamagedData."""
         file = block.files[tier]
-        for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, aggregation):
+        for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, parts):
             chosen = slice(0, len(rows)) if wanted.device is None else _run(rows.devices, rows.at_ns, wanted)
             if chosen.start < chosen.stop:
                 yield rows if wanted.device is None else rows.cut(chosen.start, chosen.stop)
@@ -217,15 +220,15 @@ class History:
             yield sample_rows(columns, int(metrics[group]))
 
     def rollup_groups(
-        self, file: BlockFile, groups: Sequence[int], kind: Kind, aggregation: str | None = None
+        self, file: BlockFile, groups: Sequence[int], kind: Kind, parts: Sequence[CellPart] = ALL_PARTS
     ) -> Iterator[RollupRows]:
         """Row groups of a file of roll-ups, in the order of `groups`. Raises: DamagedData.
 
         Args:
-            aggregation: read only the columns that it needs; None reads all.
+            parts: what to read of the cells; the columns of other parts are zeros.
         """
         metrics = self.footer(file).least["metric"]
-        for group, columns in zip(groups, self.read(file, groups, rollup_columns(kind, aggregation)), strict=True):
+        for group, columns in zip(groups, self.read(file, groups, rollup_columns(kind, parts)), strict=True):
             yield rollup_rows(columns, int(metrics[group]), kind)
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.aggregations import ALL_PARTS, CellPart
 from fleetpulse.aggregate.rollup import Cells, cut_cells
 from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
@@ -127,19 +128,16 @@ def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
     return SampleColumns(devices, np.broadcast_to(np.uint16(metric), len(devices)), columns["at"], values)
 
 
-def rollup_columns(kind: Kind, aggregation: str | None = None) -> Sequence[str]:
-    """The columns to read for one aggregation of cells, or (None) all columns."""
-    sums = ("sum_high", "sum_low") if kind == "integer" else ("sum",)
-    needed: dict[str | None, tuple[str, ...]] = {
-        "count": (),
-        "avg": sums,
-        "sum": sums,
-        "min": ("lowest",),
-        "max": ("highest",),
-        "latest": ("last", "last_at"),
-        None: (*sums, "lowest", "highest", "last", "last_at", "sketch_keys", "sketch_counts"),
+def rollup_columns(kind: Kind, parts: Sequence[CellPart] = ALL_PARTS) -> Sequence[str]:
+    """The columns of a roll-up to read for some parts of its cells."""
+    columns: dict[CellPart, tuple[str, ...]] = {
+        "sums": ("sum_high", "sum_low") if kind == "integer" else ("sum",),
+        "lowest": ("lowest",),
+        "highest": ("highest",),
+        "last": ("last", "last_at"),
+        "sketches": ("sketch_keys", "sketch_counts"),
     }
-    return ("device", "at", "count", *needed.get(aggregation, ("lowest", "highest", "sketch_keys", "sketch_counts")))
+    return ("device", "at", "count", *(column for part in parts for column in columns[part]))
 
 
 def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> None:

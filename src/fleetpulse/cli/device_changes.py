@@ -25,7 +25,7 @@ from fleetpulse.cli.flags import (
 )
 from fleetpulse.cli.tables import Part, Table, facts_of, known, labels_cell, status_cell, time_cell, write_file
 from fleetpulse.errors import SettingsError
-from fleetpulse.query.answers import Device, Imported, Message, Relabelled
+from fleetpulse.query.declaration_answers import Device, Imported, Message, Relabelled
 
 DEVICES = "/api/v1/devices"
 REFUSED_SHOWN = 20

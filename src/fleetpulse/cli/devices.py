@@ -27,7 +27,8 @@ from fleetpulse.cli.tables import (
 from fleetpulse.cli.tables import show as show_parts
 from fleetpulse.cli.uptime import figures_text
 from fleetpulse.errors import SettingsError
-from fleetpulse.query.answers import Device, DeviceList, Transition, Transitions, Uptime
+from fleetpulse.query.answers import Transition, Transitions, Uptime
+from fleetpulse.query.declaration_answers import Device, DeviceList
 
 PAGE = 1_000
 TRANSITIONS_SHOWN = 5

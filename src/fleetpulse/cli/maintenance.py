@@ -12,7 +12,7 @@ from fleetpulse.errors import SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
-from fleetpulse.query.answers import MaintenanceWindow, MaintenanceWindows, Message
+from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message
 
 MAINTENANCE = "/api/v1/maintenance"
 DEVICES_SHOWN = 3

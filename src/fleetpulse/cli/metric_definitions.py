@@ -11,7 +11,7 @@ from fleetpulse.cli.flags import NONE, Service, action
 from fleetpulse.cli.tables import Part, facts_of, left, prose, right, table_of
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.metric import AGGREGATIONS, KINDS
-from fleetpulse.query.answers import Message, Metric, Metrics
+from fleetpulse.query.declaration_answers import Message, Metric, Metrics
 
 DEFINITIONS = "/api/v1/metrics/definitions"
 MetricName = Annotated[str, Parameter(help="Name of the metric.")]

@@ -101,7 +101,7 @@ def _figure_cells(
     metric: DeviceMetric | GroupMetric, method: MetricMethod, answer: DeviceMetrics | FleetMetrics
 ) -> list[str]:
     """The cells of `_figure_columns`."""
-    unit = _unit(method)
+    unit = method.unit
     shown_unit = "" if unit == "ns" else unit  # durations are written with theirs
     if answer.step_s is UNSET:
         return [value_cell(known(metric.value), unit), shown_unit, str(metric.count)]
@@ -114,15 +114,11 @@ def _figure_cells(
     return [*(value_cell(value, unit) for value in figures), shown_unit, str(metric.count), sparkline(steps)]
 
 
-def _unit(method: MetricMethod) -> str:
-    return "" if method.aggregation == "count" else method.unit
-
-
 def _points_parts(metrics: Mapping[str, DeviceMetric]) -> list[Part]:
     """A table with a line a step and a column a metric."""
     values = {name: _by_time(known(metric.series) or ()) for name, metric in metrics.items()}
     rows = [
-        [time_cell(at), *(value_cell(values[name].get(at), _unit(metric)) for name, metric in metrics.items())]
+        [time_cell(at), *(value_cell(values[name].get(at), metric.unit) for name, metric in metrics.items())]
         for at in sorted({at for points in values.values() for at in points})
     ]
     return [table_of([left("at"), *map(right, metrics)], rows)] if rows else []

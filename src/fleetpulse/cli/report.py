@@ -32,7 +32,8 @@ from fleetpulse.errors import CommandRefused, SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.query.answers import DeviceList, FleetFigures, FleetUptime, Uptime
+from fleetpulse.query.answers import FleetFigures, FleetUptime, Uptime
+from fleetpulse.query.declaration_answers import DeviceList
 
 DEVICES_COUNTED = 1_000
 """Up to so many devices, what was left out is counted also without a line for each; it costs a question a device."""

@@ -15,7 +15,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 _TIME_OF_DAY = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
 
 
-class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
+class Weekly(msgspec.Struct):
     """How a window recurs: on which weekdays, at what local time of which time zone, and for how long."""
 
     at: Annotated[
@@ -24,6 +24,10 @@ class WeeklyBody(msgspec.Struct, forbid_unknown_fields=True):
     duration: DurationText
     timezone: Annotated[str, Meta(description="an IANA name", examples=["Europe/Paris"])] = "UTC"
     weekdays: Annotated[list[str], Meta(description="none: every day", examples=[["monday", "friday"]])] = []
+
+
+class WeeklyBody(Weekly, forbid_unknown_fields=True):
+    """When a window is to recur."""
 
 
 class WindowBody(msgspec.Struct, forbid_unknown_fields=True):

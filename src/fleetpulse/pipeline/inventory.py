@@ -27,7 +27,7 @@ from fleetpulse.model.status import Status
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry
-from fleetpulse.query import answers
+from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device
 from fleetpulse.query.devices import Filter, Order, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
@@ -59,20 +59,22 @@ class Inventory:
         self._import_lines_max = import_lines_max
         self._changing = asyncio.Lock()
 
-    async def page(self, chosen: Filter, order: Order, *, limit: int, cursor: str | None) -> answers.DeviceList:
+    async def page(
+        self, chosen: Filter, order: Order, *, limit: int, cursor: str | None
+    ) -> declaration_answers.DeviceList:
         """A page of the devices that match. Raises: Malformed: the cursor is not the `next` of such a list."""
         page = await self._questions.devices(
             lambda seen: list_devices(*seen, chosen, order, limit=limit, cursor=cursor),
             start_ns=self._clock.now_ns() - chosen.uptime_window_ns,
         )
-        devices: list[answers.Device] = []
+        devices: list[declaration_answers.Device] = []
         for place, record in enumerate(await self._registry.records_of(page.numbers)):
             device = self._described(record, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
             device.uptime = UNSET if page.uptime is None else page.uptime[place]
             devices.append(device)
-        return answers.DeviceList(devices, page.total, page.next, page.missing)
+        return declaration_answers.DeviceList(devices, page.total, page.next, page.missing)
 
-    async def device(self, device_id: str) -> answers.Device:
+    async def device(self, device_id: str) -> declaration_answers.Device:
         """One device. Raises: UnknownDevice."""
         number = self._registry.number_of(device_id)
         # The status first: somebody may delete the device while the catalog is asked.
@@ -80,7 +82,9 @@ class Inventory:
         (record,) = await self._registry.records_of([number])
         return self._described(record, status, since_ns, last_received_ns)
 
-    def _described(self, record: DeviceRecord, status: Status, since_ns: int, last_received_ns: int) -> answers.Device:
+    def _described(
+        self, record: DeviceRecord, status: Status, since_ns: int, last_received_ns: int
+    ) -> declaration_answers.Device:
         return describe_device(
             record,
             status=status,
@@ -91,7 +95,7 @@ class Inventory:
             now_ns=self._clock.now_ns(),
         )
 
-    async def add(self, body: NewDevice) -> answers.Device:
+    async def add(self, body: NewDevice) -> declaration_answers.Device:
         """Declare a device. Raises: Malformed; OutOfRange; Conflict: its id is known already."""
         device = new_device(body)
         async with self._changing:
@@ -100,7 +104,7 @@ class Inventory:
             await self._registry.register_many([device])
         return await self.device(device.id)
 
-    async def change(self, device_id: str, change: DeviceChange) -> answers.Device:
+    async def change(self, device_id: str, change: DeviceChange) -> declaration_answers.Device:
         """Change what is declared of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
         async with self._changing:
             number = self._registry.number_of(device_id)
@@ -108,13 +112,15 @@ class Inventory:
             await self._registry.update({number: changed_device(record.device, change)})
         return await self.device(device_id)
 
-    async def delete(self, device_id: str) -> answers.Message:
+    async def delete(self, device_id: str) -> declaration_answers.Message:
         """Forget a device. Raises: UnknownDevice."""
         async with self._changing:
             await self._registry.delete([self._registry.number_of(device_id)])
-        return answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
+        return declaration_answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
 
-    async def relabel(self, chosen: Filter, change: LabelChange, *, is_all: bool, is_dry: bool) -> answers.Relabelled:
+    async def relabel(
+        self, chosen: Filter, change: LabelChange, *, is_all: bool, is_dry: bool
+    ) -> declaration_answers.Relabelled:
         """Set or take away labels of all devices that match. Raises: OutOfRange; DamagedData: who matches is not known."""
         if chosen.is_empty and not is_all:
             raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
@@ -129,15 +135,15 @@ class Inventory:
                 changed += len(changes)
                 if changes and not is_dry:
                     await self._registry.update(changes)
-        return answers.Relabelled(len(numbers), changed, is_dry)
+        return declaration_answers.Relabelled(len(numbers), changed, is_dry)
 
-    async def pause(self, device_id: str, body: PauseBody) -> answers.Device:
+    async def pause(self, device_id: str, body: PauseBody) -> declaration_answers.Device:
         """Expect nothing of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
         number = self._registry.number_of(device_id)
         await self._planned_downtime.pause(number, until_ns=pause_end_ns(body, now_ns=self._clock.now_ns()))
         return await self.device(device_id)
 
-    async def resume(self, device_id: str) -> answers.Device:
+    async def resume(self, device_id: str) -> declaration_answers.Device:
         """Expect a device again. Raises: UnknownDevice; Conflict: it is not paused."""
         if not await self._planned_downtime.resume(self._registry.number_of(device_id)):
             raise Conflict(f"device {device_id} is not paused", reason="not_paused")
@@ -153,14 +159,16 @@ class Inventory:
             lines += devices_rows((record.device for record in records), label_names)
         return lines
 
-    async def import_csv(self, body: bytes, *, is_dry: bool) -> answers.Imported:
+    async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
         found = await asyncio.to_thread(read_import, body, lines_max=self._import_lines_max)
         known = sum(device_id in self._registry.numbers for device_id in found.devices)
-        result = answers.Imported(
+        result = declaration_answers.Imported(
             new=len(found.devices) - known,
             known=known,
-            refused=[answers.RefusedLine(line.number, line.error) for line in found.refused[:VERDICTS_LISTED]],
+            refused=[
+                declaration_answers.RefusedLine(line.number, line.error) for line in found.refused[:VERDICTS_LISTED]
+            ],
             refused_total=len(found.refused),
             capped=len(found.refused) > VERDICTS_LISTED,
             dry_run=is_dry,

@@ -19,7 +19,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import IngestLimits
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
-from fleetpulse.query import answers
+from fleetpulse.query import declaration_answers
 from fleetpulse.telemetry.counters import Counters
 
 Events = tuple[Callable[[int, FutureWaiter], None], int]
@@ -113,7 +113,7 @@ class Reception:
             await asyncio.shield(self._registry.register(device_id))
         return self._registry.number_of(device_id)
 
-    async def bulk(self, body: bytes, coding: str) -> answers.BulkVerdict:
+    async def bulk(self, body: bytes, coding: str) -> declaration_answers.BulkVerdict:
         """Accept many events at once; lines stand or fall alone. Raises: Answerable."""
         async with self._bulk_turns:
             try:
@@ -126,9 +126,9 @@ class Reception:
                 await asyncio.sleep(0)
             await self._settle_unknown(reader)
             await self._take(reader)
-            return answers.BulkVerdict(
+            return declaration_answers.BulkVerdict(
                 len(reader.events),
-                [msgspec.convert(line, answers.RefusedLine) for line in reader.refused],
+                [msgspec.convert(line, declaration_answers.RefusedLine) for line in reader.refused],
                 reader.refused_count,
                 reader.refused_count > len(reader.refused),
             )

@@ -7,14 +7,14 @@ from msgspec import UNSET
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
-from fleetpulse.ingest.window_declarations import WEEKDAYS, WeeklyBody
+from fleetpulse.ingest.window_declarations import WEEKDAYS, Weekly
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.status import Status
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.query import answers
+from fleetpulse.query import answers, declaration_answers
 
 
 def describe_device(
@@ -26,11 +26,11 @@ def describe_device(
     policy: HeartbeatPolicy,
     pauses: Sequence[Pause],
     now_ns: int,
-) -> answers.Device:
+) -> declaration_answers.Device:
     """A device with its status, since when it holds, and when the device was last heard."""
     device = record.device
     until_ns = next((pause.end_ns for pause in pauses if pause.end_ns is not None and pause.end_ns > now_ns), None)
-    return answers.Device(
+    return declaration_answers.Device(
         id=device.id,
         status=status,
         since=_time(since_ns),
@@ -46,9 +46,9 @@ def describe_device(
     )
 
 
-def describe_metric(metric: MetricDefinition) -> answers.Metric:
+def describe_metric(metric: MetricDefinition) -> declaration_answers.Metric:
     """A definition."""
-    return answers.Metric(
+    return declaration_answers.Metric(
         name=metric.name,
         unit=metric.unit,
         kind=metric.kind,
@@ -60,10 +60,10 @@ def describe_metric(metric: MetricDefinition) -> answers.Metric:
     )
 
 
-def describe_window(window: MaintenanceWindow, *, now_ns: int) -> answers.MaintenanceWindow:
+def describe_window(window: MaintenanceWindow, *, now_ns: int) -> declaration_answers.MaintenanceWindow:
     """A maintenance window, and when it comes next."""
     following = next_occurrence(window, after_ns=now_ns)
-    return answers.MaintenanceWindow(
+    return declaration_answers.MaintenanceWindow(
         id=window.id,
         title=window.title,
         labels=window.labels,
@@ -77,9 +77,9 @@ def describe_window(window: MaintenanceWindow, *, now_ns: int) -> answers.Mainte
     )
 
 
-def _weekly(recurrence: Recurrence) -> WeeklyBody:
+def _weekly(recurrence: Recurrence) -> Weekly:
     hour, minute = divmod(recurrence.start_minute, 60)
-    return WeeklyBody(
+    return Weekly(
         at=f"{hour:02}:{minute:02}",
         duration=format_seconds(recurrence.duration_s),
         timezone=recurrence.timezone,

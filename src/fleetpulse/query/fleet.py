@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.uptime import percent
 from fleetpulse.errors import OutOfRange
-from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
+from fleetpulse.model.metric import UPLOAD_TIME, Aggregation, MetricDefinition
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.model.uptime import FORMULA
@@ -43,7 +43,8 @@ WORST_MAX = 10
 GROUPS_MAX = 10_000
 STEPS_MAX = 400
 """Steps of a series of the whole fleet, each of which costs a pass over it: a year of days, a day of five minutes."""
-PERCENTILES = ("p50", "p95", "p99")
+PERCENTILES: tuple[Aggregation, ...] = ("p50", "p95", "p99")
+_UPLOAD_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", *PERCENTILES)
 
 
 @dataclass(slots=True)
@@ -199,7 +200,7 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
     whom = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
     results = {
         name: find(samples, number=UPLOAD_TIME, metric=metric, aggregation=name, selection=whom, window=window)
-        for name in ("sum", *PERCENTILES)
+        for name in _UPLOAD_AGGREGATIONS
     }
     total, last = results["sum"].values[0], results[PERCENTILES[-1]]
     values: dict[str, Any] = {"avg": None if total is None else int(total) // results["sum"].counts[0]}

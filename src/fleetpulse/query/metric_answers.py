@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from msgspec import UNSET, UnsetType
 
+from fleetpulse.aggregate.aggregations import RULES
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.metric import AGGREGATIONS, Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
@@ -132,13 +133,13 @@ class _Method(TypedDict):
 
 def _method(question: MetricQuestion, result: MetricResult, window: Window, now_ns: int) -> _Method:
     metric, aggregation = question.metric, question.aggregation
-    exactness = "exact" if result.is_exact else "from sketches: relative error at most 1 %"
+    rule = RULES[aggregation]
     kept_from_ns = _kept_from_ns(metric, now_ns)
     return {
-        "unit": "" if aggregation == "count" else metric.unit,
+        "unit": metric.unit if rule.has_unit else "",
         "aggregation": aggregation,
         "tiers": result.tiers,
-        "method": f"nearest rank, {exactness}" if aggregation.startswith("p") else UNSET,
+        "method": rule.method[0 if result.is_exact else 1] if rule.method else UNSET,
         "note": _coarse_note(result.coarse) if result.coarse else UNSET,
         "kept_from": format_rfc3339(kept_from_ns) if window.start_ns < kept_from_ns else UNSET,
     }

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.rollup import Cells, figures, fold_cells, fold_samples, join_cells
-from fleetpulse.aggregate.sketch import exact_quantiles
+from fleetpulse.aggregate.aggregations import RULES, AggregationRule, or_none
+from fleetpulse.aggregate.rollup import Cells, cut_cells, fold_cells, fold_samples, join_cells
 from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.answers import Missing
@@ -77,22 +77,22 @@ def find(
     *,
     number: int,
     metric: MetricDefinition,
-    aggregation: str,
+    aggregation: Aggregation,
     selection: DeviceSelection,
     window: Window,
 ) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
-    is_quantile = aggregation.startswith("p")
+    rule = RULES[aggregation]
     reads = _plan(where, number, metric.kind, window, is_raw_only=False)
     is_exact = True
-    if is_quantile:
+    if rule.of_samples is not None:
         raw = _plan(where, number, metric.kind, window, is_raw_only=True)
         is_exact = (
             all(read.tier in (LIVE, RAW) for read in raw)
             and _rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
         )
         reads = raw if is_exact else reads
-    finding = _Finding(where, number, metric, selection, window, aggregation=aggregation, is_exact=is_exact)
+    finding = _Finding(where, number, metric, selection, window, rule=rule, is_exact=is_exact)
     for read in reads:
         finding.take(read)
     return finding.found()
@@ -188,7 +188,7 @@ class _Finding:
         selection: DeviceSelection,
         window: Window,
         *,
-        aggregation: str,
+        rule: AggregationRule,
         is_exact: bool,
     ) -> None:
         self._where = where
@@ -196,10 +196,10 @@ class _Finding:
         self._metric = metric
         self._selection = selection
         self._window = window
-        self._aggregation = aggregation
-        is_quantile = aggregation.startswith("p")
-        self._is_sketched = is_quantile and not is_exact
-        self._is_collected = is_quantile and is_exact
+        self._rule = rule
+        self._of_samples = rule.of_samples if is_exact else None
+        self._is_exact = is_exact
+        self._is_sketched = "sketches" in rule.parts and self._of_samples is None
         self._count = selection.groups * window.buckets
         self._places: list[NDArray[np.int64]] = []
         self._parts: list[Cells] = []
@@ -242,14 +242,14 @@ class _Finding:
         self._tiers.add(tier)
         values = samples.values if self._metric.kind == "integer" else samples.values.view(np.float64)
         values, at_ns = (values, samples.at_ns) if chosen is None else (values[chosen], samples.at_ns[chosen])
-        if self._is_collected:
+        if self._of_samples is not None:
             self._collected.append((places, values))
         cells, local, count = self._local(places)
         self._keep(cells, fold_samples(local, values, at_ns, count=count, sketched=self._is_sketched))
 
     def _take_rollups(self, read: _Read) -> None:
         assert read.block is not None
-        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), aggregation=self._aggregation):
+        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), parts=self._rule.parts):
             inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)
             if self._selection.device is not None:
                 inside &= rows.devices == self._selection.device
@@ -305,18 +305,18 @@ class _Finding:
         )  # fmt: skip
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
-        values = self._quantiles(cells) if self._is_collected else figures(cells, self._aggregation)[: self._count]
+        cells = cut_cells(cells, 0, self._count)
+        if self._of_samples is None:
+            values = self._rule.of_cells(cells)
+        else:
+            places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
+            samples = np.concatenate([np.zeros(0, np.int64), *(values for _, values in self._collected)])
+            values = self._of_samples(places, samples, self._count)
         return MetricResult(
-            values=values,
-            counts=cells.counts[: self._count].tolist(),
+            values=or_none(values, cells.counts, empty=self._rule.empty),
+            counts=cells.counts.tolist(),
             tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],
-            is_exact=not self._is_sketched,
+            is_exact=self._is_exact,
             missing=self._missing,
             coarse=sorted(self._coarse),
         )
-
-    def _quantiles(self, cells: Cells) -> list[int | float | None]:
-        places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
-        values = np.concatenate([np.zeros(0, np.int64), *(values for _, values in self._collected)])
-        quantiles = exact_quantiles(places, values, int(self._aggregation[1:]), count=self._count).tolist()
-        return [value if count else None for value, count in zip(quantiles, cells.counts.tolist(), strict=False)]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetpulse.aggregate.rollup import Cells, cut_cells, exact_sum, figures, fold_cells, fold_samples, join_cells
+from fleetpulse.aggregate.aggregations import figures
+from fleetpulse.aggregate.rollup import Cells, cut_cells, exact_sum, fold_cells, fold_samples, join_cells
 
 SAMPLES = st.lists(
     st.tuples(st.integers(0, 2), st.integers(-(2**63), 2**63 - 1), st.integers(0, 3)), min_size=1, max_size=20

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fleetpulse.aggregate.aggregations import RULES
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.samples import ROW_GROUP_SAMPLES, RowRange, rollup_columns, sort_samples
 from fleetpulse.model.manifest import HOUR, RAW
@@ -45,9 +46,9 @@ def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
 
 
 def test_only_the_columns_that_an_aggregation_needs_are_read() -> None:
-    assert rollup_columns("float", "sum") == ("device", "at", "count", "sum")
-    assert "sketch_keys" in rollup_columns("integer", "p95")
+    assert rollup_columns("float", ("sums",)) == ("device", "at", "count", "sum")
+    assert "sketch_keys" in rollup_columns("integer", RULES["p95"].parts)
     blocks = SampleBlocks()
     part = blocks.part((CPU, 1, 0.0, 5.0), (CPU, 1, 1.0, 7.0))
-    (rows,) = blocks.history.rollup_groups(part.files[HOUR], [0], "float", "max")
+    (rows,) = blocks.history.rollup_groups(part.files[HOUR], [0], "float", ("highest",))
     assert (rows.cells.highest.tolist(), rows.cells.sums.tolist(), rows.cells.sketches) == ([7.0], [0], None)

@@ -4,7 +4,7 @@ import pytest
 
 from fleetpulse.cli.client import Answer, Client, segment
 from fleetpulse.errors import NotAnswered, SettingsError
-from fleetpulse.query.answers import Message, Relabelled
+from fleetpulse.query.declaration_answers import Message, Relabelled
 
 
 def test_an_answer_with_fields_of_a_later_version_is_read() -> None:

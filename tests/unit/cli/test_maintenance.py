@@ -3,7 +3,8 @@
 from cli_text import printed
 from fleetpulse.cli.maintenance import windows_table
 from fleetpulse.ingest.window_declarations import WeeklyBody
-from fleetpulse.query.answers import MaintenanceWindow, Span
+from fleetpulse.query.answers import Span
+from fleetpulse.query.declaration_answers import MaintenanceWindow
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"
 

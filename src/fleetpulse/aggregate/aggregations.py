@@ -1,0 +1,98 @@
+"""What each aggregation does: one table, which blocks, questions and answers read.
+
+To add an aggregation, name it in `model/metric.py` and say here how it is computed; see docs/contributing/add-an-aggregation.md.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.rollup import Cells, exact_sum
+from fleetpulse.aggregate.sketch import exact_quantiles, sketch_quantiles
+from fleetpulse.model.metric import Aggregation
+
+CellPart = Literal["sums", "lowest", "highest", "last", "sketches"]
+"""What a cell holds beyond its count; see `Cells`."""
+ALL_PARTS: tuple[CellPart, ...] = get_args(CellPart)
+Figure = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationRule:
+    """How many samples become one figure. What the functions give for a cell without samples is ignored."""
+
+    parts: tuple[CellPart, ...]
+    """What `of_cells` looks at; only that is read of roll-ups."""
+    of_cells: Callable[[Cells], Sequence[Figure]]
+    """The figure of each cell, shape (n,)."""
+    of_samples: Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]] | None = None
+    """In its place, where all samples are at hand: of samples i in cell cells[i] with values[i], shape (count,)."""
+    empty: Figure | None = None
+    """The figure of a cell without samples."""
+    has_unit: bool = True
+    """Whether a figure is in the unit of the metric."""
+    method: tuple[str, str] | None = None
+    """How figures are made, for the answer: by `of_samples`, and by `of_cells`."""
+
+
+def figures(cells: Cells, aggregation: Aggregation) -> list[Figure | None]:
+    """The figure of an aggregation for every cell, shape (len(cells),).
+
+    Raises: ValueError: a quantile of cells without sketches.
+    """
+    rule = RULES[aggregation]
+    return or_none(rule.of_cells(cells), cells.counts, empty=rule.empty)
+
+
+def or_none(values: Sequence[Figure], counts: NDArray[np.int64], *, empty: Figure | None = None) -> list[Figure | None]:
+    """The values, with `empty` where the count is 0; all of shape (n,)."""
+    return [value if count else empty for value, count in zip(values, counts.tolist(), strict=True)]
+
+
+def _sums(cells: Cells) -> list[Figure]:
+    return [exact_sum(cells, place) for place in range(len(cells))]
+
+
+def _averages(cells: Cells) -> list[Figure]:
+    """Averages; of integers exact to a double, and a whole number where the average is one."""
+    return [_average(total, max(1, count)) for total, count in zip(_sums(cells), cells.counts.tolist(), strict=True)]
+
+
+def _average(total: Figure, count: int) -> Figure:
+    # A double holds no more than 53 bits of a whole number, and there are larger ones.
+    return total // count if isinstance(total, int) and not total % count else total / count
+
+
+def _quantile(percent: int) -> AggregationRule:
+    def of_cells(cells: Cells) -> list[Figure]:
+        if cells.sketches is None:
+            raise ValueError(f"p{percent} needs sketches")
+        estimates = sketch_quantiles(cells.sketches, percent)
+        # An estimate may lie a little beyond all samples; their extremes are known exactly.
+        highest = np.maximum(cells.lowest, cells.highest)
+        bounded: list[Figure] = np.clip(estimates, cells.lowest.astype(np.float64), highest.astype(np.float64)).tolist()
+        return bounded
+
+    def of_samples(cells: NDArray[np.int64], values: NDArray[Any], count: int) -> list[Figure]:
+        quantiles: list[Figure] = exact_quantiles(cells, values, percent, count=count).tolist()
+        return quantiles
+
+    method = "nearest rank, exact", "nearest rank, from sketches: relative error at most 1 %"
+    return AggregationRule(("lowest", "highest", "sketches"), of_cells, of_samples, method=method)
+
+
+RULES: dict[Aggregation, AggregationRule] = {
+    "avg": AggregationRule(("sums",), _averages),
+    "sum": AggregationRule(("sums",), _sums),
+    "min": AggregationRule(("lowest",), lambda cells: cells.lowest.tolist()),
+    "max": AggregationRule(("highest",), lambda cells: cells.highest.tolist()),
+    "latest": AggregationRule(("last",), lambda cells: cells.last.tolist()),
+    "count": AggregationRule((), lambda cells: cells.counts.tolist(), empty=0, has_unit=False),
+    "p50": _quantile(50),
+    "p90": _quantile(90),
+    "p95": _quantile(95),
+    "p99": _quantile(99),
+}

@@ -1,0 +1,163 @@
+"""Answers about what people declare and send, and about the service itself. See `query.answers` for how shapes are declared."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from fleetpulse.ingest.window_declarations import Weekly
+from fleetpulse.model.metric import Aggregation, Kind
+from fleetpulse.model.status import Status
+from fleetpulse.query.answers import Count, DeviceId, Labels, MissingSpans, Percent, Span, Time
+
+Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
+
+
+class Message(Struct):
+    """What was done, in a sentence."""
+
+    msg: Annotated[str, Meta(examples=["device press-07 is deleted"])]
+
+
+class RefusedLine(Struct):
+    """A line that was not taken, and why."""
+
+    line: Annotated[int, Meta(ge=1, examples=[2])]
+    msg: Annotated[str, Meta(examples=["Device not found"])]
+
+
+class BulkVerdict(Struct, omit_defaults=True):
+    """What became of the lines of a bulk body."""
+
+    accepted: Annotated[int, Meta(ge=0, description="events; a line may hold several", examples=[2])]
+    refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
+    refused_total: Count
+    capped: Capped = False
+
+
+class Device(Struct, kw_only=True):
+    """A device: its status, and what is declared of it."""
+
+    id: DeviceId
+    status: Status
+    since: Annotated[Time | None, Meta(description="since when the status holds")]
+    last_seen: Annotated[Time | None, Meta(description="when anything was received, by the server's clock")]
+    labels: Labels
+    interval: Annotated[
+        str, Meta(description="time between two beats; the device's own, or the service's", examples=["1m"])
+    ]
+    grace: Annotated[str, Meta(description="time past its interval until the device is down", examples=["4m"])]
+    has_own_interval: bool
+    has_own_grace: bool
+    note: Annotated[str, Meta(examples=["hall 2, behind the lathe"])]
+    created_at: Time | None
+    paused_until: Annotated[
+        Time | UnsetType | None, Meta(description="only of a paused device; null: until it is resumed")
+    ] = UNSET
+    uptime: Annotated[
+        Percent | UnsetType | None, Meta(description="only in lists by uptime; null: nothing was expected")
+    ] = UNSET
+
+
+class DeviceList(Struct):
+    """A page of devices."""
+
+    devices: list[Device]
+    total: Annotated[int, Meta(ge=0, description="how many match", examples=[1])]
+    next: Annotated[str | None, Meta(description="`cursor` of the next page; null: there is none")]
+    missing: MissingSpans
+
+
+class Relabelled(Struct):
+    """How many devices matched a filter, and how many of them changed."""
+
+    matched: Count
+    changed: Count
+    dry_run: bool
+
+
+class Imported(Struct, kw_only=True):
+    """What became of the lines of a CSV of devices."""
+
+    new: Count
+    known: Count
+    changed: Annotated[
+        Count | UnsetType, Meta(description="known devices that changed; not in a dry run", examples=[1])
+    ] = UNSET
+    refused: Annotated[list[RefusedLine], Meta(description="the first 100")]
+    refused_total: Count
+    capped: Capped
+    dry_run: bool
+
+
+class Metric(Struct, kw_only=True):
+    """The definition of a metric."""
+
+    name: Annotated[str, Meta(examples=["cpu"])]
+    unit: Annotated[str, Meta(examples=["%"])]
+    kind: Kind
+    aggregation: Aggregation
+    retention_days: Annotated[
+        int, Meta(ge=1, description="days after which samples and roll-ups are gone", examples=[365])
+    ]
+    raw_days: Annotated[
+        int | None,
+        Meta(description="days that the samples themselves are kept; null: as long as the roll-ups", examples=[30]),
+    ]
+    bounds: Annotated[
+        list[int | float | None],
+        Meta(min_length=2, max_length=2, description="lowest and highest, inclusive; null: none", examples=[[0, 100]]),
+    ]
+    description: Annotated[str, Meta(examples=["Share of the processor in use"])]
+
+
+class Metrics(Struct):
+    """All metrics that may be reported."""
+
+    metrics: list[Metric]
+
+
+class MaintenanceWindow(Struct, kw_only=True):
+    """A maintenance window: for whom, from when until when, how it recurs, and when it comes next."""
+
+    id: Annotated[str, Meta(examples=["0123456789abcdef"])]
+    title: Annotated[str, Meta(examples=["firmware update"])]
+    labels: Labels
+    devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])]
+    all: bool
+    start: Time
+    end: Time | None
+    recurrence: Weekly | None
+    next: Annotated[Span | None, Meta(description="its next occurrence, or the one that is going on")]
+    is_on: Annotated[bool, Meta(description="whether it is going on")]
+
+
+class MaintenanceWindows(Struct):
+    """All maintenance windows."""
+
+    windows: list[MaintenanceWindow]
+
+
+class Health(Struct):
+    """The process is alive."""
+
+    status: Annotated[str, Meta(examples=["ok"])]
+    version: Annotated[str, Meta(examples=["0.1.0"])]
+
+
+class Replay(Struct):
+    """How far the replay of the journal has come."""
+
+    position: Count
+    until: Count
+    events: Count
+
+
+class Ready(Struct, kw_only=True):
+    """Whether events are accepted, and why not."""
+
+    status: Annotated[str, Meta(examples=["ready"])]
+    msg: Annotated[
+        str | UnsetType, Meta(description="why not", examples=["starting: the journal is being replayed"])
+    ] = UNSET
+    stage: Annotated[str | UnsetType, Meta(description="of the start", examples=["replay"])] = UNSET
+    replay: Replay
