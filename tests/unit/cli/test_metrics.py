@@ -42,7 +42,7 @@ def test_a_series_has_a_graph_and_a_line_a_step_without_the_steps_that_have_no_s
 
 
 def test_a_fleet_has_a_line_a_group_and_metric_and_a_count_has_no_unit() -> None:
-    method = MetricMethod(unit="%", aggregation="count", tiers=["live"])
+    method = MetricMethod(unit="", aggregation="count", tiers=["live"])
     groups = [MetricGroup(group="", devices=2, metrics={"cpu": GroupMetric(value=None, count=0)})]
     answer = FleetMetrics(start=START, end=END, group_by="site", metrics={"cpu": method}, groups=groups, missing=[])
     assert "(no label) 2 cpu count – 0" in lines(printed(*fleet_parts(answer)))
