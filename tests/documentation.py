@@ -1,4 +1,4 @@
-"""Reads a page of the documentation as a person at terminals does: its blocks run in order, and their output is compared.
+"""Reads a page of the documentation as a person at terminals does: runs its blocks in order, compares their output.
 
 The convention is described in CONTRIBUTING.md, "Documentation that runs".
 """
@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
 RUN = ("sh", "python")
 OUTPUT = ("output", "json output")
 OTHER = ("", "json", "csv", "toml", "ini", "yaml", "sql", "text")
-"""Blocks that are not run here: files, answers that depend on the reader's fleet, drawings; SQL has tests of its own."""
+"""Blocks that are not run here: files, answers that depend on the fleet, drawings; SQL has tests of its own."""
 KEEP_RUNNING, PRESS_CTRL_C, FAILS, NOT_RUN = "keep running", "press Ctrl-C", "fails", "not run: "
 ANYTHING = "…"
 PATIENCE_S = 120
@@ -87,7 +87,7 @@ def _check(block: Block, before: Sequence[Block]) -> None:
 
 
 class Reader:
-    """Somebody at terminals in a folder as a clone is: one shell for the blocks, and one for each that keeps running."""
+    """A person at terminals in a folder like a clone: one shell for the blocks, and one for each that keeps running."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -138,7 +138,7 @@ class Reader:
                 **options,
             )
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

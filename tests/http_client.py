@@ -1,4 +1,4 @@
-"""The least of an HTTP client: the standard library's, with JSON; it holds every answer against the OpenAPI document."""
+"""A small HTTP client: the standard library's, with JSON; it holds every answer against the OpenAPI document."""
 
 import http.client
 import json

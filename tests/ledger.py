@@ -1,7 +1,7 @@
 """Load that keeps a ledger: what was acknowledged, what broke off, and what the server must say after a crash.
 
-Each lane is one connection with devices of its own, and one request under way at a time; so after a crash exactly one request
-a lane is undecided, and it must have been taken whole or not at all.
+Each lane is one connection with devices of its own, and one request under way at a time; so after a crash exactly one
+request a lane is undecided, and it must have been taken whole or not at all.
 """
 
 import asyncio

@@ -91,7 +91,7 @@ class OneFleet:
         return [names.ids[number] for number in page.numbers], page
 
     def at(self, text: str) -> int:
-        """ns of a text."""
+        """The nanoseconds of a text, of this day unless it names one."""
         return ns(text if "T" in text else f"{self.day}T{text}")
 
     def move(self, text: str) -> None:

@@ -1,6 +1,7 @@
 """A real S3 API over HTTP, on a free port of this machine.
 
-A test module takes the fixture by importing it: `from s3_server import s3_server` (then `s3` is an argument of its tests).
+A test module takes the fixture by importing it: `from s3_server import s3_server` (then `s3` is an argument of its
+tests).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """CPU an event through POST /api/v1/events, durable, in batches of 10,000 random devices.
 
-Paper estimate at a million devices: decode 0.25, look-up 0.8, time 0.1, apply 0.3, journal 0.1 µs: 1.6 with the rest; at 5,000
-devices the look-up and the apply stay in the cache: 0.9.
+Paper estimate at a million devices: decode 0.25, look-up 0.8, time 0.1, apply 0.3, journal 0.1 µs: 1.6 with the rest;
+at 5,000 devices the look-up and the apply stay in the cache: 0.9.
 
     python benchmarks/load/bench_bulk.py [--rounds 5] [--batches 60]
 """

@@ -1,7 +1,7 @@
 """CPU a heartbeat, durable, against the floor, in turn, in one run.
 
-Paper estimate: the floor's own work, 1.2 µs for head cache, device, columns and limits, and one commit (85 µs of CPU for write
-and sync) shared by as many as wait for it: 1.2-1.4 from 128 connections on, 2 at 32.
+Paper estimate: the floor's own work, 1.2 µs for head cache, device, columns and limits, and one commit (85 µs of CPU
+for write and sync) shared by as many as wait for it: 1.2-1.4 from 128 connections on, 2 at 32.
 
     python benchmarks/load/bench_heartbeats.py [--rounds 5] [--seconds 4]
 """

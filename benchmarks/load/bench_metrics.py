@@ -1,7 +1,7 @@
 """CPU a sample: single reports of 5 metrics at 2,500 samples/s, sustained over checkpoints; and in bulk. Durable.
 
-Paper estimate: a report costs as much as a heartbeat, 18 µs, for 5 samples: 500 reports a second are 1 % of a core; a checkpoint
-sorts and writes 0.3 µs a sample; bulk reads a line in 2 µs and packs 5 samples in 1 µs.
+Paper estimate: a report costs as much as a heartbeat, 18 µs, for 5 samples: 500 reports a second are 1 % of a core; a
+checkpoint sorts and writes 0.3 µs a sample; bulk reads a line in 2 µs and packs 5 samples in 1 µs.
 
     python benchmarks/load/bench_metrics.py [--seconds 60] [--batches 40]
 """

@@ -41,7 +41,7 @@ def say_all(server: Process, count: int, *, times: int, step_minutes: int = 1) -
 
 
 def ask_forever(port: int, count: int, ending: "Event", latencies_s: "Queue[list[float]]") -> None:
-    """GET …/stats of one device after the other, from a process of its own, so that only the server's time is measured."""
+    """GET …/stats of one device after the other; in a process of its own, so that only the server is measured."""
     pin_load()
     connection = http.client.HTTPConnection("127.0.0.1", port)
     asked: list[float] = []

@@ -1,11 +1,11 @@
-"""Questions on two generated pasts: how long they take, what they cost in memory and on disk, and whether they stall ingest.
+"""Questions on two generated histories: their time, their cost in memory and on disk, and whether they stall ingest.
 
 A   1,000 devices × 5 metrics × 30 days, one sample a minute: 216 million samples, with presence
 B   100,000 devices × 30 days in 50 sites: presence and silences
 
-Paper estimate: a row group of 65,536 samples is read in 1-2 ms, so an hour of one device takes 3 ms; 30 days by hour read 30 row
-groups of roll-ups, 1 ms each; 24 h of all devices read 23 hours of roll-ups and two edges of samples, 150 ms; 30 days of uptime of
-100,000 devices sum 28 columns of counts and look at the minutes of two days, 100 ms.
+Paper estimate: a row group of 65,536 samples is read in 1-2 ms, so an hour of one device takes 3 ms; 30 days by hour
+read 30 row groups of roll-ups, 1 ms each; 24 h of all devices read 23 hours of roll-ups and two edges of samples,
+150 ms; 30 days of uptime of 100,000 devices sum 28 columns of counts and look at the minutes of two days, 100 ms.
 
     python benchmarks/load/bench_questions.py [--keep FOLDER]
 """

@@ -7,9 +7,9 @@ A server's CPU a request is compared with it in the same run; the absolute figur
 """
 
 import asyncio
-import datetime
 import sys
 from collections import defaultdict
+from datetime import datetime
 from typing import cast
 
 import httptools
@@ -20,7 +20,7 @@ import uvloop
 class Body(msgspec.Struct, gc=False):
     """A heartbeat's."""
 
-    sent_at: datetime.datetime
+    sent_at: datetime
 
 
 read = msgspec.json.Decoder(Body).decode

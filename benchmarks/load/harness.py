@@ -1,4 +1,4 @@
-"""What the load benchmarks share: a real server on a core of its own, its CPU and memory, wrk, a paced load, and results.
+"""What the load benchmarks share: a server on a core of its own, its CPU and memory, wrk, a paced load, and results.
 
 The server runs on core 0, the load on core 1. CPU is that of all threads and children, from /proc.
 """

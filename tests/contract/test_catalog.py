@@ -176,7 +176,8 @@ def test_a_catalog_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
 VERSION_1 = """
 CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
 CREATE TABLE manifest (position INTEGER NOT NULL, open_from_day INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL);
-CREATE TABLE block (name TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE block (name TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER, size_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL);
 INSERT INTO device VALUES (0, 'a', '{"site": "x"}');
 INSERT INTO manifest VALUES (5, 20000, 7);
 INSERT INTO block VALUES ('s1', 'snapshot', NULL, 1, 'x'), ('p1', 'presence', 19999, 2, 'y');

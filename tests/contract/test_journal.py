@@ -1,7 +1,7 @@
 """The journal's promises, on every implementation."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ Reopen = Callable[[], Journal]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     """Opens the same journal again and again."""
     kept = MemoryJournal()
     opened: list[Journal] = []
@@ -28,8 +28,9 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
         opened.append(kept if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite"))
         return opened[-1]
 
-    request.addfinalizer(lambda: [journal.close() for journal in opened])
-    return make
+    yield make
+    for journal in opened:
+        journal.close()
 
 
 def test_what_was_appended_is_read_in_order_also_after_reopening(reopen: Reopen) -> None:

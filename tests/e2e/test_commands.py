@@ -54,7 +54,7 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """Commands, and a server with four hours of four devices: press-2 misses each fourth minute, oven:1 each second slot."""
+    """Commands, and a server with 4 h of four devices: press-2 misses each fourth minute, oven:1 each second slot."""
     folder = tmp_path_factory.mktemp("commands")
     server = Server(folder / "data", devices=None)
     try:

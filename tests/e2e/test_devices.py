@@ -81,7 +81,10 @@ def test_unknown_devices_register_themselves_where_they_may(serve: Serve, is_han
     assert client.ask("GET", "/api/v1/devices/new/stats")[0] == 404
     assert status(client, "new") == 204
     assert client.ask("GET", "/api/v1/devices/new/stats") == (200, {"uptime": 100.0, "avg_upload_time": "0s"})
-    lines = b'{"device_id": "by-bulk", "sent_at": "2026-01-01T00:00:00Z"}\n{"device_id": "no id", "sent_at": "2026-01-01T00:00:00Z"}'
+    lines = (
+        b'{"device_id": "by-bulk", "sent_at": "2026-01-01T00:00:00Z"}\n'
+        b'{"device_id": "no id", "sent_at": "2026-01-01T00:00:00Z"}'
+    )
     verdict = client.ask("POST", "/api/v1/events", lines)[1]
     assert (verdict["accepted"], verdict["refused"]) == (1, [{"line": 2, "msg": "Device not found"}])
     client.close()

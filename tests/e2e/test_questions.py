@@ -178,7 +178,7 @@ def reconciled(client: Client) -> dict[str, float]:
     """Our own counters, those with reasons summed up. Fails where they do not add up."""
     totals: dict[str, float] = {}
     for name, value in re.findall(
-        r"^fleetpulse_(\w+?)(?:_total)?(?:\{[^}]*\})? ([0-9.e+]+)$", raw(client, "/metrics")[2].decode(), re.M
+        r"^fleetpulse_(\w+?)(?:_total)?(?:\{[^}]*\})? ([0-9.e+]+)$", raw(client, "/metrics")[2].decode(), re.MULTILINE
     ):
         totals[name] = totals.get(name, 0) + float(value)
     totals.setdefault("events_refused", 0)

@@ -1,4 +1,4 @@
-"""A whole service on a real S3 API over HTTP: blocks in a bucket, warm files in a bounded cache, and a store that goes away."""
+"""A whole service on a real S3 API over HTTP: blocks in a bucket, files in a bounded cache, a store that goes away."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""`fleetpulse simulate` against the real server: right figures, also across a kill; and a mismatch is an exit status."""
+"""`fleetpulse simulate` against the real server: right figures, also across a kill; a mismatch is an exit status."""
 
 import json
 import signal

@@ -62,7 +62,7 @@ def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_kill
     finally:
         server.stop(signal.SIGKILL)
     print(
-        f"\n{rounds} kills, {ledger.acknowledged} events acknowledged, {undecided} undecided, {cut_checkpoints} checkpoints or compactions "
-        f"cut short, {compactions} compactions done"
+        f"\n{rounds} kills, {ledger.acknowledged} events acknowledged, {undecided} undecided, "
+        f"{cut_checkpoints} checkpoints or compactions cut short, {compactions} compactions done"
     )
     assert rounds < 50 or cut_checkpoints > 0, "no kill met a checkpoint: the test did not try what it promises"

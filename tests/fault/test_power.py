@@ -1,7 +1,7 @@
-"""Power cuts: a file system whose unsynced writes are lost, cut under load. FULL must keep all; NORMAL, the control, must not.
+"""Power cuts under load, of a file system that loses unsynced writes. FULL must keep all; NORMAL, the control, not.
 
-ext4 in a loop file; the server is stopped, ext4 is told to shut down without flushing its log, the server is killed, and the
-file system mounted again: what was not synced is gone, as after a power cut.
+ext4 in a loop file; the server is stopped, ext4 is told to shut down without flushing its log, the server is killed,
+and the file system mounted again: what was not synced is gone, as after a power cut.
 """
 
 import fcntl
@@ -83,7 +83,7 @@ def wrong_after_cuts(disk: LoopDisk, mode: str, cuts: int, *, seed: int) -> tupl
             server = Server.run(command, log=disk.mount_point.parent / f"{mode}-{cut}.log", folder=folder)
         except AssertionError as refused:
             # The service itself noticed that the journal ends before its snapshot, and refused to start.
-            assert "the journal ends at entry" in str(refused), refused
+            assert "the journal ends at entry" in str(refused), refused  # noqa: PT017  # it need not be refused
             return ledger.acknowledged, len(ledger.accounts)
         try:
             wrong += len(ledger.settle(server.port))

@@ -30,8 +30,9 @@ BODY = os.urandom(300_000)
 class Proxy:
     """Forwards each request on a connection of its own, and spoils those for which `fault` names how.
 
-    closed: cut at once. silence: no answer. cut request: cut in the middle of the body. unavailable, slow down: an answer 500 or
-    503. lost answer: cut when the request was carried out. cut answer: cut before the last 1000 bytes. short pages: two names each.
+    closed: cut at once. silence: no answer. cut request: cut in the middle of the body. unavailable, slow down: an
+    answer 500 or 503. lost answer: cut when the request was carried out. cut answer: cut before the last 1000 bytes.
+    short pages: two names each.
     """
 
     def __init__(self, port: int) -> None:

@@ -1,4 +1,4 @@
-"""Whatever compaction has done, been interrupted in or has yet to do: a question gets the answer of a plain list of samples."""
+"""Whatever compaction has done, half done or not done yet: questions get the answers of a plain list of samples."""
 
 import math
 from collections.abc import Sequence
@@ -103,7 +103,8 @@ class Closed:
         """One piece of work; after a crash nobody names what it has written."""
         change = next_change(
             self.history, self.manifest, metrics=self.metrics, today=self.today, pause=lambda: None,
-            fresh_max=fresh_max, parts_max=parts_max, is_forced=is_forced, on_damage=lambda block, _: self.damaged.append(block),
+            fresh_max=fresh_max, parts_max=parts_max, is_forced=is_forced,
+            on_damage=lambda block, _: self.damaged.append(block),
         )  # fmt: skip
         if change is not None and not is_crash:
             self.manifest = apply_change(self.manifest, change)
@@ -159,7 +160,7 @@ def expected(
     return [[value for _, value in sorted(cell)] for cell in cells]
 
 
-def assert_figure(aggregation: str, got: int | float | None, values: list[int | float], *, is_exact: bool) -> None:
+def assert_figure(aggregation: str, got: float | None, values: list[int | float], *, is_exact: bool) -> None:
     """`values` are in order of time."""
     if aggregation == "count":
         assert got == len(values)

@@ -42,7 +42,7 @@ def changes_s(timezone: str, year: int) -> list[int]:
 
 
 def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[int]:
-    """Instants in [start_s, end_s) at which the clock first shows the start of a day, or later, of days that the zone has."""
+    """For each day that the zone has: when in [start_s, end_s) the clock first shows its start or later."""
     zone = ZoneInfo(recurrence.timezone)
     clock = [(at_s, local(at_s, zone)) for at_s in range(start_s - 3 * 86_400, end_s + 3 * 86_400, STEP_S)]
     days: dict[date, int] = {}
@@ -61,7 +61,7 @@ def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[i
 
 
 def lengths(minutes_max: int) -> st.SearchStrategy[int]:
-    """Ns near whole minutes. Small ones come far more often than large ones: what must be long is told by what it lacks."""
+    """Lengths in ns near whole minutes."""
     return st.builds(
         lambda minute, ns: minute * 60 * SECOND + ns, st.integers(0, minutes_max), st.sampled_from([0, 0, 1, -1])
     )

@@ -135,7 +135,7 @@ def test_every_key_has_a_finite_value_of_that_key_that_is_close_to_both_of_its_b
     assert np.all(np.isfinite(values))
     np.testing.assert_array_equal(sketch_keys(values), keys)
     np.testing.assert_array_equal(key_values(-keys), -values)
-    # The bounds by bisection between the values of neighbouring keys, on the bits: positive doubles order as their bits do.
+    # The bounds, by bisection on the bits between neighbouring keys' values: positive doubles order as their bits do.
     low, high = values[:-1].view(np.int64).copy(), values[1:].view(np.int64).copy()
     while np.any(high - low > 1):
         middle = low + (high - low) // 2

@@ -1,7 +1,7 @@
-"""Hours of fleet life on a real node, against a model that looks at every second: status, transitions, uptime, availability.
+"""Hours of fleet life on a real node: status, transitions, uptime, availability; against a model of every second.
 
-The model keeps plain lists of what happened and follows docs/explanation/uptime.md word by word; it shares no code with the node. All
-that happens, happens at a whole second, so one second is one truth.
+The model keeps plain lists of what happened and follows docs/explanation/uptime.md word by word; it shares no code with
+the node. All that happens, happens at a whole second, so one second is one truth.
 """
 
 import asyncio
@@ -505,7 +505,8 @@ class Life:
         device.site = self.chance.choice(SITES)
         device.interval_s, device.grace_s = self.chance.choice(TERMS)
         await self.service.registry.update({number: self._declared(device)})
-        # Which terms held when a silence ended is not in the journal: a crash before the next checkpoint would judge by the new ones.
+        # The journal does not hold which policy applied when a reception gap ended: after a crash before the next
+        # checkpoint the new one would apply.
         assert await self.service.housekeeping.checkpoint()
 
     async def check(self) -> None:

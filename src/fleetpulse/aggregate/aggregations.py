@@ -1,6 +1,7 @@
 """What each aggregation does: one table, which blocks, questions and answers read.
 
-To add an aggregation, name it in `model/metric.py` and say here how it is computed; see docs/contributing/add-an-aggregation.md.
+To add an aggregation, name it in `model/metric.py` and say here how it is computed; see
+docs/contributing/add-an-aggregation.md.
 """
 
 from collections.abc import Callable, Sequence

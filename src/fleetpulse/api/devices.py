@@ -116,7 +116,8 @@ async def export_devices(inventory: Inventory, chosen: Filter) -> Response[bytes
 async def import_devices(request: AnyRequest, inventory: Inventory, is_dry: bool) -> Imported:
     """Declare the devices of a CSV.
 
-    New devices are added, known ones replaced. Lines that are wrong are refused, each with the reason, the others taken.
+    New devices are added, known ones replaced. Lines that are wrong are refused, each with the reason, the others
+    taken.
     """
     if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise UnsupportedMedia("an import takes no Content-Encoding: send the CSV as it is")

@@ -98,7 +98,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 <title>fleetpulse API</title><style>
 body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}}
 h2{{border-top:2px solid #888;padding-top:1rem;margin-top:3rem}} h3{{font-size:1.1rem;margin-top:2rem}}
-td{{padding:.15rem 1rem .15rem 0;vertical-align:top}} table{{border-collapse:collapse}} summary{{cursor:pointer;color:#555}}
+td{{padding:.15rem 1rem .15rem 0;vertical-align:top}} table{{border-collapse:collapse}}
+summary{{cursor:pointer;color:#555}}
 code,pre{{background:#f2f2f2;padding:.1rem .3rem;overflow-wrap:anywhere}} pre{{font-size:.8rem;white-space:pre-wrap}}
 </style><h1>fleetpulse {version}</h1><p>The same as data: <a href="/openapi.json">/openapi.json</a>.</p>
 <ul>{contents}</ul>{parts}</html>"""

@@ -1,4 +1,4 @@
-"""The service itself: whether it runs and is ready, what it counts, and what it offers; and what it holds of one device."""
+"""Routes about the service itself: whether it runs and is ready, what it counts, offers, and holds of one device."""
 
 from litestar import Response
 

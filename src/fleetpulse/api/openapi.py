@@ -1,7 +1,7 @@
-"""The OpenAPI document: paths and parameters as Litestar reads them from the handlers, shapes as msgspec reads them from structs.
+"""The OpenAPI document: Litestar reads paths and parameters from the handlers, msgspec reads shapes from the structs.
 
-What neither knows is added here, the same for every route: the refusals that all share, bodies that are not JSON, and an
-example of each body and answer, composed of the examples of its fields.
+What neither knows is added here, the same for every route: the refusals that all share, bodies that are not JSON, and
+an example of each body and answer, composed of the examples of its fields.
 """
 
 from dataclasses import dataclass

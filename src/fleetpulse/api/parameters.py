@@ -1,7 +1,8 @@
 """Query parameters: each declared once, read strictly, and handed to handlers as a value.
 
-Litestar accepts a misspelt parameter, and one that is given twice, without a word: `QueryNames` refuses both on every route.
-Values come as texts, so that a refusal says what was wrong in our words; the schemas here describe what the texts hold.
+Litestar accepts a misspelt parameter, and one that is given twice, without a word: `QueryNames` refuses both on every
+route. Values come as texts, so that a refusal says what was wrong in our words; the schemas here describe what the
+texts hold.
 """
 
 import difflib

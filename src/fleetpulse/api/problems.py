@@ -21,7 +21,7 @@ class _Framework(Answerable):
         self.title = title  # type: ignore[misc]  # the same
 
 
-def answer_refusal(request: AnyRequest, error: Answerable) -> Response[bytes]:
+def answer_refusal(_request: AnyRequest, error: Answerable) -> Response[bytes]:
     """Answer an error of ours."""
     headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
     return Response(problem_body(error), status_code=error.status, media_type="application/json", headers=headers)

@@ -1,7 +1,7 @@
 """How a route is declared: its path, group and refusals; the rest is read from the handler's signature and docstring.
 
-Litestar makes the OpenAPI document from what stands here. A handler names what it needs as parameters: values of the query
-(`api.parameters`), a `payload` whose struct is decoded strictly, and parts of the service (`api.app.Parts`).
+Litestar makes the OpenAPI document from what stands here. A handler names what it needs as parameters: values of the
+query (`api.parameters`), a `payload` whose struct is decoded strictly, and parts of the service (`api.app.Parts`).
 """
 
 import inspect
@@ -36,7 +36,7 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A body that is no struct: its type, what it holds, and an example of it. `lines` is the struct of each line, if JSON."""
+    """A body that is no struct: type, content and an example. `lines` is the struct of each line, if these are JSON."""
 
     media_type: str
     description: str
@@ -76,7 +76,7 @@ def route(
         operation: the operationId, which generated clients take as a name.
         refusals: statuses of refusals beyond those that every route has.
         media: what is answered, where it is not the struct of the return annotation.
-        takes: what the handler reads from the request itself; a parameter `payload` is read for it, and needs no mention.
+        takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
         failures: structs of answers with an error status that are not the usual problem.
         dependencies: providers of parameters that are read from the query.
     """

@@ -232,7 +232,7 @@ class History:
             yield rollup_rows(columns, int(metrics[group]), kind)
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:
-        """Columns of row groups of a file of samples or roll-ups, each of shape (rows,); without groups it is not opened.
+        """Columns of row groups of a file of samples or roll-ups, each of shape (rows,). No groups: it is not opened.
 
         Raises: DamagedData.
         """

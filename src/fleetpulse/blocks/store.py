@@ -9,7 +9,8 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -51,7 +52,7 @@ def put_block(store: BlockStore, stem: str, write: Callable[[BinaryIO], None]) -
     return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
 
 
-def remove_unnamed(store: BlockStore, in_use: Set[str]) -> int:
+def remove_unnamed(store: BlockStore, in_use: AbstractSet[str]) -> int:
     """Remove the files that are not in use: no manifest names them, and no answer reads them.
 
     Returns: how many there were.

@@ -108,7 +108,8 @@ def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
 def show(device: DeviceId, /, *, service: Service = Service()) -> None:
     """Show one device: status, what is declared, uptime of the last 24 h, last changes of status.
 
-    With --json it is the device alone; `uptime device` and `devices transitions` have the rest."""
+    With --json it is the device alone; `uptime device` and `devices transitions` have the rest.
+    """
     path = f"{DEVICES}/{segment(device)}"
     with service.client() as client:
         answer = client.get(path)

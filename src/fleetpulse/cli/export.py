@@ -78,7 +78,7 @@ def _export(what: str, rows: Rows, *, types: str | None = None) -> None:
 def _progress() -> Iterator[Callable[[int], None]]:
     """Shows on a terminal how many bytes have come; the function takes those of a piece."""
     if not sys.stderr.isatty():
-        yield lambda size: None
+        yield lambda _size: None
         return
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, SpinnerColumn, TimeElapsedColumn

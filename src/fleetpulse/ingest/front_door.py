@@ -111,7 +111,7 @@ class FrontDoor(asyncio.Protocol):
         else:
             transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Count the connection out. An event that waits for the disk stays accepted, only its answer is not sent."""
         self._server_state.connections.discard(self)
         self._door.connections.leave(self, self._address)

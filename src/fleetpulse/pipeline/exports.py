@@ -60,8 +60,8 @@ class Exports:
     async def file(self, request: ExportRequest) -> tuple[str, AsyncIterator[bytes]]:
         """The media type of a file, and its bytes.
 
-        Raises: UnknownDevice; OutOfRange; DamagedData: the first piece cannot be read. What cannot be read later ends the
-        bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
+        Raises: UnknownDevice; OutOfRange; DamagedData: the first piece cannot be read. What cannot be read later ends
+        the bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
         """
         kinds = {question.metric.kind for question in request.metrics}
         if request.file_format == "parquet" and len(kinds) > 1:

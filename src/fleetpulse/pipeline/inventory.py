@@ -1,7 +1,7 @@
 """Devices as people manage them: listed, shown, declared, changed, paused, imported and exported.
 
-A change reads what is declared, alters it and writes it back. A lock is held meanwhile: otherwise one of two changes made at
-one time would be lost, and a device that is being deleted would come back.
+A change reads what is declared, alters it and writes it back. A lock is held meanwhile: otherwise one of two changes
+made at one time would be lost, and a device that is being deleted would come back.
 """
 
 import asyncio
@@ -121,7 +121,7 @@ class Inventory:
     async def relabel(
         self, chosen: Filter, change: LabelChange, *, is_all: bool, is_dry: bool
     ) -> declaration_answers.Relabelled:
-        """Set or take away labels of all devices that match. Raises: OutOfRange; DamagedData: who matches is not known."""
+        """Set or take away labels of all that match. Raises: OutOfRange; DamagedData: it is not known who matches."""
         if chosen.is_empty and not is_all:
             raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
         numbers = await self._matching(chosen)

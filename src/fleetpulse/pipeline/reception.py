@@ -1,7 +1,7 @@
 """Reports that come over the ASGI path: decoded, taken in, and answered when they are durable.
 
-The front door answers plain reports by itself; here the same functions serve connections that were handed over, and bulk
-bodies. Unknown devices are registered and unknown metrics defined on the way, where the service is set so.
+The front door answers plain reports by itself; here the same functions serve connections that were handed over, and
+bulk bodies. Unknown devices are registered and unknown metrics defined on the way, where the service is set so.
 """
 
 import asyncio
@@ -155,8 +155,8 @@ class Reception:
         try:
             if accepted > self._intake.waiting_max:
                 raise TooLarge(
-                    f"{accepted} samples in one body are more than may ever wait for the disk (events_waiting_max): send "
-                    "it in parts",
+                    f"{accepted} samples in one body are more than may ever wait for the disk (events_waiting_max): "
+                    "send it in parts",
                     reason="events_in_body",
                 )
             self._intake.check(accepted)

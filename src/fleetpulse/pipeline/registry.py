@@ -224,7 +224,7 @@ class Registry:
                 return NotAccepting("a device was deleted while it was registered: come again", reason="catalog_failed")
         except OutOfRange as refused:
             return refused
-        except Exception as failed:
+        except Exception as failed:  # noqa: BLE001  # whatever it is, its senders need an answer
             log.error("devices could not be registered", error=str(failed))
             return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
         return None

@@ -1,4 +1,4 @@
-"""The service's own counters and gauges, gathered from the stages for /metrics. They reconcile, see telemetry.counters."""
+"""The service's own counters and gauges, gathered from the stages for /metrics; see telemetry.counters."""
 
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore

@@ -98,7 +98,7 @@ class Writer:
     def _commit(self, batch: Batch) -> None:
         try:
             position = self._journal.append(encode_entry(batch))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, its senders need an answer
             self._loop.call_soon_threadsafe(self._fail, batch, error)
         else:
             self._loop.call_soon_threadsafe(self._done, batch, position)
@@ -160,7 +160,7 @@ class Writer:
         def work() -> None:
             try:
                 result = job()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # it goes to the caller
                 self._loop.call_soon_threadsafe(_settle, outcome, outcome.set_exception, error)
             else:
                 self._loop.call_soon_threadsafe(_settle, outcome, outcome.set_result, result)

@@ -1,8 +1,8 @@
 """The shape of every answer, declared once.
 
 Handlers return these structs, the OpenAPI document is made from them, and commands, reports and tests decode into them.
-A field that only some answers have is UNSET where it is absent; null is a value of its own. Fields may be added, but none
-may disappear or change its type. This module imports nothing heavy, because every command imports it.
+A field that only some answers have is UNSET where it is absent; null is a value of its own. Fields may be added, but
+none may disappear or change its type. This module imports nothing heavy, because every command imports it.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Answers about what people declare and send, and about the service itself. See `query.answers` for how shapes are declared."""
+"""Answers about what people declare and send, and about the service; `query.answers` says how shapes are declared."""
 
 from typing import Annotated
 

@@ -213,7 +213,7 @@ def _after(
         raise Malformed("`cursor` is of another `sort`: ask for the first page anew")
     sign = -1 if order.is_descending else 1
 
-    def rank(key: float | int | None) -> tuple[bool, float | int]:
+    def rank(key: float | None) -> tuple[bool, float | int]:
         return key is None, 0 if key is None else sign * key
 
     low, high = 0, len(ordered)

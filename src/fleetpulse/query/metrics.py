@@ -1,7 +1,8 @@
-"""Questions about metrics: any window, one device or many, in steps or as a whole, exact over live and closed data together.
+"""Questions about metrics: any window, one device or many, in steps or whole, exact over live and closed data together.
 
-Every sample is read once: a live one from memory, one of a fresh block from its samples, one of a compacted block from the
-coarsest tier whose buckets lie wholly inside the window and inside one step; what sticks out at the edges from a finer one.
+Every sample is read once: a live one from memory, one of a fresh block from its samples, one of a compacted block from
+the coarsest tier whose buckets lie wholly inside the window and inside one step; what sticks out at the edges from a
+finer one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -111,8 +112,8 @@ def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only
             elif is_raw_only:
                 reads.append(part.finest(start_ns, end_ns))
             else:
-                # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part has ended
-                # already is as good as whole.
+                # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part
+                # has ended already is as good as whole.
                 first_ns = window.start_ns if block.start_ns < window.start_ns else block.day * NS_PER_DAY
                 last_ns = window.end_ns if block.end_ns > window.end_ns else (block.day + 1) * NS_PER_DAY
                 reads += part.tiers(first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
@@ -121,14 +122,14 @@ def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A compacted block, as one metric finds it: a file holds all of the metric or nothing. Days and hours always do."""
+    """A compacted block, for one metric: a file holds all of the metric or nothing. Days and hours always do."""
 
     history: History
     block: SampleBlock
     number: int
 
     def has(self, tier: str) -> bool:
-        """Whether a tier holds the metric; one that cannot be read counts as holding it, and is said to be missing then."""
+        """Whether a tier holds the metric. One that cannot be read counts as holding it; its data are then missing."""
         try:
             return (
                 tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
@@ -152,7 +153,7 @@ class _Part:
         yield self.finest(start_ns, end_ns)
 
     def finest(self, start_ns: int, end_ns: int) -> _Read:
-        """What cannot be covered by whole buckets: from samples, or where they are gone, from buckets that begin in it."""
+        """What whole buckets cannot cover: from samples, or where they are gone, from buckets that begin in it."""
         tier = next((tier for tier in (RAW, MINUTE) if self.has(tier)), HOUR)
         return _Read(self.block, tier, start_ns, end_ns, is_whole=tier == RAW)
 
@@ -287,7 +288,7 @@ class _Finding:
         return (places, None) if len(chosen) == len(places) else (places[chosen], chosen)
 
     def _local(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """Cells that occur, for each row its place among them, and their number: a small piece need not fill all cells."""
+        """Cells that occur, for each row its place among them, and their number: a small piece fills few cells."""
         if self._count < len(places):
             return np.arange(self._count + 1), places, self._count + 1
         cells, local = np.unique(places, return_inverse=True)
@@ -300,8 +301,8 @@ class _Finding:
     def found(self) -> MetricResult:
         """All that was taken, as figures."""
         empty = fold_samples(
-            np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64), np.zeros(0, np.int64),
-            count=1, sketched=self._is_sketched,
+            np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64),
+            np.zeros(0, np.int64), count=1, sketched=self._is_sketched,
         )  # fmt: skip
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)

@@ -68,10 +68,10 @@ def read_window(
     default: str,
     days_max: int,
 ) -> Window:
-    """The window that the parameters `window` (length), or `from` and `to`, and `step` ask for. It ends now at the latest.
+    """The window of the parameters `window` (length), or `from` and `to`, and `step`. It ends now at the latest.
 
-    Raises: Malformed: cannot be read. OutOfRange: empty, reversed, in the future, before 1970, too long, or a step that is
-    shorter than a second or longer than any window.
+    Raises: Malformed: cannot be read. OutOfRange: empty, reversed, in the future, before 1970, too long, or a step that
+    is shorter than a second or longer than any window.
     """
     if length is not None and (start is not None or end is not None):
         raise Malformed("give `window`, or `from` and `to`, not both")

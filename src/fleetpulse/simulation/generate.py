@@ -241,7 +241,7 @@ class Generator:
         )
 
     def finish(self, catalog: Catalog) -> Manifest:
-        """Write the snapshot, and the names of what `catalog` declares. Returns the manifest of all that was written."""
+        """Write the snapshot, and the names of what `catalog` declares. Returns the manifest of all that is written."""
         snapshot = self._files.put_snapshot(self.columns)
         return Manifest(
             position=0,

@@ -170,7 +170,7 @@ async def count_known(plans: Sequence[DevicePlan], options: RunOptions) -> int:
     """How many of the devices have data on the server already. Raises: ServerGone; Rejected."""
     known = 0
 
-    def note(index: int, answer: Answer) -> None:
+    def note(_index: int, answer: Answer) -> None:
         nonlocal known
         known += answer.status == 200 and _json(answer) != {"uptime": 0, "avg_upload_time": "0s"}
 

@@ -1,1 +1,1 @@
-"""What the service tells about itself: counters, /metrics and logs. (A device's figures are metrics.)"""
+"""What the service tells about itself: counters, /metrics and logs; what devices measure are metrics."""

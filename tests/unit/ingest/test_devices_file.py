@@ -62,7 +62,8 @@ def test_what_is_no_csv_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(b"device_id\nok\na b\n", "line 3: `a b` is no device id"), (b"device_id\n\xff\n", "cannot be read as CSV in UTF-8"),
+    [(b"device_id\nok\na b\n", "line 3: `a b` is no device id"),
+     (b"device_id\n\xff\n", "cannot be read as CSV in UTF-8"),
      (b"name\n", "line 1: the header"), (None, "does not exist. Write it .* with --devices")],
 )  # fmt: skip
 def test_a_wrong_file_is_named_with_the_line_and_what_to_do(tmp_path: Path, content: bytes | None, text: str) -> None:

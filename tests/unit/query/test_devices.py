@@ -231,7 +231,7 @@ def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str) -> None:
 
 @pytest.mark.parametrize("key", [None, 0, -1, 2**63, 1.5, float("nan"), float("inf")])
 @pytest.mark.parametrize("order", ORDERS, ids=name)
-def test_a_cursor_that_somebody_made_up_does_no_harm(order: Order, key: float | int | None) -> None:
+def test_a_cursor_that_somebody_made_up_does_no_harm(order: Order, key: float | None) -> None:
     one = fleet_of(20)
     ids, page = one.page(
         Filter(uptime_window_ns=HOUR_NS), order, cursor=packed(order.by, order.is_descending, key, "0500-a")

@@ -27,7 +27,7 @@ def next_change(
     fresh_max: int = FRESH_MAX,
     parts_max: int = PARTS_MAX,
     is_forced: bool = False,
-    on_damage: OnDamage = lambda block, error: None,
+    on_damage: OnDamage = lambda _block, _error: None,
 ) -> Change | None:
     """Do the most useful piece of work; None where there is none. Blocks for seconds.
 

@@ -1,7 +1,7 @@
 """Units of work: sorted rows of one metric out of several files, a bounded number of rows at a time.
 
-Files overlap in devices and times. A unit is a range of both; the units of a metric cover it without overlap and come in
-the order of a file, so that the rows of each, sorted, follow those of the unit before it.
+Files overlap in devices and times. A unit is a range of both; the units of a metric cover it without overlap and come
+in the order of a file, so that the rows of each, sorted, follow those of the unit before it.
 """
 
 from collections.abc import Iterator, Sequence
