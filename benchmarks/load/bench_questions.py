@@ -31,8 +31,8 @@ DAYS = 30
 A_DEVICES, B_DEVICES, METRICS = 1_000, 100_000, 5
 
 
-def generate(folder: Path, *flags: str) -> None:
-    """Make a past, unless it is there."""
+def generate(folder: Path, *flags: str, days: int = DAYS) -> None:
+    """Generate a history, unless it is there."""
     if not (folder / "data" / "catalog.sqlite").exists():
         folder.mkdir(parents=True, exist_ok=True)
         command = [
@@ -43,7 +43,7 @@ def generate(folder: Path, *flags: str) -> None:
             "--data",
             str(folder / "data"),
             "--days",
-            str(DAYS),
+            str(days),
             *flags,
         ]
         subprocess.run(command, check=True)
