@@ -16,7 +16,7 @@ from fleetpulse.api import definitions, devices, export, health, metrics, report
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
-from fleetpulse.api.routes import check_json
+from fleetpulse.api.routes import RouteFacts, check_json
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
@@ -155,7 +155,8 @@ def _check_request(
     groups = set(handler.tags or ())
     if not {"service", "ingest"} & groups:
         readiness.check()
-    if connection.scope["query_string"]:
+    facts: RouteFacts = handler.opt["facts"]
+    if facts.is_strict and connection.scope["query_string"]:
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
-    if "ingest" not in groups and isinstance(handler.opt["facts"].takes, type):
+    if "ingest" not in groups and isinstance(facts.takes, type):
         check_json(connection.headers)

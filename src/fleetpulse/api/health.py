@@ -19,13 +19,25 @@ from fleetpulse.query.stats import device_audit, device_stats
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
-@route("GET /api/v1/devices/{device_id:str}/stats", group="questions", operation="getStats", refusals=(404,))
+@route(
+    "GET /api/v1/devices/{device_id:str}/stats",
+    group="questions",
+    operation="getStats",
+    refusals=(404,),
+    is_strict=False,
+)
 async def get_stats(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceStats:
     """Uptime and average upload time over the whole life of a device."""
     return device_stats(await questions.figures(registry.number_of(device_id)))
 
 
-@route("GET /api/v1/devices/{device_id:str}/audit", group="questions", operation="getAudit", refusals=(404,))
+@route(
+    "GET /api/v1/devices/{device_id:str}/audit",
+    group="questions",
+    operation="getAudit",
+    refusals=(404,),
+    is_strict=False,
+)
 async def get_audit(device_id: DeviceIdPath, fleet: Fleet, follower: Follower, registry: Registry) -> DeviceAudit:
     """How many events of a device there are: accepted = applied + pending."""
     device = registry.number_of(device_id)

@@ -56,6 +56,7 @@ class RouteFacts:
     is_body_required: bool
     refusals: tuple[int, ...]
     failures: dict[int, type[msgspec.Struct]]
+    is_strict: bool
 
 
 def route(
@@ -69,6 +70,7 @@ def route(
     takes: type[msgspec.Struct] | Media | None = None,
     failures: dict[int, type[msgspec.Struct]] | None = None,
     dependencies: dict[str, Provide] | None = None,
+    is_strict: bool = True,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Declare a handler for `target`, such as `GET /api/v1/devices`.
 
@@ -79,6 +81,8 @@ def route(
         takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
         failures: structs of answers with an error status that are not the usual problem.
         dependencies: providers of parameters that are read from the query.
+        is_strict: whether a parameter that the route does not know is refused. What devices call, and what probes call, takes
+            any query, because intermediaries may add to it.
     """
     method, _, path = target.partition(" ")
 
@@ -100,6 +104,7 @@ def route(
             is_body_required=not nothing,
             refusals=refusals + ((413, 415) if takes or body_struct else ()),
             failures=failures or {},
+            is_strict=is_strict and group not in ("ingest", "service"),
         )
         made: HTTPRouteHandler = _METHODS[method](
             path,
