@@ -1,9 +1,9 @@
-"""This checkout against another one, in turn, in one run: what a change of the code costs or saves.
+"""One checkout against another one, in turn, in one run: what a change of the code costs or saves.
 
     python benchmarks/load/bench_pairs.py --other ../before [--rounds 5] [--seconds 3]
 
-Both servers run on core 0, with the same interpreter and libraries; the load goes to one at a time. Recorded are the medians of
-the ratios this/other, round by round: below 1 this checkout is cheaper or faster.
+Both servers run on core 0, with the same interpreter and libraries; the load goes to one at a time. Recorded are the
+medians of the ratios this/other, round by round: below 1 this checkout is cheaper or faster.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def of_checkout(root: Path) -> Iterator[None]:
 
 
 def ratios(pair: tuple[Process, Process], measure_one: Measure, rounds: int) -> dict[str, float]:
-    """Medians of a figure of both, and of their ratio; each round measures one after the other, in alternating order."""
+    """Medians of a figure of both, and of their ratio; each round measures both, in alternating order."""
     found: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         first, second = pair if number % 2 else pair[::-1]
@@ -101,7 +101,7 @@ def main() -> None:
         pair = start_pair(stack, roots, Path(name), devices=devices)
         for case, (connections, close) in HEARTBEATS.items():
 
-            def heartbeats(server: Process, connections: int = connections, close: bool = close) -> float:
+            def heartbeats(server: Process, connections: int = connections, *, close: bool = close) -> float:
                 return wrk(server, count=DEVICES, connections=connections, seconds=chosen.seconds, close=close)[
                     "cpu_us"
                 ]

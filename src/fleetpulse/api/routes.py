@@ -81,8 +81,8 @@ def route(
         takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
         failures: structs of answers with an error status that are not the usual problem.
         dependencies: providers of parameters that are read from the query.
-        is_strict: whether a parameter that the route does not know is refused. What devices call, and what probes call, takes
-            any query, because intermediaries may add to it.
+        is_strict: whether a parameter that the route does not know is refused. What devices and probes call takes any
+            query, because intermediaries may add to it.
     """
     method, _, path = target.partition(" ")
 
