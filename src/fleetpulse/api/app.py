@@ -33,44 +33,12 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 
 HANDLERS = [
-    reports.post_heartbeat,
-    reports.post_stats,
-    reports.post_metrics,
-    reports.post_events,
-    devices.get_devices,
-    devices.post_device,
-    devices.patch_devices,
-    devices.get_device,
-    devices.patch_device,
-    devices.delete_device,
-    devices.pause_device,
-    devices.resume_device,
-    devices.export_devices,
-    devices.import_devices,
-    health.get_stats,
-    health.get_audit,
-    uptime.get_uptime,
-    uptime.get_transitions,
-    uptime.get_fleet_uptime,
-    uptime.get_fleet_stats,
-    metrics.get_device_metrics,
-    metrics.get_fleet_metrics,
-    export.get_export,
-    definitions.get_definitions,
-    definitions.post_definition,
-    definitions.get_definition,
-    definitions.patch_definition,
-    definitions.delete_definition,
-    definitions.get_windows,
-    definitions.post_window,
-    definitions.delete_window,
-    health.get_root,
-    health.get_health,
-    health.get_readiness,
-    health.get_self_metrics,
-    health.get_openapi,
-    health.get_docs,
+    handler
+    for module in (reports, devices, uptime, metrics, export, definitions, health)
+    for handler in vars(module).values()
+    if isinstance(handler, HTTPRouteHandler)
 ]
+"""All routes: those that the modules declare, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
