@@ -27,8 +27,8 @@ class AggregationRule:
 
     parts: tuple[CellPart, ...]
     """What `of_cells` looks at; only that is read of roll-ups."""
-    of_cells: Callable[[Cells], Sequence[Figure]]
-    """The figure of each cell, shape (n,)."""
+    of_cells: Callable[[Cells], Sequence[Figure | None]]
+    """The figure of each cell, shape (n,); None where cells do not tell it."""
     of_samples: Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]] | None = None
     """In its place, where all samples are at hand: of samples i in cell cells[i] with values[i], shape (count,)."""
     empty: Figure | None = None
@@ -48,7 +48,9 @@ def figures(cells: Cells, aggregation: Aggregation) -> list[Figure | None]:
     return or_none(rule.of_cells(cells), cells.counts, empty=rule.empty)
 
 
-def or_none(values: Sequence[Figure], counts: NDArray[np.int64], *, empty: Figure | None = None) -> list[Figure | None]:
+def or_none(
+    values: Sequence[Figure | None], counts: NDArray[np.int64], *, empty: Figure | None = None
+) -> list[Figure | None]:
     """The values, with `empty` where the count is 0; all of shape (n,)."""
     return [value if count else empty for value, count in zip(values, counts.tolist(), strict=True)]
 
