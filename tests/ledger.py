@@ -117,15 +117,15 @@ class Ledger:
         client = Client(port)
         wrong: list[str] = []
         for lane, events in enumerate(self.undecided):
-            said = {device: _figures(client, device) for device in self.lanes[lane]}
-            without = {device: self.accounts[device] for device in said}
+            answers = {device: _figures(client, device) for device in self.lanes[lane]}
+            without = {device: self.accounts[device] for device in answers}
             together = {device: account.copy() for device, account in without.items()}
             for device, minute, value in events:
                 together[device].add(minute, value)
-            if all(together[device].matches(*said[device]) for device in said):
+            if all(together[device].matches(*answers[device]) for device in answers):
                 self.accounts.update(together)
             else:
-                wrong += [device for device in said if not without[device].matches(*said[device])]
+                wrong += [device for device in answers if not without[device].matches(*answers[device])]
             self.undecided[lane] = []
         client.close()
         return wrong
@@ -153,6 +153,6 @@ def _moment(minute: int) -> datetime:
 def _body(event: Event, *, has_device: bool = False) -> bytes:
     device, minute, value = event
     moment = _moment(minute)
-    said: dict[str, object] = {"device_id": device} if has_device else {}
-    said |= {"sent_at": moment.isoformat()} | ({} if value is None else {"upload_time": value})
-    return json.dumps(said).encode()
+    body: dict[str, object] = {"device_id": device} if has_device else {}
+    body |= {"sent_at": moment.isoformat()} | ({} if value is None else {"upload_time": value})
+    return json.dumps(body).encode()

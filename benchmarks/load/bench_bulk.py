@@ -31,15 +31,15 @@ def bodies(count: int, number: int, seed: int) -> list[bytes]:
     return ["\n".join(line() for _ in range(LINES)).encode() for _ in range(number)]
 
 
-def measure(server: Process, said: list[bytes]) -> dict[str, float]:
+def measure(server: Process, batches: list[bytes]) -> dict[str, float]:
     """CPU µs and wall µs an event."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     before_us, before_s = server.cpu_us(), time.perf_counter()
-    for body in said:
+    for body in batches:
         connection.request("POST", "/api/v1/events", body, {"Content-Type": "application/x-ndjson"})
         answer = connection.getresponse()
         assert answer.status == 200 and f'"accepted":{LINES}' in answer.read().decode()
-    events = LINES * len(said)
+    events = LINES * len(batches)
     figures = {
         "cpu_us": (server.cpu_us() - before_us) / events,
         "wall_us": (time.perf_counter() - before_s) * 1e6 / events,
@@ -59,10 +59,10 @@ def main() -> None:
     for count, goal in ((1_000_000, 2.5), (5_000, 1.2)):
         with tempfile.TemporaryDirectory() as name:
             devices = write_devices(Path(name) / "devices.csv", count)
-            said = bodies(count, chosen.batches, 1)
+            batches = bodies(count, chosen.batches, 1)
             with fleetpulse(Path(name), devices=devices) as server:
-                measure(server, said[: max(1, len(said) // 4)])
-                figures[f"{count} devices"] = median_of([measure(server, said) for _ in range(chosen.rounds)])
+                measure(server, batches[: max(1, len(batches) // 4)])
+                figures[f"{count} devices"] = median_of([measure(server, batches) for _ in range(chosen.rounds)])
         goals[f"CPU µs an event, {count} devices"] = (figures[f"{count} devices"]["cpu_us"], goal)
     record("bulk", figures, goals)
 

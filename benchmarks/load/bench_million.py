@@ -31,12 +31,12 @@ def say_all(server: Process, count: int, *, times: int, step_minutes: int = 1) -
         moment = datetime.now(UTC) - timedelta(minutes=number // 2 * step_minutes, days=number % 2)
         tail = f'","sent_at":"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"}}'
         for start in range(0, count, BULK):
-            said = range(start, min(start + BULK, count))
-            body = "\n".join(f'{{"device_id":"dev-{device}{tail}' for device in said).encode()
+            devices = range(start, min(start + BULK, count))
+            body = "\n".join(f'{{"device_id":"dev-{device}{tail}' for device in devices).encode()
             connection.request("POST", "/api/v1/events", body, {"Content-Type": "application/x-ndjson"})
             answer = connection.getresponse()
             text = answer.read().decode()
-            assert answer.status == 200 and f'"accepted":{len(said)}' in text, text
+            assert answer.status == 200 and f'"accepted":{len(devices)}' in text, text
     connection.close()
 
 
@@ -44,16 +44,16 @@ def ask_forever(port: int, count: int, ending: "Event", latencies_s: "Queue[list
     """GET …/stats of one device after the other; in a process of its own, so that only the server is measured."""
     pin_load()
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    asked: list[float] = []
+    answers_s: list[float] = []
     while not ending.is_set():
         started_s = time.perf_counter()
-        connection.request("GET", f"/api/v1/devices/dev-{len(asked) * 104_729 % count}/stats")
+        connection.request("GET", f"/api/v1/devices/dev-{len(answers_s) * 104_729 % count}/stats")
         answer = connection.getresponse()
         answer.read()
-        asked.append(time.perf_counter() - started_s)
+        answers_s.append(time.perf_counter() - started_s)
         assert answer.status == 200
         time.sleep(0.005)
-    latencies_s.put(asked)
+    latencies_s.put(answers_s)
 
 
 def ask_while_loaded(port: int, count: int, seconds: float) -> tuple[list[float], list[float]]:
@@ -64,9 +64,9 @@ def ask_while_loaded(port: int, count: int, seconds: float) -> tuple[list[float]
     asking.start()
     beats = uvloop.run(pace(port, count=count, rate=RATE, seconds=seconds))
     ending.set()
-    asked = latencies_s.get(timeout=30)
+    answers_s = latencies_s.get(timeout=30)
     asking.join()
-    return asked, beats
+    return answers_s, beats
 
 
 def checkpoints(server: Process) -> list[dict[str, float]]:
@@ -98,13 +98,13 @@ def main() -> None:
         with fleetpulse(many, "--checkpoint-s", "4", devices=many / "devices.csv") as server:
             figures["first start, registering all, s"] = round(time.perf_counter() - started_s, 1)
             say_all(server, count, times=2)
-            asked, _ = ask_while_loaded(server.port, count, 2)
+            answers_s, _ = ask_while_loaded(server.port, count, 2)
             figures["memory, all reporting, MB"] = round(server.memory_mb(), 1)
             before = len(checkpoints(server))
-            asked, beats = ask_while_loaded(server.port, count, chosen.seconds)
+            answers_s, beats = ask_while_loaded(server.port, count, chosen.seconds)
             taken = checkpoints(server)[before:]
             figures["20,000 heartbeats/s with checkpoints"] = {
-                "GET stats": percentiles(asked),
+                "GET stats": percentiles(answers_s),
                 "heartbeat": percentiles(beats),
                 "checkpoints": len(taken),
                 "checkpoint s": max((one["seconds"] for one in taken), default=0),
@@ -115,9 +115,9 @@ def main() -> None:
             goals["resident memory MB, all reporting"] = (server.memory_mb(), 700)
             server.stop()
         with fleetpulse(many, *rarely) as server:
-            asked, beats = ask_while_loaded(server.port, count, chosen.seconds)
-            figures["20,000 heartbeats/s"] = {"GET stats": percentiles(asked), "heartbeat": percentiles(beats)}
-            goals["GET stats p99 ms at 20,000 heartbeats/s"] = (percentiles(asked)["p99_ms"], 5)
+            answers_s, beats = ask_while_loaded(server.port, count, chosen.seconds)
+            figures["20,000 heartbeats/s"] = {"GET stats": percentiles(answers_s), "heartbeat": percentiles(beats)}
+            goals["GET stats p99 ms at 20,000 heartbeats/s"] = (percentiles(answers_s)["p99_ms"], 5)
             with fleetpulse(few, *rarely, devices=few / "devices.csv") as small:
                 rounds = []
                 for _ in range(chosen.rounds):

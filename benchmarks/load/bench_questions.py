@@ -79,14 +79,14 @@ def of_devices(make: Callable[[str], str], count: int, seed: int = 1) -> Iterato
 
 def stall(server: Process, path: str, count: int, seconds: float = 10) -> dict[str, float]:
     """Latencies of 2,000 heartbeats a second while a question is asked back to back; and how many were."""
-    asked = 0
+    questions = 0
     is_over = threading.Event()
 
     def keep_asking() -> None:
-        nonlocal asked
+        nonlocal questions
         while not is_over.is_set():
             ask(server, same(path), 1)
-            asked += 2
+            questions += 2
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
@@ -95,7 +95,7 @@ def stall(server: Process, path: str, count: int, seconds: float = 10) -> dict[s
     )
     is_over.set()
     asking.join()
-    return {**percentiles(latencies_s), "questions": asked}
+    return {**percentiles(latencies_s), "questions": questions}
 
 
 def raw_bytes(folder: Path) -> dict[str, float]:

@@ -217,17 +217,17 @@ async def pace(
     lanes = [
         (await loop.create_connection(lambda: Paced(latencies_s), "127.0.0.1", port))[1] for _ in range(connections)
     ]
-    started_s, said = time.perf_counter(), 0
+    started_s, sent = time.perf_counter(), 0
     while (elapsed_s := time.perf_counter() - started_s) < seconds:
         sent_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        while said < elapsed_s * rate:
-            lanes[said % connections].send(make(port, name.format(said * 7919 % count), sent_at), time.perf_counter())
-            said += 1
+        while sent < elapsed_s * rate:
+            lanes[sent % connections].send(make(port, name.format(sent * 7919 % count), sent_at), time.perf_counter())
+            sent += 1
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.5)
     refused = sum(lane.refused for lane in lanes)
-    if refused or len(latencies_s) < said * 0.99:
-        sys.exit(f"of {said} heartbeats {refused} were refused and {len(latencies_s)} answered")
+    if refused or len(latencies_s) < sent * 0.99:
+        sys.exit(f"of {sent} heartbeats {refused} were refused and {len(latencies_s)} answered")
     return latencies_s
 
 

@@ -147,7 +147,7 @@ def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
 
 def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> None:
     assert "site:a:b" in run("devices", "add", "late@1", "--label", "site:a:b", "--interval", "10m")
-    said = run.json(
+    declared = run.json(
         "devices",
         "set",
         "late@1",
@@ -160,7 +160,7 @@ def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> Non
         "--note",
         "moved",
     )
-    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == (
+    assert (declared["labels"], declared["interval"], declared["has_own_interval"], declared["note"]) == (
         {"hall": "7"},
         "1m",
         False,
@@ -179,8 +179,10 @@ def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> Non
 
 
 def test_metrics_are_defined_and_asked_for(run: Commands) -> None:
-    said = run.json("metrics", "change", "cpu", "--highest", "none", "--raw-days", "5", "--description", "how busy")
-    assert (said["bounds"], said["raw_days"], said["description"]) == ([0, None], 5, "how busy")
+    definition = run.json(
+        "metrics", "change", "cpu", "--highest", "none", "--raw-days", "5", "--description", "how busy"
+    )
+    assert (definition["bounds"], definition["raw_days"], definition["description"]) == ([0, None], 5, "how busy")
     assert "how busy" in run("metrics", "list")
     assert "retention days  365" in run("metrics", "show", "cpu")
     run("metrics", "define", "gone", "--kind", "integer", "--highest", "9223372036854775807")
@@ -248,17 +250,17 @@ def test_a_report_adds_up_to_what_devices_say_and_tells_how_to_ask_them(run: Com
     report = run.json("report", "uptime", *run.window, "--group-by", "site", "--sla", "75.0", "--devices")
     with ThreadPoolExecutor(2) as pool:
         again = pool.map(lambda line: run.json(*shlex.split(line["reproduce"])[1:]), report["devices"])
-        asked = {said["device_id"]: said for said in again}
+        figures_of = {figures["device_id"]: figures for figures in again}
     assert [line["id"] for line in report["devices"]] == ["oven:1", "press-2", "press-1", "=odd"]  # worst first
-    assert set(asked) == {"press-1", "press-2", "oven:1", "=odd"}
+    assert set(figures_of) == {"press-1", "press-2", "oven:1", "=odd"}
     for line in report["devices"]:
         assert {name: line[name] for name in ("uptime", "present", "expected", "left_out")} == {
-            name: asked[line["id"]][name] for name in ("uptime", "present", "expected", "left_out")
+            name: figures_of[line["id"]][name] for name in ("uptime", "present", "expected", "left_out")
         }
     for line in [*report["groups"], {**report["fleet"], "group": None}]:
         members = [device["id"] for device in report["devices"] if line["group"] in (None, device["group"])]
         assert (line["present"], line["expected"]) == tuple(
-            sum(asked[device][name] for device in members) for name in ("present", "expected")
+            sum(figures_of[device][name] for device in members) for name in ("present", "expected")
         )
         assert line["uptime"] == (100 * line["present"] / line["expected"] if line["expected"] else None)
     (paris,) = (line for line in report["groups"] if line["group"] == "paris")
@@ -330,16 +332,16 @@ def test_a_file_that_breaks_off_is_not_kept(run: Commands, tmp_path: Path) -> No
 
         sent = pool.submit(half)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        said = run("export", "presence", "-o", str(tmp_path / "half.csv"), "--url", url, status=1)
+        error = run("export", "presence", "-o", str(tmp_path / "half.csv"), "--url", url, status=1)
         sent.result(10)
-    assert f"the answer of {url} broke off after 5 bytes" in said
+    assert f"the answer of {url} broke off after 5 bytes" in error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_done_says_why_and_what_to_do(run: Commands) -> None:
-    said = run("devices", "list", "--url", "http://127.0.0.1:9", status=1)
-    assert said.startswith("fleetpulse: http://127.0.0.1:9 cannot be asked: ")
-    assert "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL." in said
+    error = run("devices", "list", "--url", "http://127.0.0.1:9", status=1)
+    assert error.startswith("fleetpulse: http://127.0.0.1:9 cannot be asked: ")
+    assert "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL." in error
     assert "expected something like http://127.0.0.1:6733" in run("devices", "list", "--url", "here", status=1)
     assert run("devices", "list", "--status", "gone", status=1).startswith("fleetpulse: status must be of new, up,")
     assert "unrecognized arguments: --statsu" in run("devices", "show", "x", "--statsu", status=2)

@@ -76,12 +76,12 @@ def test_metrics_are_reported_and_asked_for_as_the_mission_says(client: Client, 
     for minutes in range(30):
         body = {"sent_at": ago(minutes=minutes), "metrics": {"cpu": minutes, "memory": minutes * 2.5}}
         assert client.ask("POST", f"{device}/metrics", body) == (204, None)
-    status, said = client.ask("GET", f"{device}/metrics?types=cpu,memory&window=1h")
+    status, answer = client.ask("GET", f"{device}/metrics?types=cpu,memory&window=1h")
     assert status == 200
-    assert (said["metrics"]["cpu"]["value"], said["metrics"]["cpu"]["count"]) == (14.5, 30)
-    assert (said["metrics"]["memory"]["aggregation"], said["metrics"]["memory"]["value"]) == ("max", 72.5)
-    said = client.ask("GET", f"{device}/metrics?types=cpu&window=1h&step=10m&aggregation=sum")[1]
-    assert sum(point["value"] for point in said["metrics"]["cpu"]["series"]) == sum(range(30))
+    assert (answer["metrics"]["cpu"]["value"], answer["metrics"]["cpu"]["count"]) == (14.5, 30)
+    assert (answer["metrics"]["memory"]["aggregation"], answer["metrics"]["memory"]["value"]) == ("max", 72.5)
+    answer = client.ask("GET", f"{device}/metrics?types=cpu&window=1h&step=10m&aggregation=sum")[1]
+    assert sum(point["value"] for point in answer["metrics"]["cpu"]["series"]) == sum(range(30))
     start, end = quote(ago(hours=1)), quote(ago(seconds=-5))
     assert client.ask("GET", f"{device}/metrics?types=cpu&from={start}&to={end}")[1]["metrics"]["cpu"]["count"] == 30
     # The `+` of its offset is not escaped here.
@@ -118,8 +118,8 @@ def test_a_report_is_taken_whole_or_refused_with_what_is_wrong(client: Client, i
         client.ask("POST", f"{API}/devices/nobody/metrics", {"sent_at": LINE["sent_at"], "metrics": {"cpu": 1}})[0]
         == 404
     )
-    said = client.ask("GET", f"{DEVICE}/metrics?types=cpu,boots&window=400d")[1]["metrics"]
-    assert (said["cpu"]["count"], said["boots"]["count"]) == (0, 0)
+    answer = client.ask("GET", f"{DEVICE}/metrics?types=cpu,boots&window=400d")[1]["metrics"]
+    assert (answer["cpu"]["count"], answer["boots"]["count"]) == (0, 0)
 
 
 def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(client: Client, server: Server) -> None:
@@ -155,20 +155,21 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
     assert after["events_refused"] - before["events_refused"] == 6
     report = {"sent_at": LINE["sent_at"], "metrics": {"cpu": 1, "memory": 2}}
     for first in (None, "/"):
-        some = Client(server.port)
-        assert first is None or some.ask("GET", first)[0] == 200
+        connection = Client(server.port)
+        assert first is None or connection.ask("GET", first)[0] == 200
         before = reconciled(client)
-        assert some.ask("POST", f"{API}/devices/{device}/metrics", report)[0] == 204
+        assert connection.ask("POST", f"{API}/devices/{device}/metrics", report)[0] == 204
         assert (
-            some.ask("POST", f"{API}/devices/{device}/metrics", {**report, "metrics": {"nope": 1, "cpu": 1}})[0] == 422
+            connection.ask("POST", f"{API}/devices/{device}/metrics", {**report, "metrics": {"nope": 1, "cpu": 1}})[0]
+            == 422
         )
-        assert some.ask("POST", f"{API}/devices/nobody/metrics", report)[0] == 404
+        assert connection.ask("POST", f"{API}/devices/nobody/metrics", report)[0] == 404
         after = reconciled(client)
         assert (
             after["events_received"] - before["events_received"],
             after["events_accepted"] - before["events_accepted"],
         ) == (4, 2)
-        some.close()
+        connection.close()
     client.ask("GET", f"{API}/devices/{device}/stats")  # a question applies what is pending
     audit = client.ask("GET", f"{API}/devices/{device}/audit")[1]
     assert audit == {"accepted": 8, "applied": 8, "pending": 0, "heartbeats": 1, "samples": 7}
@@ -221,9 +222,13 @@ def test_a_metrics_file_is_taken_as_a_list_or_under_a_key(
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(wrap(METRICS)))
     client = Client(serve("--metrics", str(path)).port)
-    said = {metric["name"]: metric for metric in client.ask("GET", f"{API}/metrics/definitions")[1]["metrics"]}
-    assert set(said) == {"cpu", "memory", "boots", "upload_time"}
-    assert (said["memory"]["aggregation"], said["memory"]["retention_days"], said["boots"]["bounds"]) == (
+    definitions = {metric["name"]: metric for metric in client.ask("GET", f"{API}/metrics/definitions")[1]["metrics"]}
+    assert set(definitions) == {"cpu", "memory", "boots", "upload_time"}
+    assert (
+        definitions["memory"]["aggregation"],
+        definitions["memory"]["retention_days"],
+        definitions["boots"]["bounds"],
+    ) == (
         "max",
         7,
         [0, None],
@@ -284,8 +289,8 @@ def test_a_metrics_file_that_is_wrong_ends_the_start(tmp_path: Path, content: st
 
 def test_definitions_are_made_changed_taken_back_and_made_again(client: Client) -> None:
     path = f"{API}/metrics/definitions"
-    status, said = client.ask("POST", path, {"name": "temperature", "unit": "°C", "bounds": [-40, 125]})
-    assert (status, said["kind"], said["bounds"], said["retention_days"]) == (201, "float", [-40, 125], 365)
+    status, answer = client.ask("POST", path, {"name": "temperature", "unit": "°C", "bounds": [-40, 125]})
+    assert (status, answer["kind"], answer["bounds"], answer["retention_days"]) == (201, "float", [-40, 125], 365)
     assert client.ask("POST", path, {"name": "temperature"})[0] == 409
     report = {"sent_at": ago(minutes=1), "metrics": {"temperature": 126}}
     status, problem = client.ask("POST", f"{DEVICE}/metrics", report)
@@ -297,8 +302,8 @@ def test_definitions_are_made_changed_taken_back_and_made_again(client: Client) 
     assert client.ask("POST", f"{DEVICE}/metrics", report) == (204, None)
     assert client.ask("GET", f"{path}/temperature")[1]["raw_days"] == 5
     assert client.ask("PATCH", f"{path}/temperature", {"kind": "integer"})[0] == 400
-    status, said = client.ask("DELETE", f"{path}/temperature")
-    assert (status, "samples stay" in said["msg"]) == (200, True)
+    status, answer = client.ask("DELETE", f"{path}/temperature")
+    assert (status, "samples stay" in answer["msg"]) == (200, True)
     assert client.ask("POST", f"{DEVICE}/metrics", report)[0] == 422
     assert client.ask("GET", f"{DEVICE}/metrics?types=temperature")[1]["metrics"]["temperature"]["count"] == 1
     assert client.ask("GET", f"{path}/temperature")[0] == 404
@@ -317,14 +322,14 @@ def test_a_device_is_declared_changed_paused_deleted_and_taken_up_again(client: 
         "grace": "10m",
         "note": "by the door",
     }
-    status, said = client.ask("POST", f"{API}/devices", body)
-    assert (status, said["status"], said["last_seen"], said["has_own_grace"]) == (201, "new", None, True)
-    assert {name: said[name] for name in body} == body
+    status, answer = client.ask("POST", f"{API}/devices", body)
+    assert (status, answer["status"], answer["last_seen"], answer["has_own_grace"]) == (201, "new", None, True)
+    assert {name: answer[name] for name in body} == body
     assert client.ask("POST", f"{API}/devices", body)[0] == 409
-    said = client.ask(
+    answer = client.ask(
         "PATCH", f"{API}/devices/a-1", {"labels": {"rack": None, "row": "2"}, "interval": None, "note": ""}
     )[1]
-    assert (said["labels"], said["interval"], said["has_own_interval"], said["note"]) == (
+    assert (answer["labels"], answer["interval"], answer["has_own_interval"], answer["note"]) == (
         {"row": "2", "site": "paris"},
         "1m",
         False,
@@ -332,18 +337,18 @@ def test_a_device_is_declared_changed_paused_deleted_and_taken_up_again(client: 
     )
     for minutes in range(5, 15):
         assert client.ask("POST", f"{API}/devices/a-1/heartbeat", {"sent_at": ago(minutes=minutes)}) == (204, None)
-    said = client.ask("GET", f"{API}/devices/a-1")[1]
-    assert (said["status"], said["last_seen"] is None, said["since"] is None) == ("up", False, False)
-    said = client.ask("POST", f"{API}/devices/a-1/pause", {"duration": "1h"})[1]
-    assert (said["status"], said["paused_until"] > said["since"]) == ("paused", True)
+    answer = client.ask("GET", f"{API}/devices/a-1")[1]
+    assert (answer["status"], answer["last_seen"] is None, answer["since"] is None) == ("up", False, False)
+    answer = client.ask("POST", f"{API}/devices/a-1/pause", {"duration": "1h"})[1]
+    assert (answer["status"], answer["paused_until"] > answer["since"]) == ("paused", True)
     assert client.ask("POST", f"{API}/devices/a-1/pause")[1]["paused_until"] is None
     assert client.ask("POST", f"{API}/devices/a-1/resume")[1]["status"] == "up"
     assert client.ask("POST", f"{API}/devices/a-1/resume")[0] == 409
     before = client.ask("GET", f"{API}/devices/a-1/stats")[1]
     assert before["uptime"] == 100.0
     assert client.ask("DELETE", f"{API}/devices/a-1?dry_run=true")[0] == 400
-    status, said = client.ask("DELETE", f"{API}/devices/a-1")
-    assert (status, "history stays" in said["msg"]) == (200, True)
+    status, answer = client.ask("DELETE", f"{API}/devices/a-1")
+    assert (status, "history stays" in answer["msg"]) == (200, True)
     for method, path in [
         ("GET", ""),
         ("DELETE", ""),
@@ -366,20 +371,20 @@ def test_changes_at_one_time_are_all_made_and_what_is_deleted_stays_so(client: C
     client.ask("POST", f"{API}/devices", {"id": "c-1"})
 
     def label(name: str) -> None:
-        some = Client(server.port)
+        connection = Client(server.port)
         for i in range(15):
-            assert some.ask("PATCH", f"{API}/devices/c-1", {"labels": {f"{name}{i}": "1"}})[0] == 200
-        some.close()
+            assert connection.ask("PATCH", f"{API}/devices/c-1", {"labels": {f"{name}{i}": "1"}})[0] == 200
+        connection.close()
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(label, "abc"))
     assert len(client.ask("GET", f"{API}/devices/c-1")[1]["labels"]) == 45
 
     def note(device: str) -> None:
-        some = Client(server.port)
-        while some.ask("PATCH", f"{API}/devices/{device}", {"note": "still here"})[0] == 200:
+        connection = Client(server.port)
+        while connection.ask("PATCH", f"{API}/devices/{device}", {"note": "still here"})[0] == 200:
             pass
-        some.close()
+        connection.close()
 
     for i in range(10):
         client.ask("POST", f"{API}/devices", {"id": f"c-2-{i}"})
@@ -391,12 +396,17 @@ def test_changes_at_one_time_are_all_made_and_what_is_deleted_stays_so(client: C
 
 def test_an_import_says_what_it_would_do_does_it_and_comes_out_again_as_it_went_in(client: Client) -> None:
     text = 'device_id,site,interval,note\ni-1,=cmd(),5m,\'quoted\'\ni 2,x,,\ni-3,-7,1x,\ni-4,@a,,"two\nlines, ""so"""\n'
-    status, said = import_csv(client, text, "?dry_run=true")
-    assert (status, said["new"], said["known"], [refused["line"] for refused in said["refused"]]) == (200, 2, 0, [3, 4])
+    status, imported = import_csv(client, text, "?dry_run=true")
+    assert (status, imported["new"], imported["known"], [refused["line"] for refused in imported["refused"]]) == (
+        200,
+        2,
+        0,
+        [3, 4],
+    )
     assert client.ask("GET", f"{API}/devices/i-1")[0] == 404
     assert (import_csv(client, text)[1]["new"], import_csv(client, text)[1]["changed"]) == (2, 0)
-    said = import_csv(client, "device_id,site,interval,note\ni-1,lyon,,\n")[1]
-    assert (said["new"], said["known"], said["changed"]) == (0, 1, 1)
+    imported = import_csv(client, "device_id,site,interval,note\ni-1,lyon,,\n")[1]
+    assert (imported["new"], imported["known"], imported["changed"]) == (0, 1, 1)
     device = client.ask("GET", f"{API}/devices/i-1")[1]
     assert (device["labels"], device["has_own_interval"], device["note"]) == ({"site": "lyon"}, False, "")
     import_csv(client, text)
@@ -508,17 +518,21 @@ def test_a_fleet_has_its_figures_by_label(client: Client) -> None:
             client.ask("POST", f"{API}/devices/{device}/heartbeat", {"sent_at": ago(minutes=minutes)})
         client.ask("POST", f"{API}/devices/{device}/metrics", {"sent_at": ago(minutes=1), "metrics": {"cpu": value}})
         client.ask("POST", f"{API}/devices/{device}/stats", {"sent_at": ago(minutes=1), "upload_time": value * 10**9})
-    said = client.ask("GET", f"{API}/fleet/uptime?group_by=city&window=1h&step=30m")[1]
-    groups = {group["group"]: group for group in said["groups"]}
+    answer = client.ask("GET", f"{API}/fleet/uptime?group_by=city&window=1h&step=30m")[1]
+    groups = {group["group"]: group for group in answer["groups"]}
     assert {"", "bern", "oslo"} <= set(groups)
     assert (groups["oslo"]["devices"], groups["oslo"]["uptime"], len(groups["oslo"]["series"])) == (2, 100.0, 3)
-    assert said["fleet"]["devices"] == sum(group["devices"] for group in said["groups"])
-    said = client.ask("GET", f"{API}/fleet/metrics?types=cpu&group_by=city&aggregation=max")[1]
-    values = {group["group"]: group["metrics"]["cpu"]["value"] for group in said["groups"]}
+    assert answer["fleet"]["devices"] == sum(group["devices"] for group in answer["groups"])
+    answer = client.ask("GET", f"{API}/fleet/metrics?types=cpu&group_by=city&aggregation=max")[1]
+    values = {group["group"]: group["metrics"]["cpu"]["value"] for group in answer["groups"]}
     assert (values["oslo"], values["bern"]) == (3, 10)
-    said = client.ask("GET", f"{API}/fleet/stats?label=city:oslo&window=1h")[1]
-    assert (said["devices"]["total"], said["devices"]["by_status"]["up"], len(said["worst"])) == (2, 2, 2)
-    assert (said["upload_time"]["avg"], said["upload_time"]["avg_text"], said["upload_time"]["count"]) == (2e9, "2s", 2)
+    answer = client.ask("GET", f"{API}/fleet/stats?label=city:oslo&window=1h")[1]
+    assert (answer["devices"]["total"], answer["devices"]["by_status"]["up"], len(answer["worst"])) == (2, 2, 2)
+    assert (answer["upload_time"]["avg"], answer["upload_time"]["avg_text"], answer["upload_time"]["count"]) == (
+        2e9,
+        "2s",
+        2,
+    )
     status, kind, body = raw(client, f"{API}/export?types=cpu&label=city:bern&window=1h")
     assert (status, kind, body.count(b"\n"), b'"f-3","cpu",' in body.replace(b"f-3,cpu,", b'"f-3","cpu",')) == (
         200,
@@ -534,7 +548,7 @@ def test_a_fleet_has_its_figures_by_label(client: Client) -> None:
 def test_everything_that_was_declared_and_reported_survives(serve: Callable[..., Server], number: int) -> None:
     server = serve()
     client = Client(server.port)
-    asked = [
+    paths = [
         f"{API}/metrics/definitions",
         f"{API}/devices/kept",
         f"{API}/devices/paused",
@@ -565,22 +579,22 @@ def test_everything_that_was_declared_and_reported_survives(serve: Callable[...,
     window = client.ask(
         "POST", f"{API}/maintenance", {"labels": {"site": "rome"}, "recurrence": {"at": "02:30", "duration": "1h"}}
     )[1]
-    before = [client.ask("GET", path) for path in asked]
+    before = [client.ask("GET", path) for path in paths]
     assert {status for status, _ in before} == {200}
     client.close()
     assert server.stop(number) == (0 if number == signal.SIGTERM else -number)
     client = Client(serve().port)
-    for path, expected in zip(asked, before, strict=True):
-        said = client.ask("GET", path)
-        assert without_tiers(said) == without_tiers(expected), path
+    for path, expected in zip(paths, before, strict=True):
+        answer = client.ask("GET", path)
+        assert without_tiers(answer) == without_tiers(expected), path
     assert client.ask("GET", f"{API}/devices/deleted")[0] == 404
     assert [found["id"] for found in client.ask("GET", f"{API}/maintenance")[1]["windows"]] == [window["id"]]
     client.close()
 
 
-def without_tiers(said: object) -> str:
+def without_tiers(answer: object) -> str:
     """An answer without what depends on where the samples were."""
-    return re.sub(r'"tiers": \[[^]]*\]', "", json.dumps(said))
+    return re.sub(r'"tiers": \[[^]]*\]', "", json.dumps(answer))
 
 
 # Bad questions
@@ -624,10 +638,10 @@ PLACES = [
 ]
 
 
-def refused(client: Client, path: str, status: int, text: str, **said: object) -> None:
+def refused(client: Client, path: str, status: int, text: str, **request: object) -> None:
     """Ask, and be told quickly what was wrong."""
     started = time.monotonic()
-    answered, problem = client.ask(str(said.pop("method", "GET")), path, said.pop("body", None), **said)
+    answered, problem = client.ask(str(request.pop("method", "GET")), path, request.pop("body", None), **request)
     assert time.monotonic() - started < ANSWER_S, path
     assert (answered, text in problem["msg"], problem["status"]) == (status, True, status), (path[:200], problem)
     assert len(problem["msg"]) < 3_000
@@ -643,15 +657,15 @@ def test_a_window_that_cannot_be_meant_is_refused_everywhere(client: Client, pla
 
 
 def test_the_parameters_that_are_taken_are_those_that_the_document_lists(client: Client) -> None:
-    asked = 0
+    operations_asked = 0
     for path, operations in describe_api().document["paths"].items():
         for method, operation in operations.items():
             listed = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
             if listed:
-                said = client.ask(method.upper(), path.replace("{device_id}", PUBLISHED[0]) + "?zzzz=1")[1]["msg"]
-                assert set(said.partition("known are ")[2].split(", ")) == listed, (method, path, said)
-                asked += 1
-    assert asked > 8
+                msg = client.ask(method.upper(), path.replace("{device_id}", PUBLISHED[0]) + "?zzzz=1")[1]["msg"]
+                assert set(msg.partition("known are ")[2].split(", ")) == listed, (method, path, msg)
+                operations_asked += 1
+    assert operations_asked > 8
 
 
 @pytest.mark.parametrize(
@@ -774,8 +788,8 @@ def test_a_hundred_thousand_values_of_a_label_are_too_many_to_group_by_and_nobod
     ]:
         refused(client, API + path, 422, text)
     # A filter that leaves few makes few groups.
-    said = client.ask("GET", f"{API}/fleet/uptime?group_by=serial&label=serial:s5")[1]
-    assert [(group["group"], group["devices"]) for group in said["groups"]] == [("s5", 1)]
+    answer = client.ask("GET", f"{API}/fleet/uptime?group_by=serial&label=serial:s5")[1]
+    assert [(group["group"], group["devices"]) for group in answer["groups"]] == [("s5", 1)]
     assert len(client.ask("GET", f"{API}/fleet/uptime?group_by=site")[1]["groups"]) == 8
     assert client.ask("GET", f"{API}/devices?limit=1000&sort=-uptime&uptime_window=3660d")[1]["total"] == 100_005
     client.close()

@@ -185,8 +185,8 @@ def test_a_peer_that_does_not_read_is_cut_off_and_one_that_reads_late_is_answere
     serve: Callable[..., Server], first: bytes, path: str
 ) -> None:
     server = serve("--write-s", "0.5")
-    asked = 20_000 if path != "/openapi.json" else 400
-    said = request(path=path) if path != "/openapi.json" else b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    requests = 20_000 if path != "/openapi.json" else 400
+    one_request = request(path=path) if path != "/openapi.json" else b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     with (
         socket.create_connection(("127.0.0.1", server.port), 20) as greedy,
         socket.create_connection(("127.0.0.1", server.port), 20) as slow,
@@ -195,13 +195,13 @@ def test_a_peer_that_does_not_read_is_cut_off_and_one_that_reads_late_is_answere
             connection.sendall(first)
             if first:
                 read_until(connection, b'"OK."')
-        threading.Thread(target=send_quietly, args=(greedy, said * asked), daemon=True).start()
-        sender = threading.Thread(target=send_quietly, args=(slow, said * asked))
+        threading.Thread(target=send_quietly, args=(greedy, one_request * requests), daemon=True).start()
+        sender = threading.Thread(target=send_quietly, args=(slow, one_request * requests))
         sender.start()
         answers = 0
-        while answers < asked:
+        while answers < requests:
             part = slow.recv(65_536)
-            assert part, f"{answers} of {asked} answers"
+            assert part, f"{answers} of {requests} answers"
             answers += part.count(b"HTTP/1.1 ")
         sender.join()
         if path == HEARTBEAT:
@@ -220,9 +220,9 @@ def send_quietly(connection: socket.socket, data: bytes) -> None:
 def test_a_length_of_thousands_of_digits_harms_nobody_else(serve: Callable[..., Server]) -> None:
     server = serve()
     odd = request().replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5_000)
-    for said in (odd, request() + odd, odd + request()):
+    for sent in (odd, request() + odd, odd + request()):
         with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-            connection.sendall(said)
+            connection.sendall(sent)
             connection.settimeout(1)
             with contextlib.suppress(TimeoutError):
                 read_until_closed(connection)
@@ -273,10 +273,10 @@ def test_a_request_is_answered_once_although_its_body_never_comes(serve: Callabl
 def test_bulk_bodies_take_turns_and_all_are_taken(serve: Callable[..., Server]) -> None:
     server = serve("--bulk-at-once-max", "1")
     body = b"\n".join([b'{"device_id":"%s","sent_at":"2026-01-01T00:00:00Z"}' % PUBLISHED[0].encode()] * 5_000)
-    said = request(body, path="/api/v1/events", headers=b"Connection: close\r\n")
+    sent = request(body, path="/api/v1/events", headers=b"Connection: close\r\n")
     crowd = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(6)]
     for connection in crowd:
-        connection.sendall(said)
+        connection.sendall(sent)
     for connection in crowd:
         received = read_until_closed(connection)
         connection.close()

@@ -87,7 +87,7 @@ class Closed:
     today: int = FIRST_DAY + DAYS
     store: MemoryBlockStore = field(default_factory=MemoryBlockStore)
     manifest: Manifest = field(default_factory=Manifest)
-    told: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     damaged: list[SampleBlock] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class Closed:
         """A checkpoint."""
         blocks = cut_samples([columns_of(samples)], self.store, self.metrics)
         self.manifest = Manifest(samples=(*self.manifest.samples, *blocks))
-        self.told += samples
+        self.samples += samples
 
     def step(self, *, is_crash: bool = False, is_forced: bool = False, fresh_max: int = 2, parts_max: int = 1) -> bool:
         """One piece of work; after a crash nobody names what it has written."""
@@ -186,14 +186,14 @@ def assert_figure(aggregation: str, got: float | None, values: list[int | float]
 
 def check(
     closed: Closed,
-    told: Sequence[Sample],
+    samples: Sequence[Sample],
     *,
     metric: int,
     window: Window,
     whom: DeviceSelection,
     live: Sequence[Sample] = (),
 ) -> None:
-    cells = expected(told, metric=metric, window=window, whom=whom)
+    cells = expected(samples, metric=metric, window=window, whom=whom)
     for aggregation in AGGREGATIONS:
         found = closed.ask(aggregation, metric=metric, window=window, whom=whom, live=live)
         assert not found.missing
@@ -204,12 +204,14 @@ def check(
             assert_figure(aggregation, got, values, is_exact=found.is_exact)
 
 
-def check_blocks(closed: Closed, told: Sequence[Sample]) -> None:
+def check_blocks(closed: Closed, samples: Sequence[Sample]) -> None:
     """What a manifest says of its blocks is so."""
     assert closed.store.names() == {file.name for file in closed.manifest.files()}
     for kind in KINDS:
         blocks = [block for block in closed.manifest.samples if block.kind == kind]
-        assert sum(block.samples for block in blocks) == sum(closed.metrics[sample[1]].kind == kind for sample in told)
+        assert sum(block.samples for block in blocks) == sum(
+            closed.metrics[sample[1]].kind == kind for sample in samples
+        )
         for block in blocks:
             assert block.start_ns < block.end_ns
             assert list(block.files) == [RAW] if block.day is None else {HOUR, DAY} <= set(block.files) <= set(TIERS)
@@ -268,10 +270,10 @@ def test_answers_are_those_of_a_plain_list_at_every_moment(
             closed.step(is_crash=step == "crash", is_forced=step == "force")
         else:
             closed.add(step)
-        check(closed, [*closed.told, *live], metric=metric, window=window, whom=whom, live=live)
+        check(closed, [*closed.samples, *live], metric=metric, window=window, whom=whom, live=live)
         if step != "crash":
             closed.remove_unnamed()
-            check_blocks(closed, closed.told)
+            check_blocks(closed, closed.samples)
 
 
 @dataclass(frozen=True)
@@ -310,19 +312,19 @@ def test_retention_removes_what_it_must_and_nothing_else(
     lives: list[tuple[list[Sample], MemoryCache, int]], questions: list[tuple[Window, DeviceSelection]]
 ) -> None:
     closed = Closed(today=FIRST_DAY + DAYS - 1)
-    asked = iter(questions)
+    to_ask = iter(questions)
     lost_raw: set[int] = set()
     for samples, kept, days in lives:
         closed.add(samples)
         closed.metrics = kept.metrics()
         closed.today += days
         closed.settle()
-        closed.told = [
+        closed.samples = [
             sample
-            for sample in closed.told
+            for sample in closed.samples
             if sample[2] // DAY_NS >= closed.today - closed.metrics[sample[1]].retention_days
         ]
-        check_blocks(closed, closed.told)
+        check_blocks(closed, closed.samples)
         for block in closed.manifest.samples:
             for tier, file in block.files.items():
                 for number in closed.history.metrics_of(file):
@@ -331,11 +333,11 @@ def test_retention_removes_what_it_must_and_nothing_else(
                     assert block.day >= closed.today - metric.retention_days and is_raw_kept
         lost_raw |= {number for number, metric in closed.metrics.items() if metric.raw_days is not None}
         for number in METRICS:
-            window, whom = next(asked)
+            window, whom = next(to_ask)
             if number in lost_raw:
                 step_ns = window.step_ns if window.step_ns is None or window.step_ns % HOUR_NS == 0 else HOUR_NS
                 window = Window(window.start_ns // HOUR_NS * HOUR_NS, -(-window.end_ns // HOUR_NS) * HOUR_NS, step_ns)
-            check(closed, closed.told, metric=number, window=window, whom=whom)
+            check(closed, closed.samples, metric=number, window=window, whom=whom)
 
 
 @pytest.mark.parametrize("step_ns", [None, HOUR_NS, DAY_NS])
@@ -391,8 +393,8 @@ def test_a_longer_raw_days_does_not_bring_back_samples_that_are_gone() -> None:
     (part,) = closed.manifest.samples
     assert RAW not in part.files
     assert (part.samples, part.start_ns, part.end_ns) == (2, morning[0][2], evening[0][2] + 1)
-    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + 12 * HOUR_NS), whom=DeviceSelection())
-    check(closed, closed.told, metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=DeviceSelection())
+    check(closed, closed.samples, metric=1, window=Window(FIRST_NS, FIRST_NS + 12 * HOUR_NS), whom=DeviceSelection())
+    check(closed, closed.samples, metric=1, window=Window(FIRST_NS, FIRST_NS + DAY_NS), whom=DeviceSelection())
 
 
 def test_a_step_finer_than_what_is_left_is_answered_from_hours_that_are_said_to_be_coarse() -> None:
@@ -521,9 +523,9 @@ def test_units_hold_every_row_once_and_in_order(files: list[list[tuple[int, int]
         inside = []
         for rows, footer in zip(files, footers, strict=True):
             for group in unit.groups(footer, 1):
-                some = sorted(rows)[3 * group : 3 * group + 3]
+                chosen = sorted(rows)[3 * group : 3 * group + 3]
                 inside += [
-                    (device, at) for device, at in some
+                    (device, at) for device, at in chosen
                     if unit.start_device <= device < unit.end_device and unit.start_ns <= at < unit.end_ns
                 ]  # fmt: skip
         read += sorted(inside)

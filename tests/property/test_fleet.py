@@ -61,9 +61,9 @@ def batch_of(heartbeats: list[tuple[int, int]], samples: list[tuple[int, int]]) 
 
 
 async def add(intake: Intake, batch: EventBatch) -> None:
-    told = Told()
-    intake.add_batch(batch, told)
-    await told.outcome
+    sender = Told()
+    intake.add_batch(batch, sender)
+    await sender.outcome
 
 
 def abandon(service: Service) -> None:
@@ -116,16 +116,16 @@ async def live(
     await service.node.start()
     repeated = heartbeats + [beat for beat in heartbeats if chance.random() < 0.3]
     chance.shuffle(repeated)
-    told: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    events: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for step in [*lives, None]:
-        some = repeated[: chance.randint(0, len(repeated))] if step else repeated
+        beats = repeated[: chance.randint(0, len(repeated))] if step else repeated
         others = samples[: chance.randint(0, len(samples))] if step else samples
-        del repeated[: len(some)]
+        del repeated[: len(beats)]
         samples = samples[len(others) :]
-        if some or others:
-            await add(service.intake, batch_of(some, others))
-        told[0].extend(some)
-        told[1].extend(others)
+        if beats or others:
+            await add(service.intake, batch_of(beats, others))
+        events[0].extend(beats)
+        events[1].extend(others)
         if step == "checkpoint":
             assert await service.housekeeping.checkpoint()
         elif step == "day":
@@ -136,7 +136,7 @@ async def live(
             service = build(setup, clock=clock)
             await service.node.start()
         for device in range(DEVICES):
-            assert as_tuple(await service.questions.figures(device)) == expected(device, *told)
+            assert as_tuple(await service.questions.figures(device)) == expected(device, *events)
     await service.node.stop()
 
 

@@ -85,10 +85,10 @@ def test_a_sketch_holds_each_key_once_in_order_with_all_its_samples(samples: lis
     sketches = built(samples)
     assert len(sketches) == CELLS
     for cell in range(CELLS):
-        held = slice(sketches.offsets[cell], sketches.offsets[cell + 1])
+        rows = slice(sketches.offsets[cell], sketches.offsets[cell + 1])
         keys = sketch_keys(np.array([value for at, value in samples if at == cell], np.float64)).tolist()
-        assert sketches.keys[held].tolist() == sorted(set(keys))
-        assert sketches.counts[held].tolist() == [keys.count(key) for key in sorted(set(keys))]
+        assert sketches.keys[rows].tolist() == sorted(set(keys))
+        assert sketches.counts[rows].tolist() == [keys.count(key) for key in sorted(set(keys))]
 
 
 @given(st.lists(SAMPLES, max_size=5), st.randoms())

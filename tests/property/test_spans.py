@@ -87,7 +87,7 @@ def test_uncovered_between_counts_the_times_outside(
 
 @given(PAIRS, st.lists(st.tuples(TIMES, st.integers(0, 40)), max_size=20), SHIFTS)
 def test_after_uncovered_is_the_earliest_time_with_the_amount_outside(
-    pairs: list[tuple[int, int]], asked: list[tuple[int, int]], shift: int
+    pairs: list[tuple[int, int]], amounts: list[tuple[int, int]], shift: int
 ) -> None:
     covered = model(pairs)
 
@@ -97,10 +97,10 @@ def test_after_uncovered_is_the_earliest_time_with_the_amount_outside(
             at += 1
         return at
 
-    questions = np.array(asked, np.int64).reshape(-1, 2)
+    questions = np.array(amounts, np.int64).reshape(-1, 2)
     times = after_uncovered(shifted(pairs, shift), questions[:, 0] + shift, questions[:, 1])
     assert times.dtype == np.int64
-    assert (times - shift).tolist() == [earliest(at, amount) for at, amount in asked]
+    assert (times - shift).tolist() == [earliest(at, amount) for at, amount in amounts]
 
 
 @given(

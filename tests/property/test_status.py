@@ -151,13 +151,13 @@ class Seconds:
 
     def status(self) -> tuple[str, list[int]]:
         """What it is now, and since when it may be said to be so."""
-        said = str(self.displayed[-1])
-        if said == "new":
-            return said, [0]
-        if said in ("paused", "maintenance"):
-            declared = self.is_paused if said == "paused" else self.is_maintained
-            return said, [self.origin + place for place in range(self._run_start(declared), self.count)]
-        return said, [self.origin + self._run_start(self.observed == said)]
+        displayed = str(self.displayed[-1])
+        if displayed == "new":
+            return displayed, [0]
+        if displayed in ("paused", "maintenance"):
+            declared = self.is_paused if displayed == "paused" else self.is_maintained
+            return displayed, [self.origin + place for place in range(self._run_start(declared), self.count)]
+        return displayed, [self.origin + self._run_start(self.observed == displayed)]
 
     def _run_start(self, holds: Truths) -> int:
         others = np.flatnonzero(~holds)
@@ -284,7 +284,7 @@ class Life:
         self.model = Model(start, mistake)
         self.settings = Settings(data=str(folder), checkpoint_s=1e9, interval_s=60, grace_s=240)
         self.service: Service
-        self.told: list[str] = []
+        self.actions: list[str] = []
 
     async def run(self, steps: int) -> None:
         await self.start()
@@ -292,12 +292,12 @@ class Life:
         actions = self.actions()
         for _ in range(steps):
             action = self.chance.choice(actions)
-            self.told.append(f"{self.clock.s}: {action.__name__}")
+            self.actions.append(f"{self.clock.s}: {action.__name__}")
             try:
                 await action()
                 await self.check()
             except AssertionError as error:
-                raise AssertionError(f"{error}\nafter:\n" + "\n".join(self.told)) from error
+                raise AssertionError(f"{error}\nafter:\n" + "\n".join(self.actions)) from error
         await self.service.node.stop()
 
     def actions(self) -> list[Callable[[], Any]]:
@@ -379,9 +379,9 @@ class Life:
                 else:
                     self._add(batch, number, due, is_sample=False)
             if device.is_alive and not device.is_cut and device.backlog and self.chance.random() < 0.5:
-                some = self.chance.randint(1, len(device.backlog))
-                self._add(batch, number, device.backlog[:some], is_sample=False)
-                del device.backlog[:some]
+                count = self.chance.randint(1, len(device.backlog))
+                self._add(batch, number, device.backlog[:count], is_sample=False)
+                del device.backlog[:count]
         if len(batch):
             self.service.intake.add_batch(batch, Nobody())
             await self.service.writer.drain()
@@ -517,17 +517,17 @@ class Life:
         assert page.total == len(seconds)
         for place, number in enumerate(page.numbers):
             status, since = seconds[number].status()
-            asked = await self.service.questions.status(f"d{number}")
+            answer = await self.service.questions.status(f"d{number}")
             heard = self.model.devices[number].heard[-1][0] * SECOND if self.model.devices[number].heard else 0
             listed = (page.statuses[place], page.since_ns[place], page.last_received_ns[place])
-            assert (asked[0], asked[2]) == (listed[0], listed[2]) == (status, heard), (
+            assert (answer[0], answer[2]) == (listed[0], listed[2]) == (status, heard), (
                 number,
-                asked,
+                answer,
                 listed,
                 status,
                 heard,
             )
-            assert {asked[1] // SECOND, listed[1] // SECOND} <= set(since), (number, status, asked, listed, since[:1])
+            assert {answer[1] // SECOND, listed[1] // SECOND} <= set(since), (number, status, answer, listed, since[:1])
         for window in self.some_windows():
             await self.check_window(seconds, *window)
 
@@ -550,32 +550,32 @@ class Life:
         )
         assert not fleet.missing
         for number, device in enumerate(seconds):
-            said = await self.service.questions.device(
+            answer = await self.service.questions.device(
                 f"d{number}", lambda view: answers(view, start_ns, end_ns, step), start_ns=start_ns
             )
             where = (f"d{number}", start, end)
             slots = device.slots(start, end)
             counts = count(reason for _, reason in slots)
-            assert said.intervals == slots, (*where, first_difference(said.intervals, slots))
-            assert said.counts == counts, (*where, "counts", said.counts, counts)
-            for bucket, some in enumerate(said.buckets):
+            assert answer.intervals == slots, (*where, first_difference(answer.intervals, slots))
+            assert answer.counts == counts, (*where, "counts", answer.counts, counts)
+            for bucket, counted in enumerate(answer.buckets):
                 origin = start // step * step if step else start
                 inside = count(reason for at, reason in slots if step is None or (at - origin) // step == bucket)
-                assert some == inside, (*where, "bucket", bucket, some, inside)
+                assert counted == inside, (*where, "bucket", bucket, counted, inside)
             before, changes = device.transitions(start, end)
             changes_said = [(format_rfc3339(at * SECOND), one, other) for at, one, other in changes]
-            assert (said.before, said.transitions) == (before, changes_said), (
+            assert (answer.before, answer.transitions) == (before, changes_said), (
                 *where,
-                said.before,
-                said.transitions,
+                answer.before,
+                answer.transitions,
                 before,
                 changes_said,
             )
             down, accountable = device.availability(start, end)
-            assert (said.down_s, said.accountable_s) == (down, accountable), (
+            assert (answer.down_s, answer.accountable_s) == (down, accountable), (
                 *where,
                 "availability",
-                said,
+                answer,
                 down,
                 accountable,
             )
@@ -644,7 +644,7 @@ def count(reasons: Iterator[str]) -> dict[str, int]:
 
 def first_difference(one: list[tuple[int, str]], other: list[tuple[int, str]]) -> object:
     return next(
-        ((said, meant) for said, meant in zip(one, other, strict=False) if said != meant), (len(one), len(other))
+        ((left, right) for left, right in zip(one, other, strict=False) if left != right), (len(one), len(other))
     )
 
 

@@ -77,7 +77,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-def answers(port: int, first: bytes, said: bytes) -> list[tuple[bytes, bytes]]:
+def answers(port: int, first: bytes, data: bytes) -> list[tuple[bytes, bytes]]:
     """(status line, body) of every answer until the server closes, the answer to `first` left out."""
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
         connection.sendall(first)
@@ -85,14 +85,14 @@ def answers(port: int, first: bytes, said: bytes) -> list[tuple[bytes, bytes]]:
         while first and not received.endswith(b'"OK."'):
             received += connection.recv(4096)
         received = b""
-        connection.sendall(said)
+        connection.sendall(data)
         try:
             while part := connection.recv(65_536):
                 received += part
         except ConnectionResetError:
             pass
     received = re.sub(rb"and [0-9T:-]+Z, not", b"and NOW, not", received)  # the server's clock, to the second
-    received = re.sub(rb'\{"uptime":[^}]*\}', b"FIGURES", received)  # they change with what was said before
+    received = re.sub(rb'\{"uptime":[^}]*\}', b"FIGURES", received)  # they change with what was sent before
     parts = re.split(rb"(?=HTTP/1\.1 \d\d\d )", received)[1:]
     return [(part.split(b"\r\n", 1)[0], part.partition(b"\r\n\r\n")[2]) for part in parts]
 
@@ -110,8 +110,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         requests(), st.lists(requests(), min_size=2, max_size=3).map(b"".join), st.binary(min_size=1, max_size=80)
     )
 )
-def test_the_two_paths_answer_any_bytes_alike(port: int, said: bytes) -> None:
-    assert answers(port, b"", said) == answers(port, OK, said)
+def test_the_two_paths_answer_any_bytes_alike(port: int, data: bytes) -> None:
+    assert answers(port, b"", data) == answers(port, OK, data)
 
 
 @schemathesis.serializer("application/x-ndjson", "text/csv")
@@ -155,7 +155,7 @@ REPORTS = st.dictionaries(
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def busy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server of which there is something to ask."""
     folder = tmp_path_factory.mktemp("asked")
     (folder / "metrics.json").write_text(
@@ -197,7 +197,7 @@ def made_likelier(case: schemathesis.Case, draw: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_every_answer_is_one_that_the_document_describes(asked: int, path: str, method: str) -> None:
+def test_every_answer_is_one_that_the_document_describes(busy_port: int, path: str, method: str) -> None:
     operation = schemathesis.openapi.from_dict(DOCUMENT)[path][method]
     is_fixed = path.count("/") < 3
 
@@ -205,6 +205,6 @@ def test_every_answer_is_one_that_the_document_describes(asked: int, path: str, 
     @given(operation.as_strategy(), st.data())
     def conforms(case: schemathesis.Case, draw: st.DataObject) -> None:
         made_likelier(case, draw)
-        case.call_and_validate(base_url=f"http://127.0.0.1:{asked}", checks=CHECKS)
+        case.call_and_validate(base_url=f"http://127.0.0.1:{busy_port}", checks=CHECKS)
 
     conforms()

@@ -272,7 +272,7 @@ def test_a_right_window_passes(window: MaintenanceWindow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "told"),
+    ("window", "text"),
     [
         (replace(SINGLE, title="t" * 201), "title must be at most 200 characters"),
         (replace(SINGLE, title="a\0"), "NUL"),
@@ -296,8 +296,8 @@ def test_a_right_window_passes(window: MaintenanceWindow) -> None:
         (recurring("UTC", "10:00", 2, 1), "ascending"),
     ],
 )
-def test_a_wrong_window_is_told_what_is_expected(window: MaintenanceWindow, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_window_is_told_what_is_expected(window: MaintenanceWindow, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
         check_window(window)
 
 

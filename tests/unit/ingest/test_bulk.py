@@ -49,8 +49,8 @@ def read(body: bytes, **limits: int) -> BulkReader:
     return reader
 
 
-def lines(*said: dict[str, Any] | str) -> bytes:
-    return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in said).encode()
+def lines(*events: dict[str, Any] | str) -> bytes:
+    return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in events).encode()
 
 
 def events(reader: BulkReader) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
@@ -62,18 +62,18 @@ def events(reader: BulkReader) -> tuple[list[tuple[int, ...]], list[tuple[int, .
 
 
 @given(st.lists(USUAL, min_size=1, max_size=8) | st.lists(REPORTS, min_size=1, max_size=8))
-def test_lines_read_as_columns_give_the_events_of_lines_read_one_by_one(said: list[dict[str, Any]]) -> None:
+def test_lines_read_as_columns_give_the_events_of_lines_read_one_by_one(objects: list[dict[str, Any]]) -> None:
     as_columns, one_by_one = reader_of(b""), reader_of(b"")
-    assert as_columns._read_columns(lines(*said))
-    one_by_one._read_lines([json.dumps(line).encode() for line in said])
+    assert as_columns._read_columns(lines(*objects))
+    one_by_one._read_lines([json.dumps(line).encode() for line in objects])
     assert events(as_columns) == events(one_by_one)
-    assert (as_columns._line, one_by_one.refused) == (len(said), [])
+    assert (as_columns._line, one_by_one.refused) == (len(objects), [])
 
 
 @given(st.lists(USUAL | REPORTS | ODD, max_size=12))
-def test_a_line_is_accepted_or_refused_whatever_stands_beside_it(said: list[dict[str, Any] | str]) -> None:
-    together = read(lines(*said))
-    apart = [read(lines(line)) for line in said]
+def test_a_line_is_accepted_or_refused_whatever_stands_beside_it(objects: list[dict[str, Any] | str]) -> None:
+    together = read(lines(*objects))
+    apart = [read(lines(line)) for line in objects]
     assert events(together) == tuple(sorted(event for one in apart for event in events(one)[kind]) for kind in (0, 1))
     assert [line for line, one in enumerate(apart, start=1) if one.refused] == [
         verdict["line"] for verdict in together.refused
@@ -115,8 +115,8 @@ def test_a_line_that_is_too_long_is_refused_alone() -> None:
 
 
 def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> None:
-    said = lines(*({"device_id": device, "sent_at": AT} for device in ("new", "other", "new")))
-    reader = read(said)
+    body = lines(*({"device_id": device, "sent_at": AT} for device in ("new", "other", "new")))
+    reader = read(body)
     assert ({device: len(waiting) for device, waiting in reader.unknown.items()}, reader.refused_count) == (
         {"new": 2, "other": 1},
         0,
@@ -129,8 +129,8 @@ def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> 
 
 
 def test_lines_with_an_undefined_metric_wait_until_it_is_defined_or_refused() -> None:
-    said = [{"device_id": "a", "sent_at": AT, "metrics": {name: 1}} for name in ("gpu", "cpu", "ram")]
-    reader = read(lines(*said))
+    events = [{"device_id": "a", "sent_at": AT, "metrics": {name: 1}} for name in ("gpu", "cpu", "ram")]
+    reader = read(lines(*events))
     assert ([number for number, _ in reader.undefined], reader.refused_count) == ([1, 3], 0)
     reader._metrics.replace([(0, BUILT_IN), (1, MetricDefinition(name="cpu")), (2, MetricDefinition(name="gpu"))])
     reader.settle_undefined()

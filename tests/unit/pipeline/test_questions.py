@@ -53,37 +53,37 @@ def test_a_question_about_a_deleted_device_is_refused(tmp_path: Path) -> None:
 
 def test_a_question_whose_files_were_replaced_is_asked_again_but_not_for_ever(tmp_path: Path) -> None:
     async def test(service: Service, world: World) -> None:
-        asked = 0
+        tries = 0
 
         def question(view: FleetView, *, replaced: int) -> int:
-            nonlocal asked
-            asked += 1
-            if asked <= replaced:
+            nonlocal tries
+            tries += 1
+            if tries <= replaced:
                 replace_files(service)
                 raise DamagedData("a block is missing")
-            return asked
+            return tries
 
         assert await service.questions.fleet(lambda view: question(view, replaced=2), start_ns=NOON) == 3
-        asked = 0
+        tries = 0
         with pytest.raises(DamagedData):
             await service.questions.fleet(lambda view: question(view, replaced=9), start_ns=NOON)
-        assert asked == TRIES
+        assert tries == TRIES
 
     run(tmp_path, test)
 
 
 def test_damage_is_an_answer_where_no_file_was_replaced(tmp_path: Path) -> None:
     async def test(service: Service, world: World) -> None:
-        asked = 0
+        tries = 0
 
         def question(view: FleetView) -> None:
-            nonlocal asked
-            asked += 1
+            nonlocal tries
+            tries += 1
             raise DamagedData("a block is missing")
 
         with pytest.raises(DamagedData):
             await service.questions.device("d0", question, start_ns=NOON)
-        assert asked == 1
+        assert tries == 1
 
     run(tmp_path, test)
 

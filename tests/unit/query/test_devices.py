@@ -55,8 +55,8 @@ def figures(one: OneFleet) -> dict[str, tuple[str, int, float | None]]:
     found = {}
     for device_id, number in one.numbers.items():
         status, _, last_ns = device_status(one.view(one.now, number))
-        said = one.device_uptime("11:00:00", "12:00:00", device=number)
-        found[device_id] = status, last_ns, said["uptime"]
+        shown = one.device_uptime("11:00:00", "12:00:00", device=number)
+        found[device_id] = status, last_ns, shown["uptime"]
     return found
 
 
@@ -64,11 +64,11 @@ def test_a_list_says_of_every_device_what_the_device_says() -> None:
     one, plain = known()
     ids, page = one.page(Filter(uptime_window_ns=HOUR_NS), Order("uptime"))
     assert page.uptime is not None
-    said = {
+    shown = {
         device_id: (page.statuses[place], page.last_received_ns[place], page.uptime[place])
         for place, device_id in enumerate(ids)
     }
-    assert said == plain
+    assert shown == plain
     assert {status for status, _, _ in plain.values()} >= {"new", "up", "late", "down", "paused"}
     assert {None, 100.0} < {uptime for _, _, uptime in plain.values()}
 
@@ -94,28 +94,28 @@ def test_an_order_is_that_of_a_plain_sort_and_what_is_equal_goes_by_id(order: Or
 
 
 FILTERS: list[tuple[Filter, Callable[[str, dict[str, str], tuple[str, int, float | None]], bool]]] = [
-    (Filter(), lambda device_id, labels, said: True),
-    (Filter(statuses=frozenset({"late", "down"})), lambda device_id, labels, said: said[0] in ("late", "down")),
-    (Filter(statuses=frozenset({"maintenance"})), lambda device_id, labels, said: False),
-    (Filter(labels=[("site", "Paris")]), lambda device_id, labels, said: labels.get("site") == "Paris"),
-    (Filter(labels=[("site", "Nowhere")]), lambda device_id, labels, said: False),
-    (Filter(labels=[("room", "1")]), lambda device_id, labels, said: False),
-    (Filter(labels=[("site", "Paris"), ("site", "Lyon")]), lambda device_id, labels, said: False),
-    (Filter(text="x"), lambda device_id, labels, said: "X" in device_id),
-    (Filter(text="-A"), lambda device_id, labels, said: "-a" in device_id),
-    (Filter(text="aRi"), lambda device_id, labels, said: labels.get("site") == "Paris"),
-    (Filter(text="y"), lambda device_id, labels, said: "Y" in device_id or labels.get("site") == "Lyon"),
-    (Filter(text="nobody"), lambda device_id, labels, said: False),
-    (Filter(uptime_below=50.0), lambda device_id, labels, said: said[2] is not None and said[2] < 50),
-    (Filter(uptime_below=0.0), lambda device_id, labels, said: False),
+    (Filter(), lambda device_id, labels, shown: True),
+    (Filter(statuses=frozenset({"late", "down"})), lambda device_id, labels, shown: shown[0] in ("late", "down")),
+    (Filter(statuses=frozenset({"maintenance"})), lambda device_id, labels, shown: False),
+    (Filter(labels=[("site", "Paris")]), lambda device_id, labels, shown: labels.get("site") == "Paris"),
+    (Filter(labels=[("site", "Nowhere")]), lambda device_id, labels, shown: False),
+    (Filter(labels=[("room", "1")]), lambda device_id, labels, shown: False),
+    (Filter(labels=[("site", "Paris"), ("site", "Lyon")]), lambda device_id, labels, shown: False),
+    (Filter(text="x"), lambda device_id, labels, shown: "X" in device_id),
+    (Filter(text="-A"), lambda device_id, labels, shown: "-a" in device_id),
+    (Filter(text="aRi"), lambda device_id, labels, shown: labels.get("site") == "Paris"),
+    (Filter(text="y"), lambda device_id, labels, shown: "Y" in device_id or labels.get("site") == "Lyon"),
+    (Filter(text="nobody"), lambda device_id, labels, shown: False),
+    (Filter(uptime_below=50.0), lambda device_id, labels, shown: shown[2] is not None and shown[2] < 50),
+    (Filter(uptime_below=0.0), lambda device_id, labels, shown: False),
     (
         Filter(statuses=frozenset({"down"}), labels=[("site", "Lyon")], text="0", uptime_below=5.0),
-        lambda device_id, labels, said: (
-            said[0] == "down"
+        lambda device_id, labels, shown: (
+            shown[0] == "down"
             and labels.get("site") == "Lyon"
             and "0" in device_id
-            and said[2] is not None
-            and said[2] < 5
+            and shown[2] is not None
+            and shown[2] < 5
         ),
     ),
 ]
@@ -127,8 +127,8 @@ def test_a_filter_takes_whom_a_plain_loop_takes(chosen: Filter, is_meant: Callab
     chosen = replace(chosen, uptime_window_ns=HOUR_NS)
     expected = sorted(
         device_id
-        for device_id, said in plain.items()
-        if is_meant(device_id, one.roster.labels_of(one.numbers[device_id]), said)
+        for device_id, shown in plain.items()
+        if is_meant(device_id, one.roster.labels_of(one.numbers[device_id]), shown)
     )
     ids, page = one.page(chosen, Order())
     assert ids == expected
@@ -140,10 +140,10 @@ def test_seen_before_leaves_out_who_was_never_seen_and_seen_after_holds_its_star
     at = one.at("11:58:00")
     before, _ = one.page(Filter(seen_before_ns=at), Order())
     after, _ = one.page(Filter(seen_after_ns=at), Order())
-    assert before == sorted(device_id for device_id, said in plain.items() if 0 < said[1] < at)
-    assert after == sorted(device_id for device_id, said in plain.items() if said[1] >= at)
+    assert before == sorted(device_id for device_id, shown in plain.items() if 0 < shown[1] < at)
+    assert after == sorted(device_id for device_id, shown in plain.items() if shown[1] >= at)
     assert one.page(Filter(seen_after_ns=at, seen_before_ns=at), Order())[0] == []
-    assert at in {said[1] for said in plain.values()}
+    assert at in {shown[1] for shown in plain.values()}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -152,13 +152,13 @@ def test_while_devices_come_and_go_nobody_who_stays_is_missing_or_doubled(order:
     one, chance = fleet_of(257, seed), random.Random(seed)
     stays = set(one.numbers)
     chosen = Filter(uptime_window_ns=HOUR_NS)
-    told: list[str] = []
+    listed: list[str] = []
     cursor, pages = None, 0
     while pages == 0 or cursor is not None:
         ids, page = one.page(chosen, order, limit=10, cursor=cursor)
         assert page.total == len(one.numbers)
         assert len(ids) == 10 or page.next is None
-        told += ids
+        listed += ids
         cursor, pages = page.next, pages + 1
         for _ in range(chance.randrange(4)):
             one.add(f"{chance.randrange(2_000):04}-new{one.roster.count}", site="Lyon")
@@ -169,8 +169,8 @@ def test_while_devices_come_and_go_nobody_who_stays_is_missing_or_doubled(order:
         }:
             one.delete(device_id)
             stays.discard(device_id)
-    assert len(told) == len(set(told))
-    assert stays <= set(told)
+    assert len(listed) == len(set(listed))
+    assert stays <= set(listed)
     assert pages >= 15
 
 

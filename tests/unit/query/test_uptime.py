@@ -13,8 +13,8 @@ from fleetpulse.query.window import Window
 from one_fleet import SECOND, OneFleet
 
 
-def short(said: dict[str, Any]) -> tuple[Any, ...]:
-    return said["uptime"], said["present"], said["expected"], said["left_out"]
+def short(answer: dict[str, Any]) -> tuple[Any, ...]:
+    return answer["uptime"], answer["present"], answer["expected"], answer["left_out"]
 
 
 def every(minutes: int, start: str, count: int) -> list[str]:
@@ -85,9 +85,9 @@ def test_blind_time_counts_where_a_beat_comes_later_and_not_where_none_does() ->
     assert short(one.uptime("09:50:00", "10:10:00")) == (100.0, 10, 10, {"blind": 10})
     for minute in (3, 4):
         one.hear("10:10:30", sent_at=f"10:0{minute}:05")
-    said = one.uptime("09:50:00", "10:10:00")
-    assert short(said) == (100.0, 12, 12, {"blind": 8})
-    assert said["observed"] == {"uptime": 100.0 * 10 / 12, "present": 10}
+    answer = one.uptime("09:50:00", "10:10:00")
+    assert short(answer) == (100.0, 12, 12, {"blind": 8})
+    assert answer["observed"] == {"uptime": 100.0 * 10 / 12, "present": 10}
 
 
 def test_a_backlog_turns_down_into_backfilled() -> None:
@@ -96,11 +96,11 @@ def test_a_backlog_turns_down_into_backfilled() -> None:
     assert short(one.uptime("10:00:00", "10:20:00")) == (5.0, 1, 20, {})
     for minute in range(1, 20):
         one.hear("10:20:30", sent_at=f"10:{minute:02}:05")
-    said = one.uptime("10:00:00", "10:20:00")
-    assert short(said) == (100.0, 20, 20, {})
-    assert said["observed"] == {"uptime": 5.0, "present": 1}
+    answer = one.uptime("10:00:00", "10:20:00")
+    assert short(answer) == (100.0, 20, 20, {})
+    assert answer["observed"] == {"uptime": 5.0, "present": 1}
     # Availability is of what was received: late by the grace, then down until 10:20:05.
-    assert (said["down_s"], said["accountable_s"]) == (20 * 60 - 305, 20 * 60 - 5)
+    assert (answer["down_s"], answer["accountable_s"]) == (20 * 60 - 305, 20 * 60 - 5)
 
 
 def test_a_clock_that_is_ahead_backfills_nothing() -> None:
@@ -108,8 +108,8 @@ def test_a_clock_that_is_ahead_backfills_nothing() -> None:
     one.hear("10:00:05", sent_at="10:03:05")
     one.hear("10:04:55", sent_at="10:07:55")
     one.move("10:10:40")  # the next one is late by some seconds, and not missed
-    said = one.uptime("10:00:00", "10:10:00")
-    assert said["observed"] == {"uptime": 100.0, "present": 2}
+    answer = one.uptime("10:00:00", "10:10:00")
+    assert answer["observed"] == {"uptime": 100.0, "present": 2}
 
 
 def test_maintenance_counts_neither_way_even_where_the_device_did_beat() -> None:
@@ -179,9 +179,9 @@ def test_a_device_whose_only_beat_is_in_the_future_is_up_and_nothing_is_expected
     one = OneFleet()
     one.hear("10:00:00", sent_at="11:00:00")
     assert one.status("10:01:00") == ("up", "10:00:00")
-    said = one.uptime("00:00:00", "10:01:00")
-    assert short(said) == (None, 0, 0, {"before first seen": 601})
-    assert (said["down_s"], said["accountable_s"]) == (0, 60)
+    answer = one.uptime("00:00:00", "10:01:00")
+    assert short(answer) == (None, 0, 0, {"before first seen": 601})
+    assert (answer["down_s"], answer["accountable_s"]) == (0, 60)
     one.move("11:02:00")
     assert short(one.uptime("00:00:00", "11:02:00")) == (50.0, 1, 2, {"before first seen": 660})
     assert one.status("11:02:00") == ("down", "10:05:00")
@@ -194,11 +194,11 @@ def test_availability_forgives_a_beat_and_uptime_does_not() -> None:
     one = OneFleet()
     one.hear("10:00:05", "10:01:05", "10:03:00", "10:04:00", "10:10:00")
     one.move("10:11:00")
-    said = one.uptime("10:00:00", "10:10:00")
+    answer = one.uptime("10:00:00", "10:10:00")
     # 10:02 has none, nor have 10:05 to 10:09; down from 10:09:00 on.
-    assert short(said) == (40.0, 4, 10, {})
-    assert (said["down_s"], said["accountable_s"]) == (60, 595)
-    assert said["availability"] == 100.0 * (595 - 60) / 595
+    assert short(answer) == (40.0, 4, 10, {})
+    assert (answer["down_s"], answer["accountable_s"]) == (60, 595)
+    assert answer["availability"] == 100.0 * (595 - 60) / 595
 
 
 def test_a_silence_that_began_before_the_window_is_measured_with_the_maintenance_of_then() -> None:

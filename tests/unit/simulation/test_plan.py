@@ -17,12 +17,12 @@ START_NS = 1_800_000_000 * 10**9
 
 
 def test_the_same_seed_plans_the_same_fleet_and_another_seed_another() -> None:
-    def said(seed: int) -> list[list[int]]:
+    def moments(seed: int) -> list[list[int]]:
         fleet = plan_fleet(["a", "b"], start_ns=START_NS, hours=3, behaviour=Behaviour(), seed=seed)
         return [plan.sent_at_ns.tolist() for plan in fleet]
 
-    assert said(1) == said(1)
-    assert said(1) != said(2)
+    assert moments(1) == moments(1)
+    assert moments(1) != moments(2)
 
 
 def test_a_fleet_has_outages_backlogs_duplicates_disorder_and_wrong_clocks() -> None:
