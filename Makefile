@@ -40,12 +40,12 @@ test-crash: tools ## kill -9 at 60 random moments under load
 test-power: tools ## cut the power of a disk 12 times under load (root)
 	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py --power-cuts 12
 
-check: tools ## format, lint, types, import contracts, unit tests
+check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/tidy tests/unit
 
 reference: tools ## write the pages of docs/reference that are made from the code
 	$(BIN)/python tests/reference_pages.py

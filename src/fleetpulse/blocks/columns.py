@@ -19,6 +19,7 @@ from fleetpulse.errors import DamagedData
 # Arrow's own pool would keep the memory of a checkpoint for the next one; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
 Column = NDArray[Any]
+"""Values of any dtype, shape (rows,)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,7 +324,7 @@ class Fleet:
         alive_at_ns: int,
         blind_ns: Sequence[tuple[int, int]],
     ) -> None:
-        """Load the columns of a snapshot. Then `restore_presence` loads the presence of its open days."""
+        """Load the columns of a snapshot, shape (devices,). `restore_presence` loads the presence of its open days."""
         self.resize(len(columns["first_minute"]))
         for name, column in columns.items():
             if column.any():  # pages of zeros cost no memory until they are written to

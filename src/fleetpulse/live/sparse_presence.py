@@ -71,11 +71,11 @@ class SparsePresence:
         return sorted(self._days)
 
     def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minutes of one day; see SparseDay."""
+        """Mark minutes of one day, shapes (n,); see SparseDay."""
         self._days.setdefault(day, SparseDay()).mark(devices, minutes_of_day)
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Mark all minutes of `rows` on one day; see SparseDay."""
+        """Mark all minutes of `rows`, shape (n, 23), on one day; see SparseDay."""
         self._days.setdefault(day, SparseDay()).put(devices, rows)
 
     def row(self, day: int, device: int) -> Rows | None:

@@ -48,7 +48,7 @@ class Excluded:
         return self.of_class[int(self.classes[place])]
 
     def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
-        """The places of the devices of each class, and what is excluded for them."""
+        """The places of the devices of each class, shape (n,), and what is excluded for them."""
         if len(self.of_class) == 1:
             return [(slice(None), self.of_class[0])]
         return [(np.flatnonzero(self.classes == code), exclusions) for code, exclusions in enumerate(self.of_class)]

@@ -195,7 +195,7 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
 
     The average is the floor of the exact sum over the count, as in the lifetime figures of a device.
 
-    Args: selection: bool, by device number: whose.
+    Args: selection: whose, shape (devices,), by device number.
     """
     whom = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
     results = {

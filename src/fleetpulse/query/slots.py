@@ -24,6 +24,7 @@ from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
 Places = NDArray[np.int64]
+"""Places of devices in a view, shape (n,)."""
 Bits = NDArray[np.uint64]
 """Slots of a day, shape (devices, words): a bit a slot, low bits first."""
 

@@ -42,7 +42,7 @@ class FleetView:
         return self.count == 1
 
     def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
-        """The places of the devices that share their exclusions, and what is excluded for them."""
+        """The places of the devices that share their exclusions, shape (n,), and what is excluded for them."""
         return self.excluded.by_class()
 
     def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:

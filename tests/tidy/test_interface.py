@@ -1,0 +1,58 @@
+"""The HTTP interface is described: every route in the reference, every operation in the OpenAPI document."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetpulse.api.app import describe_api
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = {"example", "examples"}
+PARQUET = "application/vnd.apache.parquet"
+"""Of a binary file there is no example."""
+PATHS = describe_api().document["paths"]
+OPERATIONS = [
+    pytest.param(operation, id=f"{method.upper()} {path}")
+    for path, methods in PATHS.items()
+    for method, operation in methods.items()
+]
+
+
+def routes_of(cell: str) -> Iterator[tuple[str, str]]:
+    """Methods and paths of a cell such as `GET`, `POST /a/b`, `/c`, `DELETE …/{x}`: there /c is /a/c, … is /a/b."""
+    methods: list[str] = []
+    path = ""
+    has_path = False
+    for text in re.findall(r"`([^`]+)`", cell):
+        method, _, place = text.rpartition(" ") if "/" in text else (text, "", "")
+        if method:
+            methods = [method] if has_path else [*methods, method]
+        has_path = bool(place)
+        if has_path:
+            if place.startswith("…"):
+                path += place[1:]
+            elif method or not path:
+                path = place
+            else:
+                path = path.rpartition("/")[0] + place
+            yield from ((one, re.sub(r"\{\w+\}", "{}", path)) for one in methods)
+
+
+def test_every_route_stands_in_the_reference_and_no_other() -> None:
+    page = (ROOT / "docs/reference/api.md").read_text()
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    served = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, methods in PATHS.items() for method in methods}
+    assert {route for cell in cells for route in routes_of(cell)} == served
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_has_a_summary_and_examples(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert [one["name"] for one in operation.get("parameters", []) if not one.get("description")] == []
+    bodies = [operation.get("requestBody", {})]
+    bodies += [answer for status, answer in operation["responses"].items() if status < "300"]
+    media = {kind: content for body in bodies for kind, content in body.get("content", {}).items()}
+    assert {kind for kind, content in media.items() if kind != PARQUET and not content.keys() & EXAMPLES} == set()

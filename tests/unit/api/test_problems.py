@@ -1,0 +1,54 @@
+"""Errors as answers: one shape for all of them, and no trace in any."""
+
+import json
+from typing import Any, cast
+
+from litestar import Response
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
+
+from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
+from fleetpulse.api.routes import AnyRequest
+from fleetpulse.errors import Busy, DamagedData, UnknownDevice
+
+
+class Request:
+    """As much of a request as an answer to an error looks at."""
+
+    method = "GET"
+
+    class url:  # noqa: N801  # an attribute of the framework's
+        """Where it went."""
+
+        path = "/x"
+
+
+REQUEST = cast("AnyRequest", Request())
+
+
+def problem(response: Response[bytes]) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(response.content)
+    assert body["status"] == response.status_code
+    return body
+
+
+def test_a_refusal_has_its_status_title_and_text() -> None:
+    body = problem(answer_refusal(REQUEST, UnknownDevice()))
+    assert (body["status"], body["title"], body["msg"]) == (404, "Not found", "Device not found")
+
+
+def test_who_is_to_wait_is_told_how_long() -> None:
+    response = answer_refusal(REQUEST, Busy("too much waits", reason="events_waiting", retry_after_s=3))
+    assert {name.lower(): value for name, value in response.headers.items()}["retry-after"] == "3"
+
+
+def test_a_route_or_method_that_does_not_exist_points_to_those_that_do() -> None:
+    assert "/docs" in problem(answer_framework(REQUEST, NotFoundException()))["msg"]
+    response = answer_framework(REQUEST, MethodNotAllowedException(headers={"Allow": "POST"}))
+    assert "GET is not for this route" in problem(response)["msg"]
+    assert response.headers["Allow"] == "POST"
+
+
+def test_damaged_data_are_named_and_a_defect_is_not_described() -> None:
+    assert problem(answer_damaged(REQUEST, DamagedData("block b1 is damaged")))["msg"] == "block b1 is damaged"
+    body = problem(answer_defect(REQUEST, KeyError("secret")))
+    assert (body["status"], "secret" in json.dumps(body)) == (500, False)

@@ -1,0 +1,67 @@
+"""How a route is declared: what its signature and docstring say becomes part of the document."""
+
+import msgspec
+import pytest
+from litestar.datastructures import Headers
+from litestar.testing import create_test_client
+
+from fleetpulse.api.problems import answer_refusal
+from fleetpulse.api.routes import RouteFacts, check_json, route
+from fleetpulse.errors import Answerable, UnsupportedMedia
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """A body."""
+
+    size: int
+
+
+class Answer(msgspec.Struct):
+    """An answer."""
+
+    size: int
+
+
+@route("POST /things", group="devices", operation="addThing", refusals=(409,), status=201)
+async def add_thing(payload: Body) -> Answer:
+    """Add a thing.
+
+    It grows by one.
+    """
+    return Answer(payload.size + 1)
+
+
+@route("POST /things/grow", group="devices", operation="growThing")
+async def grow_thing(payload: Body | None) -> Answer:
+    """Grow a thing; without a body, as it likes."""
+    return Answer(payload.size if payload else 1)
+
+
+def facts_of(handler: object) -> RouteFacts:
+    facts: RouteFacts = handler.opt["facts"]  # type: ignore[attr-defined]  # what `route` makes has it
+    return facts
+
+
+def test_summary_description_body_and_answer_come_from_the_handler() -> None:
+    assert (add_thing.summary, add_thing.description) == ("Add a thing", "It grows by one.")
+    facts = facts_of(add_thing)
+    assert (facts.answer, facts.takes, facts.is_body_required, facts.status) == (Answer, Body, True, 201)
+    assert facts.refusals == (409, 413, 415)
+    assert not facts_of(grow_thing).is_body_required
+
+
+def test_a_body_is_decoded_strictly_and_may_be_left_out_where_it_is_optional() -> None:
+    with create_test_client([add_thing, grow_thing], exception_handlers={Answerable: answer_refusal}) as client:
+        assert client.post("/things", content=b'{"size": 2}').json() == {"size": 3}
+        assert client.post("/things/grow", content=b" ").json() == {"size": 1}
+        refused = client.post("/things", content=b'{"size": "2", "more": 1}')
+        assert (refused.status_code, "expected size" in refused.json()["msg"]) == (400, True)
+        assert client.post("/things", content=b"").status_code == 400
+
+
+def test_a_body_must_be_json_and_not_compressed() -> None:
+    check_json(Headers({"content-type": "application/json; charset=utf-8", "content-encoding": "identity"}))
+    check_json(Headers({}))
+    for headers in ({"content-type": "text/plain"}, {"content-encoding": "gzip"}):
+        with pytest.raises(UnsupportedMedia):
+            check_json(Headers(headers))

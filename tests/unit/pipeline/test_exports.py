@@ -1,0 +1,100 @@
+"""Exports: files that are made while they are sent, and break off where data are damaged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from fleetpulse.app import build_parts
+from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.model.metric import BUILT_IN, MetricDefinition
+from fleetpulse.pipeline.exports import ExportRequest, Exports, check_export
+from fleetpulse.pipeline.service import Service
+from fleetpulse.query.metric_answers import MetricQuestion
+from fleetpulse.query.window import Window
+from fleetpulse.settings import Settings
+from memory_service import NOON, SECOND, World, beat
+
+HOUR = Window(NOON - 3_600 * SECOND, NOON + SECOND)
+
+
+def run(folder: Path, test: Callable[[Service, World, Exports], Awaitable[None]]) -> None:
+    async def life() -> None:
+        world = World(folder)
+        service = await world.started("d0", "=d1")
+        for device_id in ("d0", "=d1"):
+            await beat(service, device_id)
+        await test(service, world, build_parts(Settings(), service).exports)
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+def request(what: str = "presence", file_format: str = "csv", **fields: object) -> ExportRequest:
+    rest = {"window": HOUR, "labels": (), "device_ids": (), "metrics": (), **fields}
+    return ExportRequest(what=what, file_format=file_format, **rest)  # type: ignore[arg-type]  # fields of one struct
+
+
+async def body_of(exports: Exports, wanted: ExportRequest) -> bytes:
+    _, body = await exports.file(wanted)
+    return b"".join([piece async for piece in body])
+
+
+def test_a_csv_has_a_row_for_every_minute_and_no_formula(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        lines = (await body_of(exports, request())).decode().splitlines()
+        assert lines == ["device_id,minute", *(f'"{name}","2024-10-04T12:00:00.000000000Z"' for name in ("d0", "'=d1"))]
+
+    run(tmp_path, test)
+
+
+def test_parquet_has_the_ids_as_they_are(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        table = pq.read_table(BytesIO(await body_of(exports, request(file_format="parquet"))))
+        assert table.column("device_id").to_pylist() == ["d0", "=d1"]
+
+    run(tmp_path, test)
+
+
+def test_only_the_named_devices_are_exported_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        assert b"d1" not in await body_of(exports, request(device_ids=["d0"]))
+        assert (await body_of(exports, request(labels=[("site", "x")]))).decode().splitlines() == ["device_id,minute"]
+        with pytest.raises(UnknownDevice):
+            await exports.file(request(device_ids=["nobody"]))
+
+    run(tmp_path, test)
+
+
+def test_a_parquet_file_of_two_kinds_of_values_is_refused(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        questions = [MetricQuestion(0, BUILT_IN, "avg"), MetricQuestion(1, MetricDefinition(name="cpu"), "avg")]
+        with pytest.raises(OutOfRange, match="one kind"):
+            await exports.file(request("samples", "parquet", metrics=questions))
+
+    run(tmp_path, test)
+
+
+def test_damaged_data_are_an_error_before_the_first_byte(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        world.clock.ns += 2 * 86_400 * SECOND
+        service.fleet.advance(world.clock.ns // (86_400 * SECOND))
+        assert await service.housekeeping.checkpoint()
+        for file in service.history.manifest.presence.values():
+            world.store.remove(file.name)
+        with pytest.raises(DamagedData):
+            await exports.file(request())
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("what", "file_format", "has_types"), [("x", "csv", False), ("samples", "x", False), ("presence", "csv", True)]
+)
+def test_what_cannot_be_exported_is_refused(what: str, file_format: str, has_types: bool) -> None:
+    check_export("samples", "csv", has_types=True)
+    with pytest.raises(OutOfRange):
+        check_export(what, file_format, has_types=has_types)

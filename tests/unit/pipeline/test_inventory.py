@@ -1,0 +1,92 @@
+"""Devices as people manage them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.app import build_parts
+from fleetpulse.errors import Conflict, OutOfRange, UnknownDevice
+from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
+from fleetpulse.pipeline.inventory import Inventory
+from fleetpulse.pipeline.service import Service
+from fleetpulse.query.devices import Filter, Order
+from fleetpulse.settings import Settings
+from memory_service import World, beat
+
+BY_ID = Order("id", is_descending=False)
+
+
+def run(folder: Path, test: Callable[[Service, Inventory], Awaitable[None]]) -> None:
+    async def life() -> None:
+        service = await World(folder).started("d0", "d1")
+        await test(service, build_parts(Settings(), service).inventory)
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+def test_a_page_has_its_devices_in_order_and_the_cursor_of_the_next(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        await beat(service, "d1")
+        page = await inventory.page(Filter(), BY_ID, limit=1, cursor=None)
+        assert ([device.id for device in page.devices], page.total) == (["d0"], 2)
+        rest = await inventory.page(Filter(), BY_ID, limit=1, cursor=page.next)
+        assert [(device.id, device.status) for device in rest.devices] == [("d1", "up")]
+        assert rest.next is None
+
+    run(tmp_path, test)
+
+
+def test_a_device_is_declared_changed_and_deleted(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        added = await inventory.add(NewDevice("a", labels={"site": "paris"}, interval="2m"))
+        assert (added.status, added.labels, added.interval) == ("new", {"site": "paris"}, "2m")
+        changed = await inventory.change("a", DeviceChange(labels={"site": None, "line": "3"}))
+        assert (changed.labels, changed.interval) == ({"line": "3"}, "2m")
+        with pytest.raises(Conflict):
+            await inventory.add(NewDevice("a"))
+        assert "history stays" in (await inventory.delete("a")).msg
+        with pytest.raises(UnknownDevice):
+            await inventory.device("a")
+
+    run(tmp_path, test)
+
+
+def test_a_change_of_many_names_whom_and_may_be_tried_before(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        change = LabelChange(labels={"site": "lyon"})
+        with pytest.raises(OutOfRange):
+            await inventory.relabel(Filter(), change, is_all=False, is_dry=False)
+        tried = await inventory.relabel(Filter(), change, is_all=True, is_dry=True)
+        assert (tried.matched, tried.changed, (await inventory.device("d0")).labels) == (2, 2, {})
+        done = await inventory.relabel(Filter(text="d0"), change, is_all=False, is_dry=False)
+        assert (done.matched, done.changed, (await inventory.device("d0")).labels) == (1, 1, {"site": "lyon"})
+        assert (await inventory.relabel(Filter(), change, is_all=True, is_dry=False)).changed == 1
+
+    run(tmp_path, test)
+
+
+def test_a_paused_device_is_resumed_once(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        assert (await inventory.pause("d0", PauseBody(duration="1h"))).status == "paused"
+        assert (await inventory.resume("d0")).status == "new"
+        with pytest.raises(Conflict):
+            await inventory.resume("d0")
+
+    run(tmp_path, test)
+
+
+def test_an_import_can_be_tried_and_what_is_exported_is_imported_without_a_change(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        body = b"device_id,site\nd0,paris\nnew,lyon\nno id,x\n"
+        tried = await inventory.import_csv(body, is_dry=True)
+        assert (tried.new, tried.known, tried.refused_total, "new" in service.registry.numbers) == (1, 1, 1, False)
+        done = await inventory.import_csv(body, is_dry=False)
+        assert (done.changed, (await inventory.device("new")).labels) == (1, {"site": "lyon"})
+        exported = await inventory.export_csv(Filter())
+        assert exported.splitlines()[0] == "device_id,interval,grace,note,site"
+        assert (await inventory.import_csv(exported.encode(), is_dry=False)).changed == 0
+
+    run(tmp_path, test)

@@ -1,0 +1,67 @@
+"""Figures of a metric over a window, from live samples, fresh blocks and parts together."""
+
+from fleetpulse.blocks.history import History
+from fleetpulse.model.manifest import DAY as DAY_TIER
+from fleetpulse.model.manifest import HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.metric import Aggregation
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.window import Window
+from sample_blocks import CPU, DAY, Sample, SampleBlocks, columns_of
+
+START = DAY * NS_PER_DAY
+WHOLE_DAY = Window(START, START + NS_PER_DAY)
+
+
+def ask(
+    blocks: SampleBlocks, named: list[SampleBlock], window: Window, aggregation: Aggregation, *live: Sample
+) -> MetricResult:
+    """The figure of CPU of device 0."""
+    samples = Samples(
+        [columns_of(live)] if live else [], Manifest(samples=tuple(named)), History(blocks.store, Manifest())
+    )
+    selection = DeviceSelection(0)
+    return find(
+        samples, number=CPU, metric=blocks.metrics[CPU], aggregation=aggregation, selection=selection, window=window
+    )
+
+
+def test_live_samples_fresh_blocks_and_parts_are_one_history() -> None:
+    blocks = SampleBlocks()
+    named = [blocks.part((CPU, 0, 1, 1.0), (CPU, 1, 1, 50.0)), blocks.fresh((CPU, 0, 2, 2.0))]
+    result = ask(blocks, named, WHOLE_DAY, "sum", (CPU, 0, 3, 4.0))
+    assert (result.values, result.counts) == ([7.0], [3])
+    assert set(result.tiers) == {"live", RAW, DAY_TIER}
+
+
+def test_whole_buckets_are_read_and_samples_only_at_the_edges() -> None:
+    blocks = SampleBlocks()
+    named = [blocks.part(*((CPU, 0, minute, 1.0) for minute in range(0, 1_440, 10)))]
+    start_ns = START + NS_PER_HOUR + NS_PER_MINUTE // 2
+    result = ask(blocks, named, Window(start_ns, START + 20 * NS_PER_HOUR), "count")
+    assert result.values == [113]
+    assert set(result.tiers) <= {RAW, MINUTE, HOUR}
+    assert HOUR in result.tiers
+
+
+def test_a_step_has_a_figure_of_its_own_and_an_empty_one_has_none() -> None:
+    blocks = SampleBlocks()
+    window = Window(START, START + 3 * NS_PER_HOUR, NS_PER_HOUR)
+    result = ask(blocks, [blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 130, 3.0))], window, "max")
+    assert (result.values, result.counts) == ([1.0, None, 3.0], [1, 0, 1])
+
+
+def test_a_quantile_of_few_samples_is_exact() -> None:
+    blocks = SampleBlocks()
+    named = [blocks.part(*((CPU, 0, minute, float(minute)) for minute in range(100)))]
+    result = ask(blocks, named, WHOLE_DAY, "p95")
+    assert (result.values, result.is_exact) == ([94.0], True)
+
+
+def test_a_damaged_block_is_missing_and_the_rest_is_there() -> None:
+    blocks = SampleBlocks()
+    damaged = blocks.part((CPU, 0, 1, 1.0))
+    for tier in damaged.files:
+        blocks.damage(damaged, tier)
+    result = ask(blocks, [damaged, blocks.fresh((CPU, 0, 2, 2.0))], WHOLE_DAY, "sum")
+    assert (result.values, len(result.missing)) == ([2.0], 1)
