@@ -80,6 +80,12 @@ class Server:
 
 
 @pytest.fixture
+def without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of the command: where pydantic is loaded, as by other tests, cyclopts checks values by it."""
+    monkeypatch.delitem(sys.modules, "pydantic", raising=False)
+
+
+@pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers on `tmp_path / "data"` and stops what is left of them."""
     servers: list[Server] = []

@@ -105,6 +105,7 @@ def _actions(command: App) -> dict[str, App]:
     return {name: command[name] for name in command if not name.startswith("-")}
 
 
+@pytest.mark.usefixtures("without_pydantic")
 @pytest.mark.parametrize("command", CLIENTS)
 def test_every_action_has_an_example_that_can_be_run_and_stands_in_the_reference(command: str) -> None:
     reference = (ROOT / "docs/reference/commands.md").read_text()
@@ -120,6 +121,7 @@ def test_every_action_has_an_example_that_can_be_run_and_stands_in_the_reference
             assert _parsed(arguments) is action.default_command
 
 
+@pytest.mark.usefixtures("without_pydantic")
 @pytest.mark.parametrize("page", ["howto/report.md", "reference/commands.md"])
 def test_the_commands_of_a_page_can_be_run(page: str) -> None:
     lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("fleetpulse ")]
