@@ -61,5 +61,5 @@ def _flag(entry: Entry, group: Group) -> inspect.Parameter:
     )
     # The shell completes a Literal.
     kind: Any = Literal[entry.choices] if entry.choices else bool if entry.kind is bool else str
-    annotation = Annotated[kind, about]
+    annotation = Annotated[kind | None, about]
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
