@@ -228,11 +228,7 @@ def test_a_metrics_file_is_taken_as_a_list_or_under_a_key(
         definitions["memory"]["aggregation"],
         definitions["memory"]["retention_days"],
         definitions["boots"]["bounds"],
-    ) == (
-        "max",
-        7,
-        [0, None],
-    )
+    ) == ("max", 7, [0, None])
     client.close()
 
 

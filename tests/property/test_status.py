@@ -609,10 +609,7 @@ def answers(view: FleetView, start_ns: int, end_ns: int, step_s: int | None) -> 
     counted = explain_slots(view, window, unheard=unheard, is_explained=False).counts
     assert counted.tolist() == explained.counts.tolist()
     stepped = explain_slots(
-        view,
-        replace(window, step_ns=None if step_s is None else step_s * SECOND),
-        unheard=unheard,
-        is_explained=False,
+        view, replace(window, step_ns=None if step_s is None else step_s * SECOND), unheard=unheard, is_explained=False
     ).counts
 
     def named(row: list[int]) -> dict[str, int]:

@@ -77,11 +77,7 @@ async def get_windows(planned_downtime: PlannedDowntime, clock: Clock) -> Mainte
 
 
 @route(
-    "POST /api/v1/maintenance",
-    group="definitions",
-    operation="addWindow",
-    refusals=(422,),
-    status=HTTPStatus.CREATED,
+    "POST /api/v1/maintenance", group="definitions", operation="addWindow", refusals=(422,), status=HTTPStatus.CREATED
 )
 async def post_window(planned_downtime: PlannedDowntime, clock: Clock, payload: WindowBody) -> MaintenanceWindow:
     """Declare a maintenance window.

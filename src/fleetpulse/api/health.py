@@ -44,12 +44,7 @@ async def get_audit(device_id: DeviceIdPath, fleet: Fleet, follower: Follower, r
     return device_audit(fleet, device, pending=follower.pending_of(device))
 
 
-@route(
-    "GET /",
-    group="service",
-    operation="root",
-    media=(Media("application/json", 'the text "OK."', example="OK."),),
-)
+@route("GET /", group="service", operation="root", media=(Media("application/json", 'the text "OK."', example="OK."),))
 async def get_root() -> Response[bytes]:
     """Show a sign of life."""
     return Response(b'"OK."', media_type="application/json")

@@ -83,8 +83,7 @@ GroupByQuery = Annotated[
     ),
 ]
 TypesQuery = Annotated[
-    str | None,
-    _query("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"]),
+    str | None, _query("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"])
 ]
 AggregationQuery = Annotated[
     str | None, _query("in place of the aggregation of the definition", enum=list(AGGREGATIONS), examples=["p95"])

@@ -1,5 +1,6 @@
 """What devices report, for connections that the front door has handed over; and bulk bodies."""
 
+from functools import partial
 from http import HTTPStatus
 
 from fleetpulse.api.parameters import DeviceIdPath
@@ -9,7 +10,7 @@ from fleetpulse.ingest.bodies import Event, Heartbeat, MetricsReport, UploadStat
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.query.declaration_answers import BulkVerdict
 
-_REFUSALS = (404, 422)
+_report = partial(route, group="ingest", refusals=(404, 422), status=HTTPStatus.NO_CONTENT)
 _LINES = Media(
     "application/x-ndjson",
     "one event a line, perhaps compressed as Content-Encoding says (gzip or zstd)",
@@ -30,40 +31,19 @@ async def _json_body(request: AnyRequest, reception: Reception) -> bytes:
     return await request.body()
 
 
-@route(
-    "POST /api/v1/devices/{device_id:str}/heartbeat",
-    group="ingest",
-    operation="heartbeat",
-    refusals=_REFUSALS,
-    status=HTTPStatus.NO_CONTENT,
-    takes=Heartbeat,
-)
+@_report("POST /api/v1/devices/{device_id:str}/heartbeat", operation="heartbeat", takes=Heartbeat)
 async def post_heartbeat(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report that a device is alive."""
     await reception.heartbeat(device_id, await _json_body(request, reception))
 
 
-@route(
-    "POST /api/v1/devices/{device_id:str}/stats",
-    group="ingest",
-    operation="stats",
-    refusals=_REFUSALS,
-    status=HTTPStatus.NO_CONTENT,
-    takes=UploadStats,
-)
+@_report("POST /api/v1/devices/{device_id:str}/stats", operation="stats", takes=UploadStats)
 async def post_stats(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report how long an upload of a device took."""
     await reception.stats(device_id, await _json_body(request, reception))
 
 
-@route(
-    "POST /api/v1/devices/{device_id:str}/metrics",
-    group="ingest",
-    operation="reportMetrics",
-    refusals=_REFUSALS,
-    status=HTTPStatus.NO_CONTENT,
-    takes=MetricsReport,
-)
+@_report("POST /api/v1/devices/{device_id:str}/metrics", operation="reportMetrics", takes=MetricsReport)
 async def post_metrics(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report values of some metrics of a device; all of them are accepted, or none."""
     await reception.metrics(device_id, await _json_body(request, reception))

@@ -16,11 +16,7 @@ from fleetpulse.query.declaration_answers import Message, Metric, Metrics
 DEFINITIONS = "/api/v1/metrics/definitions"
 MetricName = Annotated[str, Parameter(help="Name of the metric.")]
 Aggregation = Annotated[
-    str | None,
-    Parameter(
-        metavar="AGGREGATION",
-        help=f"How many values become one: {', '.join(AGGREGATIONS)}.",
-    ),
+    str | None, Parameter(metavar="AGGREGATION", help=f"How many values become one: {', '.join(AGGREGATIONS)}.")
 ]
 Text = Annotated[str | None, Parameter(metavar="TEXT")]
 Bound = Annotated[str | None, Parameter(metavar="X")]

@@ -15,16 +15,7 @@ from cyclopts import App, Parameter, Token
 from fleetpulse.cli import report_formats
 from fleetpulse.cli.client import Client, Query, segment
 from fleetpulse.cli.devices import list_pages
-from fleetpulse.cli.flags import (
-    URL_DEFAULT,
-    Address,
-    Grouping,
-    Labels,
-    Output,
-    Window,
-    action,
-    label_query,
-)
+from fleetpulse.cli.flags import URL_DEFAULT, Address, Grouping, Labels, Output, Window, action, label_query
 from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import FORMATS
 from fleetpulse.cli.tables import write_file

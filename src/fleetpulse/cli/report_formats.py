@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from fleetpulse.cli.report_figures import Line, Report
-from fleetpulse.cli.tables import Column, clean, left, percent_cell, right, seconds_cell, show, table_of
-from fleetpulse.cli.uptime import group_name
+from fleetpulse.cli.tables import Column, clean, left, right, show, table_of
+from fleetpulse.cli.uptime import figure_cells, group_name
 from fleetpulse.model.uptime import LEFT_OUT
 from fleetpulse.notation.csv_cell import safe_cell
 
@@ -67,18 +67,9 @@ def _titles(report: Report) -> list[str]:
 
 def _cells(report: Report, line: Line) -> list[str]:
     """The cells of `_titles`."""
-    figures = line.figures
     verdict = [] if report.sla is None else [{True: "met", False: "MISSED", None: "–"}[line.has_met(report.sla)]]
-    return [
-        percent_cell(figures.uptime),
-        str(figures.present),
-        str(figures.expected),
-        *verdict,
-        percent_cell(figures.availability),
-        seconds_cell(figures.down_s),
-        seconds_cell(figures.accountable_s),
-        _left_out_cell(line),
-    ]
+    cells = figure_cells(line.figures)
+    return [*cells[:3], *verdict, *cells[3:], _left_out_cell(line)]
 
 
 def _left_out_cell(line: Line) -> str:

@@ -52,12 +52,7 @@ def device_parts(uptime: Uptime) -> list[Part]:
 
 
 @action(app, "fleetpulse uptime fleet --group-by site --window 30d")
-def fleet(
-    *,
-    grouping: Grouping = Grouping(),
-    window: StepWindow = StepWindow(),
-    service: Service = Service(),
-) -> None:
+def fleet(*, grouping: Grouping = Grouping(), window: StepWindow = StepWindow(), service: Service = Service()) -> None:
     """Show uptime and availability of all devices, or by the values of a label."""
     query = [*grouping.query(), *window.query()]
     service.ask("/api/v1/fleet/uptime", query, shape=FleetUptime, parts=fleet_parts)

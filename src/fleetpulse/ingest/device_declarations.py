@@ -26,10 +26,7 @@ LabelTexts = Annotated[
     dict[str, Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LABEL_VALUE_CHARS_MAX})]],
     Meta(
         examples=[{"site": "paris"}],
-        extra_json_schema={
-            "maxProperties": LABELS_MAX,
-            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
-        },
+        extra_json_schema={"maxProperties": LABELS_MAX, "propertyNames": {"pattern": f"^{NAME_PATTERN}$"}},
     ),
 ]
 NoteText = Annotated[

@@ -1,5 +1,6 @@
 """Metrics as people define them, in metrics.json and over HTTP: JSON becomes checked definitions."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
@@ -13,11 +14,7 @@ from fleetpulse.model.text import NAME_PATTERN
 Unit = Annotated[str, Meta(description="what the values are in", examples=["%"])]
 AggregationName = Annotated[
     str,
-    Meta(
-        description="how many values become one",
-        examples=["avg"],
-        extra_json_schema={"enum": list(AGGREGATIONS)},
-    ),
+    Meta(description="how many values become one", examples=["avg"], extra_json_schema={"enum": list(AGGREGATIONS)}),
 ]
 RetentionDays = Annotated[int, Meta(description="days after which samples and roll-ups are deleted", examples=[90])]
 RawDays = Annotated[
@@ -76,18 +73,16 @@ def new_metric(body: Definition) -> MetricDefinition:
         raise OutOfRange(str(error), reason="metric_definition") from error
 
 
+def declared_fields(metric: MetricDefinition) -> dict[str, Any]:
+    """The fields of a definition as requests and answers have them, the bounds as a pair."""
+    fields = asdict(metric)
+    fields["bounds"] = [fields.pop("lowest"), fields.pop("highest")]
+    return fields
+
+
 def changed_metric(metric: MetricDefinition, change: DefinitionChange) -> MetricDefinition:
     """The checked definition after the change. Raises: OutOfRange."""
-    body = Definition(
-        name=metric.name,
-        unit=metric.unit,
-        kind=metric.kind,
-        aggregation=metric.aggregation,
-        retention_days=metric.retention_days,
-        raw_days=metric.raw_days,
-        bounds=[metric.lowest, metric.highest],
-        description=metric.description,
-    )
+    body = Definition(**declared_fields(metric))
     for name, value in msgspec.structs.asdict(change).items():
         if value is not UNSET:
             setattr(body, name, value)

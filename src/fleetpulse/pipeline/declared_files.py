@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -16,53 +17,45 @@ from fleetpulse.pipeline.registry import Registry
 log = structlog.get_logger("declared files")
 
 
+@dataclass(frozen=True, kw_only=True)
 class DeclaredFiles:
     """devices.csv and metrics.json; a path that is None is not read."""
 
-    def __init__(
-        self,
-        *,
-        devices_path: Path | None,
-        metrics_path: Path | None,
-        registry: Registry,
-        metric_definitions: MetricDefinitions,
-        readiness: Readiness,
-    ) -> None:
-        self._devices_path = devices_path
-        self._metrics_path = metrics_path
-        self._registry = registry
-        self._metric_definitions = metric_definitions
-        self._readiness = readiness
+    devices_path: Path | None
+    metrics_path: Path | None
+    registry: Registry
+    metric_definitions: MetricDefinitions
+    readiness: Readiness
 
     def load_now(self) -> None:
         """Read both files. Blocks; for the start.
 
         Raises: OperatorError: a file cannot be used. OSError: the catalog could not be written.
         """
-        if self._devices_path is not None:
-            with _naming(self._devices_path):
-                self._registry.register_now(read_devices(self._devices_path))
-        if self._metrics_path is not None:
-            with _naming(self._metrics_path):
-                self._metric_definitions.define_now(read_metrics(self._metrics_path))
+        if self.devices_path is not None:
+            with _naming(self.devices_path):
+                self.registry.register_now(read_devices(self.devices_path))
+        if self.metrics_path is not None:
+            with _naming(self.metrics_path):
+                self.metric_definitions.define_now(read_metrics(self.metrics_path))
 
     async def reload(self) -> None:
         """Read both files again while events come in. An error is logged, and the faulty file changes nothing."""
-        if not self._readiness.is_ready:
+        if not self.readiness.is_ready:
             log.warning("SIGHUP has nothing to do: not ready yet")
             return
-        if self._devices_path is None and self._metrics_path is None:
+        if self.devices_path is None and self.metrics_path is None:
             log.warning("SIGHUP has nothing to do: no --devices or --metrics file")
             return
         try:
-            if self._devices_path is not None:
-                with _naming(self._devices_path):
-                    registered = await self._registry.register_many(read_devices(self._devices_path))
-                log.info("devices.csv read again", new=len(registered.new), devices=len(self._registry.numbers))
-            if self._metrics_path is not None:
-                with _naming(self._metrics_path):
-                    await self._metric_definitions.define(read_metrics(self._metrics_path))
-                log.info("metrics.json read again", metrics=len(self._metric_definitions.metrics))
+            if self.devices_path is not None:
+                with _naming(self.devices_path):
+                    registered = await self.registry.register_many(read_devices(self.devices_path))
+                log.info("devices.csv read again", new=len(registered.new), devices=len(self.registry.numbers))
+            if self.metrics_path is not None:
+                with _naming(self.metrics_path):
+                    await self.metric_definitions.define(read_metrics(self.metrics_path))
+                log.info("metrics.json read again", metrics=len(self.metric_definitions.metrics))
         except (FleetpulseError, OSError) as error:
             log.error("a file was not taken; what it says stays as it was", error=str(error))
 

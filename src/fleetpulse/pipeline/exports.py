@@ -45,17 +45,15 @@ def check_export(what: str, file_format: str, *, has_types: bool) -> None:
         raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
 
 
+@dataclass(frozen=True, kw_only=True)
 class Exports:
     """Makes files, a piece at a time, in a thread of its own."""
 
-    def __init__(
-        self, *, follower: Follower, history: History, registry: Registry, views: Views, thread: Executor
-    ) -> None:
-        self._follower = follower
-        self._history = history
-        self._registry = registry
-        self._views = views
-        self._thread = thread
+    follower: Follower
+    history: History
+    registry: Registry
+    views: Views
+    thread: Executor
 
     async def file(self, request: ExportRequest) -> tuple[str, AsyncIterator[bytes]]:
         """The media type of a file, and its bytes.
@@ -75,10 +73,10 @@ class Exports:
             if request.file_format == "csv"
             else ParquetEncoder(columns, value=INTEGER if kinds == {"integer"} else FLOAT)
         )
-        selected = self._registry.roster.with_labels(request.labels)
+        selected = self.registry.roster.with_labels(request.labels)
         if request.device_ids:
             is_named = np.zeros(len(selected), bool)
-            is_named[[self._registry.number_of(device_id) for device_id in request.device_ids]] = True
+            is_named[[self.registry.number_of(device_id) for device_id in request.device_ids]] = True
             selected &= is_named
         rest = self._bytes(request, selected, encoder)
         first = await anext(rest, b"")
@@ -88,7 +86,7 @@ class Exports:
         self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]", encoder: Encoder
     ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
-        with self._history.pinned():
+        with self.history.pinned():
             pieces = self._pieces(request, selected)
 
             def more() -> bytes | None:
@@ -96,7 +94,7 @@ class Exports:
                 return None if piece is None else encoder.piece(piece)
 
             try:
-                while (body := await loop.run_in_executor(self._thread, more)) is not None:
+                while (body := await loop.run_in_executor(self.thread, more)) is not None:
                     yield body
             except DamagedData as error:
                 log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
@@ -107,13 +105,9 @@ class Exports:
         self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     ) -> Iterator[Piece]:
         """Look at everything now, on the loop; the pieces are made when they are asked for, in the thread."""
-        self._follower.catch_up()
+        self.follower.catch_up()
         window = request.window
-        listing, seen, samples = (
-            self._registry.listing(),
-            self._views.fleet_from(window.start_ns),
-            self._views.samples(),
-        )
+        listing, seen, samples = (self.registry.listing(), self.views.fleet_from(window.start_ns), self.views.samples())
 
         def pieces() -> Iterator[Piece]:
             is_csv = request.file_format == "csv"

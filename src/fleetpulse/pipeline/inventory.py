@@ -6,6 +6,7 @@ made at one time would be lost, and a device that is being deleted would come ba
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
@@ -40,35 +41,27 @@ HISTORY_STAYS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """See the module."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        registry: Registry,
-        planned_downtime: PlannedDowntime,
-        questions: Questions,
-        import_lines_max: int,
-    ) -> None:
-        self._clock = clock
-        self._registry = registry
-        self._planned_downtime = planned_downtime
-        self._questions = questions
-        self._import_lines_max = import_lines_max
-        self._changing = asyncio.Lock()
+    clock: Clock
+    registry: Registry
+    planned_downtime: PlannedDowntime
+    questions: Questions
+    import_lines_max: int
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def page(
         self, chosen: Filter, order: Order, *, limit: int, cursor: str | None
     ) -> declaration_answers.DeviceList:
         """A page of the devices that match. Raises: Malformed: the cursor is not the `next` of such a list."""
-        page = await self._questions.devices(
+        page = await self.questions.devices(
             lambda seen: list_devices(*seen, chosen, order, limit=limit, cursor=cursor),
-            start_ns=self._clock.now_ns() - chosen.uptime_window_ns,
+            start_ns=self.clock.now_ns() - chosen.uptime_window_ns,
         )
         devices: list[declaration_answers.Device] = []
-        for place, record in enumerate(await self._registry.records_of(page.numbers)):
+        for place, record in enumerate(await self.registry.records_of(page.numbers)):
             device = self._described(record, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
             device.uptime = UNSET if page.uptime is None else page.uptime[place]
             devices.append(device)
@@ -76,10 +69,10 @@ class Inventory:
 
     async def device(self, device_id: str) -> declaration_answers.Device:
         """One device. Raises: UnknownDevice."""
-        number = self._registry.number_of(device_id)
+        number = self.registry.number_of(device_id)
         # The status first: somebody may delete the device while the catalog is asked.
-        status, since_ns, last_received_ns = await self._questions.status(device_id)
-        (record,) = await self._registry.records_of([number])
+        status, since_ns, last_received_ns = await self.questions.status(device_id)
+        (record,) = await self.registry.records_of([number])
         return self._described(record, status, since_ns, last_received_ns)
 
     def _described(
@@ -90,32 +83,32 @@ class Inventory:
             status=status,
             since_ns=since_ns,
             last_received_ns=last_received_ns,
-            policy=self._registry.policy_of(record.device),
-            pauses=self._planned_downtime.pauses.get(record.number, ()),
-            now_ns=self._clock.now_ns(),
+            policy=self.registry.policy_of(record.device),
+            pauses=self.planned_downtime.pauses.get(record.number, ()),
+            now_ns=self.clock.now_ns(),
         )
 
     async def add(self, body: NewDevice) -> declaration_answers.Device:
         """Declare a device. Raises: Malformed; OutOfRange; Conflict: its id is known already."""
         device = new_device(body)
         async with self._changing:
-            if device.id in self._registry.numbers:
+            if device.id in self.registry.numbers:
                 raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
-            await self._registry.register_many([device])
+            await self.registry.register_many([device])
         return await self.device(device.id)
 
     async def change(self, device_id: str, change: DeviceChange) -> declaration_answers.Device:
         """Change what is declared of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
         async with self._changing:
-            number = self._registry.number_of(device_id)
-            (record,) = await self._registry.records_of([number])
-            await self._registry.update({number: changed_device(record.device, change)})
+            number = self.registry.number_of(device_id)
+            (record,) = await self.registry.records_of([number])
+            await self.registry.update({number: changed_device(record.device, change)})
         return await self.device(device_id)
 
     async def delete(self, device_id: str) -> declaration_answers.Message:
         """Forget a device. Raises: UnknownDevice."""
         async with self._changing:
-            await self._registry.delete([self._registry.number_of(device_id)])
+            await self.registry.delete([self.registry.number_of(device_id)])
         return declaration_answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
 
     async def relabel(
@@ -128,41 +121,41 @@ class Inventory:
         changed = 0
         for piece in _pieces(numbers):
             async with self._changing:
-                records = await self._registry.records_of(piece)
+                records = await self.registry.records_of(piece)
                 known = {record.number: record.device for record in records if not record.is_deleted}
                 devices = {number: relabelled_device(device, change) for number, device in known.items()}
                 changes = {number: device for number, device in devices.items() if device != known[number]}
                 changed += len(changes)
                 if changes and not is_dry:
-                    await self._registry.update(changes)
+                    await self.registry.update(changes)
         return declaration_answers.Relabelled(len(numbers), changed, is_dry)
 
     async def pause(self, device_id: str, body: PauseBody) -> declaration_answers.Device:
         """Expect nothing of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
-        number = self._registry.number_of(device_id)
-        await self._planned_downtime.pause(number, until_ns=pause_end_ns(body, now_ns=self._clock.now_ns()))
+        number = self.registry.number_of(device_id)
+        await self.planned_downtime.pause(number, until_ns=pause_end_ns(body, now_ns=self.clock.now_ns()))
         return await self.device(device_id)
 
     async def resume(self, device_id: str) -> declaration_answers.Device:
         """Expect a device again. Raises: UnknownDevice; Conflict: it is not paused."""
-        if not await self._planned_downtime.resume(self._registry.number_of(device_id)):
+        if not await self.planned_downtime.resume(self.registry.number_of(device_id)):
             raise Conflict(f"device {device_id} is not paused", reason="not_paused")
         return await self.device(device_id)
 
     async def export_csv(self, chosen: Filter) -> str:
         """The devices that match, as CSV. Raises: DamagedData: who matches is not known."""
         numbers = await self._matching(chosen)
-        label_names = sorted(self._registry.roster.labels)
+        label_names = sorted(self.registry.roster.labels)
         lines = devices_header(label_names)
         for piece in _pieces(numbers):
-            records = await self._registry.records_of(piece)
+            records = await self.registry.records_of(piece)
             lines += devices_rows((record.device for record in records), label_names)
         return lines
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
-        found = await asyncio.to_thread(read_import, body, lines_max=self._import_lines_max)
-        known = sum(device_id in self._registry.numbers for device_id in found.devices)
+        found = await asyncio.to_thread(read_import, body, lines_max=self.import_lines_max)
+        known = sum(device_id in self.registry.numbers for device_id in found.devices)
         result = declaration_answers.Imported(
             new=len(found.devices) - known,
             known=known,
@@ -175,13 +168,13 @@ class Inventory:
         )
         if not is_dry:
             async with self._changing:
-                registered = await self._registry.register_many(found.devices.values())
+                registered = await self.registry.register_many(found.devices.values())
             result.changed = len(registered.changed)
         return result
 
     async def _matching(self, chosen: Filter) -> list[int]:
-        start_ns = self._clock.now_ns() - chosen.uptime_window_ns
-        return await self._questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
+        start_ns = self.clock.now_ns() - chosen.uptime_window_ns
+        return await self.questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
 
 
 def _pieces(numbers: Sequence[int]) -> list[Sequence[int]]:

@@ -22,15 +22,7 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.answers import FleetStats, FleetUptime
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.fleet import (
-    Labels,
-    add_step,
-    check_steps,
-    fleet_glance,
-    fleet_stats,
-    fleet_uptime,
-    upload_times,
-)
+from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.metrics import Samples
 from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView

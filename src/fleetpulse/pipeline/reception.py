@@ -7,6 +7,7 @@ bulk bodies. Unknown devices are registered and unknown metrics defined on the w
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,39 +27,32 @@ Events = tuple[Callable[[int, FutureWaiter], None], int]
 """A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
 
 
+@dataclass(kw_only=True)
 class Reception:
     """See the module."""
 
-    def __init__(
-        self,
-        *,
-        intake: Intake,
-        registry: Registry,
-        metric_definitions: MetricDefinitions,
-        counters: Counters,
-        limits: IngestLimits,
-        decompress_thread: Executor,
-        auto_define: bool,
-    ) -> None:
-        self._intake = intake
-        self._registry = registry
-        self._metric_definitions = metric_definitions
-        self._counters = counters
-        self._limits = limits
-        self._decompress_thread = decompress_thread
-        self._auto_define = auto_define
-        self._bulk_turns = asyncio.Semaphore(limits.bulk_at_once_max)
+    intake: Intake
+    registry: Registry
+    metric_definitions: MetricDefinitions
+    counters: Counters
+    limits: IngestLimits
+    decompress_thread: Executor
+    auto_define: bool
+    _bulk_turns: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bulk_turns = asyncio.Semaphore(self.limits.bulk_at_once_max)
 
     def refuse_request(self, error: Answerable) -> None:
         """Count a request that is refused before there is an event."""
-        self._counters.requests_refused[error.reason] += 1
+        self.counters.requests_refused[error.reason] += 1
 
     async def heartbeat(self, device_id: str, body: bytes) -> None:
         """Accept a heartbeat. Raises: Answerable."""
 
         def decode() -> Events:
-            sent_at_ns = decode_heartbeat(body, latest_ns=self._intake.latest_ns)
-            return (lambda device, waiter: self._intake.add_heartbeat(device, sent_at_ns, waiter)), 1
+            sent_at_ns = decode_heartbeat(body, latest_ns=self.intake.latest_ns)
+            return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
         await self._accept(device_id, decode)
 
@@ -66,8 +60,8 @@ class Reception:
         """Accept an upload time. Raises: Answerable."""
 
         def decode() -> Events:
-            sent_at_ns, upload_time = decode_stats(body, latest_ns=self._intake.latest_ns)
-            return (lambda device, waiter: self._intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
+            sent_at_ns, upload_time = decode_stats(body, latest_ns=self.intake.latest_ns)
+            return (lambda device, waiter: self.intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
 
         await self._accept(device_id, decode)
 
@@ -75,24 +69,24 @@ class Reception:
         """Accept a report of metrics. Raises: Answerable."""
 
         def decode() -> Events:
-            report = decode_metrics(body, latest_ns=self._intake.latest_ns, known=self._intake.metrics)
-            return (lambda device, waiter: self._intake.add_report(device, report, waiter)), len(report.metrics)
+            report = decode_metrics(body, latest_ns=self.intake.latest_ns, known=self.intake.metrics)
+            return (lambda device, waiter: self.intake.add_report(device, report, waiter)), len(report.metrics)
 
         await self._accept(device_id, decode)
 
     async def _accept(self, device_id: str, decode: Callable[[], Events]) -> None:
         try:
-            self._intake.check()
+            self.intake.check()
             add, count = await self._decoded(device_id, decode)
             device = await self._known_device(device_id)
-            self._intake.check(count)
+            self.intake.check(count)
         except Answerable as error:
-            self._intake.received += 1
-            self._counters.events_refused[error.reason] += 1
+            self.intake.received += 1
+            self.counters.events_refused[error.reason] += 1
             raise
         # Counted only now: while its device is being registered, an event does not wait for the disk.
         waiter = FutureWaiter()
-        self._intake.received += count
+        self.intake.received += count
         add(device, waiter)
         await waiter.outcome
 
@@ -101,17 +95,17 @@ class Reception:
             return decode()
         except UnknownMetric as error:
             # A request whose device is unknown, and stays so, must not create metric definitions.
-            is_known = device_id in self._registry.numbers or self._registry.auto_register
-            if not self._auto_define or not is_known:
+            is_known = device_id in self.registry.numbers or self.registry.auto_register
+            if not self.auto_define or not is_known:
                 raise
-            await self._metric_definitions.define_unknown(error.names)
+            await self.metric_definitions.define_unknown(error.names)
         return decode()
 
     async def _known_device(self, device_id: str) -> int:
-        if device_id not in self._registry.numbers and self._registry.auto_register:
+        if device_id not in self.registry.numbers and self.registry.auto_register:
             # Others wait for the same registration, so it must not be cancelled with this request.
-            await asyncio.shield(self._registry.register(device_id))
-        return self._registry.number_of(device_id)
+            await asyncio.shield(self.registry.register(device_id))
+        return self.registry.number_of(device_id)
 
     async def bulk(self, body: bytes, coding: str) -> declaration_answers.BulkVerdict:
         """Accept many events at once; lines stand or fall alone. Raises: Answerable."""
@@ -134,50 +128,50 @@ class Reception:
             )
 
     async def _bulk_reader(self, body: bytes, coding: str) -> BulkReader:
-        self._intake.check()
+        self.intake.check()
         if coding not in ("", "identity"):
             loop = asyncio.get_running_loop()
-            body = await loop.run_in_executor(self._decompress_thread, decompress, body, coding, self._limits)
+            body = await loop.run_in_executor(self.decompress_thread, decompress, body, coding, self.limits)
         return BulkReader(
             body,
-            numbers=self._intake.numbers,
-            metrics=self._intake.metrics,
-            latest_ns=self._intake.latest_ns,
-            limits=self._limits,
+            numbers=self.intake.numbers,
+            metrics=self.intake.metrics,
+            latest_ns=self.intake.latest_ns,
+            limits=self.limits,
         )
 
     async def _take(self, reader: BulkReader) -> None:
         accepted = len(reader.events)
-        self._intake.received += accepted + reader.refused_count
-        self._counters.events_refused.update(reader.refused_reasons)
+        self.intake.received += accepted + reader.refused_count
+        self.counters.events_refused.update(reader.refused_reasons)
         if not accepted:
             return
         try:
-            if accepted > self._intake.waiting_max:
+            if accepted > self.intake.waiting_max:
                 raise TooLarge(
                     f"{accepted} samples in one body are more than may ever wait for the disk (events_waiting_max): "
                     "send it in parts",
                     reason="events_in_body",
                 )
-            self._intake.check(accepted)
+            self.intake.check(accepted)
         except Answerable as error:
-            self._counters.events_refused[error.reason] += accepted
+            self.counters.events_refused[error.reason] += accepted
             raise
         waiter = FutureWaiter()
-        self._intake.add_batch(reader.events, waiter)
+        self.intake.add_batch(reader.events, waiter)
         await waiter.outcome
 
     async def _settle_unknown(self, reader: BulkReader) -> None:
         outcomes: dict[str, asyncio.Future[None]] = {}
-        if self._registry.auto_register:
-            outcomes = {device_id: self._registry.register(device_id) for device_id in reader.unknown}
+        if self.registry.auto_register:
+            outcomes = {device_id: self.registry.register(device_id) for device_id in reader.unknown}
             await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
         for device_id in list(reader.unknown):
             error = outcomes[device_id].exception() if device_id in outcomes else UnknownDevice()
             if error is not None and not isinstance(error, Answerable):
                 raise error
             reader.settle_unknown(device_id, error)
-        if reader.undefined and self._auto_define:
+        if reader.undefined and self.auto_define:
             await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
         reader.settle_undefined()
         reader.refused.sort(key=lambda refused: int(str(refused["line"])))
@@ -186,7 +180,7 @@ class Reception:
         """Define every name that can be one. Lines whose names cannot are refused later, each by itself."""
         for name in sorted(names):
             try:
-                await self._metric_definitions.define_unknown([name])
+                await self.metric_definitions.define_unknown([name])
             except OutOfRange as error:
                 if error.reason == "metrics_max":
                     return

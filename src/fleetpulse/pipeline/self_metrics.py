@@ -1,5 +1,7 @@
 """The service's own counters and gauges, gathered from the stages for /metrics; see telemetry.counters."""
 
+from dataclasses import dataclass
+
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.ingest.connections import Connections
@@ -14,27 +16,17 @@ Series = dict[str, tuple[str, Value]]
 """By name, a sentence of help and the value."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class SelfMetrics:
     """Reads the stages; each read gives what is true now."""
 
-    def __init__(
-        self,
-        *,
-        counters: Counters,
-        intake: Intake,
-        connections: Connections,
-        follower: Follower,
-        fleet: Fleet,
-        history: History,
-        readiness: Readiness,
-    ) -> None:
-        self._counters = counters
-        self._intake = intake
-        self._connections = connections
-        self._follower = follower
-        self._fleet = fleet
-        self._history = history
-        self._readiness = readiness
+    counters: Counters
+    intake: Intake
+    connections: Connections
+    follower: Follower
+    fleet: Fleet
+    history: History
+    readiness: Readiness
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
@@ -43,9 +35,9 @@ class SelfMetrics:
         return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges))
 
     def _totals(self) -> Series:
-        counters = self._counters
+        counters = self.counters
         return {
-            "events_received": ("Events that came in, whatever became of them", self._intake.received),
+            "events_received": ("Events that came in, whatever became of them", self.intake.received),
             "events_accepted": ("Events durable in the journal", counters.events_accepted),
             "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
             "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
@@ -66,27 +58,27 @@ class SelfMetrics:
         }
 
     def _gauges(self) -> Series:
-        history = self._history
+        history = self.history
         files = history.manifest.files()
         return {
-            "ready": ("1 while events are accepted", int(self._readiness.refusal is None)),
-            "events_waiting": ("Events received that wait for the disk", self._intake.waiting),
-            "events_pending": ("Accepted events not applied yet", self._follower.pending_events),
-            "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self._connections.bulk_bytes_held),
-            "connections": ("Open connections", len(self._connections)),
-            "devices": ("Known devices", len(self._intake.numbers)),
-            "journal_position": ("Position of the newest entry", self._follower.position),
+            "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
+            "events_waiting": ("Events received that wait for the disk", self.intake.waiting),
+            "events_pending": ("Accepted events not applied yet", self.follower.pending_events),
+            "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
+            "connections": ("Open connections", len(self.connections)),
+            "devices": ("Known devices", len(self.intake.numbers)),
+            "journal_position": ("Position of the newest entry", self.follower.position),
             "checkpoint_position": ("Position of the last checkpoint", history.manifest.position),
-            "checkpoint_last_seconds": ("Duration of the last checkpoint", self._counters.checkpoint_last_s),
+            "checkpoint_last_seconds": ("Duration of the last checkpoint", self.counters.checkpoint_last_s),
             "blocks": ("Files that the manifest names", len(files)),
             "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
             "kept_bytes": ("Bytes of footers and small columns in memory", history.memory_cache.size_bytes),
-            "samples_live": ("Samples in memory that no block holds yet", self._fleet.samples.count),
-            "late_rows": ("Device-days of late data in memory", len(self._fleet.sparse)),
+            "samples_live": ("Samples in memory that no block holds yet", self.fleet.samples.count),
+            "late_rows": ("Device-days of late data in memory", len(self.fleet.sparse)),
         }
 
     def _block_cache(self) -> tuple[Series, Series]:
-        store = self._history.store
+        store = self.history.store
         if not isinstance(store, S3BlockStore):
             return {}, {}
         totals: Series = {

@@ -66,10 +66,7 @@ def _journal(journal: Journal, catalog: Catalog, manifest: Manifest) -> str:
     lengths = [
         len(events)
         for _, events in read_events(
-            journal,
-            after=manifest.position,
-            device_count=catalog.device_count(),
-            metric_count=len(catalog.metrics()),
+            journal, after=manifest.position, device_count=catalog.device_count(), metric_count=len(catalog.metrics())
         )
     ]
     return f"{len(lengths)} entries, {sum(lengths)} events after position {manifest.position}"

@@ -39,12 +39,7 @@ class Writer:
     """The journal's only user after the start: a thread that commits, and the loop's side of it."""
 
     def __init__(
-        self,
-        *,
-        journal: Journal,
-        clock: Clock,
-        counters: Counters,
-        committed: Callable[[EventBatch, Position], None],
+        self, *, journal: Journal, clock: Clock, counters: Counters, committed: Callable[[EventBatch, Position], None]
     ) -> None:
         """`committed` is called on the loop with every durable batch, in order, before its senders are answered."""
         self._journal = journal

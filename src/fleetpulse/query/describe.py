@@ -7,6 +7,7 @@ from msgspec import UNSET
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.ingest.metric_declarations import declared_fields
 from fleetpulse.ingest.window_declarations import WEEKDAYS, Weekly
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
@@ -48,16 +49,7 @@ def describe_device(
 
 def describe_metric(metric: MetricDefinition) -> declaration_answers.Metric:
     """A definition."""
-    return declaration_answers.Metric(
-        name=metric.name,
-        unit=metric.unit,
-        kind=metric.kind,
-        aggregation=metric.aggregation,
-        retention_days=metric.retention_days,
-        raw_days=metric.raw_days,
-        bounds=[metric.lowest, metric.highest],
-        description=metric.description,
-    )
+    return declaration_answers.Metric(**declared_fields(metric))
 
 
 def describe_window(window: MaintenanceWindow, *, now_ns: int) -> declaration_answers.MaintenanceWindow:

@@ -7,9 +7,7 @@ import pytest
 from fleetpulse.api.app import describe_api
 from fleetpulse.api.openapi import compose
 
-SHAPES = {
-    "Inner": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "examples": ["a"]}}},
-}
+SHAPES = {"Inner": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "examples": ["a"]}}}}
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,7 @@ ODD = st.sampled_from(
 def reader_of(body: bytes, **limits: int) -> BulkReader:
     intake = intake_of()
     return BulkReader(
-        body,
-        numbers=intake.numbers,
-        metrics=intake.metrics,
-        latest_ns=intake.latest_ns,
-        limits=IngestLimits(**limits),
+        body, numbers=intake.numbers, metrics=intake.metrics, latest_ns=intake.latest_ns, limits=IngestLimits(**limits)
     )
 
 

@@ -32,10 +32,7 @@ class Commits:
         self.followed: list[tuple[int, Position]] = []
         self.writer = Writer(journal=journal, clock=FakeClock(), counters=self.counters, committed=self._follow)
         self.intake = Intake(
-            numbers={},
-            metrics=KnownMetrics(report_metrics_max=1),
-            events_waiting_max=1_000,
-            wake=self.writer.wake,
+            numbers={}, metrics=KnownMetrics(report_metrics_max=1), events_waiting_max=1_000, wake=self.writer.wake
         )
         self.intake.open()
         self.writer.start(self.intake)

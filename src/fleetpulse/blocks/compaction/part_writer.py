@@ -72,9 +72,7 @@ def put_samples(
 ) -> BlockFile:
     """Write the file of samples of a part; see `write_part`. Raises: OSError."""
     return put_block(
-        store,
-        f"samples-{kind}-{day}-{RAW}",
-        lambda file: write_samples(file, kind, paced(pieces, pause), level=DENSE),
+        store, f"samples-{kind}-{day}-{RAW}", lambda file: write_samples(file, kind, paced(pieces, pause), level=DENSE)
     )
 
 
