@@ -17,7 +17,7 @@ from fleetpulse.pipeline.registry import Registry
 log = structlog.get_logger("declared files")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class DeclaredFiles:
     """devices.csv and metrics.json; a path that is None is not read."""
 

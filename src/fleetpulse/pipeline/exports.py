@@ -45,7 +45,7 @@ def check_export(what: str, file_format: str, *, has_types: bool) -> None:
         raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class Exports:
     """Makes files, a piece at a time, in a thread of its own."""
 

@@ -7,6 +7,7 @@ that is committed to the catalog, so they run one at a time. A failure loses not
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -38,50 +39,35 @@ PAUSE_S = 0.01
 """Between two pieces of a checkpoint or a compaction, each about as long: devices that report go first."""
 
 
+@dataclass(eq=False, kw_only=True)
 class Housekeeping:
     """Takes checkpoints and compacts. Used on the loop only; its work runs in the threads `files` and `catalog`."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        catalog: Catalog,
-        history: History,
-        follower: Follower,
-        registry: Registry,
-        metric_definitions: MetricDefinitions,
-        writer: Writer,
-        counters: Counters,
-        threads: Threads,
-        triggers: CheckpointTriggers,
-        monotonic_s: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`monotonic_s` measures the time between checkpoints, whatever the wall clock does."""
-        self._clock = clock
-        self._catalog = catalog
-        self._history = history
-        self._follower = follower
-        self._fleet = follower.fleet
-        self._registry = registry
-        self._metric_definitions = metric_definitions
-        self._writer = writer
-        self._counters = counters
-        self._threads = threads
-        self._triggers = triggers
-        self._monotonic_s = monotonic_s
-        self._turn = asyncio.Lock()
-        self._tried_at_s = 0.0
-        self._has_failed = False
-        self._policy_version = 0
-        self._written_names: tuple[int, dict[int, MetricDefinition]] = (-1, {})
-        self._damaged: list[SampleBlock] = []
-        self._task: asyncio.Task[None] | None = None
-        self._is_ending = False
+    clock: Clock
+    catalog: Catalog
+    history: History
+    follower: Follower
+    registry: Registry
+    metric_definitions: MetricDefinitions
+    writer: Writer
+    counters: Counters
+    threads: Threads
+    triggers: CheckpointTriggers
+    monotonic_s: Callable[[], float] = time.monotonic
+    """Measures the time between checkpoints, whatever the wall clock does."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _tried_at_s: float = field(default=0.0, init=False)
+    _has_failed: bool = field(default=False, init=False)
+    _policy_version: int = field(default=0, init=False)
+    _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
+    _damaged: list[SampleBlock] = field(default_factory=list, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _is_ending: bool = field(default=False, init=False)
 
     def begin(self) -> None:
         """Count the interval from now on. The fleet was recovered under the policies that hold now."""
-        self._tried_at_s = self._monotonic_s()
-        self._policy_version = self._registry.policy_version
+        self._tried_at_s = self.monotonic_s()
+        self._policy_version = self.registry.policy_version
 
     def tick(self) -> None:
         """Start a checkpoint in the background if one is due and none is running."""
@@ -101,22 +87,22 @@ class Housekeeping:
     @property
     def has_news(self) -> bool:
         """Whether the journal holds entries that no checkpoint covers."""
-        return self._follower.position > self._history.manifest.position
+        return self.follower.position > self.history.manifest.position
 
     def is_due(self) -> bool:
         """Whether a checkpoint is due."""
-        manifest = self._history.manifest
+        manifest = self.history.manifest
         since = SinceCheckpoint(
-            elapsed_s=self._monotonic_s() - self._tried_at_s,
-            journal_entries=self._follower.position - manifest.position,
-            late_rows=self._fleet.late_rows(),
-            samples=self._fleet.samples.count,
-            gaps=sum(map(len, self._fleet.gaps)),
-            is_day_closed=manifest.open_from_day < self._fleet.open_from_day,
-            has_policy_changed=self._policy_version != self._registry.policy_version,
+            elapsed_s=self.monotonic_s() - self._tried_at_s,
+            journal_entries=self.follower.position - manifest.position,
+            late_rows=self.follower.fleet.late_rows(),
+            samples=self.follower.fleet.samples.count,
+            gaps=sum(map(len, self.follower.fleet.gaps)),
+            is_day_closed=manifest.open_from_day < self.follower.fleet.open_from_day,
+            has_policy_changed=self._policy_version != self.registry.policy_version,
             has_failed=self._has_failed,
         )
-        return is_checkpoint_due(since, self._triggers)
+        return is_checkpoint_due(since, self.triggers)
 
     async def _run(self) -> None:
         try:
@@ -130,28 +116,28 @@ class Housekeeping:
     async def checkpoint(self) -> bool:
         """Take a checkpoint now; False where it could not be written (the journal still holds everything)."""
         async with self._turn:
-            started_s = self._tried_at_s = self._monotonic_s()
+            started_s = self._tried_at_s = self.monotonic_s()
             self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
-            self._follower.catch_up()
-            position = self._follower.position
-            policy_version = self._registry.policy_version
-            names_now = self._registry.roster.version, dict(self._metric_definitions.metrics)
+            self.follower.catch_up()
+            position = self.follower.position
+            policy_version = self.registry.policy_version
+            names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
             try:
                 written = await self._write_checkpoint(position, names_now)
             except (OSError, OperatorError) as error:
-                self._counters.checkpoints_failed += 1
+                self.counters.checkpoints_failed += 1
                 log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
                 return False
-            self._fleet.finish_closing(written.closed_minutes)
-            self._history.manifest = written.manifest
+            self.follower.fleet.finish_closing(written.closed_minutes)
+            self.history.manifest = written.manifest
             self._written_names = names_now
             self._policy_version = policy_version
             self._has_failed = False
-            self._counters.checkpoints += 1
-            self._counters.checkpoint_last_s = self._monotonic_s() - started_s
+            self.counters.checkpoints += 1
+            self.counters.checkpoint_last_s = self.monotonic_s() - started_s
             await self._shorten_journal(position)
             await self._remove_replaced_files()
-            log.info("checkpoint", position=position, seconds=round(self._monotonic_s() - started_s, 3))
+            log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
             return True
 
     async def _write_checkpoint(
@@ -162,59 +148,59 @@ class Housekeeping:
         Raises: OSError; OperatorError: the manifest is as it was.
         """
         loop = asyncio.get_running_loop()
-        frozen = self._fleet.freeze()
+        frozen = self.follower.fleet.freeze()
         names: dict[str, BlockFile] = {}
         if names_now != self._written_names:
             names = await loop.run_in_executor(
-                self._threads.catalog, partial(write_names, self._history.store, self._catalog, position=position)
+                self.threads.catalog, partial(write_names, self.history.store, self.catalog, position=position)
             )
         work = partial(
             write_files,
             frozen,
             position=position,
-            taken_at_ns=self._clock.now_ns(),
-            history=self._history,
+            taken_at_ns=self.clock.now_ns(),
+            history=self.history,
             metrics=names_now[1],
             names=names,
             pause=_pause,
         )
-        written = await loop.run_in_executor(self._threads.files, work)
-        await loop.run_in_executor(self._threads.catalog, self._catalog.commit_manifest, written.manifest)
+        written = await loop.run_in_executor(self.threads.files, work)
+        await loop.run_in_executor(self.threads.catalog, self.catalog.commit_manifest, written.manifest)
         return written
 
     async def compact(self, *, is_forced: bool = False) -> bool:
         """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
         async with self._turn:
             loop = asyncio.get_running_loop()
-            started_s = self._monotonic_s()
+            started_s = self.monotonic_s()
             work = partial(
                 next_change,
-                self._history,
-                self._history.manifest,
-                metrics=dict(self._metric_definitions.metrics),
-                today=self._clock.now_ns() // NS_PER_DAY,
+                self.history,
+                self.history.manifest,
+                metrics=dict(self.metric_definitions.metrics),
+                today=self.clock.now_ns() // NS_PER_DAY,
                 pause=_pause,
                 is_forced=is_forced,
                 on_damage=self._note_damage,
             )
             try:
-                change = await loop.run_in_executor(self._threads.files, work)
+                change = await loop.run_in_executor(self.threads.files, work)
                 if change is None:
                     return False
-                manifest = apply_change(self._history.manifest, change)
-                await loop.run_in_executor(self._threads.catalog, self._catalog.commit_manifest, manifest)
+                manifest = apply_change(self.history.manifest, change)
+                await loop.run_in_executor(self.threads.catalog, self.catalog.commit_manifest, manifest)
             except (OSError, OperatorError) as error:
-                self._counters.compactions_failed += 1
+                self.counters.compactions_failed += 1
                 log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
                 return False
-            self._history.manifest = manifest
-            self._counters.compactions += 1
+            self.history.manifest = manifest
+            self.counters.compactions += 1
             await self._remove_replaced_files()
             log.info(
                 "compaction",
                 removed=len(change.removed),
                 added=len(change.added),
-                seconds=round(self._monotonic_s() - started_s, 3),
+                seconds=round(self.monotonic_s() - started_s, 3),
             )
             return True
 
@@ -226,17 +212,17 @@ class Housekeeping:
 
     async def _shorten_journal(self, position: Position) -> None:
         try:
-            await self._writer.drop(through=position)
+            await self.writer.drop(through=position)
         except OSError as error:
             log.error("the journal could not be shortened; the next checkpoint tries again", error=str(error))
 
     async def _remove_replaced_files(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._threads.files, remove_unnamed, self._history.store, self._history.in_use())
+            await loop.run_in_executor(self.threads.files, remove_unnamed, self.history.store, self.history.in_use())
         except OSError as error:
             log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
-        await loop.run_in_executor(self._threads.files, give_back)
+        await loop.run_in_executor(self.threads.files, give_back)
 
 
 def _pause() -> None:

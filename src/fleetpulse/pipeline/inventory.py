@@ -41,7 +41,7 @@ HISTORY_STAYS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class Inventory:
     """See the module."""
 

@@ -27,7 +27,7 @@ Events = tuple[Callable[[int, FutureWaiter], None], int]
 """A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class Reception:
     """See the module."""
 

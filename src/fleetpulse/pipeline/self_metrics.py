@@ -16,7 +16,7 @@ Series = dict[str, tuple[str, Value]]
 """By name, a sentence of help and the value."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class SelfMetrics:
     """Reads the stages; each read gives what is true now."""
 

@@ -16,7 +16,7 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.telemetry.counters import Counters
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class Startup:
     """The steps of a start, in their order."""
 

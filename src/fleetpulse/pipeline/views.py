@@ -20,7 +20,7 @@ from fleetpulse.query.metrics import Samples
 from fleetpulse.query.view import FleetView
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True)
 class Views:
     """Takes views of the parts of a service."""
 
