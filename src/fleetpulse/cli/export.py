@@ -55,10 +55,16 @@ def heartbeats(*, rows: Rows = Rows()) -> None:
     _export("presence", rows)
 
 
-@action(app, "fleetpulse export silences --window 30d -o silences.csv")
-def silences(*, rows: Rows = Rows()) -> None:
+@action(app, "fleetpulse export reception-gaps --window 30d -o gaps.csv")
+def reception_gaps(*, rows: Rows = Rows()) -> None:
     """Write reception gaps: times without reception, longer than one missed heartbeat."""
-    _export("silences", rows)
+    _export("reception_gaps", rows)
+
+
+@action(app, "fleetpulse export silences --window 30d -o gaps.csv")
+def silences(*, rows: Rows = Rows()) -> None:
+    """Write reception gaps, under the former name of `reception-gaps`."""
+    _export("reception_gaps", rows)
 
 
 def _export(what: str, rows: Rows, *, types: str | None = None) -> None:

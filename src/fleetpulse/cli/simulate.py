@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fleetpulse.cli.flags import URL_DEFAULT, Time, one_of
+from fleetpulse.cli.flags import Address, Time, one_of
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.model.units import NS_PER_MINUTE
@@ -40,7 +40,7 @@ app = App(
 @app.default
 def simulate(
     *,
-    url: Annotated[str, Parameter(metavar="URL")] = URL_DEFAULT,
+    address: Address = Address(),
     devices: Annotated[int | None, Parameter(metavar="N", group=FLEET)] = None,
     ids: Annotated[Path | None, Parameter(metavar="FILE", group=FLEET)] = None,
     published: Annotated[bool, Parameter(group=FLEET)] = False,
@@ -58,7 +58,6 @@ def simulate(
     """Play a fleet against a server and check its figures.
 
     Args:
-        url: Address of the server.
         devices: So many devices, named sim-SEED-0000001 and so on (default: 10).
         ids: The devices of a devices.csv.
         published: The published reference run: five devices, eight hours.
@@ -85,7 +84,7 @@ def simulate(
         plans = _plans(device_ids, start=start, is_realtime=is_realtime, hours=hours, behaviour=behaviour, seed=seed)
     console = Console(stderr=True)
     started_s = time.monotonic()
-    known, tally, verdicts = _play(plans, RunOptions(url, connections, is_realtime, bulk, patience), console)
+    known, tally, verdicts = _play(plans, RunOptions(address.base, connections, is_realtime, bulk, patience), console)
     if json:
         print(msgspec.json.encode([asdict(verdict) for verdict in verdicts]).decode())
     else:
