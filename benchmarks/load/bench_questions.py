@@ -1,7 +1,7 @@
 """Questions on two generated histories: their time, their cost in memory and on disk, and whether they stall ingest.
 
 A   1,000 devices × 5 metrics × 30 days, one sample a minute: 216 million samples, with presence
-B   100,000 devices × 30 days in 50 sites: presence and silences
+B   100,000 devices × 30 days in 50 sites: presence and reception gaps
 
 Paper estimate: a row group of 65,536 samples is read in 1-2 ms, so an hour of one device takes 3 ms; 30 days by hour
 read 30 row groups of roll-ups, 1 ms each; 24 h of all devices read 23 hours of roll-ups and two edges of samples,

@@ -284,7 +284,7 @@ class Life:
         self.model = Model(start, mistake)
         self.settings = Settings(data=str(folder), checkpoint_s=1e9, interval_s=60, grace_s=240)
         self.service: Service
-        self.actions: list[str] = []
+        self.performed: list[str] = []
 
     async def run(self, steps: int) -> None:
         await self.start()
@@ -292,12 +292,12 @@ class Life:
         actions = self.actions()
         for _ in range(steps):
             action = self.chance.choice(actions)
-            self.actions.append(f"{self.clock.s}: {action.__name__}")
+            self.performed.append(f"{self.clock.s}: {action.__name__}")
             try:
                 await action()
                 await self.check()
             except AssertionError as error:
-                raise AssertionError(f"{error}\nafter:\n" + "\n".join(self.actions)) from error
+                raise AssertionError(f"{error}\nafter:\n" + "\n".join(self.performed)) from error
         await self.service.node.stop()
 
     def actions(self) -> list[Callable[[], Any]]:
