@@ -183,6 +183,8 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 def _convert(entry: Entry, name: str, value: Any, source: str) -> Any:
     kind = entry.kind
+    if entry.about.former_name and name == entry.name:
+        name += f" (formerly {entry.about.former_name})"  # a flag does not tell by which of its names it was given
     try:
         if kind is bool:
             converted: Any = value if isinstance(value, bool) else _TRUTH[str(value).lower()]

@@ -9,7 +9,6 @@ UNIT = ROOT / "tests/unit"
 ELSEWHERE = {
     "aggregate/sketch.py": "property/test_sketch.py",
     "aggregate/spans.py": "property/test_spans.py",
-    "api/app.py": "e2e/test_contract.py",
     "api/definitions.py": "e2e/test_questions.py",
     "api/devices.py": "e2e/test_devices.py",
     "api/export.py": "e2e/test_questions.py",

@@ -16,7 +16,7 @@ from fleetpulse.api import definitions, devices, export, health, metrics, report
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
-from fleetpulse.api.routes import RouteFacts, check_json
+from fleetpulse.api.routes import RouteFacts
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
@@ -66,7 +66,7 @@ def build_api(parts: Parts) -> Litestar:
     query_names = _query_names(description)
     providers = {field.name: _constant(getattr(parts, field.name)) for field in fields(Parts)}
     return _litestar(
-        {**providers, "openapi": _constant(description)}, guards=[partial(_check_request, parts.readiness, query_names)]
+        {**providers, "openapi": _constant(description)}, guards=[partial(_check_request, parts, query_names)]
     )
 
 
@@ -114,17 +114,24 @@ def _query_names(description: OpenApi) -> dict[str, QueryNames]:
 
 
 def _check_request(
-    readiness: Readiness,
+    parts: Parts,
     query_names: dict[str, QueryNames],
     connection: ASGIConnection[Any, Any, Any, Any],
     handler: HTTPRouteHandler,
 ) -> None:
-    """What every request passes before its handler. Raises: NotAccepting; Malformed; UnsupportedMedia."""
-    groups = set(handler.tags or ())
-    if not {"service", "ingest"} & groups:
-        readiness.check()
-    facts: RouteFacts = handler.opt["facts"]
+    """What every request passes before its handler. Raises: NotAccepting; NotFound; Malformed.
+
+    Whether the path names something that there is comes first: whoever deletes its own record at a 404 must not get a
+    400 for the rest of the request instead.
+    """
+    facts: RouteFacts | None = handler.opt.get("facts")
+    if facts is None:
+        return  # OPTIONS, which the framework answers itself
+    if not {"service", "ingest"} & set(handler.tags or ()):
+        parts.readiness.check()
+        if device_id := connection.path_params.get("device_id"):
+            parts.registry.number_of(device_id)
+        if name := connection.path_params.get("name"):
+            parts.metric_definitions.get(name)
     if facts.is_strict and connection.scope["query_string"]:
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
-    if "ingest" not in groups and isinstance(facts.takes, type):
-        check_json(connection.headers)

@@ -238,8 +238,8 @@ def read_filter(
         _query("less uptime than this, in per cent", type=OpenAPIType.NUMBER, minimum=0, maximum=100, examples=[99.9]),
     ] = None,
     uptime_window: Annotated[
-        str | None, _query(f"the time before now that uptime is over, {UPTIME_WINDOW} where not given", **_DURATION)
-    ] = None,
+        str, _query(f"the time before now that uptime is over, {UPTIME_WINDOW} where not given", **_DURATION)
+    ] = UPTIME_WINDOW,
 ) -> Filter:
     """Which devices are meant. Raises: Malformed; OutOfRange."""
     return Filter(
@@ -249,7 +249,7 @@ def read_filter(
         seen_before_ns=_moment("seen_before", seen_before),
         seen_after_ns=_moment("seen_after", seen_after),
         uptime_below=_percentage("uptime_below", uptime_below),
-        uptime_window_ns=_uptime_window_ns(uptime_window or UPTIME_WINDOW, clock, limits),
+        uptime_window_ns=_uptime_window_ns(uptime_window, clock, limits),
     )
 
 

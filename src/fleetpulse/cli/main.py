@@ -80,7 +80,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status. What it cannot do ends in one line that says what to do, and exit status 1."""
-    tokens = sys.argv[1:] if arguments is None else arguments
+    tokens = _join_values(sys.argv[1:] if arguments is None else arguments)
     try:
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         if command == app.help_print and not {"--help", "-h"} & set(tokens):
@@ -99,6 +99,18 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return status
+
+
+def _join_values(tokens: Sequence[str]) -> list[str]:
+    """A flag and its value as one token where the value would be taken for a flag: `--note "- see log"`, `-o -`."""
+    joined: list[str] = []
+    for token in tokens:
+        is_value = token == "-" or (token.startswith("-") and " " in token)
+        if is_value and joined and joined[-1].startswith("-") and joined[-1] != "--" and "=" not in joined[-1]:
+            joined[-1] += f"={token}"
+        else:
+            joined.append(token)
+    return joined
 
 
 def _refuse(chain: Sequence[str], text: str) -> int:

@@ -1,5 +1,7 @@
 """The actions of `fleetpulse metrics` on definitions: which metrics may be reported."""
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,7 +22,6 @@ Aggregation = Annotated[
 ]
 Text = Annotated[str | None, Parameter(metavar="TEXT")]
 Bound = Annotated[str | None, Parameter(metavar="X")]
-Days = Annotated[str | None, Parameter(metavar="N")]
 app = App()
 
 
@@ -127,11 +128,11 @@ def _number(text: str | None) -> int | float | None:
     """A number as it was written: whole ones stay exact."""
     if text is None or text == NONE:
         return None
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
     raise SettingsError(f"`{text}` is not a number; expected one such as 100 or 0.5, or {NONE}.")
 
 

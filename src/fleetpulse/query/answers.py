@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from fleetpulse.model.device import ID_CHARS_MAX
 from fleetpulse.model.metric import Aggregation
-from fleetpulse.model.status import Status
+from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
 
 Time = Annotated[
@@ -214,7 +214,14 @@ class DevicesByStatus(Struct):
     total: Count
     by_status: Annotated[
         dict[Status, Count],
-        Meta(examples=[{"new": 0, "up": 2, "late": 0, "down": 1, "maintenance": 0, "paused": 0, "unknown": 0}]),
+        Meta(
+            examples=[dict(zip(STATUSES, (0, 2, 0, 1, 0, 0, 0), strict=True))],
+            # Every status is there, so that generated clients have a field for each.
+            extra_json_schema={
+                "properties": dict.fromkeys(STATUSES, {"type": "integer", "minimum": 0}),
+                "required": STATUSES,
+            },
+        ),
     ]
 
 

@@ -53,6 +53,20 @@ def test_what_is_typed_wrongly_ends_in_status_2_with_the_usage_of_that_command(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("note", ["-", "- see the log", "-1 degree"])
+def test_a_value_may_begin_with_a_hyphen_if_it_cannot_be_a_flag(
+    note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["devices", "add", "x", "--note", note, "--url", "http://127.0.0.1:1"]) == 1
+    assert "cannot be asked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bound", ["inf", "-inf", "nan", "x"])
+def test_a_bound_is_a_finite_number(bound: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics", "define", "cpu", f"--lowest={bound}", "--url", "http://127.0.0.1:1"]) == 1
+    assert f"`{bound}` is not a number" in capsys.readouterr().err
+
+
 def test_every_command_and_flag_that_was_ever_valid_still_is() -> None:
     lines = (Path(__file__).parents[2] / "fixtures/commands-0.1.txt").read_text().splitlines()
     for line in lines:

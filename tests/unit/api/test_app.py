@@ -1,0 +1,70 @@
+"""What every request passes before its handler, over a service in memory."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fleetpulse.api.app import build_api
+from fleetpulse.app import build_parts
+from fleetpulse.settings import Settings
+from memory_service import World
+
+
+def statuses(folder: Path, *requests: tuple[str, str, dict[str, str], bytes]) -> list[int]:
+    """The statuses of the answers to (method, path, headers, body), of a service that knows the device `a`."""
+
+    async def ask() -> list[int]:
+        service = await World(folder).started("a")
+        transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
+            answers = [
+                await client.request(method, path, headers=headers, content=body)
+                for method, path, headers, body in requests
+            ]
+        await service.node.stop()
+        return [answer.status_code for answer in answers]
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/api/v1/devices", "/api/v1/devices/a?x=1", "/api/v1/events"])
+def test_options_of_every_route_are_told(path: str, tmp_path: Path) -> None:
+    assert statuses(tmp_path, ("OPTIONS", path, {}, b"")) == [204]
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [
+        ("GET", "/api/v1/devices/none/metrics", {}, b""),
+        ("GET", "/api/v1/devices/none/uptime?window=x", {}, b""),
+        ("GET", "/api/v1/devices/none/transitions?x=1", {}, b""),
+        ("PATCH", "/api/v1/devices/none", {}, b"no json"),
+        ("PATCH", "/api/v1/devices/none", FORM, b"{}"),
+        ("POST", "/api/v1/devices/none/pause", {}, b"no json"),
+        ("PATCH", "/api/v1/metrics/definitions/none", {}, b"no json"),
+        ("PATCH", "/api/v1/metrics/definitions/none?x=1", FORM, b"{}"),
+    ],
+)
+def test_that_there_is_no_such_thing_is_said_before_what_else_is_wrong(
+    method: str, path: str, headers: dict[str, str], body: bytes, tmp_path: Path
+) -> None:
+    known = path.replace("/definitions/none", "/definitions/upload_time").replace("/none", "/a")
+    first, second = statuses(tmp_path, (method, path, headers, body), (method, known, headers, body))
+    assert (first, second in (400, 415)) == (404, True)
+
+
+def test_where_there_is_no_body_nobody_looks_at_its_type(tmp_path: Path) -> None:
+    pause = "/api/v1/devices/a/pause"
+    requests = [("POST", pause, FORM, body) for body in (b"", b"  ", b"until=1")]
+    zipped = ("POST", pause, {"content-encoding": "gzip"}, b"")
+    assert statuses(tmp_path, *requests, zipped) == [200, 200, 415, 200]
+
+
+def test_a_window_for_uptime_that_is_empty_is_refused(tmp_path: Path) -> None:
+    paths = ["/api/v1/devices?uptime_window=", "/api/v1/devices.csv?uptime_window=", "/api/v1/devices?uptime_window=1h"]
+    assert statuses(tmp_path, *(("GET", path, {}, b"") for path in paths)) == [400, 400, 200]
