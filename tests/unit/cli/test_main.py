@@ -54,9 +54,7 @@ def test_what_is_typed_wrongly_ends_in_status_2_with_the_usage_of_that_command(
 
 
 @pytest.mark.parametrize("note", ["-", "- see the log", "-1 degree"])
-def test_a_value_may_begin_with_a_hyphen_if_it_cannot_be_a_flag(
-    note: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_value_may_begin_with_a_hyphen_if_it_cannot_be_a_flag(note: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "add", "x", "--note", note, "--url", "http://127.0.0.1:1"]) == 1
     assert "cannot be asked" in capsys.readouterr().err
 
