@@ -104,12 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _join_values(tokens: Sequence[str]) -> list[str]:
     """A flag and its value as one token where the value would be taken for a flag: `--note "- see log"`, `-o -`."""
     joined: list[str] = []
-    for token in tokens:
-        is_value = token == "-" or (token.startswith("-") and " " in token)
+    for word in tokens:
+        is_value = word == "-" or (word.startswith("-") and " " in word)
         if is_value and joined and joined[-1].startswith("-") and joined[-1] != "--" and "=" not in joined[-1]:
-            joined[-1] += f"={token}"
+            joined[-1] += f"={word}"
         else:
-            joined.append(token)
+            joined.append(word)
     return joined
 
 

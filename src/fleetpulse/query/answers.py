@@ -218,7 +218,7 @@ class DevicesByStatus(Struct):
             examples=[dict(zip(STATUSES, (0, 2, 0, 1, 0, 0, 0), strict=True))],
             # Every status is there, so that generated clients have a field for each.
             extra_json_schema={
-                "properties": dict.fromkeys(STATUSES, {"type": "integer", "minimum": 0}),
+                "properties": {status: {"type": "integer", "minimum": 0} for status in STATUSES},
                 "required": STATUSES,
             },
         ),
