@@ -87,6 +87,43 @@ def _quantile(percent: int) -> AggregationRule:
     return AggregationRule(("lowest", "highest", "sketches"), of_cells, of_samples, method=method)
 
 
+def _standard_deviations(cells: NDArray[np.int64], values: NDArray[Any], count: int) -> list[Figure]:
+    """Of the population of each cell, in two passes: one for the mean, one for the squares of what differs from it."""
+    counts = np.maximum(1, np.bincount(cells, minlength=count))
+    above, exponents = _above_lowest(cells, values, count)
+    means = np.bincount(cells, weights=above, minlength=count) / counts
+    squares = np.bincount(cells, weights=np.square(above - means[cells]), minlength=count)
+    deviations: list[Figure] = np.ldexp(np.sqrt(squares / counts), exponents).tolist()
+    return deviations
+
+
+def _above_lowest(
+    cells: NDArray[np.int64], values: NDArray[Any], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """How far each sample is above the lowest one of its cell, in units of 2**exponent of the cell.
+
+    Counted from there, equal values are all 0, and so are their mean and deviation. Small differences of large values
+    are not lost in the mean either.
+    """
+    exponents = np.zeros(count, np.int32)
+    if values.dtype == np.float64:
+        # Else squares of large values would be infinite, and those of tiny ones 0. A power of two rounds nothing.
+        sizes = np.zeros(count)
+        np.maximum.at(sizes, cells, np.abs(values))
+        exponents = np.frexp(sizes)[1]
+        values = np.ldexp(values, -exponents[cells])
+    lowest = np.zeros(count, values.dtype)
+    lowest[cells] = values  # any sample of the cell, to begin with
+    np.minimum.at(lowest, cells, values)
+    above = values - lowest[cells]
+    # A difference of two int64 that does not fit into one has wrapped around, and is right again as uint64.
+    return (above.view(np.uint64) if above.dtype == np.int64 else above).astype(np.float64), exponents
+
+
+_DEVIATION_METHOD = (
+    "of the population, from every sample",
+    "no figure: it needs every sample of the window, but some are left only in roll-ups, or there are over 4 million",
+)
 RULES: dict[Aggregation, AggregationRule] = {
     "avg": AggregationRule(("sums",), _averages),
     "sum": AggregationRule(("sums",), _sums),
@@ -98,4 +135,5 @@ RULES: dict[Aggregation, AggregationRule] = {
     "p90": _quantile(90),
     "p95": _quantile(95),
     "p99": _quantile(99),
+    "stddev": AggregationRule((), lambda cells: [None] * len(cells), _standard_deviations, method=_DEVIATION_METHOD),
 }

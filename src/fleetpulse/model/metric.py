@@ -8,7 +8,7 @@ from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 Kind = Literal["float", "integer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Aggregation = Literal["avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99"]
+Aggregation = Literal["avg", "sum", "min", "max", "latest", "count", "p50", "p90", "p95", "p99", "stddev"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 INTEGER_LOWEST, INTEGER_HIGHEST = -(2**63), 2**63 - 1
 _TEXT_CHARS_MAX = 500

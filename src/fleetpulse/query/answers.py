@@ -26,7 +26,7 @@ DeviceId = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, examples=[
 Count = Annotated[int, Meta(ge=0, examples=[3])]
 Seconds = Annotated[float, Meta(ge=0, examples=[120.0])]
 Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.79167])]
-Value = Annotated[int | float | None, Meta(description="null where there are no samples", examples=[41.5])]
+Value = Annotated[int | float | None, Meta(description="null: no samples, or `method` says why", examples=[41.5])]
 Formula = Annotated[str, Meta(description="version of docs/explanation/uptime.md", examples=[FORMULA])]
 LabelName = Annotated[str, Meta(description="name of a label", examples=["site"])]
 Labels = Annotated[dict[str, str], Meta(description="label names and their values", examples=[{"site": "paris"}])]
@@ -276,7 +276,8 @@ class MetricMethod(Struct, kw_only=True):
         list[str], Meta(description="what was read: live, raw, minute, hour, day", examples=[["live", "hour"]])
     ]
     method: Annotated[
-        str | UnsetType, Meta(description="of a quantile: exact, or from sketches", examples=["nearest rank, exact"])
+        str | UnsetType,
+        Meta(description="of quantiles and stddev: how the figures were made", examples=["nearest rank, exact"]),
     ] = UNSET
     note: Annotated[
         str | UnsetType,
@@ -289,7 +290,8 @@ class DeviceMetric(MetricMethod, kw_only=True):
     """A metric of one device: a value, or a series of them."""
 
     value: Annotated[
-        int | float | UnsetType | None, Meta(description="without a step; null: no samples", examples=[41.5])
+        int | float | UnsetType | None,
+        Meta(description="without a step; null: no samples, or `method` says why", examples=[41.5]),
     ] = UNSET
     series: Annotated[
         list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
@@ -312,7 +314,8 @@ class GroupMetric(Struct, kw_only=True):
     """A metric of a group: a value, or a series of them."""
 
     value: Annotated[
-        int | float | UnsetType | None, Meta(description="without a step; null: no samples", examples=[41.5])
+        int | float | UnsetType | None,
+        Meta(description="without a step; null: no samples, or `method` says why", examples=[41.5]),
     ] = UNSET
     series: Annotated[
         list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")

@@ -26,7 +26,7 @@ from fleetpulse.query.window import Window
 
 BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
 EXACT_ROWS_MAX = 4_000_000
-"""Samples that are read so that a quantile is exact; past it, it comes from sketches."""
+"""Samples that are read so that a figure is exact which needs every one; past it, roll-ups tell what they can."""
 LIVE = "live"
 
 
