@@ -19,6 +19,7 @@ CellPart = Literal["sums", "lowest", "highest", "last", "sketches"]
 """What a cell holds beyond its count; see `Cells`."""
 ALL_PARTS: tuple[CellPart, ...] = get_args(CellPart)
 Figure = int | float
+OfSamples = Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,17 @@ class AggregationRule:
 
     parts: tuple[CellPart, ...]
     """What `of_cells` looks at; only that is read of roll-ups."""
-    of_cells: Callable[[Cells], Sequence[Figure | None]]
-    """The figure of each cell, shape (n,); None where cells do not tell it."""
-    of_samples: Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]] | None = None
+    of_cells: Callable[[Cells], Sequence[Figure]] | None
+    """The figure of each cell, shape (n,). None if cells do not tell it: it is null then, unless all samples are there.
+    """
+    of_samples: OfSamples | None = None
     """In its place, where all samples are at hand: of samples i in cell cells[i] with values[i], shape (count,)."""
     empty: Figure | None = None
     """The figure of a cell without samples."""
     has_unit: bool = True
     """Whether a figure is in the unit of the metric."""
-    method: tuple[str, str] | None = None
-    """How figures are made, for the answer: by `of_samples`, and by `of_cells`."""
+    method: tuple[str, ...] = ()
+    """How figures are made, for the answer: by `of_samples`, and by `of_cells` if there is one."""
 
 
 def figures(cells: Cells, aggregation: Aggregation) -> list[Figure | None]:
@@ -45,6 +47,8 @@ def figures(cells: Cells, aggregation: Aggregation) -> list[Figure | None]:
     Raises: ValueError: a quantile of cells without sketches.
     """
     rule = RULES[aggregation]
+    if rule.of_cells is None:
+        return [None] * len(cells)
     return or_none(rule.of_cells(cells), cells.counts, empty=rule.empty)
 
 
@@ -120,10 +124,6 @@ def _above_lowest(
     return (above.view(np.uint64) if above.dtype == np.int64 else above).astype(np.float64), exponents
 
 
-_DEVIATION_METHOD = (
-    "of the population, from every sample",
-    "no figure: it needs every sample of the window, but some are left only in roll-ups, or there are over 4 million",
-)
 RULES: dict[Aggregation, AggregationRule] = {
     "avg": AggregationRule(("sums",), _averages),
     "sum": AggregationRule(("sums",), _sums),
@@ -135,5 +135,5 @@ RULES: dict[Aggregation, AggregationRule] = {
     "p90": _quantile(90),
     "p95": _quantile(95),
     "p99": _quantile(99),
-    "stddev": AggregationRule((), lambda cells: [None] * len(cells), _standard_deviations, method=_DEVIATION_METHOD),
+    "stddev": AggregationRule((), None, _standard_deviations, method=("of the population, from every sample",)),
 }

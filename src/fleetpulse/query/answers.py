@@ -26,7 +26,7 @@ DeviceId = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, examples=[
 Count = Annotated[int, Meta(ge=0, examples=[3])]
 Seconds = Annotated[float, Meta(ge=0, examples=[120.0])]
 Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.79167])]
-Value = Annotated[int | float | None, Meta(description="null: no samples, or `method` says why", examples=[41.5])]
+Value = Annotated[int | float | None, Meta(description="null: no samples, or `note` says why", examples=[41.5])]
 Formula = Annotated[str, Meta(description="version of docs/explanation/uptime.md", examples=[FORMULA])]
 LabelName = Annotated[str, Meta(description="name of a label", examples=["site"])]
 Labels = Annotated[dict[str, str], Meta(description="label names and their values", examples=[{"site": "paris"}])]
@@ -281,7 +281,10 @@ class MetricMethod(Struct, kw_only=True):
     ] = UNSET
     note: Annotated[
         str | UnsetType,
-        Meta(description="what stands in for samples that are gone", examples=["whole buckets of hour stand in"]),
+        Meta(
+            description="what stands in for samples that are gone, or why a value is null",
+            examples=["whole buckets of hour stand in"],
+        ),
     ] = UNSET
     kept_from: Annotated[Time | UnsetType, Meta(description="where retention leaves less than the window")] = UNSET
 
@@ -291,7 +294,7 @@ class DeviceMetric(MetricMethod, kw_only=True):
 
     value: Annotated[
         int | float | UnsetType | None,
-        Meta(description="without a step; null: no samples, or `method` says why", examples=[41.5]),
+        Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
     ] = UNSET
     series: Annotated[
         list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
@@ -315,7 +318,7 @@ class GroupMetric(Struct, kw_only=True):
 
     value: Annotated[
         int | float | UnsetType | None,
-        Meta(description="without a step; null: no samples, or `method` says why", examples=[41.5]),
+        Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
     ] = UNSET
     series: Annotated[
         list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")

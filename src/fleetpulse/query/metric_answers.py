@@ -1,6 +1,6 @@
 """Answers about metrics, of one device and of groups of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -13,7 +13,7 @@ from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
-from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.metrics import EXACT_ROWS_MAX, DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100
@@ -113,7 +113,7 @@ def _result(
 
 def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
     """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
-    # Where all of it is past retention, an empty window is left.
+    # If all of it is older than retention, its last nanosecond is left, since a window cannot be empty.
     start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
     return Window(start_ns, window.end_ns, window.step_ns)
 
@@ -139,14 +139,21 @@ def _method(question: MetricQuestion, result: MetricResult, window: Window, now_
         "unit": metric.unit if rule.has_unit else "",
         "aggregation": aggregation,
         "tiers": result.tiers,
-        "method": rule.method[0 if result.is_exact else 1] if rule.method else UNSET,
-        "note": _coarse_note(result.coarse) if result.coarse else UNSET,
+        "method": rule.method[0 if result.is_exact or rule.of_cells is None else 1] if rule.method else UNSET,
+        "note": "; ".join(_notes(question, result)) or UNSET,
         "kept_from": format_rfc3339(kept_from_ns) if window.start_ns < kept_from_ns else UNSET,
     }
 
 
-def _coarse_note(tiers: Sequence[str]) -> str:
-    return f"samples at the edges of the window are gone (raw_days): whole buckets of {', '.join(tiers)} stand in"
+def _notes(question: MetricQuestion, result: MetricResult) -> Iterator[str]:
+    if RULES[question.aggregation].of_cells is None and not result.is_exact:
+        yield (
+            f"{question.aggregation} needs every sample: it is null where samples are gone (raw_days), "
+            f"and if more than {EXACT_ROWS_MAX} would be read"
+        )
+    if result.coarse:
+        tiers = ", ".join(result.coarse)
+        yield f"samples at the edges of the window are gone (raw_days): whole buckets of {tiers} stand in"
 
 
 class _Figures(TypedDict):

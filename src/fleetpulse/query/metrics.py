@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.aggregations import RULES, AggregationRule, or_none
+from fleetpulse.aggregate.aggregations import RULES, Figure, OfSamples, figures, or_none
 from fleetpulse.aggregate.rollup import Cells, cut_cells, fold_cells, fold_samples, join_cells
 from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.errors import DamagedData
@@ -26,7 +26,7 @@ from fleetpulse.query.window import Window
 
 BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
 EXACT_ROWS_MAX = 4_000_000
-"""Samples that are read so that a figure is exact which needs every one; past it, roll-ups tell what they can."""
+"""Samples that are read for a figure that needs every one of them; if there are more, roll-ups tell what they can."""
 LIVE = "live"
 
 
@@ -56,6 +56,7 @@ class MetricResult:
     counts: list[int]
     tiers: list[str]
     is_exact: bool
+    """Whether every sample was read, if the aggregation needs that."""
     missing: list[Missing] = field(default_factory=list)
     """Spans that the answer lacks, since a block is missing or damaged."""
     coarse: list[str] = field(default_factory=list)
@@ -84,22 +85,24 @@ def find(
 ) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     rule = RULES[aggregation]
-    reads = _plan(where, number, metric.kind, window, is_raw_only=False)
-    is_exact = True
+    reads = _plan(where, number, metric.kind, window, is_raw_preferred=False)
+    is_exact, of_samples = True, None
     if rule.of_samples is not None:
-        raw = _plan(where, number, metric.kind, window, is_raw_only=True)
-        is_exact = (
-            all(read.tier in (LIVE, RAW) for read in raw)
-            and _rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
-        )
-        reads = raw if is_exact else reads
-    finding = _Finding(where, number, metric, selection, window, rule=rule, is_exact=is_exact)
+        raw = _plan(where, number, metric.kind, window, is_raw_preferred=True)
+        is_affordable = _rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
+        is_exact = is_affordable and all(read.tier in (LIVE, RAW) for read in raw)
+        # What roll-ups do not tell at all can still be told of the cells whose samples are all there.
+        if is_exact or (is_affordable and rule.of_cells is None):
+            reads, of_samples = raw, rule.of_samples
+    finding = _Finding(
+        where, number, metric, selection, window, aggregation=aggregation, of_samples=of_samples, is_exact=is_exact
+    )
     for read in reads:
         finding.take(read)
     return finding.found()
 
 
-def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only: bool) -> list[_Read]:
+def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_preferred: bool) -> list[_Read]:
     reads = [_Read(None, LIVE, window.start_ns, window.end_ns)]
     for block in where.manifest.samples:
         start_ns, end_ns = max(window.start_ns, block.start_ns), min(window.end_ns, block.end_ns)
@@ -109,8 +112,8 @@ def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_only
                 reads.append(_Read(block, RAW, start_ns, end_ns))
             elif not part.has(DAY):
                 continue
-            elif is_raw_only:
-                reads.append(part.finest(start_ns, end_ns))
+            elif is_raw_preferred and part.has(RAW):
+                reads.append(_Read(block, RAW, start_ns, end_ns))
             else:
                 # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part
                 # has ended already is as good as whole.
@@ -189,7 +192,8 @@ class _Finding:
         selection: DeviceSelection,
         window: Window,
         *,
-        rule: AggregationRule,
+        aggregation: Aggregation,
+        of_samples: OfSamples | None,
         is_exact: bool,
     ) -> None:
         self._where = where
@@ -197,8 +201,9 @@ class _Finding:
         self._metric = metric
         self._selection = selection
         self._window = window
-        self._rule = rule
-        self._of_samples = rule.of_samples if is_exact else None
+        self._aggregation: Aggregation = aggregation
+        self._rule = rule = RULES[aggregation]
+        self._of_samples = of_samples
         self._is_exact = is_exact
         self._is_sketched = "sketches" in rule.parts and self._of_samples is None
         self._count = selection.groups * window.buckets
@@ -208,6 +213,7 @@ class _Finding:
         self._tiers: set[str] = set()
         self._coarse: set[str] = set()
         self._missing: list[Missing] = []
+        self._rolled_up: set[int] = set()
 
     def take(self, read: _Read) -> None:
         """Read a piece. What cannot be read is noted as missing."""
@@ -259,6 +265,7 @@ class _Finding:
             if not len(places):
                 continue
             self._tiers.add(read.tier)
+            self._rolled_up.update(np.unique(places).tolist())
             if not read.is_whole:
                 self._coarse.add(read.tier)
             if chosen is not None:
@@ -307,17 +314,19 @@ class _Finding:
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
         cells = cut_cells(cells, 0, self._count)
-        if self._of_samples is None:
-            values = self._rule.of_cells(cells)
-        else:
-            places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
-            samples = np.concatenate([np.zeros(0, np.int64), *(values for _, values in self._collected)])
-            values = self._of_samples(places, samples, self._count)
         return MetricResult(
-            values=or_none(values, cells.counts, empty=self._rule.empty),
+            values=figures(cells, self._aggregation) if self._of_samples is None else self._sampled_figures(cells),
             counts=cells.counts.tolist(),
             tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],
             is_exact=self._is_exact,
             missing=self._missing,
             coarse=sorted(self._coarse),
         )
+
+    def _sampled_figures(self, cells: Cells) -> list[Figure | None]:
+        assert self._of_samples is not None
+        places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._collected)])
+        samples = np.concatenate([np.zeros(0, np.int64), *(values for _, values in self._collected)])
+        values = self._of_samples(places, samples, self._count)
+        figures_of_cells = or_none(values, cells.counts, empty=self._rule.empty)
+        return [None if place in self._rolled_up else value for place, value in enumerate(figures_of_cells)]

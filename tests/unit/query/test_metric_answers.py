@@ -1,5 +1,7 @@
 """Answers about metrics: names that a question gives, what retention leaves, and the shape of the answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from msgspec import UNSET
@@ -7,7 +9,7 @@ from msgspec import UNSET
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import Malformed, OutOfRange
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.manifest import RAW, Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.groups import Groups
@@ -22,7 +24,7 @@ from fleetpulse.query.metric_answers import (
 )
 from fleetpulse.query.metrics import Samples
 from fleetpulse.query.window import Window
-from sample_blocks import CPU, DAY, columns_of
+from sample_blocks import CPU, DAY, SampleBlocks, columns_of
 
 START = DAY * NS_PER_DAY
 NOW = START + NS_PER_DAY
@@ -73,3 +75,18 @@ def test_a_fleet_has_a_figure_for_each_group_in_order_of_name() -> None:
     )
     assert [(group.group, group.metrics["cpu"].value) for group in answer.groups] == [("lyon", 8.0), ("paris", 3.0)]
     assert (answer.group_by, answer.metrics["cpu"].tiers) == ("site", ["live"])
+
+
+def test_a_null_that_roll_ups_alone_cause_is_explained() -> None:
+    blocks = SampleBlocks()
+    part = blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))
+    for is_gone in (False, True):
+        tiers = {tier: file for tier, file in part.files.items() if not (is_gone and tier == RAW)}
+        manifest = Manifest(samples=(replace(part, files=tiers),))
+        samples = Samples([], manifest, History(blocks.store, manifest))
+        question = MetricQuestion(CPU, METRIC, "stddev")
+        answer = device_metrics(samples, [question], device_id="a", device=0, window=WINDOW, now_ns=NOW).metrics["cpu"]
+        assert (answer.value, answer.count) == (None if is_gone else 2.0, 2)
+        assert answer.method == "of the population, from every sample"
+        assert (answer.note is UNSET) is not is_gone
+        assert is_gone is False or "stddev needs every sample" in str(answer.note)

@@ -1,10 +1,15 @@
 """Figures of a metric over a window, from live samples, fresh blocks and parts together."""
 
+from dataclasses import replace
+
+import pytest
+
 from fleetpulse.blocks.history import History
 from fleetpulse.model.manifest import DAY as DAY_TIER
 from fleetpulse.model.manifest import HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.query import metrics
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 from sample_blocks import CPU, DAY, Sample, SampleBlocks, columns_of
@@ -56,6 +61,26 @@ def test_a_quantile_of_few_samples_is_exact() -> None:
     named = [blocks.part(*((CPU, 0, minute, float(minute)) for minute in range(100)))]
     result = ask(blocks, named, WHOLE_DAY, "p95")
     assert (result.values, result.is_exact) == ([94.0], True)
+
+
+def test_a_standard_deviation_is_null_in_the_steps_that_roll_ups_alone_tell_of() -> None:
+    blocks = SampleBlocks()
+    part = blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0), (CPU, 0, 130, 3.0))
+    rolled_up = replace(part, files={tier: file for tier, file in part.files.items() if tier != RAW})
+    live: list[Sample] = [(CPU, 0, 61, 1.0), (CPU, 0, 62, 3.0), (CPU, 0, 131, 9.0)]
+    window = Window(START, START + 4 * NS_PER_HOUR, NS_PER_HOUR)
+    result = ask(blocks, [part], window, "stddev", *live)
+    assert (result.values, result.is_exact) == ([2.0, 1.0, 3.0, None], True)
+    result = ask(blocks, [rolled_up], window, "stddev", *live)
+    assert (result.values, result.is_exact, result.counts) == ([None, 1.0, None, None], False, [2, 2, 2, 0])
+    assert result.coarse == []
+
+
+def test_a_standard_deviation_of_too_many_samples_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "EXACT_ROWS_MAX", 1)
+    blocks = SampleBlocks()
+    result = ask(blocks, [blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))], WHOLE_DAY, "stddev")
+    assert (result.values, result.is_exact, result.counts) == ([None], False, [2])
 
 
 def test_a_damaged_block_is_missing_and_the_rest_is_there() -> None:
