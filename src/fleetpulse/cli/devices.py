@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, Struct
 from fleetpulse.cli import device_changes
 from fleetpulse.cli.client import Answer, Client, Query, segment
 from fleetpulse.cli.device_changes import DEVICES, device_facts
-from fleetpulse.cli.flags import DeviceId, Filters, Service, Window, action, one_of
+from fleetpulse.cli.flags import DeviceId, Filters, Service, Whole, Window, action, one_of
 from fleetpulse.cli.tables import (
     Cell,
     Part,
@@ -43,7 +43,7 @@ def list_(
     *,
     filters: Filters = Filters(),
     sort: Annotated[str | None, Parameter(metavar="BY")] = None,
-    limit: Annotated[int, Parameter(group=HOW_MANY, metavar="N")] = 100,
+    limit: Annotated[Whole, Parameter(group=HOW_MANY)] = 100,
     all_: Annotated[bool, Parameter(name="--all", group=HOW_MANY)] = False,
     service: Service = Service(),
 ) -> None:

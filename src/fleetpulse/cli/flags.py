@@ -1,12 +1,13 @@
 """The flags that commands share, as typed groups, and how they become the parameters of a question."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from cyclopts import App, ArgumentCollection, Group, Parameter
+from cyclopts import App, ArgumentCollection, Group, Parameter, Token
 
 from fleetpulse.cli.client import Answer, Client, Query
 from fleetpulse.cli.tables import Part, show, show_json
@@ -49,6 +50,16 @@ def _check_labels(_: object, labels: Iterable[str]) -> None:
             raise ValueError(f"must be name:value such as site:paris, not `{label}`")
 
 
+def _whole(_: object, tokens: Sequence[Token]) -> int:
+    text = tokens[0].value
+    if not re.fullmatch("[+-]?[0-9]+", text):  # cyclopts would round 1.5, and read 0x2 as 2
+        raise ValueError(f'unable to convert "{text}" into int; give a whole number')
+    return int(text)
+
+
+_WHOLE = Parameter(metavar="N", converter=_whole)
+Whole = Annotated[int, _WHOLE]
+WholeOrNone = Annotated[int | None, _WHOLE]
 DeviceId = Annotated[str, Parameter(help="Id of the device.")]
 Time = Annotated[str | None, Parameter(metavar="TIME")]
 Duration = Annotated[str | None, Parameter(metavar="DURATION")]

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.cli.flags import Time
+from fleetpulse.cli.flags import Time, Whole
 from fleetpulse.data_folder import BLOCKS, CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
@@ -21,7 +21,6 @@ from fleetpulse.simulation.generate import METRICS, PIECE_DEVICES, Generator, Hi
 
 DAYS_MAX = 3_660
 DEVICES_MAX = 1_000_000
-Number = Annotated[int, Parameter(metavar="N")]
 app = App(
     name="generate",
     help_epilogue="It writes days of a fleet's life straight into the blocks of a new data folder: heartbeats with "
@@ -34,12 +33,12 @@ app = App(
 def generate(
     *,
     data: Annotated[Path, Parameter(metavar="FOLDER")],
-    devices: Number = 1_000,
-    days: Number = 30,
-    sites: Number = 50,
-    metrics: Number = 5,
+    devices: Whole = 1_000,
+    days: Whole = 30,
+    sites: Whole = 50,
+    metrics: Whole = 5,
     end: Time = None,
-    seed: Number = 1,
+    seed: Whole = 1,
 ) -> None:
     """Generate a data folder with history, for trying and measuring.
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from fleetpulse.cli.client import segment
 from fleetpulse.cli.device_changes import message_parts
-from fleetpulse.cli.flags import NONE, Service, action
+from fleetpulse.cli.flags import NONE, Service, WholeOrNone, action
 from fleetpulse.cli.tables import Part, facts_of, left, prose, right, table_of
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.metric import AGGREGATIONS, KINDS
@@ -41,7 +41,7 @@ class Fields:
 
     unit: Text = None
     aggregation: Aggregation = None
-    retention_days: Annotated[int | None, Parameter(metavar="N")] = None
+    retention_days: WholeOrNone = None
     raw_days: Annotated[str | None, Parameter(metavar="N")] = None
     lowest: Bound = None
     highest: Bound = None

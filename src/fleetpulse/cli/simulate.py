@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fleetpulse.cli.flags import Address, Time, one_of
+from fleetpulse.cli.flags import Address, Time, Whole, WholeOrNone, one_of
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.model.units import NS_PER_MINUTE
@@ -27,7 +27,6 @@ ROWS_SHOWN = 20
 HOURS_MAX = 24 * 366
 DEVICES_DEFAULT = 10
 FLEET = one_of("Which devices")
-Number = Annotated[int, Parameter(metavar="N")]
 app = App(
     name="simulate",
     help_epilogue="The fleet has outages, backlogs, duplicates, disorder and wrong clocks, and plays against any "
@@ -41,15 +40,15 @@ app = App(
 def simulate(
     *,
     address: Address = Address(),
-    devices: Annotated[int | None, Parameter(metavar="N", group=FLEET)] = None,
+    devices: Annotated[WholeOrNone, Parameter(group=FLEET)] = None,
     ids: Annotated[Path | None, Parameter(metavar="FILE", group=FLEET)] = None,
     published: Annotated[bool, Parameter(group=FLEET)] = False,
     hours: Annotated[float, Parameter(metavar="H")] = 8.0,
     start: Time = None,
     speed: Literal["realtime", "max"] = "max",
-    seed: Number = 1,
-    connections: Number = 32,
-    bulk: Annotated[int, Parameter(metavar="LINES")] = 0,
+    seed: Whole = 1,
+    connections: Whole = 32,
+    bulk: Annotated[Whole, Parameter(metavar="LINES")] = 0,
     patience: Annotated[float, Parameter(metavar="S")] = 60.0,
     all_: Annotated[bool, Parameter(name="--all")] = False,
     json: bool = False,

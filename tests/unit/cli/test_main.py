@@ -4,7 +4,9 @@ import functools
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from cyclopts import App
@@ -57,6 +59,36 @@ def test_what_is_typed_wrongly_ends_in_status_2_with_the_usage_of_that_command(
 def test_a_value_may_begin_with_a_hyphen_if_it_cannot_be_a_flag(note: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "add", "x", "--note", note, "--url", "http://127.0.0.1:1"]) == 1
     assert "cannot be asked" in capsys.readouterr().err
+
+
+def whole_flags(app: App = app, chain: tuple[str, ...] = ()) -> Iterator[tuple[list[str], str]]:
+    """Every command with a flag of type int: the command with a value for each flag that it requires, and the flag."""
+    for name in app:
+        if not name.startswith("-"):
+            yield from whole_flags(app[name], (*chain, name))
+    if app.default_command and chain:
+        arguments = app.assemble_argument_collection()
+        required = [argument for argument in arguments if argument.required]
+        values = [f"{argument.name}=x" if argument.index is None else "x" for argument in required]
+        for argument in arguments:
+            if int in (argument.hint, *get_args(argument.hint)):
+                yield [*chain, *values], argument.name
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"), [pytest.param(*pair, id=f"{pair[0][:2]} {pair[1]}") for pair in whole_flags()]
+)
+@pytest.mark.parametrize("number", ["1.5", "0x2", "1e3", "1_000", "two", ""])
+def test_a_whole_number_is_never_rounded_nor_guessed(
+    command: list[str], flag: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, f"{flag}={number}"]) == 2
+    assert f'{flag}: unable to convert "{number}" into int; give a whole number.\n' in capsys.readouterr().err
+
+
+def test_flags_of_whole_numbers_are_found_by_their_type() -> None:
+    flags = {flag for _, flag in whole_flags()}
+    assert flags >= {"--limit", "--days", "--devices", "--bulk", "--seed", "--retention-days"}
 
 
 @pytest.mark.parametrize("bound", ["inf", "-inf", "nan", "x"])
