@@ -36,7 +36,7 @@ from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("housekeeping")
 PAUSE_S = 0.01
-"""Between two pieces of a checkpoint or a compaction, each about as long: devices that report go first."""
+"""Between two pieces of a checkpoint or a compaction, each about as long, so that reports are not delayed."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -221,7 +221,7 @@ class Housekeeping:
         try:
             await loop.run_in_executor(self.threads.files, remove_unnamed, self.history.store, self.history.in_use())
         except OSError as error:
-            log.error("files that nobody names could not be removed; the next checkpoint tries again", error=str(error))
+            log.error("replaced files could not be removed; the next checkpoint tries again", error=str(error))
         await loop.run_in_executor(self.threads.files, give_back)
 
 

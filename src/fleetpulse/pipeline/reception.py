@@ -1,4 +1,4 @@
-"""Reports that come over the ASGI path: decoded, taken in, and answered when they are durable.
+"""Reports that come over the ASGI path: decoded, accepted, and answered when they are durable.
 
 The front door answers plain reports by itself; here the same functions serve connections that were handed over, and
 bulk bodies. Unknown devices are registered and unknown metrics defined on the way, where the service is set so.
@@ -108,7 +108,7 @@ class Reception:
         return self.registry.number_of(device_id)
 
     async def bulk(self, body: bytes, coding: str) -> declaration_answers.BulkVerdict:
-        """Accept many events at once; lines stand or fall alone. Raises: Answerable."""
+        """Accept many events at once; each line is accepted or refused on its own. Raises: Answerable."""
         async with self._bulk_turns:
             try:
                 reader = await self._bulk_reader(body, coding)

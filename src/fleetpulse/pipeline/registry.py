@@ -221,7 +221,8 @@ class Registry:
             # An import may just have declared one of them in the catalog: its labels must stay.
             await self.register_many(devices, replaces=False)
             if any(device_id not in self.numbers for device_id in device_ids):
-                return NotAccepting("a device was deleted while it was registered: come again", reason="catalog_failed")
+                text = "the device was deleted while it was being registered; send the request again"
+                return NotAccepting(text, reason="catalog_failed")
         except OutOfRange as refused:
             return refused
         except Exception as failed:  # noqa: BLE001  # whatever it is, its senders need an answer

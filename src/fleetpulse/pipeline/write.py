@@ -3,7 +3,7 @@
 In comes the intake's batch; out go durable batches to the follower, and answers to those who wait.
 While one batch is on its way to the disk the next one gathers, so batches grow with load.
 After a failed append nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
-What returned from `Journal.append` survives a crash; a batch that gathers does not, and nobody was told that it would.
+What returned from `Journal.append` survives a crash; a batch that gathers does not, but its senders have had no answer.
 """
 
 import asyncio
