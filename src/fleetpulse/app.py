@@ -233,7 +233,7 @@ def build_parts(settings: Settings, service: Service) -> Parts:
             registry=service.registry,
             planned_downtime=service.planned_downtime,
             questions=service.questions,
-            import_lines_max=settings.bulk_lines_max,
+            limits=settings,
         ),
         exports=Exports(
             follower=service.follower,

@@ -108,10 +108,14 @@ class UnsupportedMedia(Refusal):
 
 
 class OutOfRange(Refusal):
-    """The request is well-formed, but a value is outside its limits."""
+    """The request is well-formed, but a value is outside its limits. `setting`: the one that sets the limit, if any."""
 
     status = 422
     title = "Unprocessable content"
+
+    def __init__(self, msg: str, *, reason: str = "", setting: str = "") -> None:
+        super().__init__(msg, reason=reason or setting)
+        self.setting = setting
 
 
 class UnknownMetric(OutOfRange):

@@ -135,7 +135,7 @@ class SqliteCatalog:
                         (new if is_deleted else changed).append(number)
                 if alive + len(new) > devices_max:
                     raise OutOfRange(
-                        f"there would be more than {devices_max} devices (devices_max)", reason="devices_max"
+                        f"there would be more than {devices_max} devices (devices_max)", setting="devices_max"
                     )
         return Registered(new, changed)
 
@@ -203,7 +203,7 @@ class SqliteCatalog:
         else:
             number = len(known)
             if number >= metrics_max:
-                raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", reason="metrics_max")
+                raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
         with self._transaction() as run:
             run("INSERT OR REPLACE INTO metric VALUES (?, ?, ?, 1)", (number, metric.name, _json(metric)))
         return number

@@ -63,3 +63,10 @@ class Event(msgspec.Struct, gc=False):
     sent_at: SentAt
     upload_time: UploadTime | None = None
     metrics: MetricValues | None = None
+
+
+class RefusedLine(msgspec.Struct):
+    """A line of a bulk body or an import that was refused, and why."""
+
+    line: Annotated[int, Meta(ge=1, examples=[2])]
+    msg: Annotated[str, Meta(examples=["Device not found"])]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
-from fleetpulse.ingest.bodies import Event
+from fleetpulse.ingest.bodies import Event, RefusedLine
 from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
@@ -55,7 +55,7 @@ class BulkReader:
             text = f"the body has {lines} lines, more than {limits.bulk_lines_max} (bulk_lines_max); send it in parts"
             raise TooLarge(text, reason="bulk_lines")
         self.events = EventBatch()
-        self.refused: list[dict[str, object]] = []
+        self.refused: list[RefusedLine] = []
         self.refused_reasons: Counter[str] = Counter()
         self.unknown: dict[str, list[tuple[int, Event]]] = {}
         """(line number, line) by the id of a device that is not registered, until `settle_unknown` is called for it."""
@@ -250,4 +250,4 @@ class BulkReader:
         """Count a refused line, and list it unless `refusals_listed_max` are listed."""
         self.refused_reasons[error.reason] += 1
         if len(self.refused) < self._listed_max:
-            self.refused.append({"line": line, "msg": error.msg})
+            self.refused.append(RefusedLine(line, error.msg))

@@ -38,6 +38,6 @@ def within_limits(
         if len(names) > label_names_max:
             raise OutOfRange(
                 f"there would be more than {label_names_max} different names of labels (label_names_max): use fewer",
-                reason="label_names_max",
+                setting="label_names_max",
             )
         yield device

@@ -66,5 +66,5 @@ def _naming(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OutOfRange as error:
-        hint = f" Shorten it, or raise --{error.reason.replace('_', '-')}." if error.reason.endswith("_max") else ""
+        hint = f" Shorten it, or raise --{error.setting.replace('_', '-')}." if error.setting else ""
         raise DevicesFileError(f"{path}: {error.msg}.{hint}") from error

@@ -5,7 +5,6 @@ made at one time would be lost, and a device that is being deleted would come ba
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec import UNSET
@@ -24,17 +23,16 @@ from fleetpulse.ingest.device_declarations import (
     relabelled_device,
 )
 from fleetpulse.ingest.devices_import import read_import
+from fleetpulse.limits import IngestLimits
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
-from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
-from fleetpulse.query.describe import describe_device
+from fleetpulse.query.describe import describe_device, describe_import
 from fleetpulse.query.devices import Filter, Order, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 
-RECORDS_AT_ONCE = 1_000
-VERDICTS_LISTED = 100
 HISTORY_STAYS = (
     "its presence and status history stays, its metrics until their retention; "
     "it can be asked for again once a device of this id is declared"
@@ -49,7 +47,7 @@ class Inventory:
     registry: Registry
     planned_downtime: PlannedDowntime
     questions: Questions
-    import_lines_max: int
+    limits: IngestLimits
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def page(
@@ -119,7 +117,7 @@ class Inventory:
             raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
         numbers = await self._matching(chosen)
         changed = 0
-        for piece in _pieces(numbers):
+        for piece in in_pieces(numbers):
             async with self._changing:
                 records = await self.registry.records_of(piece)
                 known = {record.number: record.device for record in records if not record.is_deleted}
@@ -147,25 +145,16 @@ class Inventory:
         numbers = await self._matching(chosen)
         label_names = sorted(self.registry.roster.labels)
         lines = devices_header(label_names)
-        for piece in _pieces(numbers):
+        for piece in in_pieces(numbers):
             records = await self.registry.records_of(piece)
             lines += devices_rows((record.device for record in records), label_names)
         return lines
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
-        found = await asyncio.to_thread(read_import, body, lines_max=self.import_lines_max)
+        found = await asyncio.to_thread(read_import, body, lines_max=self.limits.bulk_lines_max)
         known = sum(device_id in self.registry.numbers for device_id in found.devices)
-        result = declaration_answers.Imported(
-            new=len(found.devices) - known,
-            known=known,
-            refused=[
-                declaration_answers.RefusedLine(line.number, line.error) for line in found.refused[:VERDICTS_LISTED]
-            ],
-            refused_total=len(found.refused),
-            capped=len(found.refused) > VERDICTS_LISTED,
-            dry_run=is_dry,
-        )
+        result = describe_import(found, known=known, listed_max=self.limits.refusals_listed_max, is_dry=is_dry)
         if not is_dry:
             async with self._changing:
                 registered = await self.registry.register_many(found.devices.values())
@@ -175,7 +164,3 @@ class Inventory:
     async def _matching(self, chosen: Filter) -> list[int]:
         start_ns = self.clock.now_ns() - chosen.uptime_window_ns
         return await self.questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
-
-
-def _pieces(numbers: Sequence[int]) -> list[Sequence[int]]:
-    return [numbers[start : start + RECORDS_AT_ONCE] for start in range(0, len(numbers), RECORDS_AT_ONCE)]

@@ -64,7 +64,7 @@ class PlannedDowntime:
         if window.id not in self.windows and len(self.windows) >= self._windows_max:
             raise OutOfRange(
                 f"there are {self._windows_max} maintenance windows (windows_max): delete old ones",
-                reason="windows_max",
+                setting="windows_max",
             )
         await self._catalog_thread.run(lambda: self._catalog.put_window(window))
         self.windows = {**self.windows, window.id: window}

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-import msgspec
-
 from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
@@ -121,10 +119,7 @@ class Reception:
             await self._settle_unknown(reader)
             await self._take(reader)
             return declaration_answers.BulkVerdict(
-                len(reader.events),
-                [msgspec.convert(line, declaration_answers.RefusedLine) for line in reader.refused],
-                reader.refused_count,
-                reader.refused_count > len(reader.refused),
+                len(reader.events), reader.refused, reader.refused_count, reader.refused_count > len(reader.refused)
             )
 
     async def _bulk_reader(self, body: bytes, coding: str) -> BulkReader:
@@ -174,7 +169,7 @@ class Reception:
         if reader.undefined and self.auto_define:
             await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
         reader.settle_undefined()
-        reader.refused.sort(key=lambda refused: int(str(refused["line"])))
+        reader.refused.sort(key=lambda refused: refused.line)
 
     async def _define(self, names: set[str]) -> None:
         """Define every name that can be one. Lines whose names cannot are refused later, each by itself."""
@@ -182,7 +177,7 @@ class Reception:
             try:
                 await self.metric_definitions.define_unknown([name])
             except OutOfRange as error:
-                if error.reason == "metrics_max":
+                if error.setting == "metrics_max":
                     return
             except Answerable:
                 return

@@ -122,7 +122,7 @@ class Registry:
             self._within_limits(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns()
         )
         self._make_room(max(registered.new, default=-1) + 1)
-        for numbers in chain(_pieces(registered.new), _pieces(registered.changed)):
+        for numbers in chain(in_pieces(registered.new), in_pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
                 self._apply(record)
         self._counters.devices_registered += len(registered.new)
@@ -181,7 +181,7 @@ class Registry:
     async def _reload(self, numbers: Sequence[int]) -> None:
         self._make_room(max(numbers, default=-1) + 1)
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
-        for piece in _pieces(numbers):
+        for piece in in_pieces(numbers):
             for record in await self.records_of(piece):
                 self._apply(record)
 
@@ -231,6 +231,7 @@ class Registry:
         return None
 
 
-def _pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+def in_pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Numbers of devices, as many at a time as there should be records in memory."""
     for start in range(0, len(numbers), RECORDS_AT_ONCE):
         yield numbers[start : start + RECORDS_AT_ONCE]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.window_declarations import Weekly
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
@@ -16,13 +17,6 @@ class Message(Struct):
     """What was done, in a sentence."""
 
     msg: Annotated[str, Meta(examples=["device press-07 is deleted"])]
-
-
-class RefusedLine(Struct):
-    """A line that was not taken, and why."""
-
-    line: Annotated[int, Meta(ge=1, examples=[2])]
-    msg: Annotated[str, Meta(examples=["Device not found"])]
 
 
 class BulkVerdict(Struct, omit_defaults=True):
@@ -83,7 +77,7 @@ class Imported(Struct, kw_only=True):
     changed: Annotated[
         Count | UnsetType, Meta(description="known devices that changed; not in a dry run", examples=[1])
     ] = UNSET
-    refused: Annotated[list[RefusedLine], Meta(description="the first 100")]
+    refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
     refused_total: Count
     capped: Capped
     dry_run: bool

@@ -7,6 +7,8 @@ from msgspec import UNSET
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.ingest.bodies import RefusedLine
+from fleetpulse.ingest.devices_import import DeviceImport
 from fleetpulse.ingest.metric_declarations import declared_fields
 from fleetpulse.ingest.window_declarations import WEEKDAYS, Weekly
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -44,6 +46,18 @@ def describe_device(
         note=device.note,
         created_at=_time(record.created_at_ns),
         paused_until=_time(until_ns) if status == "paused" else UNSET,
+    )
+
+
+def describe_import(found: DeviceImport, *, known: int, listed_max: int, is_dry: bool) -> declaration_answers.Imported:
+    """What an import declares, of which `known` devices are known already, and the lines that it refuses."""
+    return declaration_answers.Imported(
+        new=len(found.devices) - known,
+        known=known,
+        refused=[RefusedLine(line.number, line.error) for line in found.refused[:listed_max]],
+        refused_total=len(found.refused),
+        capped=len(found.refused) > listed_max,
+        dry_run=is_dry,
     )
 
 

@@ -8,8 +8,9 @@ from cli_text import printed
 from fleetpulse.cli.client import Answer, Client, Query
 from fleetpulse.cli.device_changes import imported_parts
 from fleetpulse.cli.devices import list_pages, list_parts, transitions_parts
+from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.query.answers import Transition, Transitions
-from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, RefusedLine
+from fleetpulse.query.declaration_answers import Device, DeviceList, Imported
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T04:00:00Z"
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.errors import OutOfRange, TooLarge, UnknownDevice
+from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.bulk import LINE_BYTES_MAX, PIECE_BYTES, BulkReader
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
@@ -72,16 +73,16 @@ def test_a_line_is_accepted_or_refused_whatever_stands_beside_it(objects: list[d
     apart = [read(lines(line)) for line in objects]
     assert events(together) == tuple(sorted(event for one in apart for event in events(one)[kind]) for kind in (0, 1))
     assert [line for line, one in enumerate(apart, start=1) if one.refused] == [
-        verdict["line"] for verdict in together.refused
+        verdict.line for verdict in together.refused
     ]
 
 
 def test_a_verdict_says_which_line_is_wrong_and_why() -> None:
     usual = {"device_id": "a", "sent_at": AT}
     reader = read(lines(usual, "nonsense", "", {**usual, "upload_time": 2**63}, usual) + b"\n")
-    assert [verdict["line"] for verdict in reader.refused] == [2, 4]
-    assert "expected" in str(reader.refused[0]["msg"])
-    assert "upload_time must be 0 to" in str(reader.refused[1]["msg"])
+    assert [verdict.line for verdict in reader.refused] == [2, 4]
+    assert "expected" in reader.refused[0].msg
+    assert "upload_time must be 0 to" in reader.refused[1].msg
     assert (reader.refused_reasons, len(reader.events)) == ({"malformed": 1, "upload_time_range": 1}, 2)
 
 
@@ -89,12 +90,12 @@ def test_lines_are_numbered_through_all_pieces() -> None:
     usual = lines({"device_id": "a", "sent_at": AT}) + b"\n"
     count = 3 * PIECE_BYTES // len(usual)
     reader = read(usual * count + b"nonsense\n" + usual * count)
-    assert ([verdict["line"] for verdict in reader.refused], len(reader.events)) == ([count + 1], 2 * count)
+    assert ([verdict.line for verdict in reader.refused], len(reader.events)) == ([count + 1], 2 * count)
 
 
 def test_refused_lines_are_all_counted_and_the_first_are_listed() -> None:
     reader = read(b"x\n" * 50, refusals_listed_max=3)
-    assert (reader.refused_count, [verdict["line"] for verdict in reader.refused]) == (50, [1, 2, 3])
+    assert (reader.refused_count, [verdict.line for verdict in reader.refused]) == (50, [1, 2, 3])
 
 
 def test_too_many_lines_refuse_the_body_before_any_is_read() -> None:
@@ -106,8 +107,8 @@ def test_too_many_lines_refuse_the_body_before_any_is_read() -> None:
 def test_a_line_that_is_too_long_is_refused_alone() -> None:
     usual = {"device_id": "a", "sent_at": AT}
     reader = read(lines(usual, {**usual, "more": "x" * (PIECE_BYTES + LINE_BYTES_MAX)}, usual))
-    assert ([verdict["line"] for verdict in reader.refused], len(reader.events)) == ([2], 2)
-    assert f"longer than {LINE_BYTES_MAX} bytes" in str(reader.refused[0]["msg"])
+    assert ([verdict.line for verdict in reader.refused], len(reader.events)) == ([2], 2)
+    assert f"longer than {LINE_BYTES_MAX} bytes" in reader.refused[0].msg
 
 
 def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> None:
@@ -121,7 +122,7 @@ def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> 
     reader.settle_unknown("new", None)
     reader.settle_unknown("other", UnknownDevice())
     assert (reader.events.heartbeat_devices.tolist(), reader.unknown) == ([7, 7], {})
-    assert reader.refused == [{"line": 2, "msg": "Device not found"}]
+    assert reader.refused == [RefusedLine(2, "Device not found")]
 
 
 def test_lines_with_an_undefined_metric_wait_until_it_is_defined_or_refused() -> None:
@@ -131,7 +132,7 @@ def test_lines_with_an_undefined_metric_wait_until_it_is_defined_or_refused() ->
     reader._metrics.replace([(0, BUILT_IN), (1, MetricDefinition(name="cpu")), (2, MetricDefinition(name="gpu"))])
     reader.settle_undefined()
     assert (sorted(reader.events.sample_metrics), reader.undefined) == ([1, 2], [])
-    assert [verdict["line"] for verdict in reader.refused] == [3]
+    assert [verdict.line for verdict in reader.refused] == [3]
 
 
 def test_a_device_that_could_not_be_registered_gives_its_reason_to_each_of_its_lines() -> None:
