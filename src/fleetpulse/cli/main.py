@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status. What it cannot do ends in one line that says what to do, and exit status 1."""
     tokens = _join_values(sys.argv[1:] if arguments is None else arguments)
     try:
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        command, bound, _ = _parse(tokens)
         if command == app.help_print and not {"--help", "-h"} & set(tokens):
             return _refuse(tokens, "say which command")
         status: int = command(*bound.args, **bound.kwargs) or 0
@@ -99,6 +99,29 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return status
+
+
+def _parse(tokens: list[str]) -> tuple[Any, ...]:
+    """What cyclopts makes of the tokens. A flag may be shortened, as long as only one begins so."""
+    try:
+        return app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except (UnknownOptionError, MissingArgumentError):
+        in_full = _in_full(tokens)
+        if in_full == tokens:
+            raise
+        return app.parse_args(in_full, exit_on_error=False, print_error=False)
+
+
+def _in_full(tokens: list[str]) -> list[str]:
+    """The tokens, with each flag in full of which only a beginning was typed."""
+    _, apps, _ = app.parse_commands(tokens)
+    known = [name for argument in apps[-1].assemble_argument_collection() for name in argument.names]
+    words = []
+    for word in tokens:
+        typed, equals, value = word.partition("=")
+        flags = [name for name in known if name.startswith(typed)] if typed.startswith("--") else []
+        words.append(f"{flags[0]}{equals}{value}" if len(flags) == 1 else word)
+    return words
 
 
 def _join_values(tokens: Sequence[str]) -> list[str]:

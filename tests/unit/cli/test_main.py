@@ -91,6 +91,15 @@ def test_flags_of_whole_numbers_are_found_by_their_type() -> None:
     assert flags >= {"--limit", "--days", "--devices", "--bulk", "--seed", "--retention-days"}
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["devices list --lim 3 --stat up", "export samples --typ cpu --win=1h", "report uptime --form csv --win 2d --js"],
+)
+def test_a_flag_may_be_shortened_as_long_as_only_one_begins_so(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*line.split(), "--url", "http://127.0.0.1:1"]) == 1
+    assert capsys.readouterr().err.startswith("fleetpulse: http://127.0.0.1:1 cannot be ")
+
+
 @pytest.mark.parametrize("bound", ["inf", "-inf", "nan", "x"])
 def test_a_bound_is_a_finite_number(bound: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["metrics", "define", "cpu", f"--lowest={bound}", "--url", "http://127.0.0.1:1"]) == 1
