@@ -35,13 +35,13 @@ app = App()
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Declared:
+class DeviceDeclaration:
     """What is declared of a device.
 
     Attributes:
         label: A label to set; may be repeated.
-        interval: Time between two heartbeats; none: that of the service's heartbeat policy.
-        grace: Time after the interval until it is down; none: that of the service's heartbeat policy.
+        interval: Time between two heartbeats; `none` means the service's default.
+        grace: Time after the interval until it is down; `none` means the service's default.
         note: A note for people.
     """
 
@@ -58,7 +58,9 @@ class Declared:
 
 
 @action(app, "fleetpulse devices add press-07 --label site:paris --interval 5m --grace 20m")
-def add(device: DeviceId, /, *, declared: Declared = Declared(), service: Service = Service()) -> None:
+def add(
+    device: DeviceId, /, *, declared: DeviceDeclaration = DeviceDeclaration(), service: Service = Service()
+) -> None:
     """Declare a device."""
     body = {"id": device, "labels": labels_of(declared.label), **declared.body()}
     service.ask(DEVICES, method="POST", body=body, shape=Device, parts=_device_parts)
@@ -69,11 +71,11 @@ def set_(
     device: DeviceId,
     /,
     *,
-    declared: Declared = Declared(),
+    declared: DeviceDeclaration = DeviceDeclaration(),
     remove_label: Annotated[Names, Parameter(help="A label to take away; may be repeated.")] = (),
     service: Service = Service(),
 ) -> None:
-    """Change what is declared of a device; what is not named stays."""
+    """Change what is declared of a device; what is not given stays as it is."""
     labels = labels_of(declared.label) | dict.fromkeys(remove_label)
     body = {**({"labels": labels} if labels else {}), **declared.body()}
     if not body:
@@ -91,17 +93,21 @@ def relabel(
     all_: Annotated[bool, Parameter(name="--all")] = False,
     service: Service = Service(),
 ) -> None:
-    """Set or take away labels of all devices that match; without any filter it needs --all.
+    """Set or take away labels of all devices that match the filters.
 
     Args:
         set_: A label to set; may be repeated.
         remove: A label to take away; may be repeated.
-        dry_run: Only count the devices.
-        all_: Without a filter: change every device.
+        dry_run: Only count the devices; change none.
+        all_: Change every device; needed if no filter is given.
     """
     labels = labels_of(set_) | dict.fromkeys(remove)
     if not labels:
         raise SettingsError("nothing is to be changed: give --set NAME:VALUE or --remove NAME.")
+    if not all_ and filters == Filters(uptime_window=filters.uptime_window):
+        raise SettingsError(
+            "no filter is given: say which devices, such as --label NAME:VALUE, or --all for every one."
+        )
     query = [*filters.query(), ("dry_run", dry_run), ("all", all_)]
     service.ask(DEVICES, query, method="PATCH", body={"labels": labels}, shape=Relabelled, parts=_relabelled_parts)
 
@@ -126,11 +132,11 @@ def pause(
     duration: Annotated[Duration, Parameter(name="--for", group=UNTIL)] = None,
     service: Service = Service(),
 ) -> None:
-    """Expect nothing of a device for a time, or until it is resumed.
+    """Expect nothing of a device, until a time or until it is resumed.
 
     Args:
         until: Until this time, RFC 3339.
-        duration: For so long, such as 2h or 3d.
+        duration: For this long, such as 2h or 3d.
     """
     end = {"until": until, "duration": duration}
     body = {name: value for name, value in end.items() if value is not None}
@@ -150,11 +156,11 @@ def import_(
     """Declare the devices of a CSV: new ones are added, known ones are replaced.
 
     Its first column is device_id; interval, grace and note are optional, and any other column is a label.
-    Wrong lines are listed and the others are taken; the exit status is 1 where there were any.
+    Lines that are wrong are listed, and all others are imported; the exit status is 1 if any line was wrong.
 
     Args:
         file: The CSV, UTF-8.
-        dry_run: Only tell what would happen.
+        dry_run: Only tell what would happen; import nothing.
     """
     try:
         body = file.read_bytes()
@@ -180,7 +186,7 @@ def imported_parts(imported: Imported) -> list[Part]:
 
 @action(app, "fleetpulse devices export --label site:paris -o paris.csv")
 def export(*, filters: Filters = Filters(), output: Output = None, address: Address = Address()) -> None:
-    """Write devices as CSV, which `devices import` takes as it is.
+    """Write devices as CSV, which `devices import` can read.
 
     Args:
         output: File to write (default: standard output).

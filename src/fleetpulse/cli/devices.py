@@ -50,9 +50,9 @@ def list_(
     """List devices.
 
     Args:
-        sort: Order by id, status, last_seen or uptime; --sort=-uptime for the greatest first (default: id).
-        limit: Show so many devices at most.
-        all_: Show all of them.
+        sort: Order by id, status, last_seen or uptime; --sort=-uptime puts the greatest first (default: id).
+        limit: Show at most this many devices.
+        all_: Show all devices that match.
     """
     if limit < 1:
         raise SettingsError("--limit must be at least 1; or give --all.")
@@ -108,7 +108,7 @@ def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
 def show(device: DeviceId, /, *, service: Service = Service()) -> None:
     """Show one device: status, what is declared, uptime of the last 24 h, last changes of status.
 
-    With --json it is the device alone; `uptime device` and `devices transitions` have the rest.
+    With --json only the device is printed; `uptime device` and `devices transitions` print the rest.
     """
     path = f"{DEVICES}/{segment(device)}"
     with service.client() as client:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -17,7 +17,7 @@ app = App(name="export")
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Rows(Window, Address):
+class Rows(Address):
     """Which rows, in which format, and where they go.
 
     Attributes:
@@ -27,6 +27,7 @@ class Rows(Window, Address):
         output: File to write (default: standard output).
     """
 
+    window: Window = field(default=Window())
     label: Labels = ()
     device: Ids = ()
     format: Literal["csv", "parquet"] | None = None
@@ -38,26 +39,26 @@ def samples(*, types: Annotated[str, Parameter(metavar="NAME,…")], rows: Rows 
     """Write values that devices reported.
 
     Args:
-        types: Metrics by name; in Parquet all of one kind.
+        types: Names of metrics; in Parquet all of one kind (float or integer).
     """
     _export("samples", rows, types=types)
 
 
 @action(app, "fleetpulse export presence --window 30d -o presence.parquet")
 def presence(*, rows: Rows = Rows()) -> None:
-    """Write the minutes in which a device sent a heartbeat."""
+    """Write the minutes in which each device sent a heartbeat."""
     _export("presence", rows)
 
 
 @action(app, "fleetpulse export heartbeats --window 30d -o heartbeats.csv")
 def heartbeats(*, rows: Rows = Rows()) -> None:
-    """Another word for presence: of heartbeats, the minutes are stored."""
+    """The same as `export presence`: heartbeats are stored as minutes."""
     _export("presence", rows)
 
 
 @action(app, "fleetpulse export reception-gaps --window 30d -o gaps.csv")
 def reception_gaps(*, rows: Rows = Rows()) -> None:
-    """Write reception gaps: times without reception, longer than one missed heartbeat."""
+    """Write reception gaps: times in which nothing was received from a device, longer than a missed heartbeat."""
     _export("reception_gaps", rows)
 
 
@@ -72,7 +73,7 @@ def _export(what: str, rows: Rows, *, types: str | None = None) -> None:
     kind = rows.format or ("parquet" if is_parquet else "csv")
     if kind == "parquet" and not rows.output and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
-    query = [("what", what), ("format", kind), ("types", types), *label_query(rows.label), *rows.query()]
+    query = [("what", what), ("format", kind), ("types", types), *label_query(rows.label), *rows.window.query()]
     query += [("device", device) for device in rows.device]
     with rows.client() as client, _progress() as advance, _open(rows.output) as file:
         for piece in client.stream("/api/v1/export", query):

@@ -142,9 +142,9 @@ class Window:
     """The window of a question.
 
     Attributes:
-        window: The time until now, such as 90s, 1h or 30d (default: 24h, of metrics 1h, of reports 30d).
-        start: Or the time from this one on, RFC 3339 such as 2026-11-24T08:30:00Z.
-        end: Up to this time, which is not part of the window (default: now).
+        window: The time until now, such as 90s, 1h or 30d (default: 24h; 1h for metrics; 30d for reports).
+        start: Start of the window instead of its length, RFC 3339 such as 2026-11-24T08:30:00Z.
+        end: End of the window, which is not part of it (default: now).
     """
 
     window: Duration = None
@@ -162,7 +162,7 @@ class Window:
 class StepWindow(Window):
     """A window that may be cut into steps."""
 
-    step: Annotated[Duration, Parameter(help="Give a series in steps of this length.")] = None
+    step: Annotated[Duration, Parameter(help="Show also a value for each step of this length, such as 1h.")] = None
 
     def query(self, *, default: str = "24h") -> Query:
         """The parameters `window`, `from`, `to` and `step`."""
@@ -175,7 +175,7 @@ class Grouping:
     """Which devices, and by which label.
 
     Attributes:
-        group_by: A label: give a line for each of its values.
+        group_by: Name of a label; show a line for each of its values.
         label: Only devices with this label; may be repeated.
     """
 

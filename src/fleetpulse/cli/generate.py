@@ -40,16 +40,16 @@ def generate(
     end: Time = None,
     seed: Whole = 1,
 ) -> None:
-    """Generate a data folder with history, for trying and measuring.
+    """Generate a data folder with history, to try fleetpulse on it and to measure it.
 
     Args:
-        data: Data folder to make; must be new or empty.
+        data: Data folder to create; must be new or empty.
         devices: How many devices, device-0000000 and so on.
-        days: How many days, up to the end.
-        sites: How many values the label site has.
+        days: How many days of history, up to --end.
+        sites: How many different values the label `site` has.
         metrics: How many metrics, with one sample a minute each; 0 to 5.
         end: Time at which the history ends, RFC 3339 (default: now).
-        seed: The same seed and --end make the same history.
+        seed: The same --seed and --end make the same history.
     """
     ranges = (
         ("devices", devices, 1, DEVICES_MAX),

@@ -29,14 +29,14 @@ from fleetpulse.errors import OperatorError
 SERVICE, QUESTIONS = Group("The service", sort_key=1), Group("Questions to a running service", sort_key=2)
 COMMANDS = {
     "serve": "Run the service.",
-    "simulate": "Play a fleet against a server and check its figures.",
-    "generate": "Generate a data folder with history, for trying and measuring.",
-    "verify": "Check that a data folder holds together.",
+    "simulate": "Simulate a fleet that reports to a server, and check the server's figures.",
+    "generate": "Generate a data folder with history, to try fleetpulse on it and to measure it.",
+    "verify": "Check that a data folder is complete and undamaged.",
     "devices": "List, show, declare, pause and relabel devices; import and export them.",
     "uptime": "Show uptime and availability over a window, of a device or of the fleet.",
     "metrics": "Define metrics, and show the values of devices and of the fleet.",
     "maintenance": "Declare when nothing is expected of devices, once or every week.",
-    "report": "Write reports of what was promised and what was reached.",
+    "report": "Write service level reports: which uptime was reached, and whether it was promised.",
     "export": "Write raw data to a file, as CSV or Parquet.",
 }
 
@@ -69,7 +69,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     """Print a script that completes commands and flags, for your shell to read.
 
     bash: source <(fleetpulse completion bash), in ~/.bashrc.
-    zsh: fleetpulse completion zsh > a file _fleetpulse in a folder of $fpath.
+    zsh: fleetpulse completion zsh > FOLDER/_fleetpulse, where FOLDER is in $fpath.
     fish: fleetpulse completion fish > ~/.config/fish/completions/fleetpulse.fish.
 
     Args:

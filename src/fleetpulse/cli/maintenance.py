@@ -81,7 +81,8 @@ def add(
 ) -> None:
     """Declare a maintenance window, in the future or in the past.
 
-    Once: --start and --end, or --for. Again and again: --at and --for, with --on and --timezone.
+    One that happens once has --start and --end, or --for; one that recurs has --at and --for, and perhaps --on and
+    --timezone.
 
     Args:
         title: What it is for.

@@ -18,7 +18,7 @@ from fleetpulse.query.declaration_answers import Message, Metric, Metrics
 DEFINITIONS = "/api/v1/metrics/definitions"
 MetricName = Annotated[str, Parameter(help="Name of the metric.")]
 Aggregation = Annotated[
-    str | None, Parameter(metavar="AGGREGATION", help=f"How many values become one: {', '.join(AGGREGATIONS)}.")
+    str | None, Parameter(metavar="AGGREGATION", help=f"How values are combined into one: {', '.join(AGGREGATIONS)}.")
 ]
 Text = Annotated[str | None, Parameter(metavar="TEXT")]
 Bound = Annotated[str | None, Parameter(metavar="X")]
@@ -33,10 +33,10 @@ class Fields:
     Attributes:
         unit: Unit of the values, such as % or ms.
         retention_days: Days after which samples and roll-ups are deleted.
-        raw_days: Days after which the samples are deleted and only roll-ups are left; none: the same as the roll-ups.
-        lowest: A value below is refused; none: there is no bound.
-        highest: A value above is refused; none: there is no bound.
-        description: What it is, for people.
+        raw_days: Days after which the samples are deleted and only roll-ups are left; `none` means --retention-days.
+        lowest: Values below this are refused; `none` means no bound.
+        highest: Values above this are refused; `none` means no bound.
+        description: What it measures, for people.
     """
 
     unit: Text = None
@@ -90,7 +90,7 @@ def define(
     fields: Fields = Fields(),
     service: Service = Service(),
 ) -> None:
-    """Define a metric; its kind never changes."""
+    """Define a metric; its kind cannot be changed later."""
     body = {"name": name, **({} if kind is None else {"kind": kind}), **fields.body()}
     body["bounds"] = [_number(bound) for bound in (fields.lowest, fields.highest)]
     service.ask(DEFINITIONS, method="POST", body=body, shape=Metric, parts=_metric_parts)
@@ -98,7 +98,7 @@ def define(
 
 @action(app, "fleetpulse metrics change cpu --retention-days 30 --highest none")
 def change(name: MetricName, /, *, fields: Fields = Fields(), service: Service = Service()) -> None:
-    """Change a definition; what is not named stays."""
+    """Change a definition; what is not given stays as it is."""
     body = fields.body()
     bounds = fields.lowest, fields.highest
     if bounds != (None, None):
@@ -114,7 +114,7 @@ def change(name: MetricName, /, *, fields: Fields = Fields(), service: Service =
 
 @action(app, "fleetpulse metrics remove cpu")
 def remove(name: MetricName, /, *, service: Service = Service()) -> None:
-    """Remove a definition; samples stay until their retention."""
+    """Remove a definition; samples stay until their retention ends."""
     service.ask(_path(name), method="DELETE", shape=Message, parts=message_parts)
 
 

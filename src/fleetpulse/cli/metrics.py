@@ -25,7 +25,7 @@ from fleetpulse.cli.tables import (
 from fleetpulse.cli.uptime import group_name, missing_lines
 from fleetpulse.query.answers import DeviceMetric, DeviceMetrics, FleetMetrics, GroupMetric, MetricMethod, MetricPoint
 
-Types = Annotated[str, Parameter(metavar="NAME,…", help="Metrics by name.")]
+Types = Annotated[str, Parameter(metavar="NAME,…", help="Names of metrics.")]
 app = App(name="metrics")
 app.command(metric_definitions.app, name="*")
 
@@ -66,7 +66,7 @@ def fleet(
     window: StepWindow = StepWindow(),
     service: Service = Service(),
 ) -> None:
-    """Show values of the metrics of all devices, or by the values of a label."""
+    """Show values of metrics over all devices together, or with --group-by for each value of a label."""
     query = [("types", types), ("aggregation", aggregation), *grouping.query(), *window.query(default="1h")]
     service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts)
 
@@ -131,6 +131,6 @@ def _by_time(points: Sequence[MetricPoint]) -> dict[str, int | float | None]:
 def _notes(metrics: Mapping[str, MetricMethod]) -> list[str]:
     lines = []
     for name, metric in metrics.items():
-        kept = f"kept from {metric.kept_from} on" if metric.kept_from else None
-        lines += [f"{name}: {note}" for note in (known(metric.method), known(metric.note), kept) if note]
+        retention = f"kept from {metric.kept_from} on" if metric.kept_from else None
+        lines += [f"{name}: {note}" for note in (known(metric.method), known(metric.note), retention) if note]
     return lines

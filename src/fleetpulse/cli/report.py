@@ -55,13 +55,13 @@ def uptime(
     window: Window = Window(),
     address: Address = Address(),
 ) -> None:
-    """Write a service level report: uptime by the values of a label, with its method.
+    """Write a service level report: uptime of all devices and of groups, and how it was computed.
 
-    Every percentage stands beside its numerator and denominator, and the report tells what was left out and how to make
-    any figure again. Over --window it ends at the last full minute.
+    Every percentage stands beside its numerator and denominator, and the report tells what was left out and how to
+    compute any figure again. A report with --window ends at the last full minute.
 
     Args:
-        devices: Give also a line for each device, worst first.
+        devices: Show also a line for each device, worst first.
         sla: Mark what has less uptime than this, such as 99.9.
         format_: Format of the report.
         json: The same as --format json.

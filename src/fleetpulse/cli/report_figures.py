@@ -83,7 +83,7 @@ class Report:
         devices = f"with {', '.join(self.labels)}" if self.labels else "all there are"
         missing = "; ".join(f"{span.start} to {span.end}: {span.reason}" for span in self.missing) or "nothing"
         return [
-            ("window", f"from {self.start}, until before {self.end}"),
+            ("window", f"from {self.start} (included) to {self.end} (not included)"),
             ("devices", f"{self.fleet.devices}, {devices}"),
             ("formula", f"{self.formula}: 100 × slots present ÷ slots expected, {_CLOCKS}"),
             ("slots", self._slots()),

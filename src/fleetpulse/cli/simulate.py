@@ -29,7 +29,7 @@ DEVICES_DEFAULT = 10
 FLEET = one_of("Which devices")
 app = App(
     name="simulate",
-    help_epilogue="The fleet has outages, backlogs, duplicates, disorder and wrong clocks, and plays against any "
+    help_epilogue="The fleet has outages, backlogs, duplicates, disorder and wrong clocks, and reports to any "
     "server that speaks the contract. Then uptime and average upload time of every device are compared with what they "
     "must be; the exit status is 1 on any mismatch.\n\n"
     "Example:\n  fleetpulse simulate --devices 100 --hours 24 --bulk 500",
@@ -54,19 +54,19 @@ def simulate(
     json: bool = False,
     behaviour: Annotated[Behaviour, Parameter(name="*", group="How the fleet behaves")] = Behaviour(),
 ) -> int:
-    """Play a fleet against a server and check its figures.
+    """Simulate a fleet that reports to a server, and check the server's figures.
 
     Args:
-        devices: So many devices, named sim-SEED-0000001 and so on (default: 10).
-        ids: The devices of a devices.csv.
-        published: The published reference run: five devices, eight hours.
-        hours: Hours of fleet life.
+        devices: How many devices, named sim-SEED-0000001 and so on (default: 10).
+        ids: File with the devices, such as devices.csv.
+        published: Repeat the published reference run: five devices, eight hours.
+        hours: How many hours of reports to simulate.
         start: Time of the first minute, RFC 3339 (default: so that it ends now; with --speed realtime: now).
         speed: As fast as the server answers, or minute for minute.
         seed: The same seed plans the same fleet.
         connections: Connections at the same time.
-        bulk: Send through /api/v1/events, so many events a request, as a gateway does; 0 sends each by itself.
-        patience: Seconds to wait for a server that is away.
+        bulk: Send this many events in each request to /api/v1/events, as a gateway does; 0 sends each by itself.
+        patience: Seconds to wait for a server that does not answer.
         all_: Show every device (default: those that are wrong, and 20 others).
         json: Print the verdicts as JSON.
     """

@@ -32,7 +32,7 @@ def device(
     """Show uptime and availability of one device.
 
     Args:
-        explain: List the intervals, each with the reason why it counts as it does.
+        explain: List the intervals of the window, each with the reason why it counts as it does.
     """
     query = [*window.query(), ("explain", explain or None)]
     service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=device_parts)
@@ -53,7 +53,7 @@ def device_parts(uptime: Uptime) -> list[Part]:
 
 @action(app, "fleetpulse uptime fleet --group-by site --window 30d")
 def fleet(*, grouping: Grouping = Grouping(), window: StepWindow = StepWindow(), service: Service = Service()) -> None:
-    """Show uptime and availability of all devices, or by the values of a label."""
+    """Show uptime and availability of all devices together, and with --group-by of each value of a label."""
     query = [*grouping.query(), *window.query()]
     service.ask("/api/v1/fleet/uptime", query, shape=FleetUptime, parts=fleet_parts)
 

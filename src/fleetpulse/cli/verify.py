@@ -34,11 +34,11 @@ def verify(
     all_: Annotated[bool, Parameter(name="--all")] = False,
     **flags: str | bool | None,
 ) -> int:
-    """Check that a data folder holds together.
+    """Check that a data folder is complete and undamaged.
 
     Args:
-        data: Data folder.
-        all_: Show every block, the good ones too.
+        data: Data folder of a service that is stopped.
+        all_: Show every block, also those that are undamaged.
     """
     for name in (JOURNAL, CATALOG):
         if not (data / name).exists():

@@ -13,6 +13,7 @@ from cyclopts import App
 
 from fleetpulse import __version__
 from fleetpulse.cli.main import app, main
+from fleetpulse.settings import entries
 
 HEAVY = ("numpy", "pyarrow", "litestar", "uvicorn", "uvloop", "structlog", "httptools", "obstore")
 
@@ -100,6 +101,11 @@ def test_a_flag_may_be_shortened_as_long_as_only_one_begins_so(line: str, capsys
     assert capsys.readouterr().err.startswith("fleetpulse: http://127.0.0.1:1 cannot be ")
 
 
+def test_labels_of_every_device_change_only_with_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "relabel", "--set", "hall:7", "--uptime-window", "7d"]) == 1
+    assert "no filter is given: say which devices, such as --label NAME:VALUE, or --all" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("bound", ["inf", "-inf", "nan", "x"])
 def test_a_bound_is_a_finite_number(bound: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["metrics", "define", "cpu", f"--lowest={bound}", "--url", "http://127.0.0.1:1"]) == 1
@@ -133,6 +139,15 @@ def test_help_of_serve_comes_in_the_groups_of_the_settings(capsys: pytest.Captur
     places = [text.index(f"─ {title} ─") for title in titles]
     assert places == sorted(places)
     assert "--kept-bytes-max" in text
+
+
+def test_help_of_serve_breaks_no_flag_in_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["serve", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert [entry.name for entry in entries() if f"--{entry.name.replace('_', '-')} " not in text] == []
 
 
 def loaded(*arguments: str) -> set[str]:
