@@ -43,7 +43,9 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
 
     id: Annotated[str, Meta(examples=["press-08"])]
     labels: LabelTexts = {}
-    interval: Annotated[DurationText | None, Meta(description="time between two beats; null: the service's own")] = None
+    interval: Annotated[
+        DurationText | None, Meta(description="time between two heartbeats; null: the service's own")
+    ] = None
     grace: Annotated[DurationText | None, Meta(description="time past the interval until it is down")] = None
     note: NoteText = ""
 

@@ -98,7 +98,7 @@ class AvailableFigures(UptimeFigures, kw_only=True):
 
 
 class Observed(Struct):
-    """Uptime from the beats that came in time; null where reception gaps are missing."""
+    """Uptime from the heartbeats that came in time; null where reception gaps are missing."""
 
     uptime: Percent | None
     present: Count | None

@@ -37,7 +37,7 @@ class Device(Struct, kw_only=True):
     last_seen: Annotated[Time | None, Meta(description="when anything was received, by the server's clock")]
     labels: Labels
     interval: Annotated[
-        str, Meta(description="time between two beats; the device's own, or the service's", examples=["1m"])
+        str, Meta(description="time between two heartbeats; the device's own, or the service's", examples=["1m"])
     ]
     grace: Annotated[str, Meta(description="time past its interval until the device is down", examples=["4m"])]
     has_own_interval: bool

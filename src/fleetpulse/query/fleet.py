@@ -78,7 +78,7 @@ class FleetColumns:
 
 
 def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted: bool = True) -> FleetColumns:
-    """Settled uptime (of all beats) and availability of every device over [start_ns, end_ns).
+    """Settled uptime (of all heartbeats) and availability of every device over [start_ns, end_ns).
 
     Args: is_time_wanted: whether time is accounted too; without it no reception gaps are read.
     """

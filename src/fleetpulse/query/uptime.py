@@ -23,14 +23,14 @@ INTERVALS_MAX = 10_000
 
 
 def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explained: bool) -> Uptime:
-    """The uptime of the one device of a view: settled (all beats), and observed (those that came in time).
+    """The uptime of the one device of a view: settled (all heartbeats), and observed (those that came in time).
 
     Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
     """
     missing: list[Missing] = []
     ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
     is_known = not missing
-    # What is not longer than a missed beat is no gap once it ends, so it is none while it goes on.
+    # What is not longer than a missed heartbeat is no gap once it ends, so it is none while it goes on.
     unheard = np.array([(gap.start_ns, gap.end_ns) for gap in gaps_of_one(view, ended) if gap.is_long], np.int64)
     slots = explain_slots(view, window, unheard=unheard.reshape(-1, 2), is_explained=is_explained)
     time = downtime(view, ended, start_ns=window.start_ns, end_ns=window.end_ns)

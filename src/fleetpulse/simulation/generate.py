@@ -104,7 +104,7 @@ class Generator:
     def make_day(self, day: int, advanced: Callable[[], None]) -> None:
         """Write one day; `advanced` is called a few times on the way."""
         chance = np.random.default_rng([self._spec.seed, 1, day])
-        sent, heard = self._beats(day, chance)
+        sent, heard = self._heartbeats(day, chance)
         self._write_presence(day, sent)
         self._write_gaps(day, heard)
         advanced()
@@ -129,7 +129,7 @@ class Generator:
             self._down_until_ns[device] = start_ns + last * NS_PER_MINUTE
         return outages
 
-    def _beats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
+    def _heartbeats(self, day: int, chance: np.random.Generator) -> tuple[Rows, Rows]:
         """In which minutes each device sent a heartbeat, and those of them that came in time: rows of presence."""
         spec, start_ns = self._spec, day * NS_PER_DAY
         outages = self._outages(day, chance)

@@ -88,14 +88,20 @@ def _plan_device(
     device_id: str, start_ns: int, length_s: float, behaviour: Behaviour, chance: np.random.Generator
 ) -> DevicePlan:
     skew_s = chance.uniform(-behaviour.skew_s, behaviour.skew_s) if chance.random() < behaviour.skewed_share else 0.0
-    beats_s = np.arange(chance.uniform(0, 60), length_s, 60.0)
-    beats_s = np.clip(beats_s + chance.uniform(-behaviour.jitter_s, behaviour.jitter_s, len(beats_s)), 0, length_s)
-    beats_s = beats_s[~_within(beats_s, _outages(length_s, behaviour.outage_share, behaviour.outage_s, chance))]
-    sends_s = _held_back(beats_s, _outages(length_s, behaviour.link_outage_share, behaviour.outage_s, chance), chance)
-    again = chance.random(len(beats_s)) < behaviour.duplicate_share
+    heartbeats_s = np.arange(chance.uniform(0, 60), length_s, 60.0)
+    heartbeats_s = np.clip(
+        heartbeats_s + chance.uniform(-behaviour.jitter_s, behaviour.jitter_s, len(heartbeats_s)), 0, length_s
+    )
+    heartbeats_s = heartbeats_s[
+        ~_within(heartbeats_s, _outages(length_s, behaviour.outage_share, behaviour.outage_s, chance))
+    ]
+    sends_s = _held_back(
+        heartbeats_s, _outages(length_s, behaviour.link_outage_share, behaviour.outage_s, chance), chance
+    )
+    again = chance.random(len(heartbeats_s)) < behaviour.duplicate_share
     uploads_s = np.arange(chance.uniform(0, behaviour.upload_every_s), length_s, behaviour.upload_every_s)
     send_s = np.concatenate([sends_s, sends_s[again] + chance.uniform(1, 30, int(again.sum())), uploads_s])
-    sent_s = np.concatenate([beats_s, beats_s[again], uploads_s]) + skew_s
+    sent_s = np.concatenate([heartbeats_s, heartbeats_s[again], uploads_s]) + skew_s
     values = np.full(len(send_s), HEARTBEAT, np.int64)
     # Some seconds to some minutes, with a long tail, to the nanosecond.
     values[len(send_s) - len(uploads_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
@@ -140,11 +146,11 @@ def plan_published(*, seed: int) -> list[DevicePlan]:
     for device_id, present in PUBLISHED_PRESENT.items():
         inner = chance.choice(np.arange(1, PUBLISHED_MINUTES), present - 2, replace=False)
         minutes = np.concatenate([[0, PUBLISHED_MINUTES], inner])
-        beats_s = minutes * 60 + chance.uniform(0, 59, len(minutes))
+        heartbeats_s = minutes * 60 + chance.uniform(0, 59, len(minutes))
         uploads_s = np.arange(0, PUBLISHED_MINUTES * 60, 300) + 7.0
-        sent_ns = _at(PUBLISHED_START_NS, np.concatenate([beats_s, uploads_s]))
+        sent_ns = _at(PUBLISHED_START_NS, np.concatenate([heartbeats_s, uploads_s]))
         values = np.full(len(sent_ns), HEARTBEAT, np.int64)
-        values[len(beats_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
+        values[len(heartbeats_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
         order = chance.permutation(len(sent_ns))
         plans.append(DevicePlan(device_id, np.sort(sent_ns), sent_ns[order], values[order]))
     return plans
