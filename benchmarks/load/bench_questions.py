@@ -155,7 +155,7 @@ def measure_b(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Generate, measure and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", type=Path, help="folder to make the pasts in, or to find them in")
+    parser.add_argument("--keep", type=Path, help="folder to generate the histories in, or to find them in")
     chosen = parser.parse_args()
     pin_load()
     with tempfile.TemporaryDirectory() as name:

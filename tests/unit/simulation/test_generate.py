@@ -1,4 +1,4 @@
-"""A generated past is what a node would have written: presence, gaps, samples and snapshot agree."""
+"""A generated history is what a node would have written: presence, gaps, samples and snapshot agree."""
 
 from pathlib import Path
 
