@@ -68,8 +68,8 @@ class LabelChange(msgspec.Struct, forbid_unknown_fields=True):
 class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
     """The end of a pause, or its length; with neither it lasts until the device is resumed."""
 
-    until: Annotated[TimeText | None, Meta(description="until this time")] = None
-    duration: Annotated[DurationText | None, Meta(description="or for so long")] = None
+    until: Annotated[TimeText | None, Meta(description="until this time; without `duration`", examples=[None])] = None
+    duration: Annotated[DurationText | None, Meta(description="or for so long; without `until`")] = None
 
 
 def new_device(body: NewDevice) -> Device:

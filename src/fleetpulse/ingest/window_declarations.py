@@ -38,7 +38,9 @@ class WindowBody(msgspec.Struct, forbid_unknown_fields=True):
     devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])] = []
     all: Annotated[bool, Meta(description="for every device")] = False
     start: Annotated[TimeText | None, Meta(description="null: now")] = None
-    end: Annotated[TimeText | None, Meta(description="null: no end; only with a recurrence")] = None
+    end: Annotated[
+        TimeText | None, Meta(description="null: no end; only with a recurrence", examples=["2026-11-24T10:30:00Z"])
+    ] = None
     recurrence: WeeklyBody | None = None
 
 

@@ -22,17 +22,31 @@ Time = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
+# The examples of figures are of one device over a day: 24 h but for an hour of maintenance, and down for 3 minutes.
+Start = Annotated[Time, Meta(examples=["2026-11-24T00:00:00Z"])]
+End = Annotated[Time, Meta(examples=["2026-11-25T00:00:00Z"])]
 DeviceId = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, examples=["press-07"])]
 Count = Annotated[int, Meta(ge=0, examples=[3])]
-Seconds = Annotated[float, Meta(ge=0, examples=[120.0])]
-Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.79167])]
+DeviceCount = Annotated[Count, Meta(examples=[1])]
+Seconds = Annotated[float, Meta(ge=0, examples=[180.0])]
+Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.78261])]
 Value = Annotated[int | float | None, Meta(description="null: no samples, or `note` says why", examples=[41.5])]
-Formula = Annotated[str, Meta(description="version of docs/explanation/uptime.md", examples=[FORMULA])]
+Nanoseconds = Annotated[Value, Meta(examples=[1_500_000_000])]
+GoDuration = Annotated[str | None, Meta(examples=["1.5s"])]
+Formula = Annotated[str, Meta(description="version of the uptime formula", examples=[FORMULA])]
 LabelName = Annotated[str, Meta(description="name of a label", examples=["site"])]
 Labels = Annotated[dict[str, str], Meta(description="label names and their values", examples=[{"site": "paris"}])]
 Group = Annotated[str, Meta(description="value of the label; empty: devices without it", examples=["paris"])]
 StepSeconds = Annotated[
     int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
+]
+LeftOut = Annotated[
+    dict[Reason, Count],
+    Meta(
+        description="slots that do not count, by reason",
+        examples=[{"maintenance": 60}],
+        extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
+    ),
 ]
 
 
@@ -49,8 +63,8 @@ class Problem(Struct):
 class Span(Struct):
     """A stretch of time."""
 
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
 
 
 class Missing(Span):
@@ -60,7 +74,7 @@ class Missing(Span):
 
 
 MissingSpans = Annotated[
-    list[Missing], Meta(description="spans that the figures lack, because a block is missing or damaged")
+    list[Missing], Meta(description="spans that the figures lack, because a block is missing or damaged", examples=[[]])
 ]
 
 
@@ -76,17 +90,17 @@ class DeviceAudit(Struct):
 
     accepted: Count
     applied: Count
-    pending: Count
-    heartbeats: Count
-    samples: Count
+    pending: Annotated[Count, Meta(examples=[0])]
+    heartbeats: Annotated[Count, Meta(examples=[2])]
+    samples: Annotated[Count, Meta(examples=[1])]
 
 
 class UptimeFigures(Struct, kw_only=True):
     """Uptime with its numerator and denominator."""
 
     uptime: Annotated[Percent | None, Meta(description="present / expected; null where nothing was expected")]
-    present: Annotated[int, Meta(ge=0, description="slots in which the device was there", examples=[1437])]
-    expected: Annotated[int, Meta(ge=0, description="slots that count", examples=[1440])]
+    present: Annotated[int, Meta(ge=0, description="slots in which the device was there", examples=[1377])]
+    expected: Annotated[int, Meta(ge=0, description="slots that count", examples=[1380])]
 
 
 class AvailableFigures(UptimeFigures, kw_only=True):
@@ -94,14 +108,14 @@ class AvailableFigures(UptimeFigures, kw_only=True):
 
     availability: Percent | None
     down_s: Annotated[Seconds | None, Meta(description="seconds with status down")]
-    accountable_s: Annotated[Seconds | None, Meta(description="seconds that count")]
+    accountable_s: Annotated[Seconds | None, Meta(description="seconds that count", examples=[82800.0])]
 
 
 class Observed(Struct):
     """Uptime from the heartbeats that came in time; null where reception gaps are missing."""
 
     uptime: Percent | None
-    present: Count | None
+    present: Annotated[Count | None, Meta(examples=[1377])]
 
 
 class UptimePoint(UptimeFigures):
@@ -109,14 +123,7 @@ class UptimePoint(UptimeFigures):
 
     at: Time
     observed: Observed
-    left_out: Annotated[
-        dict[Reason, Count],
-        Meta(
-            description="slots that do not count, by reason",
-            examples=[{"maintenance": 60}],
-            extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
-        ),
-    ]
+    left_out: LeftOut
 
 
 class Interval(Span):
@@ -130,20 +137,13 @@ class Uptime(AvailableFigures, kw_only=True):
     """Uptime and availability of a device over a window."""
 
     device_id: DeviceId
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
     step_s: StepSeconds = UNSET
     formula: Formula
     slot_s: Annotated[int, Meta(ge=0, description="seconds of a slot", examples=[60])]
     observed: Observed
-    left_out: Annotated[
-        dict[Reason, Count],
-        Meta(
-            description="slots that do not count, by reason",
-            examples=[{"maintenance": 60}],
-            extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
-        ),
-    ]
+    left_out: LeftOut
     series: Annotated[list[UptimePoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
     intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
     capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
@@ -154,26 +154,26 @@ class Transition(Struct):
     """A change of status."""
 
     at: Time
-    before: Status = field(name="from")
-    after: Status = field(name="to")
+    before: Annotated[Status, Meta(examples=["late"])] = field(name="from")
+    after: Annotated[Status, Meta(examples=["down"])] = field(name="to")
 
 
 class Transitions(Struct, kw_only=True):
     """The changes of a device's status in a window, oldest first."""
 
     device_id: DeviceId
-    start: Time = field(name="from")
-    end: Time = field(name="to")
-    status_before: Status
+    start: Start = field(name="from")
+    end: End = field(name="to")
+    status_before: Annotated[Status, Meta(examples=["late"])]
     transitions: Annotated[list[Transition], Meta(description="at most 10000")]
-    more_from: Annotated[Time | None, Meta(description="`from` of the rest; null: that was all")]
+    more_from: Annotated[Time | None, Meta(description="`from` of the rest; null: that was all", examples=[None])]
     missing: MissingSpans
 
 
 class FleetFigures(AvailableFigures):
     """Figures of several devices together."""
 
-    devices: Count
+    devices: DeviceCount
 
 
 class FleetPoint(Struct, kw_only=True):
@@ -181,8 +181,8 @@ class FleetPoint(Struct, kw_only=True):
 
     at: Time
     uptime: Annotated[Percent | UnsetType | None, Meta(description="present / expected")] = UNSET
-    present: Annotated[Count | UnsetType, Meta(examples=[1437])] = UNSET
-    expected: Annotated[Count | UnsetType, Meta(examples=[1440])] = UNSET
+    present: Annotated[Count | UnsetType, Meta(examples=[1377])] = UNSET
+    expected: Annotated[Count | UnsetType, Meta(examples=[1380])] = UNSET
     availability: Percent | UnsetType | None = UNSET
     down_s: Seconds | UnsetType | None = UNSET
     accountable_s: Seconds | UnsetType | None = UNSET
@@ -198,8 +198,8 @@ class FleetGroup(FleetFigures):
 class FleetUptime(Struct, kw_only=True):
     """Uptime and availability of all devices, and by the values of a label."""
 
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
     step_s: StepSeconds = UNSET
     formula: Formula
     group_by: LabelName | None
@@ -211,11 +211,11 @@ class FleetUptime(Struct, kw_only=True):
 class DevicesByStatus(Struct):
     """How many devices there are, by status."""
 
-    total: Count
+    total: DeviceCount
     by_status: Annotated[
         dict[Status, Count],
         Meta(
-            examples=[dict(zip(STATUSES, (0, 2, 0, 1, 0, 0, 0), strict=True))],
+            examples=[dict(zip(STATUSES, (0, 1, 0, 0, 0, 0, 0), strict=True))],
             # Every status is there, so that generated clients have a field for each.
             extra_json_schema={
                 "properties": {status: {"type": "integer", "minimum": 0} for status in STATUSES},
@@ -236,21 +236,21 @@ class UploadTimes(Struct, kw_only=True):
 
     unit: Annotated[str, Meta(examples=["ns"])]
     count: Count
-    avg: Value
-    avg_text: Annotated[str | None, Meta(examples=["1.5s"])]
-    p50: Value
-    p50_text: Annotated[str | None, Meta(examples=["1.5s"])]
-    p95: Value
-    p95_text: Annotated[str | None, Meta(examples=["1.5s"])]
-    p99: Value
-    p99_text: Annotated[str | None, Meta(examples=["1.5s"])]
+    avg: Nanoseconds
+    avg_text: GoDuration
+    p50: Nanoseconds
+    p50_text: GoDuration
+    p95: Nanoseconds
+    p95_text: GoDuration
+    p99: Nanoseconds
+    p99_text: GoDuration
 
 
 class FleetStats(Struct, kw_only=True):
     """The fleet at a glance."""
 
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
     formula: Formula
     devices: DevicesByStatus
     uptime: AvailableFigures
@@ -289,16 +289,28 @@ class MetricMethod(Struct, kw_only=True):
     kept_from: Annotated[Time | UnsetType, Meta(description="where retention leaves less than the window")] = UNSET
 
 
+MetricValue = Annotated[
+    int | float | UnsetType | None,
+    Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
+]
+MetricSeries = Annotated[
+    list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
+]
+
+
 class DeviceMetric(MetricMethod, kw_only=True):
     """A metric of one device: a value, or a series of them."""
 
-    value: Annotated[
-        int | float | UnsetType | None,
-        Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
-    ] = UNSET
-    series: Annotated[
-        list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
-    ] = UNSET
+    value: MetricValue = UNSET
+    series: MetricSeries = UNSET
+    count: Count
+
+
+class GroupMetric(Struct, kw_only=True):
+    """A metric of a group: a value, or a series of them."""
+
+    value: MetricValue = UNSET
+    series: MetricSeries = UNSET
     count: Count
 
 
@@ -306,39 +318,34 @@ class DeviceMetrics(Struct, kw_only=True):
     """Metrics of a device over a window."""
 
     device_id: DeviceId
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
     step_s: StepSeconds = UNSET
-    metrics: Annotated[dict[str, DeviceMetric], Meta(description="by name")]
+    metrics: Annotated[
+        dict[str, DeviceMetric],
+        Meta(
+            description="by name",
+            examples=[{"cpu": {"unit": "%", "aggregation": "avg", "tiers": ["live"], "value": 41.5, "count": 3}}],
+        ),
+    ]
     missing: MissingSpans
-
-
-class GroupMetric(Struct, kw_only=True):
-    """A metric of a group: a value, or a series of them."""
-
-    value: Annotated[
-        int | float | UnsetType | None,
-        Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
-    ] = UNSET
-    series: Annotated[
-        list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
-    ] = UNSET
-    count: Count
 
 
 class MetricGroup(Struct):
     """Metrics of the devices with one value of a label."""
 
     group: Group
-    devices: Count
-    metrics: Annotated[dict[str, GroupMetric], Meta(description="by name")]
+    devices: DeviceCount
+    metrics: Annotated[
+        dict[str, GroupMetric], Meta(description="by name", examples=[{"cpu": {"value": 41.5, "count": 3}}])
+    ]
 
 
 class FleetMetrics(Struct, kw_only=True):
     """Metrics of all devices, or by the values of a label."""
 
-    start: Time = field(name="from")
-    end: Time = field(name="to")
+    start: Start = field(name="from")
+    end: End = field(name="to")
     step_s: StepSeconds = UNSET
     group_by: LabelName | None
     metrics: Annotated[dict[str, MetricMethod], Meta(description="how each was made, by name")]

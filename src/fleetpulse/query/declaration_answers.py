@@ -8,8 +8,9 @@ from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.window_declarations import Weekly
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
-from fleetpulse.query.answers import Count, DeviceId, Labels, MissingSpans, Percent, Span, Time
+from fleetpulse.query.answers import Count, DeviceId, End, Labels, MissingSpans, Percent, Span, Start, Time
 
+RefusedTotal = Annotated[Count, Meta(examples=[1])]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
 
 
@@ -24,7 +25,7 @@ class BulkVerdict(Struct, omit_defaults=True):
 
     accepted: Annotated[int, Meta(ge=0, description="events; a line may hold several", examples=[2])]
     refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
-    refused_total: Count
+    refused_total: RefusedTotal
     capped: Capped = False
 
 
@@ -32,7 +33,7 @@ class Device(Struct, kw_only=True):
     """A device: its status, and what is declared of it."""
 
     id: DeviceId
-    status: Status
+    status: Annotated[Status, Meta(examples=["up"])]
     since: Annotated[Time | None, Meta(description="since when the status holds")]
     last_seen: Annotated[Time | None, Meta(description="when anything was received, by the server's clock")]
     labels: Labels
@@ -78,7 +79,7 @@ class Imported(Struct, kw_only=True):
         Count | UnsetType, Meta(description="known devices that changed; not in a dry run", examples=[1])
     ] = UNSET
     refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
-    refused_total: Count
+    refused_total: RefusedTotal
     capped: Capped
     dry_run: bool
 
@@ -118,9 +119,9 @@ class MaintenanceWindow(Struct, kw_only=True):
     labels: Labels
     devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])]
     all: bool
-    start: Time
-    end: Time | None
-    recurrence: Weekly | None
+    start: Start
+    end: End | None
+    recurrence: Annotated[Weekly | None, Meta(examples=[None])]
     next: Annotated[Span | None, Meta(description="its next occurrence, or the one that is going on")]
     is_on: Annotated[bool, Meta(description="whether it is going on")]
 

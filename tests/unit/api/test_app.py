@@ -1,22 +1,29 @@
 """What every request passes before its handler, over a service in memory."""
 
 import asyncio
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from fleetpulse.api.app import build_api
+from fleetpulse.api.app import build_api, describe_api
 from fleetpulse.app import build_parts
 from fleetpulse.settings import Settings
 from memory_service import World
 
+EXAMPLES_NS = int(datetime(2026, 11, 24, 8, 31, tzinfo=UTC).timestamp()) * 1_000_000_000
+"""A minute after the time that examples give."""
+
 
 def statuses(folder: Path, *requests: tuple[str, str, dict[str, str], bytes]) -> list[int]:
-    """The statuses of the answers to (method, path, headers, body), of a service that knows the device `a`."""
+    """The statuses of the answers to (method, path, headers, body), of a service that knows `a` and `press-07`."""
 
     async def ask() -> list[int]:
-        service = await World(folder).started("a")
+        world = World(folder)
+        world.clock.ns = EXAMPLES_NS
+        service = await world.started("a", "press-07")
         transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
         async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
             answers = [
@@ -68,3 +75,28 @@ def test_where_there_is_no_body_nobody_looks_at_its_type(tmp_path: Path) -> None
 def test_a_window_for_uptime_that_is_empty_is_refused(tmp_path: Path) -> None:
     paths = ["/api/v1/devices?uptime_window=", "/api/v1/devices.csv?uptime_window=", "/api/v1/devices?uptime_window=1h"]
     assert statuses(tmp_path, *(("GET", path, {}, b"") for path in paths)) == [400, 400, 200]
+
+
+def test_the_service_takes_every_example_of_a_body(tmp_path: Path) -> None:
+    names = {"device_id": "press-07", "name": "cpu"}
+    bodies = [
+        (method.upper(), path.format(**names), {"content-type": media_type}, content["example"])
+        for path, operations in describe_api().document["paths"].items()
+        for method, operation in operations.items()
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items()
+    ]
+    bodies.sort(key=lambda body: not body[1].endswith("/definitions"))  # a report names metrics that must be defined
+    requests = [
+        (method, path + "?all=true" * (path == "/api/v1/devices" and method == "PATCH"), headers, encoded(example))
+        for method, path, headers, example in bodies
+    ]
+    memory = ("POST", "/api/v1/metrics/definitions", {}, b'{"name": "memory"}')
+    assert [
+        (status, method, path)
+        for status, (method, path, _, _) in zip(statuses(tmp_path, memory, *requests)[1:], requests, strict=True)
+        if status not in (200, 201, 204)
+    ] == []
+
+
+def encoded(example: object) -> bytes:
+    return example.encode() if isinstance(example, str) else json.dumps(example).encode()
