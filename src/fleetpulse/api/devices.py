@@ -14,8 +14,7 @@ from fleetpulse.api.parameters import (
     read_labels,
     read_paging,
 )
-from fleetpulse.api.routes import AnyRequest, Media, route
-from fleetpulse.errors import UnsupportedMedia
+from fleetpulse.api.routes import AnyRequest, Media, check_media, route
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, Message, Relabelled
@@ -119,8 +118,5 @@ async def import_devices(request: AnyRequest, inventory: Inventory, is_dry: bool
     New devices are added, known ones replaced. Lines that are wrong are refused, each with the reason, the others
     taken.
     """
-    if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-        raise UnsupportedMedia("an import takes no Content-Encoding: send the CSV as it is")
-    if request.headers.get("content-type", "text/csv").split(";", 1)[0].strip().lower() != "text/csv":
-        raise UnsupportedMedia("Content-Type must be text/csv")
+    check_media(request.headers, [_CSV.media_type])
     return await inventory.import_csv(await request.body(), is_dry=is_dry)

@@ -19,7 +19,7 @@ from fleetpulse.api.routes import mark_dependencies
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.model.device import ID_CHARS_MAX, LABEL_VALUE_CHARS_MAX
+from fleetpulse.model.device import ID_CHARS_MAX, ID_PATTERN, LABEL_VALUE_CHARS_MAX
 from fleetpulse.model.metric import AGGREGATIONS
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.text import NAME_PATTERN
@@ -33,8 +33,7 @@ from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window, read_window
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
-UPTIME_WINDOW = "24h"
-ID_PATTERN = "[A-Za-z0-9._~:@+=,-]+"
+DAY = "24h"
 LabelPairs = tuple[tuple[str, str], ...]
 
 
@@ -43,7 +42,7 @@ def _query(description: str, *, name: str | None = None, **schema: Any) -> Any:
 
 
 _STATUS = f"({'|'.join(STATUSES)})"
-_DURATION = {"pattern": DURATION_PATTERN, "min_length": 1, "examples": ["24h"]}
+_DURATION = {"pattern": DURATION_PATTERN, "min_length": 1, "examples": [DAY]}
 _TIME = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
 _TRUTH = {"type": OpenAPIType.BOOLEAN, "default": False}
 _LABEL = Schema(
@@ -112,13 +111,6 @@ class QueryNames:
             seen.add(name)
 
 
-def _length(default: str) -> Any:
-    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`"
-    return _query(about, name="window", **_DURATION)
-
-
-_DayLength = Annotated[str | None, _length("24h")]
-_HourLength = Annotated[str | None, _length("1h")]
 _Start = Annotated[str | None, _query("where the window begins", name="from", **_TIME)]
 _End = Annotated[str | None, _query("where it ends, not included; now where it is not given", name="to", **_TIME)]
 _Step = Annotated[
@@ -126,55 +118,46 @@ _Step = Annotated[
 ]
 
 
-def read_day_window(
-    *,
-    clock: Clock,
-    limits: QuestionLimits,
-    length: _DayLength = None,
-    start: _Start = None,
-    end: _End = None,
-    step: _Step = None,
-) -> Window:
-    """The window of a question, 24 h where none is given. Raises: Malformed; OutOfRange."""
-    return _window(clock, limits, length=length, start=start, end=end, step=step, default="24h")
+def _length(default: str) -> Any:
+    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`"
+    return _query(about, name="window", **_DURATION)
 
 
-def read_hour_window(
-    *,
-    clock: Clock,
-    limits: QuestionLimits,
-    length: _HourLength = None,
-    start: _Start = None,
-    end: _End = None,
-    step: _Step = None,
-) -> Window:
-    """The window of a question, 1 h where none is given. Raises: Malformed; OutOfRange."""
-    return _window(clock, limits, length=length, start=start, end=end, step=step, default="1h")
+def _window_reader(default: str) -> Callable[..., Window]:
+    """Reads the window of a question, of the length `default` where none is given."""
+
+    def read(
+        *,
+        clock: Clock,
+        limits: QuestionLimits,
+        length: Annotated[str | None, _length(default)] = None,
+        start: _Start = None,
+        end: _End = None,
+        step: _Step = None,
+    ) -> Window:
+        now_ns, days_max = clock.now_ns(), limits.window_days_max
+        window = read_window(
+            length=length, start=start, end=end, step=step, now_ns=now_ns, default=default, days_max=days_max
+        )
+        check_cells(limits, window.buckets, "steps in the window")
+        return window
+
+    return read
+
+
+read_day_window, read_hour_window = _window_reader(DAY), _window_reader("1h")
+"""The window of a question. Raises: Malformed; OutOfRange."""
 
 
 def read_plain_window(
-    clock: Clock, limits: QuestionLimits, length: _DayLength = None, start: _Start = None, end: _End = None
-) -> Window:
-    """The window of a question that has no steps, 24 h where none is given. Raises: Malformed; OutOfRange."""
-    return _window(clock, limits, length=length, start=start, end=end, step=None, default="24h")
-
-
-def _window(
     clock: Clock,
     limits: QuestionLimits,
-    *,
-    length: str | None,
-    start: str | None,
-    end: str | None,
-    step: str | None,
-    default: str,
+    length: Annotated[str | None, _length(DAY)] = None,
+    start: _Start = None,
+    end: _End = None,
 ) -> Window:
-    now_ns, days_max = clock.now_ns(), limits.window_days_max
-    window = read_window(
-        length=length, start=start, end=end, step=step, now_ns=now_ns, default=default, days_max=days_max
-    )
-    check_cells(limits, window.buckets, "steps in the window")
-    return window
+    """The window of a question that has no steps. Raises: Malformed; OutOfRange."""
+    return read_day_window(clock=clock, limits=limits, length=length, start=start, end=end)
 
 
 def read_labels(label: LabelQuery = None) -> LabelPairs:
@@ -238,8 +221,8 @@ def read_filter(
         _query("less uptime than this, in per cent", type=OpenAPIType.NUMBER, minimum=0, maximum=100, examples=[99.9]),
     ] = None,
     uptime_window: Annotated[
-        str, _query(f"the time before now that uptime is over, {UPTIME_WINDOW} where not given", **_DURATION)
-    ] = UPTIME_WINDOW,
+        str, _query(f"the time before now that uptime is over, {DAY} where not given", **_DURATION)
+    ] = DAY,
 ) -> Filter:
     """Which devices are meant. Raises: Malformed; OutOfRange."""
     return Filter(

@@ -2,10 +2,11 @@
 
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fleetpulse.api.parameters import DeviceIdPath
-from fleetpulse.api.routes import AnyRequest, Media, check_json, route
-from fleetpulse.errors import Answerable, UnsupportedMedia
+from fleetpulse.api.routes import AnyRequest, Media, check_media, route
+from fleetpulse.errors import Answerable
 from fleetpulse.ingest.bodies import Event, Heartbeat, MetricsReport, UploadStats
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.query.declaration_answers import BulkVerdict
@@ -22,31 +23,33 @@ _LINES = Media(
 _LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 
 
-async def _json_body(request: AnyRequest, reception: Reception) -> bytes:
+async def _body(request: AnyRequest, reception: Reception, **expected: Any) -> bytes:
+    """The body, once its type and coding are as `expected`, see check_media; a refusal of these is counted."""
+    body = await request.body()
     try:
-        check_json(request.headers)
+        check_media(request.headers, **expected)
     except Answerable as error:
         reception.refuse_request(error)
         raise
-    return await request.body()
+    return body
 
 
 @_report("POST /api/v1/devices/{device_id:str}/heartbeat", operation="heartbeat", takes=Heartbeat)
 async def post_heartbeat(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report that a device is alive."""
-    await reception.heartbeat(device_id, await _json_body(request, reception))
+    await reception.heartbeat(device_id, await _body(request, reception))
 
 
 @_report("POST /api/v1/devices/{device_id:str}/stats", operation="stats", takes=UploadStats)
 async def post_stats(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report how long an upload of a device took."""
-    await reception.stats(device_id, await _json_body(request, reception))
+    await reception.stats(device_id, await _body(request, reception))
 
 
 @_report("POST /api/v1/devices/{device_id:str}/metrics", operation="reportMetrics", takes=MetricsReport)
 async def post_metrics(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report values of some metrics of a device; all of them are accepted, or none."""
-    await reception.metrics(device_id, await _json_body(request, reception))
+    await reception.metrics(device_id, await _body(request, reception))
 
 
 @route("POST /api/v1/events", group="ingest", operation="events", takes=_LINES)
@@ -55,10 +58,5 @@ async def post_events(request: AnyRequest, reception: Reception) -> BulkVerdict:
 
     Each line is accepted or refused by itself; those that are accepted become durable together, before the answer.
     """
-    body = await request.body()
-    content_type = request.headers.get("content-type", _LINE_TYPES[0]).split(";", 1)[0].strip().lower()
-    if content_type not in _LINE_TYPES:
-        error = UnsupportedMedia(f"Content-Type must be {_LINE_TYPES[0]}")
-        reception.refuse_request(error)
-        raise error
+    body = await _body(request, reception, types=_LINE_TYPES, is_coded=True)
     return await reception.bulk(body, request.headers.get("content-encoding", "").strip().lower())

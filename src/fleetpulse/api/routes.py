@@ -5,7 +5,7 @@ query (`api.parameters`), a `payload` whose struct is decoded strictly, and part
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import UnionType
@@ -20,7 +20,6 @@ from litestar.params import SkipValidationMarker
 
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.decode import malformed
-from fleetpulse.ingest.header_cache import is_json
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Any]
@@ -138,7 +137,7 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
         body = await request.body()
         if not body.strip() and not is_required:
             return None  # whatever the headers say of a body: curl -d '' says that it is a form
-        check_json(request.headers)
+        check_media(request.headers)
         try:
             return decoder.decode(body)
         except (ValueError, RecursionError) as error:
@@ -147,9 +146,12 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
     return read
 
 
-def check_json(headers: Headers) -> None:
-    """Refuse a body that does not claim to be JSON, or is compressed. Raises: UnsupportedMedia."""
-    if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-        raise UnsupportedMedia("this route takes no Content-Encoding: send the JSON as it is")
-    if not is_json(headers.get("content-type", "application/json").encode("latin-1")):
-        raise UnsupportedMedia("Content-Type must be application/json")
+def check_media(headers: Headers, types: Sequence[str] = ("application/json",), *, is_coded: bool = False) -> None:
+    """Refuse a body of another type than `types`, the first where none is named, or, unless `is_coded`, a coded one.
+
+    Raises: UnsupportedMedia.
+    """
+    if not is_coded and headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("this route takes no Content-Encoding: send the body as it is")
+    if headers.get("content-type", types[0]).split(";", 1)[0].strip().lower() not in types:
+        raise UnsupportedMedia(f"Content-Type must be {types[0]}")

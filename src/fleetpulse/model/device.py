@@ -8,8 +8,9 @@ from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 ID_CHARS_MAX = 128
 ID_RULE = f"1 to {ID_CHARS_MAX} of the characters A-Z a-z 0-9 . _ ~ : @ + = , - (but not . or .. alone)"
-_ID = re.compile(rf"(?!\.{{1,2}}$)[A-Za-z0-9._~:@+=,-]{{1,{ID_CHARS_MAX}}}", re.ASCII)
+ID_PATTERN = rf"(?!\.{{1,2}}$)[A-Za-z0-9._~:@+=,-]{{1,{ID_CHARS_MAX}}}"
 """These characters need no escape in a URL path; `.` and `..` alone would be taken for a relative path."""
+_ID = re.compile(ID_PATTERN)
 LABELS_MAX = 64
 LABEL_VALUE_CHARS_MAX = 200
 NOTE_CHARS_MAX = 2_000

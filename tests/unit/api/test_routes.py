@@ -6,7 +6,7 @@ from litestar.datastructures import Headers
 from litestar.testing import create_test_client
 
 from fleetpulse.api.problems import answer_refusal
-from fleetpulse.api.routes import RouteFacts, check_json, route
+from fleetpulse.api.routes import RouteFacts, check_media, route
 from fleetpulse.errors import Answerable, UnsupportedMedia
 
 
@@ -60,8 +60,8 @@ def test_a_body_is_decoded_strictly_and_may_be_left_out_where_it_is_optional() -
 
 
 def test_a_body_must_be_json_and_not_compressed() -> None:
-    check_json(Headers({"content-type": "application/json; charset=utf-8", "content-encoding": "identity"}))
-    check_json(Headers({}))
+    check_media(Headers({"content-type": "application/json; charset=utf-8", "content-encoding": "identity"}))
+    check_media(Headers({}))
     for headers in ({"content-type": "text/plain"}, {"content-encoding": "gzip"}):
         with pytest.raises(UnsupportedMedia):
-            check_json(Headers(headers))
+            check_media(Headers(headers))
