@@ -289,13 +289,11 @@ class MetricMethod(Struct, kw_only=True):
     kept_from: Annotated[Time | UnsetType, Meta(description="where retention leaves less than the window")] = UNSET
 
 
-MetricValue = Annotated[
-    int | float | UnsetType | None,
-    Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5]),
-]
-MetricSeries = Annotated[
-    list[MetricPoint] | UnsetType, Meta(description="with a step: the steps in which there were samples")
-]
+_WITHOUT_A_STEP = Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5])
+_WITH_A_STEP = Meta(description="with a step: the steps in which there were samples")
+MetricValue = Annotated[int | float | UnsetType | None, _WITHOUT_A_STEP]
+MetricSeries = Annotated[list[MetricPoint] | UnsetType, _WITH_A_STEP]
+_METRIC_EXAMPLE = {"cpu": {"unit": "%", "aggregation": "avg", "tiers": ["live"], "value": 41.5, "count": 3}}
 
 
 class DeviceMetric(MetricMethod, kw_only=True):
@@ -321,13 +319,7 @@ class DeviceMetrics(Struct, kw_only=True):
     start: Start = field(name="from")
     end: End = field(name="to")
     step_s: StepSeconds = UNSET
-    metrics: Annotated[
-        dict[str, DeviceMetric],
-        Meta(
-            description="by name",
-            examples=[{"cpu": {"unit": "%", "aggregation": "avg", "tiers": ["live"], "value": 41.5, "count": 3}}],
-        ),
-    ]
+    metrics: Annotated[dict[str, DeviceMetric], Meta(description="by name", examples=[_METRIC_EXAMPLE])]
     missing: MissingSpans
 
 
