@@ -17,21 +17,21 @@ def takes_settings(names: Iterable[str] | None = None) -> Callable[[_Function], 
     A flag that is not given is None. Values are passed on as texts, and `load_settings` checks them: an error reads the
     same for a flag as for the environment and the file.
     """
-    chosen = None if names is None else set(names)
+    chosen_names = None if names is None else set(names)
 
     def declare(function: _Function) -> _Function:
         signature = inspect.signature(function)
-        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        own = [flag for flag in signature.parameters.values() if flag.kind is not inspect.Parameter.VAR_KEYWORD]
         flags = [
             _flag(entry, title)
             for title, group in (
                 (Group(group_title(group), sort_key=place), group) for place, group in enumerate(GROUPS)
             )
             for entry in entries(group)
-            if chosen is None or entry.name in chosen
+            if chosen_names is None or entry.name in chosen_names
         ]
         function.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]  # a function
-        function.__annotations__ = {one.name: one.annotation for one in (*own, *flags)}
+        function.__annotations__ = {flag.name: flag.annotation for flag in (*own, *flags)}
         return function
 
     return declare

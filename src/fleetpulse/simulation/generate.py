@@ -177,7 +177,7 @@ class Generator:
     def _write_gaps(self, day: int, heard: Rows) -> None:
         """Write the reception gaps that ended in a day, by the heartbeats that came in time."""
         minutes_ns = day * NS_PER_DAY + np.arange(MINUTES_PER_DAY) * NS_PER_MINUTE
-        found: list[ReceptionGapColumns] = []
+        pieces: list[ReceptionGapColumns] = []
         for start in range(0, len(heard), CHUNK):
             devices, minutes = np.nonzero(unpack_minutes(heard[start : start + CHUNK]))
             devices += start
@@ -189,7 +189,7 @@ class Generator:
             is_last = last_of_runs(devices)
             self._heard_ns[devices[is_last]] = at_ns[is_last]
             long = np.flatnonzero(at_ns - before_ns > self._policy.late_after_ns)
-            found.append(
+            pieces.append(
                 ReceptionGapColumns(
                     devices[long].astype(np.uint32),
                     before_ns[long],
@@ -198,7 +198,7 @@ class Generator:
                     np.full(len(long), self._policy.grace_s, np.uint32),
                 )
             )
-        gaps = join_gaps(found)
+        gaps = join_gaps(pieces)
         np.maximum.at(self.columns["up_since_ns"], gaps.devices, gaps.end_ns)
         self.columns["last_received_ns"][:] = self._heard_ns
         self.gaps |= self._files.put_gaps([gaps])
