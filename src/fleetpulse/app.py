@@ -7,6 +7,7 @@ import asyncio
 import gc
 import signal
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +103,10 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     return Service(
         **vars(stages),
         door=door,
+        reception=_build_reception(settings, stages),
+        inventory=_build_inventory(settings, stages),
+        exports=_build_exports(stages),
+        self_metrics=_build_self_metrics(stages, readiness),
         readiness=readiness,
         housekeeping=housekeeping,
         declared_files=declared_files,
@@ -153,10 +158,10 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     )
     questions = Questions(
         clock=clock,
-        fleet=fleet,
         follower=follower,
         history=stores.history,
         registry=registry,
+        metric_definitions=metric_definitions,
         views=views,
         limits=settings,
         device_thread=threads.device_questions,
@@ -207,51 +212,55 @@ def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Rea
     )
 
 
-def build_parts(settings: Settings, service: Service) -> Parts:
-    """What the handlers of the API use of a service."""
-    return Parts(
-        clock=service.clock,
+def _build_reception(settings: Settings, stages: Stages) -> Reception:
+    return Reception(
+        intake=stages.intake,
+        registry=stages.registry,
+        metric_definitions=stages.metric_definitions,
+        counters=stages.counters,
         limits=settings,
-        readiness=service.readiness,
-        registry=service.registry,
-        metric_definitions=service.metric_definitions,
-        planned_downtime=service.planned_downtime,
-        questions=service.questions,
-        fleet=service.fleet,
-        follower=service.follower,
-        reception=Reception(
-            intake=service.intake,
-            registry=service.registry,
-            metric_definitions=service.metric_definitions,
-            counters=service.counters,
-            limits=settings,
-            decompress_thread=service.threads.decompress,
-            auto_define=settings.auto_define,
-        ),
-        inventory=Inventory(
-            clock=service.clock,
-            registry=service.registry,
-            planned_downtime=service.planned_downtime,
-            questions=service.questions,
-            limits=settings,
-        ),
-        exports=Exports(
-            follower=service.follower,
-            history=service.history,
-            registry=service.registry,
-            views=service.views,
-            thread=service.threads.export,
-        ),
-        self_metrics=SelfMetrics(
-            counters=service.counters,
-            intake=service.intake,
-            connections=service.connections,
-            follower=service.follower,
-            fleet=service.fleet,
-            history=service.history,
-            readiness=service.readiness,
-        ),
+        decompress_thread=stages.threads.decompress,
+        auto_define=settings.auto_define,
     )
+
+
+def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
+    return Inventory(
+        clock=stages.clock,
+        registry=stages.registry,
+        planned_downtime=stages.planned_downtime,
+        questions=stages.questions,
+        limits=settings,
+        import_thread=stages.threads.imports,
+    )
+
+
+def _build_exports(stages: Stages) -> Exports:
+    return Exports(
+        follower=stages.follower,
+        history=stages.history,
+        registry=stages.registry,
+        views=stages.views,
+        thread=stages.threads.export,
+    )
+
+
+def _build_self_metrics(stages: Stages, readiness: Readiness) -> SelfMetrics:
+    return SelfMetrics(
+        counters=stages.counters,
+        intake=stages.intake,
+        connections=stages.connections,
+        follower=stages.follower,
+        fleet=stages.fleet,
+        history=stages.history,
+        readiness=readiness,
+    )
+
+
+def build_parts(settings: Settings, service: Service) -> Parts:
+    """Those parts of a service that the handlers of the API use."""
+    names = {field.name for field in fields(Parts)} - {"limits"}
+    return Parts(limits=settings, **{name: getattr(service, name) for name in names})
 
 
 def open_store(settings: Settings) -> BlockStore:

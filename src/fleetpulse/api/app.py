@@ -20,9 +20,7 @@ from fleetpulse.api.routes import RouteFacts
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.exports import Exports
-from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -55,8 +53,6 @@ class Parts:
     planned_downtime: PlannedDowntime
     questions: Questions
     exports: Exports
-    fleet: Fleet
-    follower: Follower
     self_metrics: SelfMetrics
 
 

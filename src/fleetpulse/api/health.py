@@ -7,15 +7,13 @@ from fleetpulse.api.docs_page import docs_page
 from fleetpulse.api.openapi import OpenApi
 from fleetpulse.api.parameters import DeviceIdPath
 from fleetpulse.api.routes import Media, route
-from fleetpulse.live.fleet import Fleet
-from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
 from fleetpulse.query.declaration_answers import Health, Ready, Replay
-from fleetpulse.query.stats import device_audit, device_stats
+from fleetpulse.query.stats import device_stats
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
@@ -38,10 +36,9 @@ async def get_stats(device_id: DeviceIdPath, questions: Questions, registry: Reg
     refusals=(404,),
     is_strict=False,
 )
-async def get_audit(device_id: DeviceIdPath, fleet: Fleet, follower: Follower, registry: Registry) -> DeviceAudit:
+async def get_audit(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceAudit:
     """How many events of a device there are: accepted = applied + pending."""
-    device = registry.number_of(device_id)
-    return device_audit(fleet, device, pending=follower.pending_of(device))
+    return questions.audit(registry.number_of(device_id))
 
 
 @route("GET /", group="service", operation="root", media=(Media("application/json", 'the text "OK."', example="OK."),))

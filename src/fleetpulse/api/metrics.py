@@ -13,13 +13,10 @@ from fleetpulse.api.parameters import (
 )
 from fleetpulse.api.routes import route
 from fleetpulse.clock import Clock
-from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.answers import DeviceMetrics, FleetMetrics
-from fleetpulse.query.groups import Groups
-from fleetpulse.query.limits import check_cells
-from fleetpulse.query.metric_answers import MetricQuestion, device_metrics, fleet_metrics
+from fleetpulse.query.metric_answers import MetricQuestion, device_metrics
 from fleetpulse.query.window import Window
 
 _QUESTION = provide(window=read_hour_window, metrics=read_metrics)
@@ -62,16 +59,7 @@ async def get_fleet_metrics(
     metrics: list[MetricQuestion],
     labels: LabelPairs,
     questions: Questions,
-    registry: Registry,
-    limits: QuestionLimits,
-    clock: Clock,
     group_by: GroupByQuery = None,
 ) -> FleetMetrics:
     """Metrics of all devices, or by the values of a label."""
-    groups = Groups.of(registry.roster, group_by or "", registry.roster.with_labels(labels))
-    cells = len(groups) * window.buckets * len(metrics)
-    check_cells(limits, cells, "figures", "ask for fewer groups or types, or a longer step")
-    question = partial(
-        fleet_metrics, questions=metrics, groups=groups, by=group_by or "", window=window, now_ns=clock.now_ns()
-    )
-    return await questions.samples(question, is_quick=False)
+    return await questions.fleet_metrics(window, metrics, by=group_by or "", labels=labels)

@@ -13,12 +13,8 @@ from fleetpulse.api.parameters import (
     read_plain_window,
 )
 from fleetpulse.api.routes import route
-from fleetpulse.clock import Clock
-from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.query.answers import FleetStats, FleetUptime, Transitions, Uptime
-from fleetpulse.query.metric_answers import within_retention
 from fleetpulse.query.status import device_transitions
 from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
@@ -71,10 +67,6 @@ async def get_fleet_uptime(
     refusals=(422,),
     dependencies=provide(window=read_plain_window, labels=read_labels),
 )
-async def get_fleet_stats(
-    window: Window, labels: LabelPairs, questions: Questions, metric_definitions: MetricDefinitions, clock: Clock
-) -> FleetStats:
+async def get_fleet_stats(window: Window, labels: LabelPairs, questions: Questions) -> FleetStats:
     """The fleet at a glance: devices by status, uptime, upload times, and the ten devices that were there least."""
-    metric = metric_definitions.metrics[UPLOAD_TIME]
-    kept = within_retention(window, metric, clock.now_ns())
-    return await questions.fleet_stats(window, labels=labels, upload_time=metric, upload_window=kept)
+    return await questions.fleet_stats(window, labels=labels)

@@ -5,7 +5,9 @@ made at one time would be lost, and a device that is being deleted would come ba
 """
 
 import asyncio
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec import UNSET
 
@@ -48,6 +50,7 @@ class Inventory:
     planned_downtime: PlannedDowntime
     questions: Questions
     limits: IngestLimits
+    import_thread: Executor
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def page(
@@ -152,7 +155,8 @@ class Inventory:
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
-        found = await asyncio.to_thread(read_import, body, lines_max=self.limits.bulk_lines_max)
+        read = partial(read_import, body, lines_max=self.limits.bulk_lines_max)
+        found = await asyncio.get_running_loop().run_in_executor(self.import_thread, read)
         known = sum(device_id in self.registry.numbers for device_id in found.devices)
         result = describe_import(found, known=known, listed_max=self.limits.refusals_listed_max, is_dry=is_dry)
         if not is_dry:

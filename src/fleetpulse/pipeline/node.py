@@ -17,6 +17,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.startup import Startup
+from fleetpulse.pipeline.threads import end_threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 
@@ -103,7 +104,7 @@ class Node:
             if was_ready and self.housekeeping.has_news:
                 await self.housekeeping.checkpoint()
             await self.writer.stop()
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        await end_threads(self._close)
 
     def _close(self) -> None:
         for close in self.closers:

@@ -4,26 +4,29 @@ Where a checkpoint or a compaction has replaced files meanwhile, the question is
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
-from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, UnknownDevice
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.live.fleet import DeviceFigures, Fleet
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.live.fleet import DeviceFigures
+from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.answers import FleetStats, FleetUptime
+from fleetpulse.query.answers import DeviceAudit, FleetMetrics, FleetStats, FleetUptime
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
+from fleetpulse.query.groups import Groups
+from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
 from fleetpulse.query.metrics import Samples
+from fleetpulse.query.stats import device_audit, lifetime_figures
 from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
@@ -41,10 +44,10 @@ class Questions:
         self,
         *,
         clock: Clock,
-        fleet: Fleet,
         follower: Follower,
         history: History,
         registry: Registry,
+        metric_definitions: MetricDefinitions,
         views: Views,
         limits: QuestionLimits,
         device_thread: Executor,
@@ -52,39 +55,26 @@ class Questions:
     ) -> None:
         self.limits = limits
         self._clock = clock
-        self._fleet = fleet
         self._follower = follower
         self._history = history
         self._registry = registry
+        self._metric_definitions = metric_definitions
         self._views = views
         self._device_thread = device_thread
         self._fleet_thread = fleet_thread
         self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
 
     async def figures(self, device: int) -> DeviceFigures:
-        """Lifetime figures of a device, all acknowledged events included. Reads blocks only for late data."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self._follower.catch_up()
-            manifest = self._history.manifest
-            days = [day for day in self._fleet.touched_days(device) if self._history.has_closed(day)]
-            rows: dict[int, Rows | None] = {}
-            if days:
-                try:
-                    rows = await loop.run_in_executor(self._device_thread, self._rows, device, days)
-                except DamagedData:
-                    if manifest is self._history.manifest:
-                        raise
-                    continue  # a checkpoint has just replaced the file
-                self._follower.catch_up()
-            # A checkpoint or late data that came in between changes which rows are needed: ask again.
-            if manifest is self._history.manifest and all(
-                day in rows for day in self._fleet.touched_days(device) if self._history.has_closed(day)
-            ):
-                return self._fleet.figures(device, known=rows)
+        """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
+        self._follower.catch_up()
+        fleet = self._follower.fleet
+        if any(map(self._history.has_closed, fleet.touched_days(device))):
+            return await self._ask(self._device_thread, lambda: self._views.lifetime(device), lifetime_figures)
+        return fleet.figures(device, known={})
 
-    def _rows(self, device: int, days: list[int]) -> dict[int, Rows | None]:
-        return {day: self._history.row(day, device) for day in days}
+    def audit(self, device: int) -> DeviceAudit:
+        """How many events of a device there are; nothing is applied first, so that it tells what is pending."""
+        return device_audit(self._follower.fleet, device, pending=self._follower.pending_of(device))
 
     async def device(self, device_id: str, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
         """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice."""
@@ -117,16 +107,27 @@ class Questions:
                 add_step(answer, await self.fleet(question, start_ns=step.start_ns))
         return answer
 
-    async def fleet_stats(
-        self, window: Window, *, labels: Labels, upload_time: MetricDefinition, upload_window: Window
-    ) -> FleetStats:
-        """The fleet at a glance. `upload_window`: what retention leaves of the window for `upload_time`."""
+    async def fleet_stats(self, window: Window, *, labels: Labels) -> FleetStats:
+        """The fleet at a glance, with upload times of what retention leaves of the window."""
+        upload_time, now_ns = self._metric_definitions.metrics[UPLOAD_TIME], self._clock.now_ns()
         glance = await self.fleet(partial(fleet_glance, window=window, labels=labels), start_ns=window.start_ns)
         numbers = [number for number, _, _ in glance.worst]
         records = await self._registry.records_of(numbers)
         ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}
-        question = partial(upload_times, metric=upload_time, window=upload_window, selection=glance.selection)
+        kept = within_retention(window, upload_time, now_ns)
+        question = partial(upload_times, metric=upload_time, window=kept, selection=glance.selection)
         return fleet_stats(window, glance, await self.samples(question, is_quick=False), ids=ids)
+
+    async def fleet_metrics(
+        self, window: Window, metrics: Sequence[MetricQuestion], *, by: str, labels: Labels
+    ) -> FleetMetrics:
+        """See `query.metric_answers.fleet_metrics`. Raises: OutOfRange: the answer would be too large."""
+        roster = self._registry.roster
+        groups = Groups.of(roster, by, roster.with_labels(labels))
+        check_figures(self.limits, metrics, groups, window)
+        now_ns = self._clock.now_ns()
+        question = partial(fleet_metrics, questions=metrics, groups=groups, by=by, window=window, now_ns=now_ns)
+        return await self.samples(question, is_quick=False)
 
     async def devices(self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int) -> _Answer:
         """Ask which devices there are; their uptime from `start_ns` on may be part of the question."""

@@ -11,14 +11,18 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.write import Writer
@@ -55,9 +59,13 @@ class Stages(Stores):
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Stages):
-    """The stages, and what opens, starts, tends and stops them."""
+    """The stages, what the API offers of them, and what opens, starts, tends and stops them."""
 
     door: Door
+    reception: Reception
+    inventory: Inventory
+    exports: Exports
+    self_metrics: SelfMetrics
     readiness: Readiness
     housekeeping: Housekeeping
     declared_files: DeclaredFiles

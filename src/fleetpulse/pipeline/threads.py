@@ -3,6 +3,7 @@
 Each executor has one thread, so what it runs needs no locks among itself.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ class Threads:
         """Produces the pieces of exports."""
         self.decompress = ThreadPoolExecutor(1, "decompress")
         """Decompresses bulk bodies."""
+        self.imports = ThreadPoolExecutor(1, "imports")
+        """Reads the bodies of imports of devices."""
 
     def close(self) -> None:
         """End all threads, each after the work that it has begun. Blocks.
@@ -36,6 +39,7 @@ class Threads:
         self.fleet_questions.shutdown(cancel_futures=True)
         self.export.shutdown()
         self.decompress.shutdown()
+        self.imports.shutdown()
         self.catalog.shutdown()
 
 
@@ -45,3 +49,12 @@ def journal_thread(run: Callable[[], None]) -> threading.Thread:
     It is a daemon: a process that fails before the writer was told to stop must end and not wait for it.
     """
     return threading.Thread(target=run, name="journal", daemon=True)
+
+
+async def end_threads(close: Callable[[], None]) -> None:
+    """Call `close`, which waits for other threads to end, in a thread of its own, while the loop goes on."""
+    executor = ThreadPoolExecutor(1, "end")
+    try:
+        await asyncio.get_running_loop().run_in_executor(executor, close)
+    finally:
+        executor.shutdown(wait=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.clock import Clock
-from fleetpulse.live.fleet import Fleet
+from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
@@ -36,6 +36,11 @@ class Views:
         live = self.fleet.view(range(0), from_day=0)
         samples = Samples(live.samples, self.history.manifest, self.history)
         return lambda: samples
+
+    def lifetime(self, device: int) -> Callable[[], tuple[FleetView, DeviceFigures]]:
+        """A fleet of one device, for `lifetime_figures`, and what its figures are without blocks."""
+        seen = self._view(range(device, device + 1), 0), self.fleet.figures(device, known={})
+        return lambda: seen
 
     def device(self, device_id: str, device: int, *, start_ns: int) -> Callable[[], FleetView]:
         """A fleet of one device, from `start_ns` on."""

@@ -20,7 +20,7 @@ from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
-from fleetpulse.pipeline.threads import journal_thread
+from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("journal")
@@ -174,7 +174,7 @@ class Writer:
         """Commit what is left and end the thread."""
         await self.drain()
         self._jobs.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
+        await end_threads(self._thread.join)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -8,11 +8,13 @@ from msgspec import UNSET, UnsetType
 
 from fleetpulse.aggregate.aggregations import RULES
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import AGGREGATIONS, Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
+from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metrics import EXACT_ROWS_MAX, DeviceSelection, MetricResult, Samples, find
 from fleetpulse.query.window import Window
 
@@ -65,6 +67,12 @@ def device_metrics(
     return answers.DeviceMetrics(
         device_id=device_id, start=window.start, end=window.end, step_s=window.step_s, metrics=metrics, missing=missing
     )
+
+
+def check_figures(limits: QuestionLimits, questions: Sequence[MetricQuestion], groups: Groups, window: Window) -> None:
+    """Raises: OutOfRange: an answer of `fleet_metrics` would have too many figures."""
+    cells = len(groups) * window.buckets * len(questions)
+    check_cells(limits, cells, "figures", "ask for fewer groups or types, or a longer step")
 
 
 def fleet_metrics(

@@ -1,9 +1,24 @@
 """Figures of one device over its whole life."""
 
+from dataclasses import replace
+
+from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
 from fleetpulse.live.fleet import DeviceFigures, Fleet
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
+from fleetpulse.query.view import FleetView
+
+
+def lifetime_figures(seen: tuple[FleetView, DeviceFigures]) -> DeviceFigures:
+    """The figures without blocks, less the minutes of late data that a block holds as well. Raises: DamagedData."""
+    view, figures = seen
+    repeated = 0
+    for day, rows in view.live.dense.items():
+        closed = view.history.row(day, view.live.devices.start, manifest=view.manifest)
+        if closed is not None:
+            repeated += sum(int(count_minutes(row & closed).sum()) for row in rows)
+    return replace(figures, minutes_present=figures.minutes_present - repeated)
 
 
 def device_stats(figures: DeviceFigures) -> DeviceStats:

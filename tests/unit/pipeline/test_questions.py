@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
-from fleetpulse.model.metric import BUILT_IN
 from fleetpulse.pipeline.questions import TRIES
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.view import FleetView
@@ -123,7 +122,7 @@ def test_the_fleet_at_a_glance_names_its_worst_devices(tmp_path: Path) -> None:
         await beat(service, "d1")
         world.clock.ns += HOUR
         window = Window(NOON, NOON + HOUR)
-        answer = await service.questions.fleet_stats(window, labels=(), upload_time=BUILT_IN, upload_window=window)
+        answer = await service.questions.fleet_stats(window, labels=())
         assert [(device.id, device.present, device.expected) for device in answer.worst] == [("d1", 1, 60)]
         assert (answer.devices.total, answer.devices.by_status["new"], answer.devices.by_status["down"]) == (2, 1, 1)
         assert answer.upload_time.count == 0
