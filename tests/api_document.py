@@ -21,6 +21,13 @@ def routes() -> list[tuple["re.Pattern[str]", dict[str, Any]]]:
     ]
 
 
+def answer_of(operation: dict[str, Any], status: str) -> dict[str, Any]:
+    """What the document says of an answer; refusals stand among the components."""
+    answer: dict[str, Any] = operation["responses"][status]
+    name = answer.get("$ref", "").rpartition("/")[2]
+    return describe_api().document["components"]["responses"][name] if name else answer
+
+
 @cache
 def validator(operation: str, status: str) -> jsonschema_rs.Validator:
     """Validates a JSON answer; it refuses a field that the document does not name."""
@@ -30,7 +37,7 @@ def validator(operation: str, status: str) -> jsonschema_rs.Validator:
     }
     operations = (one for methods in document["paths"].values() for one in methods.values())
     found = next(one for one in operations if one["operationId"] == operation)
-    schema = found["responses"][status]["content"]["application/json"]["schema"]
+    schema = answer_of(found, status)["content"]["application/json"]["schema"]
     return jsonschema_rs.Draft202012Validator({**schema, "components": {"schemas": schemas}})
 
 
@@ -42,8 +49,8 @@ def check_answer(method: str, target: str, status: int, content_type: str, body:
     if operation is None:
         assert status in (400, 404, 405, 408, 413, 431, 503), (method, target, status, "is not described")
         return
-    described = operation["responses"].get(str(status))
-    assert described is not None, (method, target, status, "is not among the described statuses")
+    assert str(status) in operation["responses"], (method, target, status, "is not among the described statuses")
+    described = answer_of(operation, str(status))
     content = described.get("content", {})
     media_type = content_type.partition(";")[0]
     assert bool(body) == bool(content), (method, target, status, "has a body, or should have one")

@@ -10,13 +10,17 @@ Json = dict[str, Any]
 def docs_page(document: Json) -> str:
     """An OpenAPI document as one HTML page."""
     contents: list[str] = []
-    parts: list[str] = []
+    refusals = {f"#/components/responses/{name}": one for name, one in document["components"]["responses"].items()}
+    answers = [operation["responses"] for methods in document["paths"].values() for operation in methods.values()]
+    shared = [ref for ref in refusals if all({"$ref": ref} in one.values() for one in answers)]
+    rows = _answers_text({ref.rpartition("/")[2]: refusals.pop(ref) for ref in shared})
+    parts = [f"<p>Every route can also answer:<table>{rows}</table>"]
     for group in document["tags"]:
         contents.append(f"<li><a href='#{group['name']}'>{escape(group['description'])}</a>")
         parts.append(f"<h2 id='{group['name']}'>{escape(group['description'])}</h2>")
         for path, operations in document["paths"].items():
             parts += [
-                _operation_text(path, method, what)
+                _operation_text(path, method, what, refusals)
                 for method, what in operations.items()
                 if what["tags"] == [group["name"]]
             ]
@@ -35,23 +39,29 @@ def docs_page(document: Json) -> str:
     return _PAGE.format(version=escape(document["info"]["version"]), contents="".join(contents), parts="".join(parts))
 
 
-def _operation_text(path: str, method: str, operation: Json) -> str:
+def _answers_text(answers: Json) -> str:
+    return "".join(
+        f"<tr><td>{status}<td>{escape(answer['description'])}<td>"
+        + " ".join(_media_text(*pair) for pair in answer.get("content", {}).items())
+        for status, answer in answers.items()
+        if "$ref" not in answer
+    )
+
+
+def _operation_text(path: str, method: str, operation: Json, refusals: Json) -> str:
+    """A route, with those of the answers that it refers to that are among `refusals`."""
     body = "".join(_media_text(*pair) for pair in operation.get("requestBody", {}).get("content", {}).items())
     parameters = "".join(
         f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}<td>{_type_text(one['schema'])}"
         f"<td>{escape(one.get('description') or one['schema'].get('description', ''))}"
         for one in operation.get("parameters", [])
     )
-    answers = "".join(
-        f"<tr><td>{status}<td>{escape(answer['description'])}<td>"
-        + " ".join(_media_text(*pair) for pair in answer.get("content", {}).items())
-        for status, answer in operation["responses"].items()
-    )
+    answers = {status: refusals.get(answer.get("$ref"), answer) for status, answer in operation["responses"].items()}
     return (
         f"<section id='{operation['operationId']}'><h3><code>{method.upper()} {escape(path)}</code></h3>"
         f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}"
         f"{f'<table>{parameters}</table>' if parameters else ''}{'<p>Body: ' + body if body else ''}"
-        f"<details><summary>Answers</summary><table>{answers}</table></details></section>"
+        f"<details><summary>Answers</summary><table>{_answers_text(answers)}</table></details></section>"
     )
 
 

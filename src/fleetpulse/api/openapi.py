@@ -16,7 +16,7 @@ from fleetpulse.query.answers import Problem
 Json = dict[str, Any]
 _REFUSALS = {
     400: "Malformed: what was wrong, and where",
-    404: "There is no such device, metric or maintenance window",
+    404: "There is no such device",
     408: "The rest of the request did not come in time",
     409: "It exists already, or is not in the state that the request assumes",
     413: "The body is over its limit",
@@ -24,8 +24,16 @@ _REFUSALS = {
     422: "Understood, but a value is out of range, or a metric is not defined; the text says what was expected",
     431: "The header is over its limit",
     500: "A defect of the service, or damaged data; the text names the file",
-    503: "Nothing was accepted: the service starts, is read-only, or too much waits (then with Retry-After)",
+    503: "The service starts or stops, cannot write a change, or too much waits (then with Retry-After)",
 }
+_GROUP_REFUSALS = {
+    ("definitions", 404): "There is no such metric or maintenance window",
+    (
+        "ingest",
+        503,
+    ): "Nothing was accepted: the service starts, is read-only, or too much waits (then with Retry-After)",
+}
+"""Where a refusal means something else in one group of routes."""
 _EVERYWHERE = (400, 408, 431, 500)
 _CODING = {
     "name": "Content-Encoding",
@@ -63,6 +71,7 @@ def describe(app: Litestar) -> OpenApi:
     for operations in document["paths"].values():
         for operation in operations.values():
             _finish(operation, facts[operation["operationId"]], shapes)
+    document["components"]["responses"] = _refusals()
     document["tags"] = [{"name": name, "description": text} for name, text in GROUPS.items()]
     return OpenApi(document, msgspec.json.encode(document))
 
@@ -88,7 +97,7 @@ def _finish(operation: Json, facts: RouteFacts, shapes: Json) -> None:
             parameters.append(_CODING)
     if parameters:
         operation["parameters"] = parameters
-    operation["responses"] = _responses(facts, shapes, is_service=operation["tags"] == ["service"])
+    operation["responses"] = _responses(facts, shapes, group=operation["tags"][0])
     operation.pop("deprecated", None)
 
 
@@ -115,7 +124,7 @@ def _taken(takes: type[msgspec.Struct] | Media, shapes: Json) -> Json:
 def _media(media: Media) -> Json:
     text = media.description
     if media.lines is not None:
-        text += f"; each line is a {media.lines.__name__}, see the schemas"
+        text += f"; each line is an object of the schema {media.lines.__name__}"
     if media.kind == "object":
         return {media.media_type: {"schema": {"type": "object", "description": text}, "example": {"openapi": "3.1.0"}}}
     example = {} if media.example is None else {"example": media.example}
@@ -123,25 +132,40 @@ def _media(media: Media) -> Json:
     return {media.media_type: {"schema": {"type": "string", "description": text, **form}, **example}}
 
 
-def _responses(facts: RouteFacts, shapes: Json, *, is_service: bool) -> Json:
-    success: Json = {"description": "Durable: on disk before this answer" if facts.status == 204 else "Success"}
+def _responses(facts: RouteFacts, shapes: Json, *, group: str) -> Json:
+    success = {"description": "Durable: on disk before this answer" if facts.status == 204 else "Success"}
     content: Json = {}
     for media in facts.media:
         content |= _media(media)
     if facts.answer is not None:
         content = _content(facts.answer, shapes)
+        success["description"] = shapes[facts.answer.__name__]["description"].partition("\n")[0]
     responses: Json = {str(facts.status): success | ({"content": content} if content else {})}
-    for status in sorted({*_EVERYWHERE, *facts.refusals, *(() if is_service else (503,))}):
-        responses[str(status)] = {
-            "description": _REFUSALS[status],
-            "content": {"application/json": {"schema": _ref(Problem)}},
-        }
+    for status in sorted({*_EVERYWHERE, *facts.refusals, *(() if group == "service" else (503,))}):
+        responses[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(group, status)}"}
     for status, shape in facts.failures.items():
         responses[str(status)] = {"description": "Not ready, and why", "content": _content(shape, shapes)}
-    if not is_service:
-        seconds = {"description": "seconds, where too much waits", "schema": {"type": "integer"}}
-        responses["503"]["headers"] = {"Retry-After": seconds}
     return responses
+
+
+def _refusal_name(group: str, status: int) -> str:
+    """Name of a refusal among the components: its status, and its group where it is the group's own."""
+    return f"{group}-{status}" if (group, status) in _GROUP_REFUSALS else str(status)
+
+
+def _refusals() -> Json:
+    """All refusals, for routes to refer to."""
+    content = {"application/json": {"schema": _ref(Problem)}}
+    seconds = {"description": "seconds, where too much waits", "schema": {"type": "integer"}}
+    texts = {("", status): text for status, text in _REFUSALS.items()} | _GROUP_REFUSALS
+    return {
+        _refusal_name(group, status): {
+            "description": text,
+            "content": content,
+            **({"headers": {"Retry-After": seconds}} if status == 503 else {}),
+        }
+        for (group, status), text in texts.items()
+    }
 
 
 def _content(shape: type[msgspec.Struct], shapes: Json) -> Json:

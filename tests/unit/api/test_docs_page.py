@@ -8,7 +8,7 @@ from fleetpulse.api.docs_page import docs_page
 def page(**operation: Any) -> str:
     described = {
         "tags": ["devices"], "operationId": "getThing", "summary": "Show <a> thing",
-        "responses": {"200": {"description": "Success"}}, **operation,
+        "responses": {"200": {"description": "Success"}, "400": {"$ref": "#/components/responses/400"}}, **operation,
     }  # fmt: skip
     return docs_page(
         {
@@ -16,7 +16,8 @@ def page(**operation: Any) -> str:
             "tags": [{"name": "devices", "description": "Devices & more"}],
             "paths": {"/things": {"get": described}},
             "components": {
-                "schemas": {"Thing": {"required": ["id"], "properties": {"id": {"type": "string"}, "size": SIZE}}}
+                "schemas": {"Thing": {"required": ["id"], "properties": {"id": {"type": "string"}, "size": SIZE}}},
+                "responses": {"400": {"description": "Malformed"}},
             },
         }
     )
@@ -46,3 +47,8 @@ def test_a_body_links_to_its_shape_and_shows_its_example() -> None:
     content = {"schema": {"$ref": "#/components/schemas/Thing"}, "example": {"id": "<x>"}}
     text = page(requestBody={"content": {"application/json": content}})
     assert "Body: <a href='#Thing'>Thing</a><pre>{\n &quot;id&quot;: &quot;&lt;x&gt;&quot;\n}</pre>" in text
+
+
+def test_what_every_route_can_answer_is_said_once() -> None:
+    first, _, route = page().partition("<h2 id='devices'>")
+    assert ("<td>400<td>Malformed" in first, "Success" in route, "Malformed" in route) == (True, True, False)
