@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 
 from fleetpulse.aggregate.spans import spans_of, subtract, total_ns
 from fleetpulse.aggregate.status import timeline
@@ -28,8 +29,9 @@ from fleetpulse.query.answers import Uptime
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
 from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.groups import Groups
 from fleetpulse.query.status import device_status, device_transitions, fleet_status
-from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.uptime import Figures, device_uptime
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -196,12 +198,15 @@ class OneFleet:
         """Uptime and availability of a fleet of one; the whole fleet's figures of the device are the same."""
         figures = self.device_uptime(start, end, device)
         start_ns, end_ns = self.at(start), self.at(end)
-        whole = fleet_columns(self.fleet_view(start_ns), start_ns=start_ns, end_ns=end_ns)
+        view = self.fleet_view(start_ns)
+        whole = fleet_columns(view, start_ns=start_ns, end_ns=end_ns)
         assert (figures["present"], figures["expected"]) == (whole.present[device], whole.expected[device])
         assert (figures["down_s"] * SECOND, figures["accountable_s"] * SECOND) == (
             whole.down_ns[device],
             whole.accountable_ns[device],
         )
+        alone = Groups.of(view.roster, "", np.arange(view.count) == device)
+        assert whole.figures_by_group(alone) == [{name: figures[name] for name in Figures.__annotations__}] * 2
         self._check_time_line(figures, start_ns, end_ns, device)
         self._check_intervals(start, end, device)
         return figures

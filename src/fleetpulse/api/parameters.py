@@ -139,7 +139,7 @@ def _window_reader(default: str) -> Callable[..., Window]:
         window = read_window(
             length=length, start=start, end=end, step=step, now_ns=now_ns, default=default, days_max=days_max
         )
-        check_cells(limits, window.buckets, "steps in the window")
+        check_cells(window.buckets, "steps in the window", cells_max=limits.cells_max)
         return window
 
     return read

@@ -13,10 +13,8 @@ from fleetpulse.aggregate.uptime import percent
 from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import UPLOAD_TIME, Aggregation, MetricDefinition
 from fleetpulse.model.status import STATUSES
-from fleetpulse.model.units import NS_PER_S
 from fleetpulse.model.uptime import FORMULA
 from fleetpulse.notation.go_duration import format_duration
-from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import (
     AvailableFigures,
     DevicesByStatus,
@@ -31,10 +29,12 @@ from fleetpulse.query.answers import (
 )
 from fleetpulse.query.downtime import downtime, ended_gaps
 from fleetpulse.query.groups import Groups
+from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metrics import DeviceSelection, Samples, find
-from fleetpulse.query.missing import note_missing_day
+from fleetpulse.query.missing import distinct, note_missing_day
 from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import fleet_status
+from fleetpulse.query.uptime import Figures, figures
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -49,32 +49,29 @@ _UPLOAD_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", *PERCENTILES)
 
 @dataclass(slots=True)
 class FleetColumns:
-    """Slots and time of every device over a window, shape (n,)."""
+    """Slots (int32) and time (int64 ns) of every device over a window, shape (n,)."""
 
     present: NDArray[np.int32]
     expected: NDArray[np.int32]
     down_ns: NDArray[np.int64]
     accountable_ns: NDArray[np.int64]
     missing: list[Missing]
-    is_available: bool
+    is_time_known: bool
     """Whether time down and time that counts are known: they are not where reception gaps are missing."""
 
-    def figures_by_group(self, groups: Groups) -> list[dict[str, Any]]:
-        """The fields of AvailableFigures for each group, and at the end for all of them together."""
-        # Time is summed in microseconds: of a million devices over years, nanoseconds would not fit.
-        columns = (self.present, self.expected, self.down_ns // 1000, self.accountable_ns // 1000)
-        sums = [groups.sums(column) for column in columns]
-        return [self._figures(*row) for row in (*zip(*sums, strict=True), map(sum, sums))]
-
-    def _figures(self, present: int, expected: int, down_us: int, accountable_us: int) -> dict[str, Any]:
-        return {
-            "uptime": percent(present, expected),
-            "present": present,
-            "expected": expected,
-            "availability": percent(accountable_us - down_us, accountable_us) if self.is_available else None,
-            "down_s": down_us / 1e6 if self.is_available else None,
-            "accountable_s": accountable_us / 1e6 if self.is_available else None,
-        }
+    def figures_by_group(self, groups: Groups) -> list[Figures]:
+        """The figures of each group, and at the end of all of them together."""
+        sums = [groups.sums(column) for column in (self.present, self.expected, self.down_ns, self.accountable_ns)]
+        return [
+            figures(
+                present=present,
+                expected=expected,
+                down_ns=down_ns,
+                accountable_ns=accountable_ns,
+                is_time_known=self.is_time_known,
+            )
+            for present, expected, down_ns, accountable_ns in (*zip(*sums, strict=True), map(sum, sums))
+        ]
 
 
 def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted: bool = True) -> FleetColumns:
@@ -83,18 +80,17 @@ def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted
     Args: is_time_wanted: whether time is accounted too; without it no reception gaps are read.
     """
     slots = count_slots(view, Window(start_ns, end_ns))
-    missing = slots.missing
     zeros = np.zeros(view.count, np.int64)
-    found = FleetColumns(slots.present[:, 0], slots.expected[:, 0], zeros, zeros, missing, is_available=False)
+    columns = FleetColumns(slots.present[:, 0], slots.expected[:, 0], zeros, zeros, slots.missing, is_time_known=False)
     if is_time_wanted:
-        lost: list[Missing] = []
-        ended = ended_gaps(view, start_ns=start_ns, on_damage=partial(note_missing_day, lost))
-        found.is_available = not lost
-        found.missing += [span for span in lost if span not in missing]
-        if found.is_available:
+        missing: list[Missing] = []
+        ended = ended_gaps(view, start_ns=start_ns, on_damage=partial(note_missing_day, missing))
+        columns.is_time_known = not missing
+        columns.missing = distinct([*slots.missing, *missing])
+        if columns.is_time_known:
             time = downtime(view, ended, start_ns=start_ns, end_ns=end_ns)
-            found.down_ns, found.accountable_ns = time.down_ns, time.accountable_ns
-    return found
+            columns.down_ns, columns.accountable_ns = time.down_ns, time.accountable_ns
+    return columns
 
 
 def fleet_uptime(view: FleetView, window: Window, *, by: str, labels: Labels) -> FleetUptime:
@@ -110,17 +106,17 @@ def fleet_uptime(view: FleetView, window: Window, *, by: str, labels: Labels) ->
             reason="groups",
         )
     columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
-    *figures, together = columns.figures_by_group(groups)
+    *by_group, together = columns.figures_by_group(groups)
     return FleetUptime(
-        start=format_rfc3339(window.start_ns),
-        end=format_rfc3339(window.end_ns),
-        step_s=UNSET if window.step_ns is None else window.step_ns // NS_PER_S,
+        start=window.start,
+        end=window.end,
+        step_s=window.step_s,
         formula=FORMULA,
         group_by=by or None,
         fleet=FleetFigures(devices=sum(groups.sizes), **together),
         groups=[
             FleetGroup(group=name, devices=size, series=UNSET if window.step_ns is None else [], **group)
-            for name, size, group in zip(groups.names, groups.sizes, figures, strict=True)
+            for name, size, group in zip(groups.names, groups.sizes, by_group, strict=True)
         ],
         missing=columns.missing,
     )
@@ -133,18 +129,17 @@ def check_steps(window: Window, *, groups: int, cells_max: int) -> None:
             f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step",
             reason="cells",
         )
-    if window.buckets * max(1, groups) > cells_max:
-        raise OutOfRange(f"more than {cells_max} figures (cells_max): ask for a longer step", reason="cells")
+    check_cells(window.buckets * max(1, groups), "figures", cells_max=cells_max)
 
 
 def add_step(answer: FleetUptime, step: FleetUptime) -> None:
-    """Add to the series of every group what it is in the next step; only `at` where it has no device then."""
-    figures = {group.group: group for group in step.groups}
+    """Add the figures of the next step to the series of every group; only `at` where a group has no device in it."""
+    groups = {group.group: group for group in step.groups}
     for group in answer.groups:
         point = FleetPoint(at=step.start)
-        if (then := figures.get(group.group)) is not None:
+        if (in_step := groups.get(group.group)) is not None:
             for name in AvailableFigures.__struct_fields__:
-                setattr(point, name, getattr(then, name))
+                setattr(point, name, getattr(in_step, name))
         assert group.series is not UNSET
         group.series.append(point)
 
@@ -195,11 +190,11 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
 
     The average is the floor of the exact sum over the count, as in the lifetime figures of a device.
 
-    Args: selection: whose, shape (devices,), by device number.
+    Args: selection: whose, bool, shape (devices,), by device number.
     """
-    whom = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
+    devices = DeviceSelection(None, np.where(selection, 0, -1).astype(np.int32), 1)
     results = {
-        name: find(samples, number=UPLOAD_TIME, metric=metric, aggregation=name, selection=whom, window=window)
+        name: find(samples, number=UPLOAD_TIME, metric=metric, aggregation=name, selection=devices, window=window)
         for name in _UPLOAD_AGGREGATIONS
     }
     total, last = results["sum"].values[0], results[PERCENTILES[-1]]
@@ -212,8 +207,8 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
 def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: Mapping[int, str]) -> FleetStats:
     """The fleet at a glance. Args: ids: of the worst devices, by number."""
     return FleetStats(
-        start=format_rfc3339(window.start_ns),
-        end=format_rfc3339(window.end_ns),
+        start=window.start,
+        end=window.end,
         formula=FORMULA,
         devices=glance.devices,
         uptime=glance.uptime,

@@ -44,9 +44,15 @@ class Groups:
         return len(self.names)
 
     def sums(self, column: NDArray[np.int64] | NDArray[np.int32]) -> list[int]:
-        """The sum of a column in each group. Args: column: shape (devices,), or of the first devices only."""
+        """The exact sum of a column in each group.
+
+        Args: column: int32 or int64, shape (devices,), or of the first devices only.
+        """
         codes = self.codes[: len(column)]
         selected = np.flatnonzero(codes != NOT_SELECTED)
-        sums = np.zeros(len(self), np.int64)
-        np.add.at(sums, codes[selected], column[selected])
-        return sums.tolist()
+        codes, values = codes[selected], column[selected].astype(np.int64)
+        # Nanoseconds of a million devices over a year need more than 64 bits: high and low halves have a sum each.
+        high, low = np.zeros((2, len(self)), np.int64)
+        np.add.at(high, codes, values >> 32)
+        np.add.at(low, codes, values & 0xFFFF_FFFF)
+        return [(one << 32) + other for one, other in zip(high.tolist(), low.tolist(), strict=True)]

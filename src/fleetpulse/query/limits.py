@@ -1,10 +1,9 @@
 """How much one question may ask for."""
 
 from fleetpulse.errors import OutOfRange
-from fleetpulse.limits import QuestionLimits
 
 
-def check_cells(limits: QuestionLimits, cells: int, what: str, advice: str = "ask for a longer step") -> None:
+def check_cells(cells: int, what: str, *, cells_max: int, advice: str = "ask for a longer step") -> None:
     """Raises: OutOfRange: an answer of `cells` figures, described as `what`, is too large."""
-    if cells > limits.cells_max:
-        raise OutOfRange(f"{cells} {what} are more than {limits.cells_max} (cells_max): {advice}", reason="cells")
+    if cells > cells_max:
+        raise OutOfRange(f"{cells} {what} are more than {cells_max} (cells_max): {advice}", reason="cells")

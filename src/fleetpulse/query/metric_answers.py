@@ -72,7 +72,7 @@ def device_metrics(
 def check_figures(limits: QuestionLimits, questions: Sequence[MetricQuestion], groups: Groups, window: Window) -> None:
     """Raises: OutOfRange: an answer of `fleet_metrics` would have too many figures."""
     cells = len(groups) * window.buckets * len(questions)
-    check_cells(limits, cells, "figures", "ask for fewer groups or types, or a longer step")
+    check_cells(cells, "figures", cells_max=limits.cells_max, advice="ask for fewer groups or types, or a longer step")
 
 
 def fleet_metrics(

@@ -55,8 +55,8 @@ def device_transitions(view: FleetView, device_id: str, window: Window, *, limit
     ]
     return Transitions(
         device_id=device_id,
-        start=format_rfc3339(window.start_ns),
-        end=format_rfc3339(window.end_ns),
+        start=window.start,
+        end=window.end,
         status_before=STATUSES[intervals[0].status],
         transitions=changes[:limit],
         more_from=changes[limit - 1].at if len(changes) > limit else None,

@@ -1,6 +1,7 @@
 """Uptime and availability of one device over a window, each with what it was computed from."""
 
 from functools import partial
+from typing import TypedDict
 
 import numpy as np
 from msgspec import UNSET
@@ -22,6 +23,29 @@ INTERVALS_MAX = 10_000
 """Explained intervals in one answer; it says where there are more."""
 
 
+class Figures(TypedDict):
+    """The fields of `AvailableFigures`."""
+
+    uptime: float | None
+    present: int
+    expected: int
+    availability: float | None
+    down_s: float | None
+    accountable_s: float | None
+
+
+def figures(*, present: int, expected: int, down_ns: int, accountable_ns: int, is_time_known: bool) -> Figures:
+    """Uptime and availability out of the slots and the time of one device, or of their sums over several devices."""
+    return {
+        "uptime": percent(present, expected),
+        "present": present,
+        "expected": expected,
+        "availability": percent(accountable_ns - down_ns, accountable_ns) if is_time_known else None,
+        "down_s": down_ns / NS_PER_S if is_time_known else None,
+        "accountable_s": accountable_ns / NS_PER_S if is_time_known else None,
+    }
+
+
 def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explained: bool) -> Uptime:
     """The uptime of the one device of a view: settled (all heartbeats), and observed (those that came in time).
 
@@ -30,29 +54,30 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
     missing: list[Missing] = []
     ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
     is_known = not missing
-    # What is not longer than a missed heartbeat is no gap once it ends, so it is none while it goes on.
+    # A time without reception that is not longer than a missed heartbeat is never stored as a gap, so a current one of
+    # that length does not count either.
     unheard = np.array([(gap.start_ns, gap.end_ns) for gap in gaps_of_one(view, ended) if gap.is_long], np.int64)
     slots = explain_slots(view, window, unheard=unheard.reshape(-1, 2), is_explained=is_explained)
     time = downtime(view, ended, start_ns=window.start_ns, end_ns=window.end_ns)
-    down_ns, accountable_ns = int(time.down_ns[0]), int(time.accountable_ns[0])
     counts = slots.counts[:, 0]
     intervals, is_capped = _intervals(slots) if is_explained else (UNSET, UNSET)
     whole = _point(counts.sum(axis=1), at_ns=window.start_ns)
     return Uptime(
         device_id=device_id,
-        start=format_rfc3339(window.start_ns),
-        end=format_rfc3339(window.end_ns),
-        step_s=UNSET if window.step_ns is None else window.step_ns // NS_PER_S,
+        start=window.start,
+        end=window.end,
+        step_s=window.step_s,
         formula=FORMULA,
         slot_s=slots.slot_ns // NS_PER_S,
-        uptime=whole.uptime,
-        present=whole.present,
-        expected=whole.expected,
+        **figures(
+            present=whole.present,
+            expected=whole.expected,
+            down_ns=int(time.down_ns[0]),
+            accountable_ns=int(time.accountable_ns[0]),
+            is_time_known=is_known,
+        ),
         observed=whole.observed if is_known else Observed(None, None),
         left_out=whole.left_out,
-        availability=percent(accountable_ns - down_ns, accountable_ns) if is_known else None,
-        down_s=down_ns / NS_PER_S if is_known else None,
-        accountable_s=accountable_ns / NS_PER_S if is_known else None,
         series=UNSET
         if window.step_ns is None
         else [_point(counts[:, step], at_ns=window.bucket_start_ns(step)) for step in range(window.buckets)],

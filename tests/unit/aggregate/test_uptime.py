@@ -47,6 +47,12 @@ def test_nothing_expected_is_no_percentage() -> None:
     assert (percent(0, 0), percent(1, 4)) == (None, 25.0)
 
 
+def test_a_percentage_is_never_above_a_hundred() -> None:
+    rounded_up = 878_329_965_204_690_299
+    assert 100.0 * rounded_up / rounded_up > 100.0
+    assert percent(rounded_up, rounded_up) == 100.0
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(1, 3))
 def test_truths_packed_and_unpacked_are_the_same(truths: list[bool], rows: int) -> None:
     many = np.tile(np.array(truths), (rows, 1))

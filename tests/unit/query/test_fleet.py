@@ -6,7 +6,7 @@ import pytest
 
 from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import BUILT_IN
-from fleetpulse.query.answers import FleetUptime
+from fleetpulse.query.answers import AvailableFigures, FleetUptime
 from fleetpulse.query.fleet import (
     add_step,
     check_steps,
@@ -16,6 +16,7 @@ from fleetpulse.query.fleet import (
     fleet_uptime,
     upload_times,
 )
+from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
 from one_fleet import SECOND, OneFleet
 
@@ -54,6 +55,19 @@ def test_groups_add_up_to_the_fleet() -> None:
     assert (answer.groups[2].down_s, answer.groups[2].accountable_s) == (300.0, 1_200.0)
     assert (answer.fleet.down_s, answer.fleet.accountable_s) == (300.0, 2_400.0)
     assert answer.fleet.availability == 87.5
+
+
+def test_a_fleet_of_one_has_the_figures_of_its_device_to_the_nanosecond() -> None:
+    one = OneFleet()
+    one.now = one.at("10:00:00") + 123_456_789
+    one.beat_at(one.now)
+    one.move("10:10:00")
+    window = hour(one)
+    device = device_uptime(one.view(window.start_ns), "d0", window, is_explained=False)
+    (group,) = fleet_uptime(one.fleet_view(window.start_ns), window, by="", labels=()).groups
+    assert (device.down_s, device.accountable_s) == (299.876543211, 599.876543211)
+    for name in AvailableFigures.__struct_fields__:
+        assert getattr(group, name) == getattr(device, name)
 
 
 def test_labels_select_whose_figures_these_are() -> None:

@@ -43,3 +43,9 @@ def test_sums_leave_out_devices_that_were_not_selected_and_those_beyond_the_colu
     groups = Groups.of(roster, "site", np.array([True, True, True, False]))
     assert groups.sums(np.array([1, 20, 300, 4_000])) == [20, 301]
     assert groups.sums(np.array([1, 20])) == [20, 1]
+
+
+def test_sums_are_exact_beyond_64_bits() -> None:
+    roster = roster_of("paris", "paris", "paris", "lyon")
+    groups = Groups.of(roster, "site", roster.registered())
+    assert groups.sums(np.array([2**62 + 1, 2**62 + 1, 2**62 + 1, 7])) == [7, 3 * 2**62 + 3]
