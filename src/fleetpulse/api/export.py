@@ -7,9 +7,10 @@ from litestar.response import Stream
 
 from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, provide, read_labels, read_plain_window
 from fleetpulse.api.routes import Media, route
-from fleetpulse.pipeline.exports import FORMATS, ExportRequest, Exports, check_export
+from fleetpulse.pipeline.exports import ExportRequest, Exports
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.export import NAMES
+from fleetpulse.query.export_formats import FORMATS, check_export
 from fleetpulse.query.window import Window
 
 _MEDIA = (

@@ -9,23 +9,22 @@ import numpy as np
 import structlog
 
 from fleetpulse.blocks.history import History
-from fleetpulse.errors import DamagedData, OutOfRange
+from fleetpulse.errors import DamagedData
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.export import ALIASES, COLUMNS, NAMES, Piece, export_gaps, export_presence, export_samples
-from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder
+from fleetpulse.query.export import Piece, export_gaps, export_presence, export_samples
+from fleetpulse.query.export_formats import Encoder, new_encoder
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
 
 log = structlog.get_logger("export")
-FORMATS = ("csv", "parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What is to be exported, of whom, and how; checked by `check_export`."""
+    """What is to be exported, of whom, and how; checked by `query.export_formats.check_export`."""
 
     what: str
     file_format: str
@@ -33,16 +32,6 @@ class ExportRequest:
     labels: Sequence[tuple[str, str]]
     device_ids: Sequence[str]
     metrics: Sequence[MetricQuestion]
-
-
-def check_export(what: str, file_format: str, *, has_types: bool) -> None:
-    """Raises: OutOfRange: there is no such export."""
-    if what not in NAMES or file_format not in FORMATS:
-        raise OutOfRange(
-            f"what must be one of {', '.join(NAMES)}, and format one of {', '.join(FORMATS)}", reason="export"
-        )
-    if has_types and what != "samples":
-        raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -62,17 +51,7 @@ class Exports:
         the bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
         """
         kinds = {question.metric.kind for question in request.metrics}
-        if request.file_format == "parquet" and len(kinds) > 1:
-            raise OutOfRange(
-                "one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart",
-                reason="export",
-            )
-        columns = COLUMNS[ALIASES.get(request.what, request.what)]
-        encoder: Encoder = (
-            CsvEncoder(columns)
-            if request.file_format == "csv"
-            else ParquetEncoder(columns, value=INTEGER if kinds == {"integer"} else FLOAT)
-        )
+        encoder = new_encoder(request.what, request.file_format, kinds)
         selected = self.registry.roster.with_labels(request.labels)
         if request.device_ids:
             is_named = np.zeros(len(selected), bool)

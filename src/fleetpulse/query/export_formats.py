@@ -1,6 +1,7 @@
 """File formats of an export: pieces of columns become the bytes of a CSV or Parquet file, one piece at a time."""
 
 import io
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,20 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fleetpulse.blocks.columns import TIME
+from fleetpulse.errors import OutOfRange
+from fleetpulse.query.export import ALIASES, COLUMNS, NAMES
+
+FORMATS = ("csv", "parquet")
+
+
+def check_export(what: str, file_format: str, *, has_types: bool) -> None:
+    """Raises: OutOfRange: there is no such export."""
+    if what not in NAMES or file_format not in FORMATS:
+        raise OutOfRange(
+            f"what must be one of {', '.join(NAMES)}, and format one of {', '.join(FORMATS)}", reason="export"
+        )
+    if has_types and what != "samples":
+        raise OutOfRange(f"`types` is of samples; {what} has none", reason="export")
 
 
 class Encoder(Protocol):
@@ -104,6 +119,19 @@ class _Sink(io.RawIOBase):
 
 
 FLOAT, INTEGER = pa.float64(), pa.int64()
+
+
+def new_encoder(what: str, file_format: str, kinds: Collection[str]) -> Encoder:
+    """The encoder of a checked export with metrics of these kinds. Raises: OutOfRange: one file cannot hold them."""
+    columns = COLUMNS[ALIASES.get(what, what)]
+    if file_format == "csv":
+        return CsvEncoder(columns)
+    if len(kinds) > 1:
+        raise OutOfRange(
+            "one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart",
+            reason="export",
+        )
+    return ParquetEncoder(columns, value=INTEGER if "integer" in kinds else FLOAT)
 
 
 def is_time(name: str) -> bool:

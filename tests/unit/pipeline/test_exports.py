@@ -11,8 +11,9 @@ import pytest
 from fleetpulse.app import build_parts
 from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
-from fleetpulse.pipeline.exports import ExportRequest, Exports, check_export
+from fleetpulse.pipeline.exports import ExportRequest, Exports
 from fleetpulse.pipeline.service import Service
+from fleetpulse.query.export_formats import check_export
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
 from fleetpulse.settings import Settings
