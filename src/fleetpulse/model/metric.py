@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from fleetpulse.errors import OutOfRange
 from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 Kind = Literal["float", "integer"]
@@ -65,6 +66,17 @@ def check_definition(metric: MetricDefinition) -> None:
     _check_bounds(metric)
     for field, text in (("unit", metric.unit), ("description", metric.description)):
         check_text(text, field=f"{field} of {metric.name}", chars_max=_TEXT_CHARS_MAX)
+
+
+def check_built_in(metric: MetricDefinition) -> None:
+    """Raises: OutOfRange: what `POST …/stats` writes would no longer fit the definition."""
+    is_fitting = (metric.kind, metric.unit, metric.lowest) == (BUILT_IN.kind, BUILT_IN.unit, BUILT_IN.lowest)
+    if metric.name == BUILT_IN.name and not is_fitting:
+        raise OutOfRange(
+            f"{metric.name} is built in: an integer of ns from 0; only its aggregation, retention and description can "
+            "be changed",
+            reason="metric_built_in",
+        )
 
 
 def _check_bounds(metric: MetricDefinition) -> None:

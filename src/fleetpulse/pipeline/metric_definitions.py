@@ -7,7 +7,7 @@ from functools import partial
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import Conflict, NotFound, OutOfRange
 from fleetpulse.ingest.report import KnownMetrics
-from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_definition
+from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_built_in, check_definition
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.query.metric_answers import MetricQuestion, read_aggregation, split_types
 
@@ -111,7 +111,7 @@ class MetricDefinitions:
         return was_defined
 
     def _put(self, metric: MetricDefinition) -> None:
-        _check_built_in(metric)
+        check_built_in(metric)
         self._catalog.put_metric(metric, metrics_max=self._metrics_max)
 
     async def _reload(self) -> None:
@@ -120,14 +120,3 @@ class MetricDefinitions:
     def _publish(self, metrics: Sequence[tuple[int, MetricDefinition, bool]]) -> None:
         self.metrics = {number: metric for number, metric, _ in metrics}
         self.known.replace((number, metric) for number, metric, is_defined in metrics if is_defined)
-
-
-def _check_built_in(metric: MetricDefinition) -> None:
-    """Raises: OutOfRange: what `POST …/stats` writes would no longer fit the definition."""
-    is_fitting = (metric.kind, metric.unit, metric.lowest) == (BUILT_IN.kind, BUILT_IN.unit, BUILT_IN.lowest)
-    if metric.name == BUILT_IN.name and not is_fitting:
-        raise OutOfRange(
-            f"{metric.name} is built in: an integer of ns from 0; only its aggregation, retention and description can "
-            "be changed",
-            reason="metric_built_in",
-        )
