@@ -27,6 +27,8 @@ SILENCES = {
 }
 """Where the former name of reception gaps stays, by module, and as what."""
 
+DTYPE = r"\b(bool|u?int\d+|float\d+|dtypes?)\b"
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -99,14 +101,14 @@ def test_names_are_nouns_that_say_what_they_are() -> None:
     assert found == set()
 
 
-def test_public_functions_on_arrays_say_their_shapes() -> None:
+def test_public_functions_on_arrays_say_their_shapes_and_dtypes() -> None:
     silent = {
         f"{path.relative_to(ROOT)}:{function.name}"
         for path in SOURCES
         if "cli" not in path.parts  # commands have no arrays
         for function in public_functions(tree(path).body)
         if types_of(function) & array_types(tree(path).body)
-        and not re.search(r"\b[Ss]hapes?\b", ast.get_docstring(function) or "")
+        and not all(re.search(what, ast.get_docstring(function) or "") for what in (r"\b[Ss]hapes?\b", DTYPE))
     }
     assert silent == set()
 

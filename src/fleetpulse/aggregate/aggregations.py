@@ -55,7 +55,7 @@ def figures(cells: Cells, aggregation: Aggregation) -> list[Figure | None]:
 def or_none(
     values: Sequence[Figure | None], counts: NDArray[np.int64], *, empty: Figure | None = None
 ) -> list[Figure | None]:
-    """The values, with `empty` where the count is 0; all of shape (n,)."""
+    """The values, with `empty` where the count (int64) is 0; all of shape (n,)."""
     return [value if count else empty for value, count in zip(values, counts.tolist(), strict=True)]
 
 

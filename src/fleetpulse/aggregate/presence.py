@@ -40,7 +40,7 @@ def to_bytes(rows: Rows) -> NDArray[np.uint8]:
 
 
 def from_bytes(packed: NDArray[np.uint8]) -> Rows:
-    """The inverse of `to_bytes`: rows of shape (devices, 23) from bytes of shape (devices, 180)."""
+    """The inverse of `to_bytes`: uint64 rows, shape (devices, 23), from uint8 bytes, shape (devices, 180)."""
     padded = np.zeros((len(packed), WORDS_PER_DAY * 8), np.uint8)
     padded[:, :BYTES_PER_DAY] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)

@@ -15,7 +15,7 @@ Column = NDArray[Any]
 
 
 def first_of_runs(*keys: Column) -> NDArray[np.bool_]:
-    """Which rows are the first of their run, shape (rows,).
+    """Which rows are the first of their run: bool, shape (rows,).
 
     Args:
         keys: one column or more, all of shape (rows,). A run ends where any of them changes.
@@ -28,14 +28,14 @@ def first_of_runs(*keys: Column) -> NDArray[np.bool_]:
 
 
 def last_of_runs(*keys: Column) -> NDArray[np.bool_]:
-    """Which rows are the last of their run, shape (rows,). Args: as for `first_of_runs`."""
+    """Which rows are the last of their run: bool, shape (rows,). Args: as for `first_of_runs`."""
     is_last = np.ones(len(keys[0]), np.bool_)
     is_last[:-1] = first_of_runs(*keys)[1:]
     return is_last
 
 
 def run_numbers(is_first: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The run that each row belongs to, counted from 0, shape (rows,). Args: is_first: a mask of `first_of_runs`."""
+    """The run of each row, counted from 0: int64, shape (rows,). Args: is_first: bool, as `first_of_runs` gives it."""
     numbers: NDArray[np.int64] = np.cumsum(is_first, dtype=np.int64) - 1
     return numbers
 

@@ -66,7 +66,7 @@ class Sketches:
 
 
 def sketch_keys(values: NDArray[np.float64]) -> NDArray[np.int32]:
-    """The bucket of each finite value, shape (values,).
+    """The bucket of each finite value: int32, shape (values,).
 
     A key never falls where the value rises, has the value's sign, and is 0 below the smallest normal double.
     """
@@ -81,7 +81,7 @@ def sketch_keys(values: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 def key_values(keys: NDArray[np.int32]) -> NDArray[np.float64]:
-    """A finite value within `RELATIVE_ERROR` of every value of its key, shape (keys,); 0 for key 0."""
+    """A finite value within `RELATIVE_ERROR` of every value of its key: float64, shape (keys,); 0 for key 0."""
     octaves, buckets = np.divmod(np.abs(keys) - 1, _BUCKETS_PER_OCTAVE)
     # -1022 is the exponent of the smallest normal double, where key 1 begins.
     values: NDArray[np.float64] = np.ldexp(_VALUE_OF_BUCKET[buckets], octaves - 1022) * np.sign(keys)

@@ -29,13 +29,13 @@ def slot_minutes(interval_s: int) -> int:
 
 
 def unpack_minutes(rows: NDArray[np.uint64], *, count: int = MINUTES_PER_DAY) -> NDArray[np.bool_]:
-    """Bits of rows as truths, low bits first: shape (…, words) to (…, count)."""
+    """Bits of rows, low bits first: uint64, shape (…, words), to bool, shape (…, count)."""
     packed = np.ascontiguousarray(rows.astype("<u8", copy=False)).view(np.uint8)
     return np.unpackbits(packed, axis=-1, bitorder="little", count=count).astype(bool)
 
 
 def pack_minutes(truths: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """The inverse of `unpack_minutes`: shape (…, count) to (…, words), 64 truths a word, bits beyond `count` clear."""
+    """The inverse of `unpack_minutes`: bool, shape (…, count), to uint64, shape (…, words); spare bits are clear."""
     count = truths.shape[-1]
     packed = np.zeros((*truths.shape[:-1], -(-count // 64) * 8), np.uint8)
     packed[..., : -(-count // 8)] = np.packbits(truths, axis=-1, bitorder="little")
@@ -48,7 +48,7 @@ def fold_slots(rows: Rows, slot: int) -> NDArray[np.uint64]:
     Args:
         rows: presence of a day, shape (devices, 23), a bit a minute.
         slot: minutes of a slot, one of SLOT_MINUTES.
-    Returns: shape (devices, words), a bit a slot, low bits first; `rows` themselves where a slot is a minute.
+    Returns: uint64, shape (devices, words), a bit a slot, low bits first; `rows` themselves where a slot is a minute.
     """
     if slot == 1:
         return rows
@@ -67,9 +67,9 @@ def absent_reasons(
     In the slots that are BLIND or DOWN a heartbeat counts; the others count neither way.
 
     Args:
-        blind, maintenance, paused: which minutes each touches; all of one shape (minutes,), a multiple of `slot`.
+        blind, maintenance, paused: which minutes each touches; bool, all of one shape (minutes,), a multiple of `slot`.
         slot: minutes of a slot.
-    Returns: codes of REASONS, shape (minutes / slot,).
+    Returns: codes of REASONS, int8, shape (minutes / slot,).
     Source: docs/explanation/uptime.md, "Windowed uptime".
     """
     reasons = np.full(len(blind) // slot, DOWN, np.int8)

@@ -55,7 +55,7 @@ class CheckpointFiles:
             day: since 1970-01-01 UTC.
             dense: shape (devices, 23), row i being that of device i; None where there is none.
             sparse: device numbers, ascending, with their rows.
-            closed_minutes: shape (device_count,); what each device was present for beyond the block is added in place.
+            closed_minutes: int32, shape (device_count,); minutes present beyond the block are added in place.
         Raises: DamagedData: the block that is there is not as it was written.
         """
         merged = merge_presence(
@@ -113,7 +113,7 @@ class CheckpointFiles:
         return blocks
 
     def put_snapshot(self, columns: Mapping[str, NDArray[np.generic]]) -> BlockFile:
-        """Write the columns of the live fleet by name, each of shape (device_count,); see `snapshot`."""
+        """Write the columns of the live fleet by name, each of shape (device_count,); dtypes: see `snapshot`."""
         return self._put("snapshot", lambda file: write_snapshot(file, columns))
 
     def _put(self, stem: str, write: Callable[[BinaryIO], None]) -> BlockFile:

@@ -100,7 +100,7 @@ def _damaged(name: str, error: Exception) -> DamagedData:
 
 
 def time_column(at_ns: NDArray[np.int64]) -> Any:
-    """Nanoseconds since 1970, shape (rows,), as a Parquet timestamp column, without a copy."""
+    """Times in int64 ns since 1970, shape (rows,), as a Parquet timestamp column, without a copy."""
     return pa.array(at_ns.view("M8[ns]"), pa.timestamp("ns", "UTC"))
 
 

@@ -88,7 +88,7 @@ class History:
         return {file.name for file in self.manifest.files()} - self.store.names()
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
-        """The columns of SNAPSHOT_COLUMNS by name, each of shape (devices,). Raises: DamagedData."""
+        """The columns of SNAPSHOT_COLUMNS, with its dtypes, by name, each of shape (devices,). Raises: DamagedData."""
         with self._opened_whole(file) as reader:
             return read_snapshot(reader)
 
@@ -132,7 +132,7 @@ class History:
                 yield from read_presence(reader)
 
     def minutes(self, day: int, *, manifest: Manifest | None = None) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """The devices that were present in a closed day, ascending, and in how many minutes, both of shape (devices,).
+        """The devices present in a closed day, uint32, ascending, and their minutes, uint16; both shape (devices,).
 
         Raises: DamagedData.
         """

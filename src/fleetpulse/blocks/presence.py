@@ -80,7 +80,7 @@ def _packed(table: Any) -> NDArray[np.uint8]:
 
 
 def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-    """Devices, ascending, and how many minutes each was present, both of shape (devices,).
+    """Devices, uint32, ascending, and how many minutes each was present, uint16; both shape (devices,).
 
     Raises: DamagedData: the file is no presence block.
     """

@@ -56,7 +56,7 @@ def counted(chunks: Iterable[Chunk], minutes: NDArray[np.int32], *, sign: int) -
     """The chunks as they come, their minutes added to (sign 1) or subtracted from (sign -1) `minutes`.
 
     Args:
-        minutes: shape (devices,), changed in place while the chunks are read.
+        minutes: int32, shape (devices,), changed in place while the chunks are read.
     """
     for devices, rows in chunks:
         minutes[devices] += (sign * count_minutes(rows)).astype(np.int32)

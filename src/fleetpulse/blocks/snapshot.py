@@ -44,7 +44,7 @@ def write_snapshot(file: BinaryIO, columns: Mapping[str, NDArray[np.generic]]) -
 
 
 def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
-    """The columns of SNAPSHOT_COLUMNS, each of shape (devices,). Raises: DamagedData: the file is no snapshot."""
+    """The columns of SNAPSHOT_COLUMNS, of its dtypes, shape (devices,). Raises: DamagedData: it is no snapshot."""
     try:
         table = pq.read_table(file)
         # Before there were metrics, snapshots called uploads `samples`; the columns that they lack were zero then.

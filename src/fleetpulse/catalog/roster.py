@@ -78,11 +78,11 @@ class Roster:
         }
 
     def registered(self) -> NDArray[np.bool_]:
-        """Whether each device is registered, so not deleted; shape (count,)."""
+        """Whether each device is registered, so not deleted: bool, shape (count,)."""
         return ~self.is_deleted[: self.count]
 
     def with_labels(self, labels: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        """Whether each device is registered and has all of these (name, value) labels; shape (count,)."""
+        """Whether each device is registered and has all of these (name, value) labels: bool, shape (count,)."""
         chosen = self.registered()
         for name, value in labels:
             column = self.labels.get(name)
@@ -93,7 +93,7 @@ class Roster:
         return chosen
 
     def groups(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        """(codes, values) of a label: codes of shape (count,), 0 for devices without it, and the value of each code."""
+        """(codes, values) of a label: int32, shape (count,), 0 for devices without it; and the value of each code."""
         column = self.labels.get(name)
         if column is None:
             return np.zeros(self.count, np.int32), [""]

@@ -22,7 +22,7 @@ class Receptions(DeviceColumns):
 
 
 def join_heartbeats(batches: Sequence[EventColumns]) -> tuple[NDArray[np.int64], Receptions]:
-    """(sent_at in ns, receptions) of the heartbeats of all batches, shape (n,); each batch has at least one."""
+    """(sent_at in int64 ns, receptions) of the heartbeats of all batches, shape (n,); each batch has at least one."""
     return (
         _joined([batch.heartbeat_sent_at_ns for batch in batches]),
         Receptions(

@@ -86,7 +86,7 @@ class Fleet:
         self._late_after_ns = np.array([policy.late_after_ns], np.int64)
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
-        """The columns of a snapshot by name, as views, each shape (count,)."""
+        """The columns of a snapshot by name, as views, each shape (count,) and of the dtype of a snapshot."""
         names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "up_since_ns", "closed_minutes")
         names += ("heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
         return {name: getattr(self, name)[: self.count] for name in names}
@@ -312,7 +312,7 @@ class Fleet:
         )
 
     def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
-        """End a checkpoint whose blocks the manifest names. `closed_minutes`, shape (n,), counts their minutes too."""
+        """End a checkpoint whose blocks the manifest names. Args: closed_minutes: with theirs, int32, shape (n,)."""
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         self.closing = ClosingData()
 
@@ -324,7 +324,7 @@ class Fleet:
         alive_at_ns: int,
         blind_ns: Sequence[tuple[int, int]],
     ) -> None:
-        """Load the columns of a snapshot, shape (devices,). `restore_presence` loads the presence of its open days."""
+        """Load the columns of a snapshot, in its dtypes, shape (devices,). `restore_presence` loads its open days."""
         self.resize(len(columns["first_minute"]))
         for name, column in columns.items():
             if column.any():  # pages of zeros cost no memory until they are written to
@@ -334,7 +334,7 @@ class Fleet:
         self.blind_ns = list(blind_ns)
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Load the presence of an open day: `devices` of shape (n,), distinct, and `rows` of shape (n, 23)."""
+        """Load the presence of an open day: `devices` uint32, shape (n,), distinct; `rows` uint64, shape (n, 23)."""
         if day in self.dense or day in (self.open_from_day, self.open_from_day + 1):
             dense = self.dense.get(day)
             if dense is None:

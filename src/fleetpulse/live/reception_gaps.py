@@ -12,9 +12,9 @@ def gaps_between(
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
     """(device, start, end) of every span between a reception and the reception of that device before it.
 
-    Args: `devices`, `at_ns`: the receptions, shape (n,), in any order; times in nanoseconds. `before_ns`, shape (n,):
-        the last reception of that device before all of these.
-    Returns: three arrays of shape (n,), sorted by device and time.
+    Args: `devices` (uint32), `at_ns`: the receptions, shape (n,), in any order; times are int64 ns. `before_ns`, shape
+        (n,): the last reception of that device before all of these.
+    Returns: uint32, int64 ns, int64 ns, each shape (n,), sorted by device and time.
     """
     order = np.lexsort((at_ns, devices))
     devices, ends, starts = devices[order], at_ns[order], before_ns[order]

@@ -34,13 +34,13 @@ class SparseDay:
         return places
 
     def mark(self, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minute `minutes_of_day[i]` (0..1439) of device `devices[i]` as present, for every i; both shape (n,)."""
+        """Mark minute `minutes_of_day[i]` (0..1439) of device `devices[i]`, for all i; int64 and uint32, shape (n,)."""
         unique, inverse = np.unique(devices, return_inverse=True)
         places = self._places(unique)
         mark_minutes(self._rows, places=places[inverse], minutes_of_day=minutes_of_day)
 
     def put(self, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Mark all minutes of `rows`, shape (n, 23), of `devices`, shape (n,), distinct."""
+        """Mark all minutes of `rows`, uint64, shape (n, 23), of `devices`, uint32, shape (n,), distinct."""
         places = self._places(devices)
         self._rows[places] |= rows
 
@@ -50,7 +50,7 @@ class SparseDay:
         return None if place is None else self._rows[place]
 
     def all_rows(self) -> tuple[NDArray[np.uint32], Rows]:
-        """(devices, rows): shape (n,), ascending, and a copy of their presence, shape (n, 23)."""
+        """(devices, rows): uint32, shape (n,), ascending, and a copy of their presence, uint64, shape (n, 23)."""
         devices = np.fromiter(self._slots, np.uint32, len(self._slots))
         order = np.argsort(devices)
         return devices[order], self._rows[order]  # the dict holds the devices in the order of their rows
@@ -71,11 +71,11 @@ class SparsePresence:
         return sorted(self._days)
 
     def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minutes of one day, shapes (n,); see SparseDay."""
+        """Mark minutes (int64) of devices (uint32) on one day, both shape (n,); see SparseDay."""
         self._days.setdefault(day, SparseDay()).mark(devices, minutes_of_day)
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
-        """Mark all minutes of `rows`, shape (n, 23), on one day; see SparseDay."""
+        """Mark all minutes of `rows`, uint64, shape (n, 23), on one day; see SparseDay."""
         self._days.setdefault(day, SparseDay()).put(devices, rows)
 
     def row(self, day: int, device: int) -> Rows | None:
@@ -84,7 +84,7 @@ class SparsePresence:
         return None if sparse_day is None else sparse_day.row(device)
 
     def of_day(self, day: int) -> tuple[NDArray[np.uint32], Rows]:
-        """(devices, rows) of a day: shape (n,), ascending, and a copy of their presence, shape (n, 23)."""
+        """(devices, rows) of a day: uint32, shape (n,), ascending, and a copy of their rows, uint64, shape (n, 23)."""
         return self._days.get(day, SparseDay()).all_rows()
 
     def of(self, day: int) -> SparseDay:

@@ -13,8 +13,8 @@ from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
 
-LateRows = tuple[NDArray[np.uint32], Rows]
-"""Numbers of devices, ascending and distinct, shape (m,), and their rows, shape (m, 23)."""
+SparseRows = tuple[NDArray[np.uint32], Rows]
+"""Numbers of devices, uint32, ascending and distinct, shape (m,), and their rows, uint64, shape (m, 23)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class LiveView:
     """The policies that `policy_codes` stand for."""
     dense: Mapping[int, Sequence[Rows]]
     """Presence by day: rows of the first devices of `devices`, each shape (at most n, 23)."""
-    sparse: Mapping[int, Sequence[LateRows]]
-    """Presence by day that came late; perhaps also of other devices."""
+    sparse: Mapping[int, Sequence[SparseRows]]
+    """Presence by day of the few devices that have any on days that are not open; perhaps also of other devices."""
     gaps: Sequence[ReceptionGapColumns]
     """Reception gaps of all devices."""
     samples: Sequence[SampleColumns]
@@ -53,17 +53,17 @@ class LiveView:
 
 def presence_from(
     first_day: int, devices: range, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]
-) -> tuple[dict[int, list[Rows]], dict[int, list[LateRows]]]:
+) -> tuple[dict[int, list[Rows]], dict[int, list[SparseRows]]]:
     """The presence of devices on `first_day` and later, as `LiveView.dense` and `LiveView.sparse`."""
     if len(devices) == 1:
-        # One device's rows are joined and copied at once, and not searched for among all that came late.
+        # One device's rows are joined and copied at once, and not searched for among all sparse rows.
         rows = rows_of(devices.start, dense=dense, sparse=sparse)
         return {day: [row[None]] for day, row in rows.items() if day >= first_day}, {}
     days = [day for day in _days(dense, sparse) if day >= first_day] if devices else []
     part = slice(devices.start, devices.stop)
     return (
         {day: [open_rows[day][part] for open_rows in dense if day in open_rows] for day in days},
-        {day: [late.of_day(day) for late in sparse if day in late.days] for day in days},
+        {day: [rows.of_day(day) for rows in sparse if day in rows.days] for day in days},
     )
 
 
@@ -72,11 +72,11 @@ def rows_of(device: int, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequenc
     found: dict[int, Rows] = {}
     for day in _days(dense, sparse):
         rows = [open_rows[day][device] for open_rows in dense if day in open_rows and device < len(open_rows[day])]
-        rows += [row for late in sparse if (row := late.row(day, device)) is not None]
+        rows += [row for one in sparse if (row := one.row(day, device)) is not None]
         if rows:
             found[day] = np.bitwise_or.reduce(rows)
     return found
 
 
 def _days(dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]) -> set[int]:
-    return {*chain(*dense), *chain.from_iterable(late.days for late in sparse)}
+    return {*chain(*dense), *chain.from_iterable(one.days for one in sparse)}

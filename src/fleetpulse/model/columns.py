@@ -18,7 +18,7 @@ class DeviceColumns:
         return len(self.devices)
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
-        """The rows of a mask, shape (n,), of row numbers, in their order, or of a slice."""
+        """The rows of a mask (bool, shape (n,)), of row numbers (int64, in their order), or of a slice."""
         return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
 

@@ -9,7 +9,7 @@ from fleetpulse.model.units import NS_PER_S
 
 
 def parse_rfc3339_column(texts: Sequence[str]) -> NDArray[np.int64] | None:
-    """Nanoseconds since 1970 of all `texts`, shape (n,), or None where they are not all valid UTC times of one width.
+    """All `texts` as int64 ns since 1970, shape (n,), or None where they are not all valid UTC times of one width.
 
     After None, the caller parses the texts one by one with `parse_rfc3339_ns`, which takes every valid form and
     refuses the invalid ones. Costs about 40 ns a time.

@@ -124,22 +124,22 @@ class _Columns:
         """Per cent over the window, float64, shape (n,); NaN where nothing was expected."""
         if self._uptime is None:
             now_ns = self._view.now_ns
-            found = fleet_columns(self._view, start_ns=now_ns - self._window_ns, end_ns=now_ns, is_time_wanted=False)
-            self.missing = found.missing
+            columns = fleet_columns(self._view, start_ns=now_ns - self._window_ns, end_ns=now_ns, is_time_wanted=False)
+            self.missing = columns.missing
             with np.errstate(invalid="ignore", divide="ignore"):
-                self._uptime = np.where(found.expected > 0, 100.0 * found.present / found.expected, np.nan)
+                self._uptime = np.where(columns.expected > 0, 100.0 * columns.present / columns.expected, np.nan)
         return self._uptime
 
 
 def _with_text(view: FleetView, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Devices with `text` in a label, and those of `among` with it in their id: ids are compared one by one."""
-    found = np.zeros(view.count, bool)
-    found[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
+    has_text = np.zeros(view.count, bool)
+    has_text[[number for number in np.flatnonzero(among).tolist() if text in ids[number].casefold()]] = True
     for column in view.roster.labels.values():
         codes = [code for code, value in enumerate(column.values) if code and text in value.casefold()]
         if codes:
-            found |= np.isin(column.codes[: view.count], codes)
-    return found
+            has_text |= np.isin(column.codes[: view.count], codes)
+    return has_text
 
 
 def list_devices(

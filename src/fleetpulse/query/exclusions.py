@@ -1,4 +1,4 @@
-"""Time that is nobody's downtime, of one device and of all: blind time, maintenance windows, pauses."""
+"""Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Excluded:
         return self.of_class[int(self.classes[place])]
 
     def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
-        """The places of the devices of each class, shape (n,), and what is excluded for them."""
+        """The places of the devices of each class, int64, shape (members,), and what is excluded for them."""
         if len(self.of_class) == 1:
             return [(slice(None), self.of_class[0])]
         return [(np.flatnonzero(self.classes == code), exclusions) for code, exclusions in enumerate(self.of_class)]
@@ -69,8 +69,8 @@ class FleetExclusions:
     ) -> Excluded:
         """What is excluded for every device in a question from `start_ns` until now.
 
-        Of so many devices, one was not heard long before `start_ns`, so exclusions are looked up from then on. They are
-        looked up by whole days, so that questions in a row share them.
+        In a large fleet some device always has a gap that began long before `start_ns`; exclusions are therefore looked
+        up from LOOK_BACK_NS earlier. They are looked up by whole days, so that questions in a row share them.
         """
         span = (start_ns - LOOK_BACK_NS) // NS_PER_DAY * NS_PER_DAY, (now_ns // NS_PER_DAY + 2) * NS_PER_DAY
         key = (declared.version, declared.roster.version, len(blind_ns), tuple(blind_ns[-1:]), span)

@@ -46,8 +46,8 @@ def export_samples(
     """The samples of [start_ns, end_ns), metric by metric and block by block; of a block sorted by device and time.
 
     Args:
-        ids: of all devices, by number, shape (devices,).
-        selection: whose, shape (devices,).
+        ids: texts of any dtype, of all devices, by number, shape (devices,).
+        selection: whose, bool, shape (devices,).
         metrics: numbers and definitions.
     Raises: DamagedData.
     """
@@ -82,7 +82,7 @@ def _sample_pieces(
 def export_presence(
     view: FleetView, ids: NDArray[Any], selection: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
-    """The minutes present that begin in [start_ns, end_ns), day by day. Shapes and errors: as for `export_samples`."""
+    """The minutes present that begin in [start_ns, end_ns), day by day. Shapes, dtypes, errors: as `export_samples`."""
     for day in range(start_ns // NS_PER_DAY, -(-end_ns // NS_PER_DAY)):
         for devices, rows in view.presence(day):
             chosen = np.flatnonzero(selection[devices])
@@ -98,7 +98,7 @@ def export_presence(
 def export_gaps(
     view: FleetView, ids: NDArray[Any], selection: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
-    """The reception gaps that ended in [start_ns, end_ns). Shapes and errors: as for `export_samples`."""
+    """The reception gaps that ended in [start_ns, end_ns). Shapes, dtypes and errors: as for `export_samples`."""
     days = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
     for piece in (*days, *view.live.gaps):
         gaps = piece.where((piece.end_ns >= start_ns) & (piece.end_ns < end_ns) & (piece.devices < len(selection)))

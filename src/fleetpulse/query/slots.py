@@ -38,12 +38,12 @@ class SlotCounts:
 
     @property
     def present(self) -> NDArray[np.int32]:
-        """Slots in which each device was there, shape (n, steps)."""
+        """Slots in which each device was there: int32, shape (n, steps)."""
         return np.asarray(self.counts[UP] + self.counts[BACKFILLED])
 
     @property
     def expected(self) -> NDArray[np.int32]:
-        """Slots that count for each device, shape (n, steps)."""
+        """Slots that count for each device: int32, shape (n, steps)."""
         return np.asarray(self.present + self.counts[DOWN])
 
 
@@ -63,14 +63,14 @@ def count_slots(view: FleetView, window: Window) -> SlotCounts:
     Cost: of closed days in which nothing is excluded only counts of minutes are read; of other days all rows.
     """
     slots = view.of_policies(lambda policy: slot_minutes(policy.interval_s))
-    found = SlotCounts(np.zeros((len(REASONS), view.count, window.buckets), np.int32))
+    result = SlotCounts(np.zeros((len(REASONS), view.count, window.buckets), np.int32))
     for slot in np.unique(slots).tolist():
-        _Counting(view, window, slot, slots == slot, found).run()
-    # Heartbeats that came in since the view are marked already: none may count for which nothing was expected.
-    too_many = np.minimum(found.counts[DOWN], 0)
-    found.counts[UP] += too_many
-    found.counts[DOWN] -= too_many
-    return found
+        _Counting(view, window, slot, slots == slot, result).run()
+    # Presence may hold heartbeats that came in after the view was made: they must not count beyond what is expected.
+    too_many = np.minimum(result.counts[DOWN], 0)
+    result.counts[UP] += too_many
+    result.counts[DOWN] -= too_many
+    return result
 
 
 def explain_slots(view: FleetView, window: Window, *, unheard: Spans, is_explained: bool) -> DeviceSlots:
@@ -82,13 +82,13 @@ def explain_slots(view: FleetView, window: Window, *, unheard: Spans, is_explain
         is_explained: whether `codes` are wanted, for which the rows of all days are read.
     """
     slot = slot_minutes(view.live.policies[int(view.live.policy_codes[0])].interval_s)
-    found = DeviceSlots(np.zeros((len(REASONS), 1, window.buckets), np.int32), slot_ns=slot * NS_PER_MINUTE)
-    counting = _Counting(view, window, slot, np.ones(1, bool), found, unheard=unheard, is_explained=is_explained)
+    result = DeviceSlots(np.zeros((len(REASONS), 1, window.buckets), np.int32), slot_ns=slot * NS_PER_MINUTE)
+    counting = _Counting(view, window, slot, np.ones(1, bool), result, unheard=unheard, is_explained=is_explained)
     counting.run()
-    found.start_ns = counting.start * NS_PER_MINUTE
+    result.start_ns = counting.start * NS_PER_MINUTE
     if is_explained:
-        found.codes = np.concatenate([np.zeros(0, np.int8), *counting.codes])
-    return found
+        result.codes = np.concatenate([np.zeros(0, np.int8), *counting.codes])
+    return result
 
 
 class _Class:
@@ -139,7 +139,7 @@ class _Counting:
         window: Window,
         slot: int,
         is_chosen: NDArray[np.bool_],
-        found: SlotCounts,
+        result: SlotCounts,
         *,
         unheard: Spans | None = None,
         is_explained: bool = False,
@@ -148,7 +148,7 @@ class _Counting:
         self.start = -(-window.start_ns // slot_ns) * slot
         count = max(0, window.end_ns // slot_ns * slot - self.start)
         self.codes: list[NDArray[np.int8]] = []
-        self._view, self._slot, self._is_chosen, self._found = view, slot, is_chosen, found
+        self._view, self._slot, self._is_chosen, self._result = view, slot, is_chosen, result
         self._is_all = bool(is_chosen.all())
         self._unheard, self._is_explained = unheard, is_explained
         self._slots = count // slot
@@ -171,10 +171,10 @@ class _Counting:
         ]
 
     def run(self) -> None:
-        """Count everything into `found`."""
+        """Count everything into the result."""
         if not self._slots:
             return
-        counts = self._found.counts
+        counts = self._result.counts
         reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED)
         for devices in self._classes:
             for reason in (reason for reason in reasons if (devices.absent == reason).any()):
@@ -211,15 +211,15 @@ class _Counting:
             # Only when all of a block is read: one that turns out to be damaged half way counts not at all.
             present = [self._minutes_present(day)] if self._is_plain(day) else list(self._slots_present(day, down))
         except DamagedData as error:
-            note_missing_day(self._found.missing, day.day, error)
+            note_missing_day(self._result.missing, day.day, error)
             down = MISSING
             for devices in self._classes:
-                lost = self._absent(devices, DOWN, day.first, day.last)
-                self._found.counts[DOWN, devices.members] -= lost
-                self._found.counts[MISSING, devices.members] += lost
+                count = self._absent(devices, DOWN, day.first, day.last)
+                self._result.counts[DOWN, devices.members] -= count
+                self._result.counts[MISSING, devices.members] += count
             present = list(self._slots_present(day, down))
         for part in present:
-            counts = self._found.counts[:, :, day.steps]
+            counts = self._result.counts[:, :, day.steps]
             counts[UP, part.places] += part.in_time
             counts[down, part.places] -= part.present - part.blind
             if self._unheard is not None:
@@ -239,7 +239,7 @@ class _Counting:
         )
 
     def _unheard_in(self, day: _Day) -> Spans | None:
-        """What was not heard, where any of it is in a day."""
+        """The spans without reception, where any of it is in a day."""
         if self._unheard is None or not len(self._unheard):
             return None
         is_inside = (self._unheard[:, 0] < (day.day + 1) * NS_PER_DAY) & (self._unheard[:, 1] > day.day * NS_PER_DAY)

@@ -20,7 +20,7 @@ TRANSITIONS_MAX = 10_000
 
 
 def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Status codes of all devices now, and since when in ns (0: since ever), shape (n,). Reads no blocks."""
+    """Status codes of all devices now, int8, and since when, int64 ns (0: since ever); shape (n,). Reads no blocks."""
     live = view.live
     codes, since_ns = np.zeros(view.count, np.int8), np.zeros(view.count, np.int64)
     late_after_ns = view.of_policies(lambda policy: policy.late_after_ns)

@@ -42,15 +42,15 @@ class FleetView:
         return self.count == 1
 
     def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
-        """The places of the devices that share their exclusions, shape (n,), and what is excluded for them."""
+        """The places of the devices of each class, int64, shape (members,), and what is excluded for them."""
         return self.excluded.by_class()
 
     def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:
-        """What `value` gives for the policy of each device, shape (n,)."""
+        """What `value` gives for the policy of each device: int64, shape (n,)."""
         return np.array([value(policy) for policy in self.live.policies], np.int64)[self.live.policy_codes]
 
     def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:
-        """The presence of a day: places of devices, ascending, and their rows, shape (places, 23); a chunk at a time.
+        """The presence of a day by chunks: places of devices, int64, ascending, and rows, uint64, shape (places, 23).
 
         Of several devices those without any presence are left out.
 
