@@ -46,13 +46,14 @@ class Groups:
     def sums(self, column: NDArray[np.int64] | NDArray[np.int32]) -> list[int]:
         """The exact sum of a column in each group.
 
-        Args: column: int32 or int64, shape (devices,), or of the first devices only.
+        Args: column: int32 or int64, none below 0, shape (devices,), or of the first devices only.
         """
         codes = self.codes[: len(column)]
         selected = np.flatnonzero(codes != NOT_SELECTED)
         codes, values = codes[selected], column[selected].astype(np.int64)
-        # Nanoseconds of a million devices over a year need more than 64 bits: high and low halves have a sum each.
-        high, low = np.zeros((2, len(self)), np.int64)
-        np.add.at(high, codes, values >> 32)
-        np.add.at(low, codes, values & 0xFFFF_FFFF)
-        return [(one << 32) + other for one, other in zip(high.tolist(), low.tolist(), strict=True)]
+        # Nanoseconds of a million devices over a year need more than 64 bits. Sums of 24 bits are exact as float64.
+        totals = [0] * len(self)
+        for shift in (0, 24, 48):
+            sums = np.bincount(codes, weights=(values >> shift) & 0xFF_FFFF, minlength=len(self)).tolist()
+            totals = [total + (int(part) << shift) for total, part in zip(totals, sums, strict=True)]
+        return totals
