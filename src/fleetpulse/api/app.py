@@ -16,7 +16,7 @@ from fleetpulse.api import definitions, devices, export, health, metrics, report
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
-from fleetpulse.api.routes import RouteFacts
+from fleetpulse.api.routes import RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
@@ -115,7 +115,7 @@ def _check_request(
     connection: ASGIConnection[Any, Any, Any, Any],
     handler: HTTPRouteHandler,
 ) -> None:
-    """What every request passes before its handler. Raises: NotAccepting; NotFound; Malformed.
+    """What every request passes before its handler. Raises: NotAccepting; NotFound; Malformed; UnsupportedMedia.
 
     Whether the path names something that there is comes first: whoever deletes its own record at a 404 must not get a
     400 for the rest of the request instead.
@@ -123,7 +123,8 @@ def _check_request(
     facts: RouteFacts | None = handler.opt.get("facts")
     if facts is None:
         return  # OPTIONS, which the framework answers itself
-    if not {"service", "ingest"} & set(handler.tags or ()):
+    is_report = "ingest" in (handler.tags or ())
+    if not is_report and "service" not in (handler.tags or ()):
         parts.readiness.check()
         if device_id := connection.path_params.get("device_id"):
             parts.registry.number_of(device_id)
@@ -131,3 +132,5 @@ def _check_request(
             parts.metric_definitions.get(name)
     if facts.is_strict and connection.scope["query_string"]:
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
+    if isinstance(facts.takes, type) and facts.is_body_required and not is_report:
+        check_media(connection.headers)

@@ -24,14 +24,13 @@ _LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl"
 
 
 async def _body(request: AnyRequest, reception: Reception, **expected: Any) -> bytes:
-    """The body, once its type and coding are as `expected`, see check_media; a refusal of these is counted."""
-    body = await request.body()
+    """The body, whose type and coding must be as `expected`, see check_media; a refusal of these is counted."""
     try:
         check_media(request.headers, **expected)
     except Answerable as error:
         reception.refuse_request(error)
         raise
-    return body
+    return await request.body()
 
 
 @_report("POST /api/v1/devices/{device_id:str}/heartbeat", operation="heartbeat", takes=Heartbeat)

@@ -135,9 +135,10 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
 
     async def read(request: AnyRequest) -> Any:
         body = await request.body()
-        if not body.strip() and not is_required:
-            return None  # whatever the headers say of a body: curl -d '' says that it is a form
-        check_media(request.headers)
+        if not is_required:
+            if not body.strip():
+                return None  # whatever the headers say of a body: curl -d '' says that it is a form
+            check_media(request.headers)  # of required bodies this was checked before anything was read
         try:
             return decoder.decode(body)
         except (ValueError, RecursionError) as error:
