@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter, QueryParameter
@@ -95,6 +96,20 @@ class QueryNames:
 
     single: Sequence[str]
     repeated: Sequence[str]
+
+    @classmethod
+    def of(cls, handler: HTTPRouteHandler) -> "QueryNames":
+        """The names that a handler and the providers of its own read."""
+        providers = [one for one in (handler.dependencies or {}).values() if isinstance(one, Provide)]
+        functions = [handler.fn, *(provider.dependency for provider in providers)]
+        read = [
+            (about.name or name, "items" in (about.schema_extra or {}))
+            for function in functions
+            for name, kind in function.__annotations__.items()
+            for about in getattr(kind, "__metadata__", ())
+            if isinstance(about, QueryParameter)
+        ]
+        return cls([name for name, is_list in read if not is_list], [name for name, is_list in read if is_list])
 
     def check(self, pairs: Sequence[tuple[str, Any]]) -> None:
         """Raises: Malformed: a name is unknown, or given twice."""

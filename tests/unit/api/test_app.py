@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fleetpulse.api.app import build_api, describe_api
+from fleetpulse.api.app import HANDLERS, build_api, describe_api
+from fleetpulse.api.parameters import QueryNames
 from fleetpulse.app import build_parts
 from fleetpulse.settings import Settings
 from memory_service import World
@@ -100,3 +101,13 @@ def test_the_service_takes_every_example_of_a_body(tmp_path: Path) -> None:
 
 def encoded(example: object) -> bytes:
     return example.encode() if isinstance(example, str) else json.dumps(example).encode()
+
+
+def test_the_names_that_a_query_may_have_are_those_of_the_document() -> None:
+    operations = [one for methods in describe_api().document["paths"].values() for one in methods.values()]
+    handlers = {str(handler.operation_id): handler for handler in HANDLERS}
+    for operation in operations:
+        query = {one["name"]: one["schema"]["type"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+        names = QueryNames.of(handlers[operation["operationId"]])
+        assert {*names.single, *names.repeated} == set(query)
+        assert set(names.repeated) == {name for name, kind in query.items() if kind == "array"}
