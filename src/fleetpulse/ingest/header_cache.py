@@ -47,19 +47,22 @@ class _Collector:
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete = False
+        self.is_kept_alive = False
+        self.parser = httptools.HttpRequestParser(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self.is_complete = True
+        # Asked here, because the parser forgets it at the end of the message, which an empty body is at once.
+        self.is_kept_alive = self.parser.should_keep_alive()
 
 
 def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
     collector = _Collector()
-    parser = httptools.HttpRequestParser(collector)
     try:
-        parser.feed_data(b"POST /" + block)
+        collector.parser.feed_data(b"POST /" + block)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return NOT_PLAIN, False
     names = [name for name, _ in collector.headers]
@@ -80,7 +83,7 @@ def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
         return NOT_PLAIN, False
     if not is_json(headers.get(b"content-type", b"application/json")):
         return NOT_PLAIN, False
-    return int(length), parser.should_keep_alive()
+    return int(length), collector.is_kept_alive
 
 
 def _is_length(text: bytes) -> bool:

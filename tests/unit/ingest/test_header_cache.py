@@ -21,6 +21,7 @@ PLAIN = (b"Host: x:6733", b"Content-Length: 35")
         (PLAIN, (35, True)),
         ((*PLAIN, b"Content-Type: application/json; charset=utf-8"), (35, True)),
         ((*PLAIN, b"Connection: close"), (35, False)),
+        ((b"Host: x", b"Content-Length: 0", b"Connection: close"), (0, False)),
         ((*PLAIN, b"Connection: keep-alive", b"User-Agent: press/1.0"), (35, True)),
         ((b"content-length: 0", b"HOST: [::1]:6733"), (0, True)),
         ((b"Content-Length: 1000",), (1_000, True)),
