@@ -13,7 +13,6 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
 from fleetpulse.query.declaration_answers import Health, Ready, Replay
-from fleetpulse.query.stats import device_stats
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
@@ -24,9 +23,9 @@ from fleetpulse.telemetry.exposition import CONTENT_TYPE
     refusals=(404,),
     is_strict=False,
 )
-async def get_stats(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceStats:
+async def get_stats(device_id: DeviceIdPath, questions: Questions) -> DeviceStats:
     """Uptime and average upload time over the whole life of a device."""
-    return device_stats(await questions.figures(registry.number_of(device_id)))
+    return await questions.stats(device_id)
 
 
 @route(

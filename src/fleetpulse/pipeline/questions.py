@@ -20,13 +20,13 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.answers import DeviceAudit, FleetMetrics, FleetStats, FleetUptime
+from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, FleetStats, FleetUptime
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
 from fleetpulse.query.metrics import Samples
-from fleetpulse.query.stats import device_audit, lifetime_figures
+from fleetpulse.query.stats import device_audit, device_stats, lifetime_figures
 from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
@@ -63,6 +63,10 @@ class Questions:
         self._device_thread = device_thread
         self._fleet_thread = fleet_thread
         self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
+
+    async def stats(self, device_id: str) -> DeviceStats:
+        """Uptime and average upload time over the whole life of a device. Raises: UnknownDevice."""
+        return device_stats(await self.figures(self._registry.number_of(device_id)))
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
