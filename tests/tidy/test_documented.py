@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse import errors
-from fleetpulse.api.app import HANDLERS, describe_api
+from fleetpulse.api.app import ROUTES, describe_api
 from fleetpulse.api.docs_page import docs_page
 from fleetpulse.ingest.connections import Phase
 from reference_pages import commands_page, settings_page
@@ -20,12 +20,7 @@ def test_the_page_of_settings_is_what_the_settings_are() -> None:
 
 
 def test_every_route_is_described_and_no_other() -> None:
-    served = {
-        (path.replace(":str", ""), method.lower())
-        for handler in HANDLERS
-        for path in handler.paths
-        for method in handler.http_methods
-    }
+    served = {(route.path.replace(":str", ""), route.method.lower()) for route in ROUTES}
     described = {
         (path, method) for path, operations in describe_api().document["paths"].items() for method in operations
     }

@@ -5,8 +5,8 @@ from functools import cache, partial
 from typing import Any
 
 from litestar import Litestar
+from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
-from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -16,7 +16,7 @@ from fleetpulse.api import definitions, devices, export, health, metrics, report
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
-from fleetpulse.api.routes import RouteFacts, check_media
+from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
@@ -30,11 +30,11 @@ from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 
-HANDLERS = [
-    handler
+ROUTES = [
+    route
     for module in (reports, devices, uptime, metrics, export, definitions, health)
-    for handler in vars(module).values()
-    if isinstance(handler, HTTPRouteHandler)
+    for route in vars(module).values()
+    if isinstance(route, Route)
 ]
 """All routes: those that the modules declare, in their order."""
 
@@ -58,43 +58,39 @@ class Parts:
 
 def build_api(parts: Parts) -> Litestar:
     """The application over the parts of a service; it neither starts nor stops any of them."""
-    query_names = {str(handler.operation_id): QueryNames.of(handler) for handler in HANDLERS}
-    providers = {field.name: _constant(getattr(parts, field.name)) for field in fields(Parts)}
     # The document takes 0.2 s, for which neither the start nor the event loop should wait.
-    openapi = Provide(describe_api, sync_to_thread=True)
-    return _litestar({**providers, "openapi": openapi}, guards=[partial(_check_request, parts, query_names)])
+    named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
+    named["openapi"] = partial(sync_to_thread, describe_api)
+    handlers = [route.handler(named) for route in ROUTES]
+    query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
+    return _litestar(handlers, guards=[partial(_check_request, parts, query_names)])
 
 
 @cache
 def describe_api() -> OpenApi:
     """The OpenAPI document of the application, for which no service is needed."""
-    nothing = {field.name: _constant(None) for field in fields(Parts)}
+    nothing = dict.fromkeys([*(field.name for field in fields(Parts)), "openapi"])
     config = OpenAPIConfig(
         title="fleetpulse", version=__version__, description="Durable heartbeats in, exact uptime out."
     )
-    return describe(_litestar({**nothing, "openapi": _constant(None)}, openapi_config=config))
+    return describe(_litestar([route.handler(nothing) for route in ROUTES], openapi_config=config))
 
 
-def _litestar(providers: dict[str, Provide], **options: Any) -> Litestar:
-    handlers: dict[Any, Any] = {
+def _litestar(handlers: list[HTTPRouteHandler], **options: Any) -> Litestar:
+    exception_handlers: dict[Any, Any] = {
         Answerable: answer_refusal,
         OperatorError: answer_damaged,
         HTTPException: answer_framework,
         Exception: answer_defect,
     }
     return Litestar(
-        route_handlers=HANDLERS,
-        dependencies=providers,
-        exception_handlers=handlers,
+        route_handlers=handlers,
+        exception_handlers=exception_handlers,
         logging_config=None,
         # The edge holds the limit of a body's size, for both protocol classes.
         request_max_body_size=None,
         **{"openapi_config": None, **options},
     )
-
-
-def _constant(part: object) -> Provide:
-    return Provide(lambda: part, sync_to_thread=False)
 
 
 def _check_request(

@@ -4,17 +4,17 @@ from http import HTTPStatus
 
 from litestar import Response
 
+from fleetpulse.api.bind import AnyRequest, Reader
 from fleetpulse.api.parameters import (
     DeviceIdPath,
     Paging,
-    provide,
     read_all,
     read_dry_run,
     read_filter,
     read_labels,
     read_paging,
 )
-from fleetpulse.api.routes import AnyRequest, Media, check_media, route
+from fleetpulse.api.routes import Media, check_media, route
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, Message, Relabelled
@@ -25,7 +25,7 @@ _CSV = Media(
     "UTF-8: device_id, perhaps interval, grace and note; every other column is a label",
     example="device_id,interval,grace,note,site\r\npress-07,5m,20m,hall 2,paris\r\n",
 )
-_FILTER = provide(labels=read_labels, chosen=read_filter)
+_FILTER: dict[str, Reader] = {"labels": read_labels, "chosen": read_filter}
 
 
 @route(
@@ -33,7 +33,7 @@ _FILTER = provide(labels=read_labels, chosen=read_filter)
     group="devices",
     operation="listDevices",
     refusals=(422,),
-    dependencies={**_FILTER, **provide(paging=read_paging)},
+    readers={**_FILTER, "paging": read_paging},
 )
 async def get_devices(inventory: Inventory, chosen: Filter, paging: Paging) -> DeviceList:
     """List devices, a page at a time."""
@@ -51,7 +51,7 @@ async def post_device(inventory: Inventory, payload: NewDevice) -> Device:
     group="devices",
     operation="relabel",
     refusals=(422,),
-    dependencies={**_FILTER, **provide(is_all=read_all, is_dry=read_dry_run)},
+    readers={**_FILTER, "is_all": read_all, "is_dry": read_dry_run},
 )
 async def patch_devices(
     inventory: Inventory, chosen: Filter, payload: LabelChange, is_all: bool, is_dry: bool
@@ -96,7 +96,7 @@ async def resume_device(inventory: Inventory, device_id: DeviceIdPath) -> Device
     operation="exportDevices",
     refusals=(422,),
     media=(_CSV,),
-    dependencies=_FILTER,
+    readers=_FILTER,
 )
 async def export_devices(inventory: Inventory, chosen: Filter) -> Response[bytes]:
     """Export the devices that match as CSV, which the import takes as it is."""
@@ -110,7 +110,7 @@ async def export_devices(inventory: Inventory, chosen: Filter) -> Response[bytes
     operation="importDevices",
     refusals=(422,),
     takes=_CSV,
-    dependencies=provide(is_dry=read_dry_run),
+    readers={"is_dry": read_dry_run},
 )
 async def import_devices(request: AnyRequest, inventory: Inventory, is_dry: bool) -> Imported:
     """Declare the devices of a CSV.

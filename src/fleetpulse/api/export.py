@@ -5,7 +5,7 @@ from typing import Annotated
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, provide, read_labels, read_plain_window
+from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, read_labels, read_plain_window
 from fleetpulse.api.routes import Media, route
 from fleetpulse.pipeline.exports import ExportRequest, Exports
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -38,7 +38,7 @@ FileFormat = Annotated[
     operation="export",
     refusals=(404, 422),
     media=_MEDIA,
-    dependencies=provide(window=read_plain_window, labels=read_labels),
+    readers={"window": read_plain_window, "labels": read_labels},
 )
 async def get_export(
     *,

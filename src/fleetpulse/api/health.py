@@ -4,7 +4,7 @@ from litestar import Response
 
 from fleetpulse import __version__
 from fleetpulse.api.docs_page import docs_page
-from fleetpulse.api.openapi import OpenApi
+from fleetpulse.api.openapi import OpenApiSource
 from fleetpulse.api.parameters import DeviceIdPath
 from fleetpulse.api.routes import Media, route
 from fleetpulse.pipeline.questions import Questions
@@ -80,9 +80,9 @@ async def get_self_metrics(self_metrics: SelfMetrics) -> Response[bytes]:
     operation="openapi",
     media=(Media("application/json", "OpenAPI 3.1", kind="object"),),
 )
-async def get_openapi(openapi: OpenApi) -> Response[bytes]:
+async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
     """Describe this interface to programs."""
-    return Response(openapi.encoded, media_type="application/json")
+    return Response((await openapi()).encoded, media_type="application/json")
 
 
 @route(
@@ -91,6 +91,8 @@ async def get_openapi(openapi: OpenApi) -> Response[bytes]:
     operation="docs",
     media=(Media("text/html", "one page without scripts", example="<!doctype html>"),),
 )
-async def get_docs(openapi: OpenApi) -> Response[bytes]:
+async def get_docs(openapi: OpenApiSource) -> Response[bytes]:
     """Describe this interface to people, on one page that needs no network."""
-    return Response(docs_page(openapi.document).encode(), headers={"content-type": "text/html; charset=utf-8"})
+    return Response(
+        docs_page((await openapi()).document).encode(), headers={"content-type": "text/html; charset=utf-8"}
+    )

@@ -2,11 +2,11 @@
 
 from functools import partial
 
+from fleetpulse.api.bind import Reader
 from fleetpulse.api.parameters import (
     DeviceIdPath,
     GroupByQuery,
     LabelPairs,
-    provide,
     read_hour_window,
     read_labels,
     read_metrics,
@@ -19,7 +19,7 @@ from fleetpulse.query.answers import DeviceMetrics, FleetMetrics
 from fleetpulse.query.metric_answers import MetricQuestion, device_metrics
 from fleetpulse.query.window import Window
 
-_QUESTION = provide(window=read_hour_window, metrics=read_metrics)
+_QUESTION: dict[str, Reader] = {"window": read_hour_window, "metrics": read_metrics}
 
 
 @route(
@@ -27,7 +27,7 @@ _QUESTION = provide(window=read_hour_window, metrics=read_metrics)
     group="questions",
     operation="deviceMetrics",
     refusals=(404, 422),
-    dependencies=_QUESTION,
+    readers=_QUESTION,
 )
 async def get_device_metrics(
     *,
@@ -51,7 +51,7 @@ async def get_device_metrics(
     group="questions",
     operation="fleetMetrics",
     refusals=(422,),
-    dependencies={**_QUESTION, **provide(labels=read_labels)},
+    readers={**_QUESTION, "labels": read_labels},
 )
 async def get_fleet_metrics(
     *,

@@ -4,6 +4,7 @@ What neither knows is added here, the same for every route: the refusals that al
 an example of each body and answer, composed of the examples of its fields.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,9 @@ class OpenApi:
 
     document: Json
     encoded: bytes
+
+
+OpenApiSource = Callable[[], Awaitable[OpenApi]]
 
 
 def describe(app: Litestar) -> OpenApi:

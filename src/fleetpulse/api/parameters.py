@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from litestar.di import Provide
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter, QueryParameter
 
-from fleetpulse.api.routes import mark_dependencies
+from fleetpulse.api.bind import Handler
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.limits import QuestionLimits
@@ -98,14 +96,11 @@ class QueryNames:
     repeated: Sequence[str]
 
     @classmethod
-    def of(cls, handler: HTTPRouteHandler) -> "QueryNames":
-        """The names that a handler and the providers of its own read."""
-        providers = [one for one in (handler.dependencies or {}).values() if isinstance(one, Provide)]
-        functions = [handler.fn, *(provider.dependency for provider in providers)]
+    def of(cls, handler: Handler) -> "QueryNames":
+        """The names that a handler reads, after `bind`."""
         read = [
             (about.name or name, "items" in (about.schema_extra or {}))
-            for function in functions
-            for name, kind in function.__annotations__.items()
+            for name, kind in handler.__annotations__.items()
             for about in getattr(kind, "__metadata__", ())
             if isinstance(about, QueryParameter)
         ]
@@ -325,10 +320,3 @@ def read_paging(
     if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
         raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
     return Paging(order, int(limit), cursor)
-
-
-def provide(**named: Callable[..., Any]) -> dict[str, Provide]:
-    """Providers of what handlers read from the query, by the name of the handler's parameter."""
-    for read in named.values():
-        mark_dependencies(read)
-    return {name: Provide(read, sync_to_thread=False) for name, read in named.items()}

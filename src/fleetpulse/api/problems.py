@@ -4,7 +4,7 @@ import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
 
-from fleetpulse.api.routes import AnyRequest
+from fleetpulse.api.bind import AnyRequest
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
 

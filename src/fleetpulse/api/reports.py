@@ -4,8 +4,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.parameters import DeviceIdPath
-from fleetpulse.api.routes import AnyRequest, Media, check_media, route
+from fleetpulse.api.routes import Media, check_media, route
 from fleetpulse.errors import Answerable
 from fleetpulse.ingest.bodies import Event, Heartbeat, MetricsReport, UploadStats
 from fleetpulse.pipeline.reception import Reception

@@ -1,28 +1,26 @@
 """How a route is declared: its path, group and refusals; the rest is read from the handler's signature and docstring.
 
 Litestar makes the OpenAPI document from what stands here. A handler names what it needs as parameters: values of the
-query (`api.parameters`), a `payload` whose struct is decoded strictly, and parts of the service (`api.app.Parts`).
+query (`api.parameters`), a `payload` whose struct is decoded strictly, and parts of the service (`api.app.Parts`);
+`api.bind` hands all of these to it.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
-from litestar import Request, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.datastructures import Headers
-from litestar.di import Dependency, Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import SkipValidationMarker
 
+from fleetpulse.api.bind import AnyRequest, Handler, Reader, bind
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.decode import malformed
 
-AnyRequest = Request[Any, Any, Any]
-Handler = Callable[..., Any]
 _METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 GROUPS = {
     "ingest": "What devices report",
@@ -58,6 +56,37 @@ class RouteFacts:
     is_strict: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A declared route. `readers` make parameters of the function out of the query and of parts of the service."""
+
+    method: str
+    path: str
+    group: str
+    operation: str
+    function: Handler
+    readers: Mapping[str, Reader]
+    read_payload: Callable[[AnyRequest], Awaitable[Any]] | None
+    facts: RouteFacts
+
+    def handler(self, parts: Mapping[str, Any]) -> HTTPRouteHandler:
+        """The handler of the framework. `parts`: the parts of the service, by the names that functions give them.
+
+        They are bound here, once: what the framework has to provide with each request costs a task for each part.
+        """
+        summary, _, description = inspect.cleandoc(self.function.__doc__ or "").partition("\n\n")
+        made: HTTPRouteHandler = _METHODS[self.method](
+            self.path,
+            operation_id=self.operation,
+            summary=" ".join(summary.split()).removesuffix("."),
+            description=description or None,
+            tags=[self.group],
+            status_code=self.facts.status,
+            opt={"facts": self.facts},
+        )(bind(self.function, parts=parts, readers=self.readers, read_payload=self.read_payload))
+        return made
+
+
 def route(
     target: str,
     *,
@@ -68,9 +97,9 @@ def route(
     media: tuple[Media, ...] = (),
     takes: type[msgspec.Struct] | Media | None = None,
     failures: dict[int, type[msgspec.Struct]] | None = None,
-    dependencies: dict[str, Provide] | None = None,
+    readers: Mapping[str, Reader] | None = None,
     is_strict: bool = True,
-) -> Callable[[Handler], HTTPRouteHandler]:
+) -> Callable[[Handler], Route]:
     """Declare a handler for `target`, such as `GET /api/v1/devices`.
 
     Args:
@@ -79,58 +108,42 @@ def route(
         media: what is answered, where it is not the struct of the return annotation.
         takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
         failures: structs of answers with an error status that are not the usual problem.
-        dependencies: providers of parameters that are read from the query.
+        readers: functions that read a parameter of the handler from the query, by its name.
         is_strict: whether a parameter that the route does not know is refused. What devices and probes call takes any
             query, because intermediaries may add to it.
     """
     method, _, path = target.partition(" ")
 
-    def declare(handler: Handler) -> HTTPRouteHandler:
-        annotations = handler.__annotations__
-        answer, body = annotations.get("return"), annotations.get("payload")
+    def declare(function: Handler) -> Route:
+        answer, body = function.__annotations__.get("return"), function.__annotations__.get("payload")
         answer = next(iter(get_args(answer)), answer)  # of Response[Struct], the struct
         body_struct, *nothing = get_args(body) if isinstance(body, UnionType) else (body,)
-        providers = dict(dependencies or {})
-        if body_struct is not None:
-            providers["payload"] = Provide(_body_reader(body_struct, is_required=not nothing))
-        mark_dependencies(handler)
-        summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
+        is_body_required = not nothing
         facts = RouteFacts(
             status=int(status),
             answer=answer if isinstance(answer, type) and issubclass(answer, msgspec.Struct) else None,
             media=media,
             takes=takes or body_struct,
-            is_body_required=not nothing,
+            is_body_required=is_body_required,
             refusals=refusals + ((413, 415) if takes or body_struct else ()),
             failures=failures or {},
             is_strict=is_strict and group not in ("ingest", "service"),
         )
-        made: HTTPRouteHandler = _METHODS[method](
-            path,
-            operation_id=operation,
-            summary=" ".join(summary.split()).removesuffix("."),
-            description=description or None,
-            tags=[group],
-            status_code=int(status),
-            dependencies=providers,
-            opt={"facts": facts},
-        )(handler)
-        return made
+        return Route(
+            method=method,
+            path=path,
+            group=group,
+            operation=operation,
+            function=function,
+            readers=readers or {},
+            read_payload=_body_reader(body_struct, is_required=is_body_required) if body_struct else None,
+            facts=facts,
+        )
 
     return declare
 
 
-def mark_dependencies(function: Handler) -> None:
-    """Mark the parameters of a handler or provider that stand for no value of the request, as the framework asks for.
-
-    What is provided was checked by whoever made it, so the framework need not check it again.
-    """
-    for name, kind in function.__annotations__.items():
-        if name not in ("request", "return") and not hasattr(kind, "__metadata__"):
-            function.__annotations__[name] = Annotated[kind, Dependency(), SkipValidationMarker()]
-
-
-def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable[[AnyRequest], Any]:
+def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable[[AnyRequest], Awaitable[Any]]:
     decoder = msgspec.json.Decoder(struct)
 
     async def read(request: AnyRequest) -> Any:

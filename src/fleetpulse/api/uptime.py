@@ -6,7 +6,6 @@ from fleetpulse.api.parameters import (
     DeviceIdPath,
     GroupByQuery,
     LabelPairs,
-    provide,
     read_day_window,
     read_explain,
     read_labels,
@@ -25,7 +24,7 @@ from fleetpulse.query.window import Window
     group="questions",
     operation="deviceUptime",
     refusals=(404, 422),
-    dependencies=provide(window=read_day_window, is_explained=read_explain),
+    readers={"window": read_day_window, "is_explained": read_explain},
 )
 async def get_uptime(device_id: DeviceIdPath, window: Window, is_explained: bool, questions: Questions) -> Uptime:
     """Uptime and availability of a device over a window."""
@@ -38,7 +37,7 @@ async def get_uptime(device_id: DeviceIdPath, window: Window, is_explained: bool
     group="questions",
     operation="transitions",
     refusals=(404, 422),
-    dependencies=provide(window=read_plain_window),
+    readers={"window": read_plain_window},
 )
 async def get_transitions(device_id: DeviceIdPath, window: Window, questions: Questions) -> Transitions:
     """Every change of a device's status in a window, oldest first."""
@@ -51,7 +50,7 @@ async def get_transitions(device_id: DeviceIdPath, window: Window, questions: Qu
     group="questions",
     operation="fleetUptime",
     refusals=(422,),
-    dependencies=provide(window=read_day_window, labels=read_labels),
+    readers={"window": read_day_window, "labels": read_labels},
 )
 async def get_fleet_uptime(
     window: Window, labels: LabelPairs, questions: Questions, group_by: GroupByQuery = None
@@ -65,7 +64,7 @@ async def get_fleet_uptime(
     group="questions",
     operation="fleetStats",
     refusals=(422,),
-    dependencies=provide(window=read_plain_window, labels=read_labels),
+    readers={"window": read_plain_window, "labels": read_labels},
 )
 async def get_fleet_stats(window: Window, labels: LabelPairs, questions: Questions) -> FleetStats:
     """The fleet at a glance: devices by status, uptime, upload times, and the ten devices that were there least."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from fleetpulse.api.app import HANDLERS, build_api, describe_api
+from fleetpulse.api.app import ROUTES, Parts, build_api, describe_api
+from fleetpulse.api.bind import bind
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.app import build_parts
 from fleetpulse.settings import Settings
@@ -16,6 +18,7 @@ from memory_service import World
 
 EXAMPLES_NS = int(datetime(2026, 11, 24, 8, 31, tzinfo=UTC).timestamp()) * 1_000_000_000
 """A minute after the time that examples give."""
+NO_PARTS = dict.fromkeys([*(field.name for field in fields(Parts)), "openapi"])
 
 
 def statuses(folder: Path, *requests: tuple[str, str, dict[str, str], bytes]) -> list[int]:
@@ -105,9 +108,9 @@ def encoded(example: object) -> bytes:
 
 def test_the_names_that_a_query_may_have_are_those_of_the_document() -> None:
     operations = [one for methods in describe_api().document["paths"].values() for one in methods.values()]
-    handlers = {str(handler.operation_id): handler for handler in HANDLERS}
+    functions = {route.operation: bind(route.function, parts=NO_PARTS, readers=route.readers) for route in ROUTES}
     for operation in operations:
         query = {one["name"]: one["schema"]["type"] for one in operation.get("parameters", ()) if one["in"] == "query"}
-        names = QueryNames.of(handlers[operation["operationId"]])
+        names = QueryNames.of(functions[operation["operationId"]])
         assert {*names.single, *names.repeated} == set(query)
         assert set(names.repeated) == {name for name, kind in query.items() if kind == "array"}

@@ -6,7 +6,7 @@ from litestar.datastructures import Headers
 from litestar.testing import create_test_client
 
 from fleetpulse.api.problems import answer_refusal
-from fleetpulse.api.routes import RouteFacts, check_media, route
+from fleetpulse.api.routes import check_media, route
 from fleetpulse.errors import Answerable, UnsupportedMedia
 
 
@@ -37,21 +37,18 @@ async def grow_thing(payload: Body | None) -> Answer:
     return Answer(payload.size if payload else 1)
 
 
-def facts_of(handler: object) -> RouteFacts:
-    facts: RouteFacts = handler.opt["facts"]  # type: ignore[attr-defined]  # what `route` makes has it
-    return facts
-
-
 def test_summary_description_body_and_answer_come_from_the_handler() -> None:
-    assert (add_thing.summary, add_thing.description) == ("Add a thing", "It grows by one.")
-    facts = facts_of(add_thing)
+    handler = add_thing.handler({})
+    assert (handler.summary, handler.description) == ("Add a thing", "It grows by one.")
+    facts = add_thing.facts
     assert (facts.answer, facts.takes, facts.is_body_required, facts.status) == (Answer, Body, True, 201)
     assert facts.refusals == (409, 413, 415)
-    assert not facts_of(grow_thing).is_body_required
+    assert not grow_thing.facts.is_body_required
 
 
 def test_a_body_is_decoded_strictly_and_may_be_left_out_where_it_is_optional() -> None:
-    with create_test_client([add_thing, grow_thing], exception_handlers={Answerable: answer_refusal}) as client:
+    handlers = [add_thing.handler({}), grow_thing.handler({})]
+    with create_test_client(handlers, exception_handlers={Answerable: answer_refusal}) as client:
         assert client.post("/things", content=b'{"size": 2}').json() == {"size": 3}
         assert client.post("/things/grow", content=b" ").json() == {"size": 1}
         refused = client.post("/things", content=b'{"size": "2", "more": 1}')
