@@ -22,7 +22,8 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, TIERS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, find
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
 S = 10**9

@@ -25,7 +25,7 @@ from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
-from fleetpulse.query.metrics import Samples
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.stats import device_audit, device_stats, lifetime_figures
 from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView

@@ -16,7 +16,7 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.downtime import look_back_ns
 from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, FleetExclusions, exclude_device
-from fleetpulse.query.metrics import Samples
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
 
 

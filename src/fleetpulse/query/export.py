@@ -15,7 +15,7 @@ from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.query.metrics import Samples
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
 
 COLUMNS = {

@@ -30,8 +30,9 @@ from fleetpulse.query.answers import (
 from fleetpulse.query.downtime import downtime, ended_gaps
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
-from fleetpulse.query.metrics import DeviceSelection, Samples, find
+from fleetpulse.query.metrics import DeviceSelection, find
 from fleetpulse.query.missing import distinct, note_missing_day
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import fleet_status
 from fleetpulse.query.uptime import Figures, figures

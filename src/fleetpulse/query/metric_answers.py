@@ -15,7 +15,8 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
-from fleetpulse.query.metrics import EXACT_ROWS_MAX, DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.metrics import EXACT_ROWS_MAX, DeviceSelection, MetricResult, find
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100

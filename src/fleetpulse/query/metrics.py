@@ -1,11 +1,8 @@
 """Questions about metrics: any window, one device or many, in steps or whole, exact over live and closed data together.
 
-Every sample is read once: a live one from memory, one of a fresh block from its samples, one of a compacted block from
-the coarsest tier whose buckets lie wholly inside the window and inside one step; what sticks out at the edges from a
-finer one.
+`reads` says what is read; here it is folded into cells, and the cells become figures.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,29 +11,18 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.aggregations import RULES, Figure, OfSamples, figures, or_none
 from fleetpulse.aggregate.rollup import Cells, cut_cells, fold_cells, fold_samples, join_cells
-from fleetpulse.blocks.history import History, SampleRange
+from fleetpulse.blocks.history import SampleRange
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW
 from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.answers import Missing
 from fleetpulse.query.missing import note_missing
+from fleetpulse.query.reads import LIVE, Read, Samples, count_rows, plan_reads
 from fleetpulse.query.window import Window
 
-BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
 EXACT_ROWS_MAX = 4_000_000
 """Samples that are read for a figure that needs every one of them; if there are more, roll-ups tell what they can."""
-LIVE = "live"
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Where samples are, all at one moment: what no block holds, and what the blocks of a manifest do."""
-
-    live: Sequence[SampleColumns]
-    manifest: Manifest
-    history: History
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +49,6 @@ class MetricResult:
     """Tiers whose buckets stick out of the window, since the samples are gone already."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One piece of work: a tier of a block (None: live samples), of which [start_ns, end_ns)."""
-
-    block: SampleBlock | None
-    tier: str
-    start_ns: int
-    end_ns: int
-    is_whole: bool = True
-
-
 def find(
     where: Samples,
     *,
@@ -85,11 +60,11 @@ def find(
 ) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     rule = RULES[aggregation]
-    reads = _plan(where, number, metric.kind, window, is_raw_preferred=False)
+    reads = plan_reads(where, number, metric.kind, window, is_raw_preferred=False)
     is_exact, of_samples = True, None
     if rule.of_samples is not None:
-        raw = _plan(where, number, metric.kind, window, is_raw_preferred=True)
-        is_affordable = _rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
+        raw = plan_reads(where, number, metric.kind, window, is_raw_preferred=True)
+        is_affordable = count_rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
         is_exact = is_affordable and all(read.tier in (LIVE, RAW) for read in raw)
         # What roll-ups do not tell at all can still be told of the cells whose samples are all there.
         if is_exact or (is_affordable and rule.of_cells is None):
@@ -100,85 +75,6 @@ def find(
     for read in reads:
         finding.take(read)
     return finding.found()
-
-
-def _plan(where: Samples, number: int, kind: str, window: Window, *, is_raw_preferred: bool) -> list[_Read]:
-    reads = [_Read(None, LIVE, window.start_ns, window.end_ns)]
-    for block in where.manifest.samples:
-        start_ns, end_ns = max(window.start_ns, block.start_ns), min(window.end_ns, block.end_ns)
-        if block.kind == kind and start_ns < end_ns:
-            part = _Part(where.history, block, number)
-            if block.day is None:
-                reads.append(_Read(block, RAW, start_ns, end_ns))
-            elif not part.has(DAY):
-                continue
-            elif is_raw_preferred and part.has(RAW):
-                reads.append(_Read(block, RAW, start_ns, end_ns))
-            else:
-                # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part
-                # has ended already is as good as whole.
-                first_ns = window.start_ns if block.start_ns < window.start_ns else block.day * NS_PER_DAY
-                last_ns = window.end_ns if block.end_ns > window.end_ns else (block.day + 1) * NS_PER_DAY
-                reads += part.tiers(first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
-    return reads
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A compacted block, for one metric: a file holds all of the metric or nothing. Days and hours always do."""
-
-    history: History
-    block: SampleBlock
-    number: int
-
-    def has(self, tier: str) -> bool:
-        """Whether a tier holds the metric. One that cannot be read counts as holding it; its data are then missing."""
-        try:
-            return (
-                tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
-            )
-        except DamagedData:
-            return True
-
-    def tiers(self, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str]) -> Iterator[_Read]:
-        """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones."""
-        if start_ns >= end_ns:
-            return
-        for place, tier in enumerate(tiers):
-            bucket_ns = BUCKET_NS[tier]
-            inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
-            if (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns and self.has(tier):
-                finer = tiers[place + 1 :]
-                yield from self.tiers(start_ns, inner_start_ns, step_ns, finer)
-                yield _Read(self.block, tier, inner_start_ns, inner_end_ns)
-                yield from self.tiers(inner_end_ns, end_ns, step_ns, finer)
-                return
-        yield self.finest(start_ns, end_ns)
-
-    def finest(self, start_ns: int, end_ns: int) -> _Read:
-        """What whole buckets cannot cover: from samples, or where they are gone, from buckets that begin in it."""
-        tier = next((tier for tier in (RAW, MINUTE) if self.has(tier)), HOUR)
-        return _Read(self.block, tier, start_ns, end_ns, is_whole=tier == RAW)
-
-
-def _rows(where: Samples, reads: Sequence[_Read], number: int, device: int | None) -> int:
-    """How many rows of samples a plan reads, about."""
-    total = 0
-    for read in reads:
-        if read.block is not None:
-            try:
-                footer = where.history.footer(read.block.files[read.tier])
-            except DamagedData:
-                continue  # said when it is read
-            is_read = (
-                (footer.least["metric"] == number)
-                & (footer.least["at"] < read.end_ns)
-                & (footer.greatest["at"] >= read.start_ns)
-            )
-            if device is not None:
-                is_read &= (footer.least["device"] <= device) & (footer.greatest["device"] >= device)
-            total += int(footer.rows[is_read].sum())
-    return total
 
 
 class _Finding:
@@ -215,7 +111,7 @@ class _Finding:
         self._missing: list[Missing] = []
         self._rolled_up: set[int] = set()
 
-    def take(self, read: _Read) -> None:
+    def take(self, read: Read) -> None:
         """Read a piece. What cannot be read is noted as missing."""
         try:
             if read.block is None:
@@ -229,7 +125,7 @@ class _Finding:
         except DamagedData as error:
             note_missing(self._missing, read.start_ns, read.end_ns, error)
 
-    def _want(self, read: _Read) -> SampleRange:
+    def _want(self, read: Read) -> SampleRange:
         return SampleRange(self._number, self._selection.device, read.start_ns, read.end_ns)
 
     def _wanted(self, samples: SampleColumns) -> SampleColumns:
@@ -254,7 +150,7 @@ class _Finding:
         cells, local, count = self._local(places)
         self._keep(cells, fold_samples(local, values, at_ns, count=count, sketched=self._is_sketched))
 
-    def _take_rollups(self, read: _Read) -> None:
+    def _take_rollups(self, read: Read) -> None:
         assert read.block is not None
         for rows in self._where.history.rollups(read.block, read.tier, self._want(read), parts=self._rule.parts):
             inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)

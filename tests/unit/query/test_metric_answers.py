@@ -22,7 +22,7 @@ from fleetpulse.query.metric_answers import (
     split_types,
     within_retention,
 )
-from fleetpulse.query.metrics import Samples
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 from sample_blocks import CPU, DAY, SampleBlocks, columns_of
 

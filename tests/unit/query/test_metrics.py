@@ -10,7 +10,8 @@ from fleetpulse.model.manifest import HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query import metrics
-from fleetpulse.query.metrics import DeviceSelection, MetricResult, Samples, find
+from fleetpulse.query.metrics import DeviceSelection, MetricResult, find
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 from sample_blocks import CPU, DAY, Sample, SampleBlocks, columns_of
 

@@ -1,0 +1,118 @@
+"""What a question reads: of every block the coarsest tier whose buckets lie wholly inside the window and inside a step.
+
+Every sample is read once: a live one from memory, one of a fresh block from its samples, one of a compacted block from
+one of its tiers; what sticks out of whole buckets at the edges from a finer tier.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fleetpulse.blocks.history import History
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.query.window import Window
+
+BUCKET_NS = {MINUTE: NS_PER_MINUTE, HOUR: NS_PER_HOUR, DAY: NS_PER_DAY}
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Where samples are, all at one moment: what no block holds, and what the blocks of a manifest do."""
+
+    live: Sequence[SampleColumns]
+    manifest: Manifest
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One piece of work: a tier of a block (None: live samples), of which [start_ns, end_ns)."""
+
+    block: SampleBlock | None
+    tier: str
+    start_ns: int
+    end_ns: int
+    is_whole: bool = True
+
+
+def plan_reads(where: Samples, number: int, kind: str, window: Window, *, is_raw_preferred: bool) -> list[Read]:
+    """What to read for a window, each sample once; `is_raw_preferred`: single samples wherever they are kept."""
+    reads = [Read(None, LIVE, window.start_ns, window.end_ns)]
+    for block in where.manifest.samples:
+        start_ns, end_ns = max(window.start_ns, block.start_ns), min(window.end_ns, block.end_ns)
+        if block.kind == kind and start_ns < end_ns:
+            part = _Part(where.history, block, number)
+            if block.day is None:
+                reads.append(Read(block, RAW, start_ns, end_ns))
+            elif not part.has(DAY):
+                continue
+            elif is_raw_preferred and part.has(RAW):
+                reads.append(Read(block, RAW, start_ns, end_ns))
+            else:
+                # A part holds nothing outside its own span, so a bucket that sticks out of the window where the part
+                # has ended already is as good as whole.
+                first_ns = window.start_ns if block.start_ns < window.start_ns else block.day * NS_PER_DAY
+                last_ns = window.end_ns if block.end_ns > window.end_ns else (block.day + 1) * NS_PER_DAY
+                reads += part.tiers(first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE))
+    return reads
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A compacted block, for one metric: a file holds all of the metric or nothing. Days and hours always do."""
+
+    history: History
+    block: SampleBlock
+    number: int
+
+    def has(self, tier: str) -> bool:
+        """Whether a tier holds the metric. One that cannot be read counts as holding it; its data are then missing."""
+        try:
+            return (
+                tier in self.block.files and self.number in self.history.footer(self.block.files[tier]).least["metric"]
+            )
+        except DamagedData:
+            return True
+
+    def tiers(self, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str]) -> Iterator[Read]:
+        """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones."""
+        if start_ns >= end_ns:
+            return
+        for place, tier in enumerate(tiers):
+            bucket_ns = BUCKET_NS[tier]
+            inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
+            if (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns and self.has(tier):
+                finer = tiers[place + 1 :]
+                yield from self.tiers(start_ns, inner_start_ns, step_ns, finer)
+                yield Read(self.block, tier, inner_start_ns, inner_end_ns)
+                yield from self.tiers(inner_end_ns, end_ns, step_ns, finer)
+                return
+        yield self.finest(start_ns, end_ns)
+
+    def finest(self, start_ns: int, end_ns: int) -> Read:
+        """What whole buckets cannot cover: from samples, or where they are gone, from buckets that begin in it."""
+        tier = next((tier for tier in (RAW, MINUTE) if self.has(tier)), HOUR)
+        return Read(self.block, tier, start_ns, end_ns, is_whole=tier == RAW)
+
+
+def count_rows(where: Samples, reads: Sequence[Read], number: int, device: int | None) -> int:
+    """How many rows of samples a plan reads, about."""
+    total = 0
+    for read in reads:
+        if read.block is not None:
+            try:
+                footer = where.history.footer(read.block.files[read.tier])
+            except DamagedData:
+                continue  # said when it is read
+            is_read = (
+                (footer.least["metric"] == number)
+                & (footer.least["at"] < read.end_ns)
+                & (footer.greatest["at"] >= read.start_ns)
+            )
+            if device is not None:
+                is_read &= (footer.least["device"] <= device) & (footer.greatest["device"] >= device)
+            total += int(footer.rows[is_read].sum())
+    return total
