@@ -14,6 +14,7 @@ FleetpulseError
 │  │  │  └─ UnknownMetric a metric has no definition                                  422
 │  │  └─ HeaderTooLarge   header bytes or header count over the limit                 431
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
+│  │  └─ DatabaseBusy     another program has locked the journal or the catalog       503
 │  └─ NotAccepting        we cannot store anything; nothing was accepted              503
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
@@ -26,6 +27,9 @@ FleetpulseError
 """
 
 from typing import ClassVar
+
+DATABASE_RETRY_S = 5
+"""What Retry-After says while a database is locked: backups take seconds to minutes."""
 
 
 class FleetpulseError(Exception):
@@ -142,6 +146,16 @@ class Busy(Answerable):
     def __init__(self, msg: str, *, reason: str, retry_after_s: int = 1) -> None:
         super().__init__(msg, reason=reason)
         self.retry_after_s = retry_after_s
+
+
+class DatabaseBusy(Busy):
+    """Another program has locked a database for longer than `database_wait_s`: nothing was written, the disk is well.
+
+    Before the service answers requests, and in commands, it is the operator who must act, and the text says how.
+    """
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, reason="database_busy", retry_after_s=DATABASE_RETRY_S)
 
 
 class NotAccepting(Answerable):

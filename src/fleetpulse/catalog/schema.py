@@ -50,5 +50,5 @@ def migrate(connection: sqlite3.Connection) -> int:
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version < VERSION:
-        connection.executescript(f"BEGIN; {''.join(_STEPS[version:])} PRAGMA user_version={VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(_STEPS[version:])} PRAGMA user_version={VERSION}; COMMIT;")
     return version

@@ -1,4 +1,7 @@
-"""The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection. `schema.py` describes the tables."""
+"""The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection. `schema.py` describes the tables.
+
+Where another program has locked the file, reads and transactions wait for it, see `database_lock.py`.
+"""
 
 import contextlib
 import json
@@ -14,6 +17,7 @@ import msgspec
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
+from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
@@ -33,21 +37,23 @@ _DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted
 class SqliteCatalog:
     """See Catalog."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait_s: float = 0.0) -> None:
         """Open the file, or create it.
 
-        Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse.
+        `wait_s`: how long to wait where another program has locked the file.
+        Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. DatabaseBusy.
         """
         self._path = path
+        self._lock = DatabaseLock(path, wait_s=wait_s)
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._prepare()
+            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._lock.run(self._prepare)
         except sqlite3.DatabaseError as error:
             raise self._unreadable(error) from error
 
     def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(
@@ -61,22 +67,33 @@ class SqliteCatalog:
 
     @contextlib.contextmanager
     def _reading(self) -> Generator[None, None, None]:
-        """Reads in it raise DamagedData where SQLite or JSON finds the file corrupt."""
+        """Reads in it raise DamagedData where the file is corrupt, and DatabaseBusy where it is locked."""
         try:
             yield
         except (sqlite3.DatabaseError, msgspec.MsgspecError, json.JSONDecodeError) as error:
+            if is_lock(error):
+                raise self._lock.busy() from error
             raise self._unreadable(error) from error
+
+    def _select(self, query: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The rows of a query. SQLite takes the lock for reading with the first row, before `execute` returns."""
+        return self._lock.run(lambda: self._connection.execute(query, parameters))
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[Any, None, None]:
-        """All statements in it take effect, or none. Raises: OSError: none took effect."""
+        """All statements in it take effect, or none. Raises: OSError; DatabaseBusy: none took effect."""
+        run = self._connection.execute
         try:
-            self._connection.execute("BEGIN")
-            yield self._connection.execute
-            self._connection.execute("COMMIT")
+            # IMMEDIATE takes the write lock before anything is read: a transaction that begins by reading is refused
+            # later, without a wait, where another connection wrote meanwhile.
+            self._lock.run(lambda: run("BEGIN IMMEDIATE"))
+            yield run
+            self._lock.run(lambda: run("COMMIT"))
         except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.rollback()
+            if is_lock(error):
+                raise self._lock.busy() from error
             if isinstance(error, sqlite3.Error):
                 raise OSError(f"{self._path}: {error}") from error
             raise
@@ -84,7 +101,7 @@ class SqliteCatalog:
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
         with self._reading():
-            rows = self._connection.execute(f"SELECT {_DEVICE} FROM device ORDER BY number")
+            rows = self._select(f"SELECT {_DEVICE} FROM device ORDER BY number")
             for expected, row in enumerate(rows):
                 if row[0] != expected:
                     raise DamagedData(
@@ -95,13 +112,13 @@ class SqliteCatalog:
     def device_count(self) -> int:
         """See Catalog."""
         with self._reading():
-            return int(self._connection.execute("SELECT count(*) FROM device").fetchone()[0])
+            return int(self._select("SELECT count(*) FROM device").fetchone()[0])
 
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """See Catalog."""
         with self._reading():
             # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
-            rows = self._connection.execute(
+            rows = self._select(
                 f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(numbers)),),
             )
@@ -154,7 +171,7 @@ class SqliteCatalog:
     def pauses(self) -> list[Pause]:
         """See Catalog."""
         with self._reading():
-            rows = self._connection.execute("SELECT device, start_ns, end_ns FROM pause ORDER BY device, start_ns")
+            rows = self._select("SELECT device, start_ns, end_ns FROM pause ORDER BY device, start_ns")
             return [Pause(*row) for row in rows]
 
     def replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
@@ -167,7 +184,7 @@ class SqliteCatalog:
     def windows(self) -> list[MaintenanceWindow]:
         """See Catalog."""
         with self._reading():
-            rows = self._connection.execute("SELECT body FROM maintenance ORDER BY id").fetchall()
+            rows = self._select("SELECT body FROM maintenance ORDER BY id").fetchall()
             return [msgspec.json.decode(body, type=MaintenanceWindow) for (body,) in rows]
 
     def put_window(self, window: MaintenanceWindow) -> None:
@@ -183,7 +200,7 @@ class SqliteCatalog:
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
         """See Catalog."""
         with self._reading():
-            rows = self._connection.execute("SELECT number, body, is_defined FROM metric ORDER BY number").fetchall()
+            rows = self._select("SELECT number, body, is_defined FROM metric ORDER BY number").fetchall()
             return [
                 (number, msgspec.json.decode(body, type=MetricDefinition), bool(is_defined))
                 for number, body, is_defined in rows
@@ -216,7 +233,7 @@ class SqliteCatalog:
     def manifest(self) -> Manifest:
         """See Catalog."""
         with self._reading():
-            return read_manifest(self._connection)
+            return self._lock.run(lambda: read_manifest(self._connection))
 
     def commit_manifest(self, manifest: Manifest) -> None:
         """See Catalog."""

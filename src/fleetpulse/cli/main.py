@@ -24,7 +24,7 @@ from cyclopts import (
 )
 
 from fleetpulse import __version__
-from fleetpulse.errors import OperatorError
+from fleetpulse.errors import DatabaseBusy, OperatorError
 
 SERVICE, QUESTIONS = Group("The service", sort_key=1), Group("Questions to a running service", sort_key=2)
 COMMANDS = {
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         return _refuse(error.command_chain or (), _what_is_wrong(error))
-    except OperatorError as error:
+    except (OperatorError, DatabaseBusy) as error:
         print(f"fleetpulse: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

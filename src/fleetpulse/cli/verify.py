@@ -27,7 +27,7 @@ app = App(
 
 
 @app.default
-@takes_settings(("blocks", "s3_endpoint", "s3_region"))
+@takes_settings(("blocks", "s3_endpoint", "s3_region", "database_wait_s"))
 def verify(
     *,
     data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),
@@ -46,7 +46,7 @@ def verify(
             raise SettingsError(f"{text} Name another with --data, or restore it from a copy.")
     with hold_folder(data):
         settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
-        findings = _findings(data, open_store(settings))
+        findings = _findings(data, open_store(settings), wait_s=settings.database_wait_s)
     _show(findings, is_all=all_)
     return 0 if all(finding.is_good for finding in findings) else 1
 
@@ -70,13 +70,13 @@ def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
             console.print(f"[red]WRONG[/] {finding.part}: {finding.text}", soft_wrap=True, highlight=False)
 
 
-def _findings(folder: Path, store: BlockStore) -> list[Finding]:
+def _findings(folder: Path, store: BlockStore, *, wait_s: float) -> list[Finding]:
     try:
-        journal = SqliteJournal(folder / JOURNAL)
+        journal = SqliteJournal(folder / JOURNAL, wait_s=wait_s)
     except OperatorError as error:
         return [Finding("journal", str(error), is_good=False)]
     try:
-        catalog = SqliteCatalog(folder / CATALOG)
+        catalog = SqliteCatalog(folder / CATALOG, wait_s=wait_s)
     except OperatorError as error:
         journal.close()
         return [Finding("catalog", str(error), is_good=False)]

@@ -19,13 +19,14 @@ class Journal(Protocol):
 
         Raises: OSError: the entry must not be acknowledged, and the journal must not be appended to again. After a
             failed fsync the kernel may have dropped the page, so a second try could succeed without the entry on disk.
+            DatabaseBusy: another program holds a lock; nothing was written, and later appends may succeed.
         """
         ...
 
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """(position, entry) of all entries behind position `after`, in order.
 
-        Raises: DamagedData: an entry is missing or cannot be read.
+        Raises: DamagedData: an entry is missing or cannot be read. DatabaseBusy.
         """
         ...
 
@@ -40,7 +41,8 @@ class Journal(Protocol):
     def drop(self, *, through: Position, entries_max: int) -> bool:
         """Delete the oldest entries up to `through`, at most `entries_max`; True while some up to `through` are left.
 
-        A call takes a bounded time, so that appends can go on between the calls. Raises: OSError: nothing was deleted.
+        A call takes a bounded time, so that appends can go on between the calls.
+        Raises: OSError; DatabaseBusy: another program holds a lock. Either way nothing was deleted.
         """
         ...
 

@@ -5,7 +5,8 @@
 
 With FULL, SQLite syncs its write-ahead log inside every commit, so an append that returned survives a power cut; with
 NORMAL it does not. Only one connection may write and move the log into the database (SQLite's checkpoint): before
-version 3.51.3 two connections that do so at once can corrupt the log.
+version 3.51.3 two connections that do so at once can corrupt the log. Other programs may lock the file for a while, as
+a backup does: `database_lock.py` waits for them.
 """
 
 import sqlite3
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.disk import sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
@@ -24,17 +26,19 @@ APPLICATION_ID = 0x464C504A  # "FLPJ"
 class SqliteJournal:
     """See Journal."""
 
-    def __init__(self, path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+    def __init__(self, path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", wait_s: float = 0.0) -> None:
         """Open the file, or create it. NORMAL is for the control of `make test-power` only, which must lose events.
 
-        Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt.
+        `wait_s`: how long to wait where another program has locked the file.
+        Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt. DatabaseBusy.
         """
         self._path = path
+        self._lock = DatabaseLock(path, wait_s=wait_s)
         is_new = not path.exists()
         check_wal(path.with_name(path.name + "-wal"))
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._prepare(synchronous, is_new=is_new)
+            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._lock.run(lambda: self._prepare(synchronous, is_new=is_new))
         except sqlite3.DatabaseError as error:
             raise DamagedData(_unreadable(path, error)) from error
         if is_new:
@@ -62,7 +66,9 @@ class SqliteJournal:
         """See Journal."""
         position = self._last + 1
         try:
-            self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body))
+            # One statement is one transaction, and it asks for the write lock at its start: BEGIN IMMEDIATE around it
+            # would say the same in two calls more.
+            self._lock.run(lambda: self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body)))
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}") from error
         self._last = position
@@ -77,8 +83,10 @@ class SqliteJournal:
                 "Journal and catalog come from different copies: restore the whole data folder from one copy."
             )
         try:
-            cursor = self._connection.execute(
-                "SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,)
+            cursor = self._lock.run(
+                lambda: self._connection.execute(
+                    "SELECT position, body FROM entry WHERE position > ? ORDER BY position", (after,)
+                )
             )
             for position, body in cursor:
                 if position != expected:
@@ -97,20 +105,23 @@ class SqliteJournal:
 
     def first_position(self) -> Position:
         """See Journal."""
-        first = self._connection.execute("SELECT min(position) FROM entry").fetchone()[0]
+        first = self._lock.try_once(lambda: self._connection.execute("SELECT min(position) FROM entry").fetchone()[0])
         return self._last + 1 if first is None else int(first)
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
         """See Journal."""
         end = min(through, self.first_position() + entries_max - 1)
         try:
-            self._connection.execute("BEGIN")
+            # Without a wait, which would delay the commits behind it: the entries can be dropped at any later time.
+            self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("DELETE FROM entry WHERE position <= ?", (end,))
             self._connection.execute("UPDATE dropped SET through = max(through, ?)", (end,))
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self._connection.rollback()
+            if is_lock(error):
+                raise self._lock.busy() from error
             raise OSError(f"{self._path}: {error}") from error
         self._dropped = max(self._dropped, end)
         return end < through

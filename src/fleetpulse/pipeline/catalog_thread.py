@@ -19,7 +19,8 @@ class CatalogThread:
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """The result of `work`, which is one transaction.
 
-        Raises: NotAccepting: the catalog could not be written, and nothing was changed.
+        Raises: NotAccepting: the catalog could not be written; DatabaseBusy: another program has locked it. Either
+            way nothing was changed.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -18,7 +18,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import remove_unnamed
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DamagedData, OperatorError
+from fleetpulse.errors import DamagedData, DatabaseBusy, OperatorError
 from fleetpulse.heap import give_back
 from fleetpulse.limits import CheckpointTriggers
 from fleetpulse.model.events import Position
@@ -124,7 +124,7 @@ class Housekeeping:
             names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
             try:
                 written = await self._write_checkpoint(position, names_now)
-            except (OSError, OperatorError) as error:
+            except (OSError, OperatorError, DatabaseBusy) as error:
                 self.counters.checkpoints_failed += 1
                 log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
                 return False
@@ -189,7 +189,7 @@ class Housekeeping:
                     return False
                 manifest = apply_change(self.history.manifest, change)
                 await loop.run_in_executor(self.threads.catalog, self.catalog.commit_manifest, manifest)
-            except (OSError, OperatorError) as error:
+            except (OSError, OperatorError, DatabaseBusy) as error:
                 self.counters.compactions_failed += 1
                 log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
                 return False
@@ -213,7 +213,7 @@ class Housekeeping:
     async def _shorten_journal(self, position: Position) -> None:
         try:
             await self.writer.drop(through=position)
-        except OSError as error:
+        except (OSError, DatabaseBusy) as error:
             log.error("the journal could not be shortened; the next checkpoint tries again", error=str(error))
 
     async def _remove_replaced_files(self) -> None:

@@ -43,7 +43,11 @@ class Node:
     _ticker: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self) -> None:
-        """Recover, then accept events. Raises: OperatorError: what is on disk, or a declared file, cannot be used."""
+        """Recover, then accept events.
+
+        Raises: OperatorError: what is on disk, or a declared file, cannot be used. DatabaseBusy: another program locks
+            the journal or the catalog.
+        """
         loop = asyncio.get_running_loop()
         self.writer.start(self.intake)
         self.tick()
@@ -55,6 +59,8 @@ class Node:
         # The journal says since when the service was not running before it holds the first event that came afterwards.
         self.watch.begin(alive_at_ns=self.follower.fleet.alive_at_ns)
         await self.writer.drain()
+        if self.writer.busy is not None:
+            raise self.writer.busy
         self.intake.open()
         self.readiness.is_ready = True
         log.info(

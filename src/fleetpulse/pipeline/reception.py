@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from fleetpulse.errors import Answerable, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
+from fleetpulse.errors import Answerable, DatabaseBusy, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.decompress import decompress
@@ -116,7 +116,11 @@ class Reception:
                 raise
             for _ in reader.pieces():
                 await asyncio.sleep(0)
-            await self._settle_unknown(reader)
+            try:
+                await self._settle_unknown(reader)
+            except DatabaseBusy as error:
+                self.refuse_request(error)
+                raise
             await self._take(reader)
             return declaration_answers.BulkVerdict(
                 len(reader.events), reader.refused, reader.refused_count, reader.refused_count > len(reader.refused)
@@ -163,7 +167,8 @@ class Reception:
             await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
         for device_id in list(reader.unknown):
             error = outcomes[device_id].exception() if device_id in outcomes else UnknownDevice()
-            if error is not None and not isinstance(error, Answerable):
+            if isinstance(error, DatabaseBusy) or (error is not None and not isinstance(error, Answerable)):
+                # A refused line is not sent again, and nothing of the body was accepted yet: the whole body is refused.
                 raise error
             reader.settle_unknown(device_id, error)
         if reader.undefined and self.auto_define:
@@ -179,5 +184,7 @@ class Reception:
             except OutOfRange as error:
                 if error.setting == "metrics_max":
                     return
+            except DatabaseBusy:
+                raise
             except Answerable:
                 return

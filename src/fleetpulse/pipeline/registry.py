@@ -13,7 +13,7 @@ import structlog
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
-from fleetpulse.errors import NotAccepting, OutOfRange, UnknownDevice
+from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.model.device import Device, is_device_id
 from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -189,7 +189,7 @@ class Registry:
         """Register one unknown device. Devices that come while a transaction is under way share the next one.
 
         The future ends with UnknownDevice where the service registers no unknown devices, or the id is none; with
-        OutOfRange where a limit is exceeded; with NotAccepting where the catalog could not be written.
+        OutOfRange where a limit is exceeded; with NotAccepting or DatabaseBusy where the catalog could not be written.
         """
         outcome = self._waiting.get(device_id)
         if outcome is None:
@@ -214,7 +214,7 @@ class Registry:
                     outcome.set_result(None) if own_error is None else outcome.set_exception(own_error)
         self._task = None
 
-    async def _try_register(self, device_ids: Sequence[str]) -> OutOfRange | NotAccepting | None:
+    async def _try_register(self, device_ids: Sequence[str]) -> Answerable | None:
         """Register ids, or say why they cannot be registered."""
         devices = [Device(device_id) for device_id in device_ids if device_id not in self.numbers]
         try:
@@ -223,7 +223,7 @@ class Registry:
             if any(device_id not in self.numbers for device_id in device_ids):
                 text = "the device was deleted while it was being registered; send the request again"
                 return NotAccepting(text, reason="catalog_failed")
-        except OutOfRange as refused:
+        except (OutOfRange, DatabaseBusy) as refused:
             return refused
         except Exception as failed:  # noqa: BLE001  # whatever it is, its senders need an answer
             log.error("devices could not be registered", error=str(failed))

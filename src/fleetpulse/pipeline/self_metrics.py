@@ -50,6 +50,7 @@ class SelfMetrics:
             "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
             "commits": ("Journal commits", counters.commits),
             "commits_failed": ("Journal commits that failed", counters.commits_failed),
+            "commits_busy": ("Journal commits given up because another program locked it", counters.commits_busy),
             "checkpoints": ("Checkpoints taken", counters.checkpoints),
             "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
             "compactions": ("Pieces of compaction or retention done", counters.compactions),

@@ -3,11 +3,13 @@
 In comes the intake's batch; out go durable batches to the follower, and answers to those who wait.
 While one batch is on its way to the disk the next one gathers, so batches grow with load.
 After a failed append nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
+Where another program has locked the journal for too long, only the batch is refused, and the next one is tried.
 What returned from `Journal.append` survives a crash; a batch that gathers does not, but its senders have had no answer.
 """
 
 import asyncio
 import queue
+from array import array
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -15,11 +17,12 @@ from typing import TypeVar
 import structlog
 
 from fleetpulse.clock import Clock
-from fleetpulse.errors import NotAccepting
+from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting
 from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.telemetry.counters import Counters
 
@@ -29,6 +32,10 @@ GATHER_S = 0.004
 SPARSE_GATHER_S = 0.02
 SPARSE_SENDERS_MAX = 10
 """Senders that come one by one would need a commit each, which costs more than all else: a commit waits longer."""
+REFUSED_BLIND_NS = 60 * NS_PER_S
+"""Time of refused batches from which on the service was blind, as after a restart."""
+DROP_WAIT_S, DROP_RETRY_S = 2.0, 0.1
+"""How long and how often dropping is tried while another program locks the journal; the next checkpoint drops again."""
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
 _Result = TypeVar("_Result")
@@ -52,6 +59,9 @@ class Writer:
         self._idle.set()
         self._thread = journal_thread(self._run)
         self._failure: NotAccepting | None = None
+        self.busy: DatabaseBusy | None = None
+        """Why the last batch was refused, where another program had locked the journal; None after a commit."""
+        self._refused_since_ns = 0
         self._gathering: asyncio.TimerHandle | None = None
         self._senders = 0
         self._expected = 1
@@ -86,13 +96,18 @@ class Writer:
             self._refuse(batch, self._failure)
             return
         batch.received_at_ns = self._clock.now_ns()
+        marks = list(batch.blind_ns)
+        if self.busy is not None and batch.received_at_ns - self._refused_since_ns >= REFUSED_BLIND_NS:
+            batch.blind_ns.extend((self._refused_since_ns, batch.received_at_ns))
         self._is_committing = True
         self._idle.clear()
-        self._jobs.put(lambda: self._commit(batch))
+        self._jobs.put(lambda: self._commit(batch, marks))
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self, batch: Batch, marks: list[int]) -> None:
         try:
             position = self._journal.append(encode_entry(batch))
+        except DatabaseBusy as busy:
+            self._loop.call_soon_threadsafe(self._give_up, batch, marks, busy)
         except Exception as error:  # noqa: BLE001  # whatever it is, its senders need an answer
             self._loop.call_soon_threadsafe(self._fail, batch, error)
         else:
@@ -100,6 +115,7 @@ class Writer:
 
     def _done(self, batch: Batch, position: Position) -> None:
         self._is_committing = False
+        self.busy = None
         self._intake.settle()
         self._counters.commits += 1
         self._counters.events_accepted += len(batch)
@@ -119,6 +135,24 @@ class Writer:
         )
         self._idle.set()
 
+    def _give_up(self, batch: Batch, marks: list[int], busy: DatabaseBusy) -> None:
+        """Refuse a batch of which nothing was written, and go on with the next.
+
+        `marks`: the spans of blind time that it holds for the watch. Nobody would send them again, so they go with the
+        next batch.
+        """
+        self._is_committing = False
+        self._intake.settle()
+        self._counters.commits_busy += 1
+        if self.busy is None:
+            self._refused_since_ns = batch.received_at_ns
+            log.warning("events are refused while another program locks the journal", error=str(busy))
+        self.busy = busy
+        self._intake.batch.blind_ns[:0] = array("q", marks)
+        self._refuse(batch, busy)
+        self._hand_over()
+        self._idle.set()
+
     def _fail(self, batch: Batch, error: Exception) -> None:
         self._is_committing = False
         self._intake.settle()
@@ -134,19 +168,29 @@ class Writer:
         self._hand_over()
         self._idle.set()
 
-    def _refuse(self, batch: Batch, failure: NotAccepting) -> None:
+    def _refuse(self, batch: Batch, failure: Answerable) -> None:
         self._counters.events_refused[failure.reason] += len(batch)
         for waiter in batch.waiters:
             _answer(partial(waiter.fail, failure))
 
     async def drop(self, *, through: Position) -> None:
-        """Forget the journal's entries up to and including `through`, between commits. Raises: OSError."""
+        """Forget the journal's entries up to and including `through`, between commits.
+
+        Raises: OSError; DatabaseBusy: the entries that are left can be dropped later.
+        """
 
         def drop_piece() -> bool:
             return self._journal.drop(through=through, entries_max=DROP_ENTRIES)
 
-        while await self._between_commits(drop_piece):
-            pass
+        end_s = self._loop.time() + DROP_WAIT_S
+        is_left = True
+        while is_left:
+            try:
+                is_left = await self._between_commits(drop_piece)
+            except DatabaseBusy:
+                if self._loop.time() >= end_s:
+                    raise
+                await asyncio.sleep(DROP_RETRY_S)
 
     async def _between_commits(self, job: Callable[[], _Result]) -> _Result:
         """The result of `job`, which the journal's thread runs between two commits."""

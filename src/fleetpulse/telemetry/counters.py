@@ -25,6 +25,8 @@ class Counters:
     """Requests refused before an event was read, by reason: header limits, deadlines, unreadable bulk bodies."""
     commits: int = 0
     commits_failed: int = 0
+    commits_busy: int = 0
+    """Batches that were refused because another program had locked the journal for too long."""
     checkpoints: int = 0
     checkpoints_failed: int = 0
     checkpoint_last_s: float = 0.0

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fleetpulse.errors import NotAccepting
+from fleetpulse.errors import Busy, DatabaseBusy, NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.entry import decode_entry
@@ -13,7 +13,7 @@ from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.pipeline.write import SPARSE_SENDERS_MAX, Writer
 from fleetpulse.telemetry.counters import Counters
-from memory_service import NOON, FakeClock, Sender
+from memory_service import NOON, SECOND, FakeClock, Sender
 
 
 class FailingJournal(MemoryJournal):
@@ -30,7 +30,8 @@ class Commits:
         self.journal = journal
         self.counters = Counters()
         self.followed: list[tuple[int, Position]] = []
-        self.writer = Writer(journal=journal, clock=FakeClock(), counters=self.counters, committed=self._follow)
+        self.clock = FakeClock()
+        self.writer = Writer(journal=journal, clock=self.clock, counters=self.counters, committed=self._follow)
         self.intake = Intake(
             numbers={}, metrics=KnownMetrics(report_metrics_max=1), events_waiting_max=1_000, wake=self.writer.wake
         )
@@ -163,3 +164,101 @@ def test_a_commit_waits_for_the_senders_of_its_waiting_time(
         assert commits.intake.wake_at == expected
 
     run(test)
+
+
+class LockedJournal(MemoryJournal):
+    """A journal that another program locks for the first `refusals` appends."""
+
+    def __init__(self, refusals: int, error: Exception | None = None) -> None:
+        super().__init__()
+        self.refusals = refusals
+        self.error = error or DatabaseBusy("journal.sqlite is locked")
+
+    def append(self, body: bytes) -> Position:
+        if self.refusals:
+            self.refusals -= 1
+            raise self.error
+        return super().append(body)
+
+
+async def check_that_it_goes_on_by_itself(commits: Commits) -> None:
+    """The first batch is refused, and may be sent again; nothing of it is written, and the next one is committed."""
+    (first,) = commits.send(1)
+    with pytest.raises(Busy):
+        await first.outcome
+    assert commits.intake.closed_by is None
+    assert commits.intake.room == 1_000
+    (second,) = commits.send(1)
+    await second.outcome
+    assert commits.followed == [(1, 1)]
+    assert commits.counters.events_refused == {"database_busy": 1}
+    assert (commits.counters.commits_busy, commits.counters.commits_failed) == (1, 0)
+
+
+def test_a_locked_journal_refuses_a_batch_and_takes_the_next() -> None:
+    run(check_that_it_goes_on_by_itself, LockedJournal(1))
+
+
+def test_control_a_lock_that_is_taken_for_a_broken_disk_fails_the_check() -> None:
+    with pytest.raises(NotAccepting, match="read-only"):
+        run(check_that_it_goes_on_by_itself, LockedJournal(1, OSError("database is locked")))
+
+
+def test_what_gathers_behind_a_batch_that_is_refused_is_tried_next() -> None:
+    async def test(commits: Commits) -> None:
+        (first,) = commits.send(1)
+        await asyncio.sleep(0)  # the first batch is taken
+        (second,) = commits.send(1)
+        with pytest.raises(Busy):
+            await first.outcome
+        await second.outcome
+
+    run(test, LockedJournal(1))
+
+
+def test_blind_time_goes_with_the_next_batch_where_its_own_is_refused() -> None:
+    async def test(commits: Commits) -> None:
+        mark = Sender()
+        commits.intake.add_mark((5, 7), mark)
+        with pytest.raises(Busy):
+            await mark.outcome
+        assert commits.writer.busy is not None
+        await commits.send(1)[0].outcome
+        assert commits.writer.busy is None
+        ((_, body),) = commits.journal.read(after=0)
+        assert decode_entry(body, where="").blind_ns.tolist() == [5, 7]
+
+    run(test, LockedJournal(1))
+
+
+def test_a_minute_of_refused_batches_is_blind() -> None:
+    async def test(commits: Commits) -> None:
+        for elapsed_s in (0, 30, 60):
+            commits.clock.ns = NOON + elapsed_s * SECOND
+            with pytest.raises(Busy):
+                await commits.send(1)[0].outcome
+        commits.clock.ns = NOON + 90 * SECOND
+        await commits.send(1)[0].outcome
+        await commits.send(1)[0].outcome
+        entries = [decode_entry(body, where="").blind_ns.tolist() for _, body in commits.journal.read(after=0)]
+        assert entries == [[NOON, NOON + 90 * SECOND], []]
+
+    run(test, LockedJournal(3))
+
+
+def test_dropping_is_tried_again_while_the_journal_is_locked() -> None:
+    class Held(MemoryJournal):
+        refusals = 2
+
+        def drop(self, *, through: Position, entries_max: int) -> bool:
+            if self.refusals:
+                self.refusals -= 1
+                raise DatabaseBusy("journal.sqlite is locked")
+            return super().drop(through=through, entries_max=entries_max)
+
+    async def test(commits: Commits) -> None:
+        await commits.send(1)[0].outcome
+        await commits.writer.drop(through=1)
+        assert list(commits.journal.read(after=0)) == []
+
+    run(test, Held())
