@@ -2,7 +2,7 @@
 
     device   uint32
     minutes  uint16       how many bits are set
-    present  binary(180)  bit m % 8 of byte m // 8: a heartbeat was sent in minute m of the day
+    present  binary(180)  bit m % 8 of byte m // 8: a heartbeat or report was sent in minute m
 
 A row group holds devices of one chunk of CHUNK numbers only, so that merging a day reads a bounded piece; and few of
 them, so that finding one device reads little.

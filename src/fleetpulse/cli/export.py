@@ -46,13 +46,13 @@ def samples(*, types: Annotated[str, Parameter(metavar="NAME,…")], rows: Rows 
 
 @action(app, "fleetpulse export presence --window 30d -o presence.parquet")
 def presence(*, rows: Rows = Rows()) -> None:
-    """Write the minutes in which each device sent a heartbeat."""
+    """Write the minutes in which each device sent a heartbeat or a report of metrics."""
     _export("presence", rows)
 
 
 @action(app, "fleetpulse export heartbeats --window 30d -o heartbeats.csv")
 def heartbeats(*, rows: Rows = Rows()) -> None:
-    """The same as `export presence`: heartbeats are stored as minutes."""
+    """The same as `export presence`: heartbeats and reports are stored as minutes."""
     _export("presence", rows)
 
 

@@ -115,12 +115,13 @@ class Report:
         return ", ".join(f"{counted[reason]} slots {reason}" for reason in LEFT_OUT if counted.get(reason)) or "no slot"
 
 
-_CLOCKS = "on the devices' clocks, heartbeats sent later included"
+_CLOCKS = "on the devices' clocks, heartbeats and reports sent later included"
 _EXACT = "judged by the exact fraction, not by rounded digits"
 _SLOTS = (
     "the fewest whole minutes that divide a day and are no shorter than a device's interval, wholly inside the window"
 )
 _RULES = (
-    "Slots that a pause or a maintenance window touches count neither way, nor those before the first heartbeat, nor, "
-    "where a device was not heard, those in which the service itself did not run (blind) or whose data is missing"
+    "Slots that a pause or a maintenance window touches count neither way, nor those before the first heartbeat or "
+    "report, nor, where a device was not heard, those in which the service itself did not run (blind) or whose data is "
+    "missing"
 )

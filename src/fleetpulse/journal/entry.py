@@ -2,7 +2,7 @@
 
     offset  size    field
     0       4       magic b"FPJE"
-    4       2       format version, 1
+    4       2       format version, 2; of 1, reports of metrics did not mark presence
     6       2       number of columns c
     8       8       received_at_ns, signed
     16      8·c     column directory: u16 column kind, u16 bytes a value, u32 number of values
@@ -28,13 +28,16 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import EventBatch, EventColumns
 
 MAGIC = b"FPJE"
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
 _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
 _DTYPES: list[np.dtype[Any]] = [np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8")]
 """By column kind: device, sent_at of heartbeats; device, sent_at, value, metric of samples; spans of blind time."""
-_NAMES = tuple(column.name for column in fields(EventColumns) if column.name != "received_at_ns")
+_NAMES = tuple(
+    column.name for column in fields(EventColumns) if column.name not in {"received_at_ns", "do_reports_mark"}
+)
 _GROUPS = ((0, 1), (2, 3, 4, 5))
 """Kinds of columns that belong together: all of a group have one length."""
 _SAMPLE_DEVICES, _SAMPLE_METRICS = 2, 5
@@ -78,9 +81,9 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
     if zlib.crc32(memoryview(body)[: -_CRC.size]) != crc:
         raise DamagedData(_damaged(where, "fails its checksum"))
     _, version, column_count, received_at_ns = _HEAD.unpack_from(body)
-    if version != VERSION:
+    if version not in READABLE:
         raise DamagedData(
-            f"{where} has format version {version}; this fleetpulse reads version {VERSION}. Run a newer fleetpulse."
+            f"{where} has format version {version}; this fleetpulse reads up to {VERSION}. Run a newer fleetpulse."
         )
     offset = _HEAD.size + _COLUMN.size * column_count
     by_kind: dict[int, Any] = {}
@@ -100,7 +103,9 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
     columns: list[Any] = [by_kind.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
     if offset != len(body) - _CRC.size or any(len({len(columns[kind]) for kind in group}) != 1 for group in _GROUPS):
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
-    return EventColumns(**dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns)
+    return EventColumns(
+        **dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns, do_reports_mark=version > 1
+    )
 
 
 def _damaged(where: str, what: str) -> str:

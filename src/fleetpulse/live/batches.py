@@ -7,8 +7,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.model.columns import DeviceColumns
 from fleetpulse.model.events import EventColumns
+from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import SampleColumns
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -41,6 +43,22 @@ def join_reported_samples(batches: Sequence[EventColumns]) -> tuple[SampleColumn
         _joined([batch.sample_values for batch in batches]),
     )
     return samples, Receptions(samples.devices, _received(batches, [len(batch.sample_devices) for batch in batches]))
+
+
+def metrics_reports(samples: SampleColumns) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """(device, sent_at) of the reports of metrics, each of which shows that its device was running.
+
+    Upload statistics show no such thing, by the published contract, so samples of the built-in metric are left out. A
+    report has many samples at one time, which stand side by side: it is marked once.
+
+    Returns: uint32, and int64 ns, both shape (reports,).
+    """
+    is_reported = samples.metrics != UPLOAD_TIME
+    if not is_reported.any():
+        return samples.devices[:0], samples.at_ns[:0]
+    devices, at_ns = samples.devices[is_reported], samples.at_ns[is_reported]
+    is_first = first_of_runs(devices, at_ns)
+    return devices[is_first], at_ns[is_first]
 
 
 def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:

@@ -8,14 +8,14 @@ sets bits in it. What it reads may then be newer than its journal position, whic
 sets the same bits again. Sums and counts would be wrong after that, so they are copied when the checkpoint begins.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
-from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples
+from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
+from fleetpulse.live.figures import ClosedRows, DeviceFigures
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
 from fleetpulse.live.samples import LiveSamples
@@ -35,21 +35,6 @@ _LOW_32 = 0xFFFF_FFFF
 CLOCK_BACK_NS = NS_PER_MINUTE
 """If the server's clock goes back by more than this, its earlier times were wrong and are corrected. A smaller step
 changes nothing: until the clock has caught up, receptions count as of the latest time seen."""
-ClosedRows = Mapping[int, Rows | None]
-"""The presence of one device, shape (23,), in the closed block of a day, by day; days without it may be left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFigures:
-    """Figures of one device over its whole life. Minutes count from 1970; `upload_time_total` is in nanoseconds."""
-
-    minutes_present: int
-    first_minute: int
-    last_minute: int
-    heartbeats: int
-    samples: int
-    uploads: int
-    upload_time_total: int
 
 
 class Fleet:
@@ -169,12 +154,17 @@ class Fleet:
         beating = [batch for batch in batches if len(batch.heartbeat_devices)]
         if beating:
             sent_at_ns, received = join_heartbeats(beating)
-            self._apply_heartbeats(received.devices, sent_at_ns)
+            np.add.at(self.heartbeats, received.devices, 1)
+            self._mark_presence(received.devices, sent_at_ns)
             receptions.append(received)
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
             samples, received = join_reported_samples(sampling)
             self._apply_samples(samples)
+            marking = [batch for batch in sampling if batch.do_reports_mark]
+            if marking:
+                whole = samples if len(marking) == len(sampling) else join_reported_samples(marking)[0]
+                self._mark_presence(*metrics_reports(whole))
             receptions.append(received)
         if receptions:
             # Heartbeats and samples together, since a sample between two heartbeats divides a reception gap.
@@ -202,12 +192,14 @@ class Fleet:
             self.gaps.append(ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
             np.maximum.at(self.up_since_ns, devices, end_ns)
 
-    def _apply_heartbeats(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
+    def _mark_presence(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
+        """Mark the minutes in which devices were running by their own clocks; `sent_at_ns`: shape (n,), of each."""
+        if not len(devices):
+            return
         minutes = sent_at_ns // NS_PER_MINUTE
         narrow = minutes.astype(np.int32)
         np.minimum.at(self.first_minute, devices, narrow)
         np.maximum.at(self.last_minute, devices, narrow)
-        np.add.at(self.heartbeats, devices, 1)
         days = minutes // MINUTES_PER_DAY
         minutes_of_day = minutes - days * MINUTES_PER_DAY
         lowest, highest = int(days.min()), int(days.max())

@@ -27,7 +27,7 @@ class LiveView:
 
     devices: range
     first_minute: NDArray[np.int32]
-    """Minute since 1970 of the first heartbeat by the device's clock; beyond all windows where there was none."""
+    """Minute since 1970 of the first presence by the device's clock; beyond all windows where there was none."""
     last_received_ns: NDArray[np.int64]
     """When anything was last received; 0 where nothing ever was."""
     up_since_ns: NDArray[np.int64]

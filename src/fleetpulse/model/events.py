@@ -54,6 +54,8 @@ class EventColumns:
     """An event batch as numpy columns, which may be read-only views.
 
     The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,).
+    `do_reports_mark` says whether a report of metrics marks presence, as a heartbeat does; in entries of earlier
+    versions it did not, and what they say must not change when they are replayed.
     """
 
     heartbeat_devices: NDArray[np.uint32]
@@ -64,6 +66,7 @@ class EventColumns:
     sample_metrics: NDArray[np.uint16]
     blind_ns: NDArray[np.int64]
     received_at_ns: int
+    do_reports_mark: bool = True
 
     def __len__(self) -> int:
         return len(self.heartbeat_devices) + len(self.sample_devices)

@@ -13,7 +13,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, UnknownDevice
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.live.fleet import DeviceFigures
+from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.follow import Follower

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.clock import Clock
-from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.live.figures import DeviceFigures
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry

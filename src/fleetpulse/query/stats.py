@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
-from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.live.figures import DeviceFigures
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
 from fleetpulse.query.view import FleetView

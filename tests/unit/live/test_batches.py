@@ -1,7 +1,8 @@
 import numpy as np
 
-from fleetpulse.live.batches import join_heartbeats, join_reported_samples
+from fleetpulse.live.batches import join_heartbeats, join_reported_samples, metrics_reports
 from fleetpulse.model.events import EventBatch, EventColumns
+from fleetpulse.model.samples import SampleColumns
 
 
 def batch(received_at_ns: int, *devices: int) -> EventColumns:
@@ -40,3 +41,12 @@ def test_the_columns_of_a_single_batch_are_not_copied() -> None:
     assert sent_at_ns is events.heartbeat_sent_at_ns
     assert received.devices is events.heartbeat_devices
     assert np.array_equal(received.at_ns, [100, 100])
+
+
+def test_a_report_of_metrics_shows_once_that_its_device_was_running_and_an_upload_time_does_not() -> None:
+    rows = [(1, 0, 10), (1, 4, 10), (1, 5, 10), (2, 0, 10), (1, 4, 11), (2, 0, 12), (2, 5, 11)]
+    devices, metrics, at_ns = (np.array(column) for column in zip(*rows, strict=True))
+    samples = SampleColumns(devices.astype(np.uint32), metrics.astype(np.uint16), at_ns, np.zeros(len(rows), np.int64))
+    reporting, sent_at_ns = metrics_reports(samples)
+    assert list(zip(reporting.tolist(), sent_at_ns.tolist(), strict=True)) == [(1, 10), (1, 11), (2, 11)]
+    assert len(metrics_reports(samples.where(metrics == 0))[0]) == 0

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.live.fleet import NO_MINUTE_FIRST, NO_MINUTE_LAST, DeviceFigures, Fleet
+from fleetpulse.live.figures import DeviceFigures
+from fleetpulse.live.fleet import NO_MINUTE_FIRST, NO_MINUTE_LAST, Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
@@ -76,6 +79,23 @@ def test_presence_does_not_depend_on_the_division_into_batches_and_calls(
         )
         if minutes:
             assert (figures.first_minute, figures.last_minute) == (min(minutes), max(minutes))
+
+
+def test_a_report_of_metrics_marks_presence_as_a_heartbeat_does_and_counts_as_none() -> None:
+    fleet = fleet_of()
+    minutes = (0, 0, 3, -3 * MINUTES_PER_DAY)
+    reports = [sample(0, 1, metric=2, received_at_ns=NOON_NS + minute * NS_PER_MINUTE) for minute in minutes]
+    fleet.apply([*reports, sample(0, 1, received_at_ns=NOON_NS + 9 * NS_PER_MINUTE)])
+    figures = fleet.figures(0, known={})
+    assert (figures.minutes_present, figures.heartbeats, figures.samples) == (3, 0, 5)
+    assert (figures.first_minute, figures.last_minute) == (NOON_MINUTE - 3 * MINUTES_PER_DAY, NOON_MINUTE + 3)
+
+
+def test_a_report_of_an_entry_of_before_marks_no_presence_beside_one_that_does() -> None:
+    fleet = fleet_of()
+    earlier = replace(sample(0, 1, metric=2), do_reports_mark=False)
+    fleet.apply([earlier, sample(1, 1, metric=2), replace(sample(2, 1, metric=2), do_reports_mark=False)])
+    assert [fleet.figures(device, known={}).minutes_present for device in range(3)] == [0, 1, 0]
 
 
 def test_a_reception_gap_is_longer_than_an_interval_and_a_half_and_ends_by_a_heartbeat_or_a_sample() -> None:

@@ -31,10 +31,10 @@ def test_a_batch_takes_all_events_of_another_behind_its_own() -> None:
 def test_columns_hold_the_values_of_the_batch_without_a_copy() -> None:
     batch = filled(3)
     columns = EventColumns.of(batch)
-    for field in fields(EventColumns):
+    for field in fields(EventBatch):
         column, values = getattr(columns, field.name), getattr(batch, field.name)
         assert (column if isinstance(column, int) else column.tolist()) == (
             values if isinstance(values, int) else values.tolist()
         )
     batch.heartbeat_devices[0] = 9
-    assert columns.heartbeat_devices.tolist() == [9]
+    assert (columns.heartbeat_devices.tolist(), columns.do_reports_mark) == ([9], True)

@@ -9,7 +9,8 @@ from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.memory import MemoryJournal
-from fleetpulse.live.fleet import DeviceFigures, Fleet
+from fleetpulse.live.figures import DeviceFigures
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from fleetpulse.live.fleet import DeviceFigures
+from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.query.stats import device_stats
 
 NOTHING = DeviceFigures(
