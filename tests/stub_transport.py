@@ -65,7 +65,13 @@ def intake_of(
     metrics = KnownMetrics(report_metrics_max=3)
     metrics.replace([(0, BUILT_IN), (1, MetricDefinition(name="cpu", lowest=0, highest=100))])
     known = dict(NUMBERS) if numbers is None else numbers
-    intake = Intake(numbers=known, metrics=metrics, events_waiting_max=events_waiting_max, wake=wake)
+    intake = Intake(
+        numbers=known,
+        metrics=metrics,
+        earliest_ns=IngestLimits().earliest_ns,
+        events_waiting_max=events_waiting_max,
+        wake=wake,
+    )
     intake.open()
     intake.latest_ns = parse_rfc3339_ns("2026-12-31T00:00:00Z")
     return intake

@@ -150,6 +150,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     intake = Intake(
         numbers=registry.numbers,
         metrics=known_metrics,
+        earliest_ns=settings.earliest_ns,
         events_waiting_max=settings.events_waiting_max,
         wake=writer.wake,
     )

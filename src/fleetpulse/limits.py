@@ -7,6 +7,7 @@ its connection is closed.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
@@ -77,6 +78,17 @@ class EventLimits:
     future_s: float = setting(
         86_400.0, "How far sent_at may be ahead of the server's clock; beyond it, 422.", "s", 0, 1e9
     )
+    earliest: str = setting(
+        "2020-01-01T00:00:00Z", "Earliest sent_at; an earlier one is of a clock that was never set: 422."
+    )
+
+    @property
+    def earliest_ns(self) -> int:
+        """`earliest` in nanoseconds since 1970. Raises: ValueError: it is no time with a time zone from 1970 on."""
+        moment = datetime.fromisoformat(self.earliest)
+        if moment.tzinfo is None or moment < datetime(1970, 1, 1, tzinfo=UTC):
+            raise ValueError(self.earliest)
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1_000
 
 
 @dataclass(frozen=True, kw_only=True)

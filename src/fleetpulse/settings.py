@@ -166,6 +166,12 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
             f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max "
             f"({settings.events_waiting_max}): a body of so many lines could never be accepted"
         )
+    try:
+        _ = settings.earliest_ns
+    except ValueError as error:
+        raise SettingsError(
+            f"earliest must be an RFC 3339 time from 1970 on, such as 2020-01-01T00:00:00Z, not `{settings.earliest}`"
+        ) from error
     return settings
 
 

@@ -65,6 +65,9 @@ def test_a_stage_takes_the_settings_as_the_group_that_it_reads() -> None:
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
+        ({"earliest": "2020"}, "earliest must be an RFC 3339 time from 1970 on"),
+        ({"earliest": "2020-01-01T00:00:00"}, "earliest must be an RFC 3339 time from 1970 on"),
+        ({"earliest": "1969-12-31T23:59:59Z"}, "earliest must be an RFC 3339 time from 1970 on"),
         ({"prot": "1"}, "flag: unknown setting `prot`; did you mean port?"),
         ({"zzz": "1"}, "flag: unknown setting `zzz`; docs/reference/settings.md lists all"),
         ({"port": "x"}, "flag: port must be of type int, not `x`"),

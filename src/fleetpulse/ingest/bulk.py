@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
 from fleetpulse.ingest.bodies import Event, RefusedLine
-from fleetpulse.ingest.decode import EARLIEST_SENT_AT_NS, check_upload_time, malformed, sent_at_out_of_range
+from fleetpulse.ingest.decode import check_upload_time, malformed, sent_at_out_of_range
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.events import EventBatch
@@ -64,7 +64,7 @@ class BulkReader:
         self._body = body
         self._numbers = numbers
         self._metrics = metrics
-        self._latest_ns = latest_ns
+        self._earliest_ns, self._latest_ns = limits.earliest_ns, latest_ns
         self._listed_max = limits.refusals_listed_max
         self._line = 0
 
@@ -106,7 +106,7 @@ class BulkReader:
         times = parse_rfc3339_column([line.sent_at for line in lines])
         if len(lines) != newlines + 1 or None in devices or times is None:
             return False
-        if int(times.min()) < EARLIEST_SENT_AT_NS or int(times.max()) > self._latest_ns:
+        if int(times.min()) < self._earliest_ns or int(times.max()) > self._latest_ns:
             return False
         uploads = [line.upload_time for line in lines]
         reports = [line.metrics for line in lines]
@@ -193,8 +193,8 @@ class BulkReader:
             sent_at_ns = parse_rfc3339_ns(line.sent_at)
         except ValueError as error:
             raise malformed(error, _EXPECTED) from error
-        if not EARLIEST_SENT_AT_NS <= sent_at_ns <= self._latest_ns:
-            raise sent_at_out_of_range(sent_at_ns, latest_ns=self._latest_ns)
+        if not self._earliest_ns <= sent_at_ns <= self._latest_ns:
+            raise sent_at_out_of_range(sent_at_ns, earliest_ns=self._earliest_ns, latest_ns=self._latest_ns)
         if line.upload_time is not None:
             if line.metrics is not None:
                 raise Malformed(f"a line has `upload_time` or `metrics`, not both; {_EXPECTED}")

@@ -12,51 +12,47 @@ from fleetpulse.model.metric import INTEGER_HIGHEST
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
 
-EARLIEST_SENT_AT_NS = 946_684_800_000_000_000
-"""2000-01-01T00:00:00Z: a device that sends an earlier time has a clock that was never set."""
-
-
 _decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
 _decode_stats = msgspec.json.Decoder(UploadStats).decode
 _decode_metrics = msgspec.json.Decoder(MetricsReport).decode
 
 
-def decode_heartbeat(body: bytes, *, latest_ns: int) -> int:
+def decode_heartbeat(body: bytes, *, earliest_ns: int, latest_ns: int) -> int:
     """sent_at, in nanoseconds, of the body of a heartbeat.
 
-    Raises: Malformed; OutOfRange: sent_at is before 2000 or after `latest_ns`.
+    Raises: Malformed; OutOfRange: sent_at is before `earliest_ns` or after `latest_ns`.
     """
     try:
         sent_at_ns = parse_rfc3339_ns(_decode_heartbeat(body).sent_at)
     except (ValueError, RecursionError) as error:
         raise malformed(error, 'expected {"sent_at": "<RFC 3339>"}') from error
-    if not EARLIEST_SENT_AT_NS <= sent_at_ns <= latest_ns:
-        raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
+    if not earliest_ns <= sent_at_ns <= latest_ns:
+        raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
     return sent_at_ns
 
 
-def decode_stats(body: bytes, *, latest_ns: int) -> tuple[int, int]:
+def decode_stats(body: bytes, *, earliest_ns: int, latest_ns: int) -> tuple[int, int]:
     """(sent_at, upload_time), both in nanoseconds, of the body of upload statistics. Raises: Malformed; OutOfRange."""
     try:
         stats = _decode_stats(body)
         sent_at_ns = parse_rfc3339_ns(stats.sent_at)
     except (ValueError, RecursionError) as error:
         raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "upload_time": <nanoseconds>}') from error
-    if not EARLIEST_SENT_AT_NS <= sent_at_ns <= latest_ns:
-        raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
+    if not earliest_ns <= sent_at_ns <= latest_ns:
+        raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
     check_upload_time(stats.upload_time)
     return sent_at_ns, stats.upload_time
 
 
-def decode_metrics(body: bytes, *, latest_ns: int, known: KnownMetrics) -> Report:
+def decode_metrics(body: bytes, *, earliest_ns: int, latest_ns: int, known: KnownMetrics) -> Report:
     """The samples of the body of a metrics report, all or none. Raises: Malformed; UnknownMetric; OutOfRange."""
     try:
         report = _decode_metrics(body)
         sent_at_ns = parse_rfc3339_ns(report.sent_at)
     except (ValueError, RecursionError) as error:
         raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "metrics": {"<name>": <number>, …}}') from error
-    if not EARLIEST_SENT_AT_NS <= sent_at_ns <= latest_ns:
-        raise sent_at_out_of_range(sent_at_ns, latest_ns=latest_ns)
+    if not earliest_ns <= sent_at_ns <= latest_ns:
+        raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
     return Report(sent_at_ns, *known.read(report.metrics))
 
 
@@ -68,16 +64,21 @@ def check_upload_time(upload_time: int) -> None:
         )
 
 
-def sent_at_out_of_range(sent_at_ns: int, *, latest_ns: int) -> OutOfRange:
-    """The refusal of a time that is too early or too late, with the times that are accepted."""
+def sent_at_out_of_range(sent_at_ns: int, *, earliest_ns: int, latest_ns: int) -> OutOfRange:
+    """The refusal of a time that is too early or too late, with the times that are accepted.
+
+    A time that is too early is that of a clock that was never set: such clocks begin in 1970, 1980 or 2000.
+    """
     try:
         actual = f", not {format_rfc3339(sent_at_ns)}"
     except OverflowError:  # its offset from UTC moved it out of the years 1 to 9999
         actual = ""
+    is_early = sent_at_ns < earliest_ns
     latest = format_rfc3339(latest_ns // NS_PER_S * NS_PER_S)
     return OutOfRange(
-        f"sent_at must be between 2000-01-01T00:00:00Z and {latest}{actual}; check the device's clock",
-        reason="sent_at_range",
+        f"sent_at must be between {format_rfc3339(earliest_ns)} and {latest}{actual}; check the device's clock"
+        + (", which seems never to have been set" if is_early else ""),
+        reason="sent_at_early" if is_early else "sent_at_range",
     )
 
 

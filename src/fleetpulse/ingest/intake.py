@@ -39,7 +39,13 @@ class Intake:
     """Gathers events while the journal writes the batch before them."""
 
     def __init__(
-        self, *, numbers: dict[str, int], metrics: KnownMetrics, events_waiting_max: int, wake: Callable[[], None]
+        self,
+        *,
+        numbers: dict[str, int],
+        metrics: KnownMetrics,
+        events_waiting_max: int,
+        wake: Callable[[], None],
+        earliest_ns: int = 0,
     ) -> None:
         """`numbers`: the number of each device id. `wake` is called when `wake_at` waiters are in the batch.
 
@@ -52,6 +58,8 @@ class Intake:
         """Events that arrived, accepted or refused."""
         self.senders = 0
         """How many waiters there were in all batches taken so far."""
+        self.earliest_ns = earliest_ns
+        """The earliest sent_at that is accepted, in nanoseconds."""
         self.latest_ns = 0
         """The latest sent_at that is accepted, in nanoseconds. The node moves it on with the clock, once a second."""
         self.wake_at = 1

@@ -49,7 +49,7 @@ class Reception:
         """Accept a heartbeat. Raises: Answerable."""
 
         def decode() -> Events:
-            sent_at_ns = decode_heartbeat(body, latest_ns=self.intake.latest_ns)
+            sent_at_ns = decode_heartbeat(body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns)
             return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
         await self._accept(device_id, decode)
@@ -58,7 +58,9 @@ class Reception:
         """Accept an upload time. Raises: Answerable."""
 
         def decode() -> Events:
-            sent_at_ns, upload_time = decode_stats(body, latest_ns=self.intake.latest_ns)
+            sent_at_ns, upload_time = decode_stats(
+                body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns
+            )
             return (lambda device, waiter: self.intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
 
         await self._accept(device_id, decode)
@@ -67,7 +69,9 @@ class Reception:
         """Accept a report of metrics. Raises: Answerable."""
 
         def decode() -> Events:
-            report = decode_metrics(body, latest_ns=self.intake.latest_ns, known=self.intake.metrics)
+            report = decode_metrics(
+                body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns, known=self.intake.metrics
+            )
             return (lambda device, waiter: self.intake.add_report(device, report, waiter)), len(report.metrics)
 
         await self._accept(device_id, decode)

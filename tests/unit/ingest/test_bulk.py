@@ -139,3 +139,11 @@ def test_a_device_that_could_not_be_registered_gives_its_reason_to_each_of_its_l
     reader = read(lines(*[{"device_id": "new", "sent_at": AT}] * 2))
     reader.settle_unknown("new", OutOfRange("too many devices", reason="devices_max"))
     assert (reader.refused_reasons, reader.refused_count) == ({"devices_max": 2}, 2)
+
+
+def test_a_line_of_a_clock_that_was_never_set_is_refused_and_counted_by_its_reason() -> None:
+    reports: list[dict[str, object]] = [{}, {"upload_time": 1}, {"metrics": {"cpu": 1}}]
+    times = ("1970-01-01T00:00:59Z", "1980-01-06T00:00:00Z", "2000-01-05T00:00:00Z", "2020-01-01T00:00:00Z")
+    lines = [{"device_id": "a", "sent_at": at, **report} for report in reports for at in times]
+    reader = read("\n".join(map(json.dumps, lines)).encode())
+    assert (len(reader.events), reader.refused_reasons) == (3, {"sent_at_early": 9})
