@@ -198,19 +198,13 @@ class FrontDoor(asyncio.Protocol):
             try:
                 if intake.room < 1:
                     raise intake.refusal()
+                body, earliest_ns, latest_ns = data[body_start:body_end], intake.earliest_ns, intake.latest_ns
                 if route is _HEARTBEAT:
-                    sent_at_ns = decode_heartbeat(
-                        data[body_start:body_end], earliest_ns=intake.earliest_ns, latest_ns=intake.latest_ns
-                    )
+                    sent_at_ns = decode_heartbeat(body, earliest_ns=earliest_ns, latest_ns=latest_ns)
                     if device is not None:
                         intake.add_heartbeat(device, sent_at_ns, self)
                 elif route is _METRICS:
-                    report = decode_metrics(
-                        data[body_start:body_end],
-                        earliest_ns=intake.earliest_ns,
-                        latest_ns=intake.latest_ns,
-                        known=intake.metrics,
-                    )
+                    report = decode_metrics(body, earliest_ns=earliest_ns, latest_ns=latest_ns, known=intake.metrics)
                     count = len(report.metrics)
                     if intake.room < count:
                         raise intake.refusal()
@@ -218,9 +212,7 @@ class FrontDoor(asyncio.Protocol):
                         intake.received += count - 1
                         intake.add_report(device, report, self)
                 else:
-                    sent_at_ns, upload_time = decode_stats(
-                        data[body_start:body_end], earliest_ns=intake.earliest_ns, latest_ns=intake.latest_ns
-                    )
+                    sent_at_ns, upload_time = decode_stats(body, earliest_ns=earliest_ns, latest_ns=latest_ns)
                     if device is not None:
                         intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
