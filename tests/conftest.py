@@ -20,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-rounds", type=int, default=5, help="kills of tests/fault/test_crash.py")
     parser.addoption("--crash-seed", type=int, default=1, help="seed of its moments and its load")
     parser.addoption("--power-cuts", type=int, default=3, help="cuts of tests/fault/test_power.py")
+    parser.addoption("--soak-s", type=float, default=45.0, help="seconds of tests/fault/test_soak.py")
+    parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")
     parser.addoption("--life-rounds", type=int, default=8, help="lives of tests/property/test_status.py")
     parser.addoption("--life-seed", type=int, default=1, help="seed of the first of them")
 
@@ -45,20 +47,21 @@ class Server:
         self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
 
     @classmethod
-    def run(cls, command: list[str], *, log: Path, folder: Path) -> "Server":
+    def run(cls, command: list[str], *, log: Path, folder: Path, await_ready: bool = True) -> "Server":
         """A server by another command."""
         server = cls.__new__(cls)
-        server._start(command, log=log, folder=folder)
+        server._start(command, log=log, folder=folder, await_ready=await_ready)
         return server
 
-    def _start(self, command: list[str], *, log: Path, folder: Path) -> None:
+    def _start(self, command: list[str], *, log: Path, folder: Path, await_ready: bool = True) -> None:
         self.folder, self.log = folder, log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment)
         url = self.wait_for_log(r'"url": "http://127\.0\.0\.1:(\d+)"')
         self.port = int(url[1])
-        self.wait_for_log('"event": "ready"')
+        if await_ready:
+            self.wait_for_log('"event": "ready"')
 
     def wait_for_log(self, pattern: str) -> "re.Match[str]":
         """Wait until the log says so; fails with the log where the process ends before."""

@@ -279,8 +279,8 @@ def open_store(settings: Settings) -> BlockStore:
     )
 
 
-async def serve(settings: Settings, *, synchronous: Synchronous = "FULL") -> None:
-    """Run until SIGTERM or SIGINT. `synchronous` is for the control of the power-cut test alone.
+async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> None:
+    """Run until SIGTERM or SIGINT. Tests hand in a `clock`, and `synchronous` for the control of the power-cut test.
 
     Raises: OperatorError: it could not start, or had to end.
     """
@@ -290,7 +290,7 @@ async def serve(settings: Settings, *, synchronous: Synchronous = "FULL") -> Non
     with hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
-        service = build(settings, synchronous=synchronous)
+        service = build(settings, clock=clock, synchronous=synchronous)
         server = build_server(
             build_api(build_parts(settings, service)),
             service.door,
