@@ -1,7 +1,30 @@
-"""`python -m fleetpulse` is the same as the `fleetpulse` command."""
+"""The command `fleetpulse`, also as `python -m fleetpulse`. Ctrl-C ends it without a trace at any moment.
 
+While the command's modules are imported, nothing could tidy up, so SIGINT ends the process at once; from then on it
+raises KeyboardInterrupt, until there is nothing left to tidy up.
+"""
+
+import signal
 import sys
 
-from fleetpulse.cli.main import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command that was typed; its exit status."""
+    before = signal.getsignal(signal.SIGINT)  # a job in the background of a script ignores it, and goes on so
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from fleetpulse.cli.main import main as run  # noqa: PLC0415 - while Ctrl-C still ends the process at once
+
+    if before is signal.SIG_IGN:
+        return run()
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return run()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,5 @@
 """The actions of `fleetpulse devices` that declare: one device, those that match, or those of a file."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,15 +15,16 @@ from fleetpulse.cli.flags import (
     Filters,
     Labels,
     Names,
-    Output,
     Service,
     Time,
     action,
     labels_of,
     one_of,
 )
-from fleetpulse.cli.tables import Part, Table, facts_of, known, labels_cell, status_cell, time_cell, write_file
+from fleetpulse.cli.output_file import Output
+from fleetpulse.cli.tables import Part, Table, facts_of, known, labels_cell, status_cell, time_cell
 from fleetpulse.errors import SettingsError
+from fleetpulse.notation.count import count_text
 from fleetpulse.query.declaration_answers import Device, Imported, Message, Relabelled
 
 DEVICES = "/api/v1/devices"
@@ -113,8 +113,8 @@ def relabel(
 
 
 def _relabelled_parts(relabelled: Relabelled) -> list[Part]:
-    change = "would be" if relabelled.dry_run else "were"
-    return [f"{relabelled.matched} devices match, {relabelled.changed} {change} changed."]
+    change = "would be" if relabelled.dry_run else "was" if relabelled.changed == 1 else "were"
+    return [f"{count_text(relabelled.matched, 'device')} matched, {relabelled.changed} {change} changed."]
 
 
 @action(app, "fleetpulse devices delete press-07")
@@ -185,18 +185,12 @@ def imported_parts(imported: Imported) -> list[Part]:
 
 
 @action(app, "fleetpulse devices export --label site:paris -o paris.csv")
-def export(*, filters: Filters = Filters(), output: Output = None, address: Address = Address()) -> None:
-    """Write devices as CSV, which `devices import` can read.
-
-    Args:
-        output: File to write (default: standard output).
-    """
+def export(*, filters: Filters = Filters(), output: Output = Output(), address: Address = Address()) -> None:
+    """Write devices as CSV, which `devices import` can read."""
+    output.check()
     with address.client() as client:
         body = client.get(f"{DEVICES}.csv", filters.query()).raw
-    if output:
-        write_file(output, body)
-    else:
-        sys.stdout.buffer.write(body)
+    output.write(body)
 
 
 def _path(device: str) -> str:
@@ -212,13 +206,13 @@ def _device_parts(device: Device) -> list[Part]:
     return [device_facts(device)]
 
 
-def device_facts(device: Device) -> Table:
-    """All that is known of a device."""
+def device_facts(device: Device, *, now_s: int | None = None) -> Table:
+    """All that is known of a device. `now_s` is the server's time, in s since 1970."""
     own = " (the service's own)"
     return facts_of(
         [
             ("device", device.id),
-            ("status", status_cell(device.status)),
+            ("status", status_cell(device.status, since=device.since, now_s=now_s)),
             ("since", time_cell(device.since)),
             ("paused until", time_cell(known(device.paused_until))),
             ("last seen", time_cell(device.last_seen) or "never"),

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, Struct
 from fleetpulse.cli import device_changes
 from fleetpulse.cli.client import Answer, Client, Query, segment
 from fleetpulse.cli.device_changes import DEVICES, device_facts
-from fleetpulse.cli.flags import DeviceId, Filters, Service, Whole, Window, action, one_of
+from fleetpulse.cli.flags import DeviceId, ExitCode, Filters, Service, Whole, Window, action, down_status, one_of
 from fleetpulse.cli.tables import (
     Cell,
     Part,
@@ -19,7 +19,6 @@ from fleetpulse.cli.tables import (
     left,
     percent_cell,
     right,
-    show_json,
     status_cell,
     table_of,
     time_cell,
@@ -27,6 +26,7 @@ from fleetpulse.cli.tables import (
 from fleetpulse.cli.tables import show as show_parts
 from fleetpulse.cli.uptime import figures_text
 from fleetpulse.errors import SettingsError
+from fleetpulse.notation.count import count_text
 from fleetpulse.query.answers import Transition, Transitions, Uptime
 from fleetpulse.query.declaration_answers import Device, DeviceList
 
@@ -45,8 +45,9 @@ def list_(
     sort: Annotated[str | None, Parameter(metavar="BY")] = None,
     limit: Annotated[Whole, Parameter(group=HOW_MANY)] = 100,
     all_: Annotated[bool, Parameter(name="--all", group=HOW_MANY)] = False,
+    exit_code: ExitCode = False,
     service: Service = Service(),
-) -> None:
+) -> int:
     """List devices.
 
     Args:
@@ -58,14 +59,15 @@ def list_(
         raise SettingsError("--limit must be at least 1; or give --all.")
     with service.client() as client:
         answer = list_pages(client, [*filters.query(), ("sort", sort)], limit=None if all_ else limit)
-    service.show(answer, DeviceList, list_parts)
+    service.show(answer, DeviceList, lambda listed: list_parts(listed, now_s=answer.server_s))
+    return down_status(any(device.status == "down" for device in answer.into(DeviceList).devices) and exit_code)
 
 
-def list_parts(listed: DeviceList) -> list[Part]:
-    """A table of devices, and how many there are."""
+def list_parts(listed: DeviceList, *, now_s: int) -> list[Part]:
+    """A table of devices, and how many there are. `now_s` is the server's time, in s since 1970."""
     has_uptime = any(device.uptime is not UNSET for device in listed.devices)
     columns = [left("device"), left("status"), left("since"), left("last seen"), left("labels")]
-    rows = [_list_row(device) for device in listed.devices]
+    rows = [_list_row(device, now_s) for device in listed.devices]
     if has_uptime:
         columns.insert(-1, right("uptime %"))
         for row, device in zip(rows, listed.devices, strict=True):
@@ -74,9 +76,9 @@ def list_parts(listed: DeviceList) -> list[Part]:
     return [*([table_of(columns, rows)] if rows else []), f"{len(rows)} of {listed.total} shown{hint}."]
 
 
-def _list_row(device: Device) -> list[Cell]:
-    times = time_cell(device.since), time_cell(device.last_seen)
-    return [device.id, status_cell(device.status), *times, labels_cell(device.labels)]
+def _list_row(device: Device, now_s: int) -> list[Cell]:
+    status = status_cell(device.status, since=device.since, now_s=now_s)
+    return [device.id, status, time_cell(device.since), time_cell(device.last_seen), labels_cell(device.labels)]
 
 
 class _RawPage(Struct):
@@ -105,23 +107,26 @@ def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
 
 
 @action(app, "fleetpulse devices show 60-6b-44-84-dc-64")
-def show(device: DeviceId, /, *, service: Service = Service()) -> None:
+def show(device: DeviceId, /, *, exit_code: ExitCode = False, service: Service = Service()) -> int:
     """Show one device: status, what is declared, uptime of the last 24 h, last changes of status.
 
-    With --json only the device is printed; `uptime device` and `devices transitions` print the rest.
+    With --json or --csv only the device is printed; `uptime device` and `devices transitions` print the rest.
     """
     path = f"{DEVICES}/{segment(device)}"
     with service.client() as client:
         answer = client.get(path)
-        if service.json:
-            show_json(answer)
-            return
+        found = answer.into(Device)
+        status = down_status(found.status == "down" and exit_code)
+        if service.json or service.csv:
+            service.show(answer, Device, lambda one: [device_facts(one, now_s=answer.server_s)])
+            return status
         uptime = client.get(f"{path}/uptime", [("window", "24h")]).into(Uptime)
         changes = client.get(f"{path}/transitions", [("window", TRANSITIONS_WINDOW)]).into(Transitions).transitions
-    show_parts(device_facts(answer.into(Device)), f"\nuptime of the last 24 h: {figures_text(uptime)}")
+    show_parts(device_facts(found, now_s=answer.server_s), f"\nuptime of the last 24 h: {figures_text(uptime)}")
     if changes:
         title = f"last changes of status (`fleetpulse devices transitions {clean(device)}` lists all):"
         show_parts(title, _changes(changes[-TRANSITIONS_SHOWN:]))
+    return status
 
 
 def _changes(changes: list[Transition]) -> Table:
@@ -144,6 +149,8 @@ def transitions_parts(answer: Transitions) -> list[Part]:
     if answer.more_from:
         tail = f"There are more: ask again with --from {answer.more_from}."
     else:
-        tail = f"{len(changes)} changes of status from {time_cell(answer.start)} to {time_cell(answer.end)}"
+        tail = (
+            f"{count_text(len(changes), 'change')} of status from {time_cell(answer.start)} to {time_cell(answer.end)}"
+        )
         tail += f"; before them it was {answer.status_before}."
     return [*([_changes(changes)] if changes else []), tail]

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from fleetpulse.cli.flags import Address, Ids, Labels, Output, Window, action, label_query
+from fleetpulse.cli.flags import Address, Ids, Labels, Window, action, label_query
+from fleetpulse.cli.output_file import Output
 from fleetpulse.errors import SettingsError
 
 app = App(name="export")
@@ -24,14 +24,13 @@ class Rows(Address):
         label: Only devices with this label; may be repeated.
         device: Only this device; may be repeated.
         format: Format of the file (default: parquet for a file that ends so, else csv).
-        output: File to write (default: standard output).
     """
 
     window: Window = field(default=Window())
     label: Labels = ()
     device: Ids = ()
     format: Literal["csv", "parquet"] | None = None
-    output: Output = None
+    output: Output = field(default=Output())
 
 
 @action(app, "fleetpulse export samples --types cpu,memory --window 30d -o samples.parquet")
@@ -69,13 +68,14 @@ def silences(*, rows: Rows = Rows()) -> None:
 
 
 def _export(what: str, rows: Rows, *, types: str | None = None) -> None:
-    is_parquet = rows.output is not None and rows.output.name.endswith(".parquet")
+    path = rows.output.path
+    is_parquet = path is not None and path.name.endswith(".parquet")
     kind = rows.format or ("parquet" if is_parquet else "csv")
-    if kind == "parquet" and not rows.output and sys.stdout.isatty():
+    if kind == "parquet" and path is None and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
     query = [("what", what), ("format", kind), ("types", types), *label_query(rows.label), *rows.window.query()]
     query += [("device", device) for device in rows.device]
-    with rows.client() as client, _progress() as advance, _open(rows.output) as file:
+    with rows.client() as client, _progress() as advance, rows.output.open() as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)
             advance(len(piece))
@@ -94,25 +94,3 @@ def _progress() -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda size: progress.advance(task, size)
-
-
-@contextmanager
-def _open(target: Path | None) -> Iterator[IO[bytes]]:
-    """Where the bytes go. A file gets its name only when it is whole: one that broke off is not kept."""
-    if target is None:
-        yield sys.stdout.buffer
-        return
-    # What is no file, such as /dev/null or a pipe, must not be replaced by one.
-    is_special = target.exists() and not target.is_file()
-    part = target if is_special else target.with_name(f"{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        if not is_special:
-            part.replace(target)
-    except OSError as error:
-        raise SettingsError(f"{target} cannot be written: {error.strerror}. Name another file with -o.") from error
-    finally:
-        if not is_special:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)

@@ -4,17 +4,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, ArgumentCollection, Group, Parameter, Token
 
 from fleetpulse.cli.client import Answer, Client, Query
-from fleetpulse.cli.tables import Part, show, show_json
+from fleetpulse.cli.tables import Part, show, show_csv, show_json
 from fleetpulse.model.status import STATUSES
 
 URL_DEFAULT = "http://127.0.0.1:6733"
 URL_VARIABLE = "FLEETPULSE_URL"
+DOWN_STATUS = 3
+"""Exit status of a question with --exit-code if something is down; 1 and 2 tell that there is no answer."""
 NONE = "none"
 """The value of a flag that takes a declared value away."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -43,6 +44,9 @@ def one_of(title: str) -> Group:
     return Group(title, validator=check)
 
 
+FORM = one_of("How the answer is printed")
+
+
 def _check_labels(_: object, labels: Iterable[str]) -> None:
     for label in labels:
         name, _, value = label.partition(":")
@@ -67,7 +71,14 @@ Name = Annotated[str | None, Parameter(metavar="NAME")]
 Names = Annotated[tuple[str, ...], Parameter(metavar="NAME")]
 Ids = Annotated[tuple[str, ...], Parameter(metavar="ID")]
 Labels = Annotated[tuple[str, ...], Parameter(metavar="NAME:VALUE", validator=_check_labels)]
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"], metavar="FILE")]
+
+
+ExitCode = Annotated[bool, Parameter(help=f"End with exit status {DOWN_STATUS} if a device that is shown is down.")]
+
+
+def down_status(is_down: bool) -> int:  # noqa: FBT001 - the one thing that it is asked
+    """The exit status of a command that was asked to tell whether something is down."""
+    return DOWN_STATUS if is_down else 0
 
 
 def labels_of(labels: Labels) -> dict[str, str]:
@@ -109,9 +120,11 @@ class Service(Address):
     Attributes:
         url: Address of the service (default: FLEETPULSE_URL, or http://127.0.0.1:6733 without it).
         json: Print the service's own answer, as JSON.
+        csv: Print the table, or of several tables the last, as CSV.
     """
 
-    json: bool = False
+    json: Annotated[bool, Parameter(group=FORM)] = False
+    csv: Annotated[bool, Parameter(group=FORM)] = False
 
     def ask(
         self,
@@ -132,6 +145,8 @@ class Service(Address):
         """Print an answer: as it is, or the tables and lines that `parts` makes of it."""
         if self.json:
             show_json(answer)
+        elif self.csv:
+            show_csv(parts(answer.into(shape)))
         else:
             show(*parts(answer.into(shape)))
 

@@ -1,5 +1,6 @@
 """`fleetpulse generate`: a data folder with history, for trying and measuring."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,12 @@ from rich.progress import Progress
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.flags import Time, Whole
+from fleetpulse.cli.tables import show
 from fleetpulse.data_folder import BLOCKS, CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.notation.count import count_text
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.settings import Settings
 from fleetpulse.simulation.generate import METRICS, PIECE_DEVICES, Generator, HistorySpec, declare
@@ -69,9 +72,14 @@ def generate(
     with hold_folder(data):
         if any((data / name).exists() for name in (JOURNAL, CATALOG, BLOCKS)):
             raise SettingsError(f"{data} has data already: name another folder with --data, or remove that one.")
-        _make(spec, data)
-    text = f"made {days} days of {devices} devices in {data}; serve it with: fleetpulse serve --data {data}"
-    Console().print(text, soft_wrap=True)
+        try:
+            _make(spec, data)
+        except BaseException:  # Ctrl-C as well as a full disk
+            text = f"broken off: {data} holds devices without the whole of their history; remove it and generate again"
+            print(f"fleetpulse: {text}.", file=sys.stderr)
+            raise
+    made = f"{count_text(days, 'day')} of {count_text(devices, 'device')}"
+    show(f"made {made} in {data}; serve it with: fleetpulse serve --data {data}")
 
 
 def _make(spec: HistorySpec, folder: Path) -> None:

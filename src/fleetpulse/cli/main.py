@@ -6,7 +6,6 @@ and docstrings, for 0.07 s of importing, which typer (0.05 s) does only for flag
 """
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from cyclopts import (
 )
 
 from fleetpulse import __version__
+from fleetpulse.cli import terminal
 from fleetpulse.errors import DatabaseBusy, OperatorError
 
 SERVICE, QUESTIONS = Group("The service", sort_key=1), Group("Questions to a running service", sort_key=2)
@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": "Simulate a fleet that reports to a server, and check the server's figures.",
     "generate": "Generate a data folder with history, to try fleetpulse on it and to measure it.",
     "verify": "Check that a data folder is complete and undamaged.",
+    "status": "Show the fleet at a glance.",
     "devices": "List, show, declare, pause and relabel devices; import and export them.",
     "uptime": "Show uptime and availability over a window, of a device or of the fleet.",
     "metrics": "Define metrics, and show the values of devices and of the fleet.",
@@ -54,7 +55,7 @@ app = App(
     default_parameter=Parameter(negative=(), allow_repeating=True, show_default=_shown_default),
 )
 for _place, (_name, _text) in enumerate(COMMANDS.items()):
-    _group = QUESTIONS if _place >= list(COMMANDS).index("devices") else SERVICE
+    _group = QUESTIONS if _place >= list(COMMANDS).index("status") else SERVICE
     app.command(f"fleetpulse.cli.{_name}:app", name=_name, help=_text, group=_group, sort_key=_place)
 
 
@@ -80,25 +81,37 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status. What it cannot do ends in one line that says what to do, and exit status 1."""
-    tokens = _join_values(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        command, bound, _ = _parse(tokens)
-        if command == app.help_print and not {"--help", "-h"} & set(tokens):
-            return _refuse(tokens, "say which command")
-        status: int = command(*bound.args, **bound.kwargs) or 0
+        terminal.prepare(needs_output=words[:1] != ["serve"])
+        terminal.check_words(words)
+        status = _run(_join_values(words))
         sys.stdout.flush()
-    except CycloptsError as error:
-        return _refuse(error.command_chain or (), _what_is_wrong(error))
     except (OperatorError, DatabaseBusy) as error:
         print(f"fleetpulse: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`), and the interpreter must not write to it again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.leave_output()  # its reader has gone, as `| head` does
         return 141
+    except OSError as error:
+        if not terminal.is_output_broken(error):
+            raise
+        terminal.leave_output()
+        print(f"fleetpulse: standard output cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
     return status
+
+
+def _run(tokens: list[str]) -> int:
+    try:
+        command, bound, _ = _parse(tokens)
+        if command == app.help_print and not {"--help", "-h"} & set(tokens):
+            return _refuse(tokens, "say which command")
+        return command(*bound.args, **bound.kwargs) or 0
+    except CycloptsError as error:
+        return _refuse(error.command_chain or (), _what_is_wrong(error))
 
 
 def _parse(tokens: list[str]) -> tuple[Any, ...]:

@@ -12,13 +12,12 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, Token
 
-from fleetpulse.cli import report_formats
 from fleetpulse.cli.client import Client, Query, segment
 from fleetpulse.cli.devices import list_pages
-from fleetpulse.cli.flags import URL_DEFAULT, Address, Grouping, Labels, Output, Window, action, label_query
+from fleetpulse.cli.flags import URL_DEFAULT, Address, Grouping, Labels, Window, action, label_query
+from fleetpulse.cli.output_file import Output
 from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import FORMATS
-from fleetpulse.cli.tables import write_file
 from fleetpulse.errors import CommandRefused, SettingsError
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
@@ -51,7 +50,7 @@ def uptime(
     sla: Annotated[Fraction | None, Parameter(metavar="PERCENT", converter=_sla, n_tokens=1)] = None,
     format_: Annotated[Literal["table", "csv", "json", "md"], Parameter(name="--format")] = "table",
     json: bool = False,
-    output: Output = None,
+    output: Output = Output(),
     window: Window = Window(),
     address: Address = Address(),
 ) -> None:
@@ -65,15 +64,12 @@ def uptime(
         sla: Mark what has less uptime than this, such as 99.9.
         format_: Format of the report.
         json: The same as --format json.
-        output: File to write (default: standard output).
     """
+    output.check()
     with address.client() as client:
         questions = _Questions(*_fixed_window(client, window), grouping.group_by, grouping.label, address.base)
         text = FORMATS["json" if json else format_](_report(client, questions, sla=sla, is_listed=devices))
-    if output:
-        write_file(output, text.encode())
-    else:
-        report_formats.put(text)
+    output.write(text.encode())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,12 +19,6 @@ _CSV_HEAD = (
     *(f"left_out_{reason.replace(' ', '_')}" for reason in LEFT_OUT),
     *("from", "to", "formula", "is_whole", "reproduce"),
 )
-
-
-def put(text: str) -> None:
-    """Write a report to standard output."""
-    # As it is: the line ends of a CSV are its own.
-    sys.stdout.buffer.write(text.encode())
 
 
 def as_table(report: Report) -> str:

@@ -8,15 +8,15 @@ from typing import Annotated, Literal
 import msgspec
 import uvloop
 from cyclopts import App, Parameter
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from fleetpulse.cli.flags import Address, Time, Whole, WholeOrNone, one_of
+from fleetpulse.cli.tables import Cell, left, mark_cell, right, show, table_of
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.model.units import NS_PER_MINUTE
+from fleetpulse.notation.count import count_text
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.simulation.plan import Behaviour, DevicePlan, plan_fleet, plan_published
@@ -83,14 +83,15 @@ def simulate(
         plans = _plans(device_ids, start=start, is_realtime=is_realtime, hours=hours, behaviour=behaviour, seed=seed)
     console = Console(stderr=True)
     started_s = time.monotonic()
-    known, tally, verdicts = _play(plans, RunOptions(address.base, connections, is_realtime, bulk, patience), console)
+    options = RunOptions(address.base, connections, is_realtime, bulk, patience, announce=console.print)
+    known, tally, verdicts = _play(plans, options, console)
     if json:
         print(msgspec.json.encode([asdict(verdict) for verdict in verdicts]).decode())
     else:
         _show(verdicts, tally, time.monotonic() - started_s, is_all=all_)
     is_right = all(verdict.is_right for verdict in verdicts)
     if known and not is_right:
-        text = f"{known} devices had data before this run, which counts too: try an empty data folder"
+        text = f"{count_text(known, 'device')} had data before this run, which counts too: try an empty data folder"
         console.print(f"[yellow]{text}{'.' if published or ids else ', or another --seed.'}")
     return 0 if is_right else 1
 
@@ -153,29 +154,27 @@ async def _run(plans: list[DevicePlan], options: RunOptions, console: Console) -
 
 def _show(verdicts: list[Verdict], tally: Tally, seconds: float, *, is_all: bool) -> None:
     wrong = [verdict for verdict in verdicts if not verdict.is_right]
-    right = [verdict for verdict in verdicts if verdict.is_right]
-    shown = wrong + (right if is_all else right[:ROWS_SHOWN])
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("device", no_wrap=True)
-    table.add_column("")
-    for title in ("uptime", "actual", "average upload", "actual "):
-        table.add_column(title, justify="right", no_wrap=True)
-    for verdict in shown:
-        table.add_row(
-            verdict.device_id,
-            "[green]✓" if verdict.is_right else "[red]✗",
-            f"{verdict.uptime_expected:.5f}",
-            f"{'' if verdict.is_uptime_right else '[red]'}{verdict.uptime_actual:.5f}",
-            format_duration(verdict.average_expected_ns),
-            f"{'' if verdict.is_average_right else '[red]'}{verdict.average_actual}",
-        )
+    right_ones = [verdict for verdict in verdicts if verdict.is_right]
+    shown = wrong + (right_ones if is_all else right_ones[:ROWS_SHOWN])
+    columns = [left("device"), left(""), *map(right, ("uptime", "actual", "average upload", "actual "))]
+    table = table_of(columns, map(_row, shown))
     hidden = len(verdicts) - len(shown)
     undecided = sum(len(values) for values in tally.ambiguous.values())
     pace = f"{tally.sent} events in {seconds:.1f} s ({tally.sent / seconds:.0f}/s)"
-    parts = [f"{len(right)} of {len(verdicts)} devices right, {pace}"]
+    parts = [f"{len(right_ones)} of {count_text(len(verdicts), 'device')} right, {pace}"]
     parts += [f"{hidden} more that are right are not shown (--all)"] if hidden else []
-    parts += [f"{tally.repeated} requests sent again"] if tally.repeated else []
-    parts += [f"{undecided} sample(s) broke off and may count once or twice"] if undecided else []
-    console = Console()
-    console.print(table)
-    console.print("; ".join(parts) + ".", soft_wrap=True)
+    parts += [f"{count_text(tally.repeated, 'request')} sent again"] if tally.repeated else []
+    broken = count_text(undecided, "sample")
+    parts += [f"{broken} broke off and may count once or twice"] if undecided else []
+    show(table, "; ".join(parts) + ".")
+
+
+def _row(verdict: Verdict) -> list[Cell]:
+    return [
+        verdict.device_id,
+        mark_cell("✓" if verdict.is_right else "✗", is_good=verdict.is_right),
+        f"{verdict.uptime_expected:.5f}",
+        mark_cell(f"{verdict.uptime_actual:.5f}", is_good=verdict.is_uptime_right),
+        format_duration(verdict.average_expected_ns),
+        mark_cell(str(verdict.average_actual), is_good=verdict.is_average_right),
+    ]

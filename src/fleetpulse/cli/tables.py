@@ -1,19 +1,21 @@
-"""How answers look on a terminal and in a pipe: tables that break no id in two, times, percentages, small graphs.
+"""How answers look on a terminal and in a pipe: tables that break no id in two, CSV, counts, lengths of time, times.
 
 rich draws them. It is imported where a table is made, since it takes longer than many a question with --json.
 """
 
+import csv
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from fleetpulse.cli.client import Answer
-from fleetpulse.errors import SettingsError
+from fleetpulse.cli.terminal import write_bytes
 from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
@@ -90,29 +92,55 @@ def _text(cell: Cell) -> Text:
 
 
 def show(*parts: Part, file: IO[str] | None = None) -> None:
-    """Print tables and lines of text, in colours on a terminal alone."""
+    """Print tables and lines of text, in colours on a terminal alone.
+
+    A line of text is broken between words where the terminal ends; in a pipe, and in tables, no line is broken.
+    """
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=file, width=TABLE_COLUMNS, highlight=False, force_terminal=None if file is None else False)
+    terminal = Console(file=file, highlight=False, force_terminal=None if file is None else False)
+    wide = Console(file=file, width=TABLE_COLUMNS, highlight=False, force_terminal=None if file is None else False)
     for part in parts:
         if isinstance(part, str):
-            console.print(Text("\n".join(clean(line) for line in part.split("\n"))), soft_wrap=True)
+            text = Text("\n".join(clean(line) for line in part.split("\n")))
+            terminal.print(text, soft_wrap=not terminal.is_terminal)
         else:
-            console.print(part)
+            wide.print(part)
+
+
+def show_csv(parts: Iterable[Part]) -> None:
+    """Print the last table of an answer, which has the most rows, as CSV; all text beside it on standard error."""
+    from rich.table import Table
+
+    tables = [part for part in parts if isinstance(part, Table)]
+    for part in parts:
+        if isinstance(part, str):
+            print(part, file=sys.stderr if tables else sys.stdout)
+    if tables:
+        write_bytes(csv_of(tables[-1]).encode())
+
+
+def csv_of(table: Table) -> str:
+    """A table as CSV. Names of columns have no blanks; cells that a spreadsheet would run are guarded."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if table.show_header:
+        writer.writerow([_plain(column.header).replace(" ", "_") for column in table.columns])
+    else:
+        writer.writerow(["name", "value"])
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        writer.writerow([safe_cell(_plain(cell)) for cell in row])
+    return text.getvalue()
+
+
+def _plain(cell: Any) -> str:
+    return cell if isinstance(cell, str) else str(cell.plain)
 
 
 def show_json(answer: Answer) -> None:
     """Print an answer as it is."""
-    sys.stdout.write(answer.raw.decode() + "\n")
-
-
-def write_file(path: Path, body: bytes) -> None:
-    """Raises: SettingsError: it cannot be written."""
-    try:
-        path.write_bytes(body)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file with -o.") from error
+    write_bytes(answer.raw + b"\n")
 
 
 def clean(text: str) -> str:
@@ -125,11 +153,32 @@ def known(value: _Value | UnsetType) -> _Value | None:
     return None if value is UNSET else value
 
 
-def status_cell(status: str) -> Text:
-    """A status in its colour."""
+def status_cell(status: str, *, since: str | None = None, now_s: int | None = None) -> Text:
+    """A status in its colour, and for how long it has been so: `down for 4 h 10 m`."""
     from rich.text import Text
 
-    return Text(status, style=_STATUS_STYLE.get(status, ""))
+    how_long = ""
+    if since is not None and now_s is not None and status != "new":
+        how_long = f" for {length_text(now_s - parse_rfc3339_ns(since) // NS_PER_S)}"
+    return Text(status + how_long, style=_STATUS_STYLE.get(status, ""))
+
+
+def mark_cell(text: str, *, is_good: bool) -> Text:
+    """A finding: green where it is as it must be, else red."""
+    from rich.text import Text
+
+    return Text(text, style="green" if is_good else "red")
+
+
+def length_text(seconds: int) -> str:
+    """A length of time for people, to its second unit: `4 h 10 m`, `3 d 2 h`, `45 s`."""
+    parts: list[str] = []
+    rest = max(0, seconds)
+    for unit, unit_s in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, unit_s)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"
 
 
 def time_cell(at: str | None) -> str:

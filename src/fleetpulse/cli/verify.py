@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 from fleetpulse.app import open_store
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
+from fleetpulse.cli.tables import Cell, left, mark_cell, show, table_of
 from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.verify import Finding
 from fleetpulse.pipeline.verify import verify as check
 from fleetpulse.settings import load_settings
@@ -53,21 +53,20 @@ def verify(
 
 def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
     """The good parts as a table, blocks by their kind unless `is_all`; then each wrong part in a line of its own."""
-    console = Console()
-    table = Table("part", "what was found", "")
+    rows: list[list[Cell]] = []
     blocks: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.is_good and finding.kind and not is_all:
             blocks.setdefault(finding.kind, []).append(finding)
         elif finding.is_good:
-            table.add_row(finding.part, finding.text, "[green]good[/]")
+            rows.append([finding.part, finding.text, mark_cell("good", is_good=True)])
     for kind, files in blocks.items():
         size = f"{sum(file.size_bytes for file in files)} bytes"
-        table.add_row(f"{len(files)} {kind} blocks", size, "[green]good[/]")
-    console.print(table)
+        rows.append([count_text(len(files), f"{kind} block"), size, mark_cell("good", is_good=True)])
+    show(table_of([left("part"), left("what was found"), left("")], rows))
     for finding in findings:
         if not finding.is_good:
-            console.print(f"[red]WRONG[/] {finding.part}: {finding.text}", soft_wrap=True, highlight=False)
+            show(f"WRONG {finding.part}: {finding.text}")
 
 
 def _findings(folder: Path, store: BlockStore, *, wait_s: float) -> list[Finding]:

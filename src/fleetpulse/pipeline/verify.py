@@ -11,6 +11,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.notation.count import count_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Findin
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
     outside = store.names() - {file.name for file in manifest.files()}
     return [
-        _check("catalog", lambda: f"{sum(1 for _ in catalog.records())} devices"),
+        _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
         _check("journal", lambda: _journal(journal, catalog, manifest)),
         *blocks,
         minutes,
@@ -69,7 +70,8 @@ def _journal(journal: Journal, catalog: Catalog, manifest: Manifest) -> str:
             journal, after=manifest.position, device_count=catalog.device_count(), metric_count=len(catalog.metrics())
         )
     ]
-    return f"{len(lengths)} entries, {sum(lengths)} events after position {manifest.position}"
+    entries = count_text(len(lengths), "entry", "entries")
+    return f"{entries}, {count_text(sum(lengths), 'event')} after position {manifest.position}"
 
 
 def _closed_minutes(store: BlockStore, manifest: Manifest) -> str:

@@ -32,6 +32,8 @@ class RunOptions:
     bulk_lines: int = 0
     """Lines of a bulk request; 0 sends every event as a request of its own."""
     patience_s: float = 60.0
+    announce: Callable[[str], None] = lambda _text: None
+    """Called with what is waited for when the server does not accept; once until it accepts again."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class Tally:
     """Requests sent again because they were not answered, or put off by 429 or 503."""
     ambiguous: dict[str, list[int]] = field(default_factory=dict)
     """By device, upload times that broke off after they were sent."""
+    is_waiting: bool = False
+    """Whether it was announced that the server does not accept at the moment."""
 
 
 class ServerGone(OperatorError):
@@ -127,8 +131,12 @@ async def until_answered(
             wait_s, what = RETRY_S, str(error)
         else:
             if answer.status not in (429, 503):
+                tally.is_waiting = False
                 return answer
             wait_s, what = min(answer.retry_after_s, 5.0), f"{answer.status} {answer.body.decode(errors='replace')}"
+        if not tally.is_waiting:
+            tally.is_waiting = True
+            options.announce(f"waiting up to {options.patience_s:g} s for {options.url} ({what})")
         now_s = time.monotonic()
         gone_since_s = now_s if gone_since_s is None else gone_since_s
         if now_s - gone_since_s > options.patience_s:

@@ -13,6 +13,7 @@ from fleetpulse.query.answers import Transition, Transitions
 from fleetpulse.query.declaration_answers import Device, DeviceList, Imported
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T04:00:00Z"
+NOW_S = 1_767_225_600 + 4 * 3_600 + 10 * 60
 
 
 def device(name: str, **fields: object) -> Device:
@@ -64,12 +65,14 @@ def test_no_more_devices_are_asked_for_than_are_shown() -> None:
 
 def test_a_list_tells_how_many_there_are_and_shows_uptime_where_it_was_asked_for() -> None:
     listed = DeviceList(devices=[device("a", uptime=99.5), device("b", uptime=None)], total=3, next="2", missing=[])
-    lines = [" ".join(line.split()) for line in printed(*list_parts(listed)).splitlines()]
+    lines = [" ".join(line.split()) for line in printed(*list_parts(listed, now_s=NOW_S)).splitlines()]
     assert "device status since last seen uptime % labels" in lines
-    assert f"a up {START} {END} 99.50000 site:paris" in lines
-    assert f"b up {START} {END} – site:paris" in lines
+    assert f"a up for 4 h 10 m {START} {END} 99.50000 site:paris" in lines
+    assert f"b up for 4 h 10 m {START} {END} – site:paris" in lines
     assert lines[-1] == "2 of 3 shown; --limit N or --all shows more."
-    assert printed(*list_parts(DeviceList(devices=[], total=0, next=None, missing=[]))) == "0 of 0 shown.\n"
+    assert (
+        printed(*list_parts(DeviceList(devices=[], total=0, next=None, missing=[]), now_s=NOW_S)) == "0 of 0 shown.\n"
+    )
 
 
 def test_changes_of_status_tell_how_to_ask_for_the_rest() -> None:
@@ -79,7 +82,7 @@ def test_changes_of_status_tell_how_to_ask_for_the_rest() -> None:
     )
     assert f"There are more: ask again with --from {END}." in printed(*transitions_parts(answer))
     answer.more_from = None
-    assert f"1 changes of status from {START} to {END}; before them it was up." in printed(*transitions_parts(answer))
+    assert f"1 change of status from {START} to {END}; before them it was up." in printed(*transitions_parts(answer))
 
 
 def test_an_import_lists_the_first_refused_lines() -> None:

@@ -4,9 +4,11 @@ from msgspec import UNSET
 
 from cli_text import printed
 from fleetpulse.cli.tables import (
+    csv_of,
     facts_of,
     known,
     left,
+    length_text,
     percent_cell,
     prose,
     right,
@@ -65,3 +67,22 @@ def test_cells_tell_what_is_not_known_from_nought() -> None:
     ]
     assert [time_cell(None), time_cell("2026-01-01T00:10:00.123456789Z")] == ["", "2026-01-01T00:10:00Z"]
     assert [known(UNSET), known(0)] == [None, 0]
+
+
+def test_a_table_becomes_csv_with_names_without_blanks_and_cells_that_no_spreadsheet_runs() -> None:
+    table = table_of([left("device"), left("last seen")], [["=a", 'x "y", z'], ["b", None]])
+    assert csv_of(table).splitlines() == ["device,last_seen", '\'=a,"x ""y"", z"', "b,"]
+    assert csv_of(facts_of([("note", "n"), ("status", status_cell("up"))])).splitlines() == [
+        "name,value",
+        "note,n",
+        "status,up",
+    ]
+
+
+def test_a_status_says_for_how_long_in_two_units() -> None:
+    since = "2026-01-01T00:00:00Z"
+    now_s = 1_767_225_600 + 4 * 3_600 + 10 * 60 + 59
+    assert str(status_cell("down", since=since, now_s=now_s)) == "down for 4 h 10 m"
+    assert str(status_cell("new", since=since, now_s=now_s)) == "new"
+    texts = [length_text(seconds) for seconds in (-3, 0, 59, 60, 3_600, 90_000, 86_400 * 400)]
+    assert texts == ["0 s", "0 s", "59 s", "1 m", "1 h", "1 d 1 h", "400 d"]

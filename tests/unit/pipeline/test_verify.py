@@ -106,7 +106,7 @@ def test_entries_may_only_speak_of_devices_that_the_catalog_knows(folder: Folder
     folder.journal.append(encode_entry(EventBatch(array("I", [device]), array("q", [0]))))
     finding = folder.findings()["journal"]
     assert finding.is_good == is_good, finding.text
-    assert not is_good or finding.text == "1 entries, 1 events after position 0"
+    assert not is_good or finding.text == "1 entry, 1 event after position 0"
 
 
 def test_files_outside_the_manifest_are_counted_and_no_fault(folder: Folder) -> None:

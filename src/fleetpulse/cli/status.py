@@ -1,0 +1,51 @@
+"""`fleetpulse status`: the fleet at a glance."""
+
+from cyclopts import App
+
+from fleetpulse.cli.client import Answer
+from fleetpulse.cli.device_changes import DEVICES
+from fleetpulse.cli.devices import list_parts
+from fleetpulse.cli.flags import ExitCode, Labels, Service, Window, down_status, label_query
+from fleetpulse.cli.tables import Cell, Part, left, percent_cell, right, status_cell, table_of, time_cell
+from fleetpulse.cli.uptime import missing_lines
+from fleetpulse.notation.count import count_text
+from fleetpulse.query.answers import FleetStats
+from fleetpulse.query.declaration_answers import DeviceList
+
+DOWN_SHOWN = 10
+app = App(name="status", help_epilogue="Example:\n  fleetpulse status --label site:paris --exit-code")
+
+
+@app.default
+def status(
+    *, label: Labels = (), exit_code: ExitCode = False, window: Window = Window(), service: Service = Service()
+) -> int:
+    """Show the fleet at a glance: how many devices there are by status, which are down, and uptime over a window.
+
+    Args:
+        label: Only devices with this label; may be repeated.
+    """
+    labels = label_query(label)
+    with service.client() as client:
+        answer = client.get("/api/v1/fleet/stats", [*labels, *window.query()])
+        query = [*labels, ("status", "down"), ("sort", "last_seen"), ("limit", DOWN_SHOWN)]
+        down = client.get(DEVICES, query)
+    service.show(answer, FleetStats, lambda stats: glance(stats, down))
+    return down_status(down.into(DeviceList).total > 0 and exit_code)
+
+
+def glance(stats: FleetStats, down: Answer) -> list[Part]:
+    """Counts by status, the figures of the window, the devices that are down, and those with the least uptime."""
+    counts: list[list[Cell]] = [
+        [status_cell(name), str(count)] for name, count in stats.devices.by_status.items() if count
+    ]
+    figures = f"uptime {percent_cell(stats.uptime.uptime)} %, availability {percent_cell(stats.uptime.availability)} %"
+    window = f"from {time_cell(stats.start)} to {time_cell(stats.end)}"
+    parts: list[Part] = [f"{count_text(stats.devices.total, 'device')}; {figures}, {window}"]
+    parts += [table_of([left("status"), right("devices")], counts)] if counts else []
+    listed = down.into(DeviceList)
+    if listed.devices:
+        more = listed.total - len(listed.devices)
+        tail = f", and {more} more (`fleetpulse devices list --status down`)" if more else ""
+        parts += [f"down, longest first{tail}:", *list_parts(listed, now_s=down.server_s)[:1]]
+    return [*parts, *missing_lines(stats.missing)]

@@ -1,0 +1,78 @@
+"""Commands with standard output and words, whatever the machine gives us: each case in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ["version", "--help", "devices list --help", "completion bash"]
+
+
+def run(arguments: str, redirection: str = "", **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    command = f"exec {sys.executable} -m fleetpulse {arguments} {redirection}"
+    return subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, check=False, timeout=60, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize(
+    ("redirection", "text"),
+    [(">/dev/full", "cannot be written: No space left on device"), (">&-", "standard output is closed")],
+)
+def test_what_cannot_be_printed_is_one_line_and_exit_status_1(arguments: str, redirection: str, text: str) -> None:
+    done = run(arguments, redirection)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert text in done.stderr.decode()
+
+
+def test_a_terminal_of_ascii_alone_gets_what_it_can_show() -> None:
+    done = run("devices --help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_standard_error_may_be_closed() -> None:
+    done = run("version", "2>&-")
+    assert (done.returncode, done.stdout) == (0, b"0.1.0\n")
+
+
+def test_an_argument_that_is_not_utf8_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable.encode(), b"-m", b"fleetpulse", b"devices", b"show", b"caf\xe9"],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+    assert rb"the argument `caf\xe9` is not UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.06, 0.12, 0.3])
+def test_ctrl_c_ends_a_command_without_a_trace(after_s: float, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fleetpulse", "simulate", "--url", "http://127.0.0.1:9"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        time.sleep(after_s)  # any moment of its start
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=30)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert b"fleetpulse/" not in text, text
+    assert b"KeyboardInterrupt" not in text or b"site" in text  # the interpreter's own start is not ours
+
+
+def test_an_interrupted_generate_says_what_it_leaves(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [sys.executable, "-m", "fleetpulse", "generate", "--data", str(folder), "--devices", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not (folder / "catalog.sqlite").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"broken off: {folder} holds devices without the whole of their history" in text.decode()
+    assert b"Traceback" not in text
