@@ -141,7 +141,7 @@ def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
     ]
     shown = run("devices", "show", "press-2")
     assert "[bold]x | y" in shown
-    assert "slots of 1m present (formula uptime/2)" in shown
+    assert "slots of 1m present (formula uptime/1.1)" in shown
     assert "new   up" in shown
     assert run.json("devices", "show", "oven:1")["interval"] == "5m"
     changes = run("devices", "transitions", "press-1", "--window", "5h")
@@ -283,7 +283,7 @@ def test_a_report_adds_up_to_what_devices_say_and_tells_how_to_ask_them(run: Com
 def test_a_report_says_the_same_in_every_format(run: Commands, tmp_path: Path) -> None:
     flags = ("report", "uptime", *run.window, "--group-by", "site", "--sla", "99.9", "--devices")
     table = run(*flags)
-    assert "uptime/2: 100 × slots present ÷ slots expected" in table
+    assert "uptime/1.1: 100 × slots present ÷ slots expected" in table
     assert f"fleetpulse uptime device ID --from {flags[3]} --to {flags[5]} --explain --url {run.url}" in table
     assert "paris 2 87.50000 420 480 MISSED" in _squeezed(table)
     run(*flags, "--format", "md", "-o", str(tmp_path / "report.md"))
@@ -299,7 +299,7 @@ def test_a_report_says_the_same_in_every_format(run: Commands, tmp_path: Path) -
         "420",
         "480",
         "false",
-        "uptime/2",
+        "uptime/1.1",
     )
     whole = run.json("report", "uptime", "--window", "1h")
     assert (whole["to"][16:], whole["groups"], "devices" in whole) == (":00Z", [], False)

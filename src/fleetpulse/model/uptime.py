@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-FORMULA = "uptime/2"
+FORMULA = "uptime/1.1"
 """Version of what docs/explanation/uptime.md says. A change of any figure's meaning is a new version."""
 Reason = Literal["up", "backfilled", "down", "blind", "maintenance", "paused", "before first seen", "missing"]
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -34,7 +34,7 @@ def report(*devices: Line, sla: str = "99.9", is_listed: bool = True) -> Report:
     made = Report(
         start=START,
         end=END,
-        formula="uptime/2",
+        formula="uptime/1.1",
         group_by="site",
         labels=["hall:7"],
         sla=Fraction(sla),

@@ -29,7 +29,7 @@ def uptime(**fields: object) -> Uptime:
         "device_id": "press-2",
         "start": START,
         "end": END,
-        "formula": "uptime/2",
+        "formula": "uptime/1.1",
         "slot_s": 60,
         "observed": Observed(uptime=70.0, present=168),
         "left_out": {},
@@ -40,14 +40,14 @@ def uptime(**fields: object) -> Uptime:
 
 def test_figures_of_a_device_are_a_sentence_with_their_fractions() -> None:
     assert figures_text(uptime(left_out={"maintenance": 60})) == (
-        "uptime 75.00000 %, 180 of 240 slots of 1m present (formula uptime/2); observed in time 70.00000 %, 168 slots; "
-        "left out: 60 maintenance; availability 50.00000 %, 1m30s down in 4m."
+        "uptime 75.00000 %, 180 of 240 slots of 1m present (formula uptime/1.1); "
+        "observed in time 70.00000 %, 168 slots; left out: 60 maintenance; availability 50.00000 %, 1m30s down in 4m."
     )
 
 
 def test_a_device_of_which_nothing_was_expected_has_no_uptime() -> None:
     nothing = uptime(uptime=None, present=0, expected=0, availability=None, down_s=None, accountable_s=None)
-    assert figures_text(nothing) == "no uptime, since nothing was expected of it (formula uptime/2, slots of 1m)."
+    assert figures_text(nothing) == "no uptime, since nothing was expected of it (formula uptime/1.1, slots of 1m)."
 
 
 def test_intervals_and_what_is_missing_are_listed() -> None:
@@ -67,7 +67,7 @@ def test_a_fleet_has_a_line_a_group_and_a_graph_with_gaps_where_a_group_had_no_d
         start=START,
         end=END,
         step_s=3600,
-        formula="uptime/2",
+        formula="uptime/1.1",
         group_by="site",
         fleet=FleetFigures(devices=2, **unknown),  # type: ignore[arg-type]  # fields of one struct
         groups=[FleetGroup(group="", devices=2, series=points, **FIGURES)],  # type: ignore[arg-type]  # as above
