@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fleetpulse.aggregate.rollup import exact_sum
+from fleetpulse.aggregate.aggregations import figures
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.part_writer import write_part
 from fleetpulse.blocks.compaction.work_input import CompactionInput
@@ -104,10 +104,10 @@ class SampleBlocks:
                 int(rows.devices[place]),
                 (int(rows.at_ns[place]) - DAY * NS_PER_DAY) / NS_PER_MINUTE,
                 int(rows.cells.counts[place]),
-                exact_sum(rows.cells, place),
+                total,
             )
             for rows in history.rollup_groups(file, range(len(history.footer(file).rows)), block.kind)
-            for place in range(len(rows))
+            for place, total in enumerate(figures(rows.cells, "sum"))
         ]
 
     def damage(self, block: SampleBlock, tier: str) -> None:

@@ -6,18 +6,17 @@ docs/contributing/add-an-aggregation.md.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.rollup import Cells, exact_sum
+from fleetpulse.aggregate.cell_groups import CellGroups
+from fleetpulse.aggregate.exact_sums import ratios, sum_doubles
+from fleetpulse.aggregate.rollup import CellPart, Cells
 from fleetpulse.aggregate.sketch import exact_quantiles, sketch_quantiles
 from fleetpulse.model.metric import Aggregation
 
-CellPart = Literal["sums", "lowest", "highest", "last", "sketches"]
-"""What a cell holds beyond its count; see `Cells`."""
-ALL_PARTS: tuple[CellPart, ...] = get_args(CellPart)
 Figure = int | float
 OfSamples = Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]]
 
@@ -28,7 +27,7 @@ class AggregationRule:
 
     parts: tuple[CellPart, ...]
     """What `of_cells` looks at; only that is read of roll-ups."""
-    of_cells: Callable[[Cells], Sequence[Figure]] | None
+    of_cells: Callable[[Cells], Sequence[Figure | None]] | None
     """The figure of each cell, shape (n,). None if cells do not tell it: it is null then, unless all samples are there.
     """
     of_samples: OfSamples | None = None
@@ -59,18 +58,26 @@ def or_none(
     return [value if count else empty for value, count in zip(values, counts.tolist(), strict=True)]
 
 
-def _sums(cells: Cells) -> list[Figure]:
-    return [exact_sum(cells, place) for place in range(len(cells))]
+def _sums(cells: Cells) -> Sequence[Figure | None]:
+    """Sums: of integers whole numbers of any size, of doubles rounded once."""
+    return cells.sums.totals() if _is_integer(cells) else ratios(cells.sums, [1] * len(cells))
 
 
-def _averages(cells: Cells) -> list[Figure]:
-    """Averages; of integers exact to a double, and a whole number where the average is one."""
-    return [_average(total, max(1, count)) for total, count in zip(_sums(cells), cells.counts.tolist(), strict=True)]
-
-
-def _average(total: Figure, count: int) -> Figure:
+def _averages(cells: Cells) -> Sequence[Figure | None]:
+    """Averages, rounded once; of integers a whole number where the average is one."""
+    counts = np.maximum(1, cells.counts).tolist()
+    averages = ratios(cells.sums, counts)
+    if not _is_integer(cells):
+        return averages
     # A double holds no more than 53 bits of a whole number, and there are larger ones.
-    return total // count if isinstance(total, int) and not total % count else total / count
+    return [
+        average if total % count else total // count
+        for total, count, average in zip(cells.sums.totals(), counts, averages, strict=True)
+    ]
+
+
+def _is_integer(cells: Cells) -> bool:
+    return cells.lowest.dtype == np.int64
 
 
 def _quantile(percent: int) -> AggregationRule:
@@ -92,12 +99,16 @@ def _quantile(percent: int) -> AggregationRule:
 
 
 def _standard_deviations(cells: NDArray[np.int64], values: NDArray[Any], count: int) -> list[Figure]:
-    """Of the population of each cell, in two passes: one for the mean, one for the squares of what differs from it."""
-    counts = np.maximum(1, np.bincount(cells, minlength=count))
+    """Of the population of each cell, in two passes: one for the mean, one for the squares of what differs from it.
+
+    Both sums are exact, so that the order of the samples does not matter.
+    """
+    groups = CellGroups(cells, count)
+    counts = np.maximum(1, groups.counts()).tolist()
     above, exponents = _above_lowest(cells, values, count)
-    means = np.bincount(cells, weights=above, minlength=count) / counts
-    squares = np.bincount(cells, weights=np.square(above - means[cells]), minlength=count)
-    deviations: list[Figure] = np.ldexp(np.sqrt(squares / counts), exponents).tolist()
+    means = np.array(ratios(sum_doubles(groups, above), counts), np.float64)
+    variances = np.array(ratios(sum_doubles(groups, np.square(above - means[cells])), counts), np.float64)
+    deviations: list[Figure] = np.ldexp(np.sqrt(variances), exponents).tolist()
     return deviations
 
 

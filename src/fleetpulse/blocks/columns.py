@@ -30,6 +30,8 @@ class Footer:
     """
 
     metadata: Any
+    columns: frozenset[str]
+    """The names of all columns."""
     rows: NDArray[np.int64]
     least: dict[str, NDArray[np.int64]]
     greatest: dict[str, NDArray[np.int64]]
@@ -49,6 +51,7 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
         statistics = {column: [group.column(places[column]).statistics for group in groups] for column in indexed}
         return Footer(
             metadata,
+            frozenset(path.partition(".")[0] for path in places),
             np.array([group.num_rows for group in groups], np.int64),
             {
                 column: np.array([_unsigned(column, entry.min_raw) for entry in found], np.int64)

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.aggregations import ALL_PARTS, CellPart
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart
 from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
 from fleetpulse.blocks.memory_cache import MemoryCache
@@ -225,10 +225,12 @@ class History:
         """Row groups of a file of roll-ups, in the order of `groups`. Raises: DamagedData.
 
         Args:
-            parts: what to read of the cells; the columns of other parts are zeros.
+            parts: what to read of the cells; the columns of other parts are zeros, as is what older files lack.
         """
-        metrics = self.footer(file).least["metric"]
-        for group, columns in zip(groups, self.read(file, groups, rollup_columns(kind, parts)), strict=True):
+        footer = self.footer(file)
+        metrics = footer.least["metric"]
+        wanted = [column for column in rollup_columns(kind, parts) if column in footer.columns]
+        for group, columns in zip(groups, self.read(file, groups, wanted), strict=True):
             yield rollup_rows(columns, int(metrics[group]), kind)
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:

@@ -3,12 +3,16 @@
     samples                                          roll-up of a minute, an hour or a day
     metric   uint16                                  metric, device, at     as beside; at is the start of the bucket
     device   uint32                                  count                  int64
-    at       timestamp[ns, UTC], the sent_at         sum                    double, or of integers:
-    value    double, or of integers int64            sum_high, sum_low      int64, sum = high · 2³² + low
+    at       timestamp[ns, UTC], the sent_at         sum                    double, rounded
+    value    double, or of integers int64            sum_rest               list of double: what `sum` is off, exactly;
+                                                                            see aggregate/sum_parts.py; or of integers:
+                                                     sum_high, sum_low      int64, sum = high · 2³² + low
                                                      lowest, highest, last  as value
                                                      last_at                timestamp[ns, UTC]
                                                      sketch_keys            list of int32, ascending: log buckets, see
                                                      sketch_counts          list of int64      aggregate/sketch.py
+
+Files of earlier versions lack `sum_rest`: their sums are taken as exact.
 
 A row group holds one metric only, and of it a range of devices. Metrics of kind float and of kind integer have files of
 their own.
@@ -23,10 +27,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.aggregations import ALL_PARTS, CellPart
-from fleetpulse.aggregate.rollup import Cells, cut_cells
+from fleetpulse.aggregate.exact_sums import ExactSums, high_and_low, no_sums
+from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart, Cells, cut_cells
 from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
+from fleetpulse.aggregate.sum_parts import sum_parts, sums_of_parts
 from fleetpulse.blocks.columns import TIME, Column, Footer, time_column
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns
@@ -131,7 +136,7 @@ def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
 def rollup_columns(kind: Kind, parts: Sequence[CellPart] = ALL_PARTS) -> Sequence[str]:
     """The columns of a roll-up to read for some parts of its cells."""
     columns: dict[CellPart, tuple[str, ...]] = {
-        "sums": ("sum_high", "sum_low") if kind == "integer" else ("sum",),
+        "sums": ("sum_high", "sum_low") if kind == "integer" else ("sum", "sum_rest"),
         "lowest": ("lowest",),
         "highest": ("highest",),
         "last": ("last", "last_at"),
@@ -146,7 +151,11 @@ def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> No
     Each is of one metric and sorted by device and time, and each follows the one before it in the order of the file.
     """
     value = _ARROW[kind]
-    sums = [("sum_high", pa.int64()), ("sum_low", pa.int64())] if kind == "integer" else [("sum", pa.float64())]
+    sums = (
+        [("sum_high", pa.int64()), ("sum_low", pa.int64())]
+        if kind == "integer"
+        else [("sum", pa.float64()), ("sum_rest", pa.list_(pa.float64()))]
+    )
     rest = [("lowest", value), ("highest", value), ("last", value), ("last_at", TIME)]
     lists = [("sketch_keys", pa.list_(pa.int32())), ("sketch_counts", pa.list_(pa.int64()))]
     schema = pa.schema([*_KEY, ("count", pa.int64()), *sums, *rest, *lists])
@@ -161,7 +170,6 @@ def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> No
 
 def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> Any:
     cells, devices = piece.cells, piece.devices[part]
-    sums = [cells.sums[part, 0], cells.sums[part, 1]] if kind == "integer" else [cells.sums[part]]
     assert cells.sketches is not None, "roll-ups are written with their sketches"
     offsets = cells.sketches.offsets[part.start : part.start + len(devices) + 1]
     first, last = int(offsets[0]), int(offsets[-1])
@@ -172,7 +180,7 @@ def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> An
             pa.array(devices),
             time_column(np.ascontiguousarray(piece.at_ns[part])),
             pa.array(cells.counts[part]),
-            *(pa.array(np.ascontiguousarray(column)) for column in sums),
+            *_sum_columns(cells.sums.cut(part.start, part.start + len(devices)), kind),
             pa.array(cells.lowest[part]),
             pa.array(cells.highest[part]),
             pa.array(cells.last[part]),
@@ -184,16 +192,34 @@ def _rollup_table(piece: RollupRows, part: slice, kind: Kind, schema: Any) -> An
     )
 
 
+def _sum_columns(sums: ExactSums, kind: Kind) -> list[Any]:
+    if kind == "integer":
+        high, low = high_and_low(sums)
+        return [pa.array(high), pa.array(low)]
+    first, offsets, rest = sum_parts(sums)
+    return [pa.array(first), pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(rest))]
+
+
+def _sums(columns: dict[str, Column], kind: Kind) -> ExactSums:
+    count = len(columns["device"])
+    if kind == "integer" and "sum_low" in columns:
+        return ExactSums(np.array([columns["sum_low"], columns["sum_high"]]), 0)
+    if kind == "float" and "sum" in columns:
+        offsets = columns.get("sum_rest.offsets", np.zeros(count + 1, np.int64))
+        return sums_of_parts(columns["sum"], offsets, columns.get("sum_rest.values", np.zeros(0)))
+    return no_sums(count)
+
+
 def rollup_rows(columns: dict[str, Column], metric: int, kind: Kind) -> RollupRows:
     """The cells of a row group of one metric, from its columns by name; columns that were not read are zeros."""
-    absent = np.broadcast_to(np.int64(0), len(columns["device"]))
-    low, high = columns.get("sum_low", absent), columns.get("sum_high", absent)
-    sums = np.column_stack([high, low]) if kind == "integer" else columns.get("sum", absent)
+    count = len(columns["device"])
+    absent = np.broadcast_to(np.int64(0) if kind == "integer" else np.float64(0), count)
     sketches = None
     if "sketch_keys.offsets" in columns:
         sketches = Sketches(
             columns["sketch_keys.offsets"], columns["sketch_keys.values"], columns["sketch_counts.values"]
         )
-    lowest, highest, last, last_at = (columns.get(name, absent) for name in ("lowest", "highest", "last", "last_at"))
-    cells = Cells(columns["count"], sums, lowest, highest, last, last_at, sketches)
+    lowest, highest, last = (columns.get(name, absent) for name in ("lowest", "highest", "last"))
+    last_at_ns = columns.get("last_at", np.broadcast_to(np.int64(0), count))
+    cells = Cells(columns["count"], _sums(columns, kind), lowest, highest, last, last_at_ns, sketches)
     return RollupRows(metric, columns["device"], columns["at"], cells)

@@ -3,6 +3,7 @@
 `reads` says what is read; here it is folded into cells, and the cells become figures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.aggregations import RULES, Figure, OfSamples, figures, or_none
-from fleetpulse.aggregate.rollup import Cells, cut_cells, fold_cells, fold_samples, join_cells
+from fleetpulse.aggregate.rollup import CellPart, Cells, cut_cells, fold_cells, fold_samples, join_cells
 from fleetpulse.blocks.history import SampleRange
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW
@@ -101,10 +102,10 @@ class _Finding:
         self._rule = rule = RULES[aggregation]
         self._of_samples = of_samples
         self._is_exact = is_exact
-        self._is_sketched = "sketches" in rule.parts and self._of_samples is None
+        self._parts: Sequence[CellPart] = rule.parts if self._of_samples is None else ()
         self._count = selection.groups * window.buckets
         self._places: list[NDArray[np.int64]] = []
-        self._parts: list[Cells] = []
+        self._folded: list[Cells] = []
         self._collected: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
         self._tiers: set[str] = set()
         self._coarse: set[str] = set()
@@ -148,11 +149,11 @@ class _Finding:
         if self._of_samples is not None:
             self._collected.append((places, values))
         cells, local, count = self._local(places)
-        self._keep(cells, fold_samples(local, values, at_ns, count=count, sketched=self._is_sketched))
+        self._keep(cells, fold_samples(local, values, at_ns, count=count, parts=self._parts))
 
     def _take_rollups(self, read: Read) -> None:
         assert read.block is not None
-        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), parts=self._rule.parts):
+        for rows in self._where.history.rollups(read.block, read.tier, self._want(read), parts=self._parts):
             inside = (rows.at_ns >= read.start_ns) & (rows.at_ns < read.end_ns)
             if self._selection.device is not None:
                 inside &= rows.devices == self._selection.device
@@ -170,7 +171,7 @@ class _Finding:
             every = np.full(len(rows), self._count, np.int64)
             every[inside_places] = places
             cells, local, count = self._local(every)
-            self._keep(cells, fold_cells(local, rows.cells, count=count))
+            self._keep(cells, fold_cells(local, rows.cells, count=count, parts=self._parts))
 
     def _cells(
         self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64]
@@ -199,16 +200,16 @@ class _Finding:
 
     def _keep(self, cells: NDArray[np.int64], part: Cells) -> None:
         self._places.append(cells)
-        self._parts.append(part)
+        self._folded.append(part)
 
     def found(self) -> MetricResult:
         """All that was taken, as figures."""
         empty = fold_samples(
             np.zeros(0, np.int64), np.zeros(0, np.int64 if self._metric.kind == "integer" else np.float64),
-            np.zeros(0, np.int64), count=1, sketched=self._is_sketched,
+            np.zeros(0, np.int64), count=1, parts=self._parts,
         )  # fmt: skip
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
-        cells = fold_cells(places, join_cells([empty, *self._parts]), count=self._count + 1)
+        cells = fold_cells(places, join_cells([empty, *self._folded]), count=self._count + 1, parts=self._parts)
         cells = cut_cells(cells, 0, self._count)
         return MetricResult(
             values=figures(cells, self._aggregation) if self._of_samples is None else self._sampled_figures(cells),

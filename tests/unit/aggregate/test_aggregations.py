@@ -26,7 +26,7 @@ def test_every_aggregation_that_can_be_named_has_a_rule_and_is_expected_here() -
 @pytest.mark.parametrize("dtype", [np.int64, np.float64])
 def test_a_rule_gives_what_a_plain_calculation_gives(aggregation: Aggregation, dtype: Any) -> None:
     rule, cells, values = RULES[aggregation], np.zeros(4, np.int64), np.array(VALUES, dtype)
-    folded = fold_samples(cells, values, np.arange(4), count=2, sketched="sketches" in rule.parts)
+    folded = fold_samples(cells, values, np.arange(4), count=2, parts=rule.parts)
     of_cells = figures(folded, aggregation)
     if aggregation in ONLY_OF_SAMPLES:
         assert of_cells[0] is None

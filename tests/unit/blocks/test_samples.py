@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fleetpulse.aggregate.aggregations import RULES
+from fleetpulse.aggregate.aggregations import RULES, figures
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.samples import ROW_GROUP_SAMPLES, RowRange, rollup_columns, sort_samples
 from fleetpulse.model.manifest import HOUR, RAW
@@ -34,6 +34,7 @@ def test_a_row_group_holds_one_metric_and_a_bounded_number_of_samples() -> None:
 def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
     footer = Footer(
         metadata=None,
+        columns=frozenset(),
         rows=np.array([9, 9, 9]),
         least={"metric": np.array([1, 1, 2]), "device": np.array([0, 5, 0]), "at": np.array([10, 10, 10])},
         greatest={"metric": np.array([1, 1, 2]), "device": np.array([5, 9, 9]), "at": np.array([20, 30, 30])},
@@ -46,9 +47,9 @@ def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
 
 
 def test_only_the_columns_that_an_aggregation_needs_are_read() -> None:
-    assert rollup_columns("float", ("sums",)) == ("device", "at", "count", "sum")
+    assert rollup_columns("float", ("sums",)) == ("device", "at", "count", "sum", "sum_rest")
     assert "sketch_keys" in rollup_columns("integer", RULES["p95"].parts)
     blocks = SampleBlocks()
     part = blocks.part((CPU, 1, 0.0, 5.0), (CPU, 1, 1.0, 7.0))
     (rows,) = blocks.history.rollup_groups(part.files[HOUR], [0], "float", ("highest",))
-    assert (rows.cells.highest.tolist(), rows.cells.sums.tolist(), rows.cells.sketches) == ([7.0], [0], None)
+    assert (rows.cells.highest.tolist(), figures(rows.cells, "sum"), rows.cells.sketches) == ([7.0], [0], None)

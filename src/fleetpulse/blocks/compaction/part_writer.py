@@ -132,7 +132,7 @@ def _roll_up(
             is_first = first_of_runs(samples.devices, buckets)
             numbers = run_numbers(is_first)
             values = samples.values if kind == "integer" else samples.values.view(np.float64)
-            cells = fold_samples(numbers, values, samples.at_ns, count=int(numbers[-1]) + 1, sketched=True)
+            cells = fold_samples(numbers, values, samples.at_ns, count=int(numbers[-1]) + 1)
             starts_ns = buckets[is_first] * bucket_ns
             yield RollupRows(int(samples.metrics[0]), samples.devices[is_first], starts_ns, cells)
 

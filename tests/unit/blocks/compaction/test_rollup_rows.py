@@ -15,7 +15,7 @@ def rows_of(keys: list[tuple[int, int]], metric: int = 1) -> RollupRows:
     """A cell of one sample for each (device, start of the bucket)."""
     places = np.arange(len(keys))
     values, at_ns = np.ones(len(keys)), np.array([at for _, at in keys], np.int64)
-    cells = fold_samples(places, values, at_ns, count=len(keys), sketched=True)
+    cells = fold_samples(places, values, at_ns, count=len(keys))
     return RollupRows(metric, np.array([device for device, _ in keys], np.uint32), at_ns, cells)
 
 

@@ -1,5 +1,6 @@
 """Several files of a metric are read as one, sorted, a bounded number of rows at a time."""
 
+from fleetpulse.aggregate.aggregations import figures
 from fleetpulse.blocks.compaction.units import cut_units, rollups_of_files, samples_of_files
 from fleetpulse.blocks.samples import RowRange
 from fleetpulse.model.manifest import HOUR, RAW
@@ -25,7 +26,7 @@ def test_cells_that_two_files_share_become_one() -> None:
     (rows,) = rollups_of_files(blocks.history, [part.files[HOUR] for part in parts], CPU, "float")
     assert rows.devices.tolist() == [1, 1, 2]
     assert rows.cells.counts.tolist() == [2, 1, 1]
-    assert rows.cells.sums.tolist() == [3.0, 4.0, 1.0]
+    assert figures(rows.cells, "sum") == [3.0, 4.0, 1.0]
 
 
 def test_a_metric_that_no_file_holds_is_one_empty_unit() -> None:
