@@ -215,6 +215,7 @@ def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Rea
 
 def _build_reception(settings: Settings, stages: Stages) -> Reception:
     return Reception(
+        clock=stages.clock,
         intake=stages.intake,
         registry=stages.registry,
         metric_definitions=stages.metric_definitions,

@@ -4,8 +4,10 @@ FleetpulseError
 ├─ Answerable             has an HTTP answer
 │  ├─ Refusal             the sender must change the request; nothing was accepted    4xx
 │  │  ├─ Malformed        the body is not JSON, or not of the expected shape          400
+│  │  ├─ WebPage          a browser asks on behalf of a web page                       403
 │  │  ├─ UnknownDevice    no such device is registered                                404
 │  │  ├─ NotFound         no such metric or maintenance window                        404
+│  │  ├─ NotAcceptable    the client accepts no form of the answer                    406
 │  │  ├─ RequestTimeout   the rest of the request did not arrive in time              408
 │  │  ├─ Conflict         the change does not fit the present state                   409
 │  │  ├─ TooLarge         the body, or what it decompresses to, is over its limit     413
@@ -37,16 +39,20 @@ class FleetpulseError(Exception):
 
 
 class Answerable(FleetpulseError):
-    """An error with an HTTP answer. `reason` never changes: programs read it, and it is the label of the counter."""
+    """An error with an HTTP answer. `reason` never changes: programs read it, and it is the label of the counter.
+
+    `detail` is what to do, where `msg` does not say it.
+    """
 
     status: ClassVar[int]
     title: ClassVar[str]
     reason: str
 
-    def __init__(self, msg: str, *, reason: str) -> None:
+    def __init__(self, msg: str, *, reason: str, detail: str = "") -> None:
         super().__init__(msg)
         self.msg = msg
         self.reason = reason
+        self.detail = detail or msg
 
 
 class Refusal(Answerable):
@@ -64,13 +70,33 @@ class Malformed(Refusal):
 
 
 class UnknownDevice(Refusal):
-    """No such device is registered. The published contract fixes the text."""
+    """No such device is registered. The published contract fixes `msg`; `detail` says how to declare the device."""
 
     status = 404
     title = "Not found"
 
-    def __init__(self) -> None:
-        super().__init__("Device not found", reason="unknown_device")
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("Device not found", reason="unknown_device", detail=detail)
+
+
+class WebPage(Refusal):
+    """A browser asks on behalf of a web page, or ahead of time, where only a device or a person may."""
+
+    status = 403
+    title = "Forbidden"
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, reason="web_page")
+
+
+class NotAcceptable(Refusal):
+    """The client accepts no form in which the answer can be sent."""
+
+    status = 406
+    title = "Not acceptable"
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, reason="not_acceptable")
 
 
 class NotFound(Refusal):

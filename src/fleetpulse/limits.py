@@ -102,6 +102,9 @@ class QuestionLimits:
 
     window_days_max: int = setting(3_660, "Length of a question's window; beyond it, 422.", "days", 1, 36_500)
     cells_max: int = setting(100_000, "Figures in one answer (groups × steps × metrics); beyond it, 422.", "figures", 1)
+    compress_bytes_lowest: int = setting(
+        1_024, "Size of an answer from which on it is compressed, where the client offers it.", "bytes", 0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,8 +98,10 @@ def report_what_there_is_to_ask(call: Generated) -> None:
     with_bytes = call.types.File(payload=io.BytesIO(lines))
     verdict = call("events", body=with_bytes)
     assert (verdict.accepted, verdict.refused[0].line) == (1, 2)
+    call("ping", DEVICE, expected=204)
+    call("postPing", DEVICE, expected=204)
     assert call("getStats", DEVICE).avg_upload_time == "1.5s"
-    assert call("getAudit", DEVICE).accepted == 27
+    assert call("getAudit", DEVICE).accepted == 29
 
 
 def manage_devices(call: Generated) -> None:

@@ -12,7 +12,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
-from fleetpulse.api import definitions, devices, export, health, metrics, reports, uptime
+from fleetpulse.api import definitions, devices, export, health, metrics, ping, reports, uptime
+from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
@@ -29,10 +30,11 @@ from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
+from fleetpulse.telemetry.counters import Counters
 
 ROUTES = [
     route
-    for module in (reports, devices, uptime, metrics, export, definitions, health)
+    for module in (reports, ping, devices, uptime, metrics, export, definitions, health)
     for route in vars(module).values()
     if isinstance(route, Route)
 ]
@@ -44,6 +46,7 @@ class Parts:
     """The parts of the service that handlers use. A handler that names a field as a parameter is given that part."""
 
     clock: Clock
+    counters: Counters
     limits: QuestionLimits
     readiness: Readiness
     reception: Reception
@@ -56,14 +59,22 @@ class Parts:
     self_metrics: SelfMetrics
 
 
-def build_api(parts: Parts) -> Litestar:
+def build_api(parts: Parts) -> Manners:
     """The application over the parts of a service; it neither starts nor stops any of them."""
     # The document takes 0.2 s, for which neither the start nor the event loop should wait.
     named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     named["openapi"] = partial(sync_to_thread, describe_api)
     handlers = [route.handler(named) for route in ROUTES]
     query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
-    return _litestar(handlers, guards=[partial(_check_request, parts, query_names)])
+    methods: dict[str, list[str]] = {}
+    for route in ROUTES:
+        methods.setdefault(route.path.replace(":str", ""), []).append(route.method)
+    return Manners(
+        _litestar(handlers, guards=[partial(_check_request, parts, query_names)]),
+        methods=methods,
+        counters=parts.counters,
+        compress_bytes_lowest=parts.limits.compress_bytes_lowest,
+    )
 
 
 @cache
@@ -71,7 +82,9 @@ def describe_api() -> OpenApi:
     """The OpenAPI document of the application, for which no service is needed."""
     nothing = dict.fromkeys([*(field.name for field in fields(Parts)), "openapi"])
     config = OpenAPIConfig(
-        title="fleetpulse", version=__version__, description="Durable heartbeats in, exact uptime out."
+        title="fleetpulse",
+        version=__version__,
+        description="Durable heartbeats in, exact uptime out. HEAD is answered wherever GET is.",
     )
     return describe(_litestar([route.handler(nothing) for route in ROUTES], openapi_config=config))
 

@@ -16,25 +16,13 @@ from fleetpulse.query.declaration_answers import Health, Ready, Replay
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
-@route(
-    "GET /api/v1/devices/{device_id:str}/stats",
-    group="questions",
-    operation="getStats",
-    refusals=(404,),
-    is_strict=False,
-)
+@route("GET /api/v1/devices/{device_id:str}/stats", group="questions", operation="getStats", refusals=(404,))
 async def get_stats(device_id: DeviceIdPath, questions: Questions) -> DeviceStats:
     """Uptime and average upload time over the whole life of a device."""
     return await questions.stats(device_id)
 
 
-@route(
-    "GET /api/v1/devices/{device_id:str}/audit",
-    group="questions",
-    operation="getAudit",
-    refusals=(404,),
-    is_strict=False,
-)
+@route("GET /api/v1/devices/{device_id:str}/audit", group="questions", operation="getAudit", refusals=(404,))
 async def get_audit(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceAudit:
     """How many events of a device there are: accepted = applied + pending."""
     return questions.audit(registry.number_of(device_id))
@@ -78,6 +66,7 @@ async def get_self_metrics(self_metrics: SelfMetrics) -> Response[bytes]:
     "GET /openapi.json",
     group="service",
     operation="openapi",
+    is_tagged=True,
     media=(Media("application/json", "OpenAPI 3.1", kind="object"),),
 )
 async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
@@ -89,6 +78,7 @@ async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
     "GET /docs",
     group="service",
     operation="docs",
+    is_tagged=True,
     media=(Media("text/html", "one page without scripts", example="<!doctype html>"),),
 )
 async def get_docs(openapi: OpenApiSource) -> Response[bytes]:

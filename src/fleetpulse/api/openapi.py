@@ -12,12 +12,15 @@ import msgspec
 from litestar import Litestar
 
 from fleetpulse.api.routes import GROUPS, Media, RouteFacts
-from fleetpulse.query.answers import Problem
+from fleetpulse.ingest.accept import PROBLEM
+from fleetpulse.query.declaration_answers import Problem
 
 Json = dict[str, Any]
 _REFUSALS = {
     400: "Malformed: what was wrong, and where",
+    403: "A browser asks on behalf of a web page, or ahead of time",
     404: "There is no such device",
+    406: "Accept-Encoding refuses every form of the answer",
     408: "The rest of the request did not come in time",
     409: "It exists already, or is not in the state that the request assumes",
     413: "The body is over its limit",
@@ -159,7 +162,8 @@ def _refusal_name(group: str, status: int) -> str:
 
 def _refusals() -> Json:
     """All refusals, for routes to refer to."""
-    content = {"application/json": {"schema": _ref(Problem)}}
+    # A client that names the second type in Accept gets it, with the same body.
+    content = {media: {"schema": _ref(Problem)} for media in ("application/json", PROBLEM)}
     seconds = {"description": "seconds, where too much waits", "schema": {"type": "integer"}}
     texts = {("", status): text for status, text in _REFUSALS.items()} | _GROUP_REFUSALS
     return {

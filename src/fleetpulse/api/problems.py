@@ -6,6 +6,7 @@ from litestar.exceptions import HTTPException
 
 from fleetpulse.api.bind import AnyRequest
 from fleetpulse.errors import Answerable, OperatorError
+from fleetpulse.ingest.accept import problem_media
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
 
 log = structlog.get_logger("api")
@@ -21,10 +22,11 @@ class _Framework(Answerable):
         self.title = title  # type: ignore[misc]  # the same
 
 
-def answer_refusal(_request: AnyRequest, error: Answerable) -> Response[bytes]:
+def answer_refusal(request: AnyRequest, error: Answerable) -> Response[bytes]:
     """Answer an error of ours."""
+    media = problem_media(", ".join(request.headers.getall("accept", [])))
     headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
-    return Response(problem_body(error), status_code=error.status, media_type="application/json", headers=headers)
+    return Response(problem_body(error), status_code=error.status, media_type=media, headers=headers)
 
 
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -21,7 +21,8 @@ from fleetpulse.api.bind import AnyRequest, Handler, Reader, bind
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.decode import malformed
 
-_METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+_TAGGED = ("devices", "questions", "definitions")
 GROUPS = {
     "ingest": "What devices report",
     "devices": "Devices as people manage them",
@@ -54,6 +55,9 @@ class RouteFacts:
     refusals: tuple[int, ...]
     failures: dict[int, type[msgspec.Struct]]
     is_strict: bool
+    is_tagged: bool
+    headers: dict[bytes, bytes]
+    """Of every answer of the route, refusals included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class Route:
         They are bound here, once: what the framework has to provide with each request costs a task for each part.
         """
         summary, _, description = inspect.cleandoc(self.function.__doc__ or "").partition("\n\n")
-        made: HTTPRouteHandler = _METHODS[self.method](
+        made: HTTPRouteHandler = METHODS[self.method](
             self.path,
             operation_id=self.operation,
             summary=" ".join(summary.split()).removesuffix("."),
@@ -98,7 +102,8 @@ def route(
     takes: type[msgspec.Struct] | Media | None = None,
     failures: dict[int, type[msgspec.Struct]] | None = None,
     readers: Mapping[str, Reader] | None = None,
-    is_strict: bool = True,
+    is_tagged: bool | None = None,
+    headers: dict[bytes, bytes] | None = None,
 ) -> Callable[[Handler], Route]:
     """Declare a handler for `target`, such as `GET /api/v1/devices`.
 
@@ -109,8 +114,9 @@ def route(
         takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
         failures: structs of answers with an error status that are not the usual problem.
         readers: functions that read a parameter of the handler from the query, by its name.
-        is_strict: whether a parameter that the route does not know is refused. What devices and probes call takes any
-            query, because intermediaries may add to it.
+        is_tagged: whether answers have an entity tag, so that a client that has the answer gets 304; where it is not
+            said, those of GET about devices, questions and definitions have one.
+        headers: of every answer, refusals included.
     """
     method, _, path = target.partition(" ")
 
@@ -127,7 +133,10 @@ def route(
             is_body_required=is_body_required,
             refusals=refusals + ((413, 415) if takes or body_struct else ()),
             failures=failures or {},
-            is_strict=is_strict and group not in ("ingest", "service"),
+            # Reports are taken with any query, because intermediaries may add to it.
+            is_strict=method == "GET" or group != "ingest",
+            is_tagged=is_tagged if is_tagged is not None else method == "GET" and group in _TAGGED,
+            headers=headers or {},
         )
         return Route(
             method=method,

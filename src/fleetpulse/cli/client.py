@@ -129,8 +129,10 @@ class Client:
         if response.status < 300:
             return text
         try:
-            msg = str(msgspec.json.decode(text)["msg"])
-        except (ValueError, KeyError, TypeError):
+            problem = msgspec.json.decode(text)
+            msg, detail = str(problem["msg"]), str(problem.get("detail", ""))
+            msg += f": {detail}" if detail not in ("", msg) else ""
+        except (ValueError, KeyError, TypeError, AttributeError):
             answered = f"{self.url} answered {response.status} {response.reason}"
             msg = f"{answered}: is it a fleetpulse service? Give the address of one with --url."
         raise CommandRefused(msg, status=response.status)

@@ -203,7 +203,8 @@ class AsgiProtocol(HttpToolsProtocol):
     def _write_refusal(self) -> None:
         if self._refusal is not None and not self._is_ending and not self.transport.is_closing():
             headers = self.server_state.default_headers
-            self.transport.write(problem_response(self._refusal, headers=headers, is_last=True))
+            accept = ", ".join(value.decode("latin-1") for name, value in self.headers or () if name == b"accept")
+            self.transport.write(problem_response(self._refusal, headers=headers, is_last=True, accept=accept))
             # End only our side. Closing both while the peer still sends would reset the connection and lose the answer.
             self.transport.write_eof()
             self._await_end()

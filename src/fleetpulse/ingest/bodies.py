@@ -70,3 +70,7 @@ class RefusedLine(msgspec.Struct):
 
     line: Annotated[int, Meta(ge=1, examples=[2])]
     msg: Annotated[str, Meta(examples=["Device not found"])]
+    detail: Annotated[
+        str | msgspec.UnsetType,
+        Meta(description="what to do, where `msg` does not say it", examples=["no device has the id press-07: …"]),
+    ] = msgspec.UNSET

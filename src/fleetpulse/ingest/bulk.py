@@ -250,4 +250,5 @@ class BulkReader:
         """Count a refused line, and list it unless `refusals_listed_max` are listed."""
         self.refused_reasons[error.reason] += 1
         if len(self.refused) < self._listed_max:
-            self.refused.append(RefusedLine(line, error.msg))
+            detail = error.detail if error.detail != error.msg else msgspec.UNSET
+            self.refused.append(RefusedLine(line, error.msg, detail))

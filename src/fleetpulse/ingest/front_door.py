@@ -23,7 +23,7 @@ from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_st
 from fleetpulse.ingest.header_cache import NOT_PLAIN, HeaderCache
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.problem_response import problem_response
-from fleetpulse.model.device import is_device_id
+from fleetpulse.model.device import is_device_id, unknown_id_advice
 
 PREFIX = b"POST /api/v1/devices/"
 _HEARTBEAT, _STATS, _METRICS = b"/heartbeat", b"/stats", b"/metrics"
@@ -247,7 +247,7 @@ class FrontDoor(asyncio.Protocol):
     def _register(self, device_id: str, data: bytes, body_end: int) -> None:
         """Register the device, then process the request again. Raises: UnknownDevice: it must not register itself."""
         if self._door.register is None:
-            raise UnknownDevice
+            raise UnknownDevice(unknown_id_advice(device_id))
         self._request, self._buffer = data[:body_end], data[body_end:]
         self._intake.received -= 1  # the event is counted when the request is processed again
         self.phase = _ANSWER

@@ -8,6 +8,7 @@ import re
 
 import httptools
 
+from fleetpulse.ingest.accept import PROBLEM, problem_media, refuses_identity
 from fleetpulse.limits import IngestLimits
 
 BLOCKS_MAX = 4_096
@@ -81,9 +82,18 @@ def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
         return NOT_PLAIN, False
     if names.count(b"host") > 1 or not _HOST.fullmatch(headers.get(b"host", b"")):
         return NOT_PLAIN, False
-    if not is_json(headers.get(b"content-type", b"application/json")):
+    if not is_json(headers.get(b"content-type", b"application/json")) or _wants_other_answers(collector.headers):
         return NOT_PLAIN, False
     return int(length), collector.is_kept_alive
+
+
+def _wants_other_answers(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a refusal must have another type or coding than those of the front door."""
+    accept, codings = (
+        ", ".join(value.decode("latin-1") for key, value in headers if key == name)
+        for name in (b"accept", b"accept-encoding")
+    )
+    return problem_media(accept) == PROBLEM or refuses_identity(codings)
 
 
 def _is_length(text: bytes) -> bool:

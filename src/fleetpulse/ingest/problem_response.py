@@ -8,8 +8,7 @@ from http import HTTPStatus
 import msgspec
 
 from fleetpulse.errors import Answerable, Busy
-
-JSON = b"application/json"
+from fleetpulse.ingest.accept import problem_media
 
 
 def problem_body(error: Answerable) -> bytes:
@@ -20,24 +19,34 @@ def problem_body(error: Answerable) -> bytes:
             "type": f"urn:fleetpulse:problem:{error.reason}",
             "title": error.title,
             "status": error.status,
-            "detail": error.msg,
+            "detail": error.detail,
         }
     )
 
 
 def problem_headers(error: Answerable) -> list[tuple[bytes, bytes]]:
     """Headers of the answer to `error`, besides type and length."""
-    return [(b"retry-after", b"%d" % error.retry_after_s)] if isinstance(error, Busy) else []
+    retry = [(b"retry-after", b"%d" % error.retry_after_s)] if isinstance(error, Busy) else []
+    return [(b"vary", b"Accept"), *retry]
 
 
-def problem_response(error: Answerable, *, headers: list[tuple[bytes, bytes]], is_last: bool) -> bytes:
+def problem_response(
+    error: Answerable, *, headers: list[tuple[bytes, bytes]], is_last: bool, accept: str = ""
+) -> bytes:
     """A complete HTTP/1.1 answer to `error`, for the two protocols, which answer without a handler.
 
-    Args: `headers`: the server's default headers. `is_last`: tell the peer that the connection is closed.
+    Args:
+        headers: the server's default headers.
+        is_last: tell the peer that the connection is closed.
+        accept: the header Accept of the request.
     """
     body = problem_body(error)
     lines = [b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())]
-    own = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *problem_headers(error)]
+    own = [
+        (b"content-type", problem_media(accept).encode()),
+        (b"content-length", b"%d" % len(body)),
+        *problem_headers(error),
+    ]
     lines += [name + b": " + value for name, value in [*headers, *own]]
     if is_last:
         lines.append(b"connection: close")

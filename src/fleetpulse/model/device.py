@@ -42,6 +42,21 @@ def is_device_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def unknown_id_advice(text: str, *, registers_itself: bool = False) -> str:
+    """What to do about an id that no device has. `registers_itself`: the first report of a device declares it."""
+    try:
+        check_device_id(text)
+    except ValueError as error:
+        return f"{error}"
+    declare = f'declare it with `fleetpulse devices add {text}`, or POST {{"id": "{text}"}} to /api/v1/devices'
+    if registers_itself:
+        return f"no device has the id {text} yet: its first report declares it (--auto-register); or {declare}"
+    return (
+        f"no device has the id {text}: {declare}; or start the service with --auto-register, which declares a device "
+        "with its first report"
+    )
+
+
 def check_device_id(text: str) -> None:
     """Raises: ValueError: `text` cannot be a device id; the error says what is expected."""
     if not is_device_id(text):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DamagedData, UnknownDevice
+from fleetpulse.errors import DamagedData
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
@@ -86,7 +86,7 @@ class Questions:
         def look() -> Callable[[], FleetView]:
             number = self._registry.numbers.get(device_id)
             if number is None:
-                raise UnknownDevice  # it was deleted meanwhile
+                raise self._registry.unknown(device_id)  # it was deleted meanwhile
             return self._views.device(device_id, number, start_ns=start_ns)
 
         return await self._ask(self._device_thread, look, question)

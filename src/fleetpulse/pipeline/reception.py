@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from fleetpulse.errors import Answerable, DatabaseBusy, OutOfRange, TooLarge, UnknownDevice, UnknownMetric
+from fleetpulse.clock import Clock
+from fleetpulse.errors import Answerable, DatabaseBusy, OutOfRange, TooLarge, UnknownMetric
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.decompress import decompress
@@ -29,6 +30,7 @@ Events = tuple[Callable[[int, FutureWaiter], None], int]
 class Reception:
     """See the module."""
 
+    clock: Clock
     intake: Intake
     registry: Registry
     metric_definitions: MetricDefinitions
@@ -53,6 +55,15 @@ class Reception:
             return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
         await self._accept(device_id, decode)
+
+    async def ping(self, device_id: str) -> None:
+        """Accept a heartbeat at the time of the service's own clock. Raises: Answerable."""
+
+        def now() -> Events:
+            sent_at_ns = self.clock.now_ns()
+            return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
+
+        await self._accept(device_id, now)
 
     async def stats(self, device_id: str, body: bytes) -> None:
         """Accept an upload time. Raises: Answerable."""
@@ -170,7 +181,7 @@ class Reception:
             outcomes = {device_id: self.registry.register(device_id) for device_id in reader.unknown}
             await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
         for device_id in list(reader.unknown):
-            error = outcomes[device_id].exception() if device_id in outcomes else UnknownDevice()
+            error = outcomes[device_id].exception() if device_id in outcomes else self.registry.unknown(device_id)
             if isinstance(error, DatabaseBusy) or (error is not None and not isinstance(error, Answerable)):
                 # A refused line is not sent again, and nothing of the body was accepted yet: the whole body is refused.
                 raise error

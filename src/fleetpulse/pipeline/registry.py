@@ -14,7 +14,7 @@ from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting, OutOfRange, UnknownDevice
-from fleetpulse.model.device import Device, is_device_id
+from fleetpulse.model.device import Device, is_device_id, unknown_id_advice
 from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
@@ -171,8 +171,12 @@ class Registry:
         """The number of a device. Raises: UnknownDevice."""
         number = self.numbers.get(device_id)
         if number is None:
-            raise UnknownDevice
+            raise self.unknown(device_id)
         return number
+
+    def unknown(self, device_id: str) -> UnknownDevice:
+        """The refusal of an id that no device has."""
+        return UnknownDevice(unknown_id_advice(device_id, registers_itself=self.auto_register))
 
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""
@@ -195,7 +199,7 @@ class Registry:
         if outcome is None:
             outcome = asyncio.get_running_loop().create_future()
             if not self.auto_register or not is_device_id(device_id):
-                outcome.set_exception(UnknownDevice())
+                outcome.set_exception(self.unknown(device_id))
                 return outcome
             self._waiting[device_id] = outcome
             if self._task is None:

@@ -46,6 +46,8 @@ class SelfMetrics:
                 "Requests refused before there was an event, by reason",
                 dict(counters.requests_refused),
             ),
+            "answers_compressed": ("Answers sent compressed, by coding", dict(counters.answers_compressed)),
+            "answers_not_modified": ("Answers 304, as the client had them", counters.answers_not_modified),
             "connections_opened": ("Connections accepted", counters.connections_opened),
             "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
             "commits": ("Journal commits", counters.commits),

@@ -50,16 +50,6 @@ LeftOut = Annotated[
 ]
 
 
-class Problem(Struct):
-    """Why a request was refused or failed; the fields of RFC 9457 beside `msg`."""
-
-    msg: Annotated[str, Meta(description="what was wrong, where, and what to do", examples=["Device not found"])]
-    type: Annotated[str, Meta(examples=["urn:fleetpulse:problem:unknown_device"])]
-    title: Annotated[str, Meta(examples=["Not found"])]
-    status: Annotated[int, Meta(examples=[404])]
-    detail: Annotated[str, Meta(description="the same as `msg`", examples=["Device not found"])]
-
-
 class Span(Struct):
     """A stretch of time."""
 

@@ -14,6 +14,22 @@ RefusedTotal = Annotated[Count, Meta(examples=[1])]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
 
 
+class Problem(Struct):
+    """Why a request was refused or failed; the fields of RFC 9457 beside `msg`."""
+
+    msg: Annotated[str, Meta(description="what was wrong, where, and what to do", examples=["Device not found"])]
+    type: Annotated[str, Meta(examples=["urn:fleetpulse:problem:unknown_device"])]
+    title: Annotated[str, Meta(examples=["Not found"])]
+    status: Annotated[int, Meta(examples=[404])]
+    detail: Annotated[
+        str,
+        Meta(
+            description="what to do; the same as `msg` where that says it",
+            examples=["no device has the id press-07: declare it with `fleetpulse devices add press-07`"],
+        ),
+    ]
+
+
 class Message(Struct):
     """What was done, in a sentence."""
 

@@ -23,6 +23,10 @@ class Counters:
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)
     """Requests refused before an event was read, by reason: header limits, deadlines, unreadable bulk bodies."""
+    answers_compressed: Counter[str] = field(default_factory=Counter)
+    """Answers that were sent compressed, by coding."""
+    answers_not_modified: int = 0
+    """Answers 304: the client had the answer already."""
     commits: int = 0
     commits_failed: int = 0
     commits_busy: int = 0

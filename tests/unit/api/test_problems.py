@@ -4,10 +4,11 @@ import json
 from typing import Any, cast
 
 from litestar import Response
+from litestar.datastructures import Headers
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
+from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
-from fleetpulse.api.routes import AnyRequest
 from fleetpulse.errors import Busy, DamagedData, UnknownDevice
 
 
@@ -15,6 +16,7 @@ class Request:
     """As much of a request as an answer to an error looks at."""
 
     method = "GET"
+    headers = Headers({})
 
     class url:  # noqa: N801  # an attribute of the framework's
         """Where it went."""

@@ -13,7 +13,8 @@ def split(response: bytes) -> tuple[bytes, list[bytes], bytes]:
 def test_an_error_is_an_answer_with_the_msg_of_the_contract_and_the_fields_of_rfc_9457() -> None:
     line, headers, body = split(problem_response(UnknownDevice(), headers=[(b"date", b"today")], is_last=False))
     assert line == b"HTTP/1.1 404 Not Found"
-    assert headers == [b"date: today", b"content-type: application/json", b"content-length: %d" % len(body)]
+    length = b"content-length: %d" % len(body)
+    assert headers == [b"date: today", b"content-type: application/json", length, b"vary: Accept"]
     assert json.loads(body) == {
         "msg": "Device not found",
         "type": "urn:fleetpulse:problem:unknown_device",
@@ -21,6 +22,12 @@ def test_an_error_is_an_answer_with_the_msg_of_the_contract_and_the_fields_of_rf
         "status": 404,
         "detail": "Device not found",
     }
+
+
+def test_a_client_that_names_problems_gets_their_type_with_the_same_body() -> None:
+    plain = problem_response(Malformed("no"), headers=[], is_last=False)
+    named = problem_response(Malformed("no"), headers=[], is_last=False, accept="application/problem+json")
+    assert named == plain.replace(b"application/json", b"application/problem+json")
 
 
 def test_a_sender_that_must_wait_is_told_how_long_and_one_that_is_closed_is_told_so() -> None:
@@ -32,5 +39,5 @@ def test_a_sender_that_must_wait_is_told_how_long_and_one_that_is_closed_is_told
 
 def test_a_text_from_a_request_cannot_end_the_header() -> None:
     _, headers, body = split(problem_response(Malformed("a\r\n\r\nb \u2028 é"), headers=[], is_last=False))
-    assert headers[-1] == b"content-length: %d" % len(body)
+    assert b"content-length: %d" % len(body) in headers
     assert json.loads(body)["msg"] == "a\r\n\r\nb \u2028 é"

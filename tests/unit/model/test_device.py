@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.model.device import Device, check_device, is_device_id
+from fleetpulse.model.device import Device, check_device, is_device_id, unknown_id_advice
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 
 
@@ -17,6 +17,15 @@ def test_anything_else_is_no_id_and_the_error_says_what_one_is(text: str) -> Non
     with pytest.raises(ValueError, match="is no device id; expected 1 to 128 of the characters") as raised:
         check_device(Device(text))
     assert len(str(raised.value)) < 500
+    assert unknown_id_advice(text) == str(raised.value)
+
+
+def test_who_asks_for_an_unknown_device_is_told_how_to_declare_it() -> None:
+    advice = unknown_id_advice("press-07")
+    assert "`fleetpulse devices add press-07`" in advice
+    assert 'POST {"id": "press-07"} to /api/v1/devices' in advice
+    assert "start the service with --auto-register" in advice
+    assert "its first report declares it" in unknown_id_advice("press-07", registers_itself=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,202 @@
+"""What holds for the answers of all routes, around the application: HEAD, Allow, entity tags, and compression.
+
+    client ── HEAD becomes GET ────────────────────────────────────────────────────────────────────────> application
+           <── Allow complete; 304 where the client has it; compressed where it offers that; no body for HEAD ──
+
+It stands outside of the framework, so that answers of handlers, refusals and answers of the framework itself are
+treated alike.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from http import HTTPMethod, HTTPStatus
+from typing import Any
+
+from fleetpulse.api.compression import Compressor, compress_piece, compressor, is_compressible
+from fleetpulse.api.routes import METHODS, RouteFacts
+from fleetpulse.errors import Answerable, NotAcceptable
+from fleetpulse.ingest.accept import IDENTITY, choose_coding, matches_tag, problem_media, refuses_identity
+from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.telemetry.counters import Counters
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = dict[bytes, bytes]
+_ABOUT_CONTENT = (b"content-type", b"content-length", b"content-disposition")
+
+
+class Manners:
+    """An ASGI application around another one."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        methods: Mapping[str, Iterable[str]],
+        counters: Counters,
+        compress_bytes_lowest: int,
+    ) -> None:
+        """`methods`: those of each path, which has the names of its parameters in braces."""
+        self.application = application
+        self._allow = {path: _complete([*names, HTTPMethod.OPTIONS]) for path, names in methods.items()}
+        self._counters = counters
+        self._bytes_lowest = compress_bytes_lowest
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        method = scope.get("method")
+        if method == HTTPMethod.OPTIONS and scope["path"] == "*":
+            await _send_whole(send, HTTPStatus.NO_CONTENT, {b"allow": _complete([*METHODS, HTTPMethod.OPTIONS])}, b"")
+            return
+        inner = {**scope, "method": "GET"} if method == HTTPMethod.HEAD else scope
+        answer = _Answer(inner, receive, send, self._counters, self._bytes_lowest)
+        answer.is_head = inner is not scope
+        answer.allow = self._allow
+        if inner.get("method") == HTTPMethod.GET and choose_coding(answer.header(b"accept-encoding")) is None:
+            await answer.refuse(NotAcceptable("Accept-Encoding refuses the answer as it is, and as gzip and zstd"))
+            return
+        await self.application(inner, answer.receive, answer.send)
+
+
+class _Answer:
+    """The answer to one request, on its way from the application to the client."""
+
+    __slots__ = (
+        "_bytes_lowest", "_compressor", "_counters", "_has_asked", "_is_over", "_receive", "_scope", "_send", "_start",
+        "allow", "is_head",
+    )  # fmt: skip
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, counters: Counters, bytes_lowest: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._counters = counters
+        self._bytes_lowest = bytes_lowest
+        self._start: Message | None = None
+        self._compressor: Compressor | None = None
+        self._has_asked = False
+        self._is_over: asyncio.Event | None = None
+        self.is_head = False
+        self.allow: Mapping[str, bytes] = {}
+
+    def header(self, name: bytes) -> str:
+        """The values of a header of the request, with commas between."""
+        return ", ".join([value.decode("latin-1") for key, value in self._scope["headers"] if key == name])
+
+    async def receive(self) -> Message:
+        """The next message of the client. After the answer to HEAD, its body need not be made: the client has left."""
+        if not self.is_head:
+            return await self._receive()
+        if not self._has_asked:
+            self._has_asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        self._is_over = self._is_over or asyncio.Event()
+        await self._is_over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """The next message of the application."""
+        body, is_last = message.get("body", b""), not message.get("more_body", False)
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif self._start is not None:
+            start, self._start = self._start, None
+            await self._begin(start, body, is_whole=is_last)
+        elif not self.is_head:
+            if self._compressor is not None:
+                body = await compress_piece(self._compressor, body, is_last=is_last)
+            await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+    async def _begin(self, start: Message, body: bytes, *, is_whole: bool) -> None:
+        """Send the header, and the body or its first piece."""
+        status, headers = int(start["status"]), dict(start["headers"])
+        handler = self._scope.get("route_handler")
+        facts: RouteFacts | None = None if handler is None else handler.opt.get("facts")
+        if facts is not None:
+            headers |= facts.headers
+            if facts.is_tagged and status == HTTPStatus.OK and is_whole:
+                status, body = self._tag(headers, body)
+        if b"allow" in headers:
+            # The framework forgets some methods of a path with several handlers, but only in answers to OPTIONS.
+            known = self.allow.get(self._scope.get("path_template", ""))
+            headers[b"allow"] = known or _complete(headers[b"allow"].decode().split(", "))
+        if body:
+            body = await self._encode(status, headers, body, is_whole=is_whole)
+        if self.is_head:
+            await _send_whole(self._send, status, headers, b"")
+            self._is_over = self._is_over or asyncio.Event()
+            self._is_over.set()
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+        await self._send({"type": "http.response.body", "body": body, "more_body": not is_whole})
+
+    def _tag(self, headers: Headers, body: bytes) -> tuple[int, bytes]:
+        """200 and the body, or 304 where the client has it; changes `headers`.
+
+        The tag is weak, since it is the same for all codings of an answer.
+        """
+        tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        headers[b"etag"] = tag.encode()
+        headers[b"cache-control"] = b"no-cache"  # it may be stored, but must be asked for again
+        if not matches_tag(self.header(b"if-none-match"), tag):
+            return HTTPStatus.OK, body
+        self._counters.answers_not_modified += 1
+        if self._can_shrink(headers, body):
+            _vary(headers)
+        for name in _ABOUT_CONTENT:
+            headers.pop(name, None)
+        return HTTPStatus.NOT_MODIFIED, b""
+
+    def _can_shrink(self, headers: Headers, body: bytes, *, is_whole: bool = True) -> bool:
+        """Whether compression would make an answer smaller by much."""
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        return (len(body) >= self._bytes_lowest or not is_whole) and is_compressible(content_type)
+
+    async def _encode(self, status: int, headers: Headers, body: bytes, *, is_whole: bool) -> bytes:
+        """The body, or its first piece, in the coding that the client likes best; changes `headers`.
+
+        A refusal stays as it is, so that the front door, which does not compress, gives the same.
+        """
+        accepted = self.header(b"accept-encoding")
+        coding = choose_coding(accepted)
+        can_shrink = status < HTTPStatus.BAD_REQUEST and self._can_shrink(headers, body, is_whole=is_whole)
+        if can_shrink:
+            _vary(headers)
+        if coding in (None, IDENTITY) or not (can_shrink or refuses_identity(accepted)):
+            return body
+        self._counters.answers_compressed[str(coding)] += 1
+        headers[b"content-encoding"] = str(coding).encode()
+        headers.pop(b"content-length", None)
+        self._compressor = compressor(str(coding))
+        if self.is_head and not is_whole:
+            return b""
+        body = await compress_piece(self._compressor, body, is_last=is_whole)
+        if is_whole:
+            headers[b"content-length"] = b"%d" % len(body)
+        return body
+
+    async def refuse(self, error: Answerable) -> None:
+        """Answer an error without the application."""
+        body = problem_body(error)
+        media = problem_media(self.header(b"accept")).encode()
+        headers = {b"content-type": media, b"content-length": b"%d" % len(body), **dict(problem_headers(error))}
+        self._counters.requests_refused[error.reason] += 1
+        await _send_whole(self._send, error.status, headers, b"" if self.is_head else body)
+
+
+async def _send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _complete(methods: Sequence[str]) -> bytes:
+    """The value of Allow: HEAD is allowed wherever GET is."""
+    return ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])})).encode()
+
+
+def _vary(headers: Headers) -> None:
+    """Say that the answer depends on what the client says of codings."""
+    headers[b"vary"] = b", ".join([*filter(None, [headers.get(b"vary")]), b"Accept-Encoding"])
