@@ -24,7 +24,7 @@ from fleetpulse.model.status import STATUSES
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.duration import DURATION_PATTERN, parse_seconds
-from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import EXPECTED, parse_query_time_ns
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.devices import SORTS, Filter, Order
 from fleetpulse.query.limits import check_cells
@@ -256,7 +256,7 @@ def _statuses(text: str | None) -> frozenset[str]:
 
 def _moment(name: str, text: str | None) -> int | None:
     try:
-        return None if text is None else parse_rfc3339_ns(text.replace(" ", "+"))
+        return None if text is None else parse_query_time_ns(text)
     except ValueError as error:
         raise Malformed(f"`{name}` is not {EXPECTED}") from error
 

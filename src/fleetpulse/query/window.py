@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.duration import parse_seconds
-from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_query_time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,7 @@ def read_window(
 
 def _time(name: str, text: str) -> int:
     try:
-        # A client that does not escape the `+` of an offset sends what is read as a space.
-        return parse_rfc3339_ns(text.replace(" ", "+"))
+        return parse_query_time_ns(text)
     except ValueError as error:
         raise Malformed(f"`{name}` is not {EXPECTED}") from error
 
