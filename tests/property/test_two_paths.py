@@ -33,6 +33,14 @@ BODIES = [
     b'{"sent_at":"1999-01-01T00:00:00Z","upload_time":-7}',
     b"{}",
     b"",
+    b'\xef\xbb\xbf{"sent_at":"2026-01-01 00:00:00,5+0100","upload_time":1e3}',
+    b'{"sent_at":"2026-01-01T00:00:00+01","upload_time":5.5}',
+    b'{"sent_at":"2026-01-01T00:00:60Z","upload_time":5.0}',
+    b'{"sent_at":"2026-01-01T00:00:00Z","upload_time":1e400,"metrics":{"upload_time":null}}',
+    b'{"sent_at":"2026-01-01T00:00:00Z","metrics":{"upload_time":null,"nobody":null}}',
+    b'{"sent_at":"2026-01-01T00:00:00Z","metrics":{"upload_time":5.0}}',
+    b'{"sent_at":"2026-01-01T00:00:00Z","metrics":{"upload_time":nan}}',
+    b'{"sent_at":"\\ud800"}',
     b"\xff" * 300,
 ]
 NAMES = [PUBLISHED[0], PUBLISHED[1], "nobody", "a%20b", "a b", "a/b", "", "x" * 200, "caf\u00e9"]
@@ -117,6 +125,17 @@ EMPTY = f"POST /api/v1/devices/{NAMES[0]}/heartbeat HTTP/1.1\r\nHost: x\r\nConte
 )
 def test_the_two_paths_answer_any_bytes_alike(port: int, data: bytes) -> None:
     assert answers(port, b"", data) == answers(port, OK, data)
+
+
+@pytest.mark.parametrize("what", ["heartbeat", "stats", "metrics"])
+@pytest.mark.parametrize("body", BODIES)
+def test_the_two_paths_read_each_shape_alike(port: int, body: bytes, what: str) -> None:
+    line = f"POST /api/v1/devices/{NAMES[0]}/{what} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+    request = line + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    answer = answers(port, b"", request)
+    assert len(answer) == 1
+    assert answer[0][0][9:12] in (b"204", b"400", b"422")
+    assert answer == answers(port, OK, request)
 
 
 @schemathesis.serializer("application/x-ndjson", "text/csv")

@@ -88,12 +88,20 @@ def _without_nothing(shape: Json) -> Json:
     fields = {
         name: {
             key: value
-            for key, value in field.items()
+            for key, value in _one_type(field).items()
             if key != "default" or value not in (None, "", [], {}, [None, None])
         }
         for name, field in shape.get("properties", {}).items()
     }
     return {**shape, "properties": fields}
+
+
+def _one_type(schema: Json) -> Json:
+    """A schema without alternatives where it has a type: an integer, which the decoder also takes as 5.0."""
+    kept = {key: value for key, value in schema.items() if key != "anyOf" or "type" not in schema}
+    if "anyOf" in kept:
+        kept["anyOf"] = [_one_type(kind) for kind in kept["anyOf"]]
+    return kept
 
 
 def _finish(operation: Json, facts: RouteFacts, shapes: Json) -> None:

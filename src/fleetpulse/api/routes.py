@@ -19,7 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from fleetpulse.api.bind import AnyRequest, Handler, Reader, bind
 from fleetpulse.errors import UnsupportedMedia
-from fleetpulse.ingest.decode import malformed
+from fleetpulse.ingest.malformed import malformed, without_bom
 
 METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 _TAGGED = ("devices", "questions", "definitions")
@@ -161,10 +161,16 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
             if not body.strip():
                 return None  # whatever the headers say of a body: curl -d '' says that it is a form
             check_media(request.headers)  # of required bodies this was checked before anything was read
+        return decode(body)
+
+    def decode(body: bytes) -> Any:
         try:
             return decoder.decode(body)
         except (ValueError, RecursionError) as error:
-            raise malformed(error, f"expected {', '.join(struct.__struct_fields__)}; see /docs") from error
+            rest = without_bom(body)
+            if rest is not None:
+                return decode(rest)
+            raise malformed(error, f"expected {', '.join(struct.__struct_fields__)}; see /docs", body) from error
 
     return read
 

@@ -19,17 +19,18 @@ SentAt = Annotated[
     str, Meta(description=_SENT_AT, examples=["2026-11-24T08:30:00Z"], extra_json_schema={"format": "date-time"})
 ]
 UploadTime = Annotated[
-    int,
+    int | float,
     Meta(
-        description="nanoseconds",
+        description="nanoseconds; a whole number, which may be written as 5.0 or 1e3",
         examples=[1_500_000_000],
-        extra_json_schema={"minimum": 0, "maximum": INTEGER_HIGHEST},
+        # To JSON Schema, 5.0 is an integer, too.
+        extra_json_schema={"type": "integer", "minimum": 0, "maximum": INTEGER_HIGHEST},
     ),
 ]
 MetricValues = Annotated[
-    dict[str, int | float],
+    dict[str, int | float | None],
     Meta(
-        description="a number for each metric; all of them must be defined",
+        description="a number for each metric, which must be defined; null: it was not measured, and is left out",
         examples=[{"cpu": 12.5, "memory": 71}],
         extra_json_schema={"minProperties": 1},
     ),

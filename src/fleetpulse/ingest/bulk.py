@@ -11,15 +11,16 @@ the same functions that read single requests, so that the verdicts say what is w
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
-from fleetpulse.ingest.bodies import Event, RefusedLine
-from fleetpulse.ingest.decode import check_upload_time, malformed, sent_at_out_of_range
+from fleetpulse.ingest.bodies import Event, MetricValues, RefusedLine
+from fleetpulse.ingest.decode import check_upload_time, sent_at_out_of_range
+from fleetpulse.ingest.malformed import BOM, malformed, whole_number
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.events import EventBatch
@@ -61,6 +62,8 @@ class BulkReader:
         """(line number, line) by the id of a device that is not registered, until `settle_unknown` is called for it."""
         self.undefined: list[tuple[int, Event]] = []
         """(line number, line) of lines with a metric that has no definition, until `settle_undefined` is called."""
+        self.not_measured = 0
+        """Metrics of accepted lines that were null."""
         self._body = body
         self._numbers = numbers
         self._metrics = metrics
@@ -124,27 +127,37 @@ class BulkReader:
         self._line += len(lines)
         return True
 
-    def _take_mixed(self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | None]) -> bool:
+    def _take_mixed(
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | float | None]
+    ) -> bool:
         """Accept lines without (None) and with upload_time. All arguments have one length; `at_ns` is sent_at."""
         values = [upload for upload in uploads if upload is not None]
         if min(values) < 0 or max(values) > INTEGER_HIGHEST:
             return False
+        try:
+            packed = array("q", cast("list[int]", values))
+        except TypeError:
+            return False  # one is written as 5.0 or 1e3
         is_sample = np.fromiter((upload is not None for upload in uploads), bool, len(uploads))
         self.events.heartbeat_devices.frombytes(devices[~is_sample].tobytes())
         self.events.heartbeat_sent_at_ns.frombytes(at_ns[~is_sample].tobytes())
         self.events.sample_devices.frombytes(devices[is_sample].tobytes())
         self.events.sample_sent_at_ns.frombytes(at_ns[is_sample].tobytes())
-        self.events.sample_values.extend(values)
+        self.events.sample_values.extend(packed)
         self.events.sample_metrics.frombytes(bytes(2 * len(values)))
         return True
 
     def _take_reports(
-        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], reports: list[dict[str, int | float] | None]
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], reports: list[MetricValues | None]
     ) -> bool:
-        """Accept lines without (None) and with metrics. All arguments have one length; `at_ns` is sent_at."""
+        """Accept lines without (None) and with metrics. All arguments have one length; `at_ns` is sent_at.
+
+        A report of which nothing was measured is a heartbeat.
+        """
         numbers = array("H")
         values: list[bytes] = []
         counts: list[int] = []
+        reported = 0
         try:
             for report in reports:
                 if report is None:
@@ -154,9 +167,11 @@ class BulkReader:
                     numbers.extend(metrics)
                     values.append(packed)
                     counts.append(len(metrics))
+                    reported += len(report)
         except Answerable:
             return False
         events = self.events
+        self.not_measured += reported - len(numbers)
         is_heartbeat = np.array(counts) == 0
         if is_heartbeat.any():
             events.heartbeat_devices.frombytes(devices[is_heartbeat].tobytes())
@@ -170,7 +185,7 @@ class BulkReader:
     def _read_lines(self, lines: Sequence[bytes]) -> None:
         for raw in lines:
             self._line += 1
-            text = raw.strip()
+            text = raw.strip().removeprefix(BOM)  # in the middle they stem from files that were joined
             if not text:
                 continue
             try:
@@ -179,7 +194,7 @@ class BulkReader:
                 try:
                     line = _decoder.decode(text)
                 except (ValueError, RecursionError) as error:
-                    raise malformed(error, _EXPECTED) from error
+                    raise malformed(error, _EXPECTED, text) from error
                 if line.device_id in self._numbers:
                     self._take_or_defer(self._line, line)
                 else:
@@ -192,12 +207,13 @@ class BulkReader:
         try:
             sent_at_ns = parse_rfc3339_ns(line.sent_at)
         except ValueError as error:
-            raise malformed(error, _EXPECTED) from error
+            raise malformed(error, _EXPECTED, b"") from error
         if not self._earliest_ns <= sent_at_ns <= self._latest_ns:
             raise sent_at_out_of_range(sent_at_ns, earliest_ns=self._earliest_ns, latest_ns=self._latest_ns)
         if line.upload_time is not None:
             if line.metrics is not None:
                 raise Malformed(f"a line has `upload_time` or `metrics`, not both; {_EXPECTED}")
+            line.upload_time = whole_number("upload_time", line.upload_time)
             check_upload_time(line.upload_time)
         return sent_at_ns
 
@@ -211,8 +227,10 @@ class BulkReader:
         sent_at_ns = self._check(line)
         device = self._numbers[line.device_id]
         events = self.events
+        metrics, values = (array("H"), b"") if line.metrics is None else self._metrics.read(line.metrics)
         if line.metrics is not None:
-            metrics, values = self._metrics.read(line.metrics)
+            self.not_measured += len(line.metrics) - len(metrics)
+        if metrics:
             events.sample_devices.extend([device] * len(metrics))
             events.sample_sent_at_ns.extend([sent_at_ns] * len(metrics))
             events.sample_metrics.extend(metrics)
@@ -224,7 +242,7 @@ class BulkReader:
             events.sample_devices.append(device)
             events.sample_sent_at_ns.append(sent_at_ns)
             events.sample_metrics.append(UPLOAD_TIME)
-            events.sample_values.append(line.upload_time)
+            events.sample_values.append(int(line.upload_time))
 
     def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
         """Accept the lines of a device that was registered meanwhile, or refuse them all with `error`."""

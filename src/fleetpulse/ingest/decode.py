@@ -5,12 +5,13 @@ The three decoders repeat a few lines, since a call for each event to share them
 
 import msgspec
 
-from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.errors import OutOfRange
 from fleetpulse.ingest.bodies import Heartbeat, MetricsReport, UploadStats
+from fleetpulse.ingest.malformed import malformed, whole_number, without_bom
 from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.model.metric import INTEGER_HIGHEST
 from fleetpulse.model.units import NS_PER_S
-from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
 
 _decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
 _decode_stats = msgspec.json.Decoder(UploadStats).decode
@@ -25,7 +26,10 @@ def decode_heartbeat(body: bytes, *, earliest_ns: int, latest_ns: int) -> int:
     try:
         sent_at_ns = parse_rfc3339_ns(_decode_heartbeat(body).sent_at)
     except (ValueError, RecursionError) as error:
-        raise malformed(error, 'expected {"sent_at": "<RFC 3339>"}') from error
+        rest = without_bom(body)
+        if rest is not None:
+            return decode_heartbeat(rest, earliest_ns=earliest_ns, latest_ns=latest_ns)
+        raise malformed(error, 'expected {"sent_at": "<RFC 3339>"}', body) from error
     if not earliest_ns <= sent_at_ns <= latest_ns:
         raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
     return sent_at_ns
@@ -37,11 +41,17 @@ def decode_stats(body: bytes, *, earliest_ns: int, latest_ns: int) -> tuple[int,
         stats = _decode_stats(body)
         sent_at_ns = parse_rfc3339_ns(stats.sent_at)
     except (ValueError, RecursionError) as error:
-        raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "upload_time": <nanoseconds>}') from error
+        rest = without_bom(body)
+        if rest is not None:
+            return decode_stats(rest, earliest_ns=earliest_ns, latest_ns=latest_ns)
+        raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "upload_time": <nanoseconds>}', body) from error
     if not earliest_ns <= sent_at_ns <= latest_ns:
         raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
-    check_upload_time(stats.upload_time)
-    return sent_at_ns, stats.upload_time
+    upload_time = stats.upload_time
+    if type(upload_time) is not int:
+        upload_time = whole_number("upload_time", upload_time)
+    check_upload_time(upload_time)
+    return sent_at_ns, upload_time
 
 
 def decode_metrics(body: bytes, *, earliest_ns: int, latest_ns: int, known: KnownMetrics) -> Report:
@@ -50,10 +60,16 @@ def decode_metrics(body: bytes, *, earliest_ns: int, latest_ns: int, known: Know
         report = _decode_metrics(body)
         sent_at_ns = parse_rfc3339_ns(report.sent_at)
     except (ValueError, RecursionError) as error:
-        raise malformed(error, 'expected {"sent_at": "<RFC 3339>", "metrics": {"<name>": <number>, …}}') from error
+        rest = without_bom(body)
+        if rest is not None:
+            return decode_metrics(rest, earliest_ns=earliest_ns, latest_ns=latest_ns, known=known)
+        raise malformed(
+            error, 'expected {"sent_at": "<RFC 3339>", "metrics": {"<name>": <number>, …}}', body
+        ) from error
     if not earliest_ns <= sent_at_ns <= latest_ns:
         raise sent_at_out_of_range(sent_at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
-    return Report(sent_at_ns, *known.read(report.metrics))
+    metrics, values = known.read(report.metrics)
+    return Report(sent_at_ns, metrics, values, len(report.metrics) - len(metrics))
 
 
 def check_upload_time(upload_time: int) -> None:
@@ -80,16 +96,3 @@ def sent_at_out_of_range(sent_at_ns: int, *, earliest_ns: int, latest_ns: int) -
         + (", which seems never to have been set" if is_early else ""),
         reason="sent_at_early" if is_early else "sent_at_range",
     )
-
-
-def malformed(error: Exception, expected: str) -> Malformed:
-    """The refusal of a body that `error` says is malformed. `expected` tells the sender the right form."""
-    if isinstance(error, msgspec.MsgspecError):
-        wrong = str(error)
-    elif isinstance(error, RecursionError):
-        wrong = "JSON is nested too deeply"
-    elif isinstance(error, UnicodeDecodeError):
-        wrong = "JSON is not UTF-8"
-    else:
-        wrong = f"sent_at is not {EXPECTED}"
-    return Malformed(f"{wrong}; {expected}")

@@ -55,6 +55,8 @@ def _gunzip(body: bytes, bytes_max: int) -> bytes:
         place += len(piece) - len(member.unconsumed_tail) - len(member.unused_data)
         if member.eof:
             members += 1
+            if body[place : place + 1] == b"\0" and not body[place:].strip(b"\0"):
+                break  # padding, as tape blocks and fixed buffers have it; `gzip -d` ignores it, too
             if members > GZIP_MEMBERS_MAX:
                 raise EOFError(f"it has more than {GZIP_MEMBERS_MAX} members")
             member = zlib.decompressobj(31) if place < len(body) else member

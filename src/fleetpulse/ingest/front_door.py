@@ -205,7 +205,7 @@ class FrontDoor(asyncio.Protocol):
                         intake.add_heartbeat(device, sent_at_ns, self)
                 elif route is _METRICS:
                     report = decode_metrics(body, earliest_ns=earliest_ns, latest_ns=latest_ns, known=intake.metrics)
-                    count = len(report.metrics)
+                    count = report.events
                     if intake.room < count:
                         raise intake.refusal()
                     if device is not None:

@@ -56,6 +56,8 @@ class Intake:
         self.batch = Batch()
         self.received = 0
         """Events that arrived, accepted or refused."""
+        self.not_measured = 0
+        """Metrics of accepted reports that were null."""
         self.senders = 0
         """How many waiters there were in all batches taken so far."""
         self.earliest_ns = earliest_ns
@@ -129,9 +131,13 @@ class Intake:
             self._wake()
 
     def add_report(self, device: int, report: Report, waiter: Waiter) -> None:
-        """Accept the samples of one report, which become durable together. Call `check` first, with their number."""
-        batch = self.batch
+        """Accept the samples of one report, which become durable together. Call `check` first, with `report.events`."""
+        self.not_measured += report.not_measured
         count = len(report.metrics)
+        if not count:
+            self.add_heartbeat(device, report.sent_at_ns, waiter)
+            return
+        batch = self.batch
         batch.sample_devices.extend([device] * count)
         batch.sample_sent_at_ns.extend([report.sent_at_ns] * count)
         batch.sample_metrics.extend(report.metrics)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fleetpulse.errors import Malformed, OutOfRange, UnknownMetric
 from fleetpulse.model.metric import INTEGER_HIGHEST, INTEGER_LOWEST, MetricDefinition
+from fleetpulse.notation.whole import whole
 
 SHAPES_MAX = 4_096
 NAMES_LISTED = 50
@@ -26,6 +27,13 @@ class Report:
     sent_at_ns: int
     metrics: array[int]
     values: bytes
+    not_measured: int = 0
+    """Metrics of the report that were null."""
+
+    @property
+    def events(self) -> int:
+        """How many events it counts as: its samples; or 1, a heartbeat, where nothing was measured."""
+        return len(self.metrics) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +79,44 @@ class KnownMetrics:
             f"no such metric: {shown}; defined are: {listed}. Define it at /api/v1/metrics/definitions", names=missing
         )
 
-    def read(self, reported: dict[str, int | float]) -> tuple[array[int], bytes]:
-        """(metric numbers, values) of a report, see Report.
+    def read(self, reported: Mapping[str, int | float | None]) -> tuple[array[int], bytes]:
+        """(metric numbers, values) of a report, see Report; metrics that are null are left out, whatever their name.
 
         Raises: Malformed: it is empty. UnknownMetric. OutOfRange: it has too many metrics, or a value out of bounds.
         """
-        names = tuple(reported)
-        shape = self._shapes.get(names) or self._shape(names)
+        shape = self._shapes.get(tuple(reported))
+        if shape is None:
+            return self._read_slowly(reported)
         values = reported.values()
         for value, (is_integer, lowest, highest) in zip(values, shape.rules, strict=True):
+            if value is None or not lowest <= value <= highest or (is_integer and type(value) is not int):
+                return self._read_slowly(reported)
+        return shape.numbers, shape.pack.pack(*values)
+
+    def _read_slowly(self, reported: Mapping[str, int | float | None]) -> tuple[array[int], bytes]:
+        """See `read`: for new names, for values that are null or an integer written as 5.0, and for refusals."""
+        if len(reported) > self._max:
+            raise OutOfRange(
+                f"{len(reported)} metrics in one report are more than {self._max} (report_metrics_max)",
+                reason="report_metrics",
+            )
+        measured = {name: value for name, value in reported.items() if value is not None}
+        if reported and not measured:
+            return array("H"), b""
+        names = tuple(measured)
+        shape = self._shapes.get(names) or self._shape(names)
+        values: list[int | float] = []
+        for value, rule in zip(measured.values(), shape.rules, strict=True):
+            integer = whole(value) if rule[0] else None
+            values.append(value if integer is None else integer)
+        for name, value, (is_integer, lowest, highest) in zip(names, values, shape.rules, strict=True):
             if not lowest <= value <= highest or (is_integer and type(value) is not int):
-                raise self._refusal(reported)
+                raise self._refusal(name, value)
         return shape.numbers, shape.pack.pack(*values)
 
     def _shape(self, names: tuple[str, ...]) -> _Shape:
         if not names:
             raise Malformed('`metrics` names no metric; expected {"<name>": <number>, …}')
-        if len(names) > self._max:
-            raise OutOfRange(
-                f"{len(names)} metrics in one report are more than {self._max} (report_metrics_max)",
-                reason="report_metrics",
-            )
         known = [self._known[name] for name in names if name in self._known]
         if len(known) < len(names):
             raise self.unknown(names)
@@ -105,18 +130,16 @@ class KnownMetrics:
         self._shapes[names] = shape
         return shape
 
-    def _refusal(self, reported: dict[str, int | float]) -> OutOfRange:
-        for name, value in reported.items():
-            _, metric = self._known[name]
-            lowest, highest = _bounds(metric)
-            if metric.kind == "integer" and type(value) is not int:
-                return OutOfRange(f"{name} must be a whole number, as its kind is integer", reason="metric_range")
-            if not lowest <= value <= highest:
-                unit = f" {metric.unit}" if metric.unit else ""
-                return OutOfRange(
-                    f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range"
-                )
-        raise AssertionError("called for a report without a value to refuse")
+    def _refusal(self, name: str, value: float) -> OutOfRange:
+        _, metric = self._known[name]
+        lowest, highest = _bounds(metric)
+        if lowest <= value <= highest:  # its kind is wrong
+            hint = ": beyond 2^53 write it without fraction and exponent" if value.is_integer() else ""
+            return OutOfRange(
+                f"{name} must be a whole number, as its kind is integer, not {value}{hint}", reason="metric_range"
+            )
+        unit = f" {metric.unit}" if metric.unit else ""
+        return OutOfRange(f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range")
 
 
 def _bounds(metric: MetricDefinition) -> tuple[float, float]:

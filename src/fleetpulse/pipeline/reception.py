@@ -83,7 +83,7 @@ class Reception:
             report = decode_metrics(
                 body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns, known=self.intake.metrics
             )
-            return (lambda device, waiter: self.intake.add_report(device, report, waiter)), len(report.metrics)
+            return (lambda device, waiter: self.intake.add_report(device, report, waiter)), report.events
 
         await self._accept(device_id, decode)
 
@@ -172,6 +172,7 @@ class Reception:
             self.counters.events_refused[error.reason] += accepted
             raise
         waiter = FutureWaiter()
+        self.intake.not_measured += reader.not_measured
         self.intake.add_batch(reader.events, waiter)
         await waiter.outcome
 

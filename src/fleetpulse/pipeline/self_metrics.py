@@ -50,6 +50,10 @@ class SelfMetrics:
             "answers_not_modified": ("Answers 304, as the client had them", counters.answers_not_modified),
             "connections_opened": ("Connections accepted", counters.connections_opened),
             "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
+            "metrics_not_measured": (
+                "Metrics of accepted reports that were null, and were left out",
+                self.intake.not_measured,
+            ),
             "commits": ("Journal commits", counters.commits),
             "commits_failed": ("Journal commits that failed", counters.commits_failed),
             "commits_busy": ("Journal commits given up because another program locked it", counters.commits_busy),

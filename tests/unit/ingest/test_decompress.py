@@ -50,3 +50,14 @@ def test_a_bomb_is_refused(coding: str) -> None:
 def test_empty_members_without_end_are_refused() -> None:
     with pytest.raises(Malformed, match="members"):
         decompress(gzip.compress(b"") * (GZIP_MEMBERS_MAX + 1), "gzip", LIMITS)
+
+
+def test_zeros_after_gzip_are_padding_and_anything_else_is_not() -> None:
+    packed = gzip.compress(b"one\n")
+    assert decompress(packed + bytes(512), "gzip", IngestLimits()) == b"one\n"
+    assert decompress(packed + packed + bytes(1), "gzip", IngestLimits()) == b"one\none\n"
+    for rest in (b"\0x", bytes(9) + packed, b"x"):
+        with pytest.raises(Malformed, match="the body is not gzip"):
+            decompress(packed + rest, "gzip", IngestLimits())
+    with pytest.raises(Malformed):
+        decompress(bytes(512), "gzip", IngestLimits())
