@@ -141,7 +141,10 @@ def test_what_is_wrong_is_named_alike_single_and_in_bulk(body: bytes, text: str)
 
 def test_metrics_that_were_not_measured_are_counted() -> None:
     report = decode_metrics(
-        BEAT + b',"metrics":{"cpu":null,"upload_time":5,"x":null}}', latest_ns=LATEST_NS, known=KNOWN
+        BEAT + b',"metrics":{"cpu":null,"upload_time":5,"x":null}}',
+        earliest_ns=EARLIEST_NS,
+        latest_ns=LATEST_NS,
+        known=KNOWN,
     )
     assert (report.not_measured, report.events) == (2, 1)
     nothing = decode_metrics(
