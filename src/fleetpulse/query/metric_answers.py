@@ -15,7 +15,7 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
-from fleetpulse.query.metrics import EXACT_ROWS_MAX, DeviceSelection, MetricResult, find
+from fleetpulse.query.metrics import EXACT_SAMPLES_MAX, DeviceSelection, MetricResult, find
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
@@ -158,8 +158,10 @@ def _notes(question: MetricQuestion, result: MetricResult) -> Iterator[str]:
     if RULES[question.aggregation].of_cells is None and not result.is_exact:
         yield (
             f"{question.aggregation} needs every sample: it is null where samples are gone (raw_days), "
-            f"and if more than {EXACT_ROWS_MAX} would be read"
+            f"and if there are more than {EXACT_SAMPLES_MAX} in the days of the window"
         )
+    if result.is_overflown:
+        yield "a null beside a count is a figure beyond the largest double, 1.8e308"
     if result.coarse:
         tiers = ", ".join(result.coarse)
         yield f"samples at the edges of the window are gone (raw_days): whole buckets of {tiers} stand in"

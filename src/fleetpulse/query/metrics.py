@@ -22,8 +22,12 @@ from fleetpulse.query.missing import note_missing
 from fleetpulse.query.reads import LIVE, Read, Samples, count_rows, plan_reads
 from fleetpulse.query.window import Window
 
-EXACT_ROWS_MAX = 4_000_000
-"""Samples that are read for a figure that needs every one of them; if there are more, roll-ups tell what they can."""
+EXACT_SAMPLES_MAX = 4_000_000
+"""Samples that are read for a figure that needs every one of them; if there are more, roll-ups tell what they can.
+
+What counts are all samples of the metric, of the device or of all devices, in the UTC days that the window touches. So
+it depends on data alone, not on how blocks are cut, and what is read is bounded, too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class MetricResult:
     """Spans that the answer lacks, since a block is missing or damaged."""
     coarse: list[str] = field(default_factory=list)
     """Tiers whose buckets stick out of the window, since the samples are gone already."""
+    is_overflown: bool = False
+    """Whether a value is None because it is beyond all doubles."""
 
 
 def find(
@@ -65,7 +71,7 @@ def find(
     is_exact, of_samples = True, None
     if rule.of_samples is not None:
         raw = plan_reads(where, number, metric.kind, window, is_raw_preferred=True)
-        is_affordable = count_rows(where, raw, number, selection.device) <= EXACT_ROWS_MAX
+        is_affordable = _is_affordable(where, number, metric, selection.device, window)
         is_exact = is_affordable and all(read.tier in (LIVE, RAW) for read in raw)
         # What roll-ups do not tell at all can still be told of the cells whose samples are all there.
         if is_exact or (is_affordable and rule.of_cells is None):
@@ -76,6 +82,21 @@ def find(
     for read in reads:
         finding.take(read)
     return finding.found()
+
+
+def _is_affordable(where: Samples, number: int, metric: MetricDefinition, device: int | None, window: Window) -> bool:
+    """Whether there are no more than EXACT_SAMPLES_MAX samples of a device, or of all devices, in the window's days."""
+    days = window.whole_days()
+    raw = plan_reads(where, number, metric.kind, days, is_raw_preferred=True)
+    if count_rows(where, raw, number, device) <= EXACT_SAMPLES_MAX:
+        return True
+    # Row groups hold other devices, too, and fresh blocks may hold what is elsewhere already. Roll-ups know the number.
+    counting = _Finding(
+        where, number, metric, DeviceSelection(device), days, aggregation="count", of_samples=None, is_exact=True
+    )
+    for read in plan_reads(where, number, metric.kind, days, is_raw_preferred=False):
+        counting.take(read)
+    return counting.found().counts[0] <= EXACT_SAMPLES_MAX
 
 
 class _Finding:
@@ -147,7 +168,7 @@ class _Finding:
         values = samples.values if self._metric.kind == "integer" else samples.values.view(np.float64)
         values, at_ns = (values, samples.at_ns) if chosen is None else (values[chosen], samples.at_ns[chosen])
         if self._of_samples is not None:
-            self._collected.append((places, values))
+            self._collected.append((places, values + 0))  # makes a negative zero a zero
         cells, local, count = self._local(places)
         self._keep(cells, fold_samples(local, values, at_ns, count=count, parts=self._parts))
 
@@ -211,13 +232,18 @@ class _Finding:
         places = np.concatenate([np.zeros(1, np.int64), *self._places])
         cells = fold_cells(places, join_cells([empty, *self._folded]), count=self._count + 1, parts=self._parts)
         cells = cut_cells(cells, 0, self._count)
+        values = figures(cells, self._aggregation) if self._of_samples is None else self._sampled_figures(cells)
+        counts = cells.counts.tolist()
+        is_computable = self._of_samples is None and self._rule.of_cells is not None
         return MetricResult(
-            values=figures(cells, self._aggregation) if self._of_samples is None else self._sampled_figures(cells),
-            counts=cells.counts.tolist(),
+            values=values,
+            counts=counts,
             tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],
             is_exact=self._is_exact,
             missing=self._missing,
             coarse=sorted(self._coarse),
+            is_overflown=is_computable
+            and any(count and value is None for value, count in zip(values, counts, strict=True)),
         )
 
     def _sampled_figures(self, cells: Cells) -> list[Figure | None]:

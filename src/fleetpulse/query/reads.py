@@ -7,7 +7,10 @@ one of its tiers; what sticks out of whole buckets at the edges from a finer tie
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.samples import RowRange
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.samples import SampleColumns
@@ -99,20 +102,20 @@ class _Part:
 
 
 def count_rows(where: Samples, reads: Sequence[Read], number: int, device: int | None) -> int:
-    """How many rows of samples a plan reads, about."""
+    """How many samples a plan finds at most: row groups of a file may hold other devices and times, too."""
     total = 0
     for read in reads:
-        if read.block is not None:
-            try:
-                footer = where.history.footer(read.block.files[read.tier])
-            except DamagedData:
-                continue  # said when it is read
-            is_read = (
-                (footer.least["metric"] == number)
-                & (footer.least["at"] < read.end_ns)
-                & (footer.greatest["at"] >= read.start_ns)
-            )
-            if device is not None:
-                is_read &= (footer.least["device"] <= device) & (footer.greatest["device"] >= device)
-            total += int(footer.rows[is_read].sum())
+        if read.block is None:
+            total += sum(int(np.count_nonzero(piece.metrics == number)) for piece in where.live)
+            continue
+        try:
+            footer = where.history.footer(read.block.files[read.tier])
+        except DamagedData:
+            continue  # noted as missing when it is read
+        rows = footer.rows[RowRange(read.start_ns, read.end_ns, *_devices(device)).groups(footer, number)]
+        total += int(rows.sum())
     return total
+
+
+def _devices(device: int | None) -> tuple[int, ...]:
+    return () if device is None else (device, device + 1)

@@ -42,6 +42,10 @@ class Window:
             end_ns = self.origin_ns + (bucket + 1) * (self.step_ns or self.end_ns - self.start_ns)
             yield Window(self.bucket_start_ns(bucket), min(self.end_ns, end_ns))
 
+    def whole_days(self) -> "Window":
+        """The UTC days that it touches, without steps."""
+        return Window(self.start_ns // NS_PER_DAY * NS_PER_DAY, -(-self.end_ns // NS_PER_DAY) * NS_PER_DAY)
+
     @property
     def start(self) -> str:
         """Where it begins, as answers give it."""

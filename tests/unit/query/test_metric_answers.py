@@ -77,6 +77,14 @@ def test_a_fleet_has_a_figure_for_each_group_in_order_of_name() -> None:
     assert (answer.group_by, answer.metrics["cpu"].tiers) == ("site", ["live"])
 
 
+def test_a_null_beyond_all_doubles_is_explained() -> None:
+    samples = Samples([columns_of([(CPU, 0, 1, 1.7e308), (CPU, 0, 2, 1.7e308)])], Manifest(), SAMPLES.history)
+    question = MetricQuestion(CPU, METRIC, "sum")
+    answer = device_metrics(samples, [question], device_id="a", device=0, window=WINDOW, now_ns=NOW).metrics["cpu"]
+    assert (answer.value, answer.count) == (None, 2)
+    assert "beyond the largest double" in str(answer.note)
+
+
 def test_a_null_that_roll_ups_alone_cause_is_explained() -> None:
     blocks = SampleBlocks()
     part = blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))

@@ -78,10 +78,34 @@ def test_a_standard_deviation_is_null_in_the_steps_that_roll_ups_alone_tell_of()
 
 
 def test_a_standard_deviation_of_too_many_samples_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "EXACT_ROWS_MAX", 1)
+    monkeypatch.setattr(metrics, "EXACT_SAMPLES_MAX", 1)
     blocks = SampleBlocks()
     result = ask(blocks, [blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))], WHOLE_DAY, "stddev")
     assert (result.values, result.is_exact, result.counts) == ([None], False, [2])
+
+
+@pytest.mark.parametrize("place", ["live", "fresh", "part"])
+@pytest.mark.parametrize(("samples_max", "is_exact"), [(3, True), (2, False)])
+def test_the_method_of_a_quantile_depends_on_the_samples_of_the_days_and_not_on_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, place: str, samples_max: int, is_exact: bool
+) -> None:
+    monkeypatch.setattr(metrics, "EXACT_SAMPLES_MAX", samples_max)
+    blocks = SampleBlocks()
+    others: list[Sample] = [(CPU, 1, float(minute), 9.0) for minute in range(90)]
+    samples: list[Sample] = [*others, (CPU, 0, 1, 1.0), (CPU, 0, 2, 2.0), (CPU, 0, 1_000, 3.0)]
+    named = [] if place == "live" else [getattr(blocks, place)(*samples)]
+    live = samples if place == "live" else []
+    result = ask(blocks, named, Window(START, START + NS_PER_HOUR), "p95", *live)
+    assert (result.is_exact, result.counts) == (is_exact, [2])
+
+
+def test_a_sum_beyond_all_doubles_is_null_and_its_average_is_not() -> None:
+    blocks = SampleBlocks()
+    named = [blocks.part(*((CPU, 0, minute, 1.7e308) for minute in range(3)))]
+    result = ask(blocks, named, WHOLE_DAY, "sum")
+    assert (result.values, result.counts, result.is_overflown) == ([None], [3], True)
+    result = ask(blocks, named, WHOLE_DAY, "avg")
+    assert (result.values, result.is_overflown) == ([1.7e308], False)
 
 
 def test_a_damaged_block_is_missing_and_the_rest_is_there() -> None:

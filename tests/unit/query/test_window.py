@@ -54,5 +54,11 @@ def test_steps_begin_at_their_multiples_and_the_window_cuts_the_first_and_the_la
     assert list(cut.steps()) == [Window(70 * S, 120 * S), Window(120 * S, 180 * S), Window(180 * S, 190 * S)]
 
 
+def test_the_days_that_a_window_touches_are_whole() -> None:
+    day = 86_400 * S
+    assert Window(day + 1, 2 * day, S).whole_days() == Window(day, 2 * day)
+    assert Window(day, 2 * day + 1).whole_days() == Window(day, 3 * day)
+
+
 def test_a_window_without_steps_is_one_bucket() -> None:
     assert list(Window(5, 9).steps()) == [Window(5, 9)]
