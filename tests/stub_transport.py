@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from fleetpulse.ingest.connections import Connections
-from fleetpulse.ingest.front_door import Door, FrontDoor
+from fleetpulse.ingest.door import Door
+from fleetpulse.ingest.front_door import FrontDoor
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits

@@ -23,7 +23,7 @@ from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.data_folder import BLOCKS, CACHE, CATALOG, JOURNAL, hold_folder
 from fleetpulse.heap import bound_heap
 from fleetpulse.ingest.connections import Connections
-from fleetpulse.ingest.front_door import Door
+from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.sqlite import SqliteJournal

@@ -14,7 +14,9 @@ FleetpulseError
 │  │  ├─ UnsupportedMedia the route does not take this content type or coding         415
 │  │  ├─ OutOfRange       well-formed, but a value is outside its limits              422
 │  │  │  └─ UnknownMetric a metric has no definition                                  422
-│  │  └─ HeaderTooLarge   header bytes or header count over the limit                 431
+│  │  ├─ HeaderTooLarge   header bytes or header count over the limit                 431
+│  │  ├─ UnsupportedCoding the body has a transfer coding other than chunked          501
+│  │  └─ UnsupportedVersion the request is of another version than HTTP/1.1 or 1.0    505
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
 │  │  └─ DatabaseBusy     another program has locked the journal or the catalog       503
 │  └─ NotAccepting        we cannot store anything; nothing was accepted              503
@@ -161,6 +163,26 @@ class HeaderTooLarge(Refusal):
 
     status = 431
     title = "Request header fields too large"
+
+
+class UnsupportedCoding(Refusal):
+    """The body is sent in a transfer coding that we cannot undo, so that we cannot tell where it ends."""
+
+    status = 501
+    title = "Not implemented"
+
+    def __init__(self) -> None:
+        super().__init__("the only Transfer-Encoding of this server is `chunked`, once", reason="transfer_coding")
+
+
+class UnsupportedVersion(Refusal):
+    """The request is of a version of HTTP that we do not speak."""
+
+    status = 505
+    title = "HTTP version not supported"
+
+    def __init__(self) -> None:
+        super().__init__("this server speaks HTTP only in the versions 1.1 and 1.0", reason="http_version")
 
 
 class Busy(Answerable):

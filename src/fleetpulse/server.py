@@ -11,7 +11,8 @@ from typing import Any
 import uvicorn
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.ingest.front_door import Door, FrontDoor
+from fleetpulse.ingest.door import Door
+from fleetpulse.ingest.front_door import FrontDoor
 
 WAITING_CONNECTIONS = 4096
 """Connections that the system may hold until we take them."""

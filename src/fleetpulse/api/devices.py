@@ -14,6 +14,7 @@ from fleetpulse.api.parameters import (
     read_labels,
     read_paging,
 )
+from fleetpulse.api.request_body import whole_body
 from fleetpulse.api.routes import Media, check_media, route
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.pipeline.inventory import Inventory
@@ -119,4 +120,4 @@ async def import_devices(request: AnyRequest, inventory: Inventory, is_dry: bool
     taken.
     """
     check_media(request.headers, [_CSV.media_type])
-    return await inventory.import_csv(await request.body(), is_dry=is_dry)
+    return await inventory.import_csv(await whole_body(request), is_dry=is_dry)

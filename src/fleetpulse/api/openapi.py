@@ -28,7 +28,9 @@ _REFUSALS = {
     422: "Understood, but a value is out of range, or a metric is not defined; the text says what was expected",
     431: "The header is over its limit",
     500: "A defect of the service, or damaged data; the text names the file",
+    501: "The body has a transfer coding other than `chunked`",
     503: "The service starts or stops, cannot write a change, or too much waits (then with Retry-After)",
+    505: "The request is of another version than HTTP/1.1 or 1.0",
 }
 _GROUP_REFUSALS = {
     ("definitions", 404): "There is no such metric or maintenance window",
@@ -38,7 +40,7 @@ _GROUP_REFUSALS = {
     ): "Nothing was accepted: the service starts, is read-only, or too much waits (then with Retry-After)",
 }
 """Where a refusal means something else in one group of routes."""
-_EVERYWHERE = (400, 408, 431, 500)
+_EVERYWHERE = (400, 408, 431, 500, 501, 505)
 _CODING = {
     "name": "Content-Encoding",
     "in": "header",

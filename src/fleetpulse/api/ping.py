@@ -10,6 +10,7 @@ from litestar.datastructures import Headers
 
 from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.parameters import DeviceIdPath
+from fleetpulse.api.request_body import whole_body
 from fleetpulse.api.routes import route
 from fleetpulse.errors import Answerable, Malformed, WebPage
 from fleetpulse.pipeline.reception import Reception
@@ -38,7 +39,7 @@ async def post_ping(request: AnyRequest, device_id: DeviceIdPath, reception: Rec
 async def _take(request: AnyRequest, device_id: str, reception: Reception) -> None:
     try:
         check_no_web_page(request.headers)
-        if (await request.body()).strip() not in (b"", b"{}"):
+        if (await whole_body(request)).strip() not in (b"", b"{}"):
             raise Malformed("a ping has no body; to report a time of the device's own, use the route `heartbeat`")
     except Answerable as error:
         reception.refuse_request(error)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.parameters import DeviceIdPath
+from fleetpulse.api.request_body import whole_body
 from fleetpulse.api.routes import Media, check_media, route
 from fleetpulse.errors import Answerable
 from fleetpulse.ingest.bodies import Event, Heartbeat, MetricsReport, UploadStats
@@ -31,7 +32,7 @@ async def _body(request: AnyRequest, reception: Reception, **expected: Any) -> b
     except Answerable as error:
         reception.refuse_request(error)
         raise
-    return await request.body()
+    return await whole_body(request)
 
 
 @_report("POST /api/v1/devices/{device_id:str}/heartbeat", operation="heartbeat", takes=Heartbeat)

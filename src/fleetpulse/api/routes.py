@@ -18,6 +18,7 @@ from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 
 from fleetpulse.api.bind import AnyRequest, Handler, Reader, bind
+from fleetpulse.api.request_body import is_body_announced, whole_body
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.malformed import malformed, without_bom
 
@@ -156,12 +157,11 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
     decoder = msgspec.json.Decoder(struct)
 
     async def read(request: AnyRequest) -> Any:
-        body = await request.body()
         if not is_required:
-            if not body.strip():
+            if not is_body_announced(request):
                 return None  # whatever the headers say of a body: curl -d '' says that it is a form
             check_media(request.headers)  # of required bodies this was checked before anything was read
-        return decode(body)
+        return decode(await whole_body(request))
 
     def decode(body: bytes) -> Any:
         try:

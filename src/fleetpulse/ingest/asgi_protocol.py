@@ -2,6 +2,9 @@
 
 Uvicorn by itself accepts a 4 MB header, and waits forever for a header that is sent at one byte a second. ASGI
 middleware runs only after the header, too late to limit it, so the limits are applied here, where the bytes arrive.
+
+The parser calls the methods `on_…`. What these raise refuses the request, so they check first, and count and dispatch
+only what nothing can refuse any more: a request that was counted but never dispatched would have no deadline.
 """
 
 import asyncio
@@ -10,14 +13,17 @@ from collections import deque
 from typing import Any
 
 import httptools
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, Malformed, RequestTimeout, TooLarge
-from fleetpulse.ingest.connections import Connections, Phase
+from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, RequestTimeout, TooLarge
+from fleetpulse.ingest.connections import HALF_REQUEST, Connections, Phase
 from fleetpulse.ingest.problem_response import problem_response
+from fleetpulse.ingest.request_head import check_head, local_target, refusal_of_parser
 
+log = structlog.get_logger("edge")
 BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
 
 
@@ -53,7 +59,10 @@ class AsgiProtocol(HttpToolsProtocol):
         self._unanswered = 0
         """Requests whose header is complete and whose answer is not written yet."""
         self._refusal: Answerable | None = None
+        self._is_offer = False
+        """The request offers to go on in another protocol, and is to be read again without the offer."""
         self._is_ending = False
+        self._has_peer_ended = False
         self.phase = phase
         self.since_s = since_s
         self.blocked_since_s = math.inf
@@ -71,13 +80,9 @@ class AsgiProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         before, body_bytes = self.phase, self._body_bytes
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(Malformed("this server speaks HTTP/1.1 only; send no Upgrade header", reason="upgrade"))
+            self._parse(memoryview(data))
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            known = cause if isinstance(cause, Answerable) else None
-            self._refuse(known or Malformed(f"not HTTP/1.1: {error}", reason="not_http"))
+            self._refuse(refusal_of_parser(error))
         else:
             # The parser reports no part of a header, trailer or chunk extension before its end, so its bytes are
             # counted here. Bytes that follow an earlier request in this piece are not: the size of a piece bounds them.
@@ -87,6 +92,45 @@ class AsgiProtocol(HttpToolsProtocol):
             if self._unfinished_bytes > self._limits.header_bytes_max:
                 self._refuse(self._header_too_large())
 
+    def _parse(self, rest: memoryview) -> None:
+        """Parse all bytes. The parser stops behind each header with an offer to go on in another protocol (`Upgrade`).
+
+        It would take what follows for that protocol, and so lose the body. We ignore the offer (RFC 9110, 7.8): a new
+        parser is given the same header without it, and then the bytes that follow.
+        """
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as stop:
+                rest = rest[stop.args[0] :]
+                head = self._head_without_offer()
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        version = parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection open here
+        """The peer sends no more: answer its whole requests, then close. Returns whether an answer is still due."""
+        self._has_peer_ended = True
+        self.flow.read_paused = False  # so that nothing resumes reading: the end would be reported again
+        if self._is_ending or self.transport.is_closing():
+            return False
+        if self._refusal is None and self.phase in (Phase.HEADER, Phase.BODY):
+            self._connections.counters.requests_refused[HALF_REQUEST] += 1
+            self._drop_unread()
+            self._move(Phase.ANSWER)
+        if self._unanswered and self._refusal is None:
+            self.cycle.keep_alive = False  # the last answer says that the connection ends
+        return self._unanswered > 0
+
     def _move(self, phase: Phase) -> None:
         self.phase = phase
         self.since_s = self._connections.now_s
@@ -94,6 +138,7 @@ class AsgiProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a request."""
         super().on_message_begin()
+        self._is_offer = False
         self._header_bytes = 0
         self._unfinished_bytes = 0
         self._body_bytes = 0
@@ -106,8 +151,10 @@ class AsgiProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count the header and its bytes. Raises: HeaderTooLarge."""
-        super().on_header(name, value)
         self._count_header(len(name) + len(value) + 4)
+        if self.phase is Phase.BODY:
+            return  # a trailer, which must not change what the header says
+        super().on_header(name, value)
         if len(self.headers) > self._limits.header_count_max:
             raise HeaderTooLarge(
                 f"the request has more than {self._limits.header_count_max} headers (header_count_max)",
@@ -125,13 +172,22 @@ class AsgiProtocol(HttpToolsProtocol):
         )
 
     def on_headers_complete(self) -> None:
-        """Refuse a body whose Content-Length is over the limit before it is sent; else start the request."""
+        """Refuse what the header alone shows to be wrong, before a body is sent; else start the request.
+
+        Raises: Answerable.
+        """
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            self._is_offer = True
+            return
+        check_head(self.parser.get_http_version(), self.headers)
+        self.url = local_target(method, self.url)
         for name, value in self.headers:
-            if name == b"content-length" and value.isdigit():
+            if name == b"content-length":
                 self._check_body(int(value))
-        self._move(Phase.BODY)
-        self._unanswered += 1
         super().on_headers_complete()
+        self._unanswered += 1
+        self._move(Phase.BODY)
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body. Raises: TooLarge; Busy: all bulk bodies together are over their limit."""
@@ -166,8 +222,11 @@ class AsgiProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is complete, so only the time that the peer takes to read the answer is limited from now on."""
-        self._move(Phase.ANSWER)
+        if self._is_offer:
+            return
         super().on_message_complete()
+        self.cycle.more_body = False  # uvicorn leaves this as it was where the request was answered before its end
+        self._move(Phase.ANSWER if self._unanswered else Phase.IDLE)
 
     def on_response_complete(self) -> None:
         """An answer is written."""
@@ -178,9 +237,12 @@ class AsgiProtocol(HttpToolsProtocol):
             if self.phase is Phase.ANSWER:
                 self._move(Phase.IDLE)
             self._write_refusal()
+            if self._has_peer_ended and not self._is_ending:
+                self._close()
 
     def _refuse(self, error: Answerable) -> None:
         self._connections.counters.requests_refused[error.reason] += 1
+        log.info("a request was refused and its connection ended", peer=self._address, reason=error.reason)
         self._end_with(error)
 
     def _end_with(self, error: Answerable) -> None:
@@ -191,23 +253,31 @@ class AsgiProtocol(HttpToolsProtocol):
             # next request.
             self._close()
             return
+        self._drop_unread()
+        self._move(Phase.ANSWER)  # the deadlines of what it still sends no longer matter
+        if not self._unanswered:
+            self._write_refusal()
+
+    def _drop_unread(self) -> None:
+        """End the request whose body is not complete, if there is one: its handler waits for bytes or for its turn."""
+        cycle = self.cycle
         if self._unanswered and cycle.more_body and not cycle.response_complete:
-            # The refused request has begun: its handler waits for its turn, or for a body that will not arrive.
             self._unanswered -= 1
             cycle.disconnected = True
             cycle.message_event.set()
             self.pipeline = deque(entry for entry in self.pipeline if entry[0] is not cycle)
-        if not self._unanswered:
-            self._write_refusal()
 
     def _write_refusal(self) -> None:
         if self._refusal is not None and not self._is_ending and not self.transport.is_closing():
             headers = self.server_state.default_headers
             accept = ", ".join(value.decode("latin-1") for name, value in self.headers or () if name == b"accept")
             self.transport.write(problem_response(self._refusal, headers=headers, is_last=True, accept=accept))
-            # End only our side. Closing both while the peer still sends would reset the connection and lose the answer.
-            self.transport.write_eof()
-            self._await_end()
+            if self._has_peer_ended:
+                self._close()
+            else:
+                # Closing both sides while the peer still sends would reset the connection and lose the answer.
+                self.transport.write_eof()
+                self._await_end()
 
     def _close(self) -> None:
         self.transport.close()

@@ -11,6 +11,9 @@ from fleetpulse.errors import RequestTimeout
 from fleetpulse.limits import IngestLimits
 from fleetpulse.telemetry.counters import Counters
 
+HALF_REQUEST = "half_request"
+"""The reason under which requests are counted that end in their midst, because the peer ended its sending side."""
+
 
 class Phase(IntEnum):
     """What the service is waiting for on a connection."""

@@ -10,7 +10,6 @@ a connection at a time. Requests that are pipelined behind it wait in a buffer, 
 
 import asyncio
 import math
-from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -18,10 +17,10 @@ from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, RequestTimeout, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.asgi_protocol import AsgiProtocol, peer_address
-from fleetpulse.ingest.connections import Connections, Phase
+from fleetpulse.ingest.connections import HALF_REQUEST, Phase
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
-from fleetpulse.ingest.header_cache import NOT_PLAIN, HeaderCache
-from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.door import Door
+from fleetpulse.ingest.header_cache import NOT_PLAIN
 from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.model.device import is_device_id, unknown_id_advice
 
@@ -36,46 +35,13 @@ BUFFER_BYTES_MAX = 131_072
 """Bytes that wait behind the request being answered. Beyond it the socket is not read until there is room again."""
 
 
-class Door:
-    """State that all connections of the front door share."""
-
-    def __init__(
-        self,
-        *,
-        intake: Intake,
-        connections: Connections,
-        register: Callable[[str], "asyncio.Future[None]"] | None = None,
-        defines_unknown: bool = False,
-    ) -> None:
-        """`register` registers an unknown device; None where devices must not register themselves.
-
-        `defines_unknown`: connections that report an undefined metric are handed over to the ASGI path, which defines
-        it.
-        """
-        self.defines_unknown = defines_unknown
-        self.intake = intake
-        self.connections = connections
-        self.register = register
-        self.limits = connections.limits
-        self.header_cache = HeaderCache(connections.limits)
-        self._headers: list[tuple[bytes, bytes]] | None = None
-        self._no_content = b""
-
-    def no_content(self, server_state: ServerState) -> bytes:
-        """The answer 204, with the server's default headers, of which Date changes every second."""
-        if server_state.default_headers is not self._headers:
-            self._headers = server_state.default_headers
-            lines = [b"HTTP/1.1 204 No Content", *(name + b": " + value for name, value in self._headers)]
-            self._no_content = b"\r\n".join([*lines, b"", b""])
-        return self._no_content
-
-
 class FrontDoor(asyncio.Protocol):
     """One connection, until it ends or is handed over."""
 
     __slots__ = (
-        "_address", "_app_state", "_buffer", "_config", "_door", "_intake", "_is_last", "_is_stopping", "_is_writable",
-        "_loop", "_request", "_server_state", "_transport", "blocked_since_s", "phase", "since_s",
+        "_address", "_app_state", "_buffer", "_config", "_door", "_has_peer_ended", "_intake", "_is_last",
+        "_is_stopping", "_is_writable", "_loop", "_request", "_server_state", "_transport", "blocked_since_s", "phase",
+        "since_s",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +63,7 @@ class FrontDoor(asyncio.Protocol):
         self._request = b""
         self._is_last = False
         self._is_stopping = False
+        self._has_peer_ended = False
         self._is_writable = True
         self.phase = _FIRST_BYTE
         self.since_s = door.connections.now_s
@@ -164,6 +131,16 @@ class FrontDoor(asyncio.Protocol):
                 self._buffer = b""
             self._process(data)
 
+    def eof_received(self) -> bool:
+        """The peer sends no more: answer its whole requests, then close. Returns whether an answer is still due."""
+        self._has_peer_ended = True
+        if self.phase is _ANSWER or not self._is_writable:
+            return True  # `_next` closes the connection
+        if self.phase is _BODY:
+            self._door.connections.counters.requests_refused[HALF_REQUEST] += 1
+        self._close()
+        return False
+
     def _process(self, data: bytes) -> None:
         """Take in, refuse or hand over the requests at the start of `data`, up to the first that must wait."""
         # Straight on purpose: this runs for every heartbeat, and each further call would cost. Rare cases are methods.
@@ -225,10 +202,18 @@ class FrontDoor(asyncio.Protocol):
         return None
 
     def _await_body(self, data: bytes) -> None:
+        if self._has_peer_ended:
+            self._door.connections.counters.requests_refused[HALF_REQUEST] += 1
+            return self._close()
         self._buffer = data
         if self.phase is not _BODY:
             self.phase = _BODY
             self.since_s = self._door.connections.now_s
+        return None
+
+    def _is_last_answer(self, *, are_more_bytes: bool) -> bool:
+        """Whether the connection closes after the answer that is due; `are_more_bytes` came after its request."""
+        return self._is_last or self._is_stopping or (self._has_peer_ended and not are_more_bytes)
 
     def _refuse_event(self, error: Answerable, data: bytes, body_end: int) -> bytes:
         """Refuse the request that ends at `body_end`. Returns the bytes to process next, b"" where there are none."""
@@ -237,7 +222,7 @@ class FrontDoor(asyncio.Protocol):
             self._hand_over(data)
             return b""
         self._door.connections.counters.events_refused[error.reason] += 1
-        if not self._refuse(error, is_last=self._is_last or self._is_stopping):
+        if not self._refuse(error, is_last=self._is_last_answer(are_more_bytes=body_end < len(data))):
             return b""
         if not self._is_writable:
             self._buffer = data[body_end:]
@@ -275,7 +260,7 @@ class FrontDoor(asyncio.Protocol):
             return
         door = self._door
         answer = door.no_content(self._server_state)
-        if self._is_last or self._is_stopping:
+        if self._is_last or self._is_stopping or (self._has_peer_ended and not self._buffer):
             transport.write(answer[:-2] + b"connection: close\r\n\r\n")
             self._close()
             return
@@ -289,16 +274,20 @@ class FrontDoor(asyncio.Protocol):
         """Answer that the event is not durable."""
         if (
             not self._transport.is_closing()
-            and self._refuse(error, is_last=self._is_last or self._is_stopping)
+            and self._refuse(error, is_last=self._is_last_answer(are_more_bytes=bool(self._buffer)))
             and self._buffer
         ):
             self._next()
 
     def _next(self) -> None:
-        """Process what arrived while an answer was due."""
+        """Process what arrived while an answer was due. If the peer has ended its side, close when all is answered."""
         if self._is_writable and self._buffer:
             data, self._buffer = self._buffer, b""
             self._process(data)
+        if self._has_peer_ended:  # to read again would be reported as another end
+            if self._is_writable and self.phase is not _ANSWER:
+                self._close()
+            return
         is_read_on = self.phase is not _ANSWER or len(self._buffer) <= BUFFER_BYTES_MAX
         if self._is_writable and is_read_on and not self._transport.is_closing():
             self._transport.resume_reading()
@@ -328,9 +317,13 @@ class FrontDoor(asyncio.Protocol):
         )
         self._server_state.connections.discard(self)
         self._door.connections.replace(self, protocol)
+        self.phase, self._is_writable = _ANSWER, False  # the connection is the other protocol's now
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        transport.resume_reading()
+        if not self._has_peer_ended:
+            transport.resume_reading()
         protocol.data_received(data)
         if self._is_stopping:
             protocol.shutdown()
+        if self._has_peer_ended and not protocol.eof_received():
+            transport.close()

@@ -4,18 +4,16 @@ Devices of one make send the same header block with every request; only the requ
 bytes have an equal verdict, so a look-up is as strict as the parser, at a tenth of its cost.
 """
 
-import re
-
 import httptools
 
 from fleetpulse.ingest.accept import PROBLEM, problem_media, refuses_identity
+from fleetpulse.ingest.request_head import is_host, is_length
 from fleetpulse.limits import IngestLimits
 
 BLOCKS_MAX = 4_096
 BLOCK_BYTES_MAX = 2_048
 """Blocks in the cache, and the largest one that it takes: at most 8 MB in all."""
 _LINE_END = b" HTTP/1.1\r\n"
-_HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]*")
 NOT_PLAIN = -1
 """In the place of the number of body bytes: the block is not plain, so the front door hands the connection over."""
 
@@ -32,7 +30,8 @@ class HeaderCache:
         """(body bytes, whether the connection stays open) of a plain block, (NOT_PLAIN, False) of any other.
 
         A block is plain when it is well-formed, its headers and its Content-Length are within the limits, its type is
-        JSON or absent, and no header changes the framing, the coding or the protocol.
+        JSON or absent, and no header changes the framing or the coding. An offer to speak another protocol (`Upgrade`)
+        is ignored: the body has its Content-Length all the same.
         """
         verdict = _judge(block, self._limits)
         if len(block) <= BLOCK_BYTES_MAX:
@@ -64,23 +63,25 @@ def _judge(block: bytes, limits: IngestLimits) -> tuple[int, bool]:
     collector = _Collector()
     try:
         collector.parser.feed_data(b"POST /" + block)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+    except httptools.HttpParserUpgrade:
+        pass  # the header is complete; the parser would take the body for one of the protocol that it offers
+    except httptools.HttpParserError:
         return NOT_PLAIN, False
     names = [name for name, _ in collector.headers]
     headers = dict(collector.headers)
-    unusual = {b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"}
+    unusual = {b"transfer-encoding", b"expect", b"content-encoding"}
     length = headers.get(b"content-length", b"")
     if (
         not block.startswith(_LINE_END)
         or not collector.is_complete
         or unusual & headers.keys()
         or names.count(b"content-length") != 1
-        or not _is_length(length)
+        or not is_length(length)
     ):
         return NOT_PLAIN, False
     if int(length) > limits.body_bytes_max or len(names) > limits.header_count_max or names.count(b"content-type") > 1:
         return NOT_PLAIN, False
-    if names.count(b"host") > 1 or not _HOST.fullmatch(headers.get(b"host", b"")):
+    if names.count(b"host") != 1 or not is_host(headers[b"host"]):
         return NOT_PLAIN, False
     if not is_json(headers.get(b"content-type", b"application/json")) or _wants_other_answers(collector.headers):
         return NOT_PLAIN, False
@@ -94,11 +95,6 @@ def _wants_other_answers(headers: list[tuple[bytes, bytes]]) -> bool:
         for name in (b"accept", b"accept-encoding")
     )
     return problem_media(accept) == PROBLEM or refuses_identity(codings)
-
-
-def _is_length(text: bytes) -> bool:
-    """Whether `text` is a number of at most 15 digits. Python takes long to convert one of thousands of digits."""
-    return text.isdigit() and len(text) <= 15
 
 
 def is_json(content_type: bytes) -> bool:

@@ -5,12 +5,13 @@ bulk bodies. Unknown devices are registered and unknown metrics defined on the w
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, DatabaseBusy, OutOfRange, TooLarge, UnknownMetric
+from fleetpulse.errors import Answerable, DatabaseBusy, Malformed, OutOfRange, TooLarge, UnknownMetric
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.decompress import decompress
@@ -22,6 +23,8 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query import declaration_answers
 from fleetpulse.telemetry.counters import Counters
 
+_NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+"""A bulk body without an event: whitespace at most, perhaps after a byte order mark."""
 Events = tuple[Callable[[int, FutureWaiter], None], int]
 """A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
 
@@ -146,6 +149,8 @@ class Reception:
         if coding not in ("", "identity"):
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(self.decompress_thread, decompress, body, coding, self.limits)
+        if _NOTHING.fullmatch(body):
+            raise Malformed("the body has no line, so nothing is reported; expected NDJSON, one event a line")
         return BulkReader(
             body,
             numbers=self.intake.numbers,

@@ -6,7 +6,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.ingest.connections import Connections
-from fleetpulse.ingest.front_door import Door
+from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet

@@ -50,7 +50,9 @@ def test_a_body_is_decoded_strictly_and_may_be_left_out_where_it_is_optional() -
     handlers = [add_thing.handler({}), grow_thing.handler({})]
     with create_test_client(handlers, exception_handlers={Answerable: answer_refusal}) as client:
         assert client.post("/things", content=b'{"size": 2}').json() == {"size": 3}
-        assert client.post("/things/grow", content=b" ").json() == {"size": 1}
+        assert client.post("/things/grow", content=b"").json() == {"size": 1}
+        assert client.post("/things/grow", content=b" ").status_code == 400
+        assert client.post("/things/grow", content=iter([b""])).status_code == 400
         refused = client.post("/things", content=b'{"size": "2", "more": 1}')
         assert (refused.status_code, "expected size" in refused.json()["msg"]) == (400, True)
         assert client.post("/things", content=b"").status_code == 400

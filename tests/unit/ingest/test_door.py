@@ -1,0 +1,8 @@
+from stub_transport import StubServer
+
+
+def test_the_answer_204_has_the_headers_of_the_server_also_after_they_changed() -> None:
+    server = StubServer()
+    assert server.door.no_content(server.state) == b"HTTP/1.1 204 No Content\r\nserver: stub\r\n\r\n"
+    server.state.default_headers = [(b"date", b"now")]
+    assert server.door.no_content(server.state) == b"HTTP/1.1 204 No Content\r\ndate: now\r\n\r\n"
