@@ -37,9 +37,10 @@ async def post_ping(request: AnyRequest, device_id: DeviceIdPath, reception: Rec
 
 
 async def _take(request: AnyRequest, device_id: str, reception: Reception) -> None:
+    body = await whole_body(request)
     try:
         check_no_web_page(request.headers)
-        if (await whole_body(request)).strip() not in (b"", b"{}"):
+        if body.strip() not in (b"", b"{}"):
             raise Malformed("a ping has no body; to report a time of the device's own, use the route `heartbeat`")
     except Answerable as error:
         reception.refuse_request(error)
