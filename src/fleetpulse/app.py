@@ -76,6 +76,9 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     declared_files = DeclaredFiles(
         devices_path=Path(settings.devices) if settings.devices else None,
         metrics_path=Path(settings.metrics) if settings.metrics else None,
+        catalog=stages.catalog,
+        catalog_thread=stages.catalog_thread,
+        clock=stages.clock,
         registry=stages.registry,
         metric_definitions=stages.metric_definitions,
         readiness=readiness,
@@ -170,6 +173,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     )
     return Stages(
         **vars(stores),
+        catalog_thread=catalog_thread,
         fleet=fleet,
         follower=follower,
         registry=registry,

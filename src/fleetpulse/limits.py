@@ -65,6 +65,9 @@ class BulkLimits:
     refusals_listed_max: int = setting(
         100, "Refused lines that an answer lists; it also tells how many there were.", "lines", 1
     )
+    changes_listed_max: int = setting(
+        100, "Changed devices whose fields an answer lists; it also tells how many there were.", "devices", 1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ def _fill(commands: Commands, port: int, fleet: Path) -> None:
     text = commands("devices", "import", str(fleet), "--dry-run", status=1)
     assert text == ""  # what is wrong with a line is the answer, not an error
     fleet.write_text(FLEET)
-    assert "new: 4, replaced: 0 (0 changed), refused: 0." in commands("devices", "import", str(fleet))
+    assert "new: 4, changed: 0, unchanged: 0, refused: 0." in commands("devices", "import", str(fleet))
     assert "cpu" in commands("metrics", "define", "cpu", "--unit", "%", "--lowest", "0", "--highest", "100")
     start_s = int(time.time()) // 60 * 60 - MINUTES * 60
     commands.window = (
@@ -171,8 +171,11 @@ def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> Non
         "moved",
     )
     relabel = ("devices", "relabel", "--label", "hall:7", "--set", "hall:8", "--remove", "none-such")
-    assert "1 device matched, 1 would be changed." in run(*relabel, "--dry-run")
-    assert run.json(*relabel) == {"matched": 1, "changed": 1, "dry_run": False}
+    tried = run(*relabel, "--dry-run")
+    assert "1 device matched, 1 would be changed." in tried
+    assert ["late@1", "hall", "7", "8"] in [line.split() for line in tried.splitlines()]
+    done = run.json(*relabel)
+    assert (done["matched"], done["changed"], done["dry_run"]) == (1, 1, False)
     assert "paused until" in run("devices", "pause", "late@1", "--for", "2h")
     assert run.json("devices", "resume", "late@1")["status"] == "new"
     run("devices", "export", "--label", "hall:8", "-o", str(tmp_path / "out.csv"))

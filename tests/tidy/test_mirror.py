@@ -28,6 +28,7 @@ ELSEWHERE = {
     "cli/setting_flags.py": "unit/test_settings.py",
     "cli/simulate.py": "e2e/test_simulate.py",
     "cli/verify.py": "e2e/test_verify.py",
+    "pipeline/merges.py": "property/test_declared_files.py",
 }
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
@@ -44,12 +46,20 @@ class Registered:
     changed: array[int]
 
 
+FileKind = Literal["devices", "metrics"]
+"""Which of the declared files: devices.csv or metrics.json, whatever they are called."""
+
+
 class Catalog(Protocol):
     """What people decide, and the manifest. All calls block, and come from one thread at a time.
 
     A change is durable when its call returns. Every call that changes something may raise OSError: nothing was changed.
     Every call that reads may raise DamagedData: the catalog is not what was written.
     """
+
+    def transaction(self, *, is_dry: bool = False) -> AbstractContextManager[None]:
+        """Calls within it take effect together, or, if one of them fails, not at all; with `is_dry` never."""
+        ...
 
     def records(self) -> Iterator[DeviceRecord]:
         """All devices, deleted ones too, in the order of their numbers 0, 1, 2, …, without gaps."""
@@ -61,6 +71,10 @@ class Catalog(Protocol):
 
     def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """The devices of these numbers, in this order."""
+        ...
+
+    def find(self, device_id: str) -> DeviceRecord | None:
+        """The device of this id, deleted or not; None where there never was one."""
         ...
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
@@ -113,6 +127,22 @@ class Catalog(Protocol):
 
     def delete_metric(self, name: str) -> bool:
         """End the reporting of a metric; its number and its samples stay. Returns whether it was defined."""
+        ...
+
+    def is_file_known(self, kind: FileKind) -> bool:
+        """Whether a file of this kind was read before, so that what it said is known."""
+        ...
+
+    def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
+        """Record that a file of this kind was read."""
+        ...
+
+    def last_read(self, kind: FileKind, name: str) -> Fields | None:
+        """What a file of this kind said of a device or metric when it last named it, field by field; None: never."""
+        ...
+
+    def note_last_read(self, kind: FileKind, name: str, fields: Fields) -> None:
+        """Record what a file says of a device or metric. Fields that it no longer names keep what was recorded."""
         ...
 
     def manifest(self) -> Manifest:

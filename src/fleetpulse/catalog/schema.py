@@ -7,6 +7,8 @@ metric(number, name, body, …)    body: the definition as JSON; number 0 is upl
 manifest(position, …)            one row: the last checkpoint
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
+file_reading(kind, read_at_ns)   when devices.csv (kind `devices`) or metrics.json (`metrics`) was last read
+file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
 """
 
 import sqlite3
@@ -38,7 +40,13 @@ CREATE TABLE metric (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL, is_defined INTEGER NOT NULL
 );
 """
-_STEPS = (_VERSION_1, _VERSION_2)
+_FILE_VALUES = """
+CREATE TABLE file_reading (kind TEXT PRIMARY KEY, read_at_ns INTEGER NOT NULL);
+CREATE TABLE file_value (
+    kind TEXT NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 
 from fleetpulse.catalog import schema
-from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
+from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
+from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
@@ -32,6 +33,10 @@ _UPDATE = (
     "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ? AND deleted_at_ns IS NULL"
 )
 _DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
+
+
+class _DryRunEnds(Exception):
+    """Ends a transaction that must change nothing."""
 
 
 class SqliteCatalog:
@@ -83,6 +88,9 @@ class SqliteCatalog:
     def _transaction(self) -> Generator[Any, None, None]:
         """All statements in it take effect, or none. Raises: OSError; DatabaseBusy: none took effect."""
         run = self._connection.execute
+        if self._connection.in_transaction:
+            yield run  # as a part of the transaction that is under way
+            return
         try:
             # IMMEDIATE takes the write lock before anything is read: a transaction that begins by reading is refused
             # later, without a wait, where another connection wrote meanwhile.
@@ -97,6 +105,14 @@ class SqliteCatalog:
             if isinstance(error, sqlite3.Error):
                 raise OSError(f"{self._path}: {error}") from error
             raise
+
+    @contextlib.contextmanager
+    def transaction(self, *, is_dry: bool = False) -> Generator[None, None, None]:
+        """See Catalog."""
+        with contextlib.suppress(_DryRunEnds), self._transaction():
+            yield
+            if is_dry:
+                raise _DryRunEnds
 
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
@@ -124,6 +140,12 @@ class SqliteCatalog:
             )
             found = {row[0]: _record(row) for row in rows}
             return [found[number] for number in numbers]
+
+    def find(self, device_id: str) -> DeviceRecord | None:
+        """See Catalog."""
+        with self._reading():
+            row = self._select(f"SELECT {_DEVICE} FROM device WHERE id = ?", (device_id,)).fetchone()
+            return None if row is None else _record(row)
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
@@ -229,6 +251,31 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             return bool(run("UPDATE metric SET is_defined = 0 WHERE name = ? AND is_defined = 1", (name,)).rowcount)
+
+    def is_file_known(self, kind: FileKind) -> bool:
+        """See Catalog."""
+        with self._reading():
+            return bool(self._select("SELECT 1 FROM file_reading WHERE kind = ?", (kind,)).fetchone())
+
+    def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
+        """See Catalog."""
+        with self._transaction() as run:
+            run("INSERT OR REPLACE INTO file_reading VALUES (?, ?)", (kind, at_ns))
+
+    def last_read(self, kind: FileKind, name: str) -> Fields | None:
+        """See Catalog."""
+        with self._reading():
+            text = "SELECT fields FROM file_value WHERE kind = ? AND name = ?"
+            row = self._select(text, (kind, name)).fetchone()
+            return None if row is None else dict(json.loads(row[0]))
+
+    def note_last_read(self, kind: FileKind, name: str, fields: Fields) -> None:
+        """See Catalog."""
+        known = self.last_read(kind, name)
+        after = {**(known or {}), **fields}
+        if after != known:
+            with self._transaction() as run:
+                run("INSERT OR REPLACE INTO file_value VALUES (?, ?, ?)", (kind, name, json.dumps(after)))
 
     def manifest(self) -> Manifest:
         """See Catalog."""

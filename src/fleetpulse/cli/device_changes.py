@@ -1,5 +1,6 @@
 """The actions of `fleetpulse devices` that declare: one device, those that match, or those of a file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +23,22 @@ from fleetpulse.cli.flags import (
     one_of,
 )
 from fleetpulse.cli.output_file import Output
-from fleetpulse.cli.tables import Part, Table, facts_of, known, labels_cell, status_cell, time_cell
+from fleetpulse.cli.tables import (
+    Cell,
+    Part,
+    Table,
+    facts_of,
+    known,
+    labels_cell,
+    left,
+    prose,
+    status_cell,
+    table_of,
+    time_cell,
+)
 from fleetpulse.errors import SettingsError
 from fleetpulse.notation.count import count_text
-from fleetpulse.query.declaration_answers import Device, Imported, Message, Relabelled
+from fleetpulse.query.declaration_answers import Change, Device, FieldChange, FieldValue, Imported, Message, Relabelled
 
 DEVICES = "/api/v1/devices"
 REFUSED_SHOWN = 20
@@ -114,7 +127,8 @@ def relabel(
 
 def _relabelled_parts(relabelled: Relabelled) -> list[Part]:
     change = "would be" if relabelled.dry_run else "was" if relabelled.changed == 1 else "were"
-    return [f"{count_text(relabelled.matched, 'device')} matched, {relabelled.changed} {change} changed."]
+    counts = f"{count_text(relabelled.matched, 'device')} matched, {relabelled.changed} {change} changed."
+    return [*(change_parts(relabelled.changes) if relabelled.dry_run else []), counts]
 
 
 @action(app, "fleetpulse devices delete press-07")
@@ -153,14 +167,15 @@ def resume(device: DeviceId, /, *, service: Service = Service()) -> None:
 def import_(
     file: Annotated[Path, Parameter(name="FILE.csv")], /, *, dry_run: bool = False, service: Service = Service()
 ) -> int:
-    """Declare the devices of a CSV: new ones are added, known ones are replaced.
+    """Declare the devices of a CSV: new ones are added, known ones get the values of its columns.
 
     Its first column is device_id; interval, grace and note are optional, and any other column is a label.
+    An empty cell takes the value away; what the CSV has no column for stays.
     Lines that are wrong are listed, and all others are imported; the exit status is 1 if any line was wrong.
 
     Args:
         file: The CSV, UTF-8.
-        dry_run: Only tell what would happen; import nothing.
+        dry_run: Only show what would change, before and after; import nothing.
     """
     try:
         body = file.read_bytes()
@@ -174,14 +189,37 @@ def import_(
 
 
 def imported_parts(imported: Imported) -> list[Part]:
-    """The counts, and the first refused lines."""
-    changed = "" if imported.dry_run else f" ({known(imported.changed)} changed)"
+    """What would change, the counts, and the first refused lines."""
     would = "would be " if imported.dry_run else ""
-    counts = f"{would}new: {imported.new}, {would}replaced: {imported.known}{changed}"
+    unchanged = imported.known - imported.changed
+    counts = f"{would}new: {imported.new}, {would}changed: {imported.changed}, unchanged: {unchanged}"
     lines = [f"{counts}, refused: {imported.refused_total}."]
     lines += [f"line {refused.line}: {refused.msg}" for refused in imported.refused[:REFUSED_SHOWN]]
     hidden = imported.refused_total - REFUSED_SHOWN
-    return ["\n".join([*lines, *([f"… and {hidden} more"] if hidden > 0 else [])])]
+    text = "\n".join([*lines, *([f"… and {hidden} more"] if hidden > 0 else [])])
+    return [*(change_parts(imported.changes) if imported.dry_run else []), text]
+
+
+def change_parts(changes: Sequence[Change]) -> list[Part]:
+    """The fields that change, before and after."""
+    rows: list[list[Cell]] = [
+        [
+            f"{change.id} (new)" if change.new else change.id,
+            field.field,
+            value_text(field.before),
+            value_text(field.after),
+        ]
+        for change in changes
+        for field in change.fields or [FieldChange("", None, None)]
+    ]
+    return [table_of([left("device"), left("field"), prose("before"), prose("after")], rows)] if rows else []
+
+
+def value_text(value: FieldValue) -> str:
+    """A value as a cell; none is empty."""
+    if isinstance(value, list):
+        return " to ".join("any" if bound is None else str(bound) for bound in value)
+    return "" if value is None else str(value)
 
 
 @action(app, "fleetpulse devices export --label site:paris -o paris.csv")

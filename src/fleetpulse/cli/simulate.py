@@ -98,7 +98,7 @@ def simulate(
 
 def _device_ids(count: int | None, file: Path | None, seed: int) -> list[str]:
     if file:
-        device_ids = [device.id for device in read_devices(file)]
+        device_ids = [line.device.id for line in read_devices(file)]
     else:
         numbers = range(1, (DEVICES_DEFAULT if count is None else count) + 1)
         device_ids = [f"sim-{seed}-{number:07d}" for number in numbers]

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from fleetpulse.errors import Malformed, OutOfRange
-from fleetpulse.ingest.devices_file import FIELDS
 from fleetpulse.model.device import LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX, Device, check_device
+from fleetpulse.model.device_fields import DEVICE_FIELDS
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_S
@@ -138,7 +138,7 @@ def _checked(device: Device) -> Device:
         check_device(device)
     except ValueError as error:
         raise OutOfRange(str(error), reason="device") from error
-    reserved = sorted(device.labels.keys() & {"device_id", *FIELDS})
+    reserved = sorted(device.labels.keys() & {"device_id", *DEVICE_FIELDS})
     if reserved:
         text = f"no label can be called {reserved[0]}: it is a column of its own in a CSV of devices"
         raise OutOfRange(text, reason="device")

@@ -4,29 +4,48 @@ The first line is a header. The first column is `device_id`; `interval`, `grace`
 and every other column is a label. Blank lines, a byte order mark, CRLF and spaces around cells are allowed. An id may
 be repeated: its last line counts. Any other fault is an error that names the line. An error in devices.csv refuses the
 whole file; an import takes the other lines.
+
+A line names the fields of the columns for which it has a cell. An empty cell says that the field has no value; a column
+that the file lacks, or for which a short line has no cell, says nothing about the field.
 """
 
 import csv
+import io
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from fleetpulse.errors import DevicesFileError
-from fleetpulse.model.device import Device, check_device
+from fleetpulse.ingest.file_bytes import read_whole
+from fleetpulse.model.declaration_merge import Fields, Value
+from fleetpulse.model.device import Device
+from fleetpulse.model.device_fields import device_with
 from fleetpulse.notation.csv_cell import unguarded_cell
 from fleetpulse.notation.duration import parse_seconds
 
-FIELDS = ("interval", "grace", "note")
-"""Columns that are not labels."""
+
+@dataclass(frozen=True, slots=True)
+class NamedDevice:
+    """A device as one line declares it, and the fields that the line names."""
+
+    device: Device
+    named: Fields = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLine:
-    """One line: the device that it declares, or, where `device` is None, what is wrong with it."""
+    """One line: the device that it declares, or, where `declared` is None, what is wrong with it.
+
+    `is_short`: it has fewer cells than the header.
+    """
 
     number: int
-    device: Device | None
+    declared: NamedDevice | None
     error: str = ""
+    is_short: bool = False
 
 
 def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
@@ -44,25 +63,39 @@ def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
             names = _header(cells, rows.line_num)
             continue
         try:
-            yield DeviceLine(rows.line_num, _device(cells, names))
+            yield DeviceLine(rows.line_num, _device(cells, names), is_short=len(cells) <= len(names))
         except ValueError as error:
             yield DeviceLine(rows.line_num, None, str(error))
     if names is None:
         raise ValueError("it is empty; line 1 must be the header, which begins with `device_id`")
 
 
-def read_devices(path: Path) -> Iterator[Device]:
+def read_devices(path: Path) -> Iterator[NamedDevice]:
     """The devices in the file, one after the other, so that a million of them are never in memory at once.
+
+    Each id comes once: its last line counts, and devices with several lines come at the end.
 
     Raises: DevicesFileError: perhaps after devices were yielded, so the caller must register them all in one
         transaction.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for line in read_lines(file):
-                if line.device is None:
-                    raise DevicesFileError(f"{path}, line {line.number}: {line.error}.")
-                yield line.device
+        content = read_whole(path)
+        repeated = _repeated(content)
+        last_lines: dict[str, NamedDevice] = {}
+        line: DeviceLine | None = None
+        for line in read_lines(_text(content)):
+            if line.declared is None:
+                raise DevicesFileError(f"{path}, line {line.number}: {line.error}.")
+            if hash(line.declared.device.id) in repeated:
+                last_lines[line.declared.device.id] = line.declared
+            else:
+                yield line.declared
+        if line is not None and line.is_short and not content.endswith((b"\n", b"\r")):
+            raise DevicesFileError(
+                f"{path}, line {line.number}: it has fewer cells than the header and no line end, so the file seems to "
+                "be half written. Write the rest of it."
+            )
+        yield from last_lines.values()
     except FileNotFoundError as error:
         raise DevicesFileError(
             f"{path} does not exist. Write it (a header line `device_id`, then one id a line), "
@@ -74,6 +107,18 @@ def read_devices(path: Path) -> Iterator[Device]:
         raise DevicesFileError(f"{path}: {error}.") from error
 
 
+def _text(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+
+
+def _repeated(content: bytes) -> frozenset[int]:
+    """Hashes of the ids with several lines. Hashes, since a million ids as objects would fragment the heap."""
+    rows = csv.reader(_text(content), skipinitialspace=True, strict=True)
+    hashes = array("q", (hash(unguarded_cell(row[0].strip())) for row in rows if row))
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+
+
 def _header(cells: list[str], line: int) -> list[str]:
     if cells[0].lower() != "device_id":
         raise ValueError(f"line {line}: the header's first column must be `device_id`, not `{cells[0]}`")
@@ -83,18 +128,15 @@ def _header(cells: list[str], line: int) -> list[str]:
     return cells[1:]
 
 
-def _device(cells: list[str], names: list[str]) -> Device:
+def _device(cells: list[str], names: list[str]) -> NamedDevice:
     device_id, *values = cells
     if len(values) > len(names) and any(values[len(names) :]):
         raise ValueError(f"{len(cells)} cells, but the header names {len(names) + 1} columns")
-    labels = {name: unguarded_cell(value) for name, value in zip(names, values, strict=False) if name and value}
-    interval, grace, note = (labels.pop(name, "") for name in FIELDS)
-    device = Device(
-        unguarded_cell(device_id),
-        labels,
-        parse_seconds(interval) if interval else None,
-        parse_seconds(grace) if grace else None,
-        note,
-    )
-    check_device(device)
-    return device
+    named = {name: _value(name, unguarded_cell(cell)) for name, cell in zip(names, values, strict=False) if name}
+    return NamedDevice(device_with(Device(unguarded_cell(device_id)), named), named)
+
+
+def _value(name: str, text: str) -> Value:
+    if not text:
+        return None
+    return parse_seconds(text) if name in {"interval", "grace"} else text

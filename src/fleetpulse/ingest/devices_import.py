@@ -5,16 +5,16 @@ import io
 from dataclasses import dataclass, field
 
 from fleetpulse.errors import Malformed, TooLarge
-from fleetpulse.ingest.devices_file import DeviceLine, read_lines
-from fleetpulse.model.device import Device
+from fleetpulse.ingest.devices_file import DeviceLine, NamedDevice, read_lines
 
 
 @dataclass(slots=True)
 class DeviceImport:
     """The devices of a body by id, and the lines that are refused."""
 
-    devices: dict[str, Device] = field(default_factory=dict)
+    devices: dict[str, NamedDevice] = field(default_factory=dict)
     refused: list[DeviceLine] = field(default_factory=list)
+    line_of: dict[str, int] = field(default_factory=dict)
 
 
 def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
@@ -34,13 +34,14 @@ def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
             reason="bulk_lines",
         )
     result = DeviceImport()
-    line_of: dict[str, int] = {}
     for line in lines:
-        if line.device is None:
+        if line.declared is None:
             result.refused.append(line)
-        elif line.device.id in result.devices:
-            text = f"line {line_of[line.device.id]} has {line.device.id} already"
+            continue
+        device_id = line.declared.device.id
+        if device_id in result.devices:
+            text = f"line {result.line_of[device_id]} has {device_id} already"
             result.refused.append(DeviceLine(line.number, None, text))
         else:
-            result.devices[line.device.id], line_of[line.device.id] = line.device, line.number
+            result.devices[device_id], result.line_of[device_id] = line.declared, line.number
     return result

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from fleetpulse.errors import OutOfRange
+from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition, check_definition
 from fleetpulse.model.text import NAME_PATTERN
 
@@ -63,6 +64,11 @@ def definition(body: Definition) -> MetricDefinition:
     metric = MetricDefinition(**fields)
     check_definition(metric)
     return metric
+
+
+def definition_with(fields: Fields) -> MetricDefinition:
+    """The checked definition with these fields, and defaults for all others. Raises: ValueError: as `definition`."""
+    return definition(msgspec.convert(dict(fields), Definition))
 
 
 def new_metric(body: Definition) -> MetricDefinition:

@@ -6,24 +6,45 @@ Only `name` is required. `bounds` is [lowest, highest]; null in the place of eit
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fleetpulse.errors import MetricsFileError
+from fleetpulse.ingest.file_bytes import read_whole
 from fleetpulse.ingest.metric_declarations import Definition, definition
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.declaration_merge import Fields
 
 
 class _File(msgspec.Struct):
     metrics: list[Definition]
 
 
-def read_metrics(path: Path) -> Sequence[MetricDefinition]:
+@dataclass(frozen=True, slots=True)
+class NamedMetric:
+    """A metric that the file declares, and the fields that it names."""
+
+    name: str
+    named: Fields
+
+
+def read_metrics(path: Path) -> Sequence[NamedMetric]:
     """The definitions in the file. Raises: MetricsFileError: says what is wrong and where."""
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=list[Definition] | _File)
-        metrics = [definition(written) for written in (content.metrics if isinstance(content, _File) else content)]
+        text = read_whole(path)
+        content = msgspec.json.decode(text, type=list[Definition] | _File)
+        # Decoded again as it is, since a definition does not tell whether a field was named or has its default.
+        written = msgspec.json.decode(text)
+        metrics = [
+            _named(body, entry)
+            for body, entry in zip(
+                content.metrics if isinstance(content, _File) else content,
+                written["metrics"] if isinstance(written, dict) else written,
+                strict=True,
+            )
+        ]
     except FileNotFoundError as error:
         raise MetricsFileError(
             f'{path} does not exist. Write it ([{{"name": "cpu"}}]), or name another file with --metrics.'
@@ -40,3 +61,8 @@ def read_metrics(path: Path) -> Sequence[MetricDefinition]:
             f"{path}: these metrics are defined twice: {', '.join(repeated)}. Remove one definition of each."
         )
     return metrics
+
+
+def _named(body: Definition, written: dict[str, Any]) -> NamedMetric:
+    definition(body)
+    return NamedMetric(body.name, {name: getattr(body, name) for name in written if name != "name"})

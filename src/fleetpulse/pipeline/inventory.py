@@ -1,12 +1,11 @@
 """Devices as people manage them: listed, shown, declared, changed, paused, imported and exported.
 
-A change reads what is declared, alters it and writes it back. A lock is held meanwhile: otherwise one of two changes
-made at one time would be lost, and a device that is being deleted would come back.
+A change reads what is declared, alters it and writes it back, and holds the lock `Registry.changing` meanwhile.
 """
 
 import asyncio
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from msgspec import UNSET
@@ -26,12 +25,13 @@ from fleetpulse.ingest.device_declarations import (
 )
 from fleetpulse.ingest.devices_import import read_import
 from fleetpulse.limits import IngestLimits
+from fleetpulse.model.declaration_merge import MergeReport, import_rule
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
-from fleetpulse.query.describe import describe_device, describe_import
+from fleetpulse.query.describe import describe_device, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 
@@ -51,7 +51,6 @@ class Inventory:
     questions: Questions
     limits: IngestLimits
     import_thread: Executor
-    _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def page(
         self, chosen: Filter, order: Order, *, limit: int, cursor: str | None
@@ -92,7 +91,7 @@ class Inventory:
     async def add(self, body: NewDevice) -> declaration_answers.Device:
         """Declare a device. Raises: Malformed; OutOfRange; Conflict: its id is known already."""
         device = new_device(body)
-        async with self._changing:
+        async with self.registry.changing:
             if device.id in self.registry.numbers:
                 raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
             await self.registry.register_many([device])
@@ -100,7 +99,7 @@ class Inventory:
 
     async def change(self, device_id: str, change: DeviceChange) -> declaration_answers.Device:
         """Change what is declared of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
-        async with self._changing:
+        async with self.registry.changing:
             number = self.registry.number_of(device_id)
             (record,) = await self.registry.records_of([number])
             await self.registry.update({number: changed_device(record.device, change)})
@@ -108,28 +107,25 @@ class Inventory:
 
     async def delete(self, device_id: str) -> declaration_answers.Message:
         """Forget a device. Raises: UnknownDevice."""
-        async with self._changing:
+        async with self.registry.changing:
             await self.registry.delete([self.registry.number_of(device_id)])
         return declaration_answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
 
     async def relabel(
         self, chosen: Filter, change: LabelChange, *, is_all: bool, is_dry: bool
     ) -> declaration_answers.Relabelled:
-        """Set or take away labels of all that match. Raises: OutOfRange; DamagedData: it is not known who matches."""
+        """Set or take away labels of all that match, or, where it is refused for one of them, of none.
+
+        Raises: OutOfRange; DamagedData: it is not known who matches.
+        """
         if chosen.is_empty and not is_all:
             raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
-        numbers = await self._matching(chosen)
-        changed = 0
-        for piece in in_pieces(numbers):
-            async with self._changing:
-                records = await self.registry.records_of(piece)
-                known = {record.number: record.device for record in records if not record.is_deleted}
-                devices = {number: relabelled_device(device, change) for number, device in known.items()}
-                changes = {number: device for number, device in devices.items() if device != known[number]}
-                changed += len(changes)
-                if changes and not is_dry:
-                    await self.registry.update(changes)
-        return declaration_answers.Relabelled(len(numbers), changed, is_dry)
+        report = MergeReport(self.limits.changes_listed_max)
+        async with self.registry.changing:
+            numbers = await self._matching(chosen)
+            relabelled = partial(relabelled_device, change=change)
+            await self.registry.change_all(numbers, relabelled, report, is_dry=is_dry)
+        return describe_relabelled(report, matched=len(numbers), is_dry=is_dry)
 
     async def pause(self, device_id: str, body: PauseBody) -> declaration_answers.Device:
         """Expect nothing of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
@@ -157,13 +153,10 @@ class Inventory:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
         read = partial(read_import, body, lines_max=self.limits.bulk_lines_max)
         found = await asyncio.get_running_loop().run_in_executor(self.import_thread, read)
-        known = sum(device_id in self.registry.numbers for device_id in found.devices)
-        result = describe_import(found, known=known, listed_max=self.limits.refusals_listed_max, is_dry=is_dry)
-        if not is_dry:
-            async with self._changing:
-                registered = await self.registry.register_many(found.devices.values())
-            result.changed = len(registered.changed)
-        return result
+        report = MergeReport(self.limits.changes_listed_max)
+        async with self.registry.changing:
+            await self.registry.merge(found.devices.values(), import_rule, report, is_dry=is_dry)
+        return describe_import(found, report, listed_max=self.limits.refusals_listed_max, is_dry=is_dry)
 
     async def _matching(self, chosen: Filter) -> list[int]:
         start_ns = self.clock.now_ns() - chosen.uptime_window_ns

@@ -6,9 +6,12 @@ from functools import partial
 
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import Conflict, NotFound, OutOfRange
+from fleetpulse.ingest.metrics_file import NamedMetric
 from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.model.declaration_merge import MergeReport, Rule
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_built_in, check_definition
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.merges import merge_metrics
 from fleetpulse.query.metric_answers import MetricQuestion, read_aggregation, split_types
 
 NAMES_LISTED = 50
@@ -26,18 +29,24 @@ class MetricDefinitions:
         self._catalog = catalog
         self._catalog_thread = catalog_thread
         self._metrics_max = metrics_max
-        # A change reads a definition and writes it back: without a lock one of two changes at one time would be lost.
-        self._changing = asyncio.Lock()
+        self.changing = asyncio.Lock()
+        """Held by whoever reads definitions, alters them and writes them back: of two who do so at one time one change
+        would be lost."""
 
     def load(self) -> None:
         """Read all metrics from the catalog. Blocks; for the start, before events are accepted."""
         self._publish(self._catalog.metrics())
 
-    def define_now(self, metrics: Iterable[MetricDefinition]) -> None:
-        """Define metrics. Blocks; for the start, before events are accepted. Raises: OutOfRange; OSError."""
-        for metric in metrics:
-            self._put(metric)
-        self.load()
+    def write_merged(self, metrics: Iterable[NamedMetric], rule: Rule, report: MergeReport) -> None:
+        """Write to the catalog the metrics that a merge adds and changes; they are in effect after `load` or `adopt`.
+
+        Blocks; in a transaction, on the catalog's thread. Raises: OutOfRange; OSError.
+        """
+        merge_metrics(self._catalog, metrics, rule, report, metrics_max=self._metrics_max)
+
+    async def adopt(self) -> None:
+        """Bring memory to what was written, while events come in. Raises: NotAccepting."""
+        await self._reload()
 
     def get(self, name: str) -> MetricDefinition:
         """The definition of a metric that may be reported. Raises: NotFound."""
@@ -58,21 +67,21 @@ class MetricDefinitions:
 
     async def add(self, metric: MetricDefinition) -> None:
         """Define a new metric. Raises: Conflict: one of its name is defined; OutOfRange; NotAccepting."""
-        async with self._changing:
+        async with self.changing:
             if self.known.get(metric.name) is not None:
                 raise Conflict(f"metric {metric.name} is defined already: change it with PATCH", reason="metric_exists")
             await self.define([metric])
 
     async def change(self, name: str, change: Callable[[MetricDefinition], MetricDefinition]) -> MetricDefinition:
         """Change a definition. Raises: NotFound; OutOfRange; NotAccepting."""
-        async with self._changing:
+        async with self.changing:
             metric = change(self.get(name))
             await self.define([metric])
         return metric
 
     async def remove(self, name: str) -> MetricDefinition:
         """Accept no more reports of a metric; its last definition. Raises: NotFound; OutOfRange; NotAccepting."""
-        async with self._changing:
+        async with self.changing:
             metric = self.get(name)
             await self.undefine(name)
         return metric
@@ -91,13 +100,14 @@ class MetricDefinitions:
 
         Raises: OutOfRange: a name cannot be a metric's, or there are too many metrics. NotAccepting.
         """
-        metrics = [MetricDefinition(name=name) for name in names if self.known.get(name) is None]
-        for metric in metrics:
-            try:
-                check_definition(metric)
-            except ValueError as error:
-                raise OutOfRange(str(error), reason="metric_definition") from error
-        await self.define(metrics)
+        async with self.changing:
+            metrics = [MetricDefinition(name=name) for name in names if self.known.get(name) is None]
+            for metric in metrics:
+                try:
+                    check_definition(metric)
+                except ValueError as error:
+                    raise OutOfRange(str(error), reason="metric_definition") from error
+            await self.define(metrics)
 
     async def undefine(self, name: str) -> bool:
         """Accept no more reports of a metric; False where none were accepted.

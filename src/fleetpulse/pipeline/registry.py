@@ -5,6 +5,7 @@ The rest of what is declared stays in the catalog, and is read when somebody ask
 """
 
 import asyncio
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -14,11 +15,15 @@ from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting, OutOfRange, UnknownDevice
+from fleetpulse.ingest.devices_file import NamedDevice
+from fleetpulse.model.declaration_merge import MergeReport, Rule
 from fleetpulse.model.device import Device, is_device_id, unknown_id_advice
+from fleetpulse.model.device_fields import device_fields
 from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.merges import merged_devices
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
@@ -58,6 +63,9 @@ class Registry:
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._listing: tuple[int, Listing] | None = None
+        self.changing = asyncio.Lock()
+        """Held by whoever reads what is declared of devices, alters it and writes it back: of two who do so at one time
+        one change would be lost, and a device that is being deleted would come back."""
 
     def load(self) -> None:
         """Read all devices from the catalog. Blocks; for the start, before events are accepted."""
@@ -113,20 +121,48 @@ class Registry:
 
         return complete
 
-    def register_now(self, devices: Iterable[Device]) -> int:
-        """Register devices; how many are new. Blocks; for the start, before events are accepted.
+    def write_merged(
+        self, lines: Iterable[NamedDevice], rule: Rule, report: MergeReport, *, is_file: bool = False
+    ) -> Registered:
+        """Write to the catalog the devices that a merge adds and changes; they are in effect after `adopt`.
 
+        Blocks; in a transaction, on the catalog's thread.
         Raises: OutOfRange: a limit is exceeded. OSError: the catalog could not be written. Then nobody is registered.
         """
-        registered = self._catalog.register(
-            self._within_limits(devices), devices_max=self._devices_max, at_ns=self._clock.now_ns()
+        merged = merged_devices(self._catalog, lines, rule, report, is_file=is_file)
+        return self._catalog.register(
+            self._within_limits(merged), devices_max=self._devices_max, at_ns=self._clock.now_ns()
         )
+
+    async def merge(
+        self, lines: Iterable[NamedDevice], rule: Rule, report: MergeReport, *, is_dry: bool = False
+    ) -> None:
+        """Merge devices with those that are declared, while events come in; with `is_dry` only fill the report.
+
+        Raises: OutOfRange: a limit is exceeded; NotAccepting. Then nobody is registered.
+        """
+
+        def write() -> Registered:
+            with self._catalog.transaction(is_dry=is_dry):
+                return self.write_merged(lines, rule, report)
+
+        registered = await self._catalog_thread.run(write)
+        if not is_dry:
+            await self.adopt(registered)
+
+    def adopt_now(self, registered: Registered) -> None:
+        """Bring memory to what was written. Blocks; for the start, before events are accepted."""
         self._make_room(max(registered.new, default=-1) + 1)
         for numbers in chain(in_pieces(registered.new), in_pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
                 self._apply(record)
         self._counters.devices_registered += len(registered.new)
-        return len(registered.new)
+
+    async def adopt(self, registered: Registered) -> None:
+        """Bring memory to what was written, while events come in. Raises: NotAccepting."""
+        await self._reload(registered.new)
+        await self._reload(registered.changed)
+        self._counters.devices_registered += len(registered.new)
 
     async def register_many(self, devices: Iterable[Device], *, replaces: bool = True) -> Registered:
         """Register devices while events come in. Without `replaces`, what is declared of known devices stays.
@@ -139,9 +175,7 @@ class Registry:
                 limited, devices_max=self._devices_max, at_ns=self._clock.now_ns(), replaces=replaces
             )
         )
-        await self._reload(registered.new)
-        await self._reload(registered.changed)
-        self._counters.devices_registered += len(registered.new)
+        await self.adopt(registered)
         return registered
 
     async def update(self, devices: Mapping[int, Device]) -> None:
@@ -152,6 +186,27 @@ class Registry:
         checked = dict(zip(devices, self._within_limits(devices.values()), strict=True))
         await self._catalog_thread.run(lambda: self._catalog.update(checked))
         await self._reload(list(checked))
+
+    async def change_all(
+        self, numbers: Sequence[int], change: Callable[[Device], Device], report: MergeReport, *, is_dry: bool
+    ) -> None:
+        """Change what is declared of devices, of all or, where it is refused for one of them, of none.
+
+        Raises: OutOfRange: names the device; NotAccepting. Then nothing was changed.
+        """
+        written = array("I")
+
+        def write() -> None:
+            with self._catalog.transaction(is_dry=is_dry):
+                for piece in in_pieces(numbers):
+                    known = {record.number: record for record in self._catalog.records_of(piece)}
+                    changes = dict(_changes(known.values(), change, report))
+                    self._catalog.update(dict(zip(changes, self._within_limits(changes.values()), strict=True)))
+                    written.extend(changes)
+
+        await self._catalog_thread.run(write)
+        if not is_dry:
+            await self._reload(written)
 
     def _within_limits(self, devices: Iterable[Device]) -> Iterator[Device]:
         return within_limits(
@@ -233,6 +288,23 @@ class Registry:
             log.error("devices could not be registered", error=str(failed))
             return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
         return None
+
+
+def _changes(
+    records: Iterable[DeviceRecord], change: Callable[[Device], Device], report: MergeReport
+) -> Iterator[tuple[int, Device]]:
+    """The devices that a change makes different, by number."""
+    for record in records:
+        if record.is_deleted:
+            continue
+        try:
+            changed = change(record.device)
+        except OutOfRange as error:
+            text = f"device {record.device.id}: {error.msg}; no device was changed"
+            raise OutOfRange(text, reason=error.reason, setting=error.setting) from error
+        if changed != record.device:
+            report.note_change(record.device.id, device_fields(record.device), device_fields(changed))
+            yield record.number, changed
 
 
 def in_pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:

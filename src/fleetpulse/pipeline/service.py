@@ -10,6 +10,7 @@ from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
@@ -45,6 +46,7 @@ class Stores:
 class Stages(Stores):
     """The stages that events and questions pass through, on top of the stores."""
 
+    catalog_thread: CatalogThread
     fleet: Fleet
     follower: Follower
     registry: Registry

@@ -78,12 +78,36 @@ class DeviceList(Struct):
     missing: MissingSpans
 
 
+FieldValue = Annotated[str | int | float | list[int | float | None] | None, Meta(description="null: no value")]
+
+
+class FieldChange(Struct):
+    """A field before and after a change."""
+
+    field: Annotated[str, Meta(description="`interval`, `grace`, `note`, or the name of a label", examples=["site"])]
+    before: Annotated[FieldValue, Meta(examples=["paris"])]
+    after: Annotated[FieldValue, Meta(examples=["lyon"])]
+
+
+class Change(Struct):
+    """What changes of one device or metric."""
+
+    id: Annotated[str, Meta(examples=["press-07"])]
+    new: Annotated[bool, Meta(description="whether it is added")]
+    fields: list[FieldChange]
+
+
+ChangeList = Annotated[list[Change], Meta(description="the first ones (changes_listed_max)")]
+
+
 class Relabelled(Struct):
-    """How many devices matched a filter, and how many of them changed."""
+    """How many devices matched a filter, how many of them changed, and how."""
 
     matched: Count
     changed: Count
     dry_run: bool
+    changes: ChangeList = []
+    changes_capped: Capped = False
 
 
 class Imported(Struct, kw_only=True):
@@ -91,12 +115,12 @@ class Imported(Struct, kw_only=True):
 
     new: Count
     known: Count
-    changed: Annotated[
-        Count | UnsetType, Meta(description="known devices that changed; not in a dry run", examples=[1])
-    ] = UNSET
+    changed: Annotated[Count, Meta(description="known devices that change", examples=[1])] = 0
+    changes: ChangeList = []
+    changes_capped: Capped = False
     refused: Annotated[list[RefusedLine], Meta(description="the first ones (refusals_listed_max)")]
     refused_total: RefusedTotal
-    capped: Capped
+    capped: Capped = False
     dry_run: bool
 
 

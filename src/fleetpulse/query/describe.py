@@ -11,6 +11,7 @@ from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.devices_import import DeviceImport
 from fleetpulse.ingest.metric_declarations import declared_fields
 from fleetpulse.ingest.window_declarations import WEEKDAYS, Weekly
+from fleetpulse.model.declaration_merge import MergeReport, Value
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
@@ -49,16 +50,56 @@ def describe_device(
     )
 
 
-def describe_import(found: DeviceImport, *, known: int, listed_max: int, is_dry: bool) -> declaration_answers.Imported:
-    """What an import declares, of which `known` devices are known already, and the lines that it refuses."""
+def describe_import(
+    found: DeviceImport, report: MergeReport, *, listed_max: int, is_dry: bool
+) -> declaration_answers.Imported:
+    """What an import declares, and the lines that it refuses: those that are wrong, and those that fit no device."""
+    refused = [RefusedLine(line.number, line.error) for line in found.refused[:listed_max]]
+    refused += [RefusedLine(found.line_of[conflict.id], conflict.text) for conflict in report.conflicts]
+    refused_total = len(found.refused) + report.in_conflict
     return declaration_answers.Imported(
-        new=len(found.devices) - known,
-        known=known,
-        refused=[RefusedLine(line.number, line.error) for line in found.refused[:listed_max]],
-        refused_total=len(found.refused),
-        capped=len(found.refused) > listed_max,
+        new=report.added,
+        known=report.changed + report.unchanged - report.in_conflict,
+        changed=report.changed,
+        changes=_changes(report),
+        changes_capped=report.added + report.changed > len(report.changes),
+        refused=sorted(refused, key=lambda line: line.line)[:listed_max],
+        refused_total=refused_total,
+        capped=refused_total > listed_max,
         dry_run=is_dry,
     )
+
+
+def describe_relabelled(report: MergeReport, *, matched: int, is_dry: bool) -> declaration_answers.Relabelled:
+    """How many devices matched, and what changes of them."""
+    return declaration_answers.Relabelled(
+        matched=matched,
+        changed=report.changed,
+        dry_run=is_dry,
+        changes=_changes(report),
+        changes_capped=report.changed > len(report.changes),
+    )
+
+
+def _changes(report: MergeReport) -> list[declaration_answers.Change]:
+    return [
+        declaration_answers.Change(
+            id=change.id,
+            new=change.is_new,
+            fields=[
+                declaration_answers.FieldChange(
+                    field.name, _field_value(field.name, field.before), _field_value(field.name, field.after)
+                )
+                for field in change.fields
+            ],
+        )
+        for change in report.changes
+    ]
+
+
+def _field_value(name: str, value: Value) -> Value:
+    """A value as a request or a CSV has it: durations as text."""
+    return format_seconds(value) if name in {"interval", "grace"} and isinstance(value, int) else value
 
 
 def describe_metric(metric: MetricDefinition) -> declaration_answers.Metric:

@@ -4,15 +4,15 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from fleetpulse.ingest.devices_file import FIELDS
 from fleetpulse.model.device import Device
+from fleetpulse.model.device_fields import DEVICE_FIELDS
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds
 
 
 def devices_header(label_names: Sequence[str]) -> str:
     """The header line."""
-    return _lines([["device_id", *FIELDS, *label_names]])
+    return _lines([["device_id", *DEVICE_FIELDS, *label_names]])
 
 
 def devices_rows(devices: Iterable[Device], label_names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from fleetpulse.cli.device_changes import imported_parts
 from fleetpulse.cli.devices import list_pages, list_parts, transitions_parts
 from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.query.answers import Transition, Transitions
-from fleetpulse.query.declaration_answers import Device, DeviceList, Imported
+from fleetpulse.query.declaration_answers import Change, Device, DeviceList, FieldChange, Imported
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T04:00:00Z"
 NOW_S = 1_767_225_600 + 4 * 3_600 + 10 * 60
@@ -87,7 +87,19 @@ def test_changes_of_status_tell_how_to_ask_for_the_rest() -> None:
 
 def test_an_import_lists_the_first_refused_lines() -> None:
     refused = [RefusedLine(line=line, msg="no device id") for line in range(2, 102)]
-    imported = Imported(new=1, known=2, refused=refused, refused_total=150, capped=True, dry_run=True)
+    imported = Imported(new=1, known=2, changed=1, refused=refused, refused_total=150, capped=True, dry_run=True)
     lines = printed(*imported_parts(imported)).splitlines()
-    assert lines[0] == "would be new: 1, would be replaced: 2, refused: 150."
+    assert lines[0] == "would be new: 1, would be changed: 1, unchanged: 1, refused: 150."
     assert (lines[1], len(lines), lines[-1]) == ("line 2: no device id", 22, "… and 130 more")
+
+
+def test_a_dry_run_shows_every_field_before_and_after() -> None:
+    changes = [
+        Change(id="a", new=False, fields=[FieldChange("interval", None, "5m"), FieldChange("site", "paris", "lyon")]),
+        Change(id="b", new=True, fields=[]),
+    ]
+    imported = Imported(new=1, known=1, changed=1, changes=changes, refused=[], refused_total=0, dry_run=True)
+    lines = [line.split() for line in printed(*imported_parts(imported)).splitlines()]
+    assert ["a", "interval", "5m"] in lines
+    assert ["a", "site", "paris", "lyon"] in lines
+    assert ["b", "(new)"] in lines

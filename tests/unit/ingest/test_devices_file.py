@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DevicesFileError
-from fleetpulse.ingest.devices_file import DeviceLine, read_devices, read_lines
+from fleetpulse.ingest.devices_file import DeviceLine, NamedDevice, read_devices, read_lines
 from fleetpulse.model.device import Device
 
 
@@ -13,21 +13,28 @@ def read(text: str) -> list[DeviceLine]:
     return list(read_lines(io.StringIO(text, newline="")))
 
 
+def device_of(line: DeviceLine) -> Device | None:
+    return None if line.declared is None else line.declared.device
+
+
 def test_columns_are_labels_but_for_interval_grace_and_note() -> None:
     text = "device_id,site,interval,grace,note\na,paris,5m,0,by the door\nb,,,,\n"
-    assert [line.device for line in read(text)] == [Device("a", {"site": "paris"}, 300, 0, "by the door"), Device("b")]
+    assert [device_of(line) for line in read(text)] == [
+        Device("a", {"site": "paris"}, 300, 0, "by the door"),
+        Device("b"),
+    ]
 
 
 def test_blank_lines_spaces_quotes_and_carriage_returns_are_allowed() -> None:
     lines = read(' Device_ID , site \r\n\r\n  a-1 , "paris, nord"\r\n,\r\n"b:2",\r\n')
-    assert [(line.number, line.device) for line in lines] == [
+    assert [(line.number, device_of(line)) for line in lines] == [
         (3, Device("a-1", {"site": "paris, nord"})),
         (5, Device("b:2")),
     ]
 
 
 def test_cells_that_an_export_guarded_are_read_as_they_were() -> None:
-    assert read("device_id,site\n'=a,'-x\n")[0].device == Device("=a", {"site": "-x"})
+    assert device_of(read("device_id,site\n'=a,'-x\n")[0]) == Device("=a", {"site": "-x"})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +48,8 @@ def test_cells_that_an_export_guarded_are_read_as_they_were() -> None:
 )
 def test_a_wrong_line_says_what_is_wrong_and_the_others_are_read(line: str, text: str) -> None:
     first, wrong, last = read(f"device_id,site\nok\n{line}\nlast\n")
-    assert (first.device, last.device, wrong.device, wrong.number) == (Device("ok"), Device("last"), None, 3)
+    devices = [device_of(line) for line in (first, last, wrong)]
+    assert (devices, wrong.number) == ([Device("ok"), Device("last"), None], 3)
     assert text in wrong.error
 
 
@@ -77,4 +85,36 @@ def test_a_wrong_file_is_named_with_the_line_and_what_to_do(tmp_path: Path, cont
 def test_a_byte_order_mark_is_allowed_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "fleet.csv"
     path.write_bytes(b"\xef\xbb\xbfdevice_id\na\n")
-    assert list(read_devices(path)) == [Device("a")]
+    assert list(read_devices(path)) == [NamedDevice(Device("a"))]
+
+
+def test_a_line_names_the_columns_that_it_has_cells_for_and_an_empty_cell_is_no_value() -> None:
+    text = "device_id,site,interval,note\na,paris,5m,\nb,\nc\n"
+    named = [line.declared.named for line in read(text) if line.declared]
+    assert named == [{"site": "paris", "interval": 300, "note": None}, {"site": None}, {}]
+
+
+def test_of_an_id_with_several_lines_the_last_one_counts(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_text("device_id,site\na,x\nb,\na,y\nc,\n")
+    assert [(line.device.id, line.named) for line in read_devices(path)] == [
+        ("b", {"site": None}),
+        ("c", {"site": None}),
+        ("a", {"site": "y"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_whole"),
+    [("device_id,site\na,x\nb", False), ("device_id,site\na,x\nb,y", True), ("device_id,site\na,x\nb\n", True)],
+)
+def test_a_last_line_without_its_cells_and_its_end_is_half_written(
+    tmp_path: Path, content: str, is_whole: bool
+) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_text(content)
+    if is_whole:
+        assert [line.device.id for line in read_devices(path)] == ["a", "b"]
+        return
+    with pytest.raises(DevicesFileError, match=r"line 3: .* half written"):
+        list(read_devices(path))

@@ -8,7 +8,8 @@ from fleetpulse.model.device import Device
 def test_each_line_declares_a_device_or_is_refused() -> None:
     body = b"\xef\xbb\xbfdevice_id,site\na,paris\na b,\nb,lyon\na,rome\n"
     result = read_import(body, lines_max=10)
-    assert result.devices == {"a": Device("a", {"site": "paris"}), "b": Device("b", {"site": "lyon"})}
+    devices = {device_id: line.device for device_id, line in result.devices.items()}
+    assert devices == {"a": Device("a", {"site": "paris"}), "b": Device("b", {"site": "lyon"})}
     assert [line.number for line in result.refused] == [3, 5]
     assert "line 2 has a already" in result.refused[1].error
 

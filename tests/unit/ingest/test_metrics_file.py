@@ -3,20 +3,19 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import MetricsFileError
-from fleetpulse.ingest.metrics_file import read_metrics
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.ingest.metrics_file import NamedMetric, read_metrics
 
 
-def read(folder: Path, text: str) -> list[MetricDefinition]:
+def read(folder: Path, text: str) -> list[NamedMetric]:
     path = folder / "metrics.json"
     path.write_text(text)
     return list(read_metrics(path))
 
 
-def test_a_list_or_an_object_of_metrics_is_read_and_what_is_left_out_has_its_default(tmp_path: Path) -> None:
-    cpu = MetricDefinition(name="cpu", unit="%", aggregation="max", lowest=0, highest=None)
+def test_a_list_or_an_object_of_metrics_is_read_with_the_fields_that_it_names(tmp_path: Path) -> None:
     text = '[{"name": "cpu", "unit": "%", "aggregation": "max", "bounds": [0, null]}, {"name": "free"}]'
-    assert read(tmp_path, text) == [cpu, MetricDefinition(name="free")]
+    named = {"unit": "%", "aggregation": "max", "bounds": [0, None]}
+    assert read(tmp_path, text) == [NamedMetric("cpu", named), NamedMetric("free", {})]
     assert read(tmp_path, f'{{"metrics": {text}}}') == read(tmp_path, text)
 
 

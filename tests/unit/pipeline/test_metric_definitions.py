@@ -9,7 +9,9 @@ import pytest
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OutOfRange
+from fleetpulse.ingest.metrics_file import NamedMetric
 from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.model.declaration_merge import FileRule, MergeReport
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -123,9 +125,12 @@ def test_the_built_in_metric_keeps_what_its_route_writes(tmp_path: Path) -> None
     run(tmp_path, test)
 
 
-def test_definitions_at_the_start_are_known_at_once(tmp_path: Path) -> None:
+def test_metrics_that_are_merged_are_known_once_they_are_adopted(tmp_path: Path) -> None:
     async def test(definitions: MetricDefinitions) -> None:
-        definitions.define_now([CPU])
+        report = MergeReport(listed_max=9)
+        definitions.write_merged([NamedMetric("cpu", {"unit": "%"})], FileRule(is_first=True), report)
+        await definitions.adopt()
         assert definitions.known.get("cpu") == (1, CPU)
+        assert report.added == 1
 
     run(tmp_path, test)

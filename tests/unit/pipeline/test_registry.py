@@ -9,12 +9,14 @@ import pytest
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OutOfRange, UnknownDevice
+from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.declaration_merge import FieldChange, MergeReport, import_rule
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.registry import RECORDS_AT_ONCE, Registry
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 from memory_service import FakeClock
@@ -78,14 +80,42 @@ def test_devices_get_numbers_in_order_and_keep_them(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_a_file_read_at_the_start_replaces_what_was_declared(tmp_path: Path) -> None:
+def test_a_merge_adds_and_changes_devices_and_a_dry_one_only_reports(tmp_path: Path) -> None:
     async def test(devices: Devices) -> None:
-        await devices.registry.register_many([Device("a", {"site": "x"})])
-        assert devices.registry.register_now([Device("a", {"site": "y"}), Device("b")]) == 1
-        assert await labels_of(devices.registry, "a") == {"site": "y"}
-        assert devices.registry.roster.labels_of(0) == {"site": "y"}
+        await devices.registry.register_many([Device("a", {"site": "x"}, note="by the door")])
+        lines = [NamedDevice(Device("a"), {"site": "y"}), NamedDevice(Device("b"), {"site": None})]
+        for is_dry in (True, False):
+            report = MergeReport(listed_max=1)
+            await devices.registry.merge(lines, import_rule, report, is_dry=is_dry)
+            assert (report.added, report.changed, len(report.changes)) == (1, 1, 1)
+            assert report.changes[0].fields == (FieldChange("site", "x", "y"),)
+            assert ("b" in devices.registry.numbers, devices.registry.roster.labels_of(0)) == (
+                not is_dry,
+                {"site": "x" if is_dry else "y"},
+            )
 
     run(tmp_path, test)
+
+
+def test_a_change_of_all_that_is_refused_for_one_changes_none(tmp_path: Path) -> None:
+    def change(device: Device) -> Device:
+        if device.id == "last":
+            raise OutOfRange("it cannot be", reason="device")
+        return Device(device.id, {"site": "y"})
+
+    async def test(devices: Devices) -> None:
+        ids = [f"d{number}" for number in range(RECORDS_AT_ONCE + 1)]
+        await devices.registry.register_many(Device(device_id) for device_id in [*ids, "last"])
+        everyone = range(RECORDS_AT_ONCE + 2)
+        with pytest.raises(OutOfRange, match="device last: it cannot be; no device was changed"):
+            await devices.registry.change_all(everyone, change, MergeReport(1), is_dry=False)
+        assert await labels_of(devices.registry, "d0") == devices.registry.roster.labels_of(0) == {}
+        await devices.registry.change_all(everyone[:-1], change, MergeReport(1), is_dry=True)
+        assert await labels_of(devices.registry, "d0") == {}
+        await devices.registry.change_all(everyone[:-1], change, MergeReport(1), is_dry=False)
+        assert await labels_of(devices.registry, "d1000") == devices.registry.roster.labels_of(1000) == {"site": "y"}
+
+    run(tmp_path, test, devices_max=RECORDS_AT_ONCE + 2)
 
 
 def test_a_deleted_device_is_unknown_and_comes_back_with_its_number(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Declarations of files and imports, merged with the catalog's, one by one and in one transaction of the catalog."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from fleetpulse.catalog.catalog import Catalog, FileKind
+from fleetpulse.errors import OutOfRange
+from fleetpulse.ingest.devices_file import NamedDevice
+from fleetpulse.ingest.metric_declarations import declared_fields, definition_with
+from fleetpulse.ingest.metrics_file import NamedMetric
+from fleetpulse.model.declaration_merge import Fields, FileRule, Known, MergeReport, Merging, Rule
+from fleetpulse.model.device import Device
+from fleetpulse.model.device_fields import device_fields, device_with
+from fleetpulse.model.metric import MetricDefinition, check_built_in
+
+_NOT_NAMED = object()
+"""In JSON a null is named, so it differs from a field that the file did not name."""
+
+
+def file_rule(catalog: Catalog, kind: FileKind) -> Rule:
+    """The rule for a file of this kind, which depends on whether such a file was read before."""
+    return FileRule(is_first=not catalog.is_file_known(kind), not_named=None if kind == "devices" else _NOT_NAMED)
+
+
+def merged_devices(
+    catalog: Catalog, lines: Iterable[NamedDevice], rule: Rule, report: MergeReport, *, is_file: bool
+) -> Iterator[Device]:
+    """The devices to write, as they are after the merge. `report` is filled on the way.
+
+    Args:
+        is_file: the lines are those of devices.csv: what they say is compared with what they said before, and recorded.
+    """
+    merging = Merging(rule, report)
+    for line in lines:
+        device_id, named = line.device.id, line.named
+        record = catalog.find(device_id)
+        declared = None if record is None or record.is_deleted else record.device
+        known = Known(
+            in_effect=None if declared is None else device_fields(declared),
+            was_deleted=record is not None and record.is_deleted,
+            last_read=catalog.last_read("devices", device_id) if is_file else None,
+        )
+        device, is_mergeable = merging.entry(
+            device_id, named, known, partial(_device_with, declared or Device(device_id))
+        )
+        if is_file and is_mergeable:
+            _record(catalog, "devices", device_id, named, known)
+        if device is not None:
+            yield device
+
+
+def _device_with(device: Device, sets: Fields) -> tuple[Device, Fields]:
+    changed = device_with(device, sets)
+    return changed, device_fields(changed)
+
+
+def merge_metrics(
+    catalog: Catalog, metrics: Iterable[NamedMetric], rule: Rule, report: MergeReport, *, metrics_max: int
+) -> None:
+    """Write the metrics of metrics.json. Call it in a transaction. Raises: OutOfRange; OSError."""
+    merging = Merging(rule, report)
+    defined = {metric.name: (metric, is_defined) for _, metric, is_defined in catalog.metrics()}
+    for entry in metrics:
+        before, is_defined = defined.get(entry.name, (None, False))
+        known = Known(
+            in_effect=_metric_fields(before) if before is not None and is_defined else None,
+            was_deleted=before is not None and not is_defined,
+            last_read=catalog.last_read("metrics", entry.name),
+        )
+        metric, is_mergeable = merging.entry(
+            entry.name, entry.named, known, partial(_metric_with, entry.name, known, before)
+        )
+        if is_mergeable:
+            _record(catalog, "metrics", entry.name, entry.named, known)
+        if metric is not None:
+            catalog.put_metric(metric, metrics_max=metrics_max)
+
+
+def _metric_with(
+    name: str, known: Known, before: MetricDefinition | None, sets: Fields
+) -> tuple[MetricDefinition, Fields]:
+    metric = definition_with({"name": name, **(known.in_effect or {}), **sets})
+    try:
+        check_built_in(metric)
+    except OutOfRange as error:
+        raise ValueError(error.msg) from error
+    if before is not None and before.kind != metric.kind:
+        raise ValueError(f"it is of kind {before.kind}, and so are its samples; the kind of a metric never changes")
+    return metric, _metric_fields(metric)
+
+
+def _metric_fields(metric: MetricDefinition) -> Fields:
+    return {name: value for name, value in declared_fields(metric).items() if name != "name"}
+
+
+def _record(catalog: Catalog, kind: FileKind, name: str, named: Fields, known: Known) -> None:
+    if known.last_read is None or any(known.last_read.get(key, _NOT_NAMED) != value for key, value in named.items()):
+        catalog.note_last_read(kind, name, named)
