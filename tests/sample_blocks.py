@@ -71,7 +71,7 @@ class SampleBlocks:
     def fresh(self, *samples: Sample) -> SampleBlock:
         """A block as a checkpoint writes it; the samples are of one kind."""
         files = CheckpointFiles(self.history, position=1, device_count=0, pause=self._pause)
-        (block,) = files.put_samples([columns_of(samples)], self.metrics)
+        (block,) = files.put_samples([columns_of(samples)], self.metrics, is_distinct=True)
         return block
 
     def part(self, *samples: Sample, day: int = DAY) -> SampleBlock:

@@ -82,7 +82,9 @@ def cut_samples(
 ) -> list[SampleBlock]:
     """The fresh blocks of a checkpoint."""
     history = History(store, Manifest())
-    return CheckpointFiles(history, position=1, device_count=0, pause=lambda: None).put_samples(pieces, metrics)
+    return CheckpointFiles(history, position=1, device_count=0, pause=lambda: None).put_samples(
+        pieces, metrics, is_distinct=True
+    )
 
 
 @dataclass

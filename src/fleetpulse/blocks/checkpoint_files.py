@@ -94,12 +94,13 @@ class CheckpointFiles:
         return self._put(f"silences-{day}", lambda file: write_gaps(file, [merged]))
 
     def put_samples(
-        self, pieces: Sequence[SampleColumns], metrics: Mapping[int, MetricDefinition]
+        self, pieces: Sequence[SampleColumns], metrics: Mapping[int, MetricDefinition], *, is_distinct: bool
     ) -> list[SampleBlock]:
         """Write samples in any order as fresh blocks, one for each kind of value that there is.
 
         Args:
             metrics: definitions by number, for the numbers 0, 1, 2, … without gaps.
+            is_distinct: whether no sample is among them twice, or in a block already.
         """
         samples = join_samples(list(pieces))
         is_integer = np.array([metrics[number].kind == "integer" for number in range(len(metrics))], bool)
@@ -109,7 +110,7 @@ class CheckpointFiles:
             if len(chosen):
                 file = self._put(f"samples-{kind}", partial(_write_samples, kind=kind, samples=chosen))
                 start_ns, end_ns = int(chosen.at_ns.min()), int(chosen.at_ns.max()) + 1
-                blocks.append(SampleBlock(kind, None, start_ns, end_ns, len(chosen), {RAW: file}))
+                blocks.append(SampleBlock(kind, None, start_ns, end_ns, len(chosen), {RAW: file}, is_distinct))
         return blocks
 
     def put_snapshot(self, columns: Mapping[str, NDArray[np.generic]]) -> BlockFile:

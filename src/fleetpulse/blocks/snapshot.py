@@ -7,6 +7,8 @@ closed_minutes               int32, minutes present that the blocks of closed da
 heartbeats                   uint32
 uploads, other_samples       int64
 upload_high, upload_low      int64, sum = high · 2³² + low
+latest_upload_ns             int64, the latest sent_at of an upload time, 0 where there is none
+latest_sample_ns             int64, the same of all other metrics
 """
 
 from collections.abc import Mapping
@@ -31,6 +33,8 @@ SNAPSHOT_COLUMNS = {
     "other_samples": np.int64,
     "upload_high": np.int64,
     "upload_low": np.int64,
+    "latest_upload_ns": np.int64,
+    "latest_sample_ns": np.int64,
 }
 _FORMER_NAMES = {"samples": "uploads"}
 

@@ -9,8 +9,8 @@ import sqlite3
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 
 _NAMES = ("devices", "metrics")
-_NO_PART = (None,) * 5
-_PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples"
+_NO_PART = (None, None, None, None, None, False)
+_PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples, is_distinct"
 _COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
 
 
@@ -48,10 +48,10 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
 
 def _sample_blocks(connection: sqlite3.Connection) -> tuple[SampleBlock, ...]:
     parts: dict[int, SampleBlock] = {}
-    for tier, day, name, size_bytes, sha256, part, kind, start_ns, end_ns, samples in connection.execute(
+    for tier, day, name, size_bytes, sha256, part, kind, start_ns, end_ns, samples, is_distinct in connection.execute(
         f"SELECT {_COLUMNS} FROM block WHERE part IS NOT NULL ORDER BY part"
     ):
-        block = parts.setdefault(part, SampleBlock(kind, day, start_ns, end_ns, samples, {}))
+        block = parts.setdefault(part, SampleBlock(kind, day, start_ns, end_ns, samples, {}, bool(is_distinct)))
         block.files[tier] = BlockFile(name, size_bytes, sha256)
     return tuple(parts.values())
 
@@ -66,7 +66,7 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     if manifest.snapshot:
         rows.append(("snapshot", None, *_file(manifest.snapshot), *_NO_PART))
     for part, block in enumerate(manifest.samples):
-        about = (part, block.kind, block.start_ns, block.end_ns, block.samples)
+        about = (part, block.kind, block.start_ns, block.end_ns, block.samples, block.is_distinct)
         rows += [(tier, block.day, *_file(file), *about) for tier, file in block.files.items()]
     for table in ("manifest", "block", "blind"):
         connection.execute(f"DELETE FROM {table}")
@@ -75,7 +75,7 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
         (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns),
     )
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
-    connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _file(file: BlockFile) -> tuple[str, int, str]:

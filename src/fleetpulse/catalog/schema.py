@@ -46,7 +46,10 @@ CREATE TABLE file_value (
     kind TEXT NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES)
+_DISTINCT_BLOCKS = """
+ALTER TABLE block ADD COLUMN is_distinct INTEGER NOT NULL DEFAULT 0;
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fleetpulse.errors import Malformed, OutOfRange, UnknownMetric
@@ -18,6 +18,7 @@ from fleetpulse.notation.whole import whole
 SHAPES_MAX = 4_096
 NAMES_LISTED = 50
 _FLOAT_HIGHEST = sys.float_info.max
+_NEGATIVE_ZERO = struct.pack("<d", -0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class KnownMetrics:
         for value, (is_integer, lowest, highest) in zip(values, shape.rules, strict=True):
             if value is None or not lowest <= value <= highest or (is_integer and type(value) is not int):
                 return self._read_slowly(reported)
-        return shape.numbers, shape.pack.pack(*values)
+        return shape.numbers, _packed(shape, values)
 
     def _read_slowly(self, reported: Mapping[str, int | float | None]) -> tuple[array[int], bytes]:
         """See `read`: for new names, for values that are null or an integer written as 5.0, and for refusals."""
@@ -112,7 +113,7 @@ class KnownMetrics:
         for name, value, (is_integer, lowest, highest) in zip(names, values, shape.rules, strict=True):
             if not lowest <= value <= highest or (is_integer and type(value) is not int):
                 raise self._refusal(name, value)
-        return shape.numbers, shape.pack.pack(*values)
+        return shape.numbers, _packed(shape, values)
 
     def _shape(self, names: tuple[str, ...]) -> _Shape:
         if not names:
@@ -140,6 +141,14 @@ class KnownMetrics:
             )
         unit = f" {metric.unit}" if metric.unit else ""
         return OutOfRange(f"{name} must be {lowest} to {highest}{unit}, as it is defined", reason="metric_range")
+
+
+def _packed(shape: _Shape, values: Collection[int | float | None]) -> bytes:
+    packed = shape.pack.pack(*values)
+    if _NEGATIVE_ZERO in packed:
+        # Samples are equal if their bits are, and -0.0 is the same number as 0.0. A sum with 0.0 is never -0.0.
+        packed = shape.pack.pack(*(value + 0.0 if type(value) is float else value for value in values))
+    return packed
 
 
 def _bounds(metric: MetricDefinition) -> tuple[float, float]:

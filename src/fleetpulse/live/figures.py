@@ -1,12 +1,18 @@
-"""The lifetime figures of one device, which the live fleet counts."""
+"""Figures of devices over their whole lives, and the columns that count their upload times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.model.samples import SampleColumns
 
 ClosedRows = Mapping[int, Rows | None]
 """The presence of one device, shape (23,), in the closed block of a day, by day; days without it may be left out."""
+_LOW_32 = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +27,31 @@ class DeviceFigures:
     last_minute: int
     heartbeats: int
     samples: int
+    """Samples of all metrics that were acknowledged, those included that repeat others."""
     uploads: int
+    """Upload times, as a set: one that was sent again counts once."""
     upload_time_total: int
+
+
+def count_uploads(columns: Mapping[str, NDArray[Any]], samples: SampleColumns) -> None:
+    """Add upload times to the columns `uploads`, `upload_high` and `upload_low`, int64, shape (devices,), in place.
+
+    A sum of 64-bit values needs more than 64 bits, so high and low halves have a sum each: exact for 2³¹ samples.
+    """
+    np.add.at(columns["uploads"], samples.devices, 1)
+    np.add.at(columns["upload_high"], samples.devices, samples.values >> 32)
+    np.add.at(columns["upload_low"], samples.devices, samples.values & _LOW_32)
+
+
+def settle_uploads(columns: Mapping[str, NDArray[Any]], new: SampleColumns) -> None:
+    """Count doubtful upload times that have turned out to be new, which `other_samples` has counted until now.
+
+    Args: columns: those of `count_uploads`, and `other_samples`, int64, shape (devices,); changed in place.
+    """
+    count_uploads(columns, new)
+    np.subtract.at(columns["other_samples"], new.devices, 1)
+
+
+def sum_uploads(samples: SampleColumns) -> int:
+    """The exact sum of upload times."""
+    return (int((samples.values >> 32).sum()) << 32) + int((samples.values & _LOW_32).sum())

@@ -15,23 +15,21 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
-from fleetpulse.live.figures import ClosedRows, DeviceFigures
+from fleetpulse.live.figures import ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
-from fleetpulse.live.samples import LiveSamples
+from fleetpulse.live.reported_samples import ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
-from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_MINUTE
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
-_LOW_32 = 0xFFFF_FFFF
 CLOCK_BACK_NS = NS_PER_MINUTE
 """If the server's clock goes back by more than this, its earlier times were wrong and are corrected. A smaller step
 changes nothing: until the clock has caught up, receptions count as of the latest time seen."""
@@ -51,14 +49,17 @@ class Fleet:
         self.heartbeats = np.zeros(0, np.uint32)
         self.uploads = np.zeros(0, np.int64)
         self.other_samples = np.zeros(0, np.int64)
-        # A sum of 64-bit values needs more than 64 bits, so high and low halves have a sum each: exact for 2³¹ samples.
+        """Samples that `uploads` does not count: of other metrics, and repeated and doubtful upload times."""
         self.upload_high = np.zeros(0, np.int64)
         self.upload_low = np.zeros(0, np.int64)
+        # The latest sent_at, of upload times and of all other metrics; see `live.reported_samples`.
+        self.latest_upload_ns = np.zeros(0, np.int64)
+        self.latest_sample_ns = np.zeros(0, np.int64)
         self.open_from_day = 0
         self.dense: dict[int, Rows] = {}
         self.sparse = SparsePresence()
         self.closing = ClosingData()
-        self.samples = LiveSamples()
+        self.samples = ReportedSamples()
         self.gaps: list[ReceptionGapColumns] = []
         self.alive_at_ns = 0
         """The latest received_at of all entries, so the last moment at which the service is known to have run."""
@@ -74,6 +75,7 @@ class Fleet:
         """The columns of a snapshot by name, as views, each shape (count,) and of the dtype of a snapshot."""
         names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "up_since_ns", "closed_minutes")
         names += ("heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
+        names += ("latest_upload_ns", "latest_sample_ns")
         return {name: getattr(self, name)[: self.count] for name in names}
 
     def resize(self, count: int) -> None:
@@ -160,7 +162,7 @@ class Fleet:
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
             samples, received = join_reported_samples(sampling)
-            self._apply_samples(samples)
+            self.samples.apply(samples, self.columns())
             marking = [batch for batch in sampling if batch.do_reports_mark]
             if marking:
                 whole = samples if len(marking) == len(sampling) else join_reported_samples(marking)[0]
@@ -218,18 +220,8 @@ class Fleet:
         else:
             mark_minutes(rows, places=devices.astype(np.int64), minutes_of_day=minutes_of_day)
 
-    def _apply_samples(self, samples: SampleColumns) -> None:
-        self.samples.add(samples)
-        is_upload = samples.metrics == UPLOAD_TIME
-        if not is_upload.all():
-            np.add.at(self.other_samples, samples.devices[~is_upload], 1)
-            samples = samples.where(is_upload)
-        np.add.at(self.uploads, samples.devices, 1)
-        np.add.at(self.upload_high, samples.devices, samples.values >> 32)
-        np.add.at(self.upload_low, samples.devices, samples.values & _LOW_32)
-
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
-        """The lifetime figures of a device. `known` must have the closed rows of its `touched_days`."""
+        """The lifetime figures of a device, without doubtful uploads. `known` must have the rows of `touched_days`."""
         return DeviceFigures(
             minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, known),
             first_minute=int(self.first_minute[device]),
@@ -239,6 +231,13 @@ class Fleet:
             uploads=int(self.uploads[device]),
             upload_time_total=(int(self.upload_high[device]) << 32) + int(self.upload_low[device]),
         )
+
+    def has_doubtful_uploads(self, device: int) -> bool:
+        """Whether a device has sent upload times that have not been compared with earlier ones yet."""
+        return has_uploads(self._doubtful(), device)
+
+    def _doubtful(self) -> list[SampleColumns]:
+        return [*self.closing.doubtful, *self.samples.doubtful.pieces()]
 
     def touched_days(self, device: int) -> list[int]:
         """Days (since 1970-01-01) with a row of this device in memory, which `closed_minutes` does not count."""
@@ -272,7 +271,8 @@ class Fleet:
             dense=dense,
             sparse=sparse,
             gaps=[*self.closing.gaps, *self.gaps],
-            samples=[*self.closing.samples, *self.samples.pieces()],
+            samples=[*self.closing.samples, *self.samples.certain.pieces()],
+            doubtful=self._doubtful(),
             blind_ns=list(self.blind_ns),
         )
 
@@ -287,7 +287,8 @@ class Fleet:
         for day in self.sparse.days:
             if day < self.open_from_day:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
-        self.closing.samples += self.samples.take()
+        self.closing.samples += self.samples.certain.take()
+        self.closing.doubtful += self.samples.doubtful.take()
         self.closing.gaps += self.gaps
         self.gaps = []
         return FrozenFleet(
@@ -303,9 +304,15 @@ class Fleet:
             blind_ns=list(self.blind_ns),
         )
 
-    def finish_closing(self, closed_minutes: NDArray[np.int32]) -> None:
-        """End a checkpoint whose blocks the manifest names. Args: closed_minutes: with theirs, int32, shape (n,)."""
+    def finish_closing(self, closed_minutes: NDArray[np.int32], new_uploads: SampleColumns = NO_SAMPLES) -> None:
+        """End a checkpoint whose blocks the manifest names.
+
+        Args:
+            closed_minutes: with those of its blocks, int32, shape (n,).
+            new_uploads: those of its doubtful upload times that repeat no other.
+        """
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
+        settle_uploads(self.columns(), new_uploads)
         self.closing = ClosingData()
 
     def restore(

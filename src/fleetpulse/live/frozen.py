@@ -28,6 +28,8 @@ class ClosingData:
     sparse: SparsePresence = field(default_factory=SparsePresence)
     """Presence that came late, for days that were closed before."""
     samples: list[SampleColumns] = field(default_factory=list)
+    doubtful: list[SampleColumns] = field(default_factory=list)
+    """Samples that may repeat others; see `live.reported_samples`."""
     gaps: list[ReceptionGapColumns] = field(default_factory=list)
 
     @property

@@ -42,7 +42,9 @@ class LiveView:
     gaps: Sequence[ReceptionGapColumns]
     """Reception gaps of all devices."""
     samples: Sequence[SampleColumns]
-    """Samples of all devices."""
+    """Samples of all devices, none twice and none of them in a block."""
+    doubtful: Sequence[SampleColumns]
+    """Further ones, of which each may repeat one that comes before, one of `samples`, or one of a block."""
     blind_ns: Sequence[tuple[int, int]]
     """Spans [start, end) in which the service did not run, ascending."""
 

@@ -35,6 +35,12 @@ class SampleBlock:
     samples: int
     files: dict[str, BlockFile]
     """The file of each tier that the block has."""
+    is_distinct: bool = False
+    """Whether no sample of it occurs in it twice, or in another block as well.
+
+    It is False for blocks of versions that counted repeated samples, and where another block could not be read when it
+    was written. Compaction makes such parts anew, as far as their samples are kept.
+    """
 
 
 @dataclass(frozen=True, slots=True)

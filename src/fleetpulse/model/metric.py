@@ -32,6 +32,11 @@ class MetricDefinition:
     highest: float | int | None = None
     description: str = ""
 
+    @property
+    def samples_kept_days(self) -> int:
+        """Days after which samples are deleted."""
+        return self.retention_days if self.raw_days is None else min(self.raw_days, self.retention_days)
+
 
 UPLOAD_TIME = 0
 """The number of the built-in metric that `POST …/stats` writes."""

@@ -5,7 +5,8 @@ takes those outside of this module:
 
 1  on the loop      apply all, freeze                                  crash: nothing has happened
 2  thread files     write blocks of closed days, of reception gaps     crash: files that no manifest names,
-                    and of samples, and the presence of open days             removed later
+                    and of samples, those left out that repeat                removed later
+                    others; and the presence of open days
 3                   write the snapshot                                 crash: the same
 4  thread catalog   one transaction names files and position           crash: the old checkpoint, or the new one
 5  on the loop      the closed days leave memory
@@ -18,17 +19,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.names import put_names
+from fleetpulse.blocks.sample_repeats import Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.errors import DamagedData
+from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import BlockFile, Manifest
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_DAY
+
+log = structlog.get_logger("checkpoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,11 @@ class WrittenCheckpoint:
 
     manifest: Manifest
     closed_minutes: NDArray[np.int32]
+    new_uploads: SampleColumns
+    """Those of the doubtful upload times that repeat no other."""
+    samples_repeated: int
+    samples_uncompared: int
+    """See `Compared`."""
 
 
 def write_files(
@@ -70,7 +84,16 @@ def write_files(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
         )
     gaps = files.put_gaps(closing.gaps)
-    fresh = files.put_samples(closing.samples, metrics)
+    damage: list[DamagedData] = []
+    comparison = Comparison(
+        closing.samples, history, before, metrics, taken_at_ns // NS_PER_DAY, pause=pause, on_damage=damage.append
+    )
+    compared = comparison.compare(closing.doubtful)
+    for error in damage:
+        log.error("late samples could not be compared with a block", error=str(error), todo="run `fleetpulse verify`")
+    fresh = files.put_samples([*closing.samples, compared.new], metrics, is_distinct=not damage)
+    new_uploads = compared.new.where(compared.new.metrics == UPLOAD_TIME)
+    settle_uploads(frozen.columns, new_uploads)
     snapshot = files.put_snapshot({**frozen.columns, "closed_minutes": closed_minutes})
     manifest = Manifest(
         position=position,
@@ -84,7 +107,7 @@ def write_files(
         samples=(*before.samples, *fresh),
         names={**before.names, **names},
     )
-    return WrittenCheckpoint(manifest, closed_minutes)
+    return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
 
 
 def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:

@@ -128,7 +128,9 @@ class Housekeeping:
                 self.counters.checkpoints_failed += 1
                 log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
                 return False
-            self.follower.fleet.finish_closing(written.closed_minutes)
+            self.follower.fleet.finish_closing(written.closed_minutes, written.new_uploads)
+            self.counters.samples_repeated += written.samples_repeated
+            self.counters.samples_uncompared += written.samples_uncompared
             self.history.manifest = written.manifest
             self._written_names = names_now
             self._policy_version = policy_version

@@ -72,8 +72,10 @@ class Questions:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
         self._follower.catch_up()
         fleet = self._follower.fleet
-        if any(map(self._history.has_closed, fleet.touched_days(device))):
-            return await self._ask(self._device_thread, lambda: self._views.lifetime(device), lifetime_figures)
+        is_late = any(map(self._history.has_closed, fleet.touched_days(device))) or fleet.has_doubtful_uploads(device)
+        if is_late:
+            question = partial(lifetime_figures, upload_time=self._metric_definitions.metrics[UPLOAD_TIME])
+            return await self._ask(self._device_thread, lambda: self._views.lifetime(device), question)
         return fleet.figures(device, known={})
 
     def audit(self, device: int) -> DeviceAudit:

@@ -4,15 +4,19 @@ In come the blocks of the last checkpoint and the journal. Out comes the live fl
 kept whole and replayed from its beginning. A crash meanwhile costs nothing: no file is changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from fleetpulse.blocks.history import History
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventColumns, Position
+from fleetpulse.model.manifest import Manifest
 from fleetpulse.pipeline.readiness import ReplayProgress
 
 log = structlog.get_logger("recover")
@@ -29,14 +33,24 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     if manifest.snapshot is None:
         return
     _log_missing_blocks(history)
+    columns = history.read_snapshot(manifest.snapshot)
     fleet.restore(
-        history.read_snapshot(manifest.snapshot),
+        {**columns, **_latest_of_older_version(columns, manifest)},
         open_from_day=manifest.open_from_day,
         alive_at_ns=manifest.alive_at_ns,
         blind_ns=manifest.blind_ns,
     )
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)
+
+
+def _latest_of_older_version(columns: Mapping[str, NDArray[Any]], manifest: Manifest) -> dict[str, NDArray[np.int64]]:
+    """The latest sent_at of samples, where the snapshot of an older version does not have it: that of all devices."""
+    if columns["latest_sample_ns"].any() or columns["latest_upload_ns"].any():
+        return {}
+    until_ns = max((block.end_ns for block in manifest.samples), default=0)
+    has_samples = {"latest_upload_ns": columns["uploads"] > 0, "latest_sample_ns": columns["other_samples"] > 0}
+    return {name: np.where(found, until_ns, 0) for name, found in has_samples.items()}
 
 
 def _log_missing_blocks(history: History) -> None:

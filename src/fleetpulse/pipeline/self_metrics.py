@@ -42,6 +42,14 @@ class SelfMetrics:
             "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
             "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
             "events_replayed": ("Events read back from the journal at start", counters.events_replayed),
+            "samples_repeated": (
+                "Accepted samples that repeat another one, as of the last checkpoint",
+                counters.samples_repeated,
+            ),
+            "samples_uncompared": (
+                "Late samples of days whose samples are gone, counted once each, as of the last checkpoint",
+                counters.samples_uncompared,
+            ),
             "requests_refused": (
                 "Requests refused before there was an event, by reason",
                 dict(counters.requests_refused),
@@ -81,6 +89,10 @@ class SelfMetrics:
             "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
             "kept_bytes": ("Bytes of footers and small columns in memory", history.memory_cache.size_bytes),
             "samples_live": ("Samples in memory that no block holds yet", self.fleet.samples.count),
+            "samples_doubtful": (
+                "Of these, late ones that the next checkpoint compares with earlier ones",
+                self.fleet.samples.doubtful.count,
+            ),
             "late_rows": ("Device-days of late data in memory", len(self.fleet.sparse)),
         }
 

@@ -35,7 +35,8 @@ class Views:
     def samples(self) -> Callable[[], Samples]:
         """All samples."""
         live = self.fleet.view(range(0), from_day=0)
-        samples = Samples(live.samples, self.history.manifest, self.history)
+        today = self.clock.now_ns() // NS_PER_DAY
+        samples = Samples(live.samples, self.history.manifest, self.history, live.doubtful, today)
         return lambda: samples
 
     def lifetime(self, device: int) -> Callable[[], tuple[FleetView, DeviceFigures]]:

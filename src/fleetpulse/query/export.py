@@ -15,6 +15,7 @@ from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.query.live_samples import LiveRange, live_samples
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
 
@@ -57,9 +58,8 @@ def export_samples(
             if block.kind == metric.kind and RAW in block.files and block.start_ns < end_ns and block.end_ns > start_ns:
                 for samples in where.history.samples(block, sample_range):
                     yield from _sample_pieces(samples, metric, ids, selection)
-        for samples in where.live:
-            is_wanted = (samples.metrics == number) & (samples.at_ns >= start_ns) & (samples.at_ns < end_ns)
-            yield from _sample_pieces(samples.where(is_wanted), metric, ids, selection)
+        for samples in live_samples(where, LiveRange(number, start_ns, end_ns, is_selected=selection), metric):
+            yield from _sample_pieces(samples, metric, ids, selection)
 
 
 def _sample_pieces(

@@ -3,7 +3,7 @@
 `reads` says what is read; here it is folded into cells, and the cells become figures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW
 from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.query.answers import Missing
+from fleetpulse.query.live_samples import LiveRange, live_samples
 from fleetpulse.query.missing import note_missing
 from fleetpulse.query.reads import LIVE, Read, Samples, count_rows, plan_reads
 from fleetpulse.query.window import Window
@@ -137,8 +138,8 @@ class _Finding:
         """Read a piece. What cannot be read is noted as missing."""
         try:
             if read.block is None:
-                for samples in self._where.live:
-                    self._take_samples(self._wanted(samples), LIVE)
+                for samples in self._live():
+                    self._take_samples(samples, LIVE)
             elif read.tier == RAW:
                 for samples in self._where.history.samples(read.block, self._want(read)):
                     self._take_samples(samples, RAW)
@@ -150,15 +151,11 @@ class _Finding:
     def _want(self, read: Read) -> SampleRange:
         return SampleRange(self._number, self._selection.device, read.start_ns, read.end_ns)
 
-    def _wanted(self, samples: SampleColumns) -> SampleColumns:
-        chosen = (
-            (samples.metrics == self._number)
-            & (samples.at_ns >= self._window.start_ns)
-            & (samples.at_ns < self._window.end_ns)
-        )
-        if self._selection.device is not None:
-            chosen &= samples.devices == self._selection.device
-        return samples.where(chosen)
+    def _live(self) -> Iterator[SampleColumns]:
+        window, selection = self._window, self._selection
+        is_selected = None if selection.codes is None else selection.codes >= 0
+        wanted = LiveRange(self._number, window.start_ns, window.end_ns, selection.device, is_selected)
+        return live_samples(self._where, wanted, self._metric, self._missing)
 
     def _take_samples(self, samples: SampleColumns, tier: str) -> None:
         places, chosen = self._cells(samples.devices, samples.at_ns)

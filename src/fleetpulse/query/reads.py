@@ -26,8 +26,13 @@ class Samples:
     """Where samples are, all at one moment: what no block holds, and what the blocks of a manifest do."""
 
     live: Sequence[SampleColumns]
+    """Samples of which none repeats another, or one of a block."""
     manifest: Manifest
     history: History
+    doubtful: Sequence[SampleColumns] = ()
+    """Further live samples, which may repeat others; see `live_samples`."""
+    today: int = 0
+    """Days since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,47 @@ from dataclasses import replace
 
 from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
-from fleetpulse.live.figures import DeviceFigures
+from fleetpulse.blocks.sample_repeats import Comparison
+from fleetpulse.live.figures import DeviceFigures, sum_uploads
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
+from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
+from fleetpulse.query.live_samples import LiveRange
 from fleetpulse.query.view import FleetView
 
 
-def lifetime_figures(seen: tuple[FleetView, DeviceFigures]) -> DeviceFigures:
-    """The figures without blocks, less the minutes of late data that a block holds as well. Raises: DamagedData."""
+def lifetime_figures(seen: tuple[FleetView, DeviceFigures], *, upload_time: MetricDefinition) -> DeviceFigures:
+    """The figures without blocks, less the minutes of late data that a block holds as well.
+
+    Upload times that came late, and repeat no other, are added.
+    Args: upload_time: the definition of the metric. Raises: DamagedData.
+    """
     view, figures = seen
     repeated = 0
     for day, rows in view.live.dense.items():
         closed = view.history.row(day, view.live.devices.start, manifest=view.manifest)
         if closed is not None:
             repeated += sum(int(count_minutes(row & closed).sum()) for row in rows)
-    return replace(figures, minutes_present=figures.minutes_present - repeated)
+    late = _late_uploads(view, upload_time)
+    return replace(
+        figures,
+        minutes_present=figures.minutes_present - repeated,
+        uploads=figures.uploads + len(late),
+        upload_time_total=figures.upload_time_total + sum_uploads(late),
+    )
+
+
+def _late_uploads(view: FleetView, upload_time: MetricDefinition) -> SampleColumns:
+    """The doubtful upload times of a device that are new. Raises: DamagedData."""
+    wanted = LiveRange(UPLOAD_TIME, -(2**63), 2**63 - 1, device=view.live.devices.start)
+    doubtful = [wanted.of(piece) for piece in view.live.doubtful]
+    certain = [wanted.of(piece) for piece in view.live.samples] if any(map(len, doubtful)) else []
+    today = view.now_ns // NS_PER_DAY
+    comparison = Comparison(certain, view.history, view.manifest, {UPLOAD_TIME: upload_time}, today)
+    return comparison.compare(doubtful).new
 
 
 def device_stats(figures: DeviceFigures) -> DeviceStats:

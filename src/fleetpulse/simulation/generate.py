@@ -233,6 +233,7 @@ class Generator:
         at_ns = day * NS_PER_DAY + minutes * NS_PER_MINUTE + self._phase_ns[start + devices] + jitter_ns
         # A part holds samples of one day: the jitter must not move the first or the last heartbeat out of it.
         at_ns = np.clip(at_ns, day * NS_PER_DAY, (day + 1) * NS_PER_DAY - 1)
+        np.maximum.at(self.columns["latest_sample_ns"], devices + start, at_ns)
         return SampleColumns(
             (devices + start).astype(np.uint32),
             np.full(len(devices), place + 1, np.uint16),

@@ -19,6 +19,10 @@ class Counters:
     """Accepted events that the live fleet holds."""
     events_replayed: int = 0
     """Events read back from the journal at start."""
+    samples_repeated: int = 0
+    """Accepted samples that repeat another one, and so change nothing; as of the last checkpoint."""
+    samples_uncompared: int = 0
+    """Late ones of days whose samples are gone: each counts, repeated or not; as of the last checkpoint."""
     connections_opened: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)

@@ -82,12 +82,12 @@ def test_samples_become_one_fresh_block_a_kind_sorted_whatever_their_order() -> 
     blocks = SampleBlocks()
     pieces = [columns_of([(UPLOAD, 1, 5.0, 7), (CPU, 2, 9.0, 1.0)]), columns_of([(CPU, 0, 3000.0, 2.0)])]
     floats, integers = sorted(
-        files_of(blocks.history).put_samples(pieces, blocks.metrics), key=lambda block: block.kind
+        files_of(blocks.history).put_samples(pieces, blocks.metrics, is_distinct=True), key=lambda block: block.kind
     )
     assert blocks.samples(floats) == [(CPU, 0, 3000, 2.0), (CPU, 2, 9, 1.0)]
     assert blocks.samples(integers) == [(UPLOAD, 1, 5, 7)]
     assert (floats.day, floats.samples, list(floats.files)) == (None, 2, [RAW])
-    assert files_of(blocks.history).put_samples([], blocks.metrics) == []
+    assert files_of(blocks.history).put_samples([], blocks.metrics, is_distinct=True) == []
 
 
 def test_a_name_is_never_used_twice_although_the_position_is_the_same() -> None:

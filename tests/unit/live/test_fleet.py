@@ -54,7 +54,8 @@ def test_a_device_that_was_never_heard_has_no_figures() -> None:
 
 def test_the_sum_of_64_bit_values_is_exact() -> None:
     fleet = fleet_of()
-    fleet.apply([sample(1, 2**63 - 1)] * 5 + [sample(1, 7, metric=2)])
+    uploads = [sample(1, 2**63 - 1, received_at_ns=NOON_NS + second * NS_PER_S) for second in range(5)]
+    fleet.apply([*uploads, sample(1, 7, metric=2)])
     figures = fleet.figures(1, known={})
     assert (figures.samples, figures.uploads, figures.upload_time_total) == (6, 5, 5 * (2**63 - 1))
 
@@ -194,8 +195,25 @@ def test_a_checkpoint_that_failed_leaves_its_data_to_the_next() -> None:
     fleet = fleet_of()
     fleet.apply([sample(0, 7)])
     fleet.freeze()
+    fleet.apply([sample(0, 8, received_at_ns=NOON_NS + 1), sample(0, 9)])
+    closing = fleet.freeze().closing
+    assert [piece.values.tolist() for piece in closing.samples] == [[7], [8]]
+    assert [piece.values.tolist() for piece in closing.doubtful] == [[9]]
+
+
+def test_an_upload_time_that_is_not_the_latest_counts_once_it_is_known_to_be_new() -> None:
+    fleet = fleet_of()
+    fleet.apply([sample(0, 7), sample(1, 9)])
+    assert not fleet.has_doubtful_uploads(0)
     fleet.apply([sample(0, 8)])
-    assert [piece.values.tolist() for piece in fleet.freeze().closing.samples] == [[7], [8]]
+    frozen = fleet.freeze()
+    assert (fleet.has_doubtful_uploads(0), fleet.has_doubtful_uploads(1)) == (True, False)
+    figures = fleet.figures(0, known={})
+    assert (figures.samples, figures.uploads, figures.upload_time_total) == (2, 1, 7)
+    fleet.finish_closing(np.zeros(3, np.int32), frozen.closing.doubtful[0])
+    figures = fleet.figures(0, known={})
+    assert (figures.samples, figures.uploads, figures.upload_time_total) == (2, 2, 15)
+    assert not fleet.has_doubtful_uploads(0)
 
 
 def test_late_data_that_repeats_a_closed_day_counts_each_minute_once() -> None:

@@ -5,10 +5,13 @@ fresh blocks once for each of them would cost as much as reading everything each
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
+from fleetpulse.aggregate.runs import run_bounds
+from fleetpulse.aggregate.sample_set import drop_repeats
 from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.part_writer import write_part
 from fleetpulse.blocks.compaction.units import UNIT_SAMPLES, samples_of_files
@@ -31,7 +34,8 @@ def fold_fresh_blocks(work: CompactionInput, manifest: Manifest, *, fresh_min: i
         if len(fresh) >= fresh_min:
             sound = work.sound_blocks(fresh)
             if len(sound) >= fresh_min:
-                return Change(sound, tuple(_fold(work, kind, sound)))
+                is_distinct = all(block.is_distinct for block in sound)
+                return Change(sound, tuple(replace(part, is_distinct=is_distinct) for part in _fold(work, kind, sound)))
     return None
 
 
@@ -42,7 +46,7 @@ def _fold(work: CompactionInput, kind: Kind, fresh: Sequence[SampleBlock]) -> It
     since_ns = {number: (work.today - work.metrics[number].retention_days) * NS_PER_DAY for number in sorted(metrics)}
     for days in _batches(_count_days(work.history, files, since_ns, work.pause)):
         if len(days) == 1:
-            yield _part(work, kind, days[0], _samples_of_day(work.history, files, since_ns, days[0]))
+            yield _part(work, kind, days[0], _samples_of_day(work, files, since_ns, days[0]))
         else:
             yield from _fold_small_days(work, kind, fresh, since_ns, days)
 
@@ -52,12 +56,15 @@ def _part(work: CompactionInput, kind: Kind, day: int, pieces: Iterable[SampleCo
 
 
 def _samples_of_day(
-    history: History, files: Sequence[BlockFile], since_ns: Mapping[int, int], day: int
+    work: CompactionInput, files: Sequence[BlockFile], since_ns: Mapping[int, int], day: int
 ) -> Iterator[SampleColumns]:
     start_ns, end_ns = day * NS_PER_DAY, (day + 1) * NS_PER_DAY
     for number, first_ns in since_ns.items():
         if first_ns <= start_ns:
-            yield from samples_of_files(history, files, number, start_ns=start_ns, end_ns=end_ns)
+            is_distinct = work.is_compared(number, day)
+            yield from samples_of_files(
+                work.history, files, number, start_ns=start_ns, end_ns=end_ns, is_distinct=is_distinct
+            )
 
 
 def _fold_small_days(
@@ -76,7 +83,10 @@ def _fold_small_days(
     order = np.argsort(days_of, kind="stable")
     starts = np.searchsorted(days_of[order], [*days, days[-1] + 1]).tolist()
     for day, (start, end) in zip(days, pairwise(starts), strict=True):
-        yield _part(work, kind, day, [samples.where(order[start:end])])
+        of_day = samples.where(order[start:end])
+        metrics = [of_day.where(slice(*bounds)) for bounds in run_bounds(of_day.metrics)]
+        distinct = [drop_repeats(one) if work.is_compared(int(one.metrics[0]), day) else one for one in metrics]
+        yield _part(work, kind, day, [join_samples(distinct)])
 
 
 def _count_days(

@@ -44,8 +44,8 @@ def write_part(
 
     Args:
         day: since 1970-01-01 UTC.
-        pieces: samples of the day, sorted by metric, device and time, each piece after the one before it. A piece
-            becomes row groups of its own, so it is best of one metric and of 65,536 samples or more.
+        pieces: samples of the day, none twice, sorted by metric, device and time, each piece after the one before it.
+            A piece becomes row groups of its own, so it is best of one metric and of 65,536 samples or more.
         pause: called between pieces.
         rollups: by MINUTE and HOUR, sorted cells of metrics that have no sample in `pieces`.
     Returns: the part. Its times and number of samples are those of `pieces` alone.
@@ -64,7 +64,7 @@ def write_part(
             files[tier] = put_rollups(store, kind=kind, day=day, tier=tier, pieces=rows, pause=pause)
     days = _days_of_hours(history, files[HOUR], kind)
     files[DAY] = put_rollups(store, kind=kind, day=day, tier=DAY, pieces=days, pause=pause)
-    return SampleBlock(kind, day, tally.start_ns, tally.end_ns, sum(tally.samples.values()), files)
+    return SampleBlock(kind, day, tally.start_ns, tally.end_ns, sum(tally.samples.values()), files, is_distinct=True)
 
 
 def put_samples(

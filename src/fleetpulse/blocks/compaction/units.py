@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fleetpulse.aggregate.sample_set import drop_repeats
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.compaction.rollup_rows import distinct_cells, fold_rows
 from fleetpulse.blocks.history import History
@@ -56,17 +57,18 @@ def cut_units(footers: Sequence[Footer], metric: int, whole: RowRange, rows_max:
 
 
 def samples_of_files(
-    history: History, files: Sequence[BlockFile], metric: int, *, start_ns: int, end_ns: int
+    history: History, files: Sequence[BlockFile], metric: int, *, start_ns: int, end_ns: int, is_distinct: bool
 ) -> Iterator[SampleColumns]:
     """The samples of a metric with sent_at in [start_ns, end_ns), sorted by device and time, a unit at a time.
 
-    Raises: DamagedData.
+    Args: is_distinct: give samples that occur several times only once. Raises: DamagedData.
     """
     whole = RowRange(start_ns, end_ns)
     for unit in cut_units([history.footer(file) for file in files], metric, whole, UNIT_SAMPLES):
         samples = join_samples([piece for file in files for piece in _read_samples(history, file, metric, unit)])
         if len(samples):
-            yield _sort_in_unit(samples, unit)
+            ordered = _sort_in_unit(samples, unit)
+            yield drop_repeats(ordered) if is_distinct else ordered
 
 
 def _read_samples(history: History, file: BlockFile, metric: int, unit: RowRange) -> Iterator[SampleColumns]:

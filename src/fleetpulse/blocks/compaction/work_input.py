@@ -31,6 +31,10 @@ class CompactionInput:
         """The numbers of all metrics of a kind of value."""
         return {number for number, metric in self.metrics.items() if metric.kind == kind}
 
+    def is_compared(self, number: int, day: int) -> bool:
+        """Whether samples of a metric and day are still compared with others, so that repeated ones count once."""
+        return day >= self.today - self.metrics[number].samples_kept_days
+
     def metrics_in(self, block: SampleBlock, tier: str) -> set[int]:
         """The metrics that a block holds in a tier; none where it lacks the tier. Raises: DamagedData."""
         return set(self.history.metrics_of(block.files[tier])) if tier in block.files else set()

@@ -14,7 +14,10 @@ from sample_blocks import CPU, DAY, LOAD, UPLOAD, Sample, SampleBlocks
 MINUTES_PER_DAY = 1440
 SAMPLES = st.lists(
     st.tuples(
-        st.sampled_from([CPU, LOAD]), st.integers(0, 2), st.integers(0, 3 * MINUTES_PER_DAY - 1), st.floats(-1e6, 1e6)
+        st.sampled_from([CPU, LOAD]),
+        st.integers(0, 2),
+        st.integers(0, 3 * MINUTES_PER_DAY - 1),
+        st.floats(-1e6, 1e6).map(lambda value: value + 0.0),
     ),
     min_size=1,
     max_size=8,
@@ -28,7 +31,7 @@ def test_parts_hold_all_samples_of_the_fresh_blocks_by_day(fresh: list[list[Samp
     sources = tuple(blocks.fresh(*samples) for samples in fresh)
     change = fold_fresh_blocks(blocks.work, Manifest(samples=sources), fresh_min=1)
     assert change is not None and change.removed == sources
-    everything = sorted((sample for samples in fresh for sample in samples), key=lambda sample: sample[2])
+    everything = sorted({sample for samples in fresh for sample in samples}, key=lambda sample: sample[2])
     expected = {
         DAY + day: sorted(samples) for day, samples in groupby(everything, lambda sample: sample[2] // MINUTES_PER_DAY)
     }
@@ -46,7 +49,7 @@ def test_a_day_of_many_samples_is_read_alone_a_metric_at_a_time() -> None:
     )
     since_ns = {CPU: 0, LOAD: 0}
     files = [block.files[RAW] for block in sources]
-    pieces = fold._samples_of_day(blocks.history, files, since_ns, DAY)
+    pieces = fold._samples_of_day(blocks.work, files, since_ns, DAY)
     assert [(piece.metrics.tolist(), piece.devices.tolist()) for piece in pieces] == [
         ([CPU, CPU], [0, 0]),
         ([LOAD], [1]),

@@ -15,7 +15,7 @@ def test_samples_of_overlapping_files_come_sorted_and_cut_to_the_times() -> None
     one = blocks.fresh((CPU, 1, 5.0, 1.0), (CPU, 0, 9.0, 2.0), (CPU, 1, 2000.0, 3.0))
     two = blocks.fresh((CPU, 0, 3.0, 4.0), (LOAD, 0, 3.0, 5.0), (CPU, 1, 7.0, 6.0), (CPU, 0, -1.0, 7.0))
     files = [one.files[RAW], two.files[RAW]]
-    (piece,) = samples_of_files(blocks.history, files, CPU, start_ns=START_NS, end_ns=END_NS)
+    (piece,) = samples_of_files(blocks.history, files, CPU, start_ns=START_NS, end_ns=END_NS, is_distinct=True)
     assert piece.devices.tolist() == [0, 0, 1, 1]
     assert ((piece.at_ns - START_NS) // NS_PER_MINUTE).tolist() == [3, 9, 5, 7]
 
@@ -34,4 +34,11 @@ def test_a_metric_that_no_file_holds_is_one_empty_unit() -> None:
     part = blocks.part((CPU, 1, 5.0, 1.0))
     whole = RowRange(START_NS, END_NS)
     assert list(cut_units([blocks.history.footer(part.files[RAW])], LOAD, whole, 10)) == [whole]
-    assert list(samples_of_files(blocks.history, [part.files[RAW]], LOAD, start_ns=START_NS, end_ns=END_NS)) == []
+    assert (
+        list(
+            samples_of_files(
+                blocks.history, [part.files[RAW]], LOAD, start_ns=START_NS, end_ns=END_NS, is_distinct=True
+            )
+        )
+        == []
+    )
