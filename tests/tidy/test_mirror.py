@@ -34,7 +34,7 @@ ELSEWHERE = {
 
 DECLARATIONS = {
     "blocks/compaction/change.py", "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
-    "ingest/bodies.py", "journal/journal.py", "limits.py", "live/figures.py", "live/frozen.py",
+    "ingest/bodies.py", "journal/journal.py", "limits.py", "live/frozen.py",
     "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py", "model/uptime.py",
     "pipeline/service.py", "query/answers.py", "query/declaration_answers.py", "query/limits.py",
     "telemetry/counters.py",
