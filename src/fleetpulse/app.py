@@ -143,9 +143,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         label_names_max=settings.label_names_max,
         auto_register=settings.auto_register,
     )
-    metric_definitions = MetricDefinitions(
-        catalog=catalog, catalog_thread=catalog_thread, known=known_metrics, metrics_max=settings.metrics_max
-    )
+    metric_definitions = _build_metric_definitions(settings, stores, catalog_thread, known_metrics)
     planned_downtime = PlannedDowntime(
         catalog=catalog, catalog_thread=catalog_thread, clock=clock, windows_max=settings.windows_max
     )
@@ -184,6 +182,19 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         connections=Connections(settings, counters),
         views=views,
         questions=questions,
+    )
+
+
+def _build_metric_definitions(
+    settings: Settings, stores: Stores, catalog_thread: CatalogThread, known: KnownMetrics
+) -> MetricDefinitions:
+    return MetricDefinitions(
+        catalog=stores.catalog,
+        catalog_thread=catalog_thread,
+        clock=stores.clock,
+        known=known,
+        metrics_max=settings.metrics_max,
+        retention_grace_s=settings.retention_grace_s,
     )
 
 

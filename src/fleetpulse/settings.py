@@ -80,6 +80,13 @@ class Definitions:
         256, "Different names of labels; beyond it, a device is refused (422).", "names", 1, 10_000
     )
     metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
+    retention_grace_s: int = setting(
+        86_400,
+        "Time after a retention became shorter in which nothing more is deleted, and it can be taken back.",
+        "s",
+        0,
+        31_536_000,
+    )
     windows_max: int = setting(1_000, "Maintenance windows; beyond it, 422.", "windows", 1)
 
 

@@ -14,6 +14,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
+from fleetpulse.model.retention import Grace
 
 Reopen = Callable[[], Catalog]
 
@@ -99,6 +100,54 @@ def test_metrics_keep_their_number_and_their_kind(reopen: Reopen) -> None:
     catalog = reopen()
     assert catalog.put_metric(MetricDefinition(name="cpu", aggregation="max"), metrics_max=2) == 1
     assert [is_defined for _, _, is_defined in reopen().metrics()] == [True, True]
+
+
+def test_a_shorter_retention_leaves_a_grace_that_a_longer_one_ends(reopen: Reopen) -> None:
+    catalog = reopen()
+    catalog.put_metric(MetricDefinition(name="cpu", retention_days=90), metrics_max=2, keep_until_ns=5)
+    catalog.put_metric(MetricDefinition(name="cpu", retention_days=90, raw_days=7), metrics_max=2, keep_until_ns=6)
+    catalog.put_metric(MetricDefinition(name="cpu", retention_days=30, raw_days=7), metrics_max=2, keep_until_ns=7)
+    catalog = reopen()
+    assert catalog.graces() == {1: [Grace("raw_days", 90, 6), Grace("retention_days", 90, 7)]}
+    catalog.put_metric(MetricDefinition(name="cpu", retention_days=90), metrics_max=2, keep_until_ns=8)
+    assert reopen().graces() == {}
+
+
+def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:
+    catalog = reopen()
+    assert (catalog.is_file_known("devices"), catalog.last_read("devices", "a")) == (False, None)
+    catalog.note_last_read("devices", "a", {"site": "x", "note": None})
+    catalog.note_last_read("devices", "a", {"site": "y"})
+    catalog.note_last_read("metrics", "a", {"bounds": [0, None]})
+    catalog.note_file_read("devices", at_ns=5)
+    catalog = reopen()
+    assert (catalog.is_file_known("devices"), catalog.is_file_known("metrics")) == (True, False)
+    assert catalog.last_read("devices", "a") == {"site": "y", "note": None}
+    assert catalog.last_read("metrics", "a") == {"bounds": [0, None]}
+
+
+def test_calls_in_a_transaction_take_effect_together_or_not_at_all(reopen: Reopen) -> None:
+    catalog = reopen()
+
+    def change_two_and_fail() -> None:
+        with catalog.transaction():
+            catalog.register([Device("a")], devices_max=9, at_ns=1)
+            catalog.put_metric(MetricDefinition(name="cpu"), metrics_max=9)
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        change_two_and_fail()
+    with catalog.transaction(is_dry=True):
+        catalog.register([Device("a")], devices_max=9, at_ns=1)
+        assert catalog.find("a") is not None
+    assert (catalog.find("a"), len(catalog.metrics())) == (None, 1)
+    with catalog.transaction():
+        catalog.register([Device("a")], devices_max=9, at_ns=1)
+        catalog.note_file_read("devices", at_ns=1)
+    catalog = reopen()
+    record = catalog.find("a")
+    assert record is not None
+    assert (record.device, catalog.is_file_known("devices")) == (Device("a"), True)
 
 
 def test_pauses_and_windows_are_kept(reopen: Reopen) -> None:

@@ -13,13 +13,13 @@ from fleetpulse.ingest.window_declarations import WindowBody, new_window
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message, Metric, Metrics
-from fleetpulse.query.describe import describe_metric, describe_window
+from fleetpulse.query.describe import deletion_text, describe_metric, describe_window
 
 
 @route("GET /api/v1/metrics/definitions", group="definitions", operation="listMetrics")
 async def get_definitions(metric_definitions: MetricDefinitions) -> Metrics:
     """List all metrics that may be reported."""
-    return Metrics([describe_metric(metric_definitions.get(name)) for name in metric_definitions.known.names])
+    return Metrics([_described(metric_definitions, name) for name in metric_definitions.known.names])
 
 
 @route(
@@ -33,13 +33,13 @@ async def post_definition(metric_definitions: MetricDefinitions, payload: Defini
     """Define a metric."""
     metric = new_metric(payload)
     await metric_definitions.add(metric)
-    return describe_metric(metric)
+    return _described(metric_definitions, metric.name)
 
 
 @route("GET /api/v1/metrics/definitions/{name:str}", group="definitions", operation="getMetric", refusals=(404,))
 async def get_definition(metric_definitions: MetricDefinitions, name: MetricNamePath) -> Metric:
     """Show one definition."""
-    return describe_metric(metric_definitions.get(name))
+    return _described(metric_definitions, name)
 
 
 @route(
@@ -50,9 +50,11 @@ async def patch_definition(
 ) -> Metric:
     """Change a definition; a field that is not given stays.
 
-    A shorter retention takes effect with the next compaction.
+    A shorter retention deletes nothing for a day (retention_grace_s), and can be taken back until then; the answer says
+    what it will delete.
     """
-    return describe_metric(await metric_definitions.change(name, partial(changed_metric, change=payload)))
+    metric = await metric_definitions.change(name, partial(changed_metric, change=payload))
+    return describe_metric(metric, metric_definitions.coming_deletions(name))
 
 
 @route(
@@ -64,9 +66,13 @@ async def patch_definition(
 async def delete_definition(metric_definitions: MetricDefinitions, name: MetricNamePath) -> Message:
     """Accept no more reports of a metric; its samples stay until their retention."""
     metric = await metric_definitions.remove(name)
-    return Message(
-        f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"
-    )
+    coming = [deletion_text(name, deletion) for deletion in metric_definitions.coming_deletions(name)]
+    text = f"metric {name} is no longer taken; its samples stay for {metric.retention_days} days, and can be asked for"
+    return Message("; ".join([text, *coming]))
+
+
+def _described(metric_definitions: MetricDefinitions, name: str) -> Metric:
+    return describe_metric(metric_definitions.get(name), metric_definitions.coming_deletions(name))
 
 
 @route("GET /api/v1/maintenance", group="definitions", operation="listWindows")

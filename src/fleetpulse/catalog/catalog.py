@@ -13,6 +13,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.retention import Grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,14 @@ class Catalog(Protocol):
         """(number, definition, whether devices may report it) of all metrics ever defined, sorted by number."""
         ...
 
-    def put_metric(self, metric: MetricDefinition, *, metrics_max: int) -> int:
+    def graces(self) -> dict[int, list[Grace]]:
+        """What the definitions of before still keep, by number of the metric; ended graces may be among them."""
+        ...
+
+    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """Define a metric, or replace its definition. Returns its number.
 
+        What a longer retention of before keeps is kept on until `keep_until_ns`.
         Raises: OutOfRange: its kind would change, or there would be more than `metrics_max` metrics.
         """
         ...

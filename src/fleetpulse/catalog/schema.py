@@ -7,6 +7,7 @@ metric(number, name, body, …)    body: the definition as JSON; number 0 is upl
 manifest(position, …)            one row: the last checkpoint
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
+retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
 file_reading(kind, read_at_ns)   when devices.csv (kind `devices`) or metrics.json (`metrics`) was last read
 file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
 """
@@ -49,7 +50,13 @@ CREATE TABLE file_value (
 _DISTINCT_BLOCKS = """
 ALTER TABLE block ADD COLUMN is_distinct INTEGER NOT NULL DEFAULT 0;
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS)
+_RETENTION_GRACE = """
+CREATE TABLE retention_grace (
+    metric INTEGER NOT NULL, kept TEXT NOT NULL, days INTEGER NOT NULL, until_ns INTEGER NOT NULL,
+    PRIMARY KEY (metric, kept, days)
+) WITHOUT ROWID;
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

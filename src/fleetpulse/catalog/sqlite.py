@@ -24,6 +24,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
+from fleetpulse.model.retention import Grace, graces_after
 
 _REGISTER_ROWS = 10_000
 """Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
@@ -228,23 +229,33 @@ class SqliteCatalog:
                 for number, body, is_defined in rows
             ]
 
-    def put_metric(self, metric: MetricDefinition, *, metrics_max: int) -> int:
+    def graces(self) -> dict[int, list[Grace]]:
+        """See Catalog."""
+        with self._reading():
+            graces: dict[int, list[Grace]] = {}
+            for metric, *grace in self._select("SELECT metric, kept, days, until_ns FROM retention_grace"):
+                graces.setdefault(metric, []).append(Grace(*grace))
+            return graces
+
+    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """See Catalog."""
         known = {old.name: (number, old) for number, old, _ in self.metrics()}
-        if metric.name in known:
-            number, old = known[metric.name]
+        number, old = known.get(metric.name, (len(known), None))
+        if old is not None:
             if old.kind != metric.kind:
                 raise OutOfRange(
                     f"{metric.name} is of kind {old.kind}, and so are its samples; "
                     f"define a metric of another name for kind {metric.kind}",
                     reason="metric_kind",
                 )
-        else:
-            number = len(known)
-            if number >= metrics_max:
-                raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
+        elif number >= metrics_max:
+            raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
+        graces = [] if old is None else graces_after(self.graces().get(number, []), old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
             run("INSERT OR REPLACE INTO metric VALUES (?, ?, ?, 1)", (number, metric.name, _json(metric)))
+            run("DELETE FROM retention_grace WHERE metric = ?", (number,))
+            for grace in graces:
+                run("INSERT INTO retention_grace VALUES (?, ?, ?, ?)", (number, *grace))
         return number
 
     def delete_metric(self, name: str) -> bool:

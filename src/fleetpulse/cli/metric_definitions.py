@@ -67,7 +67,7 @@ def _list_parts(answer: Metrics) -> list[Part]:
         [metric.name, metric.unit, metric.kind, metric.aggregation, *_limits(metric), metric.description]
         for metric in answer.metrics
     ]
-    return [table_of(columns, rows)]
+    return [table_of(columns, rows), *(part for metric in answer.metrics for part in _deletion_parts(metric))]
 
 
 def _limits(metric: Metric) -> list[str]:
@@ -121,7 +121,13 @@ def remove(name: MetricName, /, *, service: Service = Service()) -> None:
 def _metric_parts(metric: Metric) -> list[Part]:
     names = ("name", "unit", "kind", "aggregation", "description")
     titles = ("retention days", "raw days", "lowest", "highest")
-    return [facts_of([*((name, getattr(metric, name)) for name in names), *zip(titles, _limits(metric), strict=True)])]
+    facts = facts_of([*((name, getattr(metric, name)) for name in names), *zip(titles, _limits(metric), strict=True)])
+    return [facts, *_deletion_parts(metric)]
+
+
+def _deletion_parts(metric: Metric) -> list[Part]:
+    """What a shorter retention will delete, each as a sentence."""
+    return [f"{deletion.msg[:1].upper()}{deletion.msg[1:]}." for deletion in metric.coming_deletions]
 
 
 def _number(text: str | None) -> int | float | None:

@@ -179,7 +179,7 @@ class Housekeeping:
                 next_change,
                 self.history,
                 self.history.manifest,
-                metrics=dict(self.metric_definitions.metrics),
+                metrics=self.metric_definitions.kept(),
                 today=self.clock.now_ns() // NS_PER_DAY,
                 pause=_pause,
                 is_forced=is_forced,

@@ -1,6 +1,6 @@
 """Declarations of files and imports, merged with the catalog's, one by one and in one transaction of the catalog."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from fleetpulse.catalog.catalog import Catalog, FileKind
@@ -55,9 +55,14 @@ def _device_with(device: Device, sets: Fields) -> tuple[Device, Fields]:
 
 
 def merge_metrics(
-    catalog: Catalog, metrics: Iterable[NamedMetric], rule: Rule, report: MergeReport, *, metrics_max: int
+    catalog: Catalog,
+    metrics: Iterable[NamedMetric],
+    rule: Rule,
+    report: MergeReport,
+    *,
+    put: Callable[[MetricDefinition], None],
 ) -> None:
-    """Write the metrics of metrics.json. Call it in a transaction. Raises: OutOfRange; OSError."""
+    """Write the metrics of metrics.json with `put`. Call it in a transaction. Raises: OutOfRange; OSError."""
     merging = Merging(rule, report)
     defined = {metric.name: (metric, is_defined) for _, metric, is_defined in catalog.metrics()}
     for entry in metrics:
@@ -73,7 +78,7 @@ def merge_metrics(
         if is_mergeable:
             _record(catalog, "metrics", entry.name, entry.named, known)
         if metric is not None:
-            catalog.put_metric(metric, metrics_max=metrics_max)
+            put(metric)
 
 
 def _metric_with(

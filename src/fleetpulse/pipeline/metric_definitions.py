@@ -1,19 +1,26 @@
 """Which metrics there are: written to the catalog first, then used by reports and questions."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import structlog
+
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.clock import Clock
 from fleetpulse.errors import Conflict, NotFound, OutOfRange
 from fleetpulse.ingest.metrics_file import NamedMetric
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.model.declaration_merge import MergeReport, Rule
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition, check_built_in, check_definition
+from fleetpulse.model.retention import ComingDeletion, Grace, coming_deletions, in_force
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.merges import merge_metrics
+from fleetpulse.query.describe import deletion_text
 from fleetpulse.query.metric_answers import MetricQuestion, read_aggregation, split_types
 
+log = structlog.get_logger("metrics")
 NAMES_LISTED = 50
 
 
@@ -21,28 +28,38 @@ class MetricDefinitions:
     """All metrics. `metrics` maps numbers to definitions, also of metrics that were undefined: their samples stay."""
 
     def __init__(
-        self, *, catalog: Catalog, catalog_thread: CatalogThread, known: KnownMetrics, metrics_max: int
+        self,
+        *,
+        catalog: Catalog,
+        catalog_thread: CatalogThread,
+        clock: Clock,
+        known: KnownMetrics,
+        metrics_max: int,
+        retention_grace_s: int,
     ) -> None:
         """`known`, the metrics that may be reported, is shared with the intake."""
         self.metrics: dict[int, MetricDefinition] = {}
         self.known = known
         self._catalog = catalog
         self._catalog_thread = catalog_thread
+        self._clock = clock
         self._metrics_max = metrics_max
+        self._retention_grace_ns = retention_grace_s * NS_PER_S
+        self._graces: Mapping[int, Sequence[Grace]] = {}
         self.changing = asyncio.Lock()
         """Held by whoever reads definitions, alters them and writes them back: of two who do so at one time one change
         would be lost."""
 
     def load(self) -> None:
         """Read all metrics from the catalog. Blocks; for the start, before events are accepted."""
-        self._publish(self._catalog.metrics())
+        self._publish(self._catalog.metrics(), self._catalog.graces())
 
     def write_merged(self, metrics: Iterable[NamedMetric], rule: Rule, report: MergeReport) -> None:
         """Write to the catalog the metrics that a merge adds and changes; they are in effect after `load` or `adopt`.
 
         Blocks; in a transaction, on the catalog's thread. Raises: OutOfRange; OSError.
         """
-        merge_metrics(self._catalog, metrics, rule, report, metrics_max=self._metrics_max)
+        merge_metrics(self._catalog, metrics, rule, report, put=self._put)
 
     async def adopt(self) -> None:
         """Bring memory to what was written, while events come in. Raises: NotAccepting."""
@@ -60,10 +77,29 @@ class MetricDefinitions:
         """The metrics that `types` names, with commas between. Raises: Malformed; OutOfRange; UnknownMetric."""
         names = split_types(types, self.known.names)
         chosen = read_aggregation(aggregation)
-        known = {metric.name: (number, metric) for number, metric in self.metrics.items()}
+        known = {metric.name: (number, metric) for number, metric in self.kept().items()}
         if not known.keys() >= set(names):
             raise self.known.unknown(set(names) - known.keys())
         return [MetricQuestion(*known[name], chosen or known[name][1].aggregation) for name in names]
+
+    def kept(self) -> dict[int, MetricDefinition]:
+        """All metrics by number, with the retention that is in force now: a shorter one has a grace."""
+        now_ns = self._clock.now_ns()
+        graces = self._graces
+        return {
+            number: in_force(metric, graces[number], now_ns=now_ns) if number in graces else metric
+            for number, metric in self.metrics.items()
+        }
+
+    def coming_deletions(self, name: str) -> list[ComingDeletion]:
+        """What will be deleted of a metric, defined or not, because its retention became shorter."""
+        now_ns = self._clock.now_ns()
+        return [
+            deletion
+            for number, metric in self.metrics.items()
+            if metric.name == name
+            for deletion in coming_deletions(metric, self._graces.get(number, ()), now_ns=now_ns)
+        ]
 
     async def add(self, metric: MetricDefinition) -> None:
         """Define a new metric. Raises: Conflict: one of its name is defined; OutOfRange; NotAccepting."""
@@ -122,11 +158,23 @@ class MetricDefinitions:
 
     def _put(self, metric: MetricDefinition) -> None:
         check_built_in(metric)
-        self._catalog.put_metric(metric, metrics_max=self._metrics_max)
+        keep_until_ns = self._clock.now_ns() + self._retention_grace_ns
+        self._catalog.put_metric(metric, metrics_max=self._metrics_max, keep_until_ns=keep_until_ns)
 
     async def _reload(self) -> None:
-        self._publish(await self._catalog_thread.run(self._catalog.metrics))
+        self._publish(*await self._catalog_thread.run(lambda: (self._catalog.metrics(), self._catalog.graces())))
 
-    def _publish(self, metrics: Sequence[tuple[int, MetricDefinition, bool]]) -> None:
+    def _publish(
+        self, metrics: Sequence[tuple[int, MetricDefinition, bool]], graces: Mapping[int, Sequence[Grace]]
+    ) -> None:
         self.metrics = {number: metric for number, metric, _ in metrics}
         self.known.replace((number, metric) for number, metric, is_defined in metrics if is_defined)
+        self._announce(graces)
+
+    def _announce(self, graces: Mapping[int, Sequence[Grace]]) -> None:
+        """Log what newly shortened retentions will delete; at the start, those that were shortened before too."""
+        before, self._graces = self._graces, graces
+        for number, metric in self.metrics.items():
+            if set(graces.get(number, ())) - set(before.get(number, ())):
+                for deletion in self.coming_deletions(metric.name):
+                    log.warning("a retention became shorter", todo=deletion_text(metric.name, deletion))

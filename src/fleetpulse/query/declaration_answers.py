@@ -124,6 +124,17 @@ class Imported(Struct, kw_only=True):
     dry_run: bool
 
 
+class ComingDeletion(Struct, kw_only=True):
+    """What will be deleted of a metric, because its retention became shorter."""
+
+    what: Annotated[str, Meta(description="`samples`, or `samples and roll-ups`", examples=["samples"])]
+    at: Annotated[Time, Meta(description="when; until then the retention can be raised again, and nothing is lost")]
+    before: Annotated[Time, Meta(description="what is older than this is deleted")]
+    days_before: Annotated[int, Meta(description="days that they are kept until then", examples=[365])]
+    days_after: Annotated[int, Meta(description="days that they are kept after that", examples=[30])]
+    msg: Annotated[str, Meta(description="the same in a sentence", examples=["after …, samples of cpu … are deleted"])]
+
+
 class Metric(Struct, kw_only=True):
     """The definition of a metric."""
 
@@ -143,6 +154,10 @@ class Metric(Struct, kw_only=True):
         Meta(min_length=2, max_length=2, description="lowest and highest, inclusive; null: none", examples=[[0, 100]]),
     ]
     description: Annotated[str, Meta(examples=["Share of the processor in use"])]
+    coming_deletions: Annotated[
+        list[ComingDeletion],
+        Meta(description="what a shorter retention will delete (retention_grace_s)", examples=[[]]),
+    ] = []
 
 
 class Metrics(Struct):

@@ -15,6 +15,7 @@ from fleetpulse.model.declaration_merge import MergeReport, Value
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.retention import ComingDeletion
 from fleetpulse.model.status import Status
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -102,9 +103,31 @@ def _field_value(name: str, value: Value) -> Value:
     return format_seconds(value) if name in {"interval", "grace"} and isinstance(value, int) else value
 
 
-def describe_metric(metric: MetricDefinition) -> declaration_answers.Metric:
-    """A definition."""
-    return declaration_answers.Metric(**declared_fields(metric))
+def describe_metric(
+    metric: MetricDefinition, coming_deletions: Sequence[ComingDeletion] = ()
+) -> declaration_answers.Metric:
+    """A definition, and what will be deleted because its retention became shorter."""
+    deletions = [
+        declaration_answers.ComingDeletion(
+            what=deletion.what,
+            at=format_rfc3339(deletion.at_ns),
+            before=format_rfc3339(deletion.before_ns),
+            days_before=deletion.days_before,
+            days_after=deletion.days_after,
+            msg=deletion_text(metric.name, deletion),
+        )
+        for deletion in coming_deletions
+    ]
+    return declaration_answers.Metric(**declared_fields(metric), coming_deletions=deletions)
+
+
+def deletion_text(name: str, deletion: ComingDeletion) -> str:
+    """What will be deleted and when, and what to do to keep it."""
+    return (
+        f"after {format_rfc3339(deletion.at_ns)}, {deletion.what} of {name} from before "
+        f"{format_rfc3339(deletion.before_ns)} are deleted, since they are kept for {deletion.days_after} days instead "
+        f"of {deletion.days_before}; to keep them, raise the number again before then"
+    )
 
 
 def describe_window(window: MaintenanceWindow, *, now_ns: int) -> declaration_answers.MaintenanceWindow:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OutOfRange
@@ -16,9 +17,11 @@ from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.threads import Threads
+from memory_service import NOON, SECOND, FakeClock
 
 CPU = MetricDefinition(name="cpu", unit="%")
 LOAD = MetricDefinition(name="load")
+CLOCK = FakeClock()
 
 
 def run(folder: Path, test: Callable[[MetricDefinitions], Awaitable[None]]) -> None:
@@ -31,8 +34,10 @@ def run(folder: Path, test: Callable[[MetricDefinitions], Awaitable[None]]) -> N
             loaded = MetricDefinitions(
                 catalog=catalog,
                 catalog_thread=CatalogThread(threads.catalog),
+                clock=CLOCK,
                 known=KnownMetrics(report_metrics_max=10),
                 metrics_max=4,
+                retention_grace_s=3_600,
             )
             loaded.load()
             return loaded
@@ -132,5 +137,28 @@ def test_metrics_that_are_merged_are_known_once_they_are_adopted(tmp_path: Path)
         await definitions.adopt()
         assert definitions.known.get("cpu") == (1, CPU)
         assert report.added == 1
+
+    run(tmp_path, test)
+
+
+def test_a_shorter_retention_is_announced_and_in_force_after_its_grace(tmp_path: Path) -> None:
+    async def test(definitions: MetricDefinitions) -> None:
+        await definitions.define([CPU])
+        with capture_logs() as logs:
+            await definitions.change("cpu", lambda metric: replace(metric, retention_days=30))
+        (deletion,) = definitions.coming_deletions("cpu")
+        assert deletion.at_ns == NOON + 3_600 * SECOND
+        assert ["to keep them, raise the number again" in entry["todo"] for entry in logs] == [True]
+        assert definitions.metrics[1].retention_days == 30
+        assert (
+            definitions.kept()[1].retention_days == definitions.questions("cpu", None)[0].metric.retention_days == 365
+        )
+        with capture_logs() as logs:
+            definitions.load()
+        assert logs == []
+        await definitions.remove("cpu")
+        assert definitions.coming_deletions("cpu") == [deletion]
+        await definitions.add(replace(CPU, retention_days=400))
+        assert definitions.coming_deletions("cpu") == []
 
     run(tmp_path, test)
