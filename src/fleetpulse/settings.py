@@ -26,6 +26,9 @@ from fleetpulse.limits import (
 )
 
 ENVIRONMENT_PREFIX = "FLEETPULSE_"
+INTEGER_HIGHEST = 2**63 - 1
+SECONDS_HIGHEST = 1e9
+"""32 years: longer times overflow the timers of the system."""
 ENVIRONMENT_ONLY = {"CONFIG", "URL"}
 
 
@@ -186,8 +189,8 @@ def _from_file(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:  # also a number of more digits than Python reads
         raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
 
 
@@ -210,16 +213,29 @@ def _convert(entry: Entry, name: str, value: Any, source: str) -> Any:
             converted = kind(value)
             if kind is float and not math.isfinite(converted):
                 raise ValueError
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{source}: {name} must be of type {kind.__name__}, not `{value}`") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise SettingsError(f"{source}: {name} must be of type {kind.__name__}, not `{_shown(value)}`") from error
     lowest, highest = entry.about.lowest, entry.about.highest
     if (
         (entry.choices and converted not in entry.choices)
         or (lowest is not None and not converted >= lowest)
         or (highest is not None and converted > highest)
     ):
-        raise SettingsError(f"{source}: {name} must be {entry.range_text}, not {value}")
+        raise SettingsError(f"{source}: {name} must be {entry.range_text}, not {_shown(value)}")
+    # What has no limit of its own must still fit into what it is handed to: 64 bits, or a span of time.
+    if kind in (int, float) and converted > (SECONDS_HIGHEST if kind is float else INTEGER_HIGHEST):
+        highest = SECONDS_HIGHEST if kind is float else INTEGER_HIGHEST
+        raise SettingsError(f"{source}: {name} must be at most {highest}, not {_shown(value)}")
     return converted
+
+
+def _shown(value: Any) -> str:
+    """A value in an error; a number of thousands of digits, which Python does not even write, is shortened."""
+    try:
+        text = str(value)
+    except ValueError:
+        return "a number of more than 4,300 digits"
+    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 _TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -7,7 +7,7 @@ import pytest
 
 from fleetpulse.errors import SettingsError
 from fleetpulse.limits import IngestLimits
-from fleetpulse.settings import GROUPS, Settings, entries, load_settings
+from fleetpulse.settings import GROUPS, Entry, Settings, entries, load_settings
 
 NAMES_SINCE_0_1 = """
     host port data blocks s3_endpoint s3_region s3_timeout_s cache_bytes_max kept_bytes_max devices metrics
@@ -104,3 +104,19 @@ def test_a_wrong_setting_in_the_environment_or_the_file_names_that_source(tmp_pa
     file.write_text("port 1")
     with pytest.raises(SettingsError, match=rf"^{file}: cannot be read as TOML: "):
         load_settings({}, {}, file)
+
+
+@pytest.mark.parametrize("entry", [entry for entry in entries() if entry.kind in {int, float}], ids=lambda e: e.name)
+def test_a_number_that_no_stage_holds_is_refused_by_the_name_of_its_setting(entry: Entry, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    for text in ("1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 6_000, "inf", "-inf", "nan", "1e400", "1e300"):
+        file.write_text(f"{entry.name} = {text}", encoding="utf-8")
+        for environment, path in (({f"FLEETPULSE_{entry.name.upper()}": text}, None), ({}, file)):
+            with pytest.raises(SettingsError, match=rf"{entry.name}|cannot be read as TOML"):
+                load_settings({}, environment, path)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("\ufeffport = 5", encoding="utf-8")
+    assert load_settings({}, {}, file).port == 5

@@ -25,6 +25,7 @@ from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.duration import DURATION_PATTERN, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, parse_query_time_ns
+from fleetpulse.notation.whole import read_number, whole
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.devices import SORTS, Filter, Order
 from fleetpulse.query.limits import check_cells
@@ -262,11 +263,12 @@ def _moment(name: str, text: str | None) -> int | None:
 
 
 def _percentage(name: str, text: str | None) -> float | None:
-    try:
-        value = None if text is None else float(text)
-    except ValueError as error:
-        raise Malformed(f"`{name}` must be a percentage, not `{(text or '')[:50]}`") from error
-    if value is not None and not 0 <= value <= 100:
+    if text is None:
+        return None
+    value = read_number(text)
+    if value is None:
+        raise Malformed(f"`{name}` must be a percentage, not `{text[:50]}`")
+    if not 0 <= value <= 100:
         raise OutOfRange(f"`{name}` must be 0 to 100 per cent", reason=name)
     return value
 
@@ -317,6 +319,8 @@ def read_paging(
             f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{sort[:50]}`",
             reason="sort",
         )
-    if not (limit.isdigit() and limit.isascii() and len(limit) <= 9) or not 1 <= int(limit) <= LIMIT_HIGHEST:
+    number = read_number(limit)
+    count = None if number is None else whole(number)
+    if count is None or not 1 <= count <= LIMIT_HIGHEST:
         raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
-    return Paging(order, int(limit), cursor)
+    return Paging(order, count, cursor)

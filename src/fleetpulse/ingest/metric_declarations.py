@@ -10,6 +10,7 @@ from fleetpulse.errors import OutOfRange
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.metric import AGGREGATIONS, KINDS, MetricDefinition, check_definition
 from fleetpulse.model.text import NAME_PATTERN
+from fleetpulse.notation.whole import whole
 
 # The rules for values are only described here; `model/metric.py` checks them.
 Unit = Annotated[str, Meta(description="what the values are in", examples=["%"])]
@@ -17,13 +18,25 @@ AggregationName = Annotated[
     str,
     Meta(description="how many values become one", examples=["avg"], extra_json_schema={"enum": list(AGGREGATIONS)}),
 ]
-RetentionDays = Annotated[int, Meta(description="days after which samples and roll-ups are deleted", examples=[90])]
-RawDays = Annotated[
-    int | None,
+RetentionDays = Annotated[
+    int | float,
     Meta(
-        description="days after which samples are deleted and only their roll-ups stay; null: as long as the roll-ups"
+        description="days after which samples and roll-ups are deleted",
+        examples=[90],
+        extra_json_schema={"type": "integer"},  # which 90.0 is, too
     ),
 ]
+RawDays = (
+    Annotated[
+        int | float,
+        Meta(
+            description="days after which samples are deleted and only their roll-ups stay; "
+            "null: as long as the roll-ups",
+            extra_json_schema={"type": "integer"},
+        ),
+    ]
+    | None
+)
 Bounds = Annotated[
     list[int | float | None],
     Meta(min_length=2, max_length=2, description="lowest and highest, inclusive; null: none", examples=[[0, 100]]),
@@ -61,6 +74,11 @@ def definition(body: Definition) -> MetricDefinition:
     """The checked definition. Raises: ValueError: says which field is wrong and what is expected."""
     fields: dict[str, Any] = msgspec.structs.asdict(body)
     fields["lowest"], fields["highest"] = fields.pop("bounds")
+    for name in ("retention_days", "raw_days"):
+        days = fields[name]
+        fields[name] = None if days is None else whole(days)
+        if days is not None and fields[name] is None:
+            raise ValueError(f"{name} of {body.name[:100]} must be a whole number of days, not {days}")
     metric = MetricDefinition(**fields)
     check_definition(metric)
     return metric

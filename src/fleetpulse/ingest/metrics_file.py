@@ -14,7 +14,8 @@ import msgspec
 
 from fleetpulse.errors import MetricsFileError
 from fleetpulse.ingest.file_bytes import read_whole
-from fleetpulse.ingest.metric_declarations import Definition, definition
+from fleetpulse.ingest.malformed import BOM
+from fleetpulse.ingest.metric_declarations import Definition, declared_fields, definition
 from fleetpulse.model.declaration_merge import Fields
 
 
@@ -33,7 +34,7 @@ class NamedMetric:
 def read_metrics(path: Path) -> Sequence[NamedMetric]:
     """The definitions in the file. Raises: MetricsFileError: says what is wrong and where."""
     try:
-        text = read_whole(path)
+        text = read_whole(path).removeprefix(BOM)
         content = msgspec.json.decode(text, type=list[Definition] | _File)
         # Decoded again as it is, since a definition does not tell whether a field was named or has its default.
         written = msgspec.json.decode(text)
@@ -64,5 +65,5 @@ def read_metrics(path: Path) -> Sequence[NamedMetric]:
 
 
 def _named(body: Definition, written: dict[str, Any]) -> NamedMetric:
-    definition(body)
-    return NamedMetric(body.name, {name: getattr(body, name) for name in written if name != "name"})
+    fields = declared_fields(definition(body))
+    return NamedMetric(body.name, {name: fields[name] for name in written if name != "name"})

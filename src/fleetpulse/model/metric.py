@@ -1,6 +1,6 @@
 """The definition of a metric: what devices may report values of, and which values are accepted."""
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -62,15 +62,20 @@ def check_definition(metric: MetricDefinition) -> None:
             f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation[:100]}`"
         )
     if not 1 <= metric.retention_days <= _RETENTION_DAYS_HIGHEST:
-        raise ValueError(
-            f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {metric.retention_days}"
-        )
+        actual = _shown(metric.retention_days)
+        raise ValueError(f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {actual}")
     if metric.raw_days is not None and not 1 <= metric.raw_days <= metric.retention_days:
         expected = f"1 to its retention_days ({metric.retention_days})"
-        raise ValueError(f"raw_days of {metric.name} must be {expected}, not {metric.raw_days}")
+        raise ValueError(f"raw_days of {metric.name} must be {expected}, not {_shown(metric.raw_days)}")
     _check_bounds(metric)
     for field, text in (("unit", metric.unit), ("description", metric.description)):
         check_text(text, field=f"{field} of {metric.name}", chars_max=_TEXT_CHARS_MAX)
+
+
+def _shown(value: int) -> str:
+    """A number in an error; one of thousands of digits is shortened."""
+    text = str(value)
+    return text if len(text) <= 30 else f"{text[:30]}…"
 
 
 def check_built_in(metric: MetricDefinition) -> None:
@@ -88,9 +93,12 @@ def _check_bounds(metric: MetricDefinition) -> None:
     for field, bound in (("lowest", metric.lowest), ("highest", metric.highest)):
         if bound is None:
             continue
-        if not math.isfinite(bound):
-            raise ValueError(f"{field} of {metric.name} must be a finite number")
+        # Compared and not converted: Python's integers may be larger than any float. NaN is in no range.
+        if not -sys.float_info.max <= bound <= sys.float_info.max:
+            raise ValueError(f"bounds: {field} of {metric.name} must be a finite number of 64 bits")
         if metric.kind == "integer" and (bound != int(bound) or not INTEGER_LOWEST <= bound <= INTEGER_HIGHEST):
-            raise ValueError(f"{field} of {metric.name} must be a whole number of 64 bits, as its kind is integer")
+            raise ValueError(
+                f"bounds: {field} of {metric.name} must be a whole number of 64 bits, as its kind is integer"
+            )
     if metric.lowest is not None and metric.highest is not None and metric.lowest > metric.highest:
-        raise ValueError(f"lowest of {metric.name} ({metric.lowest}) is above its highest ({metric.highest})")
+        raise ValueError(f"bounds: lowest of {metric.name} ({metric.lowest}) is above its highest ({metric.highest})")
