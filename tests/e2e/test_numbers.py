@@ -41,7 +41,7 @@ TEXTS = [
     "1969-12-31T23:59:59Z",
 ]  # fmt: skip
 """Of durations, times and other texts that hold numbers; parameters of a query are texts as well."""
-ASKED = {"device_id": PUBLISHED[0], "name": "cpu", "window_id": "0123456789abcdef"}
+NAMES = {"device_id": PUBLISHED[0], "name": "cpu", "window_id": "0123456789abcdef"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def target(path: str, operation: dict[str, Any], **values: str) -> str:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "query" and parameter["required"]
     }
-    filled = re.sub(r"\{(\w+)\}", lambda name: quote(ASKED[name[1]]), path)
+    filled = re.sub(r"\{(\w+)\}", lambda name: quote(NAMES[name[1]]), path)
     query = urlencode(required | {"types": "cpu"} if path.endswith("/metrics") else required | values)
     return f"{filled}?{urlencode(values) if values else query}" if values or query else filled
 
@@ -160,11 +160,11 @@ def with_token(body: Any, place: tuple[Any, ...], token: str) -> str:
     return json.dumps(body).replace('"TOKEN"', token)
 
 
-@pytest.mark.parametrize(("asked", "schema", "place", "leaf"), list(bodies()))
+@pytest.mark.parametrize(("target_of", "schema", "place", "leaf"), list(bodies()))
 def test_no_field_makes_a_defect(
-    server: Server, asked: tuple[str, str, dict[str, Any]], schema: Any, place: tuple[Any, ...], leaf: Any
+    server: Server, target_of: tuple[str, str, dict[str, Any]], schema: Any, place: tuple[Any, ...], leaf: Any
 ) -> None:
-    method, path, operation = asked
+    method, path, operation = target_of
     if path == "/api/v1/events":
         body = {"device_id": PUBLISHED[0], "sent_at": "2026-11-24T08:30:00Z"}
     else:
