@@ -598,6 +598,8 @@ def without_tiers(answer: object) -> str:
 WINDOWS = [
     ("window=", 400, "duration"),
     ("window=0s", 422, "empty"),
+    ("window=30", 422, "needs a unit: 30s, 30m, 30h or 30d"),
+    ("window=0", 422, "needs a unit"),
     ("window=-1h", 400, "duration"),
     ("window=1y", 400, "duration"),
     ("window=3661d", 422, "window_days_max"),
@@ -620,6 +622,7 @@ WINDOWS = [
 STEPS = [
     ("window=1h&step=1ns", 400, "duration"),
     ("window=1h&step=0s", 422, "1s"),
+    ("window=1h&step=60", 422, "needs a unit"),
     ("window=1h&step=999999999w", 422, "3660d"),
     ("window=3660d&step=1s", 422, "ask for a longer step"),
 ]
@@ -695,7 +698,8 @@ def test_the_parameters_that_are_taken_are_those_that_the_document_lists(client:
         (f"{API}/devices?uptime_below=nan", 422, "0 to 100"),
         (f"{API}/devices?uptime_below=1e999", 422, "0 to 100"),
         (f"{API}/devices?uptime_below=5&uptime_window=999999999w", 422, "3660d"),
-        (f"{API}/devices?uptime_below=5&uptime_window=0", 422, "1s to"),
+        (f"{API}/devices?uptime_below=5&uptime_window=0s", 422, "1s to"),
+        (f"{API}/devices?uptime_below=5&uptime_window=24", 422, "needs a unit"),
         (f"{API}/devices?seen_before=soon", 400, "RFC 3339"),
         (f"{API}/devices.csv?limit=1", 400, "unknown parameter `limit`"),
         (f"{API}/export", 400, "`types` must name"),

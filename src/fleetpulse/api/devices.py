@@ -15,7 +15,7 @@ from fleetpulse.api.parameters import (
     read_paging,
 )
 from fleetpulse.api.request_body import whole_body
-from fleetpulse.api.routes import Media, check_media, route
+from fleetpulse.api.routes import Media, check_media, note_header, route
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, Message, Relabelled
@@ -102,7 +102,8 @@ async def resume_device(inventory: Inventory, device_id: DeviceIdPath) -> Device
 async def export_devices(inventory: Inventory, chosen: Filter) -> Response[bytes]:
     """Export the devices that match as CSV, which the import takes as it is."""
     text = await inventory.export_csv(chosen)
-    return Response(text.encode(), headers={"content-type": "text/csv; charset=utf-8"})
+    headers = {"content-type": "text/csv; charset=utf-8", **note_header(inventory.notes(chosen))}
+    return Response(text.encode(), headers=headers)
 
 
 @route(

@@ -6,11 +6,13 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, read_labels, read_plain_window
-from fleetpulse.api.routes import Media, route
+from fleetpulse.api.routes import Media, note_header, route
 from fleetpulse.pipeline.exports import ExportRequest, Exports
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.export import NAMES
 from fleetpulse.query.export_formats import FORMATS, check_export
+from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.window import Window
 
 _MEDIA = (
@@ -44,6 +46,7 @@ async def get_export(
     *,
     exports: Exports,
     metric_definitions: MetricDefinitions,
+    registry: Registry,
     window: Window,
     labels: LabelPairs,
     what: What = "samples",
@@ -65,6 +68,7 @@ async def get_export(
         metrics=metric_definitions.questions(types or "", None) if what == "samples" else (),
     )
     media_type, body = await exports.file(request)
-    headers = {"content-disposition": f'attachment; filename="{what}.{file_format}"'}
+    notes = [*window.notes, *selection_notes(registry.roster, labels)]
+    headers = {"content-disposition": f'attachment; filename="{what}.{file_format}"', **note_header(notes)}
     # The framework adds the charset of a text by itself.
     return Stream(body, media_type=media_type.partition(";")[0], headers=headers)

@@ -23,7 +23,7 @@ from fleetpulse.model.metric import AGGREGATIONS
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
-from fleetpulse.notation.duration import DURATION_PATTERN, parse_seconds
+from fleetpulse.notation.duration import LENGTH_PATTERN, UnitMissing, parse_length
 from fleetpulse.notation.timestamp import EXPECTED, parse_query_time_ns
 from fleetpulse.notation.whole import read_number, whole
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -42,7 +42,7 @@ def _query(description: str, *, name: str | None = None, **schema: Any) -> Any:
 
 
 _STATUS = f"({'|'.join(STATUSES)})"
-_DURATION = {"pattern": DURATION_PATTERN, "min_length": 1, "examples": [DAY]}
+_DURATION = {"pattern": LENGTH_PATTERN, "min_length": 1, "examples": [DAY]}
 _TIME = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
 _TRUTH = {"type": OpenAPIType.BOOLEAN, "default": False}
 _LABEL = Schema(
@@ -275,7 +275,9 @@ def _percentage(name: str, text: str | None) -> float | None:
 
 def _uptime_window_ns(text: str, clock: Clock, limits: QuestionLimits) -> int:
     try:
-        window_ns = parse_seconds(text) * NS_PER_S
+        window_ns = parse_length(text) * NS_PER_S
+    except UnitMissing as error:
+        raise OutOfRange(f"`uptime_window`: {error}", reason="window") from error
     except ValueError as error:
         raise Malformed(f"uptime_window: {error}") from error
     days_max = limits.window_days_max

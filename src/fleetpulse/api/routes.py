@@ -6,6 +6,7 @@ query (`api.parameters`), a `payload` whose struct is decoded strictly, and part
 """
 
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -173,6 +174,11 @@ def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable
             raise malformed(error, f"expected {', '.join(struct.__struct_fields__)}; see /docs", body) from error
 
     return read
+
+
+def note_header(notes: Sequence[str]) -> dict[str, str]:
+    """The notes of an answer that is a file, as a header with a list in JSON; none where there are no notes."""
+    return {"fleetpulse-notes": json.dumps(notes)} if notes else {}
 
 
 def check_media(headers: Headers, types: Sequence[str] = ("application/json",), *, is_coded: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import ssl
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from fleetpulse.cli.terminal import clean
 from fleetpulse.errors import CommandRefused, NotAnswered, SettingsError
 
 ANSWER_S = 120.0
@@ -44,6 +46,12 @@ class Answer:
             ) from error
 
 
+class _Noted(msgspec.Struct):
+    """The notes of an answer."""
+
+    notes: list[str] = []
+
+
 def segment(text: str) -> str:
     """A text as one segment of a path."""
     return quote(text, safe="")
@@ -62,6 +70,8 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"`{url}` is no address of a server; expected something like http://127.0.0.1:6733.")
         self.url = url
+        self.notes: list[str] = []
+        """What the answers said of the questions, each note once; printed when the client is closed."""
         self._prefix = parts.path.rstrip("/")
         self._connection = (
             http.client.HTTPSConnection(parts.hostname, port, timeout=ANSWER_S, context=ssl.create_default_context())
@@ -83,7 +93,9 @@ class Client:
             text = response.read()
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise self._not_answered(error) from error
-        return Answer(self._accepted(response, text), _server_s(response))
+        answer = Answer(self._accepted(response, text), _server_s(response))
+        self.take_notes(answer.raw)
+        return answer
 
     def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
         """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; CommandRefused."""
@@ -92,6 +104,7 @@ class Client:
             response = self._response("GET", path, query, None, {})
             if response.status >= 300:
                 self._accepted(response, response.read())
+            self.take_notes(response.headers.get("fleetpulse-notes", "[]").encode())
             while piece := response.read1(PIECE_BYTES):
                 received += len(piece)
                 yield piece
@@ -137,6 +150,15 @@ class Client:
             msg = f"{answered}: is it a fleetpulse service? Give the address of one with --url."
         raise CommandRefused(msg, status=response.status)
 
+    def take_notes(self, raw: bytes) -> None:
+        """Take the notes of an answer, or of the header that a file has instead."""
+        try:
+            noted = msgspec.json.decode(raw, type=_Noted | list[str])
+        except ValueError:
+            return  # an answer of another shape has none
+        notes = noted if isinstance(noted, list) else noted.notes
+        self.notes += [note for note in notes if note not in self.notes]
+
     def _not_answered(self, error: Exception) -> NotAnswered:
         what_to_do = "Start the service (`fleetpulse serve`), or say where it is with --url or FLEETPULSE_URL"
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -151,6 +173,8 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
+        for note in self.notes if error is None else ():
+            print(f"note: {clean(note)}", file=sys.stderr)
 
 
 def _text(value: object) -> str:

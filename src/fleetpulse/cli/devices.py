@@ -13,7 +13,6 @@ from fleetpulse.cli.tables import (
     Cell,
     Part,
     Table,
-    clean,
     known,
     labels_cell,
     left,
@@ -24,6 +23,7 @@ from fleetpulse.cli.tables import (
     time_cell,
 )
 from fleetpulse.cli.tables import show as show_parts
+from fleetpulse.cli.terminal import clean
 from fleetpulse.cli.uptime import figures_text
 from fleetpulse.errors import SettingsError
 from fleetpulse.notation.count import count_text

@@ -10,7 +10,7 @@ from fleetpulse.cli.flags import Duration, Ids, Labels, Service, Time, action, l
 from fleetpulse.cli.tables import Part, Table, labels_cell, left, prose, table_of, time_cell
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.units import NS_PER_S
-from fleetpulse.notation.duration import parse_seconds
+from fleetpulse.notation.duration import parse_length
 from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
 from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message
 
@@ -122,7 +122,7 @@ def _once(client: Client, start: str | None, end: str | None, duration: str) -> 
         raise SettingsError("give --end or --for, not both.")
     try:
         start_ns = parse_rfc3339_ns(start) if start else client.get("/healthz").server_s * NS_PER_S
-        end_ns = start_ns + parse_seconds(duration) * NS_PER_S
+        end_ns = start_ns + parse_length(duration) * NS_PER_S
     except ValueError as error:
         text = f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m."
         raise SettingsError(text) from error

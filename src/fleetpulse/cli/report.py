@@ -20,7 +20,7 @@ from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import FORMATS
 from fleetpulse.errors import CommandRefused, SettingsError
 from fleetpulse.model.units import NS_PER_S
-from fleetpulse.notation.duration import parse_seconds
+from fleetpulse.notation.duration import parse_length
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import FleetFigures, FleetUptime, Uptime
 from fleetpulse.query.declaration_answers import DeviceList
@@ -115,7 +115,7 @@ def _fixed_window(client: Client, window: Window) -> tuple[str, str]:
     if window.start:
         return window.start, window.end or format_rfc3339(minute_s * NS_PER_S)
     try:
-        length_s = parse_seconds(window.window or DEFAULT)
+        length_s = parse_length(window.window or DEFAULT)
     except ValueError as error:
         raise SettingsError(f"--window: {error}.") from error
     return format_rfc3339(max(0, minute_s - length_s) * NS_PER_S), format_rfc3339(minute_s * NS_PER_S)

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from fleetpulse.cli.report_figures import Line, Report
-from fleetpulse.cli.tables import Column, clean, left, right, show, table_of
+from fleetpulse.cli.tables import Column, left, right, show, table_of
+from fleetpulse.cli.terminal import clean
 from fleetpulse.cli.uptime import figure_cells, group_name
 from fleetpulse.model.uptime import LEFT_OUT
 from fleetpulse.notation.csv_cell import safe_cell

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from msgspec import UNSET, UnsetType
 
 from fleetpulse.cli.client import Answer
-from fleetpulse.cli.terminal import write_bytes
+from fleetpulse.cli.terminal import clean, write_bytes
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds
@@ -141,11 +141,6 @@ def _plain(cell: Any) -> str:
 def show_json(answer: Answer) -> None:
     """Print an answer as it is."""
     write_bytes(answer.raw + b"\n")
-
-
-def clean(text: str) -> str:
-    """A text without characters that would steer the terminal."""
-    return "".join(char if char.isprintable() else "·" for char in text)
 
 
 def known(value: _Value | UnsetType) -> _Value | None:

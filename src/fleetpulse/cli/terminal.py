@@ -67,3 +67,8 @@ def write_bytes(body: bytes) -> None:
     """Write bytes to standard output as they are, such as JSON, which is UTF-8 on any terminal."""
     sys.stdout.flush()
     sys.stdout.buffer.write(body)
+
+
+def clean(text: str) -> str:
+    """A text without characters that would steer the terminal."""
+    return "".join(char if char.isprintable() else "·" for char in text)

@@ -12,7 +12,7 @@ from fleetpulse.model.device_fields import DEVICE_FIELDS
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_S
-from fleetpulse.notation.duration import DURATION_EXPECTED, DURATION_PATTERN, parse_seconds
+from fleetpulse.notation.duration import DURATION_EXPECTED, DURATION_PATTERN, UnitMissing, parse_length, parse_seconds
 from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
 
 # The rules for values are only described here. `model/device.py` checks them, for devices.csv and imports as well.
@@ -112,7 +112,12 @@ def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
         until_ns = now_ns if body.until is None else parse_rfc3339_ns(body.until)
     except ValueError as error:
         raise Malformed(f"`until` is not {EXPECTED}") from error
-    until_ns += (_seconds("duration", body.duration) or 0) * NS_PER_S
+    try:
+        until_ns += (0 if body.duration is None else parse_length(body.duration)) * NS_PER_S
+    except UnitMissing as error:
+        raise OutOfRange(f"duration: {error}", reason="pause") from error
+    except ValueError as error:
+        raise Malformed(f"duration: {error}") from error
     if not now_ns < until_ns <= TIME_HIGHEST_NS:
         raise OutOfRange(
             "the pause must end later than now and before 2200; "

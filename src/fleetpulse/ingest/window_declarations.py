@@ -8,7 +8,7 @@ from msgspec import Meta
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.ingest.device_declarations import DurationText, LabelTexts, TimeText
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
-from fleetpulse.notation.duration import parse_seconds
+from fleetpulse.notation.duration import parse_length
 from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -80,4 +80,4 @@ def _recurrence(body: WeeklyBody) -> Recurrence:
     if unknown:
         raise ValueError(f"recurrence.weekdays must be of {', '.join(WEEKDAYS)}, not `{unknown[0][:20]}`")
     weekdays = tuple(sorted({WEEKDAYS.index(day.lower()) for day in body.weekdays}))
-    return Recurrence(weekdays, int(hour) * 60 + int(minute), parse_seconds(body.duration), body.timezone)
+    return Recurrence(weekdays, int(hour) * 60 + int(minute), parse_length(body.duration), body.timezone)

@@ -5,8 +5,24 @@ import re
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 DURATION_PATTERN = "^(([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s?)?)$"
 """What `parse_seconds` reads, as a pattern for the OpenAPI document. It cannot say that the text must not be empty."""
+LENGTH_PATTERN = DURATION_PATTERN.replace("s?)?", "s)?")
+"""What `parse_length` reads, in the same way."""
 _DURATION = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"
+
+
+class UnitMissing(ValueError):
+    """A number without a unit, where it might be taken for one of another unit than was meant."""
+
+
+def parse_length(text: str) -> int:
+    """The seconds of a duration, of which every number has a unit.
+
+    Raises: UnitMissing; ValueError: `text` is no duration.
+    """
+    if text.isdigit() and text.isascii() and len(text) <= 9:
+        raise UnitMissing(f"`{text}` needs a unit: {text}s, {text}m, {text}h or {text}d")
+    return parse_seconds(text)
 
 
 def parse_seconds(text: str) -> int:

@@ -32,7 +32,7 @@ from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device, describe_import, describe_relabelled
-from fleetpulse.query.devices import Filter, Order, list_devices, sure_matches
+from fleetpulse.query.devices import Filter, Order, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 
 HISTORY_STAYS = (
@@ -65,7 +65,7 @@ class Inventory:
             device = self._described(record, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
             device.uptime = UNSET if page.uptime is None else page.uptime[place]
             devices.append(device)
-        return declaration_answers.DeviceList(devices, page.total, page.next, page.missing)
+        return declaration_answers.DeviceList(devices, page.total, page.next, page.missing, page.notes)
 
     async def device(self, device_id: str) -> declaration_answers.Device:
         """One device. Raises: UnknownDevice."""
@@ -125,7 +125,9 @@ class Inventory:
             numbers = await self._matching(chosen)
             relabelled = partial(relabelled_device, change=change)
             await self.registry.change_all(numbers, relabelled, report, is_dry=is_dry)
-        return describe_relabelled(report, matched=len(numbers), is_dry=is_dry)
+        answer = describe_relabelled(report, matched=len(numbers), is_dry=is_dry)
+        answer.notes = self.notes(chosen)
+        return answer
 
     async def pause(self, device_id: str, body: PauseBody) -> declaration_answers.Device:
         """Expect nothing of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
@@ -138,6 +140,10 @@ class Inventory:
         if not await self.planned_downtime.resume(self.registry.number_of(device_id)):
             raise Conflict(f"device {device_id} is not paused", reason="not_paused")
         return await self.device(device_id)
+
+    def notes(self, chosen: Filter) -> list[str]:
+        """Notes on a filter that was perhaps meant otherwise."""
+        return filter_notes(self.registry.roster, chosen, now_ns=self.clock.now_ns())
 
     async def export_csv(self, chosen: Filter) -> str:
         """The devices that match, as CSV. Raises: DamagedData: who matches is not known."""

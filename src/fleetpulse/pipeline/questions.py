@@ -25,6 +25,7 @@ from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
+from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.stats import device_audit, device_stats, lifetime_figures
 from fleetpulse.query.status import device_status
@@ -133,7 +134,9 @@ class Questions:
         check_figures(self.limits, metrics, groups, window)
         now_ns = self._clock.now_ns()
         question = partial(fleet_metrics, questions=metrics, groups=groups, by=by, window=window, now_ns=now_ns)
-        return await self.samples(question, is_quick=False)
+        answer = await self.samples(question, is_quick=False)
+        answer.notes += selection_notes(roster, labels, by=by)
+        return answer
 
     async def devices(self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int) -> _Answer:
         """Ask which devices there are; their uptime from `start_ns` on may be part of the question."""

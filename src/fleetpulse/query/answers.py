@@ -68,6 +68,14 @@ MissingSpans = Annotated[
 ]
 
 
+Notes = Annotated[
+    list[str],
+    Meta(
+        description="where the question was perhaps meant otherwise, such as a label that no device has", examples=[[]]
+    ),
+]
+
+
 class DeviceStats(Struct):
     """Uptime and average upload time over the whole life of a device; 0 and "0s" before any data."""
 
@@ -138,6 +146,7 @@ class Uptime(AvailableFigures, kw_only=True):
     intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
     capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
     missing: MissingSpans
+    notes: Notes = []
 
 
 class Transition(Struct):
@@ -158,6 +167,7 @@ class Transitions(Struct, kw_only=True):
     transitions: Annotated[list[Transition], Meta(description="at most 10000")]
     more_from: Annotated[Time | None, Meta(description="`from` of the rest; null: that was all", examples=[None])]
     missing: MissingSpans
+    notes: Notes = []
 
 
 class FleetFigures(AvailableFigures):
@@ -196,6 +206,7 @@ class FleetUptime(Struct, kw_only=True):
     fleet: FleetFigures
     groups: list[FleetGroup]
     missing: MissingSpans
+    notes: Notes = []
 
 
 class DevicesByStatus(Struct):
@@ -247,6 +258,7 @@ class FleetStats(Struct, kw_only=True):
     worst: Annotated[list[WorstDevice], Meta(description="the ten devices that were there least")]
     upload_time: UploadTimes
     missing: MissingSpans
+    notes: Notes = []
 
 
 class MetricPoint(Struct):
@@ -311,6 +323,7 @@ class DeviceMetrics(Struct, kw_only=True):
     step_s: StepSeconds = UNSET
     metrics: Annotated[dict[str, DeviceMetric], Meta(description="by name", examples=[_METRIC_EXAMPLE])]
     missing: MissingSpans
+    notes: Notes = []
 
 
 class MetricGroup(Struct):
@@ -333,3 +346,4 @@ class FleetMetrics(Struct, kw_only=True):
     metrics: Annotated[dict[str, MetricMethod], Meta(description="how each was made, by name")]
     groups: list[MetricGroup]
     missing: MissingSpans
+    notes: Notes = []

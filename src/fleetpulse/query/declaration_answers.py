@@ -8,7 +8,7 @@ from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.window_declarations import Weekly
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
-from fleetpulse.query.answers import Count, DeviceId, End, Labels, MissingSpans, Percent, Span, Start, Time
+from fleetpulse.query.answers import Count, DeviceId, End, Labels, MissingSpans, Notes, Percent, Span, Start, Time
 
 RefusedTotal = Annotated[Count, Meta(examples=[1])]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
@@ -76,6 +76,7 @@ class DeviceList(Struct):
     total: Annotated[int, Meta(ge=0, description="how many match", examples=[1])]
     next: Annotated[str | None, Meta(description="`cursor` of the next page; null: there is none")]
     missing: MissingSpans
+    notes: Notes = []
 
 
 FieldValue = Annotated[str | int | float | list[int | float | None] | None, Meta(description="null: no value")]
@@ -108,6 +109,7 @@ class Relabelled(Struct):
     dry_run: bool
     changes: ChangeList = []
     changes_capped: Capped = False
+    notes: Notes = []
 
 
 class Imported(Struct, kw_only=True):

@@ -13,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import NEVER_NS
+from fleetpulse.catalog.roster import Roster
 from fleetpulse.errors import DamagedData, Malformed
 from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.query.answers import Missing
 from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.status import fleet_status
 from fleetpulse.query.view import FleetView
 
+_NEVER_KEY = 2**62
+"""In nanoseconds later than any time that a device may be seen."""
 SORTS = ("id", "status", "last_seen", "uptime")
 
 
@@ -81,6 +85,7 @@ class Page:
     next: str | None
     missing: list[Missing]
     """Spans that the uptime lacks, where it was looked at."""
+    notes: list[str]
 
 
 def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
@@ -99,6 +104,16 @@ def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[n
     if chosen.text:
         matches &= _with_text(view, names.ids, chosen.text.casefold(), matches)
     return matches, columns
+
+
+def filter_notes(roster: Roster, chosen: Filter, *, now_ns: int) -> list[str]:
+    """Notes on a filter that was perhaps meant otherwise."""
+    notes = selection_notes(roster, chosen.labels)
+    for name, at_ns in (("seen_before", chosen.seen_before_ns), ("seen_after", chosen.seen_after_ns)):
+        if at_ns is not None and at_ns > now_ns:
+            which = "every device that was ever seen" if name == "seen_before" else "no device"
+            notes.append(f"`{name}` is in the future: it matches {which}")
+    return notes
 
 
 def sure_matches(view: FleetView, names: Listing, chosen: Filter) -> list[int]:
@@ -167,6 +182,7 @@ def list_devices(
         uptime=None if uptime is None else [None if np.isnan(value) else value for value in uptime.tolist()],
         total=len(numbers),
         missing=columns.missing,
+        notes=filter_notes(view.roster, chosen, now_ns=view.now_ns),
         next=_cursor(order, keys, ids, page[-1]) if start + limit < len(ordered) else None,
     )
 
@@ -175,7 +191,10 @@ def _keys(columns: "_Columns", view: FleetView, order: Order) -> NDArray[np.floa
     if order.by == "status":
         return columns.codes.astype(np.int64)
     if order.by == "last_seen":
-        return view.live.last_received_ns
+        # Devices that were never seen come last in both directions.
+        never = -_NEVER_KEY if order.is_descending else _NEVER_KEY
+        received_ns = view.live.last_received_ns
+        return np.where(received_ns == NEVER_NS, np.int64(never), received_ns)
     if order.by == "uptime":
         # Devices of which nothing was expected come last in both directions.
         return np.where(np.isnan(columns.uptime), -np.inf if order.is_descending else np.inf, columns.uptime)

@@ -32,6 +32,7 @@ from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metrics import DeviceSelection, find
 from fleetpulse.query.missing import distinct, note_missing_day
+from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import fleet_status
@@ -120,6 +121,7 @@ def fleet_uptime(view: FleetView, window: Window, *, by: str, labels: Labels) ->
             for name, size, group in zip(groups.names, groups.sizes, by_group, strict=True)
         ],
         missing=columns.missing,
+        notes=[*window.notes, *selection_notes(view.roster, labels, by=by)],
     )
 
 
@@ -158,6 +160,7 @@ class FleetGlance:
     uptime: AvailableFigures
     worst: list[tuple[int, int, int]]
     missing: list[Missing]
+    notes: list[str]
 
 
 def fleet_glance(view: FleetView, window: Window, *, labels: Labels) -> FleetGlance:
@@ -175,15 +178,17 @@ def fleet_glance(view: FleetView, window: Window, *, labels: Labels) -> FleetGla
         uptime=AvailableFigures(**columns.figures_by_group(Groups.of(view.roster, "", selection))[-1]),
         worst=[(number, int(columns.present[number]), int(columns.expected[number])) for number in worst],
         missing=columns.missing,
+        notes=selection_notes(view.roster, labels),
     )
 
 
 @dataclass(slots=True)
 class Uploads:
-    """The upload times of devices, and the spans that they lack."""
+    """The upload times of devices, the spans that they lack, and notes."""
 
     times: UploadTimes
     missing: list[Missing]
+    notes: list[str]
 
 
 def upload_times(samples: Samples, metric: MetricDefinition, window: Window, selection: NDArray[np.bool_]) -> Uploads:
@@ -202,7 +207,8 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
     values: dict[str, Any] = {"avg": None if total is None else int(total) // results["sum"].counts[0]}
     values |= {name: results[name].values[0] for name in PERCENTILES}
     values |= {f"{name}_text": None if value is None else format_duration(int(value)) for name, value in values.items()}
-    return Uploads(UploadTimes(unit="ns", count=last.counts[0], **values), last.missing)
+    notes = ahead_notes(samples, [(UPLOAD_TIME, metric)], window, codes=devices.codes)
+    return Uploads(UploadTimes(unit="ns", count=last.counts[0], **values), last.missing, notes)
 
 
 def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: Mapping[int, str]) -> FleetStats:
@@ -219,4 +225,5 @@ def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: M
         ],
         upload_time=uploads.times,
         missing=[*glance.missing, *uploads.missing],
+        notes=[*window.notes, *glance.notes, *uploads.notes],
     )

@@ -1,7 +1,7 @@
 """Answers about metrics, of one device and of groups of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,7 @@ from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metrics import EXACT_SAMPLES_MAX, DeviceSelection, MetricResult, find
+from fleetpulse.query.notes import ahead_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
@@ -66,8 +67,18 @@ def device_metrics(
         )
         missing += [span for span in result.missing if span not in missing]
     return answers.DeviceMetrics(
-        device_id=device_id, start=window.start, end=window.end, step_s=window.step_s, metrics=metrics, missing=missing
+        device_id=device_id,
+        start=window.start,
+        end=window.end,
+        step_s=window.step_s,
+        metrics=metrics,
+        missing=missing,
+        notes=[*window.notes, *ahead_notes(samples, _metrics(questions), window, device=device)],
     )
+
+
+def _metrics(questions: Sequence[MetricQuestion]) -> list[tuple[int, MetricDefinition]]:
+    return [(question.number, question.metric) for question in questions]
 
 
 def check_figures(limits: QuestionLimits, questions: Sequence[MetricQuestion], groups: Groups, window: Window) -> None:
@@ -102,6 +113,7 @@ def fleet_metrics(
         metrics=methods,
         groups=sorted(found, key=lambda group: group.group),
         missing=missing,
+        notes=[*window.notes, *ahead_notes(samples, _metrics(questions), window, codes=groups.codes)],
     )
 
 
@@ -124,7 +136,7 @@ def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> W
     """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
     # If all of it is older than retention, its last nanosecond is left, since a window cannot be empty.
     start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
-    return Window(start_ns, window.end_ns, window.step_ns)
+    return replace(window, start_ns=start_ns)
 
 
 def _kept_from_ns(metric: MetricDefinition, now_ns: int) -> int:

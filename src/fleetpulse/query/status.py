@@ -61,4 +61,5 @@ def device_transitions(view: FleetView, device_id: str, window: Window, *, limit
         transitions=changes[:limit],
         more_from=changes[limit - 1].at if len(changes) > limit else None,
         missing=missing,
+        notes=[*window.notes],
     )

@@ -84,6 +84,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
         intervals=intervals,
         capped=is_capped,
         missing=distinct([*missing, *slots.missing]),
+        notes=[*window.notes],
     )
 
 

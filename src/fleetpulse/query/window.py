@@ -1,13 +1,13 @@
 """The window of a question: from when, until when, and in which steps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
-from fleetpulse.notation.duration import parse_seconds
+from fleetpulse.notation.duration import UnitMissing, parse_length
 from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_query_time_ns
 
 
@@ -21,6 +21,9 @@ class Window:
     start_ns: int
     end_ns: int
     step_ns: int | None = None
+    ends_now: bool = field(default=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What an answer says about the window."""
 
     @property
     def origin_ns(self) -> int:
@@ -74,14 +77,17 @@ def read_window(
 ) -> Window:
     """The window of the parameters `window` (length), or `from` and `to`, and `step`. It ends now at the latest.
 
-    Raises: Malformed: cannot be read. OutOfRange: empty, reversed, in the future, before 1970, too long, or a step that
-    is shorter than a second or longer than any window.
+    Raises: Malformed: cannot be read. OutOfRange: a length without a unit, empty, reversed, in the future, before 1970,
+    too long, or a step that is shorter than a second or longer than any window.
     """
+    notes: tuple[str, ...] = ()
     if length is not None and (start is not None or end is not None):
         raise Malformed("give `window`, or `from` and `to`, not both")
     if start is not None:
         start_ns = _time("from", start)
         end_ns = now_ns if end is None else min(_time("to", end), now_ns)
+        if end is not None and _time("to", end) > now_ns:
+            notes = (f"`to` is in the future: the window ends now, at {format_rfc3339(now_ns)}",)
         if start_ns >= now_ns:
             raise OutOfRange(f"the window begins at {start[:50]}, which is not past yet", reason="window")
         if end is not None and _time("to", end) <= start_ns:
@@ -100,7 +106,7 @@ def read_window(
     step_ns = None if step is None else _duration("step", step) * NS_PER_S
     if step_ns is not None and not 0 < step_ns <= days_max * NS_PER_DAY:
         raise OutOfRange(f"step must be 1s to {days_max}d", reason="step")
-    return Window(start_ns, end_ns, step_ns)
+    return Window(start_ns, end_ns, step_ns, ends_now=end_ns == now_ns, notes=notes)
 
 
 def _time(name: str, text: str) -> int:
@@ -112,6 +118,8 @@ def _time(name: str, text: str) -> int:
 
 def _duration(name: str, text: str) -> int:
     try:
-        return parse_seconds(text)
+        return parse_length(text)
+    except UnitMissing as error:
+        raise OutOfRange(f"`{name}`: {error}", reason=name) from error
     except ValueError as error:
         raise Malformed(f"{name}: {error}") from error

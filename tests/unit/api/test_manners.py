@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -46,9 +47,9 @@ def run(folder: Path, test: Callable[[Service, Ask], Awaitable[None]], **setting
         async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://fleet") as client:
             del client.headers["accept-encoding"]
 
-            async def ask(method: str, path: str, **headers: str) -> httpx.Response:
+            async def ask(method: str, path: str, *, body: bytes = b"", **headers: str) -> httpx.Response:
                 given = {name.replace("_", "-"): value for name, value in headers.items()}
-                request = client.build_request(method, path, headers=given)
+                request = client.build_request(method, path, headers=given, content=body)
                 answer = await client.send(request, stream=True)
                 answer.raw = b"".join([part async for part in answer.aiter_raw()])  # type: ignore[attr-defined]  # as sent
                 return answer
@@ -173,6 +174,49 @@ def test_the_size_from_which_on_answers_are_compressed_is_a_setting(tmp_path: Pa
         assert (await ask("GET", "/healthz", accept_encoding="gzip")).headers["content-encoding"] == "gzip"
 
     run(tmp_path, test, compress_bytes_lowest=1)
+
+
+NOTED = {
+    "label": ("label=site:pari", "no device has the label site:pari; did you mean paris?"),
+    "group_by": ("group_by=sites", "no device has a label `sites` to group by; did you mean site?"),
+    "to": ("from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z", "`to` is in the future: the window ends now, at "),
+    "seen_after": ("seen_after=2999-01-01T00:00:00Z", "`seen_after` is in the future: it matches no device"),
+}
+"""By parameter: a query that is perhaps meant otherwise, and the note on it."""
+
+
+def test_what_was_perhaps_meant_otherwise_is_noted_by_every_route_that_takes_it(tmp_path: Path) -> None:
+    async def test(_: Service, ask: Ask) -> None:
+        noted = set()
+        for path, operations in DOCUMENT.items():
+            for method in operations.keys() & {"get", "patch"}:
+                names = {one["name"] for one in operations[method].get("parameters", ())}
+                for name in names & NOTED.keys():
+                    query, note = NOTED[name]
+                    address = target(path) + ("&" if "?" in target(path) else "?") + query
+                    answer = await ask(method, address, body=b'{"labels": {"a": "b"}}' if method == "patch" else b"")
+                    assert answer.status_code == 200, (address, raw(answer))
+                    in_header = answer.headers.get("fleetpulse-notes")
+                    notes = json.loads(raw(answer))["notes"] if in_header is None else json.loads(in_header)
+                    assert [text for text in notes if text.startswith(note)] == notes[:1], (address, notes)
+                    noted.add((path, name))
+        assert len(noted) >= 14
+
+    run(tmp_path, test)
+
+
+def test_a_length_without_a_unit_is_refused_by_every_route_that_takes_one(tmp_path: Path) -> None:
+    async def test(_: Service, ask: Ask) -> None:
+        for path in GETS:
+            for name in {one["name"] for one in DOCUMENT[path]["get"].get("parameters", ())} & LENGTHS:
+                answer = await ask("GET", target(path) + ("&" if "?" in target(path) else "?") + f"{name}=30")
+                assert answer.status_code == 422, path
+                assert "30 needs a unit: 30s, 30m, 30h or 30d" in raw(answer).decode().replace("`", "")
+
+    run(tmp_path, test)
+
+
+LENGTHS = {"window", "step", "uptime_window"}
 
 
 @pytest.mark.parametrize("path", TAGGED)

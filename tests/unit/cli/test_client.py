@@ -24,5 +24,14 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         Client(url)
 
 
+def test_notes_of_answers_are_printed_once_each_to_standard_error_when_the_client_is_closed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Client("http://127.0.0.1:1") as client:
+        for raw in (b'{"notes": ["a\\u001b[1m", "b"]}', b'["b", "c"]', b"[]", b"id,site", b'{"notes": 1}', b"7"):
+            client.take_notes(raw)
+    assert capsys.readouterr().err == "note: a\u00b7[1m\nnote: b\nnote: c\n"
+
+
 def test_a_device_id_is_one_segment_of_a_path() -> None:
     assert segment("oven:1/../%") == "oven%3A1%2F..%2F%25"

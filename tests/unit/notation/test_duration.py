@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.notation.duration import format_seconds, parse_seconds
+from fleetpulse.notation.duration import LENGTH_PATTERN, UnitMissing, format_seconds, parse_length, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,15 @@ def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration such as 90s") as raised:
         parse_seconds(text)
     assert len(str(raised.value)) < 150
+
+
+@pytest.mark.parametrize("text", ["0", "30", "999999999"])
+def test_a_length_needs_units(text: str) -> None:
+    with pytest.raises(UnitMissing, match=f"needs a unit: {text}s, {text}m"):
+        parse_length(text)
+    assert parse_length(f"{text}s") == int(text)
+    assert not re.fullmatch(LENGTH_PATTERN, text)
+    assert re.fullmatch(LENGTH_PATTERN, f"1h{text}s")
 
 
 @given(st.integers(0, 10**9))

@@ -80,8 +80,8 @@ def test_an_order_is_that_of_a_plain_sort_and_what_is_equal_goes_by_id(order: Or
     statuses = ("new", "up", "late", "down", "maintenance", "paused", "unknown")
     keys: dict[str, Callable[[str], Any]] = {
         "status": lambda device_id: sign * statuses.index(plain[device_id][0]),
-        "last_seen": lambda device_id: sign * plain[device_id][1],
-        # Of whom nothing was expected is last, whichever way it goes.
+        # Who was never seen is last, whichever way it goes, and so is of whom nothing was expected.
+        "last_seen": lambda device_id: (plain[device_id][1] == 0, sign * plain[device_id][1]),
         "uptime": lambda device_id: (plain[device_id][2] is None, sign * (plain[device_id][2] or 0)),
     }
     if order.by == "id":

@@ -3,6 +3,7 @@
 import pytest
 
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.window import Window, read_window
 
 S = 1_000_000_000
@@ -21,7 +22,15 @@ def test_a_window_ends_now_where_nothing_else_is_given() -> None:
 
 
 def test_a_window_that_ends_in_the_future_ends_now() -> None:
-    assert window(start="2026-05-28T00:00:00Z", end="2030-01-01T00:00:00Z").end_ns == NOW
+    found = window(start="2026-05-28T00:00:00Z", end="2030-01-01T00:00:00Z")
+    assert (found.end_ns, found.ends_now) == (NOW, True)
+    assert found.notes == (f"`to` is in the future: the window ends now, at {format_rfc3339(NOW)}",)
+
+
+def test_a_window_that_ends_now_or_earlier_has_no_note() -> None:
+    assert (window().notes, window().ends_now) == ((), True)
+    past = window(start="2026-05-28T00:00:00Z", end="2026-05-28T01:00:00Z")
+    assert (past.notes, past.ends_now) == ((), False)
 
 
 def test_the_plus_of_an_offset_may_have_become_a_space() -> None:
@@ -36,6 +45,8 @@ def test_the_plus_of_an_offset_may_have_become_a_space() -> None:
         ({"length": "long"}, Malformed),
         ({"start": "yesterday"}, Malformed),
         ({"length": "0s"}, OutOfRange),
+        ({"length": "30"}, OutOfRange),
+        ({"length": "1h", "step": "30"}, OutOfRange),
         ({"length": "31d"}, OutOfRange),
         ({"start": "2030-01-01T00:00:00Z"}, OutOfRange),
         ({"start": "2026-05-28T00:00:00Z", "end": "2026-05-28T00:00:00Z"}, OutOfRange),
