@@ -9,9 +9,11 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,6 +270,34 @@ def test_many_that_close_their_sending_side_at_once_are_all_answered(server: Ser
     with ThreadPoolExecutor(20) as crowd:
         for answers in crowd.map(lambda _: talk(server.port, run, is_half_closed=True), range(60)):
             assert statuses(answers) == [204, 204, 204, 200]
+
+
+def test_a_device_that_registers_itself_and_closes_its_side_is_answered(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", "--auto-register", "--auto-define")
+    one = request("POST /api/v1/devices/new-1/heartbeat", BEAT)
+    two = request("POST /api/v1/devices/new-2/metrics", BEAT[:-1] + b', "metrics": {"new": 7}}')
+    assert statuses(talk(server.port, one + two + one, is_half_closed=True)) == [204, 204, 204]
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("first", PATHS)
+def test_a_peer_that_closed_its_side_or_is_to_close_it_does_not_outlive_the_deadline_for_reading(
+    tmp_path: Path, first: bytes
+) -> None:
+    server = Server(tmp_path / "data", "--write-s", "0.5")
+    lazy = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(6)]
+    for connection in lazy[:3]:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.sendall(first + request("GET /openapi.json") * 60)
+        connection.shutdown(socket.SHUT_WR)
+    for connection in lazy[3:]:
+        connection.sendall(first + b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n")
+    end = time.monotonic() + 20
+    while "fleetpulse_connections 1.0" not in metrics(server.port):
+        assert time.monotonic() < end, metrics(server.port)
+    for connection in lazy:
+        connection.close()
+    assert server.stop() == 0
 
 
 BEFORE = [b"", request("GET /"), request(f"POST {HEARTBEAT}", BEAT), request("POST /nowhere", b"x")]
