@@ -128,6 +128,7 @@ def _check_request(
         if name := connection.path_params.get("name"):
             parts.metric_definitions.get(name)
     if facts.is_strict and connection.scope["query_string"]:
+        QueryNames.check_text(connection.scope["query_string"])
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
     if isinstance(facts.takes, type) and facts.is_body_required and not is_report:
         check_media(connection.headers)

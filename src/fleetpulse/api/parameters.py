@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
@@ -106,6 +107,18 @@ class QueryNames:
             if isinstance(about, QueryParameter)
         ]
         return cls([name for name, is_list in read if not is_list], [name for name, is_list in read if is_list])
+
+    @staticmethod
+    def check_text(query: bytes) -> None:
+        """Raises: Malformed: the query is not UTF-8, which the framework would replace by other characters."""
+        try:
+            unquote_to_bytes(query).decode()
+        except UnicodeDecodeError as error:
+            wrong = error.object[error.start : error.start + 3]
+            is_surrogate = wrong[:1] == b"\xed" and wrong[1:2] >= b"\xa0"
+            shown = "".join(f"%{byte:02X}" for byte in (wrong if is_surrogate else wrong[:1]))
+            kind = "half of a surrogate pair, which is no character" if is_surrogate else "not UTF-8"
+            raise Malformed(f"`{shown}` in the query is {kind}: escape the bytes of UTF-8") from error
 
     def check(self, pairs: Sequence[tuple[str, Any]]) -> None:
         """Raises: Malformed: a name is unknown, or given twice."""

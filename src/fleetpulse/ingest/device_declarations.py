@@ -1,5 +1,6 @@
 """Devices and pauses as people declare them over HTTP: JSON bodies become checked devices."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.device import LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX, Device, check_device
-from fleetpulse.model.device_fields import DEVICE_FIELDS
+from fleetpulse.model.device_fields import RESERVED_NAMES
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_S
@@ -75,7 +76,8 @@ class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
 def new_device(body: NewDevice) -> Device:
     """The checked device. Raises: Malformed: a duration cannot be read. OutOfRange: a value breaks a rule."""
     return _checked(
-        Device(body.id, body.labels, _seconds("interval", body.interval), _seconds("grace", body.grace), body.note)
+        Device(body.id, body.labels, _seconds("interval", body.interval), _seconds("grace", body.grace), body.note),
+        body.labels,
     )
 
 
@@ -88,14 +90,16 @@ def changed_device(device: Device, change: DeviceChange) -> Device:
             device.interval_s if change.interval is UNSET else _seconds("interval", change.interval),
             device.grace_s if change.grace is UNSET else _seconds("grace", change.grace),
             device.note if change.note is UNSET else change.note,
-        )
+        ),
+        {name for name, value in change.labels.items() if value is not None} - device.labels.keys(),
     )
 
 
 def relabelled_device(device: Device, change: LabelChange) -> Device:
     """The checked device after the change; `device` itself where nothing changes. Raises: OutOfRange."""
     labels = _merged(device.labels, change.labels)
-    return device if labels == device.labels else _checked(replace(device, labels=labels))
+    given = labels.keys() - device.labels.keys()
+    return device if labels == device.labels else _checked(replace(device, labels=labels), given)
 
 
 def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
@@ -138,12 +142,13 @@ def _merged(labels: dict[str, str], change: dict[str, str | None]) -> dict[str, 
     return {name: value for name, value in {**labels, **change}.items() if value is not None}
 
 
-def _checked(device: Device) -> Device:
+def _checked(device: Device, given: Iterable[str]) -> Device:
+    """The device, whose labels `given` are new. Older ones may be called `Interval`, which was a label once."""
     try:
         check_device(device)
     except ValueError as error:
         raise OutOfRange(str(error), reason="device") from error
-    reserved = sorted(device.labels.keys() & {"device_id", *DEVICE_FIELDS})
+    reserved = sorted(name for name in given if name.lower() in RESERVED_NAMES)
     if reserved:
         text = f"no label can be called {reserved[0]}: it is a column of its own in a CSV of devices"
         raise OutOfRange(text, reason="device")

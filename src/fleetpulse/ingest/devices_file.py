@@ -1,9 +1,10 @@
 """Devices as CSV, in devices.csv or as the body of an import.
 
-The first line is a header. The first column is `device_id`; `interval`, `grace` and `note` are what they are called,
-and every other column is a label. Blank lines, a byte order mark, CRLF and spaces around cells are allowed. An id may
-be repeated: its last line counts. Any other fault is an error that names the line. An error in devices.csv refuses the
-whole file; an import takes the other lines.
+The first line is a header. The first column is `device_id`; `interval`, `grace` and `note`, in any case, are what they
+are called, and every other column is a label. Columns are separated by `,`, `;` or a tab, whichever follows
+`device_id`. Blank lines, a byte order mark, CRLF and spaces around cells are allowed. An id may be repeated: its last
+line counts. Any other fault, such as a value in a column without a name, is an error that names the line. An error in
+devices.csv refuses the whole file; an import takes the other lines.
 
 A line names the fields of the columns for which it has a cell. An empty cell says that the field has no value; a column
 that the file lacks, or for which a short line has no cell, says nothing about the field.
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from fleetpulse.errors import DevicesFileError
+from fleetpulse.ingest.csv_records import read_records
 from fleetpulse.ingest.file_bytes import read_whole
 from fleetpulse.model.declaration_merge import Fields, Value
 from fleetpulse.model.device import Device
-from fleetpulse.model.device_fields import device_with
+from fleetpulse.model.device_fields import RESERVED_NAMES, device_with
 from fleetpulse.notation.csv_cell import unguarded_cell
 from fleetpulse.notation.duration import parse_seconds
 
@@ -53,19 +55,23 @@ def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
 
     Raises: csv.Error: this is not CSV. ValueError: the header is missing or wrong.
     """
-    rows = csv.reader(text, skipinitialspace=True, strict=True)
     names: list[str] | None = None
-    for row in rows:
-        cells = [cell.strip() for cell in row]
+    for record in read_records(text):
+        if record.error:
+            if names is None:
+                raise ValueError(f"line {record.line}, the header: {record.error}")
+            yield DeviceLine(record.line, None, record.error)
+            continue
+        cells = [cell.strip() for cell in record.cells]
         if not any(cells):
             continue
         if names is None:
-            names = _header(cells, rows.line_num)
+            names = _header(cells, record.line)
             continue
         try:
-            yield DeviceLine(rows.line_num, _device(cells, names), is_short=len(cells) <= len(names))
+            yield DeviceLine(record.line, _device(cells, names), is_short=len(cells) <= len(names))
         except ValueError as error:
-            yield DeviceLine(rows.line_num, None, str(error))
+            yield DeviceLine(record.line, None, str(error))
     if names is None:
         raise ValueError("it is empty; line 1 must be the header, which begins with `device_id`")
 
@@ -113,7 +119,7 @@ def _text(content: bytes) -> io.TextIOWrapper:
 
 def _repeated(content: bytes) -> frozenset[int]:
     """Hashes of the ids with several lines. Hashes, since a million ids as objects would fragment the heap."""
-    rows = csv.reader(_text(content), skipinitialspace=True, strict=True)
+    rows = (record.cells for record in read_records(_text(content)))
     hashes = array("q", (hash(unguarded_cell(row[0].strip())) for row in rows if row))
     ordered = np.sort(np.frombuffer(hashes, np.int64))
     return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
@@ -122,16 +128,20 @@ def _repeated(content: bytes) -> frozenset[int]:
 def _header(cells: list[str], line: int) -> list[str]:
     if cells[0].lower() != "device_id":
         raise ValueError(f"line {line}: the header's first column must be `device_id`, not `{cells[0]}`")
-    names = [name for name in cells[1:] if name]
+    folded = [name.lower() if name.lower() in RESERVED_NAMES else name for name in cells[1:]]
+    names = [name for name in folded if name]
     if len(set(names)) != len(names) or "device_id" in names:
         raise ValueError(f"line {line}: a column is named twice: {', '.join(names)}")
-    return cells[1:]
+    return folded
 
 
 def _device(cells: list[str], names: list[str]) -> NamedDevice:
     device_id, *values = cells
     if len(values) > len(names) and any(values[len(names) :]):
         raise ValueError(f"{len(cells)} cells, but the header names {len(names) + 1} columns")
+    for place, (name, cell) in enumerate(zip(names, values, strict=False), 2):
+        if cell and not name:
+            raise ValueError(f"column {place} has the value `{cell[:100]}`, but no name in the header")
     named = {name: _value(name, unguarded_cell(cell)) for name, cell in zip(names, values, strict=False) if name}
     return NamedDevice(device_with(Device(unguarded_cell(device_id)), named), named)
 

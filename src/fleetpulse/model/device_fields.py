@@ -7,7 +7,9 @@ from fleetpulse.model.declaration_merge import Fields, Value
 from fleetpulse.model.device import Device, check_device
 
 DEVICE_FIELDS = ("interval", "grace", "note")
-"""Fields that are not labels; no label can be called so."""
+"""Fields that are not labels."""
+RESERVED_NAMES = frozenset({"device_id", *DEVICE_FIELDS})
+"""No label can be called so, in any case: a CSV of devices has columns of these names."""
 
 
 def device_fields(device: Device) -> dict[str, Value]:

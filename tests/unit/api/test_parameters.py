@@ -115,3 +115,29 @@ def test_a_page_has_an_order_and_a_limit() -> None:
 def test_a_page_that_cannot_be_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(OutOfRange):
         read_paging(**given)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (b"label=site:%ff", "`%FF` in the query is not UTF-8"),
+        (b"label=site:\xff", "`%FF` in the query is not UTF-8"),
+        (b"text=caf%C3", "`%C3` in the query is not UTF-8"),
+        (b"text=%ED%A0%80", "`%ED%A0%80` in the query is half of a surrogate pair"),
+    ],
+)
+def test_a_query_that_is_no_text_is_called_so(query: bytes, text: str) -> None:
+    with pytest.raises(Malformed, match=text):
+        QueryNames.check_text(query)
+    QueryNames.check_text(b"text=caf%C3%A9&label=site:%ED%9F%BF+x%F0%9F%98%80")
+
+
+@pytest.mark.parametrize(("limit", "count"), [("5", 5), ("5.0", 5), ("1e2", 100), ("1000", 1000), ("1E+1", 10)])
+def test_a_limit_may_be_written_as_libraries_write_numbers(limit: str, count: int) -> None:
+    assert read_paging(limit=limit).limit == count
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "5.5", "1001", "1e3.", "1e400", "nan", "", "1_0", "\u0665", "9" * 500])
+def test_what_is_no_limit_is_refused(limit: str) -> None:
+    with pytest.raises(OutOfRange, match="limit must be 1 to 1000"):
+        read_paging(limit=limit)

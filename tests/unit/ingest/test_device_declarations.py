@@ -85,3 +85,20 @@ def test_a_pause_ends_at_a_time_after_a_duration_or_not() -> None:
 def test_a_pause_must_end_later_than_now(pause: PauseBody, error: type[Exception]) -> None:
     with pytest.raises(error):
         pause_end_ns(pause, now_ns=NOW_NS)
+
+
+@pytest.mark.parametrize("name", ["device_id", "Device_Id", "interval", "Interval", "GRACE", "note", "Note"])
+def test_no_new_label_is_called_like_a_column_of_devices(name: str) -> None:
+    with pytest.raises(OutOfRange, match=f"no label can be called {name}"):
+        new_device(NewDevice("a", labels={name: "x"}))
+    with pytest.raises(OutOfRange, match=f"no label can be called {name}"):
+        changed_device(Device("a"), DeviceChange(labels={name: "x"}))
+    with pytest.raises(OutOfRange, match=f"no label can be called {name}"):
+        relabelled_device(Device("a"), LabelChange(labels={name: "x"}))
+
+
+def test_a_label_of_such_a_name_from_before_can_be_changed_and_taken_away() -> None:
+    device = Device("a", {"Interval": "x"})
+    assert changed_device(device, DeviceChange(note="n")).labels == {"Interval": "x"}
+    assert relabelled_device(device, LabelChange(labels={"Interval": "y"})).labels == {"Interval": "y"}
+    assert changed_device(device, DeviceChange(labels={"Interval": None})).labels == {}

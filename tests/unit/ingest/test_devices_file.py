@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DevicesFileError
+from fleetpulse.ingest.csv_records import BAD_RECORDS_MAX
 from fleetpulse.ingest.devices_file import DeviceLine, NamedDevice, read_devices, read_lines
 from fleetpulse.model.device import Device
 
@@ -63,14 +64,49 @@ def test_without_a_right_header_nothing_is_read(text: str, error: str) -> None:
         read(text)
 
 
-def test_what_is_no_csv_is_an_error() -> None:
+def test_a_badly_quoted_line_is_refused_by_its_number_and_the_others_are_read() -> None:
+    first, wrong, last = read('device_id,note\na,"x"\nb,"y\nc,z\n')
+    assert [device_of(line) for line in (first, last)] == [Device("a", note="x"), Device("c", note="z")]
+    assert (wrong.number, wrong.error[:19]) == (3, "it is badly quoted ")
+    with pytest.raises(ValueError, match="line 1, the header: it is badly quoted"):
+        read('device_id,"no"te\na,x\n')
     with pytest.raises(csv.Error):
-        read('device_id\n"a\n')
+        read("device_id,note\n" + 'a,"b"c\n' * (BAD_RECORDS_MAX + 1))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("names", ["interval grace note", "Interval GRACE Note", "INTERVAL Grace nOTE"])
+def test_reserved_columns_are_read_in_any_case_and_with_any_separator(separator: str, names: str) -> None:
+    header = separator.join(["device_id", "Site", *names.split()])
+    (line,) = read(
+        f"{header}\n{separator.join(['a', 'paris', '5m', '0', 'by, the door'])}\n".replace("by, the", "by the")
+    )
+    assert device_of(line) == Device("a", {"Site": "paris"}, 300, 0, "by the door")
+
+
+@pytest.mark.parametrize("header", ["device_id,Interval,interval", "device_id,Device_ID", "device_id,a,NOTE,note"])
+def test_a_reserved_column_is_named_once_in_whatever_case(header: str) -> None:
+    with pytest.raises(ValueError, match="named twice"):
+        read(f"{header}\n")
+
+
+def test_a_value_in_a_column_without_a_name_is_refused() -> None:
+    lines = read("device_id,,site,\na,,paris,\nb,lost,lyon,\nc,,rome,lost\nd,,nice,,\n")
+    assert [device_of(line) for line in lines] == [
+        Device("a", {"site": "paris"}),
+        None,
+        None,
+        Device("d", {"site": "nice"}),
+    ]
+    assert lines[1].error == "column 2 has the value `lost`, but no name in the header"
+    assert lines[2].error == "column 4 has the value `lost`, but no name in the header"
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [(b"device_id\nok\na b\n", "line 3: `a b` is no device id"),
+     (b'device_id,note\na,"b"c\n', "line 2: it is badly quoted"),
+     (b"device_id,\na,lost\n", "line 2: column 2 has the value `lost`"),
      (b"device_id\n\xff\n", "cannot be read as CSV in UTF-8"),
      (b"name\n", "line 1: the header"), (None, "does not exist. Write it .* with --devices")],
 )  # fmt: skip

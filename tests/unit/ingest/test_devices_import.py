@@ -14,7 +14,13 @@ def test_each_line_declares_a_device_or_is_refused() -> None:
     assert "line 2 has a already" in result.refused[1].error
 
 
-@pytest.mark.parametrize("body", [b"", b"name\na\n", b"device_id\n\xff\n", b'device_id\n"a\n'])
+def test_a_badly_quoted_line_is_refused_and_the_others_are_taken() -> None:
+    result = read_import(b'device_id;note\r\na;"open\r\nb;"good"\r\nc;"b"ad\r\nd;\r\n', lines_max=10)
+    assert list(result.devices) == ["b", "d"]
+    assert [line.number for line in result.refused] == [2, 4]
+
+
+@pytest.mark.parametrize("body", [b"", b"name\na\n", b"device_id\n\xff\n", b'device_id,"a\nb,c\n'])
 def test_a_body_that_is_no_csv_of_devices_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         read_import(body, lines_max=10)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from fleetpulse.notation.csv_cell import safe_cell, unguarded_cell
 
-DANGEROUS = "=+-@\t\r"
+DANGEROUS = "=+-@\t\r\n＝＋－＠"
 
 
-@given(st.text(alphabet=st.sampled_from("'=+-@\t\r ab1"), max_size=6))
+@given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n＝＋－＠ ab1"), max_size=6))
 def test_an_import_reads_the_text_that_was_exported(text: str) -> None:
     assert unguarded_cell(str(safe_cell(text))) == text
 
