@@ -82,6 +82,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         registry=stages.registry,
         metric_definitions=stages.metric_definitions,
         readiness=readiness,
+        changes_listed_max=settings.changes_listed_max,
     )
     housekeeping = _build_housekeeping(settings, stages)
     node = Node(

@@ -115,13 +115,13 @@ def test_a_shorter_retention_leaves_a_grace_that_a_longer_one_ends(reopen: Reope
 
 def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:
     catalog = reopen()
-    assert (catalog.is_file_known("devices"), catalog.last_read("devices", "a")) == (False, None)
+    assert (catalog.file_read_at("devices"), catalog.last_read("devices", "a")) == (None, None)
     catalog.note_last_read("devices", "a", {"site": "x", "note": None})
     catalog.note_last_read("devices", "a", {"site": "y"})
     catalog.note_last_read("metrics", "a", {"bounds": [0, None]})
     catalog.note_file_read("devices", at_ns=5)
     catalog = reopen()
-    assert (catalog.is_file_known("devices"), catalog.is_file_known("metrics")) == (True, False)
+    assert (catalog.file_read_at("devices"), catalog.file_read_at("metrics")) == (5, None)
     assert catalog.last_read("devices", "a") == {"site": "y", "note": None}
     assert catalog.last_read("metrics", "a") == {"bounds": [0, None]}
 
@@ -147,7 +147,7 @@ def test_calls_in_a_transaction_take_effect_together_or_not_at_all(reopen: Reope
     catalog = reopen()
     record = catalog.find("a")
     assert record is not None
-    assert (record.device, catalog.is_file_known("devices")) == (Device("a"), True)
+    assert (record.device, catalog.file_read_at("devices")) == (Device("a"), 1)
 
 
 def test_pauses_and_windows_are_kept(reopen: Reopen) -> None:

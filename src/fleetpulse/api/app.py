@@ -21,6 +21,7 @@ from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -54,6 +55,7 @@ class Parts:
     inventory: Inventory
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
+    declared_files: DeclaredFiles
     questions: Questions
     exports: Exports
     self_metrics: SelfMetrics

@@ -1,4 +1,4 @@
-"""What people define beside devices: metrics and maintenance windows."""
+"""What people define beside devices: metrics and maintenance windows; and the files in which they declare."""
 
 import secrets
 from functools import partial
@@ -10,8 +10,10 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import NotFound
 from fleetpulse.ingest.metric_declarations import Definition, DefinitionChange, changed_metric, new_metric
 from fleetpulse.ingest.window_declarations import WindowBody, new_window
+from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
+from fleetpulse.query.declaration_answers import DeclaredFiles as PreviewedFiles
 from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message, Metric, Metrics
 from fleetpulse.query.describe import deletion_text, describe_metric, describe_window
 
@@ -73,6 +75,12 @@ async def delete_definition(metric_definitions: MetricDefinitions, name: MetricN
 
 def _described(metric_definitions: MetricDefinitions, name: str) -> Metric:
     return describe_metric(metric_definitions.get(name), metric_definitions.coming_deletions(name))
+
+
+@route("GET /api/v1/files", group="definitions", operation="previewFiles")
+async def get_files(declared_files: DeclaredFiles) -> PreviewedFiles:
+    """Show what reading devices.csv and metrics.json again would change; nothing is changed."""
+    return await declared_files.preview()
 
 
 @route("GET /api/v1/maintenance", group="definitions", operation="listWindows")

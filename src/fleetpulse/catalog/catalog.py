@@ -135,8 +135,8 @@ class Catalog(Protocol):
         """End the reporting of a metric; its number and its samples stay. Returns whether it was defined."""
         ...
 
-    def is_file_known(self, kind: FileKind) -> bool:
-        """Whether a file of this kind was read before, so that what it said is known."""
+    def file_read_at(self, kind: FileKind) -> int | None:
+        """When a file of this kind was last read, in nanoseconds since 1970; None: what it said before is not known."""
         ...
 
     def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:

@@ -263,10 +263,11 @@ class SqliteCatalog:
         with self._transaction() as run:
             return bool(run("UPDATE metric SET is_defined = 0 WHERE name = ? AND is_defined = 1", (name,)).rowcount)
 
-    def is_file_known(self, kind: FileKind) -> bool:
+    def file_read_at(self, kind: FileKind) -> int | None:
         """See Catalog."""
         with self._reading():
-            return bool(self._select("SELECT 1 FROM file_reading WHERE kind = ?", (kind,)).fetchone())
+            row = self._select("SELECT read_at_ns FROM file_reading WHERE kind = ?", (kind,)).fetchone()
+            return None if row is None else int(row[0])
 
     def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
         """See Catalog."""

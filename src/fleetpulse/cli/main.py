@@ -37,6 +37,7 @@ COMMANDS = {
     "uptime": "Show uptime and availability over a window, of a device or of the fleet.",
     "metrics": "Define metrics, and show the values of devices and of the fleet.",
     "maintenance": "Declare when nothing is expected of devices, once or every week.",
+    "files": "Show what reading the devices and metrics files again would change.",
     "report": "Write service level reports: which uptime was reached, and whether it was promised.",
     "export": "Write raw data to a file, as CSV or Parquet.",
 }

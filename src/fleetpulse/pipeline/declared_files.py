@@ -13,7 +13,7 @@ import structlog
 
 from fleetpulse.catalog.catalog import Catalog, FileKind, Registered
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DevicesFileError, FleetpulseError, MetricsFileError, OutOfRange
+from fleetpulse.errors import DevicesFileError, FleetpulseError, MetricsFileError, OperatorError, OutOfRange
 from fleetpulse.ingest.devices_file import read_devices
 from fleetpulse.ingest.metrics_file import read_metrics
 from fleetpulse.model.declaration_merge import MergeReport, Rule
@@ -22,6 +22,8 @@ from fleetpulse.pipeline.merges import file_rule
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.query import declaration_answers
+from fleetpulse.query.describe import describe_file
 
 log = structlog.get_logger("declared files")
 LOGGED_MAX = 20
@@ -40,6 +42,7 @@ class DeclaredFiles:
     registry: Registry
     metric_definitions: MetricDefinitions
     readiness: Readiness
+    changes_listed_max: int
     rule_of: Callable[[Catalog, FileKind], Rule] = file_rule
 
     def load_now(self) -> None:
@@ -80,6 +83,34 @@ class DeclaredFiles:
                     )
                     await self.metric_definitions.adopt()
                 _log("metrics.json", report)
+
+    async def preview(self) -> declaration_answers.DeclaredFiles:
+        """What reading the files now would change; nothing is changed. Raises: NotAccepting."""
+        files: list[declaration_answers.DeclaredFile] = []
+        if (path := self.devices_path) is not None:
+            async with self.registry.changing:
+                files.append(await self._previewed("devices", path, self._devices_report))
+        if (path := self.metrics_path) is not None:
+            async with self.metric_definitions.changing:
+                files.append(await self._previewed("metrics", path, self._metrics_report))
+        return declaration_answers.DeclaredFiles(files)
+
+    async def _previewed(
+        self, kind: FileKind, path: Path, read: Callable[[Path], MergeReport]
+    ) -> declaration_answers.DeclaredFile:
+        read_at_ns = await self.catalog_thread.run(lambda: self.catalog.file_read_at(kind))
+        outcome: MergeReport | str
+        try:
+            outcome = await self.catalog_thread.run(lambda: read(path))
+        except OperatorError as error:
+            outcome = str(error)
+        return describe_file(kind, str(path), read_at_ns=read_at_ns, outcome=outcome)
+
+    def _devices_report(self, path: Path) -> MergeReport:
+        return self._merge_devices(path, listed_max=self.changes_listed_max, is_dry=True)[1]
+
+    def _metrics_report(self, path: Path) -> MergeReport:
+        return self._merge_metrics(path, listed_max=self.changes_listed_max, is_dry=True)
 
     def _merge_devices(self, path: Path, *, listed_max: int, is_dry: bool = False) -> tuple[Registered, MergeReport]:
         report = MergeReport(listed_max)

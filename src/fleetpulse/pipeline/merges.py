@@ -19,7 +19,7 @@ _NOT_NAMED = object()
 
 def file_rule(catalog: Catalog, kind: FileKind) -> Rule:
     """The rule for a file of this kind, which depends on whether such a file was read before."""
-    return FileRule(is_first=not catalog.is_file_known(kind), not_named=None if kind == "devices" else _NOT_NAMED)
+    return FileRule(is_first=catalog.file_read_at(kind) is None, not_named=None if kind == "devices" else _NOT_NAMED)
 
 
 def merged_devices(

@@ -1,6 +1,6 @@
 """Answers about what people declare and send, and about the service; `query.answers` says how shapes are declared."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -99,6 +99,34 @@ class Change(Struct):
 
 
 ChangeList = Annotated[list[Change], Meta(description="the first ones (changes_listed_max)")]
+
+
+class EntryConflict(Struct):
+    """A device or metric of which a declared file says something else than what is in effect, and that stays."""
+
+    id: Annotated[str, Meta(examples=["press-07"])]
+    msg: Annotated[str, Meta(examples=["site is lyon, in the file paris"])]
+
+
+class DeclaredFile(Struct, kw_only=True):
+    """What reading a declared file now would change."""
+
+    kind: Annotated[Literal["devices", "metrics"], Meta(description="devices.csv or metrics.json, by any name")]
+    path: Annotated[str, Meta(examples=["/etc/fleetpulse/devices.csv"])]
+    read_at: Annotated[Time | None, Meta(description="when it was last read")]
+    error: Annotated[str | None, Meta(description="why it cannot be used; null: it can", examples=[None])]
+    added: Count = 0
+    changed: Count = 0
+    unchanged: Count = 0
+    in_conflict: Annotated[Count, Meta(description="that keep another value than the file's", examples=[1])] = 0
+    changes: ChangeList = []
+    conflicts: Annotated[list[EntryConflict], Meta(description="the first ones (changes_listed_max)")] = []
+
+
+class DeclaredFiles(Struct):
+    """The declared files, and what reading them now would change."""
+
+    files: list[DeclaredFile]
 
 
 class Relabelled(Struct):

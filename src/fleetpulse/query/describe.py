@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
-from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause
 from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.devices_import import DeviceImport
 from fleetpulse.ingest.metric_declarations import declared_fields
@@ -79,6 +79,26 @@ def describe_relabelled(report: MergeReport, *, matched: int, is_dry: bool) -> d
         dry_run=is_dry,
         changes=_changes(report),
         changes_capped=report.changed > len(report.changes),
+    )
+
+
+def describe_file(
+    kind: FileKind, path: str, *, read_at_ns: int | None, outcome: MergeReport | str
+) -> declaration_answers.DeclaredFile:
+    """What reading a declared file would change; `outcome` is a text where it cannot be used."""
+    error = outcome if isinstance(outcome, str) else None
+    report = MergeReport(0) if isinstance(outcome, str) else outcome
+    return declaration_answers.DeclaredFile(
+        kind=kind,
+        path=path,
+        read_at=_time(read_at_ns),
+        error=error,
+        added=report.added,
+        changed=report.changed,
+        unchanged=report.unchanged,
+        in_conflict=report.in_conflict,
+        changes=_changes(report),
+        conflicts=[declaration_answers.EntryConflict(conflict.id, conflict.text) for conflict in report.conflicts],
     )
 
 

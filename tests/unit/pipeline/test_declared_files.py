@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fleetpulse.errors import DevicesFileError, MetricsFileError
+from fleetpulse.ingest.device_declarations import DeviceChange
 from fleetpulse.pipeline.service import Service
 from memory_service import World
 
@@ -104,3 +106,63 @@ def test_a_file_that_exceeds_a_limit_is_named_with_the_setting(tmp_path: Path) -
     (tmp_path / "many.csv").write_text("device_id\na\nb\n")
     with pytest.raises(DevicesFileError, match=r"many\.csv: .*raise --devices-max"):
         run(tmp_path, test, devices=str(tmp_path / "many.csv"), devices_max=1)
+
+
+def test_a_preview_says_what_a_reading_would_change_and_changes_nothing(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        await files.service.inventory.change("a", DeviceChange(labels={"site": "y"}, note="n"))
+        files.devices.write_text("device_id,site,interval\na,x,5m\nb,z,\n")
+        files.metrics.write_text('[{"name": "cpu", "retention_days": ')
+        for _ in range(2):
+            devices, metrics = (await files.service.declared_files.preview()).files
+            assert (devices.added, devices.changed, devices.in_conflict, devices.error) == (1, 1, 1, None)
+            assert [(change.id, change.new, len(change.fields)) for change in devices.changes] == [
+                ("a", False, 1),
+                ("b", True, 1),
+            ]
+            assert devices.conflicts[0].msg == "site is y, in the file x"
+            assert "truncated" in str(metrics.error)
+            assert files.service.registry.numbers == {"a": 0}
+        assert await events_of_reload(files) == ["devices.csv read", NOT_TAKEN]
+        shown = await files.service.inventory.device("a")
+        assert (shown.labels, shown.interval, shown.note) == ({"site": "y"}, "5m", "n")
+
+    run(tmp_path, test)
+
+
+def test_each_reading_logs_counts_and_which(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        await files.service.inventory.change("a", DeviceChange(labels={"site": "y"}))
+        files.devices.write_text("device_id,site,hall\na,x,2\nb,z,\n")
+        with capture_logs() as logs:
+            await files.service.declared_files.reload()
+        assert logs[0] == {
+            "event": "devices.csv read",
+            "log_level": "warning",
+            "added": 1,
+            "changed": 1,
+            "unchanged": 0,
+            "in_conflict": 1,
+            "added_ids": ["b"],
+            "changed_ids": ["a"],
+            "conflicts": ["a: site is y, in the file x"],
+        }
+        assert (logs[1]["log_level"], logs[1]["unchanged"]) == ("info", 1)
+
+    run(tmp_path, test)
+
+
+def test_a_merge_that_does_not_fit_what_is_in_effect_is_a_conflict_until_it_fits(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        definitions = files.service.metric_definitions
+        await definitions.change("cpu", lambda metric: replace(metric, raw_days=90))
+        files.metrics.write_text('[{"name": "cpu", "retention_days": 30, "unit": "%"}]')
+        with capture_logs() as logs:
+            await files.service.declared_files.reload()
+        assert "raw_days of cpu must be 1 to its retention_days (30)" in logs[1]["conflicts"][0]
+        assert (definitions.get("cpu").retention_days, definitions.get("cpu").unit) == (365, "")
+        await definitions.change("cpu", lambda metric: replace(metric, raw_days=7))
+        await files.service.declared_files.reload()
+        assert (definitions.get("cpu").retention_days, definitions.get("cpu").unit) == (30, "%")
+
+    run(tmp_path, test)
