@@ -161,12 +161,12 @@ def _method(question: MetricQuestion, result: MetricResult, window: Window, now_
         "aggregation": aggregation,
         "tiers": result.tiers,
         "method": rule.method[0 if result.is_exact or rule.of_cells is None else 1] if rule.method else UNSET,
-        "note": "; ".join(_notes(question, result)) or UNSET,
+        "note": "; ".join(_notes(question, result, window)) or UNSET,
         "kept_from": format_rfc3339(kept_from_ns) if window.start_ns < kept_from_ns else UNSET,
     }
 
 
-def _notes(question: MetricQuestion, result: MetricResult) -> Iterator[str]:
+def _notes(question: MetricQuestion, result: MetricResult, window: Window) -> Iterator[str]:
     if RULES[question.aggregation].of_cells is None and not result.is_exact:
         yield (
             f"{question.aggregation} needs every sample: it is null where samples are gone (raw_days), "
@@ -175,8 +175,18 @@ def _notes(question: MetricQuestion, result: MetricResult) -> Iterator[str]:
     if result.is_overflown:
         yield "a null beside a count is a figure beyond the largest double, 1.8e308"
     if result.coarse:
-        tiers = ", ".join(result.coarse)
-        yield f"samples at the edges of the window are gone (raw_days): whole buckets of {tiers} stand in"
+        yield _note_of_buckets(result, window)
+
+
+def _note_of_buckets(result: MetricResult, window: Window) -> str:
+    tiers = ", ".join(result.coarse)
+    if result.span is None:
+        return f"samples are gone (raw_days): whole buckets of {tiers} count in the step in which they begin"
+    note = (
+        f"samples at the edges of the window are gone (raw_days): whole buckets of {tiers} stand in, "
+        f"so figures are of {result.span.start} to {result.span.end}"
+    )
+    return note if window.step_ns is None else f"{note}; a bucket counts in the step in which it begins"
 
 
 class _Figures(TypedDict):

@@ -20,7 +20,8 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.query.answers import Missing
 from fleetpulse.query.live_samples import LiveRange, live_samples
 from fleetpulse.query.missing import note_missing
-from fleetpulse.query.reads import LIVE, Read, Samples, count_rows, plan_reads
+from fleetpulse.query.reads import BUCKET_NS, LIVE, Plan, Read, Samples, count_rows, plan_reads
+from fleetpulse.query.resolution import EdgeBuckets
 from fleetpulse.query.window import Window
 
 EXACT_SAMPLES_MAX = 4_000_000
@@ -52,7 +53,9 @@ class MetricResult:
     missing: list[Missing] = field(default_factory=list)
     """Spans that the answer lacks, since a block is missing or damaged."""
     coarse: list[str] = field(default_factory=list)
-    """Tiers whose buckets stick out of the window, since the samples are gone already."""
+    """Tiers whose buckets stick out of the window or of a step, since the samples are gone already."""
+    span: Window | None = None
+    """The window with these buckets whole, where they stick out of it."""
     is_overflown: bool = False
     """Whether a value is None because it is beyond all doubles."""
 
@@ -68,19 +71,22 @@ def find(
 ) -> MetricResult:
     """Aggregate a metric. Blocks; cost grows with the row groups that hold what is wanted, not with what is stored."""
     rule = RULES[aggregation]
-    reads = plan_reads(where, number, metric.kind, window, is_raw_preferred=False)
-    is_exact, of_samples = True, None
-    if rule.of_samples is not None:
-        raw = plan_reads(where, number, metric.kind, window, is_raw_preferred=True)
-        is_affordable = _is_affordable(where, number, metric, selection.device, window)
-        is_exact = is_affordable and all(read.tier in (LIVE, RAW) for read in raw)
-        # What roll-ups do not tell at all can still be told of the cells whose samples are all there.
-        if is_exact or (is_affordable and rule.of_cells is None):
-            reads, of_samples = raw, rule.of_samples
-    finding = _Finding(
-        where, number, metric, selection, window, aggregation=aggregation, of_samples=of_samples, is_exact=is_exact
-    )
-    for read in reads:
+    if rule.of_samples is not None and _is_affordable(where, number, metric, selection.device, window):
+        plan = plan_reads(where, number, metric.kind, window, is_raw_preferred=True)
+        finding = _Finding(
+            where, number, metric, selection, window, plan=plan, aggregation=aggregation, of_samples=rule.of_samples
+        )
+        # Roll-ups first: where one counts, samples are gone, and the others need not be read.
+        for read in sorted(plan.reads, key=lambda read: read.tier in (LIVE, RAW)):
+            finding.take(read)
+            if finding.has_coarse and rule.of_cells is not None:
+                break
+        else:
+            # What roll-ups do not tell at all can still be told of the cells whose samples are all there.
+            return finding.found()
+    plan = plan_reads(where, number, metric.kind, window, is_raw_preferred=False)
+    finding = _Finding(where, number, metric, selection, window, plan=plan, aggregation=aggregation)
+    for read in plan.reads:
         finding.take(read)
     return finding.found()
 
@@ -89,13 +95,12 @@ def _is_affordable(where: Samples, number: int, metric: MetricDefinition, device
     """Whether there are no more than EXACT_SAMPLES_MAX samples of a device, or of all devices, in the window's days."""
     days = window.whole_days()
     raw = plan_reads(where, number, metric.kind, days, is_raw_preferred=True)
-    if count_rows(where, raw, number, device) <= EXACT_SAMPLES_MAX:
+    if count_rows(where, raw.reads, number, device) <= EXACT_SAMPLES_MAX:
         return True
     # Row groups hold other devices, too, and fresh blocks may hold what is elsewhere already. Roll-ups know the number.
-    counting = _Finding(
-        where, number, metric, DeviceSelection(device), days, aggregation="count", of_samples=None, is_exact=True
-    )
-    for read in plan_reads(where, number, metric.kind, days, is_raw_preferred=False):
+    plan = plan_reads(where, number, metric.kind, days, is_raw_preferred=False)
+    counting = _Finding(where, number, metric, DeviceSelection(device), days, plan=plan, aggregation="count")
+    for read in plan.reads:
         counting.take(read)
     return counting.found().counts[0] <= EXACT_SAMPLES_MAX
 
@@ -111,28 +116,30 @@ class _Finding:
         selection: DeviceSelection,
         window: Window,
         *,
+        plan: Plan,
         aggregation: Aggregation,
-        of_samples: OfSamples | None,
-        is_exact: bool,
+        of_samples: OfSamples | None = None,
     ) -> None:
         self._where = where
         self._number = number
         self._metric = metric
         self._selection = selection
         self._window = window
+        self._plan = plan
         self._aggregation: Aggregation = aggregation
         self._rule = rule = RULES[aggregation]
         self._of_samples = of_samples
-        self._is_exact = is_exact
         self._parts: Sequence[CellPart] = rule.parts if self._of_samples is None else ()
         self._count = selection.groups * window.buckets
         self._places: list[NDArray[np.int64]] = []
         self._folded: list[Cells] = []
         self._collected: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
         self._tiers: set[str] = set()
-        self._coarse: set[str] = set()
         self._missing: list[Missing] = []
         self._rolled_up: set[int] = set()
+        self._edges = EdgeBuckets(window, plan.resolution)
+        self.has_coarse = False
+        """Whether there was anything of a day whose samples are gone."""
 
     def take(self, read: Read) -> None:
         """Read a piece. What cannot be read is noted as missing."""
@@ -152,7 +159,7 @@ class _Finding:
         return SampleRange(self._number, self._selection.device, read.start_ns, read.end_ns)
 
     def _live(self) -> Iterator[SampleColumns]:
-        window, selection = self._window, self._selection
+        window, selection = self._plan.window, self._selection
         is_selected = None if selection.codes is None else selection.codes >= 0
         wanted = LiveRange(self._number, window.start_ns, window.end_ns, selection.device, is_selected)
         return live_samples(self._where, wanted, self._metric, self._missing)
@@ -164,6 +171,7 @@ class _Finding:
         self._tiers.add(tier)
         values = samples.values if self._metric.kind == "integer" else samples.values.view(np.float64)
         values, at_ns = (values, samples.at_ns) if chosen is None else (values[chosen], samples.at_ns[chosen])
+        self.has_coarse |= self._edges.note(at_ns, at_ns + 1)
         if self._of_samples is not None:
             self._collected.append((places, values + 0))  # makes a negative zero a zero
         cells, local, count = self._local(places)
@@ -181,10 +189,11 @@ class _Finding:
                 continue
             self._tiers.add(read.tier)
             self._rolled_up.update(np.unique(places).tolist())
-            if not read.is_whole:
-                self._coarse.add(read.tier)
             if chosen is not None:
                 inside_places = inside_places[chosen]
+            at_ns = rows.at_ns[inside_places]
+            ends_ns = np.minimum(at_ns + BUCKET_NS[read.tier], read.block.end_ns)
+            self.has_coarse |= self._edges.note(np.maximum(at_ns, read.block.start_ns), ends_ns)
             # All rows are folded, those not asked for into a cell of their own: the ragged sketches need not be cut.
             every = np.full(len(rows), self._count, np.int64)
             every[inside_places] = places
@@ -198,8 +207,9 @@ class _Finding:
         window, codes = self._window, self._selection.codes
         buckets = np.zeros(len(at_ns), np.int64)
         if window.step_ns is not None:
-            # A coarse bucket may begin before the window in which all of its samples are.
-            buckets = np.maximum((at_ns - window.origin_ns) // window.step_ns, 0)
+            # Buckets at the edges may stick out of the window.
+            begins_ns = self._plan.resolution.begins(at_ns)
+            buckets = np.clip((begins_ns - window.origin_ns) // window.step_ns, 0, window.buckets - 1)
         if codes is None:
             return buckets, None
         groups = np.full(len(devices), -1, np.int64)
@@ -236,9 +246,10 @@ class _Finding:
             values=values,
             counts=counts,
             tiers=[tier for tier in (LIVE, RAW, MINUTE, HOUR, DAY) if tier in self._tiers],
-            is_exact=self._is_exact,
+            is_exact=self._rule.of_samples is None or (self._of_samples is not None and not self.has_coarse),
             missing=self._missing,
-            coarse=sorted(self._coarse),
+            coarse=self._edges.tiers(),
+            span=self._edges.span(self._plan.window),
             is_overflown=is_computable
             and any(count and value is None for value, count in zip(values, counts, strict=True)),
         )

@@ -16,8 +16,8 @@ def tiers(window: Window, *, is_raw_preferred: bool = False) -> list[tuple[str, 
     blocks = SampleBlocks()
     part = blocks.part(*((CPU, 0, minute, 1.0) for minute in range(0, 1_440, 10)))
     where = Samples([], Manifest(samples=(part,)), History(blocks.store, Manifest()))
-    reads = plan_reads(where, CPU, "float", window, is_raw_preferred=is_raw_preferred)
-    return [(read.tier, (read.end_ns - read.start_ns) // NS_PER_MINUTE) for read in reads]
+    plan = plan_reads(where, CPU, "float", window, is_raw_preferred=is_raw_preferred)
+    return [(read.tier, (read.end_ns - read.start_ns) // NS_PER_MINUTE) for read in plan.reads]
 
 
 def test_a_whole_day_is_one_bucket_unless_samples_are_preferred() -> None:
