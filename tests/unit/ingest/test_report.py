@@ -25,6 +25,12 @@ def test_values_are_packed_by_the_kind_of_their_metric_in_the_order_of_the_repor
     assert (numbers.tolist(), values) == ([6, 5, 7], struct.pack("<qdd", -(2**63), 100.0, 1e308))
 
 
+def test_negative_zero_is_stored_as_zero_and_the_lowest_integer_as_it_is() -> None:
+    _, values = METRICS.read({"boots": -(2**63), "cpu": -0.0, "free": -0.0})
+    assert values == struct.pack("<qdd", -(2**63), 0.0, 0.0)
+    assert METRICS.read({"free": -5e-324})[1] == struct.pack("<d", -5e-324)
+
+
 @pytest.mark.parametrize(
     ("report", "text"),
     [

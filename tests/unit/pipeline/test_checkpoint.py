@@ -40,6 +40,19 @@ class Node:
         self.fleet.apply([EventColumns.of(batch)])
         self.position += 1
 
+    def upload(self, device: int, *, minute: int, value: int) -> None:
+        """An upload time of a minute of DAY."""
+        at_ns = array("q", [DAY * NS_PER_DAY + minute * NS_PER_MINUTE])
+        batch = EventBatch(
+            sample_devices=array("I", [device]),
+            sample_sent_at_ns=at_ns,
+            sample_values=array("q", [value]),
+            sample_metrics=array("H", [0]),
+        )
+        batch.received_at_ns = (DAY + 1) * NS_PER_DAY - 1
+        self.fleet.apply([EventColumns.of(batch)])
+        self.position += 1
+
     def checkpoint(self) -> WrittenCheckpoint:
         """Write, and take over what was written, as if the catalog had committed it."""
         written = write_files(
@@ -51,7 +64,7 @@ class Node:
             names={},
             pause=lambda: None,
         )
-        self.fleet.finish_closing(written.closed_minutes)
+        self.fleet.finish_closing(written.closed_minutes, written.new_uploads)
         self.history.manifest = written.manifest
         return written
 
@@ -134,3 +147,30 @@ def test_columns_that_must_be_exact_are_copied_when_the_checkpoint_begins() -> N
     frozen = node.fleet.freeze()
     node.beat(0, sent_minute=8)
     np.testing.assert_array_equal(frozen.columns["heartbeats"], [1, 0, 0])
+
+
+def test_repeated_samples_are_left_out_and_late_ones_are_counted_in_fleet_and_snapshot() -> None:
+    node = Node()
+    node.upload(0, minute=5, value=10)
+    node.checkpoint()
+    for minute, value in ((5, 10), (3, 7), (3, 7), (5, 11), (6, 1)):
+        node.upload(0, minute=minute, value=value)
+    written = node.checkpoint()
+    assert (written.samples_repeated, written.samples_uncompared, len(written.new_uploads)) == (2, 0, 2)
+    assert [(block.samples, block.is_distinct) for block in written.manifest.samples] == [(1, True), (3, True)]
+    figures = node.fleet.figures(0, known={})
+    assert (figures.samples, figures.uploads, figures.upload_time_total) == (6, 4, 29)
+    assert written.manifest.snapshot is not None
+    snapshot = node.history.read_snapshot(written.manifest.snapshot)
+    assert [int(snapshot[name][0]) for name in ("uploads", "other_samples", "upload_low")] == [4, 2, 29]
+
+
+def test_a_block_that_cannot_be_compared_with_leaves_late_samples_for_compaction_to_compare() -> None:
+    node = Node()
+    node.upload(0, minute=5, value=10)
+    (before,) = node.checkpoint().manifest.samples
+    node.store.remove(before.files["raw"].name)
+    node.upload(0, minute=5, value=10)
+    written = node.checkpoint()
+    assert [block.is_distinct for block in written.manifest.samples] == [True, False]
+    assert node.fleet.figures(0, known={}).uploads == 2

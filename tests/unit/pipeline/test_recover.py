@@ -1,9 +1,12 @@
 """Snapshot and replay end in the same fleet as a replay of everything; what does not fit together is refused."""
 
 from array import array
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
@@ -128,3 +131,20 @@ def test_entries_that_speak_of_what_the_catalog_does_not_know_are_refused(
 def test_a_journal_that_ends_before_the_snapshot_is_refused() -> None:
     with pytest.raises(DamagedData, match="before the snapshot's 2"):
         replayed(empty_fleet(), journal_of(1), after=2)
+
+
+def test_a_snapshot_of_before_samples_were_sets_lets_no_repeat_pass_for_new() -> None:
+    fleet = empty_fleet()
+    replayed(fleet, journal_of(1, 2))
+    history = checkpointed(fleet, 2)
+    assert history.manifest.snapshot is not None
+    latest = {name: np.zeros(2, np.int64) for name in ("latest_upload_ns", "latest_sample_ns")}
+    columns = history.read_snapshot(history.manifest.snapshot) | latest
+    older = CheckpointFiles(history, position=2, device_count=2, pause=lambda: None).put_snapshot(columns)
+    history.manifest = replace(history.manifest, snapshot=older)
+    recovered = empty_fleet()
+    load_snapshot(recovered, history)
+    end_ns = DAY * NS_PER_DAY + 2 * NS_PER_MINUTE + 1
+    assert recovered.columns()["latest_upload_ns"].tolist() == [end_ns, 0]  # device 1 has sent no sample
+    replayed(recovered, journal_of(1, 2, 3))
+    assert recovered.samples.doubtful.count == 2

@@ -1,5 +1,6 @@
 """Folding puts every sample of the fresh blocks into exactly one part of its day."""
 
+from dataclasses import replace
 from itertools import groupby
 
 from hypothesis import given, settings
@@ -86,3 +87,13 @@ def test_a_damaged_fresh_block_is_left_out_and_reported() -> None:
 def test_days_are_read_together_while_they_fit_into_a_unit() -> None:
     most = fold.UNIT_SAMPLES
     assert list(fold._batches({1: most - 1, 2: 1, 3: 1, 4: 2 * most, 5: 1})) == [[1, 2], [3], [4], [5]]
+
+
+def test_parts_are_distinct_only_if_all_the_fresh_blocks_are() -> None:
+    blocks = SampleBlocks()
+    sample = (CPU, 0, 1.0, 1.0)
+    sources = blocks.fresh(sample), replace(blocks.fresh(sample), is_distinct=False)
+    for fresh, is_distinct in ((sources[:1], True), (sources, False)):
+        change = fold_fresh_blocks(blocks.work, Manifest(samples=fresh), fresh_min=1)
+        assert change is not None
+        assert [(part.samples, part.is_distinct) for part in change.added] == [(1, is_distinct)]

@@ -51,3 +51,37 @@ def test_a_damaged_part_is_not_merged() -> None:
     assert change is not None
     assert (list(change.removed), blocks.damaged) == ([parts[0], parts[2]], [parts[1]])
     assert merge_parts(blocks.work, Manifest(samples=tuple(parts)), parts_max=2) is None
+
+
+def test_a_sample_that_is_in_several_parts_or_twice_in_one_counts_once() -> None:
+    blocks = SampleBlocks()
+    sample, other = (CPU, 0, 1.0, 1.0), (CPU, 0, 1.0, 2.0)
+    parts = blocks.part(sample, sample, (LOAD, 0, 1.0, 1.0)), blocks.part(other, sample)
+    change = merge_parts(blocks.work, Manifest(samples=parts), parts_max=1)
+    assert change is not None
+    (merged,) = change.added
+    assert (merged.samples, merged.is_distinct) == (3, True)
+    assert blocks.cells(merged, HOUR) == [(CPU, 0, 0, 2, 3.0), (LOAD, 0, 0, 1, 1.0)]
+
+
+def test_parts_of_a_version_that_counted_repeats_are_made_anew_though_they_are_few() -> None:
+    blocks = SampleBlocks()
+    part = replace(blocks.part((CPU, 0, 1.0, 1.0), (CPU, 0, 1.0, 1.0)), is_distinct=False)
+    change = merge_parts(blocks.work, Manifest(samples=(part,)), parts_max=4)
+    assert change is not None
+    (merged,) = change.added
+    assert (merged.samples, merged.is_distinct, blocks.cells(merged, DAY_TIER)) == (1, True, [(CPU, 0, 0, 1, 1.0)])
+    assert merge_parts(blocks.work, Manifest(samples=(merged,)), parts_max=4) is None
+    # Without samples there is nothing to make roll-ups of.
+    rolled_up = replace(part, files={tier: file for tier, file in part.files.items() if tier != RAW})
+    assert merge_parts(blocks.work, Manifest(samples=(rolled_up,)), parts_max=4) is None
+
+
+def test_samples_of_a_day_that_is_no_longer_compared_count_as_often_as_they_came() -> None:
+    blocks = SampleBlocks(today=DAY + 3)
+    blocks.metrics[CPU] = replace(blocks.metrics[CPU], raw_days=2)
+    parts = [blocks.part((metric, 0, 1.0, 1.0)) for metric in (CPU, LOAD) for _ in range(2)]
+    change = merge_parts(blocks.work, Manifest(samples=tuple(parts)), parts_max=1)
+    assert change is not None
+    (merged,) = change.added
+    assert (merged.samples, blocks.cells(merged, DAY_TIER)) == (3, [(CPU, 0, 0, 2, 2.0), (LOAD, 0, 0, 1, 1.0)])
