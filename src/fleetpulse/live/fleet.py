@@ -18,7 +18,7 @@ from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_s
 from fleetpulse.live.figures import ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.reception_gaps import ended_before, gaps_between
-from fleetpulse.live.reported_samples import ReportedSamples, has_uploads
+from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
 from fleetpulse.model.columns import join_columns
@@ -162,7 +162,7 @@ class Fleet:
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
             samples, received = join_reported_samples(sampling)
-            self.samples.apply(samples, self.columns())
+            self.samples.apply(samples, {name: getattr(self, name) for name in SAMPLE_COLUMNS})
             marking = [batch for batch in sampling if batch.do_reports_mark]
             if marking:
                 whole = samples if len(marking) == len(sampling) else join_reported_samples(marking)[0]

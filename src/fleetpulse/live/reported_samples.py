@@ -15,7 +15,12 @@ from fleetpulse.aggregate.sample_set import has_repeats, repeats_in
 from fleetpulse.live.figures import count_uploads
 from fleetpulse.live.samples import LiveSamples
 from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
+
+SAMPLE_COLUMNS = (
+    "uploads", "upload_high", "upload_low", "other_samples", "latest_upload_ns", "latest_sample_ns",
+)  # fmt: skip
+"""Upload times and all other metrics have a latest sent_at each, since devices often send both at one time."""
 
 
 class ReportedSamples:
@@ -31,53 +36,50 @@ class ReportedSamples:
         return self.certain.count + self.doubtful.count
 
     def apply(self, samples: SampleColumns, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Add at least one sample, and count it in the columns of the fleet, int64, each shape (devices,).
+        """Add at least one sample, and count it in SAMPLE_COLUMNS of the fleet, int64, each shape (devices,).
 
         Doubtful upload times are counted as `other_samples` until it is known whether they are new.
         """
-        devices, is_upload = samples.devices, samples.metrics == UPLOAD_TIME
-        is_doubtful = _doubtful_rows(samples, _before_ns(samples, is_upload, columns))
-        if is_doubtful is not None:
-            self.doubtful.add(samples.where(is_doubtful))
-            np.add.at(columns["other_samples"], devices[is_doubtful], 1)
-            samples, is_upload = samples.where(~is_doubtful), is_upload[~is_doubtful]
-        if len(samples):
+        is_upload = samples.metrics == UPLOAD_TIME
+        uploads = int(np.count_nonzero(is_upload))
+        if not uploads:
+            self._add(samples, columns)
+        elif uploads == len(samples):
+            self._add_uploads(samples, columns)
+        else:
+            self._add(samples.where(~is_upload), columns)
+            self._add_uploads(samples.where(is_upload), columns)
+
+    def _add(self, samples: SampleColumns, columns: Mapping[str, NDArray[Any]]) -> None:
+        self._divide(samples, columns["latest_sample_ns"])
+        np.add.at(columns["other_samples"], samples.devices, 1)
+
+    def _add_uploads(self, samples: SampleColumns, columns: Mapping[str, NDArray[Any]]) -> None:
+        certain, doubtful = self._divide(samples, columns["latest_upload_ns"])
+        count_uploads(columns, certain)
+        if len(doubtful):
+            np.add.at(columns["other_samples"], doubtful.devices, 1)
+
+    def _divide(self, samples: SampleColumns, latest_ns: NDArray[np.int64]) -> tuple[SampleColumns, SampleColumns]:
+        """Add samples, and return those that are certain and those that are doubtful.
+
+        Certain ones equal no other certain one, and none from before.
+
+        Args:
+            latest_ns: the latest sent_at of each device, int64, shape (devices,); advanced to that of the samples.
+        """
+        is_doubtful = samples.at_ns <= latest_ns[samples.devices]
+        np.maximum.at(latest_ns, samples.devices, samples.at_ns)
+        if len(samples) > 1 and has_repeats(samples):
+            is_doubtful |= repeats_in(samples)
+        if not is_doubtful.any():
             self.certain.add(samples)
-            if not is_upload.all():
-                np.add.at(columns["other_samples"], samples.devices[~is_upload], 1)
-                samples = samples.where(is_upload)
-            count_uploads(columns, samples)
-
-
-def _before_ns(
-    samples: SampleColumns, is_upload: NDArray[np.bool_], columns: Mapping[str, NDArray[Any]]
-) -> NDArray[np.int64]:
-    """The latest sent_at of each sample's device before these samples, int64, shape (n,); then advance the columns.
-
-    Upload times and all other metrics have a column each, since devices often send both at one time.
-    """
-    before_ns = np.empty(len(samples), np.int64)
-    for name, chosen in (("latest_upload_ns", is_upload), ("latest_sample_ns", ~is_upload)):
-        part = slice(None) if chosen.all() else np.flatnonzero(chosen)
-        devices = samples.devices[part]
-        if len(devices):
-            before_ns[part] = columns[name][devices]
-            np.maximum.at(columns[name], devices, samples.at_ns[part])
-    return before_ns
-
-
-def _doubtful_rows(samples: SampleColumns, latest_ns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """Which samples may be repeats, of each other or of earlier ones: bool, shape (n,); None where none is.
-
-    The other rows are certain: they equal no other row that is certain, and no sample from before.
-
-    Args:
-        latest_ns: int64, shape (n,): no sample of the same device and metric from before these is later.
-    """
-    is_doubtful = samples.at_ns <= latest_ns
-    if len(samples) > 1 and has_repeats(samples):
-        is_doubtful |= repeats_in(samples)
-    return is_doubtful if is_doubtful.any() else None
+            return samples, NO_SAMPLES
+        certain, doubtful = samples.where(~is_doubtful), samples.where(is_doubtful)
+        if len(certain):
+            self.certain.add(certain)
+        self.doubtful.add(doubtful)
+        return certain, doubtful
 
 
 def has_uploads(pieces: Sequence[SampleColumns], device: int) -> bool:

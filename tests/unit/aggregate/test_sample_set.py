@@ -71,3 +71,13 @@ def test_samples_whose_keys_match_by_chance_are_told_apart() -> None:
     assert has_repeats(samples)
     assert repeats_in(samples).tolist() == [False, False]
     assert is_among(samples.where(slice(0, 1)), samples.where(slice(1, 2))).tolist() == [False]
+
+
+def test_among_many_samples_a_repeat_is_noticed_wherever_it_is() -> None:
+    count = 3_000
+    columns = columns_of([(row % 7, row % 3, row, row * 5) for row in range(count)])
+    assert not has_repeats(columns)
+    for row in range(0, count, 61):
+        again = columns.where(np.array([*range(count), row]))
+        assert has_repeats(again)
+        assert repeats_in(again).tolist() == [False] * count + [True]
