@@ -22,13 +22,21 @@ NOON = 20_000 * DAY + DAY // 2
 
 
 class FakeClock:
-    """A wall clock that only tests move."""
+    """Clocks that only tests move: setting `ns` lets time pass, `step` sets the wall clock alone."""
 
     def __init__(self, ns: int = NOON) -> None:
         self.ns = ns
+        self.stepped_ns = 0
 
     def now_ns(self) -> int:
         return self.ns
+
+    def monotonic_ns(self) -> int:
+        return self.ns - self.stepped_ns
+
+    def step(self, by_ns: int) -> None:
+        self.ns += by_ns
+        self.stepped_ns += by_ns
 
 
 class Sender:

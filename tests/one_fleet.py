@@ -125,10 +125,13 @@ class OneFleet:
             sample_metrics=array("H", [0]),
         )
 
-    def mark(self, text: str, *, blind_since: str | None = None) -> None:
-        """The service marks that it is alive, and perhaps since when it was blind."""
+    def mark(self, text: str, *, blind_since: str | None = None, correct_since: str | None = None) -> None:
+        """The service marks that it is alive, and perhaps since when it was blind, or its clock wrong."""
         self.move(text)
-        self._apply(EventBatch(blind_ns=array("q", [] if blind_since is None else [self.at(blind_since), self.now])))
+        spans = [
+            array("q", [] if since is None else [self.at(since), self.now]) for since in (blind_since, correct_since)
+        ]
+        self._apply(EventBatch(blind_ns=spans[0], correction_ns=spans[1]))
 
     def _apply(self, batch: EventBatch) -> None:
         batch.received_at_ns = self.now

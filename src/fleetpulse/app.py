@@ -16,11 +16,9 @@ import uvicorn
 
 from fleetpulse.api.app import Parts, build_api
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.s3 import S3BlockStore
-from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.data_folder import BLOCKS, CACHE, CATALOG, JOURNAL, hold_folder
+from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
 from fleetpulse.heap import bound_heap
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
@@ -30,6 +28,7 @@ from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
@@ -44,6 +43,7 @@ from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
+from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
@@ -94,7 +94,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         intake=stages.intake,
         connections=stages.connections,
         follower=stages.follower,
-        watch=Watch(clock=stages.clock, intake=stages.intake),
+        watch=stages.watch,
         housekeeping=housekeeping,
         closers=[stages.threads.close, stages.journal.close, stages.catalog.close],
     )
@@ -111,6 +111,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         inventory=_build_inventory(settings, stages),
         exports=_build_exports(stages),
         self_metrics=_build_self_metrics(stages, readiness),
+        clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
         housekeeping=housekeeping,
         declared_files=declared_files,
@@ -129,7 +130,7 @@ def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> 
 
 
 def _build_stages(settings: Settings, stores: Stores) -> Stages:
-    clock, counters, catalog, threads = stores.clock, stores.counters, stores.catalog, stores.threads
+    clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
     catalog_thread = CatalogThread(threads.catalog)
     known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
@@ -144,11 +145,11 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         label_names_max=settings.label_names_max,
         auto_register=settings.auto_register,
     )
-    metric_definitions = _build_metric_definitions(settings, stores, catalog_thread, known_metrics)
+    metric_definitions = _build_metric_definitions(settings, stores, clock, catalog_thread, known_metrics)
     planned_downtime = PlannedDowntime(
         catalog=catalog, catalog_thread=catalog_thread, clock=clock, windows_max=settings.windows_max
     )
-    writer = Writer(journal=stores.journal, clock=clock, counters=counters, committed=follower.follow)
+    writer = Writer(journal=stores.journal, counters=counters, committed=follower.follow)
     intake = Intake(
         numbers=registry.numbers,
         metrics=known_metrics,
@@ -171,7 +172,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         fleet_thread=threads.fleet_questions,
     )
     return Stages(
-        **vars(stores),
+        **{**vars(stores), "clock": clock},
         catalog_thread=catalog_thread,
         fleet=fleet,
         follower=follower,
@@ -183,31 +184,37 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         connections=Connections(settings, counters),
         views=views,
         questions=questions,
+        watch=Watch(clock=clock, intake=intake, follower=follower, limits=settings),
     )
 
 
 def _build_metric_definitions(
-    settings: Settings, stores: Stores, catalog_thread: CatalogThread, known: KnownMetrics
+    settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread, known: KnownMetrics
 ) -> MetricDefinitions:
     return MetricDefinitions(
         catalog=stores.catalog,
         catalog_thread=catalog_thread,
-        clock=stores.clock,
+        clock=clock,
         known=known,
         metrics_max=settings.metrics_max,
         retention_grace_s=settings.retention_grace_s,
     )
 
 
+def _clock(settings: Settings, stores: Stores) -> ServiceClock:
+    mark_ns = stores.history.manifest.alive_at_ns
+    return ServiceClock(stores.clock, settings, mark_ns=mark_ns, earliest_ns=settings.earliest_ns)
+
+
 def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
     return Housekeeping(
-        clock=stages.clock,
         catalog=stages.catalog,
         history=stages.history,
         follower=stages.follower,
         registry=stages.registry,
         metric_definitions=stages.metric_definitions,
         writer=stages.writer,
+        watch=stages.watch,
         counters=stages.counters,
         threads=stages.threads,
         triggers=settings,
@@ -272,6 +279,7 @@ def _build_self_metrics(stages: Stages, readiness: Readiness) -> SelfMetrics:
         fleet=stages.fleet,
         history=stages.history,
         readiness=readiness,
+        watch=stages.watch,
     )
 
 
@@ -279,21 +287,6 @@ def build_parts(settings: Settings, service: Service) -> Parts:
     """Those parts of a service that the handlers of the API use."""
     names = {field.name for field in fields(Parts)} - {"limits"}
     return Parts(limits=settings, **{name: getattr(service, name) for name in names})
-
-
-def open_store(settings: Settings) -> BlockStore:
-    """The block store of `settings`. Raises: SettingsError: it cannot be used."""
-    folder = Path(settings.data)
-    if not settings.blocks:
-        return FolderBlockStore(folder / BLOCKS)
-    return S3BlockStore(
-        settings.blocks,
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        cache_folder=folder / CACHE,
-        cache_bytes_max=settings.cache_bytes_max,
-        timeout_s=settings.s3_timeout_s,
-    )
 
 
 async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> None:

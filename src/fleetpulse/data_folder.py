@@ -14,7 +14,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
+from fleetpulse.blocks.s3 import S3BlockStore
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.errors import DataFolderInUse, SettingsError
+from fleetpulse.settings import Settings
 
 JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
 
@@ -45,3 +48,18 @@ def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield lock
+
+
+def open_store(settings: Settings) -> BlockStore:
+    """The block store of `settings`. Raises: SettingsError: it cannot be used."""
+    folder = Path(settings.data)
+    if not settings.blocks:
+        return FolderBlockStore(folder / BLOCKS)
+    return S3BlockStore(
+        settings.blocks,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        cache_folder=folder / CACHE,
+        cache_bytes_max=settings.cache_bytes_max,
+        timeout_s=settings.s3_timeout_s,
+    )

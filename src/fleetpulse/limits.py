@@ -100,6 +100,22 @@ class IngestLimits(ConnectionLimits, BulkLimits, EventLimits):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockLimits:
+    """The server's clock."""
+
+    clock_tolerance_s: float = setting(
+        5.0, "How far the clock may be behind the latest time in the journal; beyond it, events get 503.", "s", 0, 3_600
+    )
+    clock_leap_s: float = setting(
+        60.0, "A step of the clock that is longer is a leap, after which nothing expires for a while.", "s", 1
+    )
+    clock_leap_wait_s: float = setting(3_600.0, "Time after a leap in which nothing expires.", "s", 0, 604_800)
+    clock_leap_days_max: int = setting(
+        400, "After a leap that is longer, nothing expires until `fleetpulse clock accept`.", "days", 1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuestionLimits:
     """Questions."""
 

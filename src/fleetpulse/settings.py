@@ -18,6 +18,7 @@ from fleetpulse.limits import (
     About,
     BulkLimits,
     CheckpointTriggers,
+    ClockLimits,
     ConnectionLimits,
     EventLimits,
     IngestLimits,
@@ -109,6 +110,7 @@ GROUPS: tuple[type, ...] = (
     ConnectionLimits,
     BulkLimits,
     EventLimits,
+    ClockLimits,
     QuestionLimits,
     CheckpointTriggers,
 )
@@ -116,7 +118,9 @@ GROUPS: tuple[type, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Server, Storage, Definitions, HeartbeatDefaults, IngestLimits, QuestionLimits, CheckpointTriggers):
+class Settings(
+    Server, Storage, Definitions, HeartbeatDefaults, IngestLimits, ClockLimits, QuestionLimits, CheckpointTriggers
+):
     """All settings of `fleetpulse serve`, and thereby each of the groups."""
 
 

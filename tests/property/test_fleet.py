@@ -45,6 +45,9 @@ class FakeClock:
     def now_ns(self) -> int:
         return self.ns
 
+    def monotonic_ns(self) -> int:
+        return self.ns
+
 
 class Told:
     def __init__(self) -> None:

@@ -61,6 +61,9 @@ class FakeClock:
     def now_ns(self) -> int:
         return self.s * SECOND
 
+    def monotonic_ns(self) -> int:
+        return self.s * SECOND
+
 
 class Nobody:
     def acknowledge(self) -> None:

@@ -15,9 +15,11 @@ ELSEWHERE = {
     "api/health.py": "e2e/test_contract.py",
     "api/metrics.py": "e2e/test_questions.py",
     "api/reports.py": "property/test_two_paths.py",
+    "api/server_clock.py": "e2e/test_clock.py",
     "api/uptime.py": "e2e/test_questions.py",
     "blocks/s3.py": "fault/test_s3.py",
     "catalog/sqlite.py": "contract/test_catalog.py",
+    "cli/clock.py": "e2e/test_clock.py",
     "cli/device_changes.py": "e2e/test_commands.py",
     "cli/export.py": "e2e/test_commands.py",
     "cli/generate.py": "e2e/test_commands.py",
@@ -28,15 +30,16 @@ ELSEWHERE = {
     "cli/setting_flags.py": "unit/test_settings.py",
     "cli/simulate.py": "e2e/test_simulate.py",
     "cli/verify.py": "e2e/test_verify.py",
+    "pipeline/clock_acceptance.py": "e2e/test_clock.py",
     "pipeline/merges.py": "property/test_declared_files.py",
 }
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""
 
 DECLARATIONS = {
     "blocks/compaction/change.py", "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
-    "ingest/bodies.py", "journal/journal.py", "limits.py", "live/frozen.py",
-    "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py", "model/uptime.py",
-    "pipeline/service.py", "query/answers.py", "query/declaration_answers.py", "query/limits.py",
+    "ingest/bodies.py", "ingest/clock_declarations.py", "journal/journal.py", "limits.py",
+    "live/frozen.py", "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py",
+    "model/uptime.py", "pipeline/service.py", "query/answers.py", "query/declaration_answers.py", "query/limits.py",
     "telemetry/counters.py",
 }  # fmt: skip
 """Names, types and constants, or a protocol: nothing that a test could run."""

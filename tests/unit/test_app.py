@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.app import build, open_store
+from fleetpulse.app import build
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.data_folder import open_store
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 from memory_service import FakeClock

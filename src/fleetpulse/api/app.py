@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
-from fleetpulse.api import definitions, devices, export, health, metrics, ping, reports, uptime
+from fleetpulse.api import definitions, devices, export, health, metrics, ping, reports, server_clock, uptime
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
@@ -21,6 +21,7 @@ from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.inventory import Inventory
@@ -35,7 +36,7 @@ from fleetpulse.telemetry.counters import Counters
 
 ROUTES = [
     route
-    for module in (reports, ping, devices, uptime, metrics, export, definitions, health)
+    for module in (reports, ping, devices, uptime, metrics, export, definitions, server_clock, health)
     for route in vars(module).values()
     if isinstance(route, Route)
 ]
@@ -59,6 +60,7 @@ class Parts:
     questions: Questions
     exports: Exports
     self_metrics: SelfMetrics
+    clock_acceptance: ClockAcceptance
 
 
 def build_api(parts: Parts) -> Manners:

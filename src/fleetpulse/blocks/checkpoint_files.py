@@ -19,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.pacing import paced
@@ -33,6 +34,7 @@ from fleetpulse.model.manifest import RAW, BlockFile, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns, join_samples
+from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
 
 
@@ -79,17 +81,26 @@ class CheckpointFiles:
         paced_chunks = paced(chunks, self._pause)
         return self._put(stem, lambda file: write_presence(file, paced_chunks))
 
-    def put_gaps(self, pieces: Sequence[ReceptionGapColumns]) -> dict[int, BlockFile]:
-        """Write the days in which these reception gaps ended, by day: what their blocks held, and the new gaps.
+    def put_gaps(
+        self, pieces: Sequence[ReceptionGapColumns], corrections: Sequence[ClockCorrection] = ()
+    ) -> dict[int, BlockFile]:
+        """Write the days in which these reception gaps ended: what their blocks held, corrected, and the new gaps.
 
+        Returns: the files of all days, by day: those that nothing changed are as they were.
         Raises: DamagedData: a block that is there is not as it was written.
         """
+        files = dict(self._history.manifest.gaps)
         gaps = join_gaps(list(pieces))
+        if corrections:
+            first = min(correction.since_ns for correction in corrections) // NS_PER_DAY
+            stored = [self._history.read_gaps(files.pop(day)) for day in sorted(files) if day >= first]
+            gaps = join_gaps([*(correct_gaps(piece, corrections) for piece in stored), gaps])
         days = gaps.end_ns // NS_PER_DAY
-        return {day: self._put_gaps_of_day(day, gaps.where(days == day)) for day in np.unique(days).tolist()}
+        for day in np.unique(days).tolist():
+            files[day] = self._put_gaps_of_day(day, gaps.where(days == day), files.get(day))
+        return files
 
-    def _put_gaps_of_day(self, day: int, gaps: ReceptionGapColumns) -> BlockFile:
-        stored = self._history.manifest.gaps.get(day)
+    def _put_gaps_of_day(self, day: int, gaps: ReceptionGapColumns, stored: BlockFile | None) -> BlockFile:
         merged = sort_gaps(join_gaps([self._history.read_gaps(stored), gaps] if stored else [gaps]))
         return self._put(f"silences-{day}", lambda file: write_gaps(file, [merged]))
 

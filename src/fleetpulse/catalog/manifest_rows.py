@@ -7,8 +7,10 @@ have), `devices` or `metrics`; for a file of a sample block, which has a part nu
 import sqlite3
 
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.server_clock import KnownLeaps
 
 _NAMES = ("devices", "metrics")
+_HEAD = "position, open_from_day, taken_at_ns, alive_at_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
 _NO_PART = (None, None, None, None, None, False)
 _PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples, is_distinct"
 _COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
@@ -17,7 +19,7 @@ _COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
 def read_manifest(connection: sqlite3.Connection) -> Manifest:
     """The manifest in the tables; an empty one where there is none."""
     run = connection.execute
-    head = run("SELECT position, open_from_day, taken_at_ns, alive_at_ns FROM manifest").fetchone()
+    head = run(f"SELECT {_HEAD} FROM manifest").fetchone()
     if head is None:
         return Manifest()
     days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
@@ -31,13 +33,14 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
             names[kind] = BlockFile(*file)
         else:
             days[kind][day] = BlockFile(*file)
-    position, open_from_day, taken_at_ns, alive_at_ns = head
+    position, open_from_day, taken_at_ns, alive_at_ns, *leaps = head
     return Manifest(
         position=position,
         open_from_day=open_from_day,
         taken_at_ns=taken_at_ns,
         alive_at_ns=alive_at_ns,
         blind_ns=tuple(run("SELECT start_ns, end_ns FROM blind ORDER BY start_ns")),
+        leaps=KnownLeaps(*leaps),
         snapshot=snapshot,
         presence=days["presence"],
         gaps=days["silences"],
@@ -71,8 +74,8 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     for table in ("manifest", "block", "blind"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
-        "INSERT INTO manifest (position, open_from_day, taken_at_ns, alive_at_ns) VALUES (?, ?, ?, ?)",
-        (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns),
+        f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns, *manifest.leaps),
     )
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
     connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -56,7 +56,12 @@ CREATE TABLE retention_grace (
     PRIMARY KEY (metric, kept, days)
 ) WITHOUT ROWID;
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE)
+_LEAPS = """
+ALTER TABLE manifest ADD COLUMN leapt_at_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE manifest ADD COLUMN leap_start_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE manifest ADD COLUMN leap_end_ns INTEGER NOT NULL DEFAULT 0;
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

@@ -7,12 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from fleetpulse.app import open_store
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import Cell, left, mark_cell, show, table_of
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder
+from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.notation.count import count_text

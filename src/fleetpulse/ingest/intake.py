@@ -4,6 +4,7 @@ In come events from the front door and the handlers of the ASGI path; out goes o
 journal. Nothing here survives a crash, and nothing here was acknowledged.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
@@ -155,15 +156,16 @@ class Intake:
         if len(self.batch.waiters) == self.wake_at:
             self._wake()
 
-    def add_mark(self, blind_ns: tuple[int, int] | None, waiter: Waiter) -> None:
-        """Have an entry written even where no event arrives: it records that the service runs.
-
-        `blind_ns`: a span [start, end) in which it did not run, or None.
-        """
-        self.batch.blind_ns.extend(blind_ns or ())
+    def add_mark(self, waiter: Waiter) -> None:
+        """Have an entry written even where no event arrives: it records that the service runs."""
         self.batch.waiters.append(waiter)
         if len(self.batch.waiters) >= self.wake_at:
             self._wake()
+
+    def add_correction(self, waiter: Waiter) -> None:
+        """Have an entry written that corrects what came in by a wrong clock; its times are given when it is stamped."""
+        self.batch.correction_ns = array("q", (0, 0))
+        self.add_mark(waiter)
 
     def take(self) -> Batch:
         """The gathered batch; a new one begins. The events taken count as waiting until `settle`."""

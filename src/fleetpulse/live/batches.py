@@ -23,26 +23,33 @@ class Receptions(DeviceColumns):
     at_ns: NDArray[np.int64]
 
 
-def join_heartbeats(batches: Sequence[EventColumns]) -> tuple[NDArray[np.int64], Receptions]:
-    """(sent_at in int64 ns, receptions) of the heartbeats of all batches, shape (n,); each batch has at least one."""
+def join_heartbeats(batches: Sequence[EventColumns], *, floor_ns: int) -> tuple[NDArray[np.int64], Receptions]:
+    """(sent_at in int64 ns, receptions) of the heartbeats of all batches, shape (n,); each batch has at least one.
+
+    Args: floor_ns: when the entry before these was received; no reception is earlier.
+    """
     return (
         _joined([batch.heartbeat_sent_at_ns for batch in batches]),
         Receptions(
             _joined([batch.heartbeat_devices for batch in batches]),
-            _received(batches, [len(batch.heartbeat_devices) for batch in batches]),
+            _received(batches, [len(batch.heartbeat_devices) for batch in batches], floor_ns),
         ),
     )
 
 
-def join_reported_samples(batches: Sequence[EventColumns]) -> tuple[SampleColumns, Receptions]:
-    """(samples, receptions) of all batches, of one length; each batch has at least one sample."""
+def join_reported_samples(batches: Sequence[EventColumns], *, floor_ns: int) -> tuple[SampleColumns, Receptions]:
+    """(samples, receptions) of all batches, of one length; each batch has at least one sample.
+
+    Args: floor_ns: see `join_heartbeats`.
+    """
     samples = SampleColumns(
         _joined([batch.sample_devices for batch in batches]),
         _joined([batch.sample_metrics for batch in batches]),
         _joined([batch.sample_sent_at_ns for batch in batches]),
         _joined([batch.sample_values for batch in batches]),
     )
-    return samples, Receptions(samples.devices, _received(batches, [len(batch.sample_devices) for batch in batches]))
+    counts = [len(batch.sample_devices) for batch in batches]
+    return samples, Receptions(samples.devices, _received(batches, counts, floor_ns))
 
 
 def metrics_reports(samples: SampleColumns) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -65,10 +72,12 @@ def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _received(batches: Sequence[EventColumns], counts: Sequence[int]) -> NDArray[np.int64]:
+def _received(batches: Sequence[EventColumns], counts: Sequence[int], floor_ns: int) -> NDArray[np.int64]:
     """When each event was received, in ns; never before the event before it, even where the clock stepped back.
+
+    Older versions let entries step back.
 
     Args: `counts`: how many events of each batch there are, of one length with `batches`.
     """
-    at_ns = np.maximum.accumulate(np.array([batch.received_at_ns for batch in batches], np.int64))
+    at_ns = np.maximum.accumulate(np.array([max(floor_ns, batch.received_at_ns) for batch in batches], np.int64))
     return np.broadcast_to(at_ns, counts[0]) if len(batches) == 1 else np.repeat(at_ns, counts)

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes
+from fleetpulse.aggregate.clock_correction import correct_blind, correct_gaps, correct_times
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes, split_days
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
 from fleetpulse.live.figures import ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
-from fleetpulse.live.reception_gaps import ended_before, gaps_between
+from fleetpulse.live.growth import grown, grown_rows
+from fleetpulse.live.reception_gaps import gaps_between, gaps_under
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
@@ -26,13 +28,11 @@ from fleetpulse.model.events import EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
-from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.server_clock import NO_LEAPS, ClockCorrection, KnownLeaps
+from fleetpulse.model.units import NS_PER_MINUTE
 
 NO_MINUTE_FIRST = np.iinfo(np.int32).max
 NO_MINUTE_LAST = np.iinfo(np.int32).min
-CLOCK_BACK_NS = NS_PER_MINUTE
-"""If the server's clock goes back by more than this, its earlier times were wrong and are corrected. A smaller step
-changes nothing: until the clock has caught up, receptions count as of the latest time seen."""
 
 
 class Fleet:
@@ -65,6 +65,8 @@ class Fleet:
         """The latest received_at of all entries, so the last moment at which the service is known to have run."""
         self.blind_ns: list[tuple[int, int]] = []
         """Spans [start, end) in which the service did not run, ascending."""
+        self.corrections: list[ClockCorrection] = []  # of the reception gaps in `closing` and in blocks
+        self.leaps = NO_LEAPS
         # A device has the index of its policy, since few policies differ: a column of zeros costs no memory.
         self.policies = [policy]
         self._codes = {policy: 0}
@@ -85,15 +87,9 @@ class Fleet:
             capacity = max(1024, count + count // 4)
             for name, column in self.columns().items():
                 fill = {"first_minute": NO_MINUTE_FIRST, "last_minute": NO_MINUTE_LAST}.get(name, 0)
-                grown = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
-                if column.any():  # copying zeros would write to every page, and so use memory
-                    grown[: self.count] = column
-                setattr(self, name, grown)
-            self.dense = {day: _grow(rows, capacity) for day, rows in self.dense.items()}
-            codes = np.zeros(capacity, np.uint16)
-            if self.policy_codes.any():
-                codes[: len(self.policy_codes)] = self.policy_codes
-            self.policy_codes = codes
+                setattr(self, name, grown(column, capacity, fill))
+            self.dense = {day: grown_rows(rows, capacity) for day, rows in self.dense.items()}
+            self.policy_codes = grown(self.policy_codes, capacity)
         self.count = max(self.count, count)
 
     def advance(self, today: int) -> None:
@@ -131,41 +127,47 @@ class Fleet:
 
         What is counted by sent_at (presence, samples) is the same in any order of events and any division into batches.
         """
-        start = 0
+        start, floor_ns = 0, self.alive_at_ns
         for place, batch in enumerate(batches):
-            if batch.received_at_ns < self.alive_at_ns - CLOCK_BACK_NS:
-                self._apply_in_order(batches[start:place])
-                self._turn_back(batch.received_at_ns)
-                start = place
+            if len(batch.correction_ns):
+                self._apply_in_order(batches[start:place], floor_ns)
+                self._correct(ClockCorrection(*batch.correction_ns.tolist()))
+                start, floor_ns = place, self.alive_at_ns
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
-        self._apply_in_order(batches[start:])
+            if len(batch.leap_ns):
+                self.leaps = self.leaps.and_one(*batch.leap_ns.tolist())
+        self._apply_in_order(batches[start:], floor_ns)
 
-    def _turn_back(self, now_ns: int) -> None:
-        """Correct what the server's clock recorded while it was ahead: nothing was received after `now_ns`."""
-        self.alive_at_ns = now_ns
-        np.minimum(self.last_received_ns, now_ns, out=self.last_received_ns)
-        np.minimum(self.up_since_ns, now_ns, out=self.up_since_ns)
-        self.gaps = [before for piece in self.gaps if len(before := ended_before(piece, now_ns))]
-        self.closing.gaps[:] = [before for piece in self.closing.gaps if len(before := ended_before(piece, now_ns))]
-        self.blind_ns = [(start_ns, min(end_ns, now_ns)) for start_ns, end_ns in self.blind_ns if start_ns < now_ns]
+    def _correct(self, correction: ClockCorrection) -> None:
+        """Put right what was received while the server's clock was ahead, and nothing from before."""
+        self.leaps = KnownLeaps(min(self.leaps.last_at_ns, correction.at_ns))
+        if self.alive_at_ns > correction.since_ns:
+            correct_times(self.last_received_ns, correction)
+            correct_times(self.up_since_ns, correction)
+            self.gaps = [correct_gaps(piece, [correction]) for piece in self.gaps]
+            self.corrections.append(correction)
+            self.blind_ns = correct_blind(self.blind_ns, correction)
+            self.alive_at_ns = correction.at_ns
 
-    def _apply_in_order(self, batches: Sequence[EventColumns]) -> None:
+    def _apply_in_order(self, batches: Sequence[EventColumns], floor_ns: int) -> None:
         receptions: list[Receptions] = []
         beating = [batch for batch in batches if len(batch.heartbeat_devices)]
         if beating:
-            sent_at_ns, received = join_heartbeats(beating)
+            sent_at_ns, received = join_heartbeats(beating, floor_ns=floor_ns)
             np.add.at(self.heartbeats, received.devices, 1)
             self._mark_presence(received.devices, sent_at_ns)
             receptions.append(received)
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
-            samples, received = join_reported_samples(sampling)
+            samples, received = join_reported_samples(sampling, floor_ns=floor_ns)
             self.samples.apply(samples, {name: getattr(self, name) for name in SAMPLE_COLUMNS})
             marking = [batch for batch in sampling if batch.do_reports_mark]
             if marking:
-                whole = samples if len(marking) == len(sampling) else join_reported_samples(marking)[0]
+                whole = (
+                    samples if len(marking) == len(sampling) else join_reported_samples(marking, floor_ns=floor_ns)[0]
+                )
                 self._mark_presence(*metrics_reports(whole))
             receptions.append(received)
         if receptions:
@@ -188,11 +190,9 @@ class Fleet:
         codes = self.policy_codes[devices]
         is_long = end_ns - start_ns > self._late_after_ns[codes]
         if is_long.any():
-            devices, start_ns, end_ns, codes = devices[is_long], start_ns[is_long], end_ns[is_long], codes[is_long]
-            interval_s = np.array([policy.interval_s for policy in self.policies], np.uint32)
-            grace_s = np.array([policy.grace_s for policy in self.policies], np.uint32)
-            self.gaps.append(ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes]))
-            np.maximum.at(self.up_since_ns, devices, end_ns)
+            gaps = gaps_under(self.policies, codes[is_long], devices[is_long], start_ns[is_long], end_ns[is_long])
+            self.gaps.append(gaps)
+            np.maximum.at(self.up_since_ns, gaps.devices, gaps.end_ns)
 
     def _mark_presence(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
         """Mark the minutes in which devices were running by their own clocks; `sent_at_ns`: shape (n,), of each."""
@@ -202,23 +202,12 @@ class Fleet:
         narrow = minutes.astype(np.int32)
         np.minimum.at(self.first_minute, devices, narrow)
         np.maximum.at(self.last_minute, devices, narrow)
-        days = minutes // MINUTES_PER_DAY
-        minutes_of_day = minutes - days * MINUTES_PER_DAY
-        lowest, highest = int(days.min()), int(days.max())
-        if lowest == highest:
-            self._mark(lowest, devices, minutes_of_day)
-            return
-        for day in range(lowest, highest + 1) if highest - lowest < len(days) else np.unique(days).tolist():
-            chosen = days == day
-            if chosen.any():
-                self._mark(day, devices[chosen], minutes_of_day[chosen])
-
-    def _mark(self, day: int, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        rows = self.dense.get(day)
-        if rows is None:
-            self.sparse.mark(day, devices=devices, minutes_of_day=minutes_of_day)
-        else:
-            mark_minutes(rows, places=devices.astype(np.int64), minutes_of_day=minutes_of_day)
+        for day, of_day, minutes_of_day in split_days(devices, minutes):
+            rows = self.dense.get(day)
+            if rows is None:
+                self.sparse.mark(day, devices=of_day, minutes_of_day=minutes_of_day)
+            else:
+                mark_minutes(rows, places=of_day.astype(np.int64), minutes_of_day=minutes_of_day)
 
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
         """The lifetime figures of a device, without doubtful uploads. `known` must have the rows of `touched_days`."""
@@ -270,7 +259,8 @@ class Fleet:
             policies=list(self.policies),
             dense=dense,
             sparse=sparse,
-            gaps=[*self.closing.gaps, *self.gaps],
+            gaps=[*self._closing_gaps(), *self.gaps],
+            corrections=[*self.closing.corrections, *self.corrections],
             samples=[*self.closing.samples, *self.samples.certain.pieces()],
             doubtful=self._doubtful(),
             blind_ns=list(self.blind_ns),
@@ -289,8 +279,9 @@ class Fleet:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
         self.closing.samples += self.samples.certain.take()
         self.closing.doubtful += self.samples.doubtful.take()
-        self.closing.gaps += self.gaps
-        self.gaps = []
+        self.closing.gaps = [*self._closing_gaps(), *self.gaps]
+        self.closing.corrections += self.corrections
+        self.gaps, self.corrections = [], []
         return FrozenFleet(
             count=self.count,
             open_from_day=self.open_from_day,
@@ -302,7 +293,11 @@ class Fleet:
             closing=self.closing,
             alive_at_ns=self.alive_at_ns,
             blind_ns=list(self.blind_ns),
+            leaps=self.leaps,
         )
+
+    def _closing_gaps(self) -> list[ReceptionGapColumns]:
+        return [correct_gaps(piece, self.corrections) for piece in self.closing.gaps]
 
     def finish_closing(self, closed_minutes: NDArray[np.int32], new_uploads: SampleColumns = NO_SAMPLES) -> None:
         """End a checkpoint whose blocks the manifest names.
@@ -322,6 +317,7 @@ class Fleet:
         open_from_day: int,
         alive_at_ns: int,
         blind_ns: Sequence[tuple[int, int]],
+        leaps: KnownLeaps,
     ) -> None:
         """Load the columns of a snapshot, in its dtypes, shape (devices,). `restore_presence` loads its open days."""
         self.resize(len(columns["first_minute"]))
@@ -331,6 +327,7 @@ class Fleet:
         self.open_from_day = open_from_day
         self.alive_at_ns = alive_at_ns
         self.blind_ns = list(blind_ns)
+        self.leaps = leaps
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Load the presence of an open day: `devices` uint32, shape (n,), distinct; `rows` uint64, shape (n, 23)."""
@@ -341,9 +338,3 @@ class Fleet:
             dense[devices] |= rows
         else:
             self.sparse.put(day, devices=devices, rows=rows)
-
-
-def _grow(rows: Rows, capacity: int) -> Rows:
-    grown: Rows = np.zeros((capacity, WORDS_PER_DAY), np.uint64)
-    grown[: len(rows)] = rows
-    return grown

@@ -9,6 +9,7 @@ from fleetpulse.aggregate.presence import Rows
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.server_clock import ClockCorrection, KnownLeaps
 
 EXACT_COLUMNS = (
     "last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low",
@@ -31,6 +32,8 @@ class ClosingData:
     doubtful: list[SampleColumns] = field(default_factory=list)
     """Samples that may repeat others; see `live.reported_samples`."""
     gaps: list[ReceptionGapColumns] = field(default_factory=list)
+    corrections: list[ClockCorrection] = field(default_factory=list)
+    """Of the reception gaps in blocks, in their order; those of `gaps` are correct."""
 
     @property
     def days(self) -> list[int]:
@@ -52,3 +55,4 @@ class FrozenFleet:
     closing: ClosingData
     alive_at_ns: int
     blind_ns: list[tuple[int, int]]
+    leaps: KnownLeaps

@@ -1,9 +1,12 @@
 """Reception gaps, found between the receptions of a device."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.runs import first_of_runs
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 
 
@@ -23,8 +26,14 @@ def gaps_between(
     return devices, starts, ends
 
 
-def ended_before(gaps: ReceptionGapColumns, now_ns: int) -> ReceptionGapColumns:
-    """The gaps, with none that begins or ends after `now_ns`: what a clock that was ahead recorded is corrected."""
-    end_ns = np.minimum(gaps.end_ns, now_ns)
-    clipped = ReceptionGapColumns(gaps.devices, gaps.start_ns, end_ns, gaps.interval_s, gaps.grace_s)
-    return clipped.where(gaps.start_ns < end_ns)
+def gaps_under(
+    policies: Sequence[HeartbeatPolicy],
+    codes: NDArray[np.uint16],
+    devices: NDArray[np.uint32],
+    start_ns: NDArray[np.int64],
+    end_ns: NDArray[np.int64],
+) -> ReceptionGapColumns:
+    """Gaps with the policies in force: `codes` (uint16) are places in `policies`. All columns have shape (n,)."""
+    interval_s = np.array([policy.interval_s for policy in policies], np.uint32)
+    grace_s = np.array([policy.grace_s for policy in policies], np.uint32)
+    return ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes])

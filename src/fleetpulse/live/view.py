@@ -12,6 +12,7 @@ from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.server_clock import ClockCorrection
 
 SparseRows = tuple[NDArray[np.uint32], Rows]
 """Numbers of devices, uint32, ascending and distinct, shape (m,), and their rows, uint64, shape (m, 23)."""
@@ -45,6 +46,8 @@ class LiveView:
     """Samples of all devices, none twice and none of them in a block."""
     doubtful: Sequence[SampleColumns]
     """Further ones, of which each may repeat one that comes before, one of `samples`, or one of a block."""
+    corrections: Sequence[ClockCorrection]
+    """Of the reception gaps in blocks; those of `gaps` are correct."""
     blind_ns: Sequence[tuple[int, int]]
     """Spans [start, end) in which the service did not run, ascending."""
 

@@ -24,7 +24,8 @@ class EventBatch:
 
     Besides events, `blind_ns` may hold spans [start, end), written start, end, start, end, …, in which the service did
     not run or stood still, and so could hear no device. A batch without events and spans only records that the service
-    runs.
+    runs. `leap_ns` holds a span over which the server's clock leapt, or may have leapt, and `correction_ns` what is to
+    be corrected of all before this batch (since, at: see ClockCorrection); or nothing.
     """
 
     heartbeat_devices: array[int] = field(default_factory=lambda: array("I"))
@@ -34,6 +35,8 @@ class EventBatch:
     sample_values: array[int] = field(default_factory=lambda: array("q"))
     sample_metrics: array[int] = field(default_factory=lambda: array("H"))
     blind_ns: array[int] = field(default_factory=lambda: array("q"))
+    leap_ns: array[int] = field(default_factory=lambda: array("q"))
+    correction_ns: array[int] = field(default_factory=lambda: array("q"))
     received_at_ns: int = 0
 
     def __len__(self) -> int:
@@ -53,7 +56,8 @@ class EventBatch:
 class EventColumns:
     """An event batch as numpy columns, which may be read-only views.
 
-    The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,).
+    The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,),
+    `leap_ns` and `correction_ns` (2,) or (0,).
     `do_reports_mark` says whether a report of metrics marks presence, as a heartbeat does; in entries of earlier
     versions it did not, and what they say must not change when they are replayed.
     """
@@ -65,6 +69,8 @@ class EventColumns:
     sample_values: NDArray[np.int64]
     sample_metrics: NDArray[np.uint16]
     blind_ns: NDArray[np.int64]
+    leap_ns: NDArray[np.int64]
+    correction_ns: NDArray[np.int64]
     received_at_ns: int
     do_reports_mark: bool = True
 
@@ -82,5 +88,7 @@ class EventColumns:
             np.frombuffer(batch.sample_values, np.int64),
             np.frombuffer(batch.sample_metrics, np.uint16),
             np.frombuffer(batch.blind_ns, np.int64),
+            np.frombuffer(batch.leap_ns, np.int64),
+            np.frombuffer(batch.correction_ns, np.int64),
             batch.received_at_ns,
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from fleetpulse.model.events import Position
 from fleetpulse.model.metric import Kind
+from fleetpulse.model.server_clock import NO_LEAPS, KnownLeaps
 
 RAW, MINUTE, HOUR, DAY = "raw", "minute", "hour", "day"
 TIERS = (RAW, MINUTE, HOUR, DAY)
@@ -57,6 +58,7 @@ class Manifest:
     taken_at_ns: int = 0
     alive_at_ns: int = 0
     blind_ns: tuple[tuple[int, int], ...] = ()
+    leaps: KnownLeaps = NO_LEAPS
     snapshot: BlockFile | None = None
     presence: dict[int, BlockFile] = field(default_factory=dict)
     gaps: dict[int, BlockFile] = field(default_factory=dict)

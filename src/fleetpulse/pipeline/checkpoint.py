@@ -83,7 +83,7 @@ def write_files(
         presence[day] = files.put_open_day(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
         )
-    gaps = files.put_gaps(closing.gaps)
+    gaps = files.put_gaps(closing.gaps, closing.corrections)
     damage: list[DamagedData] = []
     comparison = Comparison(
         closing.samples, history, before, metrics, taken_at_ns // NS_PER_DAY, pause=pause, on_damage=damage.append
@@ -101,9 +101,10 @@ def write_files(
         taken_at_ns=taken_at_ns,
         alive_at_ns=frozen.alive_at_ns,
         blind_ns=tuple(frozen.blind_ns),
+        leaps=frozen.leaps,
         snapshot=snapshot,
         presence=presence,
-        gaps={**before.gaps, **gaps},
+        gaps=gaps,
         samples=(*before.samples, *fresh),
         names={**before.names, **names},
     )

@@ -17,7 +17,6 @@ from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import remove_unnamed
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, DatabaseBusy, OperatorError
 from fleetpulse.heap import give_back
 from fleetpulse.limits import CheckpointTriggers
@@ -31,6 +30,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
+from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
@@ -43,13 +43,13 @@ PAUSE_S = 0.01
 class Housekeeping:
     """Takes checkpoints and compacts. Used on the loop only; its work runs in the threads `files` and `catalog`."""
 
-    clock: Clock
     catalog: Catalog
     history: History
     follower: Follower
     registry: Registry
     metric_definitions: MetricDefinitions
     writer: Writer
+    watch: Watch
     counters: Counters
     threads: Threads
     triggers: CheckpointTriggers
@@ -62,6 +62,7 @@ class Housekeeping:
     _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
     _damaged: list[SampleBlock] = field(default_factory=list, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _was_kept: bool = field(default=False, init=False)
     _is_ending: bool = field(default=False, init=False)
 
     def begin(self) -> None:
@@ -160,7 +161,7 @@ class Housekeeping:
             write_files,
             frozen,
             position=position,
-            taken_at_ns=self.clock.now_ns(),
+            taken_at_ns=self.watch.clock.now_ns(),
             history=self.history,
             metrics=names_now[1],
             names=names,
@@ -180,7 +181,7 @@ class Housekeeping:
                 self.history,
                 self.history.manifest,
                 metrics=self.metric_definitions.kept(),
-                today=self.clock.now_ns() // NS_PER_DAY,
+                today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
                 pause=_pause,
                 is_forced=is_forced,
                 on_damage=self._note_damage,
@@ -205,6 +206,14 @@ class Housekeeping:
                 seconds=round(self.monotonic_s() - started_s, 3),
             )
             return True
+
+    def _is_kept(self) -> bool:
+        """Whether nothing may expire now; logs when that begins and ends."""
+        because = self.watch.kept_because
+        if bool(because) is not self._was_kept:
+            log.warning("nothing expires", reason=because) if because else log.info("data expires again")
+            self._was_kept = bool(because)
+        return self._was_kept
 
     def _note_damage(self, block: SampleBlock, error: DamagedData) -> None:
         """Log a damaged block once, not with every compaction that leaves it out."""

@@ -49,19 +49,19 @@ class Node:
             the journal or the catalog.
         """
         loop = asyncio.get_running_loop()
-        self.writer.start(self.intake)
+        self.writer.start(self.intake, self.watch)
         self.tick()
         self._ticker = loop.create_task(self._tick_forever())
         started_s = time.monotonic()
         await loop.run_in_executor(self.startup_thread, self.startup.run)
-        self.follower.advance(self.clock.now_ns())
         self.housekeeping.begin()
         # The journal says since when the service was not running before it holds the first event that came afterwards.
-        self.watch.begin(alive_at_ns=self.follower.fleet.alive_at_ns)
+        self.watch.begin()
+        self.follower.advance(self.clock.now_ns())
         await self.writer.drain()
         if self.writer.busy is not None:
             raise self.writer.busy
-        self.intake.open()
+        self.watch.open()
         self.readiness.is_ready = True
         log.info(
             "ready",

@@ -39,6 +39,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
         open_from_day=manifest.open_from_day,
         alive_at_ns=manifest.alive_at_ns,
         blind_ns=manifest.blind_ns,
+        leaps=manifest.leaps,
     )
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)

@@ -9,6 +9,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.watch import Watch
 from fleetpulse.telemetry.counters import Counters
 from fleetpulse.telemetry.exposition import Value, exposition
 
@@ -27,6 +28,7 @@ class SelfMetrics:
     fleet: Fleet
     history: History
     readiness: Readiness
+    watch: Watch
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
@@ -77,6 +79,8 @@ class SelfMetrics:
         files = history.manifest.files()
         return {
             "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
+            "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
+            "expiry_waits": ("1 while nothing expires, since the clock leapt", int(bool(self.watch.kept_because))),
             "events_waiting": ("Events received that wait for the disk", self.intake.waiting),
             "events_pending": ("Accepted events not applied yet", self.follower.pending_events),
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),

@@ -11,6 +11,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
@@ -24,8 +25,10 @@ from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
+from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
+from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
@@ -46,6 +49,7 @@ class Stores:
 class Stages(Stores):
     """The stages that events and questions pass through, on top of the stores."""
 
+    clock: ServiceClock
     catalog_thread: CatalogThread
     fleet: Fleet
     follower: Follower
@@ -57,6 +61,7 @@ class Stages(Stores):
     connections: Connections
     views: Views
     questions: Questions
+    watch: Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ class Service(Stages):
     inventory: Inventory
     exports: Exports
     self_metrics: SelfMetrics
+    clock_acceptance: ClockAcceptance
     readiness: Readiness
     housekeeping: Housekeeping
     declared_files: DeclaredFiles

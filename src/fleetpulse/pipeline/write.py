@@ -9,20 +9,17 @@ What returned from `Journal.append` survives a crash; a batch that gathers does 
 
 import asyncio
 import queue
-from array import array
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
-from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting
 from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
-from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.telemetry.counters import Counters
 
@@ -32,8 +29,6 @@ GATHER_S = 0.004
 SPARSE_GATHER_S = 0.02
 SPARSE_SENDERS_MAX = 10
 """Senders that come one by one would need a commit each, which costs more than all else: a commit waits longer."""
-REFUSED_BLIND_NS = 60 * NS_PER_S
-"""Time of refused batches from which on the service was blind, as after a restart."""
 DROP_WAIT_S, DROP_RETRY_S = 2.0, 0.1
 """How long and how often dropping is tried while another program locks the journal; the next checkpoint drops again."""
 DROP_ENTRIES = 200
@@ -42,15 +37,26 @@ _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
 
 
+class Stamper(Protocol):
+    """Whoever knows the time."""
+
+    def stamp(self, batch: EventBatch) -> NotAccepting | None:
+        """Give a batch its received_at, or say why it is refused."""
+        ...
+
+    def take_back(self) -> None:
+        """The batch that was stamped last was not written."""
+        ...
+
+
 class Writer:
     """The journal's only user after the start: a thread that commits, and the loop's side of it."""
 
     def __init__(
-        self, *, journal: Journal, clock: Clock, counters: Counters, committed: Callable[[EventBatch, Position], None]
+        self, *, journal: Journal, counters: Counters, committed: Callable[[EventBatch, Position], None]
     ) -> None:
         """`committed` is called on the loop with every durable batch, in order, before its senders are answered."""
         self._journal = journal
-        self._clock = clock
         self._counters = counters
         self._committed = committed
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -61,14 +67,14 @@ class Writer:
         self._failure: NotAccepting | None = None
         self.busy: DatabaseBusy | None = None
         """Why the last batch was refused, where another program had locked the journal; None after a commit."""
-        self._refused_since_ns = 0
         self._gathering: asyncio.TimerHandle | None = None
         self._senders = 0
         self._expected = 1
 
-    def start(self, intake: Intake) -> None:
+    def start(self, intake: Intake, stamper: Stamper) -> None:
         """Begin to commit what `intake` gathers."""
         self._intake = intake
+        self._stamper = stamper
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
@@ -91,23 +97,20 @@ class Writer:
         if self._is_committing or not self._intake.batch.waiters:
             return
         batch = self._intake.take()
-        if self._failure is not None:
+        refusal = self._failure or self._stamper.stamp(batch)
+        if refusal is not None:
             self._intake.settle()
-            self._refuse(batch, self._failure)
+            self._refuse(batch, refusal)
             return
-        batch.received_at_ns = self._clock.now_ns()
-        marks = list(batch.blind_ns)
-        if self.busy is not None and batch.received_at_ns - self._refused_since_ns >= REFUSED_BLIND_NS:
-            batch.blind_ns.extend((self._refused_since_ns, batch.received_at_ns))
         self._is_committing = True
         self._idle.clear()
-        self._jobs.put(lambda: self._commit(batch, marks))
+        self._jobs.put(lambda: self._commit(batch))
 
-    def _commit(self, batch: Batch, marks: list[int]) -> None:
+    def _commit(self, batch: Batch) -> None:
         try:
             position = self._journal.append(encode_entry(batch))
         except DatabaseBusy as busy:
-            self._loop.call_soon_threadsafe(self._give_up, batch, marks, busy)
+            self._loop.call_soon_threadsafe(self._give_up, batch, busy)
         except Exception as error:  # noqa: BLE001  # whatever it is, its senders need an answer
             self._loop.call_soon_threadsafe(self._fail, batch, error)
         else:
@@ -135,20 +138,15 @@ class Writer:
         )
         self._idle.set()
 
-    def _give_up(self, batch: Batch, marks: list[int], busy: DatabaseBusy) -> None:
-        """Refuse a batch of which nothing was written, and go on with the next.
-
-        `marks`: the spans of blind time that it holds for the watch. Nobody would send them again, so they go with the
-        next batch.
-        """
+    def _give_up(self, batch: Batch, busy: DatabaseBusy) -> None:
+        """Refuse a batch of which nothing was written, and go on with the next."""
         self._is_committing = False
         self._intake.settle()
         self._counters.commits_busy += 1
         if self.busy is None:
-            self._refused_since_ns = batch.received_at_ns
             log.warning("events are refused while another program locks the journal", error=str(busy))
         self.busy = busy
-        self._intake.batch.blind_ns[:0] = array("q", marks)
+        self._stamper.take_back()
         self._refuse(batch, busy)
         self._hand_over()
         self._idle.set()

@@ -232,6 +232,32 @@ class Replay(Struct):
     events: Count
 
 
+class WrongTime(Struct):
+    """What came in while the server's clock was ahead, and as of when it would count."""
+
+    since: Annotated[Time, Meta(description="what came in after this time, by the wrong clock, is corrected")]
+    until: Annotated[Time, Meta(description="the latest time in the journal", examples=["2026-11-24T09:30:00Z"])]
+    devices: Annotated[Count, Meta(description="devices that were heard in this time")]
+
+
+class ServerClock(Struct, kw_only=True):
+    """The server's clock, and what the journal knows of it."""
+
+    now: Annotated[Time, Meta(description="what the server's clock reads")]
+    latest: Annotated[Time | None, Meta(description="the latest time in the journal; null: it is empty")]
+    is_behind: Annotated[
+        bool, Meta(description="whether the clock is so far before `latest` that no events are accepted")
+    ]
+    msg: Annotated[
+        str | None, Meta(description="why no events are accepted, and what to do; null: they are", examples=[None])
+    ]
+    would_correct: Annotated[WrongTime | None, Meta(description="by accepting the clock as it is; null: nothing")]
+    nothing_expires: Annotated[
+        str | None,
+        Meta(description="why nothing is removed by its retention; null: it is", examples=["the clock leapt"]),
+    ]
+
+
 class Ready(Struct, kw_only=True):
     """Whether events are accepted, and why not."""
 

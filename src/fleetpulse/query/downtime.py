@@ -39,8 +39,7 @@ def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = N
     """
     devices = view.live.devices
     pieces: list[ReceptionGapColumns] = []
-    closed = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage)
-    for gaps in closed:
+    for gaps in view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage):
         # Of the column's own type, or all of it would be converted to search it.
         first, last = np.searchsorted(gaps.devices, np.array([devices.start, devices.stop], np.uint32)).tolist()
         if first < last:

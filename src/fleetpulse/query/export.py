@@ -99,7 +99,7 @@ def export_gaps(
     view: FleetView, ids: NDArray[Any], selection: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
     """The reception gaps that ended in [start_ns, end_ns). Shapes, dtypes and errors: as for `export_samples`."""
-    days = view.history.gaps(view.manifest, start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
+    days = view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
     for piece in (*days, *view.live.gaps):
         gaps = piece.where((piece.end_ns >= start_ns) & (piece.end_ns < end_ns) & (piece.devices < len(selection)))
         gaps = gaps.where(selection[gaps.devices])

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.aggregate.status import Exclusions
-from fleetpulse.blocks.history import History
+from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.view import LiveView
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.query.exclusions import Excluded
 
 
@@ -48,6 +50,18 @@ class FleetView:
     def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:
         """What `value` gives for the policy of each device: int64, shape (n,)."""
         return np.array([value(policy) for policy in self.live.policies], np.int64)[self.live.policy_codes]
+
+    def closed_gaps(
+        self, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
+    ) -> Iterator[ReceptionGapColumns]:
+        """The reception gaps of all devices in blocks, as `History.gaps`, and perhaps more, that ended later.
+
+        Raises: DamagedData: a day cannot be read, and there is no `on_damage`.
+        """
+        corrections = self.live.corrections
+        end_day = 2**31 if corrections else end_day  # a correction lets gaps end earlier
+        for gaps in self.history.gaps(self.manifest, start_day=start_day, end_day=end_day, on_damage=on_damage):
+            yield correct_gaps(gaps, corrections)
 
     def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:
         """The presence of a day by chunks: places of devices, int64, ascending, and rows, uint64, shape (places, 23).

@@ -10,6 +10,7 @@ from fleetpulse.blocks.presence import Chunk, read_presence
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
 from sample_blocks import CPU, UPLOAD, SampleBlocks, columns_of
 
@@ -71,11 +72,25 @@ def test_reception_gaps_join_those_that_ended_the_same_day_sorted_by_device() ->
     assert sorted(first) == [DAY + 1, DAY + 2]
     history = History(store, Manifest(gaps=first))
     second = files_of(history).put_gaps([gaps_of((0, 0, 1)), gaps_of((2, -1, 1))])
-    assert sorted(second) == [DAY + 1]
+    assert sorted(second) == [DAY + 1, DAY + 2]
+    assert second[DAY + 2] == first[DAY + 2]
     gaps = history.read_gaps(second[DAY + 1])
     assert gaps.devices.tolist() == [0, 2, 2]
     assert (gaps.start_ns // NS_PER_DAY - DAY).tolist() == [0, -1, 0]
-    assert files_of(history).put_gaps([]) == {}
+    assert files_of(history).put_gaps([]) == first
+
+
+def test_a_correction_of_the_clock_rewrites_the_days_that_it_touches_and_no_other() -> None:
+    store = MemoryBlockStore()
+    first = files_of(History(store, Manifest())).put_gaps([gaps_of((1, 0, 1), (1, 1, 3), (2, 3, 4), (2, 4, 9))])
+    correction = ClockCorrection((DAY + 2) * NS_PER_DAY, (DAY + 2) * NS_PER_DAY + 5)
+    history = History(store, Manifest(gaps=first))
+    corrected = files_of(history).put_gaps([gaps_of((3, 0, 2))], [correction])
+    assert sorted(corrected) == [DAY + 1, DAY + 2]
+    assert corrected[DAY + 1] == first[DAY + 1]
+    gaps = history.read_gaps(corrected[DAY + 2])
+    assert gaps.devices.tolist() == [1, 3]
+    assert gaps.end_ns.tolist() == [correction.at_ns, correction.since_ns]
 
 
 def test_samples_become_one_fresh_block_a_kind_sorted_whatever_their_order() -> None:

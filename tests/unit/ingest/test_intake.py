@@ -64,7 +64,7 @@ def test_room_and_waiting_events_always_add_up(steps: list[tuple[str, int]]) -> 
             intake.settle()
             taken = 0
         elif kind == "mark":
-            intake.add_mark(None, Silent())
+            intake.add_mark(Silent())
         elif kind != "take":
             try:
                 accept(intake, kind, count)
@@ -109,10 +109,12 @@ def test_the_writer_is_woken_once_when_enough_wait() -> None:
         intake.add_heartbeat(0, 1, Silent())
     assert woken == [2]
     intake.take()
-    intake.add_mark((1, 5), Silent())
+    intake.add_mark(Silent())
     intake.add_sample(0, 1, 7, Silent())
     assert woken == [2, 2]
-    assert (intake.batch.blind_ns.tolist(), len(intake.batch), intake.senders) == ([1, 5], 1, 4)
+    assert (len(intake.batch), intake.senders) == (1, 4)
+    intake.add_correction(Silent())
+    assert len(intake.take().correction_ns) == 2
 
 
 def test_a_batch_has_its_events_in_columns_and_its_waiters() -> None:

@@ -19,25 +19,25 @@ def batch(received_at_ns: int, *devices: int) -> EventColumns:
 
 
 def test_heartbeats_of_all_batches_are_one_column_each_with_when_it_was_received() -> None:
-    sent_at_ns, received = join_heartbeats([batch(100, 1, 2), batch(200, 1)])
+    sent_at_ns, received = join_heartbeats([batch(100, 1, 2), batch(200, 1)], floor_ns=0)
     assert sent_at_ns.tolist() == [99, 98, 199]
     assert (received.devices.tolist(), received.at_ns.tolist()) == ([1, 2, 1], [100, 100, 200])
 
 
 def test_samples_of_all_batches_are_one_column_each_with_when_they_were_received() -> None:
-    samples, received = join_reported_samples([batch(100, 1, 2), batch(200, 1)])
+    samples, received = join_reported_samples([batch(100, 1, 2), batch(200, 1)], floor_ns=0)
     assert (samples.values.tolist(), samples.at_ns.tolist()) == ([10, 20, 10], [100, 100, 200])
     assert received.at_ns.tolist() == [100, 100, 200]
 
 
 def test_a_clock_that_steps_back_a_little_never_orders_a_later_event_before_an_earlier_one() -> None:
-    received = join_heartbeats([batch(100, 1), batch(90, 1), batch(95, 1), batch(110, 1)])[1]
+    received = join_heartbeats([batch(100, 1), batch(90, 1), batch(95, 1), batch(110, 1)], floor_ns=0)[1]
     assert received.at_ns.tolist() == [100, 100, 100, 110]
 
 
 def test_the_columns_of_a_single_batch_are_not_copied() -> None:
     events = batch(100, 1, 2)
-    sent_at_ns, received = join_heartbeats([events])
+    sent_at_ns, received = join_heartbeats([events], floor_ns=0)
     assert sent_at_ns is events.heartbeat_sent_at_ns
     assert received.devices is events.heartbeat_devices
     assert np.array_equal(received.at_ns, [100, 100])

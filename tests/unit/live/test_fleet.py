@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.live.fleet import NO_MINUTE_FIRST, NO_MINUTE_LAST, Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.server_clock import NO_LEAPS
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 
 TODAY = 20_000
@@ -128,16 +131,66 @@ def test_a_gap_keeps_the_policy_in_force_when_it_ended() -> None:
     assert (fleet.gaps[-1].interval_s.tolist(), fleet.gaps[-1].grace_s.tolist()) == ([10], [20])
 
 
-def test_a_clock_that_was_ahead_is_corrected_and_a_small_step_back_is_not() -> None:
+def ends(pieces: Sequence[ReceptionGapColumns]) -> list[int]:
+    return [end_ns for piece in pieces for end_ns in piece.end_ns.tolist()]
+
+
+def correction(since_ns: int, at_ns: int) -> EventColumns:
+    batch = EventBatch(received_at_ns=at_ns)
+    batch.correction_ns.extend((since_ns, at_ns))
+    return EventColumns.of(batch)
+
+
+@pytest.mark.parametrize("is_one_call", [True, False])
+def test_an_entry_that_steps_back_as_older_versions_wrote_them_changes_nothing_from_before(is_one_call: bool) -> None:
     ahead_ns = NOON_NS + 3_600 * NS_PER_S
+    batches = [beat(0, NOON_NS), beat(0, ahead_ns), beat(1, NOON_NS, received_at_ns=NOON_NS + 600 * NS_PER_S)]
     fleet = fleet_of()
-    fleet.apply([beat(0, NOON_NS), beat(0, ahead_ns)])
-    fleet.apply([beat(1, NOON_NS, received_at_ns=ahead_ns - 30 * NS_PER_S)])
-    assert (fleet.alive_at_ns, int(fleet.last_received_ns[0])) == (ahead_ns, ahead_ns)
-    fleet.apply([beat(1, NOON_NS, received_at_ns=NOON_NS + 600 * NS_PER_S)])
-    assert fleet.alive_at_ns == NOON_NS + 600 * NS_PER_S
-    assert int(fleet.last_received_ns[0]) == NOON_NS + 600 * NS_PER_S
-    assert (0, 0, 600) in gaps(fleet)
+    for call in [batches] if is_one_call else [[batch] for batch in batches]:
+        fleet.apply(call)
+    assert fleet.alive_at_ns == ahead_ns
+    assert fleet.last_received_ns[:2].tolist() == [ahead_ns, ahead_ns]
+    assert sorted(gaps(fleet)) == [(0, 0, 0), (0, 0, 3_600), (1, 0, 3_600)]
+
+
+@pytest.mark.parametrize("is_one_call", [True, False])
+def test_a_correction_takes_what_came_in_under_a_wrong_clock_as_received_now(is_one_call: bool) -> None:
+    fleet = fleet_of()
+    leap = EventBatch(received_at_ns=NOON_NS + 3_610 * NS_PER_S)
+    leap.blind_ns.extend((NOON_NS + 10 * NS_PER_S, leap.received_at_ns))
+    leap.leap_ns.extend((NOON_NS + 10 * NS_PER_S, leap.received_at_ns))
+    batches = [
+        beat(0, NOON_NS),
+        EventColumns.of(leap),
+        beat(0, NOON_NS + 3_620 * NS_PER_S),
+        beat(0, NOON_NS + 3_800 * NS_PER_S),
+        correction(NOON_NS + 10 * NS_PER_S, NOON_NS + 700 * NS_PER_S),
+        beat(1, NOON_NS, received_at_ns=NOON_NS + 710 * NS_PER_S),
+    ]
+    for call in [batches] if is_one_call else [[batch] for batch in batches]:
+        fleet.apply(call)
+    assert fleet.alive_at_ns == NOON_NS + 710 * NS_PER_S
+    assert fleet.last_received_ns[0] == fleet.up_since_ns[0] == NOON_NS + 700 * NS_PER_S
+    assert fleet.blind_ns == [(NOON_NS + 10 * NS_PER_S, NOON_NS + 700 * NS_PER_S)]
+    assert sorted(gaps(fleet)) == [(0, 0, 0), (0, 0, 700), (1, 0, 710)]
+    assert fleet.leaps.end_ns == 0
+    assert fleet.figures(0, known={}).heartbeats == 3
+
+
+def test_a_correction_during_a_checkpoint_holds_for_what_is_written_then() -> None:
+    fleet = fleet_of()
+    fleet.apply([beat(0, NOON_NS), beat(0, NOON_NS + 3_600 * NS_PER_S)])
+    frozen = fleet.freeze()
+    fleet.apply([correction(NOON_NS, NOON_NS + 10 * NS_PER_S)])
+    live = fleet.view(range(1), from_day=0)
+    assert ends(live.gaps) == [NOON_NS, NOON_NS + 10 * NS_PER_S]
+    assert ends(frozen.closing.gaps) == [NOON_NS, NOON_NS + 3_600 * NS_PER_S]
+    again = fleet.freeze()  # the first checkpoint failed
+    assert ends(again.closing.gaps) == [NOON_NS, NOON_NS + 10 * NS_PER_S]
+    assert again.closing.corrections == [(NOON_NS, NOON_NS + 10 * NS_PER_S)]
+    assert fleet.view(range(1), from_day=0).corrections == again.closing.corrections
+    fleet.finish_closing(np.zeros(3, np.int32))
+    assert fleet.view(range(1), from_day=0).corrections == []
 
 
 def test_blind_time_is_kept_as_spans() -> None:
@@ -239,6 +292,7 @@ def test_a_snapshot_restores_columns_and_open_days() -> None:
         open_from_day=frozen.open_from_day,
         alive_at_ns=frozen.alive_at_ns,
         blind_ns=frozen.blind_ns,
+        leaps=NO_LEAPS,
     )
     for day, rows in frozen.open_dense.items():
         restored.restore_presence(day, devices=np.arange(3, dtype=np.uint32), rows=rows[:3])

@@ -13,7 +13,7 @@ from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.pipeline.write import SPARSE_SENDERS_MAX, Writer
 from fleetpulse.telemetry.counters import Counters
-from memory_service import NOON, SECOND, FakeClock, Sender
+from memory_service import NOON, Sender
 
 
 class FailingJournal(MemoryJournal):
@@ -30,13 +30,22 @@ class Commits:
         self.journal = journal
         self.counters = Counters()
         self.followed: list[tuple[int, Position]] = []
-        self.clock = FakeClock()
-        self.writer = Writer(journal=journal, clock=self.clock, counters=self.counters, committed=self._follow)
+        self.writer = Writer(journal=journal, counters=self.counters, committed=self._follow)
         self.intake = Intake(
             numbers={}, metrics=KnownMetrics(report_metrics_max=1), events_waiting_max=1_000, wake=self.writer.wake
         )
         self.intake.open()
-        self.writer.start(self.intake)
+        self.refusal: NotAccepting | None = None
+        self.stamped = self.taken_back = 0
+        self.writer.start(self.intake, self)
+
+    def stamp(self, batch: EventBatch) -> NotAccepting | None:
+        batch.received_at_ns = NOON
+        self.stamped += 1
+        return self.refusal
+
+    def take_back(self) -> None:
+        self.taken_back += 1
 
     def _follow(self, batch: EventBatch, position: Position) -> None:
         self.followed.append((len(batch), position))
@@ -216,34 +225,30 @@ def test_what_gathers_behind_a_batch_that_is_refused_is_tried_next() -> None:
     run(test, LockedJournal(1))
 
 
-def test_blind_time_goes_with_the_next_batch_where_its_own_is_refused() -> None:
+def test_the_stamp_of_a_batch_that_another_program_kept_from_being_written_is_taken_back() -> None:
     async def test(commits: Commits) -> None:
         mark = Sender()
-        commits.intake.add_mark((5, 7), mark)
+        commits.intake.add_mark(mark)
         with pytest.raises(Busy):
             await mark.outcome
         assert commits.writer.busy is not None
         await commits.send(1)[0].outcome
         assert commits.writer.busy is None
-        ((_, body),) = commits.journal.read(after=0)
-        assert decode_entry(body, where="").blind_ns.tolist() == [5, 7]
+        assert (commits.stamped, commits.taken_back) == (2, 1)
 
     run(test, LockedJournal(1))
 
 
-def test_a_minute_of_refused_batches_is_blind() -> None:
+def test_a_batch_that_gets_no_time_is_refused_and_the_next_one_is_tried() -> None:
     async def test(commits: Commits) -> None:
-        for elapsed_s in (0, 30, 60):
-            commits.clock.ns = NOON + elapsed_s * SECOND
-            with pytest.raises(Busy):
-                await commits.send(1)[0].outcome
-        commits.clock.ns = NOON + 90 * SECOND
+        commits.refusal = NotAccepting("the clock is behind", reason="clock")
+        with pytest.raises(NotAccepting):
+            await commits.send(1)[0].outcome
+        assert commits.counters.events_refused == {"clock": 1}
+        commits.refusal = None
         await commits.send(1)[0].outcome
-        await commits.send(1)[0].outcome
-        entries = [decode_entry(body, where="").blind_ns.tolist() for _, body in commits.journal.read(after=0)]
-        assert entries == [[NOON, NOON + 90 * SECOND], []]
 
-    run(test, LockedJournal(3))
+    run(test)
 
 
 def test_dropping_is_tried_again_while_the_journal_is_locked() -> None:

@@ -154,7 +154,7 @@ def leapt() -> OneFleet:
     one.mark("11:00:01", blind_since="10:00:01")
     one.hear("11:00:30", device=0)
     one.hear("11:00:40", device=2)
-    one.mark("10:01:00")
+    one.mark("10:01:00", correct_since="10:00:01")
     return one
 
 

@@ -22,7 +22,7 @@ def next_change(
     manifest: Manifest,
     *,
     metrics: Mapping[int, MetricDefinition],
-    today: int,
+    today: int | None,
     pause: Callable[[], None],
     fresh_max: int = FRESH_MAX,
     parts_max: int = PARTS_MAX,
@@ -36,12 +36,12 @@ def next_change(
 
     Args:
         metrics: definitions by number; every metric of the manifest's blocks must be there.
-        today: the day now, since 1970-01-01 UTC.
+        today: the day now, since 1970-01-01 UTC; None: it is not certain, so nothing expires.
         pause: called between units of work.
         is_forced: fold fresh blocks however few they are.
     Raises: OSError: the disk is full or failing; nothing has changed.
     """
-    work = CompactionInput(history, metrics, today, pause, on_damage)
+    work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage)
     return (
         remove_expired(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
