@@ -57,6 +57,10 @@ ODD_HEADERS = [
     b" folded",
     b"no colon",
     b"Upgrade: websocket",
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA",
+    b"Transfer-Encoding: gzip, chunked",
+    b"Host: y",
+    b"Host: a b",
 ]
 
 

@@ -149,15 +149,16 @@ class Reception:
         if coding not in ("", "identity"):
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(self.decompress_thread, decompress, body, coding, self.limits)
-        if _NOTHING.fullmatch(body):
-            raise Malformed("the body has no line, so nothing is reported; expected NDJSON, one event a line")
-        return BulkReader(
+        reader = BulkReader(
             body,
             numbers=self.intake.numbers,
             metrics=self.intake.metrics,
             latest_ns=self.intake.latest_ns,
             limits=self.limits,
         )
+        if _NOTHING.fullmatch(body):
+            raise Malformed("the body has no line, so nothing is reported; expected NDJSON, one event a line")
+        return reader
 
     async def _take(self, reader: BulkReader) -> None:
         accepted = len(reader.events)
