@@ -86,7 +86,9 @@ def test_unknown_devices_register_themselves_where_they_may(serve: Serve, is_han
         b'{"device_id": "no id", "sent_at": "2026-01-01T00:00:00Z"}'
     )
     verdict = client.ask("POST", "/api/v1/events", lines)[1]
-    assert (verdict["accepted"], verdict["refused"]) == (1, [{"line": 2, "msg": "Device not found"}])
+    (refused,) = verdict["refused"]
+    assert (verdict["accepted"], refused["line"], refused["msg"]) == (1, 2, "Device not found")
+    assert "`no id` is no device id" in refused["detail"]
     client.close()
     client = Client(server.port)
     assert (status(client, "eighth"), status(client, "ninth")) == (
@@ -97,4 +99,39 @@ def test_unknown_devices_register_themselves_where_they_may(serve: Serve, is_han
     server.stop(signal.SIGKILL)
     client = Client(serve(devices=None).port)
     assert client.ask("GET", "/api/v1/devices/eighth/stats")[1]["uptime"] == 100.0
+    client.close()
+
+
+def test_files_do_not_undo_what_people_declared(serve: Serve, tmp_path: Path) -> None:
+    devices, metrics = tmp_path / "fleet.csv", tmp_path / "metrics.json"
+    devices.write_text("device_id,site\na,paris\nb,lyon\n")
+    metrics.write_text('[{"name": "cpu", "retention_days": 30}]')
+    server = serve("--metrics", str(metrics), devices=devices)
+    client = Client(server.port)
+    own = {"labels": {"site": "rome", "hall": "2"}, "interval": "5m", "note": "by the door"}
+    assert client.ask("PATCH", "/api/v1/devices/a", own)[0] == 200
+    assert client.ask("DELETE", "/api/v1/devices/b")[0] == 200
+    assert client.ask("PATCH", "/api/v1/metrics/definitions/cpu", {"retention_days": 365})[0] == 200
+    client.close()
+    server.stop()
+
+    server = serve("--metrics", str(metrics), devices=devices)
+    assert "a: site is rome, in the file paris" in server.wait_for_log(r'"conflicts": \[([^\]]*)')[1]
+    client = Client(server.port)
+    device = client.ask("GET", "/api/v1/devices/a")[1]
+    assert {name: device[name] for name in own} == own
+    assert client.ask("GET", "/api/v1/devices/b")[0] == 404
+    devices.write_text("device_id,site\na,nice\nb,lille\n")
+    metrics.write_text('[{"name": "cpu", "retention_days": 7}]')
+    preview = client.ask("GET", "/api/v1/files")[1]["files"]
+    assert [(file["added"], file["changed"], file["in_conflict"]) for file in preview] == [(1, 1, 0), (0, 1, 0)]
+    server.process.send_signal(signal.SIGHUP)
+    assert "samples and roll-ups of cpu" in server.wait_for_log('"todo": "([^"]*)"')[1]
+    device = client.ask("GET", "/api/v1/devices/a")[1]
+    assert {name: device[name] for name in own} == {**own, "labels": {"site": "nice", "hall": "2"}}
+    assert client.ask("GET", "/api/v1/devices/b")[1]["labels"] == {"site": "lille"}
+    (deletion,) = client.ask("GET", "/api/v1/metrics/definitions/cpu")[1]["coming_deletions"]
+    assert (deletion["days_before"], deletion["days_after"]) == (365, 7)
+    back = client.ask("PATCH", "/api/v1/metrics/definitions/cpu", {"retention_days": 365})[1]
+    assert back["coming_deletions"] == []
     client.close()
