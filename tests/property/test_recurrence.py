@@ -60,6 +60,25 @@ def starts_slowly(recurrence: Recurrence, *, start_s: int, end_s: int) -> list[i
     return starts
 
 
+def end_slowly(recurrence: Recurrence, start_s: int) -> int:
+    """After its duration; for whole days, when the clock first shows the start of that later day, or is past it."""
+    if recurrence.duration_s % 86_400:
+        return start_s + recurrence.duration_s
+    zone = ZoneInfo(recurrence.timezone)
+    # The day of the occurrence: its start may have been skipped, but not by more than a few hours.
+    minutes = timedelta(minutes=recurrence.start_minute)
+    shown = local(start_s, zone)
+    day = shown.date() if shown - datetime.combine(shown.date(), datetime.min.time()) >= minutes else None
+    assert day is not None or recurrence.start_minute > 0
+    last = (day or shown.date() - timedelta(days=1)) + timedelta(days=recurrence.duration_s // 86_400)
+    awaited = datetime.combine(last, datetime.min.time()) + minutes
+    at_s = start_s + recurrence.duration_s - 26 * 3_600
+    at_s -= at_s % STEP_S
+    while local(at_s, zone) < awaited:
+        at_s += STEP_S
+    return at_s
+
+
 def lengths(minutes_max: int) -> st.SearchStrategy[int]:
     """Lengths in ns near whole minutes."""
     return st.builds(
@@ -92,7 +111,9 @@ def questions(draw: st.DrawFn) -> tuple[MaintenanceWindow, int, int]:
             st.integers(0, 1439)
             | st.integers(-30, 90).map(lambda minute: (shown.hour * 60 + shown.minute + minute) % 1440)
         ),
-        duration_s=draw(st.integers(60, 86_400) | st.integers(60, 7 * 86_400)),
+        duration_s=draw(
+            st.integers(60, 86_400) | st.integers(60, 7 * 86_400) | st.sampled_from([86_400, 2 * 86_400, 7 * 86_400])
+        ),
         timezone=timezone,
     )
     return MaintenanceWindow("w", "", {}, ("a",), window_start_ns, window_end_ns, recurrence), start_ns, end_ns
@@ -118,12 +139,13 @@ def test_occurrences_are_those_of_the_plain_model(question: tuple[MaintenanceWin
     window, start_ns, end_ns = question
     check_window(window)
     assert window.recurrence is not None
-    duration_ns = window.recurrence.duration_s * SECOND
+    recurrence = window.recurrence
+    longest_ns = recurrence.duration_s * SECOND + DAY
     # No start lies before the window's own; on the grid of whole half-minutes, so that no start is stepped over.
-    first_s = max(start_ns - duration_ns, window.start_ns) // SECOND // STEP_S * STEP_S
+    first_s = max(start_ns - longest_ns, window.start_ns) // SECOND // STEP_S * STEP_S
     expected = [
-        (at_s * SECOND, at_s * SECOND + duration_ns)
-        for at_s in starts_slowly(window.recurrence, start_s=first_s, end_s=max(first_s, -(-end_ns // SECOND)))
+        (at_s * SECOND, end_slowly(recurrence, at_s) * SECOND)
+        for at_s in starts_slowly(recurrence, start_s=first_s, end_s=max(first_s, -(-end_ns // SECOND)))
         if window.start_ns <= at_s * SECOND and (window.end_ns is None or at_s * SECOND < window.end_ns)
     ]
     overlapping = [span for span in expected if span[0] < end_ns and span[1] > start_ns] if start_ns < end_ns else []

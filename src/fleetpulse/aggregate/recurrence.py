@@ -5,14 +5,14 @@ changes of the clocks: of a time that exists twice it is the first, and for one 
 after the gap.
 """
 
-from bisect import bisect_left
-from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from fleetpulse.aggregate.local_time import first_instant_s
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S, S_PER_DAY
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHANGE_NS = NS_PER_DAY
+"""By less than this a change of the clock makes a calendar's day longer, the date line included."""
 _SEARCH_DAYS = 16
 """A chosen weekday comes within 7 days, or 14 where the zone crosses the date line and skips it, give or take a day."""
 
@@ -27,13 +27,10 @@ def occurrences(window: MaintenanceWindow, *, start_ns: int, end_ns: int) -> lis
     if start_ns >= end_ns:
         return []
     if window.recurrence is not None:
-        duration_ns = window.recurrence.duration_s * NS_PER_S
-        lowest_ns = max(window.start_ns, start_ns - duration_ns + 1)
         highest_ns = end_ns if window.end_ns is None else min(window.end_ns, end_ns)
-        return [
-            (begin_ns, begin_ns + duration_ns)
-            for begin_ns in _starts_ns(window.recurrence, start_ns=lowest_ns, end_ns=highest_ns)
-        ]
+        lowest_ns = max(window.start_ns, start_ns - window.recurrence.duration_s * NS_PER_S - _CHANGE_NS)
+        spans = _spans(window.recurrence, start_ns=lowest_ns, end_ns=highest_ns)
+        return [span for span in spans if span[1] > start_ns]
     span = _single_span(window)
     return [span] if span[0] < end_ns and span[1] > start_ns else []
 
@@ -56,42 +53,30 @@ def _single_span(window: MaintenanceWindow) -> tuple[int, int]:
     return window.start_ns, window.end_ns
 
 
-def _starts_ns(recurrence: Recurrence, *, start_ns: int, end_ns: int) -> list[int]:
-    """The starts that lie in [start_ns, end_ns), ascending."""
+def _spans(recurrence: Recurrence, *, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    """The occurrences that start in [start_ns, end_ns), ascending."""
     if start_ns >= end_ns:
         return []
     zone = ZoneInfo(recurrence.timezone)
     weekdays = recurrence.weekdays or range(7)
     # Local and UTC dates differ by a day at most, and a gap moves a start by a day more at most.
     days = range(start_ns // NS_PER_DAY - 2, end_ns // NS_PER_DAY + 3)
-    found = (
-        _start_s(day, recurrence.start_minute, zone) for day in days if (day + 3) % 7 in weekdays
-    )  # 1970-01-01 was a Thursday
-    return [at_s * NS_PER_S for at_s in found if at_s is not None and start_ns <= at_s * NS_PER_S < end_ns]
+    spans = []
+    for day in days:
+        if (day + 3) % 7 in weekdays:  # 1970-01-01 was a Thursday
+            at_s = first_instant_s(day, recurrence.start_minute, zone)
+            if at_s is not None and start_ns <= at_s * NS_PER_S < end_ns:
+                spans.append((at_s * NS_PER_S, _end_s(recurrence, day, at_s, zone) * NS_PER_S))
+    return spans
 
 
-def _start_s(day: int, start_minute: int, zone: ZoneInfo) -> int | None:
-    """When the local clock first shows `start_minute` of a day or later, in s since 1970; None: there is no such day.
-
-    `day` counts local days since 1970-01-01.
-    """
-    wall_s = day * S_PER_DAY + start_minute * 60
-    wall = (_EPOCH + timedelta(seconds=wall_s)).replace(tzinfo=zone)
-    before_s, after_s = _offset_s(wall), _offset_s(wall.replace(fold=1))
-    if before_s >= after_s:
-        return wall_s - before_s
-    # The clock skips this time: the change lies between what the offsets before and after it make of it.
-    at_s = bisect_left(range(wall_s - before_s), wall_s, lo=wall_s - after_s, key=lambda s: _wall_s(s, zone))
-    is_day_skipped = _wall_s(at_s - 1, zone) // S_PER_DAY < day < _wall_s(at_s, zone) // S_PER_DAY
-    return None if is_day_skipped else at_s
-
-
-def _wall_s(at_s: int, zone: ZoneInfo) -> int:
-    """What the local clock shows at `at_s`, counted as if it were UTC."""
-    return at_s + _offset_s((_EPOCH + timedelta(seconds=at_s)).astimezone(zone))
-
-
-def _offset_s(at: datetime) -> int:
-    offset = at.utcoffset()
-    assert offset is not None  # every time here has a zone
-    return offset.days * S_PER_DAY + offset.seconds
+def _end_s(recurrence: Recurrence, day: int, start_s: int, zone: ZoneInfo) -> int:
+    """When an occurrence of a local day ends: after its duration, or for whole days, by the calendar."""
+    days, rest_s = divmod(recurrence.duration_s, S_PER_DAY)
+    if rest_s:
+        return start_s + recurrence.duration_s
+    for last in (day + days, day + days + 1):  # a zone skips a day at most, when it crosses the date line
+        end_s = first_instant_s(last, recurrence.start_minute, zone)
+        if end_s is not None:
+            return end_s
+    return start_s + recurrence.duration_s

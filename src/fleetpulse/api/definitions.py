@@ -13,6 +13,7 @@ from fleetpulse.ingest.window_declarations import WindowBody, new_window
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
+from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.declaration_answers import DeclaredFiles as PreviewedFiles
 from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message, Metric, Metrics
 from fleetpulse.query.describe import deletion_text, describe_metric, describe_window
@@ -84,23 +85,27 @@ async def get_files(declared_files: DeclaredFiles) -> PreviewedFiles:
 
 
 @route("GET /api/v1/maintenance", group="definitions", operation="listWindows")
-async def get_windows(planned_downtime: PlannedDowntime, clock: Clock) -> MaintenanceWindows:
+async def get_windows(planned_downtime: PlannedDowntime, registry: Registry, clock: Clock) -> MaintenanceWindows:
     """List all maintenance windows, and when each comes next."""
     windows = planned_downtime.windows.values()
-    return MaintenanceWindows([describe_window(window, now_ns=clock.now_ns()) for window in windows])
+    return MaintenanceWindows(
+        [describe_window(window, now_ns=clock.now_ns(), known=registry.numbers) for window in windows]
+    )
 
 
 @route(
     "POST /api/v1/maintenance", group="definitions", operation="addWindow", refusals=(422,), status=HTTPStatus.CREATED
 )
-async def post_window(planned_downtime: PlannedDowntime, clock: Clock, payload: WindowBody) -> MaintenanceWindow:
+async def post_window(
+    planned_downtime: PlannedDowntime, registry: Registry, clock: Clock, payload: WindowBody
+) -> MaintenanceWindow:
     """Declare a maintenance window.
 
     It may lie in the past, for figures that should leave it out.
     """
     window = new_window(payload, window_id=secrets.token_hex(8), now_ns=clock.now_ns())
     await planned_downtime.put_window(window)
-    return describe_window(window, now_ns=clock.now_ns())
+    return describe_window(window, now_ns=clock.now_ns(), known=registry.numbers)
 
 
 @route("DELETE /api/v1/maintenance/{window_id:str}", group="definitions", operation="deleteWindow", refusals=(404,))

@@ -29,9 +29,8 @@ from fleetpulse.notation.timestamp import EXPECTED, parse_query_time_ns
 from fleetpulse.notation.whole import read_number, whole
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.devices import SORTS, Filter, Order
-from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_answers import MetricQuestion
-from fleetpulse.query.window import Window, read_window
+from fleetpulse.query.window import Window, WindowTexts, read_window
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
 DAY = "24h"
@@ -135,15 +134,29 @@ class QueryNames:
             seen.add(name)
 
 
-_Start = Annotated[str | None, _query("where the window begins", name="from", **_TIME)]
-_End = Annotated[str | None, _query("where it ends, not included; now where it is not given", name="to", **_TIME)]
+_Start = Annotated[
+    str | None, _query("where the window begins; a bare date is the start of that day", name="from", **_TIME)
+]
+_End = Annotated[
+    str | None, _query("where it ends, not included; now where it is not given; or a bare date", name="to", **_TIME)
+]
 _Step = Annotated[
     str | None, _query("a series in steps of this length; steps begin at its multiples since 1970", **_DURATION)
+]
+_Day = Annotated[str | None, _query("the window is this day", examples=["2026-10-01"])]
+_Month = Annotated[str | None, _query("the window is this month", examples=["2026-10"])]
+_Year = Annotated[str | None, _query("the window is this year", examples=["2026"])]
+_Timezone = Annotated[
+    str | None,
+    _query(
+        "an IANA name: dates, and steps of days or their parts, are those of this zone's calendar; UTC where not given",
+        examples=["Europe/Paris"],
+    ),
 ]
 
 
 def _length(default: str) -> Any:
-    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`"
+    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`, or a date"
     return _query(about, name="window", **_DURATION)
 
 
@@ -157,14 +170,16 @@ def _window_reader(default: str) -> Callable[..., Window]:
         length: Annotated[str | None, _length(default)] = None,
         start: _Start = None,
         end: _End = None,
+        day: _Day = None,
+        month: _Month = None,
+        year: _Year = None,
         step: _Step = None,
+        timezone: _Timezone = None,
     ) -> Window:
-        now_ns, days_max = clock.now_ns(), limits.window_days_max
-        window = read_window(
-            length=length, start=start, end=end, step=step, now_ns=now_ns, default=default, days_max=days_max
+        texts = WindowTexts(
+            length=length, start=start, end=end, day=day, month=month, year=year, step=step, timezone=timezone
         )
-        check_cells(window.buckets, "steps in the window", cells_max=limits.cells_max)
-        return window
+        return _read(texts, clock, limits, default=default)
 
     return read
 
@@ -174,14 +189,25 @@ read_day_window, read_hour_window = _window_reader(DAY), _window_reader("1h")
 
 
 def read_plain_window(
+    *,
     clock: Clock,
     limits: QuestionLimits,
     length: Annotated[str | None, _length(DAY)] = None,
     start: _Start = None,
     end: _End = None,
+    day: _Day = None,
+    month: _Month = None,
+    year: _Year = None,
+    timezone: _Timezone = None,
 ) -> Window:
     """The window of a question that has no steps. Raises: Malformed; OutOfRange."""
-    return read_day_window(clock=clock, limits=limits, length=length, start=start, end=end)
+    texts = WindowTexts(length=length, start=start, end=end, day=day, month=month, year=year, timezone=timezone)
+    return _read(texts, clock, limits, default=DAY)
+
+
+def _read(texts: WindowTexts, clock: Clock, limits: QuestionLimits, *, default: str) -> Window:
+    days_max, cells_max = limits.window_days_max, limits.cells_max
+    return read_window(texts, now_ns=clock.now_ns(), default=default, days_max=days_max, cells_max=cells_max)
 
 
 def read_labels(label: LabelQuery = None) -> LabelPairs:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import App, ArgumentCollection, Group, Parameter, Token
 
 from fleetpulse.cli.client import Answer, Client, Query
-from fleetpulse.cli.tables import Part, show, show_csv, show_json
+from fleetpulse.cli.tables import Part, show, show_csv, show_json, show_times_in
 from fleetpulse.model.status import STATUSES
 
 URL_DEFAULT = "http://127.0.0.1:6733"
@@ -158,18 +158,33 @@ class Window:
 
     Attributes:
         window: The time until now, such as 90s, 1h or 30d (default: 24h; 1h for metrics; 30d for reports).
-        start: Start of the window instead of its length, RFC 3339 such as 2026-11-24T08:30:00Z.
+        start: Start of the window, RFC 3339 such as 2026-11-24T08:30:00Z; a date is the start of that day.
         end: End of the window, which is not part of it (default: now).
+        day: The window is this day, such as 2026-10-01.
+        month: The window is this month, such as 2026-10.
+        year: The window is this year, such as 2026.
+        timezone: Zone of dates, of steps of days, and of printed times, such as Europe/Paris (default: UTC).
     """
 
     window: Duration = None
     start: Annotated[Time, Parameter(name="--from")] = None
     end: Annotated[Time, Parameter(name="--to")] = None
+    day: Annotated[str | None, Parameter(metavar="DATE")] = None
+    month: Annotated[str | None, Parameter(metavar="YYYY-MM")] = None
+    year: Annotated[str | None, Parameter(metavar="YYYY")] = None
+    timezone: Annotated[str | None, Parameter(metavar="ZONE")] = None
+
+    @property
+    def dates(self) -> Query:
+        """The parameters `day`, `month`, `year` and `timezone`."""
+        return [("day", self.day), ("month", self.month), ("year", self.year), ("timezone", self.timezone)]
 
     def query(self, *, default: str = "24h") -> Query:
-        """The parameters `window`, `from` and `to`."""
-        window = self.window or (None if self.start or self.end else default)
-        return [("window", window), ("from", self.start), ("to", self.end)]
+        """The parameters of the window; `default` is its length where nothing is given."""
+        show_times_in(self.timezone)
+        is_given = any((self.start, self.end, self.day, self.month, self.year))
+        window = self.window or (None if is_given else default)
+        return [("window", window), ("from", self.start), ("to", self.end), *self.dates]
 
 
 @Parameter(name="*", group="Window")
@@ -180,7 +195,7 @@ class StepWindow(Window):
     step: Annotated[Duration, Parameter(help="Show also a value for each step of this length, such as 1h.")] = None
 
     def query(self, *, default: str = "24h") -> Query:
-        """The parameters `window`, `from`, `to` and `step`."""
+        """The parameters of the window, and `step`."""
         return [*super().query(default=default), ("step", self.step)]
 
 

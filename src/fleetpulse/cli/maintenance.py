@@ -51,7 +51,7 @@ def _when(window: MaintenanceWindow) -> str:
     recurrence = window.recurrence
     if recurrence is None:
         return f"{time_cell(window.start)} to {time_cell(window.end)}"
-    days = ", ".join(recurrence.weekdays) or "every day"
+    days = ", ".join(recurrence.weekdays or ()) or "every day"
     until = f" until {time_cell(window.end)}" if window.end else ""
     return f"{days} at {recurrence.at} {recurrence.timezone} for {recurrence.duration}{until}"
 
@@ -106,14 +106,14 @@ def add(
         elif duration:
             body |= _once(client, start, end, duration)
         answer = client.send("POST", MAINTENANCE, body=body)
-    service.show(answer, MaintenanceWindow, lambda window: [windows_table([window])])
+    service.show(answer, MaintenanceWindow, lambda window: [windows_table([window]), *window.notes])
 
 
 def _recurrence(at: str, duration: str | None, timezone: str | None, on: str | None) -> dict[str, Any]:
     if not duration:
         raise SettingsError("a window that recurs needs its length: give --for, such as --for 1h.")
     days = [day.strip() for day in (on or "").split(",") if day.strip()]
-    return {"at": at, "duration": duration, "timezone": timezone or "UTC", "weekdays": days}
+    return {"at": at, "duration": duration, "timezone": timezone or "UTC", "weekdays": days or None}
 
 
 def _once(client: Client, start: str | None, end: str | None, duration: str) -> dict[str, str]:

@@ -51,7 +51,10 @@ def device_parts(answer: DeviceMetrics) -> list[Part]:
     rows = [
         [name, metric.aggregation, *_figure_cells(metric, metric, answer)] for name, metric in answer.metrics.items()
     ]
-    parts: list[Part] = [f"{answer.device_id}, {answer.start} to {answer.end}", table_of(columns, rows)]
+    parts: list[Part] = [
+        f"{answer.device_id}, {time_cell(answer.start)} to {time_cell(answer.end)}",
+        table_of(columns, rows),
+    ]
     if answer.step_s is not UNSET:
         parts += _points_parts(answer.metrics)
     return [*parts, *_notes(answer.metrics), *missing_lines(answer.missing)]
@@ -86,7 +89,7 @@ def fleet_parts(answer: FleetMetrics) -> list[Part]:
         for group in answer.groups
         for name, metric in group.metrics.items()
     ]
-    window = f"{answer.start} to {answer.end}"
+    window = f"{time_cell(answer.start)} to {time_cell(answer.end)}"
     return [window, table_of(columns, rows), *_notes(answer.metrics), *missing_lines(answer.missing)]
 
 
@@ -109,7 +112,11 @@ def _figure_cells(
     values = [point.value for point in points if point.value is not None]
     figures = [min(values, default=None), max(values, default=None), values[-1] if values else None]
     steps = step_values(
-        ((point.at, point.value) for point in points), start=answer.start, end=answer.end, step_s=answer.step_s
+        ((point.at, point.value) for point in points),
+        start=answer.start,
+        end=answer.end,
+        step_s=answer.step_s,
+        timezone=known(answer.timezone),
     )
     return [*(value_cell(value, unit) for value in figures), shown_unit, str(metric.count), sparkline(steps)]
 

@@ -67,8 +67,11 @@ def uptime(
     """
     output.check()
     with address.client() as client:
-        questions = _Questions(*_fixed_window(client, window), grouping.group_by, grouping.label, address.base)
-        text = FORMATS["json" if json else format_](_report(client, questions, sla=sla, is_listed=devices))
+        query = [*grouping.query(), *_fixed_window(client, window)]
+        answer = client.get("/api/v1/fleet/uptime", query).into(FleetUptime)
+        # The window as the service understood it: it ends now at the latest.
+        questions = _Questions(answer.start, answer.end, answer.group_by, grouping.label, address.base)
+        text = FORMATS["json" if json else format_](_report(client, answer, questions, sla=sla, is_listed=devices))
     output.write(text.encode())
 
 
@@ -105,27 +108,28 @@ class _Questions:
         return shlex.join(["fleetpulse", "uptime", *parts, *url])
 
 
-def _fixed_window(client: Client, window: Window) -> tuple[str, str]:
-    """Start and end. What ends now ends at the last full minute: slots fill it, and every question gets the same."""
-    if window.window and (window.start or window.end):
-        raise SettingsError("give --window, or --from and --to, not both.")
-    if window.end and not window.start:
-        raise SettingsError("--to needs --from; or give --window, which ends now.")
+def _fixed_window(client: Client, window: Window) -> Query:
+    """The parameters of the window. One of a length that ends now ends at the last full minute, which slots fill."""
+    query = window.query(default=DEFAULT)
+    length = dict(query)["window"]
+    if length is None and window.end:
+        return query
     minute_s = client.get("/healthz").server_s // 60 * 60
-    if window.start:
-        return window.start, window.end or format_rfc3339(minute_s * NS_PER_S)
+    end = format_rfc3339(minute_s * NS_PER_S)
+    if window.start and length is None:
+        return [(name, end if name == "to" else value) for name, value in query]
+    if length is None or window.start or window.end or any((window.day, window.month, window.year)):
+        return query  # which the service refuses where it names two windows
     try:
-        length_s = parse_length(window.window or DEFAULT)
+        start_s = minute_s - parse_length(str(length))
     except ValueError as error:
         raise SettingsError(f"--window: {error}.") from error
-    return format_rfc3339(max(0, minute_s - length_s) * NS_PER_S), format_rfc3339(minute_s * NS_PER_S)
+    return [("from", format_rfc3339(max(0, start_s) * NS_PER_S)), ("to", end), ("timezone", window.timezone)]
 
 
-def _report(client: Client, questions: _Questions, *, sla: Fraction | None, is_listed: bool) -> Report:
-    query = [("group_by", questions.group_by), *label_query(questions.labels), *questions.window]
-    answer = client.get("/api/v1/fleet/uptime", query).into(FleetUptime)
-    # The window as the service understood it: it ends now at the latest.
-    questions = _Questions(answer.start, answer.end, answer.group_by, questions.labels, questions.url)
+def _report(
+    client: Client, answer: FleetUptime, questions: _Questions, *, sla: Fraction | None, is_listed: bool
+) -> Report:
     groups = answer.groups if answer.group_by else []
     report = Report(
         start=answer.start,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fleetpulse.cli.tables import seconds_cell
+from fleetpulse.cli.tables import seconds_cell, time_cell
 from fleetpulse.cli.uptime import group_name
 from fleetpulse.model.uptime import LEFT_OUT, Reason
 from fleetpulse.query.answers import AvailableFigures, Missing
@@ -83,7 +83,7 @@ class Report:
         devices = f"with {', '.join(self.labels)}" if self.labels else "all there are"
         missing = "; ".join(f"{span.start} to {span.end}: {span.reason}" for span in self.missing) or "nothing"
         return [
-            ("window", f"from {self.start} (included) to {self.end} (not included)"),
+            ("window", f"from {_exact_time(self.start)} (included) to {_exact_time(self.end)} (not included)"),
             ("devices", f"{self.fleet.devices}, {devices}"),
             ("formula", f"{self.formula}: 100 × slots present ÷ slots expected, {_CLOCKS}"),
             ("slots", self._slots()),
@@ -113,6 +113,11 @@ class Report:
         if counted is None:
             return "not counted for so many devices without --devices"
         return ", ".join(f"{counted[reason]} slots {reason}" for reason in LEFT_OUT if counted.get(reason)) or "no slot"
+
+
+def _exact_time(at: str) -> str:
+    """A time in the zone in which times are printed, and in UTC where it has parts of a second."""
+    return time_cell(at) if len(at) == len("2026-11-24T08:30:00Z") else at
 
 
 _CLOCKS = "on the devices' clocks, heartbeats and reports sent later included"

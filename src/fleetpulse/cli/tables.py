@@ -6,14 +6,20 @@ rich draws them. It is imported where a table is made, since it takes longer tha
 import csv
 import io
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from datetime import datetime
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, UnsetType
 
+from fleetpulse.aggregate.local_time import step_starts_ns
 from fleetpulse.cli.client import Answer
 from fleetpulse.cli.terminal import clean, write_bytes
+from fleetpulse.model.time_zone import is_timezone
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.duration import format_seconds
@@ -176,9 +182,22 @@ def length_text(seconds: int) -> str:
     return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"
 
 
+_shown_zone: ContextVar[ZoneInfo | None] = ContextVar("shown_zone", default=None)
+
+
+def show_times_in(timezone: str | None) -> None:
+    """Print times in a time zone from now on, with their offset; in UTC if it is None, or unknown to this machine."""
+    _shown_zone.set(ZoneInfo(timezone) if timezone is not None and is_timezone(timezone) else None)
+
+
 def time_cell(at: str | None) -> str:
-    """A time of an answer, to the second."""
-    return "" if at is None else f"{at[:19]}Z"
+    """A time of an answer, to the second, with its zone: `2026-11-24T08:30:00Z`, `2026-11-24T09:30:00+01:00`."""
+    if at is None:
+        return ""
+    zone = _shown_zone.get()
+    if zone is None:
+        return f"{at[:19]}Z"
+    return datetime.fromisoformat(f"{at[:19]}+00:00").astimezone(zone).isoformat()
 
 
 def labels_cell(labels: dict[str, str]) -> str:
@@ -223,11 +242,27 @@ def _bar(share: float) -> str:
     return _BARS[min(len(_BARS) - 1, int(share * len(_BARS)))]
 
 
-def step_values(points: Iterable[tuple[str, float | None]], *, start: str, end: str, step_s: int) -> list[float | None]:
-    """The values of a series, one a step of [start, end): None for steps without a point. A point is (time, value)."""
-    step_ns = step_s * NS_PER_S
-    first = parse_rfc3339_ns(start) // step_ns
-    values: list[float | None] = [None] * (-(-parse_rfc3339_ns(end) // step_ns) - first)
+def step_values(
+    points: Iterable[tuple[str, float | None]], *, start: str, end: str, step_s: int, timezone: str | None = None
+) -> list[float | None]:
+    """The values of a series, one a step of [start, end): None for steps without a point. A point is (time, value).
+
+    `timezone`: that of a calendar whose days are the steps, or are divided by them.
+    """
+    zone = None if timezone is None else ZoneInfo(timezone)
+    if zone is None:
+        starts = range(parse_rfc3339_ns(start) // NS_PER_S // step_s * step_s, _ceil_s(end), step_s)
+        return _values_at(points, starts)
+    edges = step_starts_ns(parse_rfc3339_ns(start), parse_rfc3339_ns(end), step_s=step_s, zone=zone)
+    return _values_at(points, [edge_ns // NS_PER_S for edge_ns in edges])
+
+
+def _values_at(points: Iterable[tuple[str, float | None]], starts_s: Sequence[int]) -> list[float | None]:
+    values: list[float | None] = [None] * len(starts_s)
     for at, value in points:
-        values[parse_rfc3339_ns(at) // step_ns - first] = value
+        values[bisect_right(starts_s, parse_rfc3339_ns(at) // NS_PER_S) - 1] = value
     return values
+
+
+def _ceil_s(at: str) -> int:
+    return -(-parse_rfc3339_ns(at) // NS_PER_S)

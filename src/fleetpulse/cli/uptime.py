@@ -40,7 +40,9 @@ def device(
 
 def device_parts(uptime: Uptime) -> list[Part]:
     """The figures in words, the series and the intervals where there are any, and what is missing."""
-    parts: list[Part] = [f"{uptime.device_id}, {uptime.start} to {uptime.end}: {figures_text(uptime)}"]
+    parts: list[Part] = [
+        f"{uptime.device_id}, {time_cell(uptime.start)} to {time_cell(uptime.end)}: {figures_text(uptime)}"
+    ]
     if uptime.series is not UNSET and uptime.step_s is not UNSET:
         parts += _series_parts([("", uptime.series)], uptime, uptime.step_s, by="")
     if uptime.intervals is not UNSET:
@@ -64,7 +66,10 @@ def fleet_parts(uptime: FleetUptime) -> list[Part]:
     groups = uptime.groups if uptime.group_by else []
     rows = [[group_name(group.group), str(group.devices), *figure_cells(group)] for group in groups]
     rows.append(["all", str(uptime.fleet.devices), *figure_cells(uptime.fleet)])
-    parts: list[Part] = [f"{uptime.start} to {uptime.end}, formula {uptime.formula}", table_of(columns, rows)]
+    parts: list[Part] = [
+        f"{time_cell(uptime.start)} to {time_cell(uptime.end)}, formula {uptime.formula}",
+        table_of(columns, rows),
+    ]
     if uptime.step_s is not UNSET:
         series = [
             (group_name(group.group) if uptime.group_by else "", group.series)
@@ -128,14 +133,12 @@ def _series_parts(
         for point in points
     ]
     columns = [left(by), left("at"), right("uptime %"), right("present"), right("expected")]
-    graphs = [(name, [(point.at, known(point.uptime)) for point in points]) for name, points in series]
-    return [
-        table_of(columns, rows),
-        *(
-            f"{name or 'uptime'}  {sparkline(step_values(points, start=window.start, end=window.end, step_s=step_s))}"
-            for name, points in graphs
-        ),
-    ]
+    span, timezone = {"start": window.start, "end": window.end}, known(window.timezone)
+    parts: list[Part] = [table_of(columns, rows)]
+    for name, points in series:
+        values = ((point.at, known(point.uptime)) for point in points)
+        parts.append(f"{name or 'uptime'}  {sparkline(step_values(values, **span, step_s=step_s, timezone=timezone))}")
+    return parts
 
 
 def _slots(point: UptimePoint | FleetPoint) -> list[str]:

@@ -23,7 +23,7 @@ class Weekly(msgspec.Struct):
     ]
     duration: DurationText
     timezone: Annotated[str, Meta(description="an IANA name", examples=["Europe/Paris"])] = "UTC"
-    weekdays: Annotated[list[str], Meta(description="none: every day", examples=[["monday", "friday"]])] = []
+    weekdays: Annotated[list[str] | None, Meta(description="null: every day", examples=[["monday", "friday"]])] = None
 
 
 class WeeklyBody(Weekly, forbid_unknown_fields=True):
@@ -76,8 +76,10 @@ def _recurrence(body: WeeklyBody) -> Recurrence:
     is_time = colon and len(hour) == len(minute) == 2 and (hour + minute).isdigit() and (hour + minute).isascii()
     if not is_time or int(hour) > 23 or int(minute) > 59:
         raise ValueError(f"recurrence.at must be a time of day such as 02:30, not `{body.at[:20]}`")
-    unknown = [day for day in body.weekdays if day.lower() not in WEEKDAYS]
+    if body.weekdays == []:
+        raise ValueError("recurrence.weekdays names no day: leave it out for every day")
+    unknown = [day for day in body.weekdays or () if day.lower() not in WEEKDAYS]
     if unknown:
         raise ValueError(f"recurrence.weekdays must be of {', '.join(WEEKDAYS)}, not `{unknown[0][:20]}`")
-    weekdays = tuple(sorted({WEEKDAYS.index(day.lower()) for day in body.weekdays}))
+    weekdays = tuple(sorted({WEEKDAYS.index(day.lower()) for day in body.weekdays or ()}))
     return Recurrence(weekdays, int(hour) * 60 + int(minute), parse_length(body.duration), body.timezone)

@@ -1,10 +1,10 @@
 """Maintenance windows: when some devices are expected to send nothing, as people declare it."""
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from fleetpulse.model.device import check_device_id, check_labels
 from fleetpulse.model.text import check_text
+from fleetpulse.model.time_zone import is_timezone
 from fleetpulse.model.units import NS_PER_S, S_PER_DAY
 
 TITLE_CHARS_MAX = 200
@@ -23,7 +23,7 @@ class Recurrence:
 
     `weekdays` are 0 = Monday .. 6 = Sunday, ascending and distinct; none means every day. `start_minute` is the minute
     0..1439 of the local day in `timezone`, an IANA name. `duration_s` is elapsed time, so that a change between summer
-    and winter time makes no window longer or shorter.
+    and winter time makes no window longer or shorter; but whole days are days of the calendar, of 23 to 25 hours.
     """
 
     weekdays: tuple[int, ...]
@@ -101,18 +101,7 @@ def _check_recurrence(recurrence: Recurrence) -> None:
         raise ValueError(
             f"duration must be {DURATION_LOWEST_S}s to {DURATION_HIGHEST_S}s, not {recurrence.duration_s}s"
         )
-    if not _is_timezone(recurrence.timezone):
+    if not is_timezone(recurrence.timezone):
         raise ValueError(
             f"time zone `{recurrence.timezone[:100]}` is not known; expected an IANA name such as Europe/Paris or UTC"
         )
-
-
-def _is_timezone(name: str) -> bool:
-    # ZoneInfo loads these too, but they differ between machines, or count leap seconds, which our time does not.
-    if name in {"localtime", "posixrules"} or name.startswith(("right/", "posix/")):
-        return False
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # no such zone; no name, or no zone's file; a folder such as `Europe`
-        return False
-    return True

@@ -1,7 +1,7 @@
 """Raw data as a file that is made while it is sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.export import Piece, export_gaps, export_presence, export_samples
-from fleetpulse.query.export_formats import Encoder, new_encoder
+from fleetpulse.query.export_formats import Encoder, TimeUnit, new_encoder, unit_of
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
 
@@ -50,29 +50,33 @@ class Exports:
         Raises: UnknownDevice; OutOfRange; DamagedData: the first piece cannot be read. What cannot be read later ends
         the bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
         """
-        kinds = {question.metric.kind for question in request.metrics}
-        encoder = new_encoder(request.what, request.file_format, kinds)
+        media_type = _encoder(request).media_type
         selected = self.registry.roster.with_labels(request.labels)
         if request.device_ids:
             is_named = np.zeros(len(selected), bool)
             is_named[[self.registry.number_of(device_id) for device_id in request.device_ids]] = True
             selected &= is_named
-        rest = self._bytes(request, selected, encoder)
+        rest = self._bytes(request, selected)
         first = await anext(rest, b"")
-        return encoder.media_type, _joined(first, rest)
+        return media_type, _joined(first, rest)
 
     async def _bytes(
-        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]", encoder: Encoder
+        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         with self.history.pinned():
-            pieces = self._pieces(request, selected)
+            begin = self._pieces(request, selected)
+            pieces = begin()
 
             def more() -> bytes | None:
                 piece = next(pieces, None)
                 return None if piece is None else encoder.piece(piece)
 
             try:
+                # A Parquet file names the unit of its times first, so all of them are looked at before.
+                is_parquet = request.file_format == "parquet"
+                unit = await loop.run_in_executor(self.thread, unit_of, begin()) if is_parquet else "ns"
+                encoder = _encoder(request, unit=unit)
                 while (body := await loop.run_in_executor(self.thread, more)) is not None:
                     yield body
             except DamagedData as error:
@@ -82,8 +86,11 @@ class Exports:
 
     def _pieces(
         self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-    ) -> Iterator[Piece]:
-        """Look at everything now, on the loop; the pieces are made when they are asked for, in the thread."""
+    ) -> Callable[[], Iterator[Piece]]:
+        """Look at everything now, on the loop; the pieces are made when they are asked for, in the thread.
+
+        They may be asked for more than once, and are the same each time.
+        """
         self.follower.catch_up()
         window = request.window
         listing, seen, samples = (self.registry.listing(), self.views.fleet_from(window.start_ns), self.views.samples())
@@ -102,7 +109,12 @@ class Exports:
             else:
                 yield from export_gaps(seen(), ids, is_selected, start_ns=start_ns, end_ns=end_ns)
 
-        return pieces()
+        return pieces
+
+
+def _encoder(request: ExportRequest, *, unit: TimeUnit = "ns") -> Encoder:
+    kinds = {question.metric.kind for question in request.metrics}
+    return new_encoder(request.what, request.file_format, kinds, unit=unit)
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -40,6 +40,7 @@ Group = Annotated[str, Meta(description="value of the label; empty: devices with
 StepSeconds = Annotated[
     int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
 ]
+Timezone = Annotated[str | UnsetType, Meta(description="of the dates and steps", examples=["Europe/Paris"])]
 LeftOut = Annotated[
     dict[Reason, Count],
     Meta(
@@ -138,6 +139,7 @@ class Uptime(AvailableFigures, kw_only=True):
     start: Start = field(name="from")
     end: End = field(name="to")
     step_s: StepSeconds = UNSET
+    timezone: Timezone = UNSET
     formula: Formula
     slot_s: Annotated[int, Meta(ge=0, description="seconds of a slot", examples=[60])]
     observed: Observed
@@ -201,6 +203,7 @@ class FleetUptime(Struct, kw_only=True):
     start: Start = field(name="from")
     end: End = field(name="to")
     step_s: StepSeconds = UNSET
+    timezone: Timezone = UNSET
     formula: Formula
     group_by: LabelName | None
     fleet: FleetFigures
@@ -321,6 +324,7 @@ class DeviceMetrics(Struct, kw_only=True):
     start: Start = field(name="from")
     end: End = field(name="to")
     step_s: StepSeconds = UNSET
+    timezone: Timezone = UNSET
     metrics: Annotated[dict[str, DeviceMetric], Meta(description="by name", examples=[_METRIC_EXAMPLE])]
     missing: MissingSpans
     notes: Notes = []
@@ -342,6 +346,7 @@ class FleetMetrics(Struct, kw_only=True):
     start: Start = field(name="from")
     end: End = field(name="to")
     step_s: StepSeconds = UNSET
+    timezone: Timezone = UNSET
     group_by: LabelName | None
     metrics: Annotated[dict[str, MetricMethod], Meta(description="how each was made, by name")]
     groups: list[MetricGroup]

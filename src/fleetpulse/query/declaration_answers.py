@@ -209,6 +209,7 @@ class MaintenanceWindow(Struct, kw_only=True):
     recurrence: Annotated[Weekly | None, Meta(examples=[None])]
     next: Annotated[Span | None, Meta(description="its next occurrence, or the one that is going on")]
     is_on: Annotated[bool, Meta(description="whether it is going on")]
+    notes: Annotated[list[str], Meta(description="devices that it names and that there are not", examples=[[]])]
 
 
 class MaintenanceWindows(Struct):

@@ -1,6 +1,6 @@
 """What is declared, as answers give it: devices, metrics and maintenance windows."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from msgspec import UNSET
 
@@ -20,6 +20,8 @@ from fleetpulse.model.status import Status
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers, declaration_answers
+
+UNKNOWN_LISTED_MAX = 20
 
 
 def describe_device(
@@ -150,8 +152,10 @@ def deletion_text(name: str, deletion: ComingDeletion) -> str:
     )
 
 
-def describe_window(window: MaintenanceWindow, *, now_ns: int) -> declaration_answers.MaintenanceWindow:
-    """A maintenance window, and when it comes next."""
+def describe_window(
+    window: MaintenanceWindow, *, now_ns: int, known: Container[str]
+) -> declaration_answers.MaintenanceWindow:
+    """A maintenance window, when it comes next, and which of its devices are not among the `known` ids."""
     following = next_occurrence(window, after_ns=now_ns)
     return declaration_answers.MaintenanceWindow(
         id=window.id,
@@ -164,6 +168,7 @@ def describe_window(window: MaintenanceWindow, *, now_ns: int) -> declaration_an
         recurrence=None if window.recurrence is None else _weekly(window.recurrence),
         next=None if following is None else answers.Span(*map(format_rfc3339, following)),
         is_on=following is not None and following[0] <= now_ns,
+        notes=[f"there is no device {name}" for name in window.devices if name not in known][:UNKNOWN_LISTED_MAX],
     )
 
 
@@ -173,7 +178,7 @@ def _weekly(recurrence: Recurrence) -> Weekly:
         at=f"{hour:02}:{minute:02}",
         duration=format_seconds(recurrence.duration_s),
         timezone=recurrence.timezone,
-        weekdays=[WEEKDAYS[day] for day in recurrence.weekdays],
+        weekdays=[WEEKDAYS[day] for day in recurrence.weekdays] or None,
     )
 
 

@@ -1,19 +1,20 @@
 """File formats of an export: pieces of columns become the bytes of a CSV or Parquet file, one piece at a time."""
 
 import io
-from collections.abc import Collection
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from fleetpulse.blocks.columns import TIME
 from fleetpulse.errors import OutOfRange
 from fleetpulse.query.export import ALIASES, COLUMNS, NAMES
 
 FORMATS = ("csv", "parquet")
+TimeUnit = Literal["us", "ns"]
+_NS_PER_US = 1_000
 
 
 def check_export(what: str, file_format: str, *, has_types: bool) -> None:
@@ -67,17 +68,20 @@ class ParquetEncoder:
 
     media_type = "application/vnd.apache.parquet"
 
-    def __init__(self, names: list[str], *, value: Any = None) -> None:
-        """Args: value: the Arrow type of the column `value`, if there is one: FLOAT or INTEGER."""
+    def __init__(self, names: list[str], *, value: Any = None, unit: TimeUnit = "ns") -> None:
+        """Args: value: the Arrow type of the column `value`, if there is one: FLOAT or INTEGER. unit: of the times."""
+        self._time, self._unit = pa.timestamp(unit, "UTC"), unit
         kinds = {"value": value, "minutes": pa.uint16(), "interval_s": pa.uint32(), "grace_s": pa.uint32()}
-        self._schema = pa.schema([(name, TIME if is_time(name) else kinds.get(name, pa.string())) for name in names])
+        self._schema = pa.schema(
+            [(name, self._time if is_time(name) else kinds.get(name, pa.string())) for name in names]
+        )
         self._sink = _Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
 
     def piece(self, columns: dict[str, Any]) -> bytes:
         """See Encoder."""
         arrays = [
-            pa.array(np.ascontiguousarray(column).view("M8[ns]"), TIME)
+            pa.array(_moments(column).astype(f"M8[{self._unit}]"), self._time)
             if is_time(name)
             else pa.array(column, self._schema.field(name).type)
             for name, column in columns.items()
@@ -121,8 +125,11 @@ class _Sink(io.RawIOBase):
 FLOAT, INTEGER = pa.float64(), pa.int64()
 
 
-def new_encoder(what: str, file_format: str, kinds: Collection[str]) -> Encoder:
-    """The encoder of a checked export with metrics of these kinds. Raises: OutOfRange: one file cannot hold them."""
+def new_encoder(what: str, file_format: str, kinds: Collection[str], *, unit: TimeUnit = "ns") -> Encoder:
+    """The encoder of a checked export with metrics of these kinds. Raises: OutOfRange: one file cannot hold them.
+
+    Args: unit: of the times in Parquet; CSV gives each as finely as it needs.
+    """
     columns = COLUMNS[ALIASES.get(what, what)]
     if file_format == "csv":
         return CsvEncoder(columns)
@@ -131,7 +138,7 @@ def new_encoder(what: str, file_format: str, kinds: Collection[str]) -> Encoder:
             "one Parquet file holds values of one kind: ask for the integer metrics and the float ones apart",
             reason="export",
         )
-    return ParquetEncoder(columns, value=INTEGER if "integer" in kinds else FLOAT)
+    return ParquetEncoder(columns, value=INTEGER if "integer" in kinds else FLOAT, unit=unit)
 
 
 def is_time(name: str) -> bool:
@@ -139,6 +146,28 @@ def is_time(name: str) -> bool:
     return name.endswith("_at") or name == "minute"
 
 
+def unit_of(pieces: Iterable[dict[str, Any]]) -> TimeUnit:
+    """The coarsest unit that is exact for all times of the pieces; many programs cannot read nanoseconds."""
+    for columns in pieces:
+        for name, column in columns.items():
+            if is_time(name) and (np.asarray(column) % _NS_PER_US).any():
+                return "ns"
+    return "us"
+
+
+def _moments(at_ns: Any) -> Any:
+    """Times as datetime64, null where there is no time (0)."""
+    moments = np.ascontiguousarray(at_ns).view("M8[ns]").copy()
+    moments[np.asarray(at_ns) == 0] = np.datetime64("NaT")
+    return moments
+
+
 def _times_as_text(at_ns: Any) -> Any:
-    text = np.datetime_as_string(np.ascontiguousarray(at_ns).view("M8[ns]"), unit="ns")
-    return np.char.add(text, "Z")
+    """RFC 3339 to the microsecond, or to the nanosecond where that is needed; None where there is no time (0)."""
+    at_ns = np.asarray(at_ns)
+    moments = _moments(at_ns)
+    text = np.char.add(np.datetime_as_string(moments, unit="us"), "Z").astype(object)
+    is_finer = at_ns % _NS_PER_US != 0
+    text[is_finer] = np.char.add(np.datetime_as_string(moments[is_finer], unit="ns"), "Z")
+    text[at_ns == 0] = None
+    return text

@@ -113,6 +113,7 @@ def fleet_uptime(view: FleetView, window: Window, *, by: str, labels: Labels) ->
         start=window.start,
         end=window.end,
         step_s=window.step_s,
+        timezone=window.timezone,
         formula=FORMULA,
         group_by=by or None,
         fleet=FleetFigures(devices=sum(groups.sizes), **together),

@@ -1,7 +1,7 @@
 """Answers about metrics, of one device and of groups of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypedDict
 
 from msgspec import UNSET, UnsetType
@@ -71,6 +71,7 @@ def device_metrics(
         start=window.start,
         end=window.end,
         step_s=window.step_s,
+        timezone=window.timezone,
         metrics=metrics,
         missing=missing,
         notes=[*window.notes, *ahead_notes(samples, _metrics(questions), window, device=device)],
@@ -109,6 +110,7 @@ def fleet_metrics(
         start=window.start,
         end=window.end,
         step_s=window.step_s,
+        timezone=window.timezone,
         group_by=by or None,
         metrics=methods,
         groups=sorted(found, key=lambda group: group.group),
@@ -136,7 +138,7 @@ def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> W
     """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
     # If all of it is older than retention, its last nanosecond is left, since a window cannot be empty.
     start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
-    return replace(window, start_ns=start_ns)
+    return window.since(start_ns)
 
 
 def _kept_from_ns(metric: MetricDefinition, now_ns: int) -> int:

@@ -205,11 +205,8 @@ class _Finding:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """The cell of each row that is asked for; and which rows these are, None for all."""
         window, codes = self._window, self._selection.codes
-        buckets = np.zeros(len(at_ns), np.int64)
-        if window.step_ns is not None:
-            # Buckets at the edges may stick out of the window.
-            begins_ns = self._plan.resolution.begins(at_ns)
-            buckets = np.clip((begins_ns - window.origin_ns) // window.step_ns, 0, window.buckets - 1)
+        # Buckets at the edges may stick out of the window.
+        buckets = window.buckets_of(self._plan.resolution.begins(at_ns))
         if codes is None:
             return buckets, None
         groups = np.full(len(devices), -1, np.int64)

@@ -128,10 +128,10 @@ class _Part:
         last_ns = window.end_ns if block.end_ns > window.end_ns else (self.day + 1) * NS_PER_DAY
         preferred = (RAW, MINUTE) if is_raw else (MINUTE, RAW)
         finest = next((tier for tier in preferred if self.has(tier)), HOUR)
-        yield from self.tiers(first_ns, last_ns, window.step_ns, (DAY, HOUR, MINUTE), finest)
+        yield from self.tiers(first_ns, last_ns, window.grain_ns, (DAY, HOUR, MINUTE), finest)
 
     def tiers(
-        self, start_ns: int, end_ns: int, step_ns: int | None, tiers: Sequence[str], finest: str
+        self, start_ns: int, end_ns: int, grain_ns: int | None, tiers: Sequence[str], finest: str
     ) -> Iterator[Read]:
         """Cover [start_ns, end_ns) with the coarsest whole buckets, and the rest on either side with finer ones.
 
@@ -142,11 +142,11 @@ class _Part:
         for place, tier in enumerate(tiers):
             bucket_ns = BUCKET_NS[tier]
             inner_start_ns, inner_end_ns = -(-start_ns // bucket_ns) * bucket_ns, end_ns // bucket_ns * bucket_ns
-            if (step_ns is None or step_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns and self.has(tier):
+            if (grain_ns is None or grain_ns % bucket_ns == 0) and inner_start_ns < inner_end_ns and self.has(tier):
                 finer = tiers[place + 1 :]
-                yield from self.tiers(start_ns, inner_start_ns, step_ns, finer, finest)
+                yield from self.tiers(start_ns, inner_start_ns, grain_ns, finer, finest)
                 yield Read(self.block, tier, inner_start_ns, inner_end_ns)
-                yield from self.tiers(inner_end_ns, end_ns, step_ns, finer, finest)
+                yield from self.tiers(inner_end_ns, end_ns, grain_ns, finer, finest)
                 return
         yield Read(self.block, finest, start_ns, end_ns)
 

@@ -5,7 +5,7 @@ no multiple of it, the bucket counts in the step in which it begins. The same ho
 still in memory or in a fresh block, so that an answer does not change when they are folded into roll-ups.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,8 @@ class Resolution:
         """The window with the buckets at its edges whole."""
         first_ns = self.bucket_ns(window.start_ns // NS_PER_DAY)
         last_ns = self.bucket_ns((window.end_ns - 1) // NS_PER_DAY)
-        return Window(window.start_ns // first_ns * first_ns, -(-window.end_ns // last_ns) * last_ns, window.step_ns)
+        start_ns, end_ns = window.start_ns // first_ns * first_ns, -(-window.end_ns // last_ns) * last_ns
+        return replace(window, start_ns=start_ns, end_ns=end_ns)
 
 
 class EdgeBuckets:
@@ -72,8 +73,8 @@ class EdgeBuckets:
         self._is_before |= bool(is_before.any())
         self._is_after |= bool(is_after.any())
         is_out = is_before | is_after
-        if window.step_ns is not None:
-            is_out |= window.step_ns % lengths_ns != 0
+        if window.grain_ns is not None:
+            is_out |= window.grain_ns % lengths_ns != 0
         self._lengths_ns.update(np.unique(lengths_ns[is_out]).tolist())
         return bool((lengths_ns != SAMPLE_NS).any())
 

@@ -67,6 +67,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
         start=window.start,
         end=window.end,
         step_s=window.step_s,
+        timezone=window.timezone,
         formula=FORMULA,
         slot_s=slots.slot_ns // NS_PER_S,
         **figures(

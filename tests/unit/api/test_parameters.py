@@ -48,7 +48,7 @@ def test_a_name_is_known_and_given_once_but_for_those_that_may_be_repeated() -> 
 
 def test_a_window_has_the_length_of_its_route_where_none_is_given() -> None:
     day, hour = Window(NOW - 86_400 * S, NOW), Window(NOW - 3_600 * S, NOW)
-    assert read_day_window(clock=CLOCK, limits=LIMITS) == read_plain_window(CLOCK, LIMITS) == day
+    assert read_day_window(clock=CLOCK, limits=LIMITS) == read_plain_window(clock=CLOCK, limits=LIMITS) == day
     assert read_hour_window(clock=CLOCK, limits=LIMITS) == hour
     assert read_hour_window(clock=CLOCK, limits=LIMITS, step="1m").buckets == 61
 

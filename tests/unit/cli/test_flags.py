@@ -4,23 +4,32 @@ import pytest
 
 from fleetpulse.cli.flags import URL_DEFAULT, Address, Filters, Grouping, StepWindow, Window, labels_of
 from fleetpulse.cli.metric_definitions import Fields
+from fleetpulse.cli.tables import time_cell
 from fleetpulse.errors import SettingsError
 
 
+def given(window: Window) -> dict[str, object]:
+    return {name: value for name, value in window.query() if value is not None}
+
+
 def test_a_window_is_the_default_until_another_or_its_ends_are_given() -> None:
-    assert Window().query() == [("window", "24h"), ("from", None), ("to", None)]
+    assert given(Window()) == {"window": "24h"}
     assert Window().query(default="1h")[0] == ("window", "1h")
-    assert Window(window="7d").query()[0] == ("window", "7d")
-    assert Window(end="2026-01-01T00:00:00Z").query() == [
-        ("window", None),
-        ("from", None),
-        ("to", "2026-01-01T00:00:00Z"),
-    ]
+    assert given(Window(window="7d")) == {"window": "7d"}
+    assert given(Window(end="2026-01-01T00:00:00Z")) == {"to": "2026-01-01T00:00:00Z"}
+    assert given(Window(month="2026-10", timezone="Europe/Paris")) == {"month": "2026-10", "timezone": "Europe/Paris"}
     assert StepWindow(step="1h").query()[-1] == ("step", "1h")
 
 
 def test_window_and_ends_together_are_passed_on_for_the_service_to_refuse() -> None:
-    assert Window(window="1h", start="a").query()[:2] == [("window", "1h"), ("from", "a")]
+    assert given(Window(window="1h", start="a")) == {"window": "1h", "from": "a"}
+
+
+def test_times_are_printed_in_the_zone_of_the_window() -> None:
+    Window(timezone="Europe/Paris").query()
+    assert time_cell("2026-11-24T08:30:00Z") == "2026-11-24T09:30:00+01:00"
+    Window().query()
+    assert time_cell("2026-11-24T08:30:00.5Z") == "2026-11-24T08:30:00Z"
 
 
 def test_filters_and_labels_become_parameters_of_the_same_name() -> None:

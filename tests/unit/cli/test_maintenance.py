@@ -11,7 +11,8 @@ START, END = "2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"
 
 def window(**fields: object) -> MaintenanceWindow:
     values = {"id": "0123", "title": "move", "labels": {}, "devices": [], "all": False, "start": START, "end": None}
-    return MaintenanceWindow(**{**values, "recurrence": None, "next": None, "is_on": False, **fields})  # type: ignore[arg-type]  # fields of one struct
+    more = {"recurrence": None, "next": None, "is_on": False, "notes": []}
+    return MaintenanceWindow(**{**values, **more, **fields})  # type: ignore[arg-type]  # fields of one struct
 
 
 def test_a_window_once_and_one_again_and_again() -> None:
