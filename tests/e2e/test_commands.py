@@ -182,7 +182,8 @@ def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> Non
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))
     assert (row["device_id"], row["hall"], row["note"]) == ("late@1", "8", "moved")
     assert "device late@1 is deleted" in run("devices", "delete", "late@1")
-    assert run("devices", "show", "late@1", status=1) == "fleetpulse: Device not found\n"
+    refusal = run("devices", "show", "late@1", status=1)
+    assert refusal.startswith("fleetpulse: Device not found: no device has the id late@1: declare it with")
 
 
 def test_metrics_are_defined_and_asked_for(run: Commands) -> None:
