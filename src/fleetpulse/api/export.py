@@ -5,8 +5,9 @@ from typing import Annotated
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, read_labels, read_plain_window
+from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, read_labels
 from fleetpulse.api.routes import Media, note_header, route
+from fleetpulse.api.window_parameters import read_plain_window
 from fleetpulse.pipeline.exports import ExportRequest, Exports
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry

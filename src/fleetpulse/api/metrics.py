@@ -3,15 +3,9 @@
 from functools import partial
 
 from fleetpulse.api.bind import Reader
-from fleetpulse.api.parameters import (
-    DeviceIdPath,
-    GroupByQuery,
-    LabelPairs,
-    read_hour_window,
-    read_labels,
-    read_metrics,
-)
+from fleetpulse.api.parameters import DeviceIdPath, GroupByQuery, LabelPairs, read_labels, read_metrics
 from fleetpulse.api.routes import route
+from fleetpulse.api.window_parameters import read_hour_window
 from fleetpulse.clock import Clock
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry

@@ -6,7 +6,7 @@ texts hold.
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
@@ -30,20 +30,20 @@ from fleetpulse.notation.whole import read_number, whole
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.devices import SORTS, Filter, Order
 from fleetpulse.query.metric_answers import MetricQuestion
-from fleetpulse.query.window import Window, WindowTexts, read_window
 
 LIMIT_DEFAULT, LIMIT_HIGHEST = 100, 1_000
 DAY = "24h"
 LabelPairs = tuple[tuple[str, str], ...]
 
 
-def _query(description: str, *, name: str | None = None, **schema: Any) -> Any:
+def query_parameter(description: str, *, name: str | None = None, **schema: Any) -> Any:
+    """A parameter of the query as the OpenAPI document describes it; `schema` adds to what follows from its type."""
     return QueryParameter(name=name, description=description, schema_extra=schema)
 
 
 _STATUS = f"({'|'.join(STATUSES)})"
-_DURATION = {"pattern": LENGTH_PATTERN, "min_length": 1, "examples": [DAY]}
-_TIME = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
+DURATION_SCHEMA = {"pattern": LENGTH_PATTERN, "min_length": 1, "examples": [DAY]}
+TIME_SCHEMA = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
 _TRUTH = {"type": OpenAPIType.BOOLEAN, "default": False}
 _LABEL = Schema(
     type=OpenAPIType.STRING,
@@ -66,26 +66,30 @@ WindowIdPath = Annotated[
 ]
 LabelQuery = Annotated[
     list[str] | None,
-    _query("name:value that a device must have; repeat it for several, all of which it must have", items=_LABEL),
+    query_parameter(
+        "name:value that a device must have; repeat it for several, all of which it must have", items=_LABEL
+    ),
 ]
 DeviceQuery = Annotated[
     list[str] | None,
-    _query(
+    query_parameter(
         "id of a device; repeat it for several; all devices where there is none",
         items=Schema(type=OpenAPIType.STRING, **_ID),
     ),
 ]
 GroupByQuery = Annotated[
     str | None,
-    _query(
+    query_parameter(
         "name of a label: figures for each of its values, and for devices without it", min_length=1, examples=["site"]
     ),
 ]
 TypesQuery = Annotated[
-    str | None, _query("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"])
+    str | None,
+    query_parameter("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"]),
 ]
 AggregationQuery = Annotated[
-    str | None, _query("in place of the aggregation of the definition", enum=list(AGGREGATIONS), examples=["p95"])
+    str | None,
+    query_parameter("in place of the aggregation of the definition", enum=list(AGGREGATIONS), examples=["p95"]),
 ]
 
 
@@ -134,82 +138,6 @@ class QueryNames:
             seen.add(name)
 
 
-_Start = Annotated[
-    str | None, _query("where the window begins; a bare date is the start of that day", name="from", **_TIME)
-]
-_End = Annotated[
-    str | None, _query("where it ends, not included; now where it is not given; or a bare date", name="to", **_TIME)
-]
-_Step = Annotated[
-    str | None, _query("a series in steps of this length; steps begin at its multiples since 1970", **_DURATION)
-]
-_Day = Annotated[str | None, _query("the window is this day", examples=["2026-10-01"])]
-_Month = Annotated[str | None, _query("the window is this month", examples=["2026-10"])]
-_Year = Annotated[str | None, _query("the window is this year", examples=["2026"])]
-_Timezone = Annotated[
-    str | None,
-    _query(
-        "an IANA name: dates, and steps of days or their parts, are those of this zone's calendar; UTC where not given",
-        examples=["Europe/Paris"],
-    ),
-]
-
-
-def _length(default: str) -> Any:
-    about = f"the time before now, {default} where nothing is given; or give `from`, and perhaps `to`, or a date"
-    return _query(about, name="window", **_DURATION)
-
-
-def _window_reader(default: str) -> Callable[..., Window]:
-    """Reads the window of a question, of the length `default` where none is given."""
-
-    def read(
-        *,
-        clock: Clock,
-        limits: QuestionLimits,
-        length: Annotated[str | None, _length(default)] = None,
-        start: _Start = None,
-        end: _End = None,
-        day: _Day = None,
-        month: _Month = None,
-        year: _Year = None,
-        step: _Step = None,
-        timezone: _Timezone = None,
-    ) -> Window:
-        texts = WindowTexts(
-            length=length, start=start, end=end, day=day, month=month, year=year, step=step, timezone=timezone
-        )
-        return _read(texts, clock, limits, default=default)
-
-    return read
-
-
-read_day_window, read_hour_window = _window_reader(DAY), _window_reader("1h")
-"""The window of a question. Raises: Malformed; OutOfRange."""
-
-
-def read_plain_window(
-    *,
-    clock: Clock,
-    limits: QuestionLimits,
-    length: Annotated[str | None, _length(DAY)] = None,
-    start: _Start = None,
-    end: _End = None,
-    day: _Day = None,
-    month: _Month = None,
-    year: _Year = None,
-    timezone: _Timezone = None,
-) -> Window:
-    """The window of a question that has no steps. Raises: Malformed; OutOfRange."""
-    texts = WindowTexts(length=length, start=start, end=end, day=day, month=month, year=year, timezone=timezone)
-    return _read(texts, clock, limits, default=DAY)
-
-
-def _read(texts: WindowTexts, clock: Clock, limits: QuestionLimits, *, default: str) -> Window:
-    days_max, cells_max = limits.window_days_max, limits.cells_max
-    return read_window(texts, now_ns=clock.now_ns(), default=default, days_max=days_max, cells_max=cells_max)
-
-
 def read_labels(label: LabelQuery = None) -> LabelPairs:
     """The labels of `label=name:value`. Raises: Malformed."""
     pairs: list[tuple[str, str]] = []
@@ -236,19 +164,21 @@ def read_truth(name: str, text: str) -> bool:
 
 
 def read_explain(
-    explain: Annotated[str, _query("list the intervals, each with its reason", **_TRUTH)] = "false",
+    explain: Annotated[str, query_parameter("list the intervals, each with its reason", **_TRUTH)] = "false",
 ) -> bool:
     """Whether intervals are listed. Raises: Malformed."""
     return read_truth("explain", explain)
 
 
-def read_dry_run(dry_run: Annotated[str, _query("only report what would happen", **_TRUTH)] = "false") -> bool:
+def read_dry_run(dry_run: Annotated[str, query_parameter("only report what would happen", **_TRUTH)] = "false") -> bool:
     """Whether nothing is changed. Raises: Malformed."""
     return read_truth("dry_run", dry_run)
 
 
 def read_all(
-    every: Annotated[str, _query("mean every device, where no filter is given", name="all", **_TRUTH)] = "false",
+    every: Annotated[
+        str, query_parameter("mean every device, where no filter is given", name="all", **_TRUTH)
+    ] = "false",
 ) -> bool:
     """Whether every device is meant. Raises: Malformed."""
     return read_truth("all", every)
@@ -261,17 +191,25 @@ def read_filter(
     labels: LabelPairs,
     status: Annotated[
         str | None,
-        _query("one or more, with commas between", pattern=f"^{_STATUS}(,{_STATUS})*$", examples=["down,late"]),
+        query_parameter(
+            "one or more, with commas between", pattern=f"^{_STATUS}(,{_STATUS})*$", examples=["down,late"]
+        ),
     ] = None,
-    text: Annotated[str, _query("part of the id or of a label's value; case does not matter", examples=["press"])] = "",
-    seen_before: Annotated[str | None, _query("last seen before this time; not those never seen", **_TIME)] = None,
-    seen_after: Annotated[str | None, _query("last seen at this time or later", **_TIME)] = None,
+    text: Annotated[
+        str, query_parameter("part of the id or of a label's value; case does not matter", examples=["press"])
+    ] = "",
+    seen_before: Annotated[
+        str | None, query_parameter("last seen before this time; not those never seen", **TIME_SCHEMA)
+    ] = None,
+    seen_after: Annotated[str | None, query_parameter("last seen at this time or later", **TIME_SCHEMA)] = None,
     uptime_below: Annotated[
         str | None,
-        _query("less uptime than this, in per cent", type=OpenAPIType.NUMBER, minimum=0, maximum=100, examples=[99.9]),
+        query_parameter(
+            "less uptime than this, in per cent", type=OpenAPIType.NUMBER, minimum=0, maximum=100, examples=[99.9]
+        ),
     ] = None,
     uptime_window: Annotated[
-        str, _query(f"the time before now that uptime is over, {DAY} where not given", **_DURATION)
+        str, query_parameter(f"the time before now that uptime is over, {DAY} where not given", **DURATION_SCHEMA)
     ] = DAY,
 ) -> Filter:
     """Which devices are meant. Raises: Malformed; OutOfRange."""
@@ -340,10 +278,12 @@ _ORDERS = [*SORTS, *(f"-{by}" for by in SORTS)]
 
 
 def read_paging(
-    sort: Annotated[str, _query("with - before it, the greatest come first", enum=_ORDERS, default="id")] = "id",
+    sort: Annotated[
+        str, query_parameter("with - before it, the greatest come first", enum=_ORDERS, default="id")
+    ] = "id",
     limit: Annotated[
         str,
-        _query(
+        query_parameter(
             "how many devices at most",
             type=OpenAPIType.INTEGER,
             minimum=1,
@@ -351,7 +291,7 @@ def read_paging(
             default=LIMIT_DEFAULT,
         ),
     ] = str(LIMIT_DEFAULT),
-    cursor: Annotated[str | None, _query("`next` of the page before", min_length=1)] = None,
+    cursor: Annotated[str | None, query_parameter("`next` of the page before", min_length=1)] = None,
 ) -> Paging:
     """Which page is asked for. Raises: OutOfRange."""
     order = Order(sort.removeprefix("-"), sort.startswith("-"))

@@ -2,16 +2,9 @@
 
 from functools import partial
 
-from fleetpulse.api.parameters import (
-    DeviceIdPath,
-    GroupByQuery,
-    LabelPairs,
-    read_day_window,
-    read_explain,
-    read_labels,
-    read_plain_window,
-)
+from fleetpulse.api.parameters import DeviceIdPath, GroupByQuery, LabelPairs, read_explain, read_labels
 from fleetpulse.api.routes import route
+from fleetpulse.api.window_parameters import read_day_window, read_plain_window
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.query.answers import FleetStats, FleetUptime, Transitions, Uptime
 from fleetpulse.query.status import device_transitions

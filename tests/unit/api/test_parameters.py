@@ -9,19 +9,15 @@ from fleetpulse.api.parameters import (
     Paging,
     QueryNames,
     read_all,
-    read_day_window,
     read_dry_run,
     read_explain,
     read_filter,
-    read_hour_window,
     read_labels,
     read_paging,
-    read_plain_window,
 )
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.query.devices import Filter, Order
-from fleetpulse.query.window import Window
 
 S = 1_000_000_000
 NOW = 1_780_000_000 * S
@@ -44,18 +40,6 @@ def test_a_name_is_known_and_given_once_but_for_those_that_may_be_repeated() -> 
         names.check([("step", "1m"), ("step", "2m")])
     with pytest.raises(Malformed, match="there are none here"):
         QueryNames([], []).check([("window", "1h")])
-
-
-def test_a_window_has_the_length_of_its_route_where_none_is_given() -> None:
-    day, hour = Window(NOW - 86_400 * S, NOW), Window(NOW - 3_600 * S, NOW)
-    assert read_day_window(clock=CLOCK, limits=LIMITS) == read_plain_window(clock=CLOCK, limits=LIMITS) == day
-    assert read_hour_window(clock=CLOCK, limits=LIMITS) == hour
-    assert read_hour_window(clock=CLOCK, limits=LIMITS, step="1m").buckets == 61
-
-
-def test_a_window_of_more_steps_than_an_answer_may_have_is_refused() -> None:
-    with pytest.raises(OutOfRange, match="steps in the window"):
-        read_day_window(clock=CLOCK, limits=QuestionLimits(cells_max=10), step="1m")
 
 
 def test_labels_are_pairs_and_a_value_may_have_a_colon() -> None:
