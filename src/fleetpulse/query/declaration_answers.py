@@ -8,7 +8,8 @@ from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.window_declarations import Weekly
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
-from fleetpulse.query.answers import Count, DeviceId, End, Labels, MissingSpans, Notes, Percent, Span, Start, Time
+from fleetpulse.query.answer_fields import Count, DeviceId, End, Labels, Percent, Start, Time
+from fleetpulse.query.answers import MissingSpans, Notes, Span
 
 RefusedTotal = Annotated[Count, Meta(examples=[1])]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]

@@ -1,0 +1,44 @@
+"""The fields that several answers have, each declared once: type, range, description and example."""
+
+from typing import Annotated
+
+from msgspec import Meta, UnsetType
+
+from fleetpulse.model.device import ID_CHARS_MAX
+from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
+
+Time = Annotated[
+    str,
+    Meta(
+        description="an RFC 3339 time in UTC",
+        examples=["2026-11-24T08:30:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+# The examples of figures are of one device over a day: 24 h but for an hour of maintenance, and down for 3 minutes.
+Start = Annotated[Time, Meta(examples=["2026-11-24T00:00:00Z"])]
+End = Annotated[Time, Meta(examples=["2026-11-25T00:00:00Z"])]
+DeviceId = Annotated[str, Meta(min_length=1, max_length=ID_CHARS_MAX, examples=["press-07"])]
+Count = Annotated[int, Meta(ge=0, examples=[3])]
+DeviceCount = Annotated[Count, Meta(examples=[1])]
+Seconds = Annotated[float, Meta(ge=0, examples=[180.0])]
+Percent = Annotated[float, Meta(ge=0, le=100, description="per cent", examples=[99.78261])]
+Value = Annotated[int | float | None, Meta(description="null: no samples, or `note` says why", examples=[41.5])]
+Nanoseconds = Annotated[Value, Meta(examples=[1_500_000_000])]
+GoDuration = Annotated[str | None, Meta(examples=["1.5s"])]
+Formula = Annotated[str, Meta(description="version of the uptime formula", examples=[FORMULA])]
+LabelName = Annotated[str, Meta(description="name of a label", examples=["site"])]
+Labels = Annotated[dict[str, str], Meta(description="label names and their values", examples=[{"site": "paris"}])]
+Group = Annotated[str, Meta(description="value of the label; empty: devices without it", examples=["paris"])]
+StepSeconds = Annotated[
+    int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
+]
+Timezone = Annotated[str | UnsetType, Meta(description="of the dates and steps", examples=["Europe/Paris"])]
+LeftOut = Annotated[
+    dict[Reason, Count],
+    Meta(
+        description="slots that do not count, by reason",
+        examples=[{"maintenance": 60}],
+        extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
+    ),
+]
