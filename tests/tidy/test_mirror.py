@@ -37,15 +37,10 @@ ELSEWHERE = {
 
 DECLARATIONS = {
     "blocks/compaction/change.py", "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
-<<<<<<< HEAD
     "ingest/bodies.py", "ingest/clock_declarations.py", "journal/journal.py", "limits.py",
     "live/frozen.py", "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py",
-    "model/uptime.py", "pipeline/service.py", "query/answers.py", "query/declaration_answers.py", "query/limits.py",
-=======
-    "ingest/bodies.py", "journal/journal.py", "limits.py", "live/frozen.py",
-    "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py", "model/uptime.py",
-    "pipeline/service.py", "query/answer_fields.py", "query/answers.py", "query/declaration_answers.py", "query/limits.py",
->>>>>>> d846f9c (Keep the fields that several answers have in a module of their own)
+    "model/uptime.py", "pipeline/service.py", "query/answer_fields.py", "query/answers.py",
+    "query/declaration_answers.py", "query/limits.py",
     "telemetry/counters.py",
 }  # fmt: skip
 """Names, types and constants, or a protocol: nothing that a test could run."""
