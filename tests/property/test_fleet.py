@@ -101,7 +101,8 @@ def expected(device: int, events: Events, *, do_reports_mark: bool = True) -> tu
     span = (min(minutes), max(minutes)) if minutes else (2**31 - 1, -(2**31))
     beats = sum(number == device for number, _ in events.heartbeats)
     samples = len(values) + sum(number == device for number, _ in events.reports)
-    return (len(minutes), *span, beats, samples, sum(values))
+    # All upload times have one sent_at, so each value is one sample however often it was sent; the accounts count all.
+    return (len(minutes), *span, beats, samples, sum(set(values)))
 
 
 def as_tuple(figures: DeviceFigures) -> tuple[int, ...]:
