@@ -159,13 +159,10 @@ def _show(verdicts: list[Verdict], tally: Tally, seconds: float, *, is_all: bool
     columns = [left("device"), left(""), *map(right, ("uptime", "actual", "average upload", "actual "))]
     table = table_of(columns, map(_row, shown))
     hidden = len(verdicts) - len(shown)
-    undecided = sum(len(values) for values in tally.ambiguous.values())
     pace = f"{tally.sent} events in {seconds:.1f} s ({tally.sent / seconds:.0f}/s)"
     parts = [f"{len(right_ones)} of {count_text(len(verdicts), 'device')} right, {pace}"]
     parts += [f"{hidden} more that are right are not shown (--all)"] if hidden else []
     parts += [f"{count_text(tally.repeated, 'request')} sent again"] if tally.repeated else []
-    broken = count_text(undecided, "sample")
-    parts += [f"{broken} broke off and may count once or twice"] if undecided else []
     show(table, "; ".join(parts) + ".")
 
 

@@ -16,11 +16,7 @@ ANSWER_S = 60.0
 
 
 class Unanswered(Exception):
-    """The connection failed. `was_sent`: the server may have accepted the request all the same."""
-
-    def __init__(self, text: str, *, was_sent: bool) -> None:
-        super().__init__(text)
-        self.was_sent = was_sent
+    """The connection failed. The server may have accepted the request all the same."""
 
 
 class Answer:
@@ -81,7 +77,6 @@ class Connection:
 
     async def ask(self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json") -> Answer:
         """Send a request and read the answer. Raises: Unanswered."""
-        was_sent = False
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._is_tls or None)
@@ -90,7 +85,6 @@ class Connection:
             if body:
                 head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
             writer.write(head.encode() + b"\r\n" + body)
-            was_sent = True
             async with asyncio.timeout(ANSWER_S):
                 await writer.drain()
                 answer = await read_answer(reader)
@@ -100,7 +94,7 @@ class Connection:
         except (OSError, EOFError, TimeoutError, httptools.HttpParserError) as error:
             self.close()
             text = str(error) or type(error).__name__
-            raise Unanswered(f"{self._host}:{self._port}: {text}", was_sent=was_sent) from error
+            raise Unanswered(f"{self._host}:{self._port}: {text}") from error
 
     def close(self) -> None:
         """Let go of the socket; the next request connects again."""

@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -43,8 +43,6 @@ class Tally:
     sent: int = 0
     repeated: int = 0
     """Requests sent again because they were not answered, or put off by 429 or 503."""
-    ambiguous: dict[str, list[int]] = field(default_factory=dict)
-    """By device, upload times that broke off after they were sent."""
     is_waiting: bool = False
     """Whether it was announced that the server does not accept at the moment."""
 
@@ -93,7 +91,7 @@ async def _send_events(
 ) -> None:
     if options.bulk_lines:
         body = b"\n".join(_body(sent_at, value, device_id) for device_id, sent_at, value in events)
-        answer = await until_answered(lambda: connection.ask("POST", "/api/v1/events", body), options, tally, events)
+        answer = await until_answered(lambda: connection.ask("POST", "/api/v1/events", body), options, tally)
         if answer.status != 200 or _json(answer).get("accepted") != len(events):
             raise _rejected("POST /api/v1/events", answer)
         return
@@ -104,30 +102,21 @@ async def _send_events(
         def ask(path: str = path, body: bytes = body) -> Awaitable[Answer]:
             return connection.ask("POST", path, body)
 
-        answer = await until_answered(ask, options, tally, [(device_id, sent_at, value)])
+        answer = await until_answered(ask, options, tally)
         if answer.status != 204:
             raise _rejected(f"POST {path}", answer)
 
 
-async def until_answered(
-    ask: Callable[[], Awaitable[Answer]], options: RunOptions, tally: Tally, events: Sequence[tuple[str, int, int]] = ()
-) -> Answer:
+async def until_answered(ask: Callable[[], Awaitable[Answer]], options: RunOptions, tally: Tally) -> Answer:
     """Send a request until the answer is neither 429 nor 503.
 
-    Args:
-        ask: sends the request once.
-        events: those of the request, as (device id, sent_at in ns, upload time in ns or HEARTBEAT).
-    Raises: ServerGone: there was no such answer within the patience.
+    Args: ask: sends the request once. Raises: ServerGone: there was no such answer within the patience.
     """
     gone_since_s: float | None = None
     while True:
         try:
             answer = await ask()
         except Unanswered as error:
-            if error.was_sent:
-                for device_id, _, value in events:
-                    if value != HEARTBEAT:
-                        tally.ambiguous.setdefault(device_id, []).append(value)
             wait_s, what = RETRY_S, str(error)
         else:
             if answer.status not in (429, 503):
@@ -194,7 +183,7 @@ async def ask_all(
 
     def note(index: int, answer: Answer) -> None:
         plan = plans[index]
-        verdicts[index] = judge(plan, _json(answer), tally.ambiguous.get(plan.device_id, []))
+        verdicts[index] = judge(plan, _json(answer))
         advanced(1)
 
     await _ask_each(plans, options, tally, note)
