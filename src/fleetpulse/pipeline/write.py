@@ -148,8 +148,8 @@ class Writer:
         self.busy = busy
         self._stamper.take_back()
         self._refuse(batch, busy)
-        self._hand_over()
         self._idle.set()
+        self._hand_over()  # it may begin the next commit, and so ends being idle
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         self._is_committing = False

@@ -225,6 +225,17 @@ def test_what_gathers_behind_a_batch_that_is_refused_is_tried_next() -> None:
     run(test, LockedJournal(1))
 
 
+def test_draining_waits_for_the_batch_behind_one_that_is_refused() -> None:
+    async def test(commits: Commits) -> None:
+        senders = commits.send(1)
+        await asyncio.sleep(0)  # the first batch is taken
+        senders += commits.send(1)
+        await commits.writer.drain()
+        assert [type(sender.outcome.exception()) for sender in senders] == [DatabaseBusy, DatabaseBusy]
+
+    run(test, LockedJournal(2))
+
+
 def test_the_stamp_of_a_batch_that_another_program_kept_from_being_written_is_taken_back() -> None:
     async def test(commits: Commits) -> None:
         mark = Sender()
