@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -40,7 +40,8 @@ SECOND = 1_000_000_000
 
 def ns(text: str) -> int:
     """A time of UTC such as 2026-05-11T10:00:00."""
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+    since = datetime.fromisoformat(text).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1) * 1_000
 
 
 class OneFleet:

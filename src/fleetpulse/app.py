@@ -32,6 +32,7 @@ from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -114,6 +115,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
         housekeeping=housekeeping,
+        forgetting=Forgetting(intake=stages.intake, housekeeping=housekeeping),
         declared_files=declared_files,
         node=node,
     )
@@ -222,18 +224,9 @@ def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
 
 
 def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:
-    return Startup(
-        clock=stages.clock,
-        journal=stages.journal,
-        history=stages.history,
-        follower=stages.follower,
-        registry=stages.registry,
-        metric_definitions=stages.metric_definitions,
-        planned_downtime=stages.planned_downtime,
-        declared_files=declared_files,
-        readiness=readiness,
-        counters=stages.counters,
-    )
+    names = {field.name for field in fields(Startup)} - {"declared_files", "readiness"}
+    parts = {name: getattr(stages, name) for name in names}
+    return Startup(declared_files=declared_files, readiness=readiness, **parts)
 
 
 def _build_reception(settings: Settings, stages: Stages) -> Reception:

@@ -11,6 +11,7 @@ from fleetpulse.catalog.catalog import Catalog, Pause, Registered
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
@@ -244,3 +245,13 @@ def test_a_catalog_of_a_newer_version_or_of_nonsense_is_refused_with_what_to_do(
     (tmp_path / "d").write_bytes(b"nonsense" * 1000)
     with pytest.raises(DamagedData, match="Restore"):
         SqliteCatalog(tmp_path / "d")
+
+
+def test_what_is_forgotten_is_recorded_with_the_manifest_that_has_forgotten_it(reopen: Reopen) -> None:
+    catalog = reopen()
+    assert catalog.forgotten() == []
+    first, second = Forgotten(0, 60, 7, 1, 2), Forgotten(1, 120, 8, 3, 4)
+    catalog.commit_manifest(Manifest(5), forgotten=[first])
+    catalog.commit_manifest(Manifest(6))
+    catalog.commit_manifest(Manifest(7), forgotten=[second])
+    assert reopen().forgotten() == [first, second]

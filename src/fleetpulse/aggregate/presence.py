@@ -32,6 +32,23 @@ def mark_minutes(rows: Rows, *, places: NDArray[np.int64], minutes_of_day: NDArr
     np.bitwise_or.at(rows.reshape(-1), words, bits)
 
 
+def minutes_from(minute: int) -> Rows:
+    """A row, shape (23,), in which the minutes of the day from `minute` (at most 1440) on are set; others are clear."""
+    bits = np.zeros(WORDS_PER_DAY * 64, np.uint8)
+    bits[max(0, minute) : MINUTES_PER_DAY] = 1
+    row: Rows = np.packbits(bits, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+    return row
+
+
+def first_minute_of(row: Rows) -> int | None:
+    """The first minute of the day that is set in a row, shape (23,); None where none is."""
+    words = np.flatnonzero(row)
+    if not len(words):
+        return None
+    word = int(row[words[0]])
+    return int(words[0]) * 64 + (word & -word).bit_length() - 1
+
+
 def count_minutes(rows: Rows) -> NDArray[np.int64]:
     """Minutes present in each row: int64, shape (devices,) of rows of shape (devices, 23)."""
     counts: NDArray[np.int64] = np.bitwise_count(rows).sum(axis=-1, dtype=np.int64)

@@ -24,6 +24,7 @@ from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
+from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -54,6 +55,7 @@ class Parts:
     reception: Reception
     registry: Registry
     inventory: Inventory
+    forgetting: Forgetting
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
     declared_files: DeclaredFiles

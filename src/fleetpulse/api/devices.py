@@ -16,9 +16,11 @@ from fleetpulse.api.parameters import (
 )
 from fleetpulse.api.request_body import whole_body
 from fleetpulse.api.routes import Media, check_media, note_header, route
-from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
+from fleetpulse.ingest.device_declarations import DeviceChange, ForgetBody, LabelChange, NewDevice, PauseBody
+from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.query.declaration_answers import Device, DeviceList, Imported, Message, Relabelled
+from fleetpulse.query.declaration_answers import Forgetting as Forgotten
 from fleetpulse.query.devices import Filter
 
 _CSV = Media(
@@ -89,6 +91,21 @@ async def pause_device(inventory: Inventory, device_id: DeviceIdPath, payload: P
 async def resume_device(inventory: Inventory, device_id: DeviceIdPath) -> Device:
     """Expect a paused device again."""
     return await inventory.resume(device_id)
+
+
+@route(
+    "POST /api/v1/devices/{device_id:str}/forget",
+    group="devices",
+    operation="forget",
+    refusals=(404, 422),
+    readers={"is_dry": read_dry_run},
+)
+async def forget(forgetting: Forgetting, device_id: DeviceIdPath, payload: ForgetBody, is_dry: bool) -> Forgotten:
+    """Remove what a device sent before a time, for good: presence and samples that a wrong clock has spoilt.
+
+    It is answered when it is done, which takes as long as writing the blocks that hold any of it.
+    """
+    return await forgetting.forget(device_id, payload.before, is_dry=is_dry)
 
 
 @route(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.forget import Cuts, without_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.presence import Chunk, write_presence
@@ -37,6 +38,8 @@ from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
 
+_NO_CUTS: Cuts = {}
+
 
 class CheckpointFiles:
     """Writes the files of one checkpoint. Every method blocks, and raises OSError: the disk is full or failing."""
@@ -49,7 +52,13 @@ class CheckpointFiles:
         self._pause = pause
 
     def put_closed_day(
-        self, day: int, *, dense: Rows | None, sparse: Sequence[Chunk] = (), closed_minutes: NDArray[np.int32]
+        self,
+        day: int,
+        *,
+        dense: Rows | None,
+        sparse: Sequence[Chunk] = (),
+        closed_minutes: NDArray[np.int32],
+        cuts: Cuts = _NO_CUTS,
     ) -> BlockFile:
         """Write a closed day: the union of its block, where it has one already, with the rows given.
 
@@ -57,12 +66,13 @@ class CheckpointFiles:
             day: since 1970-01-01 UTC.
             dense: shape (devices, 23), row i being that of device i; None where there is none.
             sparse: device numbers, ascending, with their rows.
-            closed_minutes: int32, shape (device_count,); minutes present beyond the block are added in place.
+            closed_minutes: int32, shape (device_count,); changed in place as the minutes of the block change.
+            cuts: what to leave out of what the block held.
         Raises: DamagedData: the block that is there is not as it was written.
         """
         merged = merge_presence(
             self._device_count,
-            stored=counted(self._history.chunks(day), closed_minutes, sign=-1),
+            stored=without_minutes(counted(self._history.chunks(day), closed_minutes, sign=-1), day, cuts),
             dense=[] if dense is None else [dense],
             sparse=sparse,
         )

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.device import Device
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
@@ -155,8 +156,12 @@ class Catalog(Protocol):
         """The manifest committed last; an empty one before the first."""
         ...
 
-    def commit_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest, in one transaction."""
+    def commit_manifest(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
+        """Replace the manifest, and record what its blocks have forgotten, in one transaction."""
+        ...
+
+    def forgotten(self) -> list[Forgotten]:
+        """All that was ever forgotten, oldest first."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
 maintenance(id, body)            body: the maintenance window as JSON
 metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
 manifest(position, …)            one row: the last checkpoint
+forgotten(device, before_ns, …)  what people had the history of devices forget, and how much that was
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
@@ -61,7 +62,13 @@ ALTER TABLE manifest ADD COLUMN leapt_at_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE manifest ADD COLUMN leap_start_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE manifest ADD COLUMN leap_end_ns INTEGER NOT NULL DEFAULT 0;
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS)
+_FORGOTTEN = """
+CREATE TABLE forgotten (
+    device INTEGER NOT NULL, before_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL, minutes INTEGER NOT NULL,
+    samples INTEGER NOT NULL
+);
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

@@ -21,6 +21,7 @@ from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.device import Device
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
@@ -294,10 +295,18 @@ class SqliteCatalog:
         with self._reading():
             return self._lock.run(lambda: read_manifest(self._connection))
 
-    def commit_manifest(self, manifest: Manifest) -> None:
+    def commit_manifest(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
         """See Catalog."""
-        with self._transaction():
+        with self._transaction() as run:
             write_manifest(self._connection, manifest)
+            for one in forgotten:
+                row = (one.device, one.before_ns, one.at_ns, one.minutes, one.samples)
+                run("INSERT INTO forgotten VALUES (?, ?, ?, ?, ?)", row)
+
+    def forgotten(self) -> list[Forgotten]:
+        """See Catalog."""
+        with self._reading():
+            return [Forgotten(*row) for row in self._connection.execute("SELECT * FROM forgotten ORDER BY rowid")]
 
     def close(self) -> None:
         """See Catalog."""

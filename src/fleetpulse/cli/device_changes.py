@@ -38,7 +38,17 @@ from fleetpulse.cli.tables import (
 )
 from fleetpulse.errors import SettingsError
 from fleetpulse.notation.count import count_text
-from fleetpulse.query.declaration_answers import Change, Device, FieldChange, FieldValue, Imported, Message, Relabelled
+from fleetpulse.query.declaration_answers import (
+    Change,
+    Device,
+    FieldChange,
+    FieldValue,
+    Forgetting,
+    ForgottenBefore,
+    Imported,
+    Message,
+    Relabelled,
+)
 
 DEVICES = "/api/v1/devices"
 REFUSED_SHOWN = 20
@@ -163,6 +173,27 @@ def resume(device: DeviceId, /, *, service: Service = Service()) -> None:
     service.ask(f"{_path(device)}/resume", method="POST", shape=Device, parts=_device_parts)
 
 
+@action(app, "fleetpulse devices forget press-07 --before 2026-01-01T00:00:00Z --dry-run")
+def forget(device: DeviceId, /, *, before: str, dry_run: bool = False, service: Service = Service()) -> None:
+    """Remove what a device sent before a time, for good: presence and samples that a wrong clock has spoilt.
+
+    Args:
+        before: By the device's clock, RFC 3339; seconds are cut off.
+        dry_run: Only count it; remove nothing.
+    """
+    query = [("dry_run", dry_run)]
+    path, body = f"{_path(device)}/forget", {"before": before}
+    service.ask(path, query, method="POST", body=body, shape=Forgetting, parts=_forgetting_parts)
+
+
+def _forgetting_parts(answer: Forgetting) -> list[Part]:
+    counted = f"{answer.minutes} minutes of presence and {answer.samples} samples of {answer.device_id}"
+    if answer.dry_run:
+        return [f"{counted} before {time_cell(answer.before)} would be removed."]
+    later = "" if answer.done else " The blocks still hold them, until the next checkpoint: see the service's log."
+    return [f"{counted} before {time_cell(answer.before)} were removed.{later}"]
+
+
 @action(app, "fleetpulse devices import fleet.csv --dry-run")
 def import_(
     file: Annotated[Path, Parameter(name="FILE.csv")], /, *, dry_run: bool = False, service: Service = Service()
@@ -244,6 +275,11 @@ def _device_parts(device: Device) -> list[Part]:
     return [device_facts(device)]
 
 
+def _forgotten_cell(one: ForgottenBefore) -> str:
+    counted = f"{one.minutes} minutes and {one.samples} samples"
+    return f"{counted} before {time_cell(one.before)}, on {time_cell(one.at)}"
+
+
 def device_facts(device: Device, *, now_s: int | None = None) -> Table:
     """All that is known of a device. `now_s` is the server's time, in s since 1970."""
     own = " (the service's own)"
@@ -259,5 +295,6 @@ def device_facts(device: Device, *, now_s: int | None = None) -> Table:
             ("grace", device.grace + ("" if device.has_own_grace else own)),
             ("note", device.note),
             ("created", time_cell(device.created_at)),
+            *(("forgotten", _forgotten_cell(one)) for one in known(device.forgotten) or ()),
         ]
     )

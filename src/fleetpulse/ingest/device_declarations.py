@@ -73,6 +73,12 @@ class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
     duration: Annotated[DurationText | None, Meta(description="or for so long; without `until`")] = None
 
 
+class ForgetBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Before which time, by the device's clock, what it sent is forgotten; seconds are cut off."""
+
+    before: TimeText
+
+
 def new_device(body: NewDevice) -> Device:
     """The checked device. Raises: Malformed: a duration cannot be read. OutOfRange: a value breaks a rule."""
     return _checked(

@@ -4,6 +4,8 @@ In come events from the front door and the handlers of the ASGI path; out goes o
 journal. Nothing here survives a crash, and nothing here was acknowledged.
 """
 
+from __future__ import annotations
+
 from array import array
 from collections.abc import Callable
 from typing import Protocol
@@ -166,6 +168,13 @@ class Intake:
         """Have an entry written that corrects what came in by a wrong clock; its times are given when it is stamped."""
         self.batch.correction_ns = array("q", (0, 0))
         self.add_mark(waiter)
+
+    def add_order(self, values: array[int], waiter: Waiter) -> None:
+        """Have an order to forget written, behind the events that have gathered; see `model/forgotten.py`."""
+        self.batch.forgotten.extend(values)
+        self.batch.waiters.append(waiter)
+        if len(self.batch.waiters) >= self.wake_at:
+            self._wake()
 
     def take(self) -> Batch:
         """The gathered batch; a new one begins. The events taken count as waiting until `settle`."""

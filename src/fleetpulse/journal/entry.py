@@ -26,6 +26,7 @@ import numpy as np
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import EventBatch, EventColumns
+from fleetpulse.model.forgotten import FIELDS
 
 MAGIC = b"FPJE"
 VERSION = 2
@@ -34,16 +35,16 @@ _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
 _DTYPES: list[np.dtype[Any]] = [
-    np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8", "<i8", "<i8")
+    np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8", "<i8", "<i8", "<i8")
 ]
 """By column kind: device, sent_at of heartbeats; device, sent_at, value, metric of samples; spans of blind time; leaps
-of the clock, a correction of it."""
+of the clock, a correction of it; orders to forget."""
 _NAMES = tuple(
     column.name for column in fields(EventColumns) if column.name not in {"received_at_ns", "do_reports_mark"}
 )
 _GROUPS = ((0, 1), (2, 3, 4, 5))
 """Kinds of columns that belong together: all of a group have one length."""
-_SAMPLE_DEVICES, _SAMPLE_METRICS = 2, 5
+_SAMPLE_DEVICES, _SAMPLE_METRICS, _FORGOTTEN = 2, 5, 9
 
 
 def encode_entry(batch: EventBatch) -> bytes:
@@ -58,6 +59,7 @@ def encode_entry(batch: EventBatch) -> bytes:
         batch.blind_ns,
         batch.leap_ns,
         batch.correction_ns,
+        batch.forgotten,
     )
     kept = [(kind, column) for kind, column in enumerate(columns) if column]
     parts = [_HEAD.pack(MAGIC, VERSION, len(kept), batch.received_at_ns)]
@@ -106,7 +108,9 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
         # An entry from before metrics could be defined has no metric column: every sample was one of upload_time.
         by_kind[_SAMPLE_METRICS] = np.zeros(len(by_kind[_SAMPLE_DEVICES]), _DTYPES[_SAMPLE_METRICS])
     columns: list[Any] = [by_kind.get(kind, np.zeros(0, dtype)) for kind, dtype in enumerate(_DTYPES)]
-    if offset != len(body) - _CRC.size or any(len({len(columns[kind]) for kind in group}) != 1 for group in _GROUPS):
+    has_whole_orders = len(columns[_FORGOTTEN]) % FIELDS == 0
+    are_even = all(len({len(columns[kind]) for kind in group}) == 1 for group in _GROUPS)
+    if offset != len(body) - _CRC.size or not are_even or not has_whole_orders:
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
     return EventColumns(
         **dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns, do_reports_mark=version > 1

@@ -6,6 +6,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventColumns, Position
+from fleetpulse.model.forgotten import FIELDS
 
 _RESTORE = "Journal and catalog come from different copies: restore the whole data folder from one copy."
 
@@ -28,6 +29,7 @@ def read_events(
         for noun, numbers, count in (
             ("device", events.heartbeat_devices, device_count),
             ("device", events.sample_devices, device_count),
+            ("device", events.forgotten[::FIELDS], device_count),
             ("metric", events.sample_metrics, metric_count),
         ):
             if len(numbers) and int(numbers.max()) >= count:

@@ -11,7 +11,7 @@ from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.model.columns import DeviceColumns
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.metric import UPLOAD_TIME
-from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -52,14 +52,20 @@ def join_reported_samples(batches: Sequence[EventColumns], *, floor_ns: int) -> 
     return samples, Receptions(samples.devices, _received(batches, counts, floor_ns))
 
 
-def metrics_reports(samples: SampleColumns) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def metrics_reports(
+    samples: SampleColumns, batches: Sequence[EventColumns]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """(device, sent_at) of the reports of metrics, each of which shows that its device was running.
 
     Upload statistics show no such thing, by the published contract, so samples of the built-in metric are left out. A
     report has many samples at one time, which stand side by side: it is marked once.
 
+    Args: samples: those of `batches`, joined; in batches of earlier versions no report marks presence.
     Returns: uint32, and int64 ns, both shape (reports,).
     """
+    marking = [batch for batch in batches if batch.do_reports_mark]
+    if len(marking) < len(batches):
+        samples = join_reported_samples(marking, floor_ns=0)[0] if marking else NO_SAMPLES
     is_reported = samples.metrics != UPLOAD_TIME
     if not is_reported.any():
         return samples.devices[:0], samples.at_ns[:0]

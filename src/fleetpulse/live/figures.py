@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.model.forgotten import NO_MINUTE
 from fleetpulse.model.samples import SampleColumns
 
+NO_MINUTE_FIRST = NO_MINUTE
+NO_MINUTE_LAST = np.iinfo(np.int32).min
 ClosedRows = Mapping[int, Rows | None]
 """The presence of one device, shape (23,), in the closed block of a day, by day; days without it may be left out."""
 _LOW_32 = 0xFFFF_FFFF

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.clock_correction import correct_blind, correct_gaps, correct_times
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes, split_days
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
-from fleetpulse.live.figures import ClosedRows, DeviceFigures, settle_uploads
+from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows, DeviceFigures, settle_uploads
+from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.growth import grown, grown_rows
 from fleetpulse.live.reception_gaps import gaps_between, gaps_under
@@ -25,14 +26,12 @@ from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.events import EventColumns
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 from fleetpulse.model.server_clock import NO_LEAPS, ClockCorrection, KnownLeaps
 from fleetpulse.model.units import NS_PER_MINUTE
-
-NO_MINUTE_FIRST = np.iinfo(np.int32).max
-NO_MINUTE_LAST = np.iinfo(np.int32).min
 
 
 class Fleet:
@@ -61,6 +60,8 @@ class Fleet:
         self.closing = ClosingData()
         self.samples = ReportedSamples()
         self.gaps: list[ReceptionGapColumns] = []
+        self.forgotten: list[Forgotten] = []
+        """What was forgotten here, and is removed from the blocks by the next checkpoint."""
         self.alive_at_ns = 0
         """The latest received_at of all entries, so the last moment at which the service is known to have run."""
         self.blind_ns: list[tuple[int, int]] = []
@@ -138,6 +139,10 @@ class Fleet:
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
             if len(batch.leap_ns):
                 self.leaps = self.leaps.and_one(*batch.leap_ns.tolist())
+            if len(batch.forgotten):
+                self._apply_in_order(batches[start : place + 1], floor_ns)
+                start, floor_ns = place + 1, self.alive_at_ns
+                self.forgotten += forget_all(self, batch)
         self._apply_in_order(batches[start:], floor_ns)
 
     def _correct(self, correction: ClockCorrection) -> None:
@@ -163,12 +168,7 @@ class Fleet:
         if sampling:
             samples, received = join_reported_samples(sampling, floor_ns=floor_ns)
             self.samples.apply(samples, {name: getattr(self, name) for name in SAMPLE_COLUMNS})
-            marking = [batch for batch in sampling if batch.do_reports_mark]
-            if marking:
-                whole = (
-                    samples if len(marking) == len(sampling) else join_reported_samples(marking, floor_ns=floor_ns)[0]
-                )
-                self._mark_presence(*metrics_reports(whole))
+            self._mark_presence(*metrics_reports(samples, sampling))
             receptions.append(received)
         if receptions:
             # Heartbeats and samples together, since a sample between two heartbeats divides a reception gap.
@@ -294,6 +294,7 @@ class Fleet:
             alive_at_ns=self.alive_at_ns,
             blind_ns=list(self.blind_ns),
             leaps=self.leaps,
+            forgotten=list(self.forgotten),
         )
 
     def _closing_gaps(self) -> list[ReceptionGapColumns]:
@@ -309,6 +310,7 @@ class Fleet:
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         settle_uploads(self.columns(), new_uploads)
         self.closing = ClosingData()
+        self.forgotten = []
 
     def restore(
         self,

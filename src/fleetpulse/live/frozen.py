@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.server_clock import ClockCorrection, KnownLeaps
@@ -56,3 +57,5 @@ class FrozenFleet:
     alive_at_ns: int
     blind_ns: list[tuple[int, int]]
     leaps: KnownLeaps
+    forgotten: list[Forgotten]
+    """What blocks may still hold, and must not any more."""

@@ -1,5 +1,6 @@
 """Samples that no block holds yet, in the order in which they came. The next checkpoint writes them into a block."""
 
+from fleetpulse.live.forget import forget_samples
 from fleetpulse.model.samples import SampleColumns, join_samples
 
 PIECES_MAX = 64
@@ -26,6 +27,12 @@ class LiveSamples:
     def pieces(self) -> list[SampleColumns]:
         """All samples, as a new list of pieces."""
         return list(self._pieces)
+
+    def forget(self, device: int, *, before_ns: int) -> SampleColumns:
+        """Remove the samples of a device with sent_at before a time, and return them. Questions keep what they see."""
+        self._pieces, removed = forget_samples(self._pieces, device, before_ns=before_ns)
+        self.count -= len(removed)
+        return removed
 
     def take(self) -> list[SampleColumns]:
         """Remove all samples, and return them."""

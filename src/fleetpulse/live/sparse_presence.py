@@ -49,6 +49,12 @@ class SparseDay:
         place = self._slots.get(device)
         return None if place is None else self._rows[place]
 
+    def keep(self, device: int, minutes: Rows) -> None:
+        """Clear the minutes of a device that are not in `minutes`, shape (23,)."""
+        place = self._slots.get(device)
+        if place is not None:
+            self._rows[place] &= minutes
+
     def all_rows(self) -> tuple[NDArray[np.uint32], Rows]:
         """(devices, rows): uint32, shape (n,), ascending, and a copy of their presence, uint64, shape (n, 23)."""
         devices = np.fromiter(self._slots, np.uint32, len(self._slots))

@@ -37,6 +37,8 @@ class EventBatch:
     blind_ns: array[int] = field(default_factory=lambda: array("q"))
     leap_ns: array[int] = field(default_factory=lambda: array("q"))
     correction_ns: array[int] = field(default_factory=lambda: array("q"))
+    forgotten: array[int] = field(default_factory=lambda: array("q"))
+    """Orders to forget, see `model/forgotten.py`; they come after the events of the batch."""
     received_at_ns: int = 0
 
     def __len__(self) -> int:
@@ -57,7 +59,8 @@ class EventColumns:
     """An event batch as numpy columns, which may be read-only views.
 
     The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,),
-    `leap_ns` and `correction_ns` (2,) or (0,).
+    `leap_ns` and `correction_ns` (2,) or (0,),
+    `forgotten` (8 · orders,).
     `do_reports_mark` says whether a report of metrics marks presence, as a heartbeat does; in entries of earlier
     versions it did not, and what they say must not change when they are replayed.
     """
@@ -71,6 +74,7 @@ class EventColumns:
     blind_ns: NDArray[np.int64]
     leap_ns: NDArray[np.int64]
     correction_ns: NDArray[np.int64]
+    forgotten: NDArray[np.int64]
     received_at_ns: int
     do_reports_mark: bool = True
 
@@ -90,5 +94,6 @@ class EventColumns:
             np.frombuffer(batch.blind_ns, np.int64),
             np.frombuffer(batch.leap_ns, np.int64),
             np.frombuffer(batch.correction_ns, np.int64),
+            np.frombuffer(batch.forgotten, np.int64),
             batch.received_at_ns,
         )

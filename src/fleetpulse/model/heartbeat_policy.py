@@ -17,8 +17,8 @@ class HeartbeatPolicy:
 
     @property
     def late_after_ns(self) -> int:
-        """Nanoseconds after the last reception from which on a device is late; see `late_after_s`."""
-        return late_after_s(self.interval_s, self.grace_s) * NS_PER_S
+        """Nanoseconds after the last reception from which on a device is late; see the function."""
+        return late_after_ns(self.interval_s, self.grace_s)
 
     @property
     def down_after_ns(self) -> int:
@@ -26,9 +26,10 @@ class HeartbeatPolicy:
         return (self.interval_s + self.grace_s) * NS_PER_S
 
 
-def late_after_s(interval_s: int, grace_s: int) -> int:
-    """Seconds after the last reception from which on a device is late.
+def late_after_ns(interval_s: int, grace_s: int) -> int:
+    """Nanoseconds after the last reception from which on a device is late.
 
-    An interval and a half, since a heartbeat may come a little late; but never after the moment when it is down.
+    Exactly an interval and a half, since a heartbeat may come a little late; but never after the moment when it is
+    down.
     """
-    return interval_s + min((interval_s + 1) // 2, grace_s)
+    return interval_s * NS_PER_S + min(interval_s * NS_PER_S // 2, grace_s * NS_PER_S)

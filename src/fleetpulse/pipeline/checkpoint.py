@@ -15,14 +15,15 @@ takes those outside of this module:
 7  thread files     remove files that the manifest no longer names
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
+from fleetpulse.blocks.forget import Cuts, days_to_cut, without_samples
 from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.names import put_names
 from fleetpulse.blocks.sample_repeats import Comparison
@@ -32,7 +33,8 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.model.events import Position
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.forgotten import Forgotten
+from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY
@@ -75,9 +77,15 @@ def write_files(
     before, closing = history.manifest, frozen.closing
     closed_minutes = frozen.columns["closed_minutes"].astype(np.int32)
     presence = closed_days(before)
-    for day in closing.days:
+    cuts = cuts_of(frozen.forgotten)
+    # A damaged day stays as it is: a checkpoint must not fail for ever because something in it is to be forgotten.
+    for day in sorted({*closing.days, *(days_to_cut(history, before, cuts, _note_damage) if cuts else ())}):
         presence[day] = files.put_closed_day(
-            day, dense=closing.dense.get(day), sparse=[closing.sparse.of_day(day)], closed_minutes=closed_minutes
+            day,
+            dense=closing.dense.get(day),
+            sparse=[closing.sparse.of_day(day)],
+            closed_minutes=closed_minutes,
+            cuts=cuts,
         )
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         presence[day] = files.put_open_day(
@@ -85,8 +93,9 @@ def write_files(
         )
     gaps = files.put_gaps(closing.gaps, closing.corrections)
     damage: list[DamagedData] = []
+    cut = replace(before, samples=tuple(_without(history, before.samples, cuts, pause)))
     comparison = Comparison(
-        closing.samples, history, before, metrics, taken_at_ns // NS_PER_DAY, pause=pause, on_damage=damage.append
+        closing.samples, history, cut, metrics, taken_at_ns // NS_PER_DAY, pause=pause, on_damage=damage.append
     )
     compared = comparison.compare(closing.doubtful)
     for error in damage:
@@ -105,10 +114,37 @@ def write_files(
         snapshot=snapshot,
         presence=presence,
         gaps=gaps,
-        samples=(*before.samples, *fresh),
+        samples=(*cut.samples, *fresh),
         names={**before.names, **names},
     )
     return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
+
+
+def cuts_of(forgotten: Sequence[Forgotten]) -> Cuts:
+    """From when on what a device sent stays, by its number."""
+    return {one.device: max(other.before_ns for other in forgotten if other.device == one.device) for one in forgotten}
+
+
+def _note_damage(_day: int, error: DamagedData) -> None:
+    log.error("a damaged block keeps what was to be forgotten", error=str(error), todo="run `fleetpulse verify`")
+
+
+def _without(
+    history: History, blocks: Sequence[SampleBlock], cuts: Cuts, pause: Callable[[], None]
+) -> Iterator[SampleBlock]:
+    """The blocks without what was forgotten of them. A damaged one stays as it is.
+
+    Late samples are compared with these: what was forgotten may be sent again, and is then no repeat of itself.
+    """
+    for block in blocks:
+        kept: SampleBlock | None = block
+        if cuts:
+            try:
+                kept = without_samples(history, block, cuts, pause=pause)
+            except DamagedData as error:
+                _note_damage(0, error)
+        if kept is not None:
+            yield kept
 
 
 def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:

@@ -21,6 +21,8 @@ class SinceCheckpoint:
     """A day has ended that is still held in memory."""
     has_policy_changed: bool
     """Reception gaps before the change were judged by the old heartbeat policy; a replay would take the new one."""
+    has_forgotten: bool
+    """Blocks hold what was forgotten."""
     has_failed: bool
     """The last attempt failed."""
 
@@ -33,6 +35,7 @@ def is_checkpoint_due(since: SinceCheckpoint, triggers: CheckpointTriggers) -> b
     is_urgent = (
         since.is_day_closed
         or since.has_policy_changed
+        or since.has_forgotten
         or since.journal_entries >= triggers.checkpoint_journal_entries
         or since.late_rows >= triggers.checkpoint_late_rows
         or since.samples >= triggers.checkpoint_samples

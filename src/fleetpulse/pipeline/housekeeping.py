@@ -5,8 +5,9 @@ that is committed to the catalog, so they run one at a time. A failure loses not
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -101,6 +102,7 @@ class Housekeeping:
             gaps=sum(map(len, self.follower.fleet.gaps)),
             is_day_closed=manifest.open_from_day < self.follower.fleet.open_from_day,
             has_policy_changed=self._policy_version != self.registry.policy_version,
+            has_forgotten=bool(self.follower.fleet.forgotten),
             has_failed=self._has_failed,
         )
         return is_checkpoint_due(since, self.triggers)
@@ -117,31 +119,40 @@ class Housekeeping:
     async def checkpoint(self) -> bool:
         """Take a checkpoint now; False where it could not be written (the journal still holds everything)."""
         async with self._turn:
-            started_s = self._tried_at_s = self.monotonic_s()
-            self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
-            self.follower.catch_up()
-            position = self.follower.position
-            policy_version = self.registry.policy_version
-            names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
-            try:
-                written = await self._write_checkpoint(position, names_now)
-            except (OSError, OperatorError, DatabaseBusy) as error:
-                self.counters.checkpoints_failed += 1
-                log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
-                return False
-            self.follower.fleet.finish_closing(written.closed_minutes, written.new_uploads)
-            self.counters.samples_repeated += written.samples_repeated
-            self.counters.samples_uncompared += written.samples_uncompared
-            self.history.manifest = written.manifest
-            self._written_names = names_now
-            self._policy_version = policy_version
-            self._has_failed = False
-            self.counters.checkpoints += 1
-            self.counters.checkpoint_last_s = self.monotonic_s() - started_s
-            await self._shorten_journal(position)
-            await self._remove_replaced_files()
-            log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
-            return True
+            return await self._checkpoint()
+
+    @contextlib.asynccontextmanager
+    async def checkpoints(self) -> AsyncGenerator[Callable[[], Awaitable[bool]], None]:
+        """Give a call that takes a checkpoint, as `checkpoint` does, while nothing else changes the manifest."""
+        async with self._turn:
+            yield self._checkpoint
+
+    async def _checkpoint(self) -> bool:
+        started_s = self._tried_at_s = self.monotonic_s()
+        self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
+        self.follower.catch_up()
+        position = self.follower.position
+        policy_version = self.registry.policy_version
+        names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
+        try:
+            written = await self._write_checkpoint(position, names_now)
+        except (OSError, OperatorError, DatabaseBusy) as error:
+            self.counters.checkpoints_failed += 1
+            log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
+            return False
+        self.follower.fleet.finish_closing(written.closed_minutes, written.new_uploads)
+        self.counters.samples_repeated += written.samples_repeated
+        self.counters.samples_uncompared += written.samples_uncompared
+        self.history.manifest = written.manifest
+        self._written_names = names_now
+        self._policy_version = policy_version
+        self._has_failed = False
+        self.counters.checkpoints += 1
+        self.counters.checkpoint_last_s = self.monotonic_s() - started_s
+        await self._shorten_journal(position)
+        await self._remove_replaced_files()
+        log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
+        return True
 
     async def _write_checkpoint(
         self, position: Position, names_now: tuple[int, dict[int, MetricDefinition]]
@@ -168,7 +179,8 @@ class Housekeeping:
             pause=_pause,
         )
         written = await loop.run_in_executor(self.threads.files, work)
-        await loop.run_in_executor(self.threads.catalog, self.catalog.commit_manifest, written.manifest)
+        commit = partial(self.catalog.commit_manifest, written.manifest, forgotten=frozen.forgotten)
+        await loop.run_in_executor(self.threads.catalog, commit)
         return written
 
     async def compact(self, *, is_forced: bool = False) -> bool:

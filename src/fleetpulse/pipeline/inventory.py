@@ -31,7 +31,7 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
-from fleetpulse.query.describe import describe_device, describe_import, describe_relabelled
+from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 
@@ -73,7 +73,10 @@ class Inventory:
         # The status first: somebody may delete the device while the catalog is asked.
         status, since_ns, last_received_ns = await self.questions.status(device_id)
         (record,) = await self.registry.records_of([number])
-        return self._described(record, status, since_ns, last_received_ns)
+        device = self._described(record, status, since_ns, last_received_ns)
+        if forgotten := await self.registry.forgotten_of(number):
+            device.forgotten = describe_forgotten(forgotten)
+        return device
 
     def _described(
         self, record: DeviceRecord, status: Status, since_ns: int, last_received_ns: int

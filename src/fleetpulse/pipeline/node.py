@@ -55,6 +55,9 @@ class Node:
         started_s = time.monotonic()
         await loop.run_in_executor(self.startup_thread, self.startup.run)
         self.housekeeping.begin()
+        if self.follower.fleet.forgotten:
+            # The process ended before the blocks had forgotten what the journal says: they must before questions come.
+            await self.housekeeping.checkpoint()
         # The journal says since when the service was not running before it holds the first event that came afterwards.
         self.watch.begin()
         self.follower.advance(self.clock.now_ns())

@@ -20,6 +20,7 @@ from fleetpulse.model.declaration_merge import MergeReport, Rule
 from fleetpulse.model.device import Device, is_device_id, unknown_id_advice
 from fleetpulse.model.device_fields import device_fields
 from fleetpulse.model.device_limits import within_limits
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.follow import Follower
@@ -236,6 +237,11 @@ class Registry:
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""
         return await self._catalog_thread.run(lambda: self._catalog.records_of(numbers))
+
+    async def forgotten_of(self, number: int) -> list[Forgotten]:
+        """What the history of a device was made to forget, oldest first. Raises: NotAccepting."""
+        forgotten = await self._catalog_thread.run(self._catalog.forgotten)
+        return [one for one in forgotten if one.device == number]
 
     async def _reload(self, numbers: Sequence[int]) -> None:
         self._make_room(max(numbers, default=-1) + 1)

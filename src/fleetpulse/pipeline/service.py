@@ -15,6 +15,7 @@ from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -76,5 +77,6 @@ class Service(Stages):
     clock_acceptance: ClockAcceptance
     readiness: Readiness
     housekeeping: Housekeeping
+    forgetting: Forgetting
     declared_files: DeclaredFiles
     node: Node

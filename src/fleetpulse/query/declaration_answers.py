@@ -46,6 +46,15 @@ class BulkVerdict(Struct, omit_defaults=True):
     capped: Capped = False
 
 
+class ForgottenBefore(Struct, kw_only=True):
+    """What the history of a device was made to forget, and when."""
+
+    before: Time
+    at: Time
+    minutes: Annotated[Count, Meta(description="minutes of presence", examples=[4])]
+    samples: Annotated[Count, Meta(description="samples of all metrics", examples=[12])]
+
+
 class Device(Struct, kw_only=True):
     """A device: its status, and what is declared of it."""
 
@@ -68,6 +77,22 @@ class Device(Struct, kw_only=True):
     uptime: Annotated[
         Percent | UnsetType | None, Meta(description="only in lists by uptime; null: nothing was expected")
     ] = UNSET
+    forgotten: Annotated[
+        list[ForgottenBefore] | UnsetType, Meta(description="what its history was made to forget; not in lists")
+    ] = UNSET
+
+
+class Forgetting(Struct, kw_only=True):
+    """What was forgotten of a device, or would be."""
+
+    device_id: DeviceId
+    before: Annotated[Time, Meta(description="a whole minute; what was sent from it on stays")]
+    minutes: Annotated[Count, Meta(description="minutes of presence", examples=[4])]
+    samples: Annotated[Count, Meta(description="samples of all metrics", examples=[12])]
+    dry_run: bool
+    done: Annotated[
+        bool, Meta(description="whether the blocks are rewritten; if not, with the next checkpoint", examples=[True])
+    ]
 
 
 class DeviceList(Struct):

@@ -12,6 +12,7 @@ from fleetpulse.ingest.devices_import import DeviceImport
 from fleetpulse.ingest.metric_declarations import declared_fields
 from fleetpulse.ingest.window_declarations import WEEKDAYS, Weekly
 from fleetpulse.model.declaration_merge import MergeReport, Value
+from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
@@ -51,6 +52,16 @@ def describe_device(
         created_at=_time(record.created_at_ns),
         paused_until=_time(until_ns) if status == "paused" else UNSET,
     )
+
+
+def describe_forgotten(forgotten: Sequence[Forgotten]) -> list[declaration_answers.ForgottenBefore]:
+    """What the history of a device was made to forget, in order."""
+    return [
+        declaration_answers.ForgottenBefore(
+            before=format_rfc3339(one.before_ns), at=format_rfc3339(one.at_ns), minutes=one.minutes, samples=one.samples
+        )
+        for one in forgotten
+    ]
 
 
 def describe_import(

@@ -14,7 +14,7 @@ from fleetpulse.aggregate.spans import covered_before
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions, ReceptionGap
 from fleetpulse.blocks.history import OnDamage
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.heartbeat_policy import late_after_s
+from fleetpulse.model.heartbeat_policy import late_after_ns
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.query.exclusions import LOOK_BACK_NS
@@ -56,7 +56,7 @@ def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = N
 def gaps_of_one(view: FleetView, ended: Sequence[ReceptionGapColumns]) -> list[ReceptionGap]:
     """The ended gaps of the one device of a view, ascending; then the time since its last reception, long or not."""
     gaps = [
-        ReceptionGap(start_ns, end_ns, late_after_s(interval_s, grace_s) * NS_PER_S, (interval_s + grace_s) * NS_PER_S)
+        ReceptionGap(start_ns, end_ns, late_after_ns(interval_s, grace_s), (interval_s + grace_s) * NS_PER_S)
         for piece in ended
         for start_ns, end_ns, interval_s, grace_s in zip(
             piece.start_ns.tolist(),

@@ -47,6 +47,6 @@ def test_a_report_of_metrics_shows_once_that_its_device_was_running_and_an_uploa
     rows = [(1, 0, 10), (1, 4, 10), (1, 5, 10), (2, 0, 10), (1, 4, 11), (2, 0, 12), (2, 5, 11)]
     devices, metrics, at_ns = (np.array(column) for column in zip(*rows, strict=True))
     samples = SampleColumns(devices.astype(np.uint32), metrics.astype(np.uint16), at_ns, np.zeros(len(rows), np.int64))
-    reporting, sent_at_ns = metrics_reports(samples)
+    reporting, sent_at_ns = metrics_reports(samples, [])
     assert list(zip(reporting.tolist(), sent_at_ns.tolist(), strict=True)) == [(1, 10), (1, 11), (2, 11)]
-    assert len(metrics_reports(samples.where(metrics == 0))[0]) == 0
+    assert len(metrics_reports(samples.where(metrics == 0), [])[0]) == 0

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.live.figures import DeviceFigures
-from fleetpulse.live.fleet import NO_MINUTE_FIRST, NO_MINUTE_LAST, Fleet
+from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, DeviceFigures
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns

@@ -23,6 +23,7 @@ NOTHING = SinceCheckpoint(
     gaps=0,
     is_day_closed=False,
     has_policy_changed=False,
+    has_forgotten=False,
     has_failed=False,
 )
 URGENT: list[dict[str, Any]] = [
@@ -32,6 +33,7 @@ URGENT: list[dict[str, Any]] = [
     {"gaps": 50},
     {"is_day_closed": True},
     {"has_policy_changed": True},
+    {"has_forgotten": True},
 ]
 
 

@@ -1,0 +1,94 @@
+"""Forgetting what a device sent before a time: the way back for what a wrong clock has spoilt.
+
+The order is an entry of the journal, behind all events that it is about, so that a replay comes to the same figures.
+Memory follows it at once, the blocks with the checkpoint that is taken next; a crash in between is made up for by a
+checkpoint before the service is ready again. What is counted is counted while nothing else changes the blocks.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.forget import count_before
+from fleetpulse.errors import Malformed, NotAccepting, OutOfRange
+from fleetpulse.ingest.future_waiter import FutureWaiter
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.model.forgotten import BeforeCut, Order
+from fleetpulse.model.units import NS_PER_MINUTE
+from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
+from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.query.declaration_answers import Forgetting as Answer
+
+log = structlog.get_logger("forgetting")
+PAUSE_S = 0.001
+"""Between two blocks that are looked through, so that reports are not delayed."""
+
+
+@dataclass(eq=False, frozen=True, kw_only=True)
+class Forgetting:
+    """See the module."""
+
+    intake: Intake
+    housekeeping: Housekeeping
+    """It knows the other parts that are needed here: what is forgotten is what its checkpoints write."""
+
+    async def forget(self, device_id: str, before: str, *, is_dry: bool) -> Answer:
+        """Forget what a device sent before a time, by its own clock, or count it.
+
+        Raises: UnknownDevice; Malformed; OutOfRange: the time is later than now. NotAccepting: nothing was forgotten.
+            DamagedData: a block that must be counted is not as it was written; nothing was forgotten.
+        """
+        device, before_ns = self.housekeeping.registry.number_of(device_id), self._before_ns(before)
+        is_done = False
+        async with self.housekeeping.checkpoints() as checkpoint:
+            # First everything goes into blocks, so that only what arrives meanwhile is left in memory.
+            if not await checkpoint():
+                text = "the blocks cannot be written now, so nothing was forgotten; see the service's log"
+                raise NotAccepting(text, reason="checkpoint_failed")
+            found, samples = await self._count(device, before_ns)
+            if not is_dry:
+                order = Order(device, before_ns, found.minutes, samples, found)
+                self.intake.check()
+                waiter = FutureWaiter()
+                self.intake.add_order(order.values(), waiter)
+                await waiter.outcome
+                is_done = await checkpoint()
+                log.info("forgotten", device=device_id, before=before, minutes=found.minutes, samples=samples)
+        return Answer(
+            device_id=device_id,
+            before=format_rfc3339(before_ns),
+            minutes=found.minutes,
+            samples=samples,
+            dry_run=is_dry,
+            done=is_done,
+        )
+
+    def _before_ns(self, text: str) -> int:
+        try:
+            # Presence knows whole minutes only: of a minute that has begun before the time, nothing is forgotten.
+            before_ns = parse_rfc3339_ns(text) // NS_PER_MINUTE * NS_PER_MINUTE
+        except ValueError as error:
+            raise Malformed(f"`before` is not {EXPECTED}") from error
+        if not 0 <= before_ns <= self.housekeeping.watch.clock.now_ns():
+            raise OutOfRange("`before` must be a time from 1970 on that is not later than now", reason="before")
+        return before_ns
+
+    async def _count(self, device: int, before_ns: int) -> tuple[BeforeCut, int]:
+        """What blocks and memory hold before the time: what the order must tell, and the samples of both."""
+        view = self.housekeeping.follower.fleet.view(range(device, device + 1), from_day=0)
+        live: dict[int, Rows] = {day: rows[0][0] for day, rows in view.dense.items()}
+        manifest = self.housekeeping.history.manifest
+        work = partial(
+            count_before, self.housekeeping.history, manifest, device, before_ns=before_ns, live=live, pause=_pause
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self.housekeeping.threads.files, work)
+        in_memory = sum(int(((piece.devices == device) & (piece.at_ns < before_ns)).sum()) for piece in view.samples)
+        return found, found.samples + in_memory
+
+
+def _pause() -> None:
+    time.sleep(PAUSE_S)
