@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
-from fleetpulse.api import definitions, devices, export, health, metrics, ping, reports, server_clock, uptime
+from fleetpulse.api import definitions, devices, export, front_page, health, metrics, ping, reports, server_clock, uptime
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
@@ -37,7 +37,7 @@ from fleetpulse.telemetry.counters import Counters
 
 ROUTES = [
     route
-    for module in (reports, ping, devices, uptime, metrics, export, definitions, server_clock, health)
+    for module in (reports, ping, devices, uptime, metrics, export, definitions, server_clock, front_page, health)
     for route in vars(module).values()
     if isinstance(route, Route)
 ]

@@ -5,6 +5,15 @@ from html import escape
 from typing import Any
 
 Json = dict[str, Any]
+_POLICY = ("default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'")
+HTML_HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": "; ".join([*_POLICY, "frame-ancestors 'none'"]),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+}
+"""Of a page: a browser runs no script of it, loads nothing for it, and shows it in no other page."""
 
 
 def docs_page(document: Json) -> str:

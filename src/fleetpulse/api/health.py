@@ -3,7 +3,7 @@
 from litestar import Response
 
 from fleetpulse import __version__
-from fleetpulse.api.docs_page import docs_page
+from fleetpulse.api.docs_page import HTML_HEADERS, docs_page
 from fleetpulse.api.openapi import OpenApiSource
 from fleetpulse.api.parameters import DeviceIdPath
 from fleetpulse.api.routes import Media, route
@@ -26,12 +26,6 @@ async def get_stats(device_id: DeviceIdPath, questions: Questions) -> DeviceStat
 async def get_audit(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceAudit:
     """How many events of a device there are: accepted = applied + pending."""
     return questions.audit(registry.number_of(device_id))
-
-
-@route("GET /", group="service", operation="root", media=(Media("application/json", 'the text "OK."', example="OK."),))
-async def get_root() -> Response[bytes]:
-    """Show a sign of life."""
-    return Response(b'"OK."', media_type="application/json")
 
 
 @route("GET /healthz", group="service", operation="healthz")
@@ -83,6 +77,4 @@ async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
 )
 async def get_docs(openapi: OpenApiSource) -> Response[bytes]:
     """Describe this interface to people, on one page that needs no network."""
-    return Response(
-        docs_page((await openapi()).document).encode(), headers={"content-type": "text/html; charset=utf-8"}
-    )
+    return Response(docs_page((await openapi()).document).encode(), headers=HTML_HEADERS)

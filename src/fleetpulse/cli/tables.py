@@ -22,7 +22,7 @@ from fleetpulse.cli.terminal import clean, write_bytes
 from fleetpulse.model.time_zone import is_timezone
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.csv_cell import safe_cell
-from fleetpulse.notation.duration import format_seconds
+from fleetpulse.notation.duration import format_seconds, length_text
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 
@@ -169,17 +169,6 @@ def mark_cell(text: str, *, is_good: bool) -> Text:
     from rich.text import Text
 
     return Text(text, style="green" if is_good else "red")
-
-
-def length_text(seconds: int) -> str:
-    """A length of time for people, to its second unit: `4 h 10 m`, `3 d 2 h`, `45 s`."""
-    parts: list[str] = []
-    rest = max(0, seconds)
-    for unit, unit_s in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, unit_s)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"
 
 
 _shown_zone: ContextVar[ZoneInfo | None] = ContextVar("shown_zone", default=None)

@@ -48,3 +48,14 @@ def format_seconds(total_s: int) -> str:
         elif count:
             total_s += count * unit_s  # people say 30d, not 4w2d
     return "".join(parts) or "0s"
+
+
+def length_text(seconds: int) -> str:
+    """A length of time for people, to its second unit: `4 h 10 m`, `3 d 2 h`, `45 s`."""
+    parts: list[str] = []
+    rest = max(0, seconds)
+    for unit, unit_s in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, unit_s)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"

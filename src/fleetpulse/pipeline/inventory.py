@@ -34,6 +34,7 @@ from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
+from fleetpulse.query.overview import Overview, overview
 
 HISTORY_STAYS = (
     "its presence and status history stays, its metrics until their retention; "
@@ -66,6 +67,10 @@ class Inventory:
             device.uptime = UNSET if page.uptime is None else page.uptime[place]
             devices.append(device)
         return declaration_answers.DeviceList(devices, page.total, page.next, page.missing, page.notes)
+
+    async def overview(self, *, limit: int) -> Overview:
+        """The fleet in a few words, with at most `limit` devices that are down."""
+        return await self.questions.devices(lambda seen: overview(*seen, limit=limit), start_ns=self.clock.now_ns())
 
     async def device(self, device_id: str) -> declaration_answers.Device:
         """One device. Raises: UnknownDevice."""

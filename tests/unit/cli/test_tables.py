@@ -8,7 +8,6 @@ from fleetpulse.cli.tables import (
     facts_of,
     known,
     left,
-    length_text,
     percent_cell,
     prose,
     right,
@@ -20,6 +19,7 @@ from fleetpulse.cli.tables import (
     time_cell,
     value_cell,
 )
+from fleetpulse.notation.duration import length_text
 
 
 def test_figures_stand_right_and_an_id_is_never_broken() -> None:
