@@ -12,7 +12,18 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
-from fleetpulse.api import definitions, devices, export, front_page, health, metrics, ping, reports, server_clock, uptime
+from fleetpulse.api import (
+    definitions,
+    devices,
+    export,
+    front_page,
+    health,
+    metrics,
+    ping,
+    reports,
+    server_clock,
+    uptime,
+)
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
