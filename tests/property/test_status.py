@@ -236,7 +236,7 @@ class Model:
         self.turned_at = self.now
 
     def hear(self, device: Known, beats: list[int], *, is_sample: bool) -> None:
-        self.alive_at = self.now
+        self.alive_at = self.marked_at = self.now  # an entry with events is a mark, too
         if not (is_sample and self.mistake == "samples are no sign of life"):
             device.heard.append((self.now, device.interval_s, device.grace_s))
         if not is_sample:
