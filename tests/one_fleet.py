@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from fleetpulse.aggregate.spans import spans_of, subtract, total_ns
+from fleetpulse.aggregate.spans import spans_of, subtract, total_ns, union
 from fleetpulse.aggregate.status import timeline
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
@@ -57,7 +57,8 @@ class OneFleet:
         self.windows: dict[str, MaintenanceWindow] = {}
         self.pauses: dict[int, list[Pause]] = {}
         self.numbers = {f"d{number}": number for number in range(devices)}
-        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers)
+        self.deletions: dict[int, tuple[tuple[int, int | None], ...]] = {}
+        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers, deletions=self.deletions)
         planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         self.store = MemoryBlockStore()
         self.history = History(
@@ -163,6 +164,11 @@ class OneFleet:
         name = f"w{len(self.windows)}"
         self.windows[name] = MaintenanceWindow(name, "", {}, (), self.at(start), self.at(end), is_for_all=True, **other)
 
+    def delete_between(self, start: str, end: str | None, device: int = 0) -> None:
+        """A device was deleted, and declared again."""
+        known = self.deletions.get(device, ())
+        self.deletions[device] = (*known, (self.at(start), None if end is None else self.at(end)))
+
     def pause(self, start: str, end: str | None = None, device: int = 0) -> None:
         """A pause of one device."""
         self.pause_at(self.at(start), None if end is None else self.at(end), device)
@@ -220,10 +226,10 @@ class OneFleet:
         view = self.view(start_ns, device)
         gaps = gaps_of_one(view, ended_gaps(view, start_ns=start_ns))
         intervals = timeline(gaps, view.excluded.of(0), start_ns=start_ns, end_ns=end_ns)
+        uncounted = union(view.excluded.of(0).blind, view.excluded.of(0).deleted)
         counted = [one for one in intervals if STATUSES[one.status] not in ("new", "maintenance", "paused")]
         length_s = {
-            one: total_ns(subtract(spans_of([(one.start_ns, one.end_ns)]), view.excluded.of(0).blind)) / SECOND
-            for one in counted
+            one: total_ns(subtract(spans_of([(one.start_ns, one.end_ns)]), uncounted)) / SECOND for one in counted
         }
         assert figures["accountable_s"] == sum(length_s.values())
         assert figures["down_s"] == sum(length_s[one] for one in counted if STATUSES[one.status] == "down")

@@ -255,3 +255,18 @@ def test_what_is_forgotten_is_recorded_with_the_manifest_that_has_forgotten_it(r
     catalog.commit_manifest(Manifest(6))
     catalog.commit_manifest(Manifest(7), forgotten=[second])
     assert reopen().forgotten() == [first, second]
+
+
+def test_a_deletion_ends_pauses_and_lasts_until_the_device_is_declared_again(reopen: Reopen) -> None:
+    catalog = reopen()
+    catalog.register([Device("a"), Device("b")], devices_max=9, at_ns=5)
+    catalog.replace_pauses(0, [Pause(0, 5, 6), Pause(0, 7, None)])
+    catalog.replace_pauses(1, [Pause(1, 7, None)])
+    catalog.delete([0], at_ns=10)
+    catalog.delete([0], at_ns=11)
+    assert reopen().pauses() == [Pause(0, 5, 6), Pause(0, 7, 10), Pause(1, 7, None)]
+    catalog = reopen()
+    assert [record.deletions for record in catalog.records_of([0, 1])] == [((10, None),), ()]
+    catalog.register([Device("a")], devices_max=9, at_ns=20)
+    catalog.delete([0], at_ns=30)
+    assert [record.deletions for record in reopen().records()] == [((10, 20), (30, None)), ()]

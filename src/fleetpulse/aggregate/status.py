@@ -10,11 +10,12 @@ stands still in blind time, in maintenance and while paused:
     from late_after on                               late
     from down_after on                               down
 
-What people declared overrides this: a pause first, then maintenance. While the service itself was blind it is unknown.
+What people declared overrides this: a pause first, then maintenance. While the service itself was blind it is unknown,
+and so it is while the device was deleted; when it is declared again, time is measured from then on.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,13 @@ class Exclusions:
     blind: Spans = field(default_factory=lambda: NO_SPANS)
     maintenance: Spans = field(default_factory=lambda: NO_SPANS)
     paused: Spans = field(default_factory=lambda: NO_SPANS)
+    deleted: Spans = field(default_factory=lambda: NO_SPANS)
+    """Each ends when the device was declared again; from then on it has until its first heartbeat is due."""
 
     @property
     def all(self) -> Spans:
         """The time that any of them covers."""
-        return union(self.blind, self.maintenance, self.paused)
+        return union(self.blind, self.maintenance, self.paused, self.deleted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class ReceptionGap:
     end_ns: int
     late_after_ns: int
     down_after_ns: int
+    is_declared: bool = False
+    """Whether it begins when the device was declared again, and not when something was received."""
 
     @property
     def is_long(self) -> bool:
@@ -82,14 +87,21 @@ def status_codes(
     Returns: codes of STATUSES, int8, and since when each is in force in ns (0: since ever), int64; shape (devices,).
     """
     spans = excluded.all
-    late_ns = after_uncovered(spans, last_ns, late_after_ns)
-    down_ns = after_uncovered(spans, last_ns, down_after_ns)
-    unknown_ns = last_ns + late_after_ns
+    declared_ns = max([end_ns for end_ns in excluded.deleted[:, 1].tolist() if end_ns <= now_ns], default=NEVER_NS)
+    base_ns = np.maximum(last_ns, declared_ns)
+    late_ns = after_uncovered(spans, base_ns, late_after_ns)
+    down_ns = after_uncovered(spans, base_ns, down_after_ns)
+    # Of a device that was declared again nothing is known until it is heard, or is late.
+    unknown_ns = np.where(last_ns < declared_ns, declared_ns, last_ns + late_after_ns)
     conditions = [now_ns >= down_ns, now_ns >= late_ns, now_ns >= unknown_ns]
     codes = np.select(conditions, [DOWN, LATE, UNKNOWN], UP).astype(np.int8)
     since_ns = np.choose(codes, [last_ns, up_since_ns, late_ns, down_ns, last_ns, last_ns, unknown_ns])
     codes[last_ns == NEVER_NS] = NEW
     since_ns[last_ns == NEVER_NS] = 0
+    for deleted_ns, declared_again_ns in excluded.deleted.tolist():
+        if deleted_ns <= now_ns < declared_again_ns:
+            codes[last_ns != NEVER_NS] = UNKNOWN
+            since_ns[last_ns != NEVER_NS] = deleted_ns
     for code, declared in ((MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
         in_force = declared[(declared[:, 0] <= now_ns) & (now_ns < declared[:, 1])]
         if len(in_force):
@@ -107,13 +119,24 @@ def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: in
     spans = excluded.all
     changes: list[tuple[int, int]] = [(NEVER_NS - 1, UP)]
     for gap in gaps:
-        changes += _of_gap(gap, spans)
+        for part in divide_gap(gap, excluded.deleted):
+            changes += _of_gap(part, spans)
         if gap.end_ns < end_ns:
             changes.append((gap.end_ns, UP))
     observed = _intervals(changes, start_ns=start_ns, end_ns=end_ns)
-    for code, declared in ((UNKNOWN, excluded.blind), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
+    unwatched = union(excluded.blind, excluded.deleted)
+    for code, declared in ((UNKNOWN, unwatched), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
         observed = _overlay(observed, clip(declared, start_ns=start_ns, end_ns=end_ns), code)
     return observed
+
+
+def divide_gap(gap: ReceptionGap, deleted: Spans) -> Iterable[ReceptionGap]:
+    """The parts of a gap: a device that is declared again has as much time as one that was just heard."""
+    starts = [gap.start_ns]
+    if gap.start_ns != NEVER_NS:
+        starts += [end_ns for end_ns in deleted[:, 1].tolist() if gap.start_ns < end_ns < gap.end_ns]
+    for place, (start_ns, end_ns) in enumerate(zip(starts, [*starts[1:], gap.end_ns], strict=True)):
+        yield replace(gap, start_ns=start_ns, end_ns=end_ns, is_declared=place > 0)
 
 
 def _of_gap(gap: ReceptionGap, spans: Spans) -> Iterable[tuple[int, int]]:
@@ -124,7 +147,7 @@ def _of_gap(gap: ReceptionGap, spans: Spans) -> Iterable[tuple[int, int]]:
         int(after_uncovered(spans, start, np.array([after], np.int64))[0])
         for after in (gap.late_after_ns, gap.down_after_ns)
     )
-    unknown_ns = gap.start_ns + gap.late_after_ns
+    unknown_ns = gap.start_ns if gap.is_declared else gap.start_ns + gap.late_after_ns
     steps = [(unknown_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]
     return [(at_ns, code) for at_ns, code in steps if at_ns < gap.end_ns]
 

@@ -16,6 +16,9 @@ from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.retention import Grace
 
+Span = tuple[int, int | None]
+"""[start_ns, end_ns); an end of None: it goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
@@ -25,6 +28,8 @@ class DeviceRecord:
     device: Device
     created_at_ns: int
     is_deleted: bool = False
+    deletions: tuple[Span, ...] = ()
+    """When it was deleted, ascending, each until it was declared again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Catalog(Protocol):
         ...
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
-        """Mark devices as deleted. Their numbers are not given to others."""
+        """Mark devices as deleted, and end their pauses. Their numbers are not given to others."""
         ...
 
     def pauses(self) -> list[Pause]:

@@ -2,6 +2,7 @@
 
 device(number, id, labels, …)    number: the index into all arrays; stays the device's when deleted_at_ns is set
 pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
+deletion(device, start_ns, …)    when a device was deleted; end_ns NULL: it has not been declared again
 maintenance(id, body)            body: the maintenance window as JSON
 metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
 manifest(position, …)            one row: the last checkpoint
@@ -68,7 +69,15 @@ CREATE TABLE forgotten (
     samples INTEGER NOT NULL
 );
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN)
+_DELETIONS = """
+CREATE TABLE deletion (device INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER);
+CREATE INDEX deletion_device ON deletion (device);
+INSERT INTO deletion SELECT number, deleted_at_ns, NULL FROM device WHERE deleted_at_ns IS NOT NULL;
+DELETE FROM pause WHERE start_ns >= (SELECT deleted_at_ns FROM device WHERE number = pause.device);
+UPDATE pause SET end_ns = (SELECT deleted_at_ns FROM device WHERE number = pause.device)
+WHERE coalesce(end_ns, 9223372036854775807) > (SELECT deleted_at_ns FROM device WHERE number = pause.device);
+"""
+_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

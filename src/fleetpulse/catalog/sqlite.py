@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from fleetpulse.catalog import schema
-from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
+from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered, Span
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
@@ -39,6 +39,9 @@ _DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted
 
 class _DryRunEnds(Exception):
     """Ends a transaction that must change nothing."""
+
+
+_NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
 
 
 class SqliteCatalog:
@@ -120,12 +123,13 @@ class SqliteCatalog:
         """See Catalog."""
         with self._reading():
             rows = self._select(f"SELECT {_DEVICE} FROM device ORDER BY number")
+            deletions = _deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
             for expected, row in enumerate(rows):
                 if row[0] != expected:
                     raise DamagedData(
                         f"{self._path}: device number {expected} is missing. Restore the data folder from a copy."
                     )
-                yield _record(row)
+                yield _record(row, deletions)
 
     def device_count(self) -> int:
         """See Catalog."""
@@ -140,7 +144,9 @@ class SqliteCatalog:
                 f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(numbers)),),
             )
-            found = {row[0]: _record(row) for row in rows}
+            text = "SELECT * FROM deletion WHERE device IN (SELECT value FROM json_each(?)) ORDER BY start_ns"
+            deletions = _deletions(self._select(text, (json.dumps(list(numbers)),)))
+            found = {row[0]: _record(row, deletions) for row in rows}
             return [found[number] for number in numbers]
 
     def find(self, device_id: str) -> DeviceRecord | None:
@@ -173,6 +179,8 @@ class SqliteCatalog:
                         changed.append(number)
                     elif is_deleted or tuple(known) != declared:
                         run(_DECLARE, (*declared, number))
+                        if is_deleted:
+                            run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
                         (new if is_deleted else changed).append(number)
                 if alive + len(new) > devices_max:
                     raise OutOfRange(
@@ -190,7 +198,14 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             for number in numbers:
-                run("UPDATE device SET deleted_at_ns = ? WHERE number = ? AND deleted_at_ns IS NULL", (at_ns, number))
+                text = "UPDATE device SET deleted_at_ns = ? WHERE number = ? AND deleted_at_ns IS NULL"
+                if run(text, (at_ns, number)).rowcount:
+                    run("INSERT INTO deletion VALUES (?, ?, NULL)", (number, at_ns))
+                    run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
+                    run(
+                        "UPDATE pause SET end_ns = ? WHERE device = ? AND (end_ns IS NULL OR end_ns > ?)",
+                        (at_ns, number, at_ns),
+                    )
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
@@ -322,7 +337,15 @@ def _declared(device: Device) -> tuple[str, int | None, int | None, str]:
     return labels, device.interval_s, device.grace_s, device.note
 
 
-def _record(row: Sequence[Any]) -> DeviceRecord:
+def _deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
+    """Deletions by device, ascending where the rows are."""
+    found: dict[int, list[Span]] = {}
+    for device, start_ns, end_ns in rows:
+        found.setdefault(device, []).append((start_ns, end_ns))
+    return found
+
+
+def _record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = _NO_DELETIONS) -> DeviceRecord:
     number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
     device = Device(device_id, {} if labels == "{}" else json.loads(labels), interval_s, grace_s, note)
-    return DeviceRecord(number, device, created_at_ns, deleted_at_ns is not None)
+    return DeviceRecord(number, device, created_at_ns, deleted_at_ns is not None, tuple(deletions.get(number, ())))

@@ -116,7 +116,8 @@ class Inventory:
     async def delete(self, device_id: str) -> declaration_answers.Message:
         """Forget a device. Raises: UnknownDevice."""
         async with self.registry.changing:
-            await self.registry.delete([self.registry.number_of(device_id)])
+            number = self.registry.number_of(device_id)
+            self.planned_downtime.end_pauses(number, at_ns=await self.registry.delete([number]))
         return declaration_answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
 
     async def relabel(

@@ -44,6 +44,12 @@ class PlannedDowntime:
         await self._replace_pauses(device, _ended(self.pauses[device], now_ns))
         return True
 
+    def end_pauses(self, device: int, *, at_ns: int) -> None:
+        """End the pauses of a device that was deleted, as the catalog has done."""
+        if device in self.pauses:
+            self.pauses[device] = _ended(self.pauses[device], at_ns)
+        self.version += 1
+
     def is_paused(self, device: int, at_ns: int) -> bool:
         """Whether a device is paused at a time."""
         return any(

@@ -11,7 +11,7 @@ from itertools import chain
 
 import structlog
 
-from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered
+from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered, Span
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting, OutOfRange, UnknownDevice
@@ -48,6 +48,10 @@ class Registry:
         auto_register: bool,
     ) -> None:
         self.numbers: dict[str, int] = {}
+        self.deleted: dict[str, int] = {}
+        """The numbers of devices that are deleted, by id."""
+        self.deletions: dict[int, tuple[Span, ...]] = {}
+        """When devices were deleted, by number."""
         self.roster = Roster()
         self.policy_version = 0
         """Grows whenever the heartbeat policy of a device changes."""
@@ -81,8 +85,12 @@ class Registry:
         self._make_room(number + 1)
         if record.is_deleted:
             self.numbers.pop(device.id, None)
+            self.deleted[device.id] = number
         else:
             self.numbers[device.id] = number
+            self.deleted.pop(device.id, None)
+        if record.deletions:
+            self.deletions[number] = record.deletions
         if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
         # A listing that a thread completes at this moment may lack the device, so it must not pass for the newest.
@@ -218,10 +226,15 @@ class Registry:
             default_policy=self._default_policy,
         )
 
-    async def delete(self, numbers: Sequence[int]) -> None:
-        """Forget devices; their history stays until retention. Raises: NotAccepting: nothing was changed."""
-        await self._catalog_thread.run(lambda: self._catalog.delete(numbers, at_ns=self._clock.now_ns()))
+    async def delete(self, numbers: Sequence[int]) -> int:
+        """Forget devices; their history stays until retention. Returns since when, in ns.
+
+        Raises: NotAccepting: nothing was changed.
+        """
+        at_ns = self._clock.now_ns()
+        await self._catalog_thread.run(lambda: self._catalog.delete(numbers, at_ns=at_ns))
         await self._reload(numbers)
+        return at_ns
 
     def number_of(self, device_id: str) -> int:
         """The number of a device. Raises: UnknownDevice."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fleetpulse.blocks.history import History
-from fleetpulse.catalog.catalog import Pause
+from fleetpulse.catalog.catalog import Pause, Span
 from fleetpulse.clock import Clock
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.live.fleet import Fleet
@@ -47,7 +47,10 @@ class Views:
     def device(self, device_id: str, device: int, *, start_ns: int) -> Callable[[], FleetView]:
         """A fleet of one device, from `start_ns` on."""
         view = self._view(range(device, device + 1), start_ns)
-        declared = self._declarations(pauses={device: list(self.planned_downtime.pauses.get(device, ()))})
+        declared = self._declarations(
+            pauses={device: list(self.planned_downtime.pauses.get(device, ()))},
+            deletions={device: self.registry.deletions.get(device, ())},
+        )
 
         def complete() -> FleetView:
             since_ns, now_ns = look_back_ns(view, start_ns=start_ns), view.now_ns
@@ -59,7 +62,9 @@ class Views:
     def fleet_from(self, start_ns: int) -> Callable[[], FleetView]:
         """All devices, from `start_ns` on."""
         view = self._view(range(self.registry.roster.count), start_ns)
-        declared = self._declarations(pauses=dict(self.planned_downtime.pauses))
+        declared = self._declarations(
+            pauses=dict(self.planned_downtime.pauses), deletions=dict(self.registry.deletions)
+        )
 
         def complete() -> FleetView:
             excluded = self._exclusions.find(declared, view.live.blind_ns, start_ns=start_ns, now_ns=view.now_ns)
@@ -78,11 +83,14 @@ class Views:
             history=self.history,
         )
 
-    def _declarations(self, *, pauses: Mapping[int, Sequence[Pause]]) -> Declarations:
+    def _declarations(
+        self, *, pauses: Mapping[int, Sequence[Pause]], deletions: Mapping[int, Sequence[Span]]
+    ) -> Declarations:
         return Declarations(
             roster=self.registry.roster.frozen(),
             numbers=self.registry.numbers,
             windows=list(self.planned_downtime.windows.values()),
             pauses=pauses,
+            deletions=deletions,
             version=self.planned_downtime.version,
         )

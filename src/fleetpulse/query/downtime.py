@@ -108,6 +108,27 @@ def downtime(view: FleetView, ended: Sequence[ReceptionGapColumns], *, start_ns:
     return Downtime(clocks.down_ns, clocks.since(first_received_ns))
 
 
+_Gaps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Places, starts, ends, and after how long the device is down; int64, all of one shape (gaps,)."""
+
+
+def _divided(gaps: _Gaps, declared_ns: Sequence[int]) -> _Gaps:
+    """The gaps, divided where the device was declared again: from then on it has its time anew."""
+    for at_ns in declared_ns:
+        places, start_ns, end_ns, down_after_ns = gaps
+        later = np.flatnonzero((start_ns != NEVER_NS) & (start_ns < at_ns) & (at_ns < end_ns))
+        if len(later):
+            first_ends_ns = end_ns.copy()
+            first_ends_ns[later] = at_ns
+            gaps = (
+                np.concatenate([places, places[later]]),
+                np.concatenate([start_ns, np.full(len(later), at_ns)]),
+                np.concatenate([first_ends_ns, end_ns[later]]),
+                np.concatenate([down_after_ns, down_after_ns[later]]),
+            )
+    return gaps
+
+
 class _Clocks:
     """The clocks of a view, one for each class of exclusions, and the time down that was added so far."""
 
@@ -130,9 +151,12 @@ class _Clocks:
         for code, clock in enumerate(self._clocks):
             chosen = np.flatnonzero(codes == code) if len(self._clocks) > 1 else slice(None)
             window_start, window_end = clock.at(window).tolist()
-            begins = np.maximum(clock.at(start_ns[chosen]) + down_after_ns[chosen], window_start)
-            ends = np.minimum(clock.at(end_ns[chosen]), window_end)
-            np.add.at(self.down_ns, places[chosen], np.maximum(0, ends - begins))
+            gaps = _divided(
+                (places[chosen], start_ns[chosen], end_ns[chosen], down_after_ns[chosen]), clock.declared_ns
+            )
+            begins = np.maximum(clock.at(gaps[1]) + gaps[3], window_start)
+            ends = np.minimum(clock.at(gaps[2]), window_end)
+            np.add.at(self.down_ns, gaps[0], np.maximum(0, ends - begins))
 
     def since(self, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """The time that counts of each device from `first_ns` on, or from the window's start; shape (n,)."""
@@ -148,6 +172,7 @@ class _Clock:
 
     def __init__(self, exclusions: Exclusions) -> None:
         self._spans = exclusions.all
+        self.declared_ns: list[int] = exclusions.deleted[:, 1].tolist()
 
     def at(self, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """What it shows at each time."""

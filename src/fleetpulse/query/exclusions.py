@@ -1,7 +1,7 @@
 """Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.recurrence import occurrences
 from fleetpulse.aggregate.spans import NO_SPANS, Spans, spans_of, union
 from fleetpulse.aggregate.status import Exclusions
-from fleetpulse.catalog.catalog import Pause
+from fleetpulse.catalog.catalog import Pause, Span
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.units import NS_PER_DAY
@@ -32,6 +32,8 @@ class Declarations:
     windows: Sequence[MaintenanceWindow]
     pauses: Mapping[int, Sequence[Pause]]
     """By device number."""
+    deletions: Mapping[int, Sequence[Span]]
+    """When devices were deleted, by number."""
     version: int
     """Changes with windows and pauses; the roster has a version of its own."""
 
@@ -80,6 +82,7 @@ class FleetExclusions:
                 blind_ns=blind_ns,
                 windows=declared.windows,
                 pauses=declared.pauses,
+                deletions=declared.deletions,
                 roster=declared.roster,
                 numbers=declared.numbers,
                 start_ns=span[0],
@@ -96,6 +99,12 @@ def pause_spans(pauses: Sequence[Pause]) -> Spans:
     return spans_of((pause.start_ns, FOREVER_NS if pause.end_ns is None else pause.end_ns) for pause in pauses)
 
 
+def deletion_spans(deletions: Sequence[Span], *, start_ns: int) -> Spans:
+    """The spans in which a device was deleted, of those that end after a time; others need no class."""
+    spans = [(at_ns, FOREVER_NS if end_ns is None else end_ns) for at_ns, end_ns in deletions]
+    return spans_of(span for span in spans if span[1] > start_ns)
+
+
 def applies_to(window: MaintenanceWindow, device_id: str, labels: Mapping[str, str]) -> bool:
     """Whether a maintenance window applies to a device."""
     has_labels = bool(window.labels) and all(labels.get(name) == value for name, value in window.labels.items())
@@ -107,6 +116,7 @@ def exclude(
     blind_ns: Sequence[tuple[int, int]],
     windows: Sequence[MaintenanceWindow],
     pauses: Mapping[int, Sequence[Pause]],
+    deletions: Mapping[int, Sequence[Span]],
     roster: Roster,
     numbers: Mapping[str, int],
     start_ns: int,
@@ -114,7 +124,8 @@ def exclude(
 ) -> Excluded:
     """What is excluded in [start_ns, end_ns) for every device of the roster.
 
-    Devices to which the same windows apply are one class; a device that is paused in it is a class of its own.
+    Devices to which the same windows apply are one class; a device that is paused or deleted in it has a class of its
+    own.
     """
     blind = spans_of(blind_ns)
     classes = np.zeros(roster.count, np.int32)
@@ -138,6 +149,12 @@ def exclude(
             known = of_class[int(classes[device])]
             classes[device] = len(of_class)
             of_class.append(Exclusions(blind, known.maintenance, pause_spans(pauses_since)))
+    for device, every_deletion in deletions.items():
+        deleted = deletion_spans(every_deletion, start_ns=start_ns)
+        if len(deleted) and device < roster.count:
+            known = of_class[int(classes[device])]
+            classes[device] = len(of_class)
+            of_class.append(replace(known, deleted=deleted))
     return Excluded(classes, of_class)
 
 
@@ -168,6 +185,7 @@ def exclude_device(
         blind_ns=blind_ns,
         windows=declared.windows,
         pauses=declared.pauses.get(device, ()),
+        deletions=declared.deletions.get(device, ()),
         start_ns=start_ns,
         end_ns=now_ns + NS_PER_DAY,
     )
@@ -181,6 +199,7 @@ def exclude_one(
     blind_ns: Sequence[tuple[int, int]],
     windows: Sequence[MaintenanceWindow],
     pauses: Sequence[Pause],
+    deletions: Sequence[Span] = (),
     start_ns: int,
     end_ns: int,
 ) -> Exclusions:
@@ -190,7 +209,12 @@ def exclude_one(
         for window in windows
         if applies_to(window, device_id, labels)
     ]
-    return Exclusions(spans_of(blind_ns), union(NO_SPANS, *maintenance), pause_spans(_since(pauses, start_ns)))
+    return Exclusions(
+        spans_of(blind_ns),
+        union(NO_SPANS, *maintenance),
+        pause_spans(_since(pauses, start_ns)),
+        deletion_spans(deletions, start_ns=start_ns),
+    )
 
 
 def _since(pauses: Sequence[Pause], start_ns: int) -> Sequence[Pause]:

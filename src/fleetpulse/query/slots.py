@@ -17,7 +17,7 @@ from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.aggregate.uptime import absent_reasons, fold_slots, pack_minutes, slot_minutes, unpack_minutes
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
-from fleetpulse.model.uptime import BACKFILLED, BEFORE, BLIND, DOWN, MAINTENANCE, MISSING, PAUSED, REASONS, UP
+from fleetpulse.model.uptime import BACKFILLED, BEFORE, BLIND, DELETED, DOWN, MAINTENANCE, MISSING, PAUSED, REASONS, UP
 from fleetpulse.query.answers import Missing
 from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.view import FleetView
@@ -95,12 +95,12 @@ class _Class:
     """Devices that share their exclusions, and what each slot counts as for them where nothing was sent in it."""
 
     def __init__(self, exclusions: Exclusions, members: Places, *, start: int, count: int, slot: int) -> None:
-        blind, maintenance, paused = (
+        blind, maintenance, paused, deleted = (
             minutes_touched(spans, first_minute=start, count=count)
-            for spans in (exclusions.blind, exclusions.maintenance, exclusions.paused)
+            for spans in (exclusions.blind, exclusions.maintenance, exclusions.paused, exclusions.deleted)
         )
         self.members = members
-        self.absent = absent_reasons(blind=blind, maintenance=maintenance, paused=paused, slot=slot)
+        self.absent = absent_reasons(blind=blind, maintenance=maintenance, paused=paused, deleted=deleted, slot=slot)
 
     def before(self, reason: int) -> NDArray[np.int32]:
         """How many slots of a reason lie before each slot, and at the end how many there are, shape (slots + 1,)."""
@@ -175,7 +175,7 @@ class _Counting:
         if not self._slots:
             return
         counts = self._result.counts
-        reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED)
+        reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED, DELETED)
         for devices in self._classes:
             for reason in (reason for reason in reasons if (devices.absent == reason).any()):
                 counts[reason, devices.members] += self._absent(devices, reason, 0, self._slots)

@@ -75,5 +75,7 @@ def test_a_pause_goes_before_maintenance_and_maintenance_before_blind_time() -> 
     def touched(*minutes: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return np.isin(np.arange(10), minutes)
 
-    codes = absent_reasons(blind=touched(1, 3, 5), maintenance=touched(3, 4, 5), paused=touched(5), slot=2)
+    codes = absent_reasons(
+        blind=touched(1, 3, 5), maintenance=touched(3, 4, 5), paused=touched(5), deleted=touched(), slot=2
+    )
     assert [REASONS[code] for code in codes] == ["blind", "maintenance", "paused", "down", "down"]

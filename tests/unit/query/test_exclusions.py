@@ -45,9 +45,14 @@ def test_classes_of_devices_are_excluded_as_each_of_them_alone(seed: int) -> Non
         ]
         for number in chance.sample(range(DEVICES), 3)
     }
+    deletions = {
+        number: ((chance.randrange(3 * DAY), 4 * DAY), (5 * DAY, None)) for number in chance.sample(range(DEVICES), 2)
+    }
     start_ns, end_ns = sorted(chance.sample(range(12 * DAY), 2))
     span = {"start_ns": start_ns, "end_ns": end_ns}
-    found = exclude(blind_ns=blind_ns, windows=windows, pauses=pauses, roster=roster, numbers=numbers, **span)
+    found = exclude(
+        blind_ns=blind_ns, windows=windows, pauses=pauses, deletions=deletions, roster=roster, numbers=numbers, **span
+    )
     for device_id, number in numbers.items():
         one = exclude_one(
             device_id=device_id,
@@ -55,12 +60,14 @@ def test_classes_of_devices_are_excluded_as_each_of_them_alone(seed: int) -> Non
             blind_ns=blind_ns,
             windows=windows,
             pauses=pauses.get(number, ()),
+            deletions=deletions.get(number, ()),
             **span,
         )
         all_of_it = found.of(number)
         assert all_of_it.blind.tolist() == one.blind.tolist()
         assert all_of_it.maintenance.tolist() == one.maintenance.tolist()
         assert all_of_it.paused.tolist() == one.paused.tolist()
+        assert all_of_it.deleted.tolist() == one.deleted.tolist()
     assert sum(len(found.classes[devices]) for devices, _ in found.by_class()) == DEVICES
 
 
@@ -72,6 +79,7 @@ def test_a_device_that_is_new_while_the_question_is_answered_is_not_looked_for_i
         blind_ns=[],
         windows=[window],
         pauses={2: [Pause(2, 0, None)]},
+        deletions={2: ((0, None),)},
         roster=roster,
         numbers={"d0": 0, "d1": 1, "d2": 2},
         start_ns=0,

@@ -185,3 +185,36 @@ def test_a_device_that_lives_on_is_not_said_to_have_been_silent_in_the_hour_that
         one.hear(f"11:{minute:02}:10", device=0)
     # Nor once the right clock shows what it showed when it was wrong: only the beat of 10:59 was missed.
     assert one.changes("10:01:00", "11:29:20", device=0) == [("10:59:40", "late"), ("11:00:10", "up")]
+
+
+def test_a_device_that_is_declared_again_is_not_down_before_its_first_heartbeat_is_due() -> None:
+    one = OneFleet()
+    one.hear("10:00:00")
+    one.delete_between("10:04:00", "12:00:00")
+    assert one.status("11:00:00") == ("unknown", "10:04:00")
+    assert one.status("12:00:00") == ("unknown", "12:00:00")
+    assert one.status("12:01:29") == ("unknown", "12:00:00")
+    assert one.status("12:01:30") == ("late", "12:01:30")
+    assert one.status("12:05:00") == ("down", "12:05:00")
+    one.hear("12:06:00")
+    assert one.status("12:06:30") == ("up", "12:06:00")
+    changes = [("10:01:30", "late"), ("10:04:00", "unknown"), ("12:01:30", "late"), ("12:05:00", "down")]
+    assert one.changes("10:00:30", "12:07:00") == [*changes, ("12:06:00", "up")]
+    assert one.uptime("10:00:00", "12:07:00")["down_s"] == 60
+
+
+def test_a_device_that_was_never_heard_stays_new_when_it_is_declared_again() -> None:
+    one = OneFleet()
+    one.delete_between("10:04:00", "12:00:00")
+    assert one.status("11:00:00") == ("new", "")
+    assert one.status("13:00:00") == ("new", "")
+
+
+def test_time_in_which_a_device_was_deleted_counts_neither_way() -> None:
+    one = OneFleet()
+    one.hear("10:00:00", "10:01:00")
+    one.delete_between("10:02:30", "12:00:00")
+    one.hear("12:01:00", "12:02:00")
+    figures = one.uptime("10:00:00", "12:03:00")
+    assert (figures["present"], figures["expected"], figures["left_out"]) == (4, 5, {"deleted": 118})
+    assert (figures["down_s"], figures["accountable_s"]) == (0, 150 + 180)
