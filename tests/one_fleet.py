@@ -58,7 +58,7 @@ class OneFleet:
         self.pauses: dict[int, list[Pause]] = {}
         self.numbers = {f"d{number}": number for number in range(devices)}
         self.deletions: dict[int, tuple[tuple[int, int | None], ...]] = {}
-        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers, deletions=self.deletions)
+        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers, deleted={}, deletions=self.deletions)
         planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
         self.store = MemoryBlockStore()
         self.history = History(

@@ -1,6 +1,8 @@
 """What a deletion does to a device's pause, status and uptime, over the real command and a kill."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -30,3 +32,46 @@ def test_a_pause_ends_with_its_device_and_one_declared_again_is_not_paused_and_n
     explained = client.ask("GET", f"{PATH}/uptime?window=1h&explain=true")[1]
     assert {"paused", "deleted"} >= {interval["reason"] for interval in explained["intervals"]} & {"paused", "deleted"}
     client.close()
+
+
+def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve: Callable[..., Server]) -> None:
+    server = serve("--auto-define")
+    client = Client(server.port)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    start, end = (now - timedelta(minutes=minutes) for minutes in (10, 5))
+    for minute in range(5):
+        at = (start + timedelta(minutes=minute)).isoformat()
+        for device in PUBLISHED[:2]:
+            body = {"sent_at": at, "metrics": {"load": 1}}
+            assert client.ask("POST", f"/api/v1/devices/{device}/metrics", body)[0] == 204
+    window = f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
+    fleet, metrics = f"/api/v1/fleet/uptime?{window}", f"/api/v1/fleet/metrics?types=load&aggregation=sum&{window}"
+    of_device = [
+        f"{PATH}/{what}{window}" for what in ("uptime?", "metrics?types=load&aggregation=sum&", "transitions?")
+    ]
+    before = [client.ask("GET", path)[1] for path in of_device]
+    values = client.ask("GET", metrics)[1]["groups"][0]["metrics"]
+    assert client.ask("GET", fleet)[1]["fleet"]["present"] == 10
+    assert client.ask("DELETE", PATH)[0] == 200
+    assert [client.ask("GET", path)[0] for path in of_device] == [404, 404, 404]
+    assert client.ask("GET", fleet)[1]["fleet"]["present"] == 5
+    for path, answer in zip(of_device, before, strict=True):
+        again = client.ask("GET", f"{path}&include_deleted=true")[1]
+        for name in {"present", "metrics", "transitions", "status_before"} & answer.keys():
+            assert again[name] == answer[name]
+    assert client.ask("GET", f"{metrics}&include_deleted=true")[1]["groups"][0]["metrics"] == values
+    included = client.ask("GET", f"{fleet}&include_deleted=true")[1]["fleet"]
+    assert (included["present"], included["expected"], included["devices"]) == (10, 10, 5)
+    assert client.ask("GET", f"{fleet}&include_deleted=perhaps")[0] == 400
+    listed = client.ask("GET", "/api/v1/devices?include_deleted=true")[1]
+    assert [device["id"] for device in listed["devices"] if "deleted_at" in device] == [PUBLISHED[0]]
+    client.close()
+    flags = ["--from", f"{start:%Y-%m-%dT%H:%M:%SZ}", "--to", f"{end:%Y-%m-%dT%H:%M:%SZ}", "--include-deleted"]
+    for command in (
+        ["report", "uptime", "--devices"], ["uptime", "device", PUBLISHED[0]], ["uptime", "fleet"],
+        ["metrics", "get", PUBLISHED[0], "--types", "load"], ["metrics", "fleet", "--types", "load"],
+    ):  # fmt: skip
+        words = [sys.executable, "-m", "fleetpulse", *command, *flags, "--url", f"http://127.0.0.1:{server.port}"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert PUBLISHED[0] in done.stdout or "fleet" in command

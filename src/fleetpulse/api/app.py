@@ -141,7 +141,9 @@ def _check_request(
     if not is_report and "service" not in (handler.tags or ()):
         parts.readiness.check()
         if device_id := connection.path_params.get("device_id"):
-            parts.registry.number_of(device_id)
+            # Whether the route knows the parameter is checked below.
+            includes_deleted = connection.query_params.get("include_deleted", "false").lower() in ("true", "1", "")
+            parts.registry.number_of(device_id, is_deleted_included=includes_deleted)
         if name := connection.path_params.get("name"):
             parts.metric_definitions.get(name)
     if facts.is_strict and connection.scope["query_string"]:

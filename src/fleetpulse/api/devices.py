@@ -1,5 +1,6 @@
 """Devices as people manage them: one by one, by filter, as CSV."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from litestar import Response
@@ -11,6 +12,7 @@ from fleetpulse.api.parameters import (
     read_all,
     read_dry_run,
     read_filter,
+    read_include_deleted,
     read_labels,
     read_paging,
 )
@@ -36,10 +38,11 @@ _FILTER: dict[str, Reader] = {"labels": read_labels, "chosen": read_filter}
     group="devices",
     operation="listDevices",
     refusals=(422,),
-    readers={**_FILTER, "paging": read_paging},
+    readers={**_FILTER, "paging": read_paging, "is_deleted_included": read_include_deleted},
 )
-async def get_devices(inventory: Inventory, chosen: Filter, paging: Paging) -> DeviceList:
+async def get_devices(inventory: Inventory, chosen: Filter, paging: Paging, is_deleted_included: bool) -> DeviceList:
     """List devices, a page at a time."""
+    chosen = replace(chosen, is_deleted_included=is_deleted_included)
     return await inventory.page(chosen, paging.order, limit=paging.limit, cursor=paging.cursor)
 
 

@@ -170,6 +170,15 @@ def read_explain(
     return read_truth("explain", explain)
 
 
+def read_include_deleted(
+    include_deleted: Annotated[
+        str, query_parameter("deleted devices too, with what they had until then", **_TRUTH)
+    ] = "false",
+) -> bool:
+    """Whether deleted devices are meant too. Raises: Malformed."""
+    return read_truth("include_deleted", include_deleted)
+
+
 def read_dry_run(dry_run: Annotated[str, query_parameter("only report what would happen", **_TRUTH)] = "false") -> bool:
     """Whether nothing is changed. Raises: Malformed."""
     return read_truth("dry_run", dry_run)

@@ -2,7 +2,14 @@
 
 from functools import partial
 
-from fleetpulse.api.parameters import DeviceIdPath, GroupByQuery, LabelPairs, read_explain, read_labels
+from fleetpulse.api.parameters import (
+    DeviceIdPath,
+    GroupByQuery,
+    LabelPairs,
+    read_explain,
+    read_include_deleted,
+    read_labels,
+)
 from fleetpulse.api.routes import route
 from fleetpulse.api.window_parameters import read_day_window, read_plain_window
 from fleetpulse.pipeline.questions import Questions
@@ -17,12 +24,16 @@ from fleetpulse.query.window import Window
     group="questions",
     operation="deviceUptime",
     refusals=(404, 422),
-    readers={"window": read_day_window, "is_explained": read_explain},
+    readers={"window": read_day_window, "is_explained": read_explain, "is_deleted_included": read_include_deleted},
 )
-async def get_uptime(device_id: DeviceIdPath, window: Window, is_explained: bool, questions: Questions) -> Uptime:
+async def get_uptime(
+    *, device_id: DeviceIdPath, window: Window, is_explained: bool, is_deleted_included: bool, questions: Questions
+) -> Uptime:
     """Uptime and availability of a device over a window."""
     question = partial(device_uptime, device_id=device_id, window=window, is_explained=is_explained)
-    return await questions.device(device_id, question, start_ns=window.start_ns)
+    return await questions.device(
+        device_id, question, start_ns=window.start_ns, is_deleted_included=is_deleted_included
+    )
 
 
 @route(
@@ -30,12 +41,16 @@ async def get_uptime(device_id: DeviceIdPath, window: Window, is_explained: bool
     group="questions",
     operation="transitions",
     refusals=(404, 422),
-    readers={"window": read_plain_window},
+    readers={"window": read_plain_window, "is_deleted_included": read_include_deleted},
 )
-async def get_transitions(device_id: DeviceIdPath, window: Window, questions: Questions) -> Transitions:
+async def get_transitions(
+    device_id: DeviceIdPath, window: Window, is_deleted_included: bool, questions: Questions
+) -> Transitions:
     """Every change of a device's status in a window, oldest first."""
     question = partial(device_transitions, device_id=device_id, window=window)
-    return await questions.device(device_id, question, start_ns=window.start_ns)
+    return await questions.device(
+        device_id, question, start_ns=window.start_ns, is_deleted_included=is_deleted_included
+    )
 
 
 @route(
@@ -43,13 +58,20 @@ async def get_transitions(device_id: DeviceIdPath, window: Window, questions: Qu
     group="questions",
     operation="fleetUptime",
     refusals=(422,),
-    readers={"window": read_day_window, "labels": read_labels},
+    readers={"window": read_day_window, "labels": read_labels, "is_deleted_included": read_include_deleted},
 )
 async def get_fleet_uptime(
-    window: Window, labels: LabelPairs, questions: Questions, group_by: GroupByQuery = None
+    *,
+    window: Window,
+    labels: LabelPairs,
+    is_deleted_included: bool,
+    questions: Questions,
+    group_by: GroupByQuery = None,
 ) -> FleetUptime:
     """Uptime and availability of all devices, or by the values of a label."""
-    return await questions.fleet_uptime(window, by=group_by or "", labels=labels)
+    return await questions.fleet_uptime(
+        window, by=group_by or "", labels=labels, is_deleted_included=is_deleted_included
+    )
 
 
 @route(

@@ -81,9 +81,12 @@ class Roster:
         """Whether each device is registered, so not deleted: bool, shape (count,)."""
         return ~self.is_deleted[: self.count]
 
-    def with_labels(self, labels: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        """Whether each device is registered and has all of these (name, value) labels: bool, shape (count,)."""
-        chosen = self.registered()
+    def with_labels(self, labels: Sequence[tuple[str, str]], *, is_deleted_included: bool = False) -> NDArray[np.bool_]:
+        """Whether each device has all of these (name, value) labels, and is registered: bool, shape (count,).
+
+        Args: is_deleted_included: whether those count too that are deleted, with the labels that they had.
+        """
+        chosen = np.ones(self.count, bool) if is_deleted_included else self.registered()
         for name, value in labels:
             column = self.labels.get(name)
             code = None if column is None else column.code(value)

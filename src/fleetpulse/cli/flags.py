@@ -199,6 +199,11 @@ class StepWindow(Window):
         return [*super().query(default=default), ("step", self.step)]
 
 
+IncludeDeleted = Annotated[
+    bool, Parameter(name="--include-deleted", help="Deleted devices too, with what they had until then.")
+]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
@@ -207,14 +212,20 @@ class Grouping:
     Attributes:
         group_by: Name of a label; show a line for each of its values.
         label: Only devices with this label; may be repeated.
+        include_deleted: Deleted devices too, with what they had until then.
     """
 
     group_by: Name = None
     label: Labels = ()
+    include_deleted: IncludeDeleted = False
 
     def query(self) -> Query:
-        """The parameters `group_by` and `label`."""
-        return [("group_by", self.group_by), *label_query(self.label)]
+        """The parameters `group_by`, `label` and `include_deleted`."""
+        return [
+            ("group_by", self.group_by),
+            *label_query(self.label),
+            ("include_deleted", self.include_deleted or None),
+        ]
 
 
 @Parameter(name="*", group="Which devices (those that match everything that is given)")

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from fleetpulse.cli import metric_definitions
 from fleetpulse.cli.client import segment
-from fleetpulse.cli.flags import DeviceId, Grouping, Service, StepWindow, action
+from fleetpulse.cli.flags import DeviceId, Grouping, IncludeDeleted, Service, StepWindow, action
 from fleetpulse.cli.metric_definitions import Aggregation
 from fleetpulse.cli.tables import (
     Column,
@@ -38,10 +38,12 @@ def get(
     types: Types,
     aggregation: Aggregation = None,
     window: StepWindow = StepWindow(),
+    include_deleted: IncludeDeleted = False,
     service: Service = Service(),
 ) -> None:
     """Show values of a device's metrics over a window."""
     query = [("types", types), ("aggregation", aggregation), *window.query(default="1h")]
+    query.append(("include_deleted", include_deleted or None))
     service.ask(f"/api/v1/devices/{segment(device)}/metrics", query, shape=DeviceMetrics, parts=device_parts)
 
 

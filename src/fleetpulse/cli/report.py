@@ -70,7 +70,7 @@ def uptime(
         query = [*grouping.query(), *_fixed_window(client, window)]
         answer = client.get("/api/v1/fleet/uptime", query).into(FleetUptime)
         # The window as the service understood it: it ends now at the latest.
-        questions = _Questions(answer.start, answer.end, answer.group_by, grouping.label, address.base)
+        questions = _Questions(answer.start, answer.end, grouping, address.base)
         text = FORMATS["json" if json else format_](_report(client, answer, questions, sla=sla, is_listed=devices))
     output.write(text.encode())
 
@@ -81,9 +81,18 @@ class _Questions:
 
     start: str
     end: str
-    group_by: str | None
-    labels: Labels
+    grouping: Grouping
     url: str
+
+    @property
+    def labels(self) -> Labels:
+        """The labels that devices must have."""
+        return self.grouping.label
+
+    @property
+    def group_by(self) -> str | None:
+        """The label by whose values there are groups."""
+        return self.grouping.group_by
 
     @property
     def window(self) -> Query:
@@ -105,7 +114,8 @@ class _Questions:
 
     def _command(self, *parts: str) -> str:
         url = [] if self.url == URL_DEFAULT else ["--url", self.url]
-        return shlex.join(["fleetpulse", "uptime", *parts, *url])
+        deleted = ["--include-deleted"] if self.grouping.include_deleted else []
+        return shlex.join(["fleetpulse", "uptime", *parts, *deleted, *url])
 
 
 def _fixed_window(client: Client, window: Window) -> Query:
@@ -157,13 +167,14 @@ def _count_devices(client: Client, report: Report, questions: _Questions, *, is_
     from rich.console import Console
     from rich.progress import Progress
 
-    devices = list_pages(client, label_query(questions.labels), limit=None).into(DeviceList).devices
+    deleted = [("include_deleted", questions.grouping.include_deleted or None)]
+    devices = list_pages(client, [*label_query(questions.labels), *deleted], limit=None).into(DeviceList).devices
     lines: list[Line] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for device in progress.track(devices, description="devices"):
             try:
                 path = f"/api/v1/devices/{segment(device.id)}/uptime"
-                answer = client.get(path, questions.window).into(Uptime)
+                answer = client.get(path, [*questions.window, *deleted]).into(Uptime)
             except CommandRefused as error:
                 if error.status == 404:  # deleted since it was listed
                     continue

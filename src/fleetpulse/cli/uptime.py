@@ -6,7 +6,7 @@ from cyclopts import App
 from msgspec import UNSET
 
 from fleetpulse.cli.client import segment
-from fleetpulse.cli.flags import DeviceId, Grouping, Service, StepWindow, action
+from fleetpulse.cli.flags import DeviceId, Grouping, IncludeDeleted, Service, StepWindow, action
 from fleetpulse.cli.tables import (
     Part,
     known,
@@ -27,14 +27,20 @@ app = App(name="uptime")
 
 @action(app, "fleetpulse uptime device 60-6b-44-84-dc-64 --window 30d --explain")
 def device(
-    device: DeviceId, /, *, window: StepWindow = StepWindow(), explain: bool = False, service: Service = Service()
+    device: DeviceId,
+    /,
+    *,
+    window: StepWindow = StepWindow(),
+    explain: bool = False,
+    include_deleted: IncludeDeleted = False,
+    service: Service = Service(),
 ) -> None:
     """Show uptime and availability of one device.
 
     Args:
         explain: List the intervals of the window, each with the reason why it counts as it does.
     """
-    query = [*window.query(), ("explain", explain or None)]
+    query = [*window.query(), ("explain", explain or None), ("include_deleted", include_deleted or None)]
     service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=device_parts)
 
 

@@ -83,13 +83,19 @@ class Questions:
         """How many events of a device there are; nothing is applied first, so that it tells what is pending."""
         return device_audit(self._follower.fleet, device, pending=self._follower.pending_of(device))
 
-    async def device(self, device_id: str, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
+    async def device(
+        self,
+        device_id: str,
+        question: Callable[[FleetView], _Answer],
+        *,
+        start_ns: int,
+        is_deleted_included: bool = False,
+    ) -> _Answer:
         """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice."""
 
         def look() -> Callable[[], FleetView]:
-            number = self._registry.numbers.get(device_id)
-            if number is None:
-                raise self._registry.unknown(device_id)  # it was deleted meanwhile
+            # It may have been deleted meanwhile.
+            number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
             return self._views.device(device_id, number, start_ns=start_ns)
 
         return await self._ask(self._device_thread, look, question)
@@ -102,15 +108,18 @@ class Questions:
         """Ask about the past of all devices from `start_ns` on."""
         return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
 
-    async def fleet_uptime(self, window: Window, *, by: str, labels: Labels) -> FleetUptime:
+    async def fleet_uptime(
+        self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
+    ) -> FleetUptime:
         """See `query.fleet.fleet_uptime`; with a series over the steps of the window. Raises: OutOfRange: too long."""
         check_steps(window, groups=1, cells_max=self.limits.cells_max)
-        answer = await self.fleet(partial(fleet_uptime, window=window, by=by, labels=labels), start_ns=window.start_ns)
+        about = partial(fleet_uptime, by=by, labels=labels, is_deleted_included=is_deleted_included)
+        answer = await self.fleet(partial(about, window=window), start_ns=window.start_ns)
         if window.step_ns is not None:
             check_steps(window, groups=len(answer.groups), cells_max=self.limits.cells_max)
             # Each step is a question of its own, so that other questions need not wait for the whole series.
             for step in window.steps():
-                question = partial(fleet_uptime, window=step, by=by, labels=labels)
+                question = partial(about, window=step)
                 add_step(answer, await self.fleet(question, start_ns=step.start_ns))
         return answer
 
@@ -126,11 +135,17 @@ class Questions:
         return fleet_stats(window, glance, await self.samples(question, is_quick=False), ids=ids)
 
     async def fleet_metrics(
-        self, window: Window, metrics: Sequence[MetricQuestion], *, by: str, labels: Labels
+        self,
+        window: Window,
+        metrics: Sequence[MetricQuestion],
+        *,
+        by: str,
+        labels: Labels,
+        is_deleted_included: bool = False,
     ) -> FleetMetrics:
         """See `query.metric_answers.fleet_metrics`. Raises: OutOfRange: the answer would be too large."""
         roster = self._registry.roster
-        groups = Groups.of(roster, by, roster.with_labels(labels))
+        groups = Groups.of(roster, by, roster.with_labels(labels, is_deleted_included=is_deleted_included))
         check_figures(self.limits, metrics, groups, window)
         now_ns = self._clock.now_ns()
         question = partial(fleet_metrics, questions=metrics, groups=groups, by=by, window=window, now_ns=now_ns)

@@ -121,7 +121,7 @@ class Registry:
         if self._listing is not None and self._listing[0] == version:
             current = self._listing[1]
             return lambda: current
-        numbers, count = list(self.numbers.items()), self.roster.count
+        numbers, count = [*self.numbers.items(), *self.deleted.items()], self.roster.count
 
         def complete() -> Listing:
             listing = Listing.of(numbers, count)
@@ -236,9 +236,11 @@ class Registry:
         await self._reload(numbers)
         return at_ns
 
-    def number_of(self, device_id: str) -> int:
+    def number_of(self, device_id: str, *, is_deleted_included: bool = False) -> int:
         """The number of a device. Raises: UnknownDevice."""
         number = self.numbers.get(device_id)
+        if number is None and is_deleted_included:
+            number = self.deleted.get(device_id)
         if number is None:
             raise self.unknown(device_id)
         return number

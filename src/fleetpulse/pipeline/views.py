@@ -4,6 +4,7 @@ A view is taken on the event loop, where nothing changes meanwhile; this is quic
 that completes the view in the thread of the question.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -88,7 +89,7 @@ class Views:
     ) -> Declarations:
         return Declarations(
             roster=self.registry.roster.frozen(),
-            numbers=self.registry.numbers,
+            numbers=ChainMap(self.registry.numbers, self.registry.deleted),
             windows=list(self.planned_downtime.windows.values()),
             pauses=pauses,
             deletions=deletions,

@@ -77,6 +77,9 @@ class Device(Struct, kw_only=True):
     uptime: Annotated[
         Percent | UnsetType | None, Meta(description="only in lists by uptime; null: nothing was expected")
     ] = UNSET
+    deleted_at: Annotated[
+        Time | UnsetType, Meta(description="only of a deleted device, which include_deleted lists too")
+    ] = UNSET
     forgotten: Annotated[
         list[ForgottenBefore] | UnsetType, Meta(description="what its history was made to forget; not in lists")
     ] = UNSET

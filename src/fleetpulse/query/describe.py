@@ -51,6 +51,7 @@ def describe_device(
         note=device.note,
         created_at=_time(record.created_at_ns),
         paused_until=_time(until_ns) if status == "paused" else UNSET,
+        deleted_at=format_rfc3339(record.deletions[-1][0]) if record.is_deleted and record.deletions else UNSET,
     )
 
 

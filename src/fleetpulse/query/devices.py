@@ -39,6 +39,7 @@ class Filter:
     seen_after_ns: int | None = None
     uptime_below: float | None = None
     uptime_window_ns: int = 0
+    is_deleted_included: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -48,14 +49,14 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Ids by number ("" of deleted devices), and the place of each in the order of ids, shape (count,)."""
+    """Ids by number, of deleted devices too, and the place of each in the order of ids, shape (count,)."""
 
     ids: Sequence[str]
     ranks: NDArray[np.int64]
 
     @classmethod
     def of(cls, numbers: Sequence[tuple[str, int]], count: int) -> "Listing":
-        """The listing of (id, number) of all devices that are not deleted."""
+        """The listing of (id, number) of all devices."""
         ids = [""] * count
         for device_id, number in numbers:
             ids[number] = device_id
@@ -91,7 +92,7 @@ class Page:
 def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[np.bool_], "_Columns"]:
     """Which devices match, bool, shape (n,), and the columns that were needed to decide it."""
     columns = _Columns(view, chosen)
-    matches = view.roster.with_labels(chosen.labels)
+    matches = view.roster.with_labels(chosen.labels, is_deleted_included=chosen.is_deleted_included)
     if chosen.statuses:
         codes = [code for code, status in enumerate(STATUSES) if status in chosen.statuses]
         matches &= np.isin(columns.codes, codes)

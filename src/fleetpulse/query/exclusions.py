@@ -160,8 +160,9 @@ def exclude(
 
 def _members(window: MaintenanceWindow, roster: Roster, numbers: Mapping[str, int]) -> NDArray[np.bool_]:
     if window.is_for_all:
-        return roster.registered()
-    members = roster.with_labels(list(window.labels.items())) if window.labels else np.zeros(roster.count, bool)
+        return np.ones(roster.count, bool)
+    labels = list(window.labels.items())
+    members = roster.with_labels(labels, is_deleted_included=True) if window.labels else np.zeros(roster.count, bool)
     # `numbers` changes while this thread reads it: a new device is not in this roster yet; and a device may be deleted
     # between two look-ups, so each id is looked up once.
     named = [numbers.get(device_id, roster.count) for device_id in window.devices]

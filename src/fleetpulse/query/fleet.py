@@ -95,19 +95,24 @@ def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted
     return columns
 
 
-def fleet_uptime(view: FleetView, window: Window, *, by: str, labels: Labels) -> FleetUptime:
+def fleet_uptime(
+    view: FleetView, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
+) -> FleetUptime:
     """Uptime and availability of the devices with all of `labels`, by the values of label `by` ("": of all together).
 
     The steps of a window are not looked at: see `add_step`. Raises: OutOfRange: too many groups.
     """
-    groups = Groups.of(view.roster, by, view.roster.with_labels(labels))
+    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
+    selection = view.roster.with_labels(labels, is_deleted_included=is_deleted_included)
+    # Of the deleted devices only those matter that were there in the window.
+    selection &= view.roster.registered() | (columns.expected > 0) | (columns.accountable_ns > 0)
+    groups = Groups.of(view.roster, by, selection)
     if len(groups) > GROUPS_MAX:
         raise OutOfRange(
             f"label {by[:100]} has {len(groups)} values here, more than {GROUPS_MAX}: "
             "group by another, or filter by `label`",
             reason="groups",
         )
-    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
     *by_group, together = columns.figures_by_group(groups)
     return FleetUptime(
         start=window.start,
