@@ -202,10 +202,8 @@ class SqliteCatalog:
                 if run(text, (at_ns, number)).rowcount:
                     run("INSERT INTO deletion VALUES (?, ?, NULL)", (number, at_ns))
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
-                    run(
-                        "UPDATE pause SET end_ns = ? WHERE device = ? AND (end_ns IS NULL OR end_ns > ?)",
-                        (at_ns, number, at_ns),
-                    )
+                    text = "UPDATE pause SET end_ns = ?1 WHERE device = ?2 AND coalesce(end_ns, ?1 + 1) > ?1"
+                    run(text, (at_ns, number))
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
