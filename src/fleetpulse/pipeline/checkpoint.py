@@ -37,7 +37,6 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
-from fleetpulse.model.units import NS_PER_DAY
 
 log = structlog.get_logger("checkpoint")
 
@@ -63,6 +62,7 @@ def write_files(
     *,
     position: Position,
     taken_at_ns: int,
+    today: int | None = None,
     history: History,
     metrics: Mapping[int, MetricDefinition],
     names: Mapping[str, BlockFile],
@@ -70,6 +70,9 @@ def write_files(
 ) -> WrittenCheckpoint:
     """Steps 2 and 3. `names` are the files of `write_names`, those that have changed; `pause` is called between chunks.
 
+    Args:
+        today: the day now, since 1970-01-01 UTC; None: it is not certain, so no sample is too old to be compared.
+        metrics: definitions by number, as samples are kept by them now.
     Raises: OSError: the disk is full or failing. DamagedData: a block that would be merged is not as it was written.
     Either way nothing is named, and the next checkpoint begins anew.
     """
@@ -94,9 +97,7 @@ def write_files(
     gaps = files.put_gaps(closing.gaps, closing.corrections)
     damage: list[DamagedData] = []
     cut = replace(before, samples=tuple(_without(history, before.samples, cuts, pause)))
-    comparison = Comparison(
-        closing.samples, history, cut, metrics, taken_at_ns // NS_PER_DAY, pause=pause, on_damage=damage.append
-    )
+    comparison = Comparison(closing.samples, history, cut, metrics, today or 0, pause=pause, on_damage=damage.append)
     compared = comparison.compare(closing.doubtful)
     for error in damage:
         log.error("late samples could not be compared with a block", error=str(error), todo="run `fleetpulse verify`")

@@ -173,8 +173,9 @@ class Housekeeping:
             frozen,
             position=position,
             taken_at_ns=self.watch.clock.now_ns(),
+            today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
             history=self.history,
-            metrics=names_now[1],
+            metrics=self.metric_definitions.kept(),
             names=names,
             pause=_pause,
         )

@@ -75,7 +75,7 @@ class Questions:
         fleet = self._follower.fleet
         is_late = any(map(self._history.has_closed, fleet.touched_days(device))) or fleet.has_doubtful_uploads(device)
         if is_late:
-            question = partial(lifetime_figures, upload_time=self._metric_definitions.metrics[UPLOAD_TIME])
+            question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
             return await self._ask(self._device_thread, lambda: self._views.lifetime(device), question)
         return fleet.figures(device, known={})
 
@@ -164,7 +164,8 @@ class Questions:
 
     async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
         """Ask about metrics. Args: is_quick: whether the question is about one device."""
-        return await self._ask(self._device_thread if is_quick else self._fleet_thread, self._views.samples, question)
+        thread = self._device_thread if is_quick else self._fleet_thread
+        return await self._ask(thread, lambda: self._views.samples(self._metric_definitions.kept()), question)
 
     async def _ask(
         self, thread: Executor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]

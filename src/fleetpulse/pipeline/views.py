@@ -13,6 +13,7 @@ from fleetpulse.catalog.catalog import Pause, Span
 from fleetpulse.clock import Clock
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
@@ -20,6 +21,8 @@ from fleetpulse.query.downtime import look_back_ns
 from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, FleetExclusions, exclude_device
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
+
+NO_DEFINITIONS: Mapping[int, MetricDefinition] = {}
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -33,11 +36,11 @@ class Views:
     planned_downtime: PlannedDowntime
     _exclusions: FleetExclusions = field(default_factory=FleetExclusions, init=False)
 
-    def samples(self) -> Callable[[], Samples]:
-        """All samples."""
+    def samples(self, kept: Mapping[int, MetricDefinition] = NO_DEFINITIONS) -> Callable[[], Samples]:
+        """All samples. Args: kept: see `Samples`."""
         live = self.fleet.view(range(0), from_day=0)
         today = self.clock.now_ns() // NS_PER_DAY
-        samples = Samples(live.samples, self.history.manifest, self.history, live.doubtful, today)
+        samples = Samples(live.samples, self.history.manifest, self.history, live.doubtful, today, kept)
         return lambda: samples
 
     def lifetime(self, device: int) -> Callable[[], tuple[FleetView, DeviceFigures]]:

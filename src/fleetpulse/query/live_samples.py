@@ -54,7 +54,9 @@ def live_samples(
     yield from certain
     doubtful = join_samples([wanted.of_selected(piece) for piece in where.doubtful])
     if len(doubtful):
-        comparison = Comparison(certain, where.history, where.manifest, {wanted.number: metric}, where.today)
+        comparison = Comparison(
+            certain, where.history, where.manifest, {wanted.number: where.kept.get(wanted.number, metric)}, where.today
+        )
         try:
             yield comparison.compare([doubtful]).new
         except DamagedData as error:

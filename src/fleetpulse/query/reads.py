@@ -4,8 +4,8 @@ Every sample is read once: a live one from memory, one of a fresh block from its
 one of its tiers; what sticks out of whole buckets at the edges from a finer tier.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.samples import RowRange
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.resolution import SAMPLE_NS, Resolution
@@ -34,6 +35,8 @@ class Samples:
     """Further live samples, which may repeat others; see `live_samples`."""
     today: int = 0
     """Days since 1970-01-01 UTC."""
+    kept: Mapping[int, MetricDefinition] = field(default_factory=dict)
+    """Definitions by number, where samples are still kept by another one than is declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Node:
         self.fleet = Fleet(policy=HeartbeatPolicy(60, 240))
         self.fleet.resize(3)
         self.position = 0
+        self.today: int | None = None
 
     def beat(self, device: int, *, sent_minute: int, day: int = DAY, received_day: int = DAY) -> None:
         """A heartbeat of a minute of a day, received at the end of another."""
@@ -59,6 +60,7 @@ class Node:
             self.fleet.freeze(),
             position=self.position,
             taken_at_ns=0,
+            today=self.today,
             history=self.history,
             metrics={0: MetricDefinition(name="upload_time", kind="integer")},
             names={},
@@ -174,3 +176,13 @@ def test_a_block_that_cannot_be_compared_with_leaves_late_samples_for_compaction
     written = node.checkpoint()
     assert [block.is_distinct for block in written.manifest.samples] == [True, False]
     assert node.fleet.figures(0, known={}).uploads == 2
+
+
+def test_late_samples_that_are_too_old_to_be_compared_count_each_unless_the_day_is_not_certain() -> None:
+    for today, uploads in ((DAY + 365, 1), (DAY + 366, 3), (None, 1)):
+        node = Node()
+        node.today = today
+        for _ in range(3):
+            node.upload(0, minute=5, value=10)
+        written = node.checkpoint()
+        assert (node.fleet.figures(0, known={}).uploads, written.samples_uncompared) == (uploads, uploads - 1)

@@ -1,6 +1,7 @@
 """What a question sees of live samples: each once, of the range that it is about."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,3 +60,13 @@ def test_doubtful_samples_that_cannot_be_compared_are_missing_and_the_certain_on
     assert [(span.start[11:], span.end[11:]) for span in missing] == [("00:05:00Z", "00:05:00.000000001Z")]
     with pytest.raises(DamagedData):
         ask(where, blocks, LiveRange(CPU, START_NS, END_NS))
+
+
+def test_a_retention_that_is_not_in_force_yet_does_not_keep_samples_from_being_compared() -> None:
+    blocks = SampleBlocks(today=DAY + 3)
+    sample = (CPU, 0, 1.0, 1.0)
+    longer = blocks.metrics[CPU]
+    blocks.metrics[CPU] = replace(longer, raw_days=1)
+    where = where_of(blocks, live=[sample], doubtful=[sample])
+    assert ask(where, blocks, LiveRange(CPU, START_NS, END_NS)) == [1.0, 1.0]
+    assert ask(replace(where, kept={CPU: longer}), blocks, LiveRange(CPU, START_NS, END_NS)) == [1.0]
