@@ -26,7 +26,7 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.forget import Cuts, days_to_cut, without_samples
 from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.names import put_names
-from fleetpulse.blocks.sample_repeats import Comparison
+from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
@@ -95,13 +95,10 @@ def write_files(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
         )
     gaps = files.put_gaps(closing.gaps, closing.corrections)
-    damage: list[DamagedData] = []
     cut = replace(before, samples=tuple(_without(history, before.samples, cuts, pause)))
-    comparison = Comparison(closing.samples, history, cut, metrics, today or 0, pause=pause, on_damage=damage.append)
-    compared = comparison.compare(closing.doubtful)
-    for error in damage:
-        log.error("late samples could not be compared with a block", error=str(error), todo="run `fleetpulse verify`")
-    fresh = files.put_samples([*closing.samples, compared.new], metrics, is_distinct=not damage)
+    comparison = Comparison(closing.samples, history, cut, metrics, today or 0, pause=pause)
+    compared, is_distinct = _compare(comparison, closing.doubtful)
+    fresh = files.put_samples([*closing.samples, compared.new], metrics, is_distinct=is_distinct)
     new_uploads = compared.new.where(compared.new.metrics == UPLOAD_TIME)
     settle_uploads(frozen.columns, new_uploads)
     snapshot = files.put_snapshot({**frozen.columns, "closed_minutes": closed_minutes})
@@ -119,6 +116,15 @@ def write_files(
         names={**before.names, **names},
     )
     return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
+
+
+def _compare(comparison: Comparison, doubtful: Sequence[SampleColumns]) -> tuple[Compared, bool]:
+    """Compare late samples; and whether all blocks could be read. What a lost block may hold counts as new."""
+    damage: list[DamagedData] = []
+    compared = replace(comparison, on_damage=damage.append).compare(doubtful)
+    for error in damage:
+        log.error("late samples could not be compared with a block", error=str(error), todo="run `fleetpulse verify`")
+    return compared, not damage
 
 
 def cuts_of(forgotten: Sequence[Forgotten]) -> Cuts:
