@@ -153,6 +153,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     )
     writer = Writer(journal=stores.journal, counters=counters, committed=follower.follow)
     intake = Intake(
+        unknown_fields_max=settings.unknown_fields_max,
         numbers=registry.numbers,
         metrics=known_metrics,
         earliest_ns=settings.earliest_ns,
@@ -244,6 +245,7 @@ def _build_reception(settings: Settings, stages: Stages) -> Reception:
 
 def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
     return Inventory(
+        unknown_fields=stages.intake.unknown_fields,
         clock=stages.clock,
         registry=stages.registry,
         planned_downtime=stages.planned_downtime,

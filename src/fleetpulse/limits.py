@@ -81,6 +81,9 @@ class EventLimits:
     future_s: float = setting(
         86_400.0, "How far sent_at may be ahead of the server's clock; beyond it, 422.", "s", 0, 1e9
     )
+    unknown_fields_max: int = setting(
+        10_000, "Names of ignored fields that are counted, of all devices together; others share one.", "names", 0
+    )
     earliest: str = setting(
         "2020-01-01T00:00:00Z", "Earliest sent_at; an earlier one is of a clock that was never set: 422."
     )

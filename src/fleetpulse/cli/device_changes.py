@@ -280,6 +280,10 @@ def _forgotten_cell(one: ForgottenBefore) -> str:
     return f"{counted} before {time_cell(one.before)}, on {time_cell(one.at)}"
 
 
+def _ignored_text(ignored: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count_text(count, 'event')})" for name, count in ignored.items())
+
+
 def device_facts(device: Device, *, now_s: int | None = None) -> Table:
     """All that is known of a device. `now_s` is the server's time, in s since 1970."""
     own = " (the service's own)"
@@ -294,6 +298,7 @@ def device_facts(device: Device, *, now_s: int | None = None) -> Table:
             ("interval", device.interval + ("" if device.has_own_interval else own)),
             ("grace", device.grace + ("" if device.has_own_grace else own)),
             ("note", device.note),
+            ("ignored fields", _ignored_text(known(device.ignored_fields) or {})),
             ("created", time_cell(device.created_at)),
             *(("forgotten", _forgotten_cell(one)) for one in known(device.forgotten) or ()),
         ]

@@ -75,3 +75,9 @@ class RefusedLine(msgspec.Struct):
         str | msgspec.UnsetType,
         Meta(description="what to do, where `msg` does not say it", examples=["no device has the id press-07: …"]),
     ] = msgspec.UNSET
+
+
+HEARTBEAT_FIELDS, STATS_FIELDS, REPORT_FIELDS, EVENT_FIELDS = (
+    frozenset(kind.__struct_fields__) for kind in (Heartbeat, UploadStats, MetricsReport, Event)
+)
+"""The known fields of each; all others are ignored."""

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
-from fleetpulse.ingest.bodies import Event, MetricValues, RefusedLine
+from fleetpulse.ingest.bodies import EVENT_FIELDS, Event, MetricValues, RefusedLine
 from fleetpulse.ingest.decode import check_upload_time, sent_at_out_of_range
 from fleetpulse.ingest.malformed import BOM, malformed, whole_number
 from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.ingest.unknown_fields import unknown_names
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.metric import INTEGER_HIGHEST, UPLOAD_TIME
@@ -30,6 +31,7 @@ from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
 PIECE_BYTES = 65_536
 LINE_BYTES_MAX = 65_536
+_COMMA = ord(",")
 PIECE_LINES = 500
 """Lines read one by one before the event loop gets a turn."""
 _EXPECTED = (
@@ -64,6 +66,9 @@ class BulkReader:
         """(line number, line) of lines with a metric that has no definition, until `settle_undefined` is called."""
         self.not_measured = 0
         """Metrics of accepted lines that were null."""
+        self.ignored: list[tuple[str, frozenset[str]]] = []
+        """Of accepted lines with fields that are not known: the id of the device, and the names."""
+        self._ignored_of: dict[int, frozenset[str]] = {}
         self._body = body
         self._numbers = numbers
         self._metrics = metrics
@@ -114,6 +119,7 @@ class BulkReader:
         uploads = [line.upload_time for line in lines]
         reports = [line.metrics for line in lines]
         numbers = array("I", devices)
+        samples_before = len(self.events.sample_devices)
         if reports.count(None) != len(reports):
             if uploads.count(None) != len(uploads) or not self._take_reports(
                 np.frombuffer(numbers, np.uint32), times, reports
@@ -125,6 +131,11 @@ class BulkReader:
         elif not self._take_mixed(np.frombuffer(numbers, np.uint32), times, uploads):
             return False
         self._line += len(lines)
+        commas = int(np.count_nonzero(np.frombuffer(stripped, np.uint8) == _COMMA))
+        if commas > len(lines) + len(self.events.sample_devices) - samples_before:  # perhaps fields that are not known
+            for line, text in zip(lines, stripped.split(b"\n"), strict=True):
+                if names := unknown_names(text, EVENT_FIELDS):
+                    self.ignored.append((line.device_id, names))
         return True
 
     def _take_mixed(
@@ -195,6 +206,8 @@ class BulkReader:
                     line = _decoder.decode(text)
                 except (ValueError, RecursionError) as error:
                     raise malformed(error, _EXPECTED, text) from error
+                if names := unknown_names(text, EVENT_FIELDS):
+                    self._ignored_of[self._line] = names
                 if line.device_id in self._numbers:
                     self._take_or_defer(self._line, line)
                 else:
@@ -219,11 +232,11 @@ class BulkReader:
 
     def _take_or_defer(self, number: int, line: Event) -> None:
         try:
-            self._take(line)
+            self._take(line, number)
         except UnknownMetric:
             self.undefined.append((number, line))
 
-    def _take(self, line: Event) -> None:
+    def _take(self, line: Event, number: int) -> None:
         sent_at_ns = self._check(line)
         device = self._numbers[line.device_id]
         events = self.events
@@ -243,6 +256,8 @@ class BulkReader:
             events.sample_sent_at_ns.append(sent_at_ns)
             events.sample_metrics.append(UPLOAD_TIME)
             events.sample_values.append(int(line.upload_time))
+        if number in self._ignored_of:
+            self.ignored.append((line.device_id, self._ignored_of.pop(number)))
 
     def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
         """Accept the lines of a device that was registered meanwhile, or refuse them all with `error`."""
@@ -260,7 +275,7 @@ class BulkReader:
         lines, self.undefined = self.undefined, []
         for number, line in lines:
             try:
-                self._take(line)
+                self._take(line, number)
             except Answerable as refused:
                 self.refuse(number, refused)
 

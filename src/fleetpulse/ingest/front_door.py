@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, RequestTimeout, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.asgi_protocol import AsgiProtocol, peer_address
+from fleetpulse.ingest.bodies import HEARTBEAT_FIELDS, REPORT_FIELDS, STATS_FIELDS
 from fleetpulse.ingest.connections import HALF_REQUEST, Phase
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.door import Door
@@ -26,6 +27,7 @@ from fleetpulse.model.device import is_device_id, unknown_id_advice
 
 PREFIX = b"POST /api/v1/devices/"
 _HEARTBEAT, _STATS, _METRICS = b"/heartbeat", b"/stats", b"/metrics"
+_KNOWN_FIELDS = {_HEARTBEAT: HEARTBEAT_FIELDS, _STATS: STATS_FIELDS, _METRICS: REPORT_FIELDS}
 _HEADER_END = b"\r\n\r\n"
 _ANSWER = Phase.ANSWER  # a name of the module is faster to read than a member of an enum
 _IDLE = Phase.IDLE
@@ -182,11 +184,10 @@ class FrontDoor(asyncio.Protocol):
                         intake.add_heartbeat(device, sent_at_ns, self)
                 elif route is _METRICS:
                     report = decode_metrics(body, earliest_ns=earliest_ns, latest_ns=latest_ns, known=intake.metrics)
-                    count = report.events
-                    if intake.room < count:
+                    if intake.room < report.events:
                         raise intake.refusal()
                     if device is not None:
-                        intake.received += count - 1
+                        intake.received += report.events - 1
                         intake.add_report(device, report, self)
                 else:
                     sent_at_ns, upload_time = decode_stats(body, earliest_ns=earliest_ns, latest_ns=latest_ns)
@@ -194,6 +195,8 @@ class FrontDoor(asyncio.Protocol):
                         intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
                     return self._register(name, data, body_end)
+                if body.count(b",") > (report.events if route is _METRICS else route is _STATS):  # perhaps more fields
+                    intake.unknown_fields.look(device, body, _KNOWN_FIELDS[route])
             except Answerable as error:
                 data = self._refuse_event(error, data, body_end)
                 continue

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fleetpulse.errors import Answerable, Busy, NotAccepting
 from fleetpulse.ingest.report import KnownMetrics, Report
+from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME
 
@@ -49,6 +50,7 @@ class Intake:
         events_waiting_max: int,
         wake: Callable[[], None],
         earliest_ns: int = 0,
+        unknown_fields_max: int = 0,
     ) -> None:
         """`numbers`: the number of each device id. `wake` is called when `wake_at` waiters are in the batch.
 
@@ -61,6 +63,7 @@ class Intake:
         """Events that arrived, accepted or refused."""
         self.not_measured = 0
         """Metrics of accepted reports that were null."""
+        self.unknown_fields = UnknownFields(unknown_fields_max)
         self.senders = 0
         """How many waiters there were in all batches taken so far."""
         self.earliest_ns = earliest_ns

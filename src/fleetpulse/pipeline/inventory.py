@@ -24,6 +24,7 @@ from fleetpulse.ingest.device_declarations import (
     relabelled_device,
 )
 from fleetpulse.ingest.devices_import import read_import
+from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.declaration_merge import MergeReport, import_rule
 from fleetpulse.model.status import Status
@@ -34,6 +35,7 @@ from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
+from fleetpulse.query.notes import ignored_notes
 from fleetpulse.query.overview import Overview, overview
 
 HISTORY_STAYS = (
@@ -50,6 +52,7 @@ class Inventory:
     registry: Registry
     planned_downtime: PlannedDowntime
     questions: Questions
+    unknown_fields: UnknownFields
     limits: IngestLimits
     import_thread: Executor
 
@@ -81,6 +84,8 @@ class Inventory:
         device = self._described(record, status, since_ns, last_received_ns)
         if forgotten := await self.registry.forgotten_of(number):
             device.forgotten = describe_forgotten(forgotten)
+        if ignored := self.unknown_fields.of(number):
+            device.ignored_fields, device.notes = ignored, ignored_notes(device_id, ignored)
         return device
 
     def _described(

@@ -6,12 +6,13 @@ bulk bodies. Unknown devices are registered and unknown metrics defined on the w
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, Malformed, OutOfRange, TooLarge, UnknownMetric
+from fleetpulse.ingest.bodies import HEARTBEAT_FIELDS, REPORT_FIELDS, STATS_FIELDS
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.decompress import decompress
@@ -57,7 +58,7 @@ class Reception:
             sent_at_ns = decode_heartbeat(body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns)
             return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
-        await self._accept(device_id, decode)
+        await self._accept(device_id, decode, body, HEARTBEAT_FIELDS)
 
     async def ping(self, device_id: str) -> None:
         """Accept a heartbeat at the time of the service's own clock. Raises: Answerable."""
@@ -66,7 +67,7 @@ class Reception:
             sent_at_ns = self.clock.now_ns()
             return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
 
-        await self._accept(device_id, now)
+        await self._accept(device_id, now, b"{}", ())
 
     async def stats(self, device_id: str, body: bytes) -> None:
         """Accept an upload time. Raises: Answerable."""
@@ -77,7 +78,7 @@ class Reception:
             )
             return (lambda device, waiter: self.intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
 
-        await self._accept(device_id, decode)
+        await self._accept(device_id, decode, body, STATS_FIELDS)
 
     async def metrics(self, device_id: str, body: bytes) -> None:
         """Accept a report of metrics. Raises: Answerable."""
@@ -88,9 +89,9 @@ class Reception:
             )
             return (lambda device, waiter: self.intake.add_report(device, report, waiter)), report.events
 
-        await self._accept(device_id, decode)
+        await self._accept(device_id, decode, body, REPORT_FIELDS)
 
-    async def _accept(self, device_id: str, decode: Callable[[], Events]) -> None:
+    async def _accept(self, device_id: str, decode: Callable[[], Events], body: bytes, known: Collection[str]) -> None:
         try:
             self.intake.check()
             add, count = await self._decoded(device_id, decode)
@@ -104,6 +105,7 @@ class Reception:
         waiter = FutureWaiter()
         self.intake.received += count
         add(device, waiter)
+        self.intake.unknown_fields.look(device, body, known)
         await waiter.outcome
 
     async def _decoded(self, device_id: str, decode: Callable[[], Events]) -> Events:
@@ -180,6 +182,8 @@ class Reception:
         waiter = FutureWaiter()
         self.intake.not_measured += reader.not_measured
         self.intake.add_batch(reader.events, waiter)
+        for device_id, names in reader.ignored:
+            self.intake.unknown_fields.count(self.registry.numbers[device_id], names)
         await waiter.outcome
 
     async def _settle_unknown(self, reader: BulkReader) -> None:

@@ -58,6 +58,10 @@ class SelfMetrics:
             ),
             "answers_compressed": ("Answers sent compressed, by coding", dict(counters.answers_compressed)),
             "answers_not_modified": ("Answers 304, as the client had them", counters.answers_not_modified),
+            "fields_ignored": (
+                "Fields of accepted events that no route knows, by name",
+                dict(self.intake.unknown_fields.by_name),
+            ),
             "connections_opened": ("Connections accepted", counters.connections_opened),
             "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
             "metrics_not_measured": (

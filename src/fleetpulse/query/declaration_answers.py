@@ -80,6 +80,14 @@ class Device(Struct, kw_only=True):
     deleted_at: Annotated[
         Time | UnsetType, Meta(description="only of a deleted device, which include_deleted lists too")
     ] = UNSET
+    ignored_fields: Annotated[
+        dict[str, Count] | UnsetType,
+        Meta(
+            description="not in lists: fields of its events that no route knows, and in how many, since the start",
+            examples=[{"battery": 12}],
+        ),
+    ] = UNSET
+    notes: Annotated[Notes | UnsetType, Meta(description="only with `ignored_fields`: what to do")] = UNSET
     forgotten: Annotated[
         list[ForgottenBefore] | UnsetType, Meta(description="what its history was made to forget; not in lists")
     ] = UNSET

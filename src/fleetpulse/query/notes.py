@@ -4,7 +4,7 @@ A misspelt label gives an answer that is right and empty; without a word about i
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -71,6 +71,14 @@ def _hint(wrong: str, known: Sequence[str], what: str) -> str:
         return "no device has any label" if what == "labels" else f"there are no {what}"
     more = f" and {len(known) - LISTED_MAX} more" if len(known) > LISTED_MAX else ""
     return f"{what} are {', '.join(sorted(known)[:LISTED_MAX])}{more}"
+
+
+def ignored_notes(device_id: str, ignored: Mapping[str, int]) -> list[str]:
+    """The note on fields of a device's events that no route knows, and in how many events each was."""
+    names = ", ".join(list(ignored)[:LISTED_MAX])
+    route = f"/api/v1/devices/{device_id}/metrics"
+    what_to_do = f"report values as metrics: define them at /api/v1/metrics/definitions, and send them to {route}"
+    return [f"events of this device have fields that are ignored: {names}; {what_to_do}"]
 
 
 def ahead_notes(

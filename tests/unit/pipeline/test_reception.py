@@ -105,3 +105,24 @@ def test_a_body_that_can_never_be_taken_is_one_refused_request_or_its_events_are
         assert (service.intake.received, service.counters.events_refused) == (3, {"events_in_body": 3})
 
     run(tmp_path, test, auto_define=True, events_waiting_max=2, bulk_lines_max=2)
+
+
+def test_ignored_fields_are_counted_for_single_reports_and_bulk_lines_and_shown_with_a_hint(tmp_path: Path) -> None:
+    async def test(service: Service, reception: Reception) -> None:
+        await reception.heartbeat("d0", b'{"battery": 5, ' + AT + b"}")
+        await reception.stats("d0", b'{"battery": 5, ' + AT + b', "upload_time": 7}')
+        await reception.metrics("d0", b'{"battery": 5, ' + AT + b', "metrics": {"upload_time": 8}}')
+        inventory = build_parts(Settings(), service).inventory
+        assert (await inventory.device("d0")).ignored_fields == {"battery": 3}
+        usual = b'{"device_id": "d0", ' + AT + b', "battery": 5}\n' + LINE % b"d0"
+        await reception.bulk(usual, "")
+        await reception.bulk(usual + b"\n" + usual, "")  # an empty line, so it is read line by line
+        await reception.bulk(b'{"device_id": "new", ' + AT + b', "rssi": 5}\n', "")
+        await reception.bulk(b'{"device_id": "d0", "sent_at": 1, "refused": 5}\n', "")
+        shown = await inventory.device("d0")
+        assert shown.ignored_fields == {"battery": 6}
+        assert "battery; report values as metrics" in str(shown.notes)
+        assert (await inventory.device("new")).ignored_fields == {"rssi": 1}
+        assert dict(service.intake.unknown_fields.by_name) == {"battery": 6, "rssi": 1}
+
+    run(tmp_path, test, auto_register=True)
