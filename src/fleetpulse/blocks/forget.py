@@ -168,7 +168,7 @@ def _part_without(
         pause=pause,
         rollups={tier: cells(tier) for tier in tiers},
     )
-    return replace(part, start_ns=block.start_ns, end_ns=block.end_ns, samples=samples)
+    return replace(part, start_ns=block.start_ns, end_ns=block.end_ns, samples=samples, is_distinct=block.is_distinct)
 
 
 def _samples_without(history: History, block: SampleBlock, cuts: Cuts) -> Iterator[SampleColumns]:
