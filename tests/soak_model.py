@@ -83,7 +83,7 @@ class Declared:
             return
         self.in_file[name] = value
         if self.is_deleted:
-            self.is_deleted, self.fields = False, dict(self.in_file)
+            self.is_deleted, self.fields = False, {"note": "", "interval": "60s", **self.in_file}
         else:
             self.fields[name] = value
 

@@ -28,6 +28,9 @@ class SteppedClock:
             self._read_at_ns = time.monotonic_ns()
         return time.time_ns() + self._step_ns
 
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
 
 if __name__ == "__main__":
     configure_logs("json")

@@ -4,6 +4,7 @@ Each device repeats a request until it is answered. At the end, what the service
 bit, and what it once answered about the past it answers still.
 """
 
+import csv
 import json
 import random
 import signal
@@ -116,13 +117,14 @@ class Devices(threading.Thread):
         else:
             path = f"{API}/events"
             body = b"\n".join(json.dumps(body_of(report, names_device=True)).encode() for report in reports)
+        events = sum(max(1, len(report.values)) for report in reports)
         while True:
             answer = self._sender.send(path, body)
             if answer is None:
                 self.unanswered += 1
             elif answer[0] in (429, 503):
                 self.refused += 1
-            elif answer[0] == 204 or (answer[0] == 200 and json.loads(answer[1])["accepted"] == len(reports)):
+            elif answer[0] == 204 or (answer[0] == 200 and json.loads(answer[1])["accepted"] == events):
                 break
             else:
                 self.faults.append(f"{self.name}: {answer} to {path} {body[:300]!r}")
@@ -285,7 +287,7 @@ class Soak:
         self.when_ready()
 
     def accept_clock(self) -> None:
-        command = [sys.executable, "-m", "fleetpulse", "clock", "accept", "--yes", "--server", self.target.url("")]
+        command = [sys.executable, "-m", "fleetpulse", "clock", "accept", "--yes", "--url", self.target.url("")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -392,7 +394,6 @@ class Soak:
                 continue
             found = {"site": answer["labels"].get("site"), "note": answer["note"], "interval": answer["interval"]}
             expected = {**of.fields, "interval": of.fields["interval"].replace("60s", "1m")}
-            expected.setdefault("note", "")
             faults += [f"{device}: {found} is not {expected}"] if found != expected else []
         client.close()
         return faults
@@ -467,8 +468,8 @@ class Soak:
         for device, model in models.items():
             client.connection.request("GET", f"{API}/export?what=presence&device={quote(device)}&{window}")
             response = client.connection.getresponse()
-            lines = response.read().decode().splitlines()[1:]
-            found = {int(parse_time(line.split(",")[1]) // 60) for line in lines}
+            lines = list(csv.DictReader(response.read().decode().splitlines()))
+            found = {int(parse_time(line["minute"]) // 60) for line in lines}
             if found != model.minutes or len(lines) != len(found):
                 faults.append(f"{device}: minutes differ: {sorted(found ^ model.minutes)[:5]}")
         client.close()
