@@ -48,7 +48,8 @@ class Watch:
     def begin(self) -> None:
         """Mark the start, and the blind time since the journal was last written to. Call it after the replay."""
         alive_at_ns = self._follower.fleet.alive_at_ns
-        self.clock.mark_ns = max(self.clock.mark_ns, alive_at_ns)
+        # Not before the manifest's: the journal after it may hold a correction of a clock that was ahead.
+        self.clock.mark_ns = max(self.clock.earliest_ns, alive_at_ns)
         self._seen_ns, self._is_blind = alive_at_ns or self.clock.now_ns(), alive_at_ns > 0
         self._leaps.begin(leapt_at_ns=self._follower.fleet.leaps.last_at_ns, alive_at_ns=alive_at_ns)
         if not self.clock.is_behind:

@@ -21,7 +21,8 @@ HOUR_S = 3_600
 class Watched:
     """A watch that has begun, and a writer that commits what it marks."""
 
-    def __init__(self, *, alive_s: int | None = None) -> None:
+    def __init__(self, *, alive_s: int | None = None, snapshot_s: int | None = None) -> None:
+        """`alive_s`: the time of the last entry; `snapshot_s`: that of the manifest. Both in s after noon."""
         self.machine = FakeClock()
         self.intake = Intake(
             numbers={}, metrics=KnownMetrics(report_metrics_max=1), events_waiting_max=10, wake=lambda: None
@@ -30,7 +31,8 @@ class Watched:
         self.position = 0
         if alive_s is not None:
             self.follower.fleet.alive_at_ns = NOON + alive_s * SECOND
-        clock = ServiceClock(self.machine, ClockLimits(), mark_ns=0, earliest_ns=SECOND)
+        mark_ns = 0 if snapshot_s is None else NOON + snapshot_s * SECOND
+        clock = ServiceClock(self.machine, ClockLimits(), mark_ns=mark_ns, earliest_ns=SECOND)
         self.watch = Watch(clock=clock, intake=self.intake, follower=self.follower, limits=ClockLimits())
         self.watch.begin()
         self.watch.open()
@@ -182,6 +184,13 @@ def test_accepting_a_clock_that_was_ahead_corrects_since_the_leap() -> None:
     watched.turn(141)
     assert watched.is_open
     assert seconds(sum(watched.follower.fleet.blind_ns, ())) == [10, 140]
+
+
+def test_a_clock_that_was_accepted_after_the_snapshot_of_a_wrong_time_stays_accepted() -> None:
+    """The service was killed after the acceptance, and before the next checkpoint."""
+    watched = Watched(alive_s=-1, snapshot_s=HOUR_S)
+    assert watched.is_open
+    assert watched.commit() == (1, [-1, 0], [])
 
 
 def test_accepting_a_right_clock_corrects_nothing() -> None:
