@@ -3,7 +3,6 @@
 It shares no code with the service: a figure that both compute alike is right, or both were wrong independently.
 """
 
-import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -64,10 +63,8 @@ def figure(samples: set[tuple[int, Number]], aggregation: str) -> Number | None:
         return min(values) if aggregation == "min" else max(values)
     total = sum(map(Fraction, values), Fraction(0))
     if aggregation == "avg":
-        total /= len(values)
-    if all(isinstance(value, int) for value in values):
-        return int(total) if aggregation == "sum" else math.floor(total)
-    return float(total)
+        return float(total / len(values))
+    return int(total) if all(isinstance(value, int) for value in values) else float(total)
 
 
 @dataclass
