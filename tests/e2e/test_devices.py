@@ -27,7 +27,7 @@ def test_a_file_is_tolerated_in_all_its_dialects_and_read_again_on_sighup(serve:
     assert [status(client, device) for device in ("a-1", "b:2", "c")] == [204, 204, 404]
     path.write_text("device_id\nc\nb:2\n")
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for_log('"event": "devices.csv read"')
+    server.wait_for_log('"added_ids": \\["c"\\].*"event": "devices.csv read"')
     assert [status(client, device) for device in ("a-1", "b:2", "c")] == [204, 204, 204]
     path.write_text("device_id\nd\nnot an id\n")
     server.process.send_signal(signal.SIGHUP)

@@ -77,6 +77,9 @@ def test_a_generated_client_calls_every_route(package: ModuleType, serve: Callab
     assert call("root") == "OK."
     assert call("healthz").status == "ok"
     assert call("readyz").replay.events == 0
+    assert call("getClock").is_behind is False
+    call("acceptClock", body=models.ClockBody())
+    assert call("previewFiles").files[0].unchanged == 5
     assert b"fleetpulse_ready 1.0" in call.modules["metrics"].sync_detailed(client=call.client).content
     for service in ("metrics", "openapi", "docs"):
         call(service)
@@ -119,6 +122,8 @@ def manage_devices(call: Generated) -> None:
     assert b"press-08,5m" in table
     imported = call("importDevices", body=call.types.File(payload=io.BytesIO(table)), dry_run=True)
     assert (imported.known, imported.dry_run) == (1, True)
+    forgotten = call("forget", "press-08", body=models.ForgetBody(before=NOW), dry_run=True)
+    assert (forgotten.minutes, forgotten.samples) == (0, 0)
     assert "press-08" in call("deleteDevice", "press-08").msg
 
 

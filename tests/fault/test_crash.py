@@ -25,7 +25,7 @@ def unnamed_files(folder: Path) -> int:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if "files outside the manifest" in line)
-    return int(line.removeprefix("files outside the manifest").split()[0])
+    return int(line.strip().removeprefix("files outside the manifest").split()[0])
 
 
 def test_no_acknowledged_event_is_lost_or_counted_twice_when_the_process_is_killed(

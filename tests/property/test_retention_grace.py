@@ -72,7 +72,7 @@ class Kept:
         self.service: Service
 
     async def start(self) -> None:
-        self.service = await self.world.started("d0", retention_grace_s=self.retention_grace_s)
+        self.service = await self.world.started("d0", retention_grace_s=self.retention_grace_s, clock_leap_wait_s=0.0)
 
     async def fill(self) -> None:
         await self.start()
