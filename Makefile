@@ -24,8 +24,8 @@ tools: .venv/tools ## install also what changing it needs
 run: install ## run the service on port 6733 with the devices of devices.csv
 	$(BIN)/fleetpulse serve --devices devices.csv
 
-test: tools ## run all tests
-	$(BIN)/python -m pytest
+test: tools ## run all tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: tools ## measure everything against its goals; results in benchmarks/results (needs wrk)
 	$(BIN)/python benchmarks/load/bench_heartbeats.py
