@@ -89,7 +89,7 @@ def asking(paths: Iterator[str]) -> Measure:
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--other", type=Path, required=True, help="the root of the other checkout")
+    parser.add_argument("--other", type=Path, required=True, help="the root of the other checkout, of older code")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     chosen = parser.parse_args()
@@ -114,7 +114,8 @@ def main() -> None:
     pin_load()
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory())
-        generate(Path(name), "--devices", str(HISTORY_DEVICES), days=5)
+        with of_checkout(roots[1]):  # newer code opens what older code wrote, and not the other way round
+            generate(Path(name), "--devices", str(HISTORY_DEVICES), days=5)
         pair = start_pair(stack, roots, Path(name), history=Path(name) / "data")
         for question, paths in questions().items():
             figures[f"p50, {question}"] = ratios(pair, asking(paths()), chosen.rounds)
