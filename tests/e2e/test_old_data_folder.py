@@ -7,6 +7,7 @@ import csv
 import http.client
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -20,10 +21,19 @@ import pytest
 from conftest import ROOT, Server
 
 FIXTURES = ROOT / "tests" / "fixtures"
+CHANGED: dict[str, Any] = {
+    change["question"]: change["answer"]
+    for change in json.loads((FIXTURES / "data-folder-1-changes.json").read_text(encoding="utf-8"))
+}
+"""Answers that were changed on purpose."""
+_DIGITS = re.compile(r"(\.\d{6})000Z")
 # The formula has a new version, by which what the folder holds is answered as before.
 EXPECTED: list[dict[str, Any]] = json.loads(
-    (FIXTURES / "data-folder-1.json").read_text(encoding="utf-8").replace('"uptime/1"', '"uptime/1.1"')
+    _DIGITS.sub(r"\1Z", (FIXTURES / "data-folder-1.json").read_text(encoding="utf-8")).replace(
+        '"uptime/1"', '"uptime/1.1"'
+    )
 )
+"""Questions and answers."""
 
 
 @pytest.fixture
@@ -49,7 +59,7 @@ def get(port: int, path: str) -> tuple[int, str, str]:
 def ask(port: int, question: str) -> tuple[int, Any]:
     """Status and answer. A CSV becomes rows by column name, sorted: compaction may change the order of an export."""
     status, media_type, text = get(port, question)
-    if media_type == "text/csv":
+    if media_type == "text/csv":  # exports wrote nine digits of a second before, also where six are exact
         return status, sorted(csv.DictReader(io.StringIO(text, newline="")), key=lambda row: list(row.values()))
     return status, json.loads(text)
 
@@ -70,7 +80,8 @@ def check_answers(server: Server, moment: str) -> None:
     for expected in EXPECTED:
         status, answer = ask(server.port, expected["question"])
         assert status == expected["status"], (moment, expected["question"], answer)
-        assert differences(expected["answer"], answer) == [], (moment, expected["question"])
+        recorded = CHANGED.get(expected["question"], expected["answer"])
+        assert differences(recorded, answer) == [], (moment, expected["question"])
 
 
 def check_verified(folder: Path) -> None:
