@@ -130,18 +130,25 @@ def manage_devices(call: Generated) -> None:
 def ask_everything(call: Generated) -> None:
     """Windows are given by `from` and `to`, which a default of `window` would make impossible."""
     window = {"from_": NOW - timedelta(hours=12), "to": NOW}
-    listed = call("listDevices", status="new,down,up", sort="last_seen", limit=2)
-    assert (len(listed.devices), listed.total, isinstance(listed.next_, str)) == (2, 5, True)
-    assert call("listDevices", status="down", uptime_below=50).devices == []
+    listed = call("listDevices", status=["new", "down", "up"], sort="last_seen", limit=2)
+    assert (len(listed.devices), listed.total, isinstance(listed.next_cursor, str)) == (2, 5, True)
+    assert call("listDevices", status=["down"], uptime_below=50).devices == []
     uptime = call("deviceUptime", DEVICE, **window, explain=True)
     assert uptime.present == sum(span.slots for span in uptime.intervals if span.reason in ("up", "backfilled"))
     assert call("transitions", DEVICE, **window).status_before == "new"
     assert call("fleetUptime", **window, step="6h").groups[0].series
     assert call("fleetStats", **window).devices.total == 5
-    metrics = call("deviceMetrics", DEVICE, types="cpu", window="1h")
+    metrics = call("deviceMetrics", DEVICE, types=["cpu"], window="1h")
     assert metrics.metrics["cpu"].value == 12.5
-    assert call("fleetMetrics", types="cpu", window="1h", aggregation="p95").groups[0].metrics["cpu"].count == 1
-    table = call("export", what="samples", types="cpu", **window, device=[DEVICE])
+    assert (
+        call("fleetMetrics", types=["cpu", "upload_time"], window="1h", aggregation="p95")
+        .groups[0]
+        .metrics["cpu"]
+        .count
+        == 1
+    )
+    table = call("export", what="samples", types=["cpu"], **window, device_id=[DEVICE])
+    assert call("export", what="samples", types=["cpu"], **window, device=[DEVICE]) == table
     assert table.startswith(b"device_id,metric")
 
 

@@ -1,11 +1,12 @@
 """Raw data as a file: CSV or Parquet, sent while it is made."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from fleetpulse.api.parameters import DeviceQuery, LabelPairs, TypesQuery, read_labels
+from fleetpulse.api.parameters import LabelPairs, TypesQuery, read_device_ids, read_labels
 from fleetpulse.api.routes import Media, note_header, route
 from fleetpulse.api.window_parameters import read_plain_window
 from fleetpulse.pipeline.exports import ExportRequest, Exports
@@ -41,7 +42,7 @@ FileFormat = Annotated[
     operation="export",
     refusals=(404, 422),
     media=_MEDIA,
-    readers={"window": read_plain_window, "labels": read_labels},
+    readers={"window": read_plain_window, "labels": read_labels, "device_ids": read_device_ids},
 )
 async def get_export(
     *,
@@ -50,10 +51,10 @@ async def get_export(
     registry: Registry,
     window: Window,
     labels: LabelPairs,
+    device_ids: Sequence[str],
     what: What = "samples",
     file_format: FileFormat = "csv",
     types: TypesQuery = None,
-    device: DeviceQuery = None,
 ) -> Stream:
     """Export raw samples, minutes of presence or reception gaps as a file.
 
@@ -65,8 +66,8 @@ async def get_export(
         file_format=file_format,
         window=window,
         labels=labels,
-        device_ids=device or (),
-        metrics=metric_definitions.questions(types or "", None) if what == "samples" else (),
+        device_ids=device_ids,
+        metrics=metric_definitions.questions(",".join(types or ()), None) if what == "samples" else (),
     )
     media_type, body = await exports.file(request)
     notes = [*window.notes, *selection_notes(registry.roster, labels)]

@@ -127,6 +127,8 @@ def _parameter(parameter: Json) -> Json:
     if schema.get("default") in (None, ""):
         schema.pop("default", None)
     kept: Json = {name: parameter[name] for name in ("name", "in", "required", "description") if name in parameter}
+    if schema.pop("deprecated", False):
+        kept["deprecated"] = True
     examples = schema.pop("examples", None)
     example = {"example": examples[0]} if examples else {}
     return {**kept, "schema": schema, **example}

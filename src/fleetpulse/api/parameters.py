@@ -41,7 +41,8 @@ def query_parameter(description: str, *, name: str | None = None, **schema: Any)
     return QueryParameter(name=name, description=description, schema_extra=schema)
 
 
-_STATUS = f"({'|'.join(STATUSES)})"
+OLD_SPELLING = "old spelling of "
+"""How the description of a parameter begins that is another one under the name that it had before."""
 DURATION_SCHEMA = {"pattern": LENGTH_PATTERN, "min_length": 1, "examples": [DAY]}
 TIME_SCHEMA = {"format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}
 _TRUTH = {"type": OpenAPIType.BOOLEAN, "default": False}
@@ -70,12 +71,16 @@ LabelQuery = Annotated[
         "name:value that a device must have; repeat it for several, all of which it must have", items=_LABEL
     ),
 ]
-DeviceQuery = Annotated[
+_DeviceIds = Annotated[
     list[str] | None,
     query_parameter(
         "id of a device; repeat it for several; all devices where there is none",
         items=Schema(type=OpenAPIType.STRING, **_ID),
     ),
+]
+_OldDeviceIds = Annotated[
+    list[str] | None,
+    query_parameter(f"{OLD_SPELLING}`device_id`", deprecated=True, items=Schema(type=OpenAPIType.STRING, **_ID)),
 ]
 GroupByQuery = Annotated[
     str | None,
@@ -84,8 +89,11 @@ GroupByQuery = Annotated[
     ),
 ]
 TypesQuery = Annotated[
-    str | None,
-    query_parameter("names of metrics, with commas between, at most 100", min_length=1, examples=["cpu,memory"]),
+    list[str] | None,
+    query_parameter(
+        "name of a metric; repeat it for several, or put commas between; at most 100",
+        items=Schema(type=OpenAPIType.STRING, min_length=1, examples=["cpu"]),
+    ),
 ]
 AggregationQuery = Annotated[
     str | None,
@@ -138,6 +146,18 @@ class QueryNames:
             seen.add(name)
 
 
+def one_spelling(name: str, values: Sequence[str] | None, *, old_name: str, old: Sequence[str] | None) -> Sequence[str]:
+    """The values of a parameter that has an old spelling. Raises: Malformed: both are given, and they differ."""
+    if values and old and values != old:
+        raise Malformed(f"`{old_name}` is the old spelling of `{name}`, and both are given with different values")
+    return values or old or ()
+
+
+def read_device_ids(device_id: _DeviceIds = None, device: _OldDeviceIds = None) -> Sequence[str]:
+    """The ids of devices; none: all devices are meant. Raises: Malformed."""
+    return one_spelling("device_id", device_id, old_name="device", old=device)
+
+
 def read_labels(label: LabelQuery = None) -> LabelPairs:
     """The labels of `label=name:value`. Raises: Malformed."""
     pairs: list[tuple[str, str]] = []
@@ -153,7 +173,7 @@ def read_metrics(
     metric_definitions: MetricDefinitions, types: TypesQuery = None, aggregation: AggregationQuery = None
 ) -> list[MetricQuestion]:
     """The metrics that `types` names, at least one. Raises: Malformed; OutOfRange; UnknownMetric."""
-    return metric_definitions.questions(types or "", aggregation)
+    return metric_definitions.questions(",".join(types or ()), aggregation)
 
 
 def read_truth(name: str, text: str) -> bool:
@@ -199,9 +219,10 @@ def read_filter(
     limits: QuestionLimits,
     labels: LabelPairs,
     status: Annotated[
-        str | None,
+        list[str] | None,
         query_parameter(
-            "one or more, with commas between", pattern=f"^{_STATUS}(,{_STATUS})*$", examples=["down,late"]
+            "status of a device; repeat it for several, or put commas between",
+            items=Schema(type=OpenAPIType.STRING, enum=list(STATUSES)),
         ),
     ] = None,
     text: Annotated[
@@ -233,8 +254,8 @@ def read_filter(
     )
 
 
-def _statuses(text: str | None) -> frozenset[str]:
-    statuses = frozenset(name for name in (text or "").split(",") if name)
+def _statuses(texts: Sequence[str] | None) -> frozenset[str]:
+    statuses = frozenset(name for text in texts or () for name in text.split(",") if name)
     unknown = sorted(statuses - set(STATUSES))
     if unknown:
         raise OutOfRange(f"status must be of {', '.join(STATUSES)}, not {', '.join(unknown)[:100]}", reason="status")
@@ -300,7 +321,7 @@ def read_paging(
             default=LIMIT_DEFAULT,
         ),
     ] = str(LIMIT_DEFAULT),
-    cursor: Annotated[str | None, query_parameter("`next` of the page before", min_length=1)] = None,
+    cursor: Annotated[str | None, query_parameter("`next_cursor` of the page before", min_length=1)] = None,
 ) -> Paging:
     """Which page is asked for. Raises: OutOfRange."""
     order = Order(sort.removeprefix("-"), sort.startswith("-"))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from fleetpulse.cli.flags import Address, Ids, Labels, Window, action, label_query
+from fleetpulse.cli.flags import Address, Ids, Labels, Types, Window, action, label_query, types_query
 from fleetpulse.cli.output_file import Output
 from fleetpulse.errors import SettingsError
 
@@ -28,17 +28,17 @@ class Rows(Address):
 
     window: Window = field(default=Window())
     label: Labels = ()
-    device: Ids = ()
+    device: Annotated[Ids, Parameter(name=["--device-id", "--device"])] = ()
     format: Literal["csv", "parquet"] | None = None
     output: Output = field(default=Output())
 
 
 @action(app, "fleetpulse export samples --types cpu,memory --window 30d -o samples.parquet")
-def samples(*, types: Annotated[str, Parameter(metavar="NAME,…")], rows: Rows = Rows()) -> None:
+def samples(*, types: Types, rows: Rows = Rows()) -> None:
     """Write values that devices reported.
 
     Args:
-        types: Names of metrics; in Parquet all of one kind (float or integer).
+        types: Names of metrics; may be repeated; in Parquet all of one kind (float or integer).
     """
     _export("samples", rows, types=types)
 
@@ -67,14 +67,14 @@ def silences(*, rows: Rows = Rows()) -> None:
     _export("reception_gaps", rows)
 
 
-def _export(what: str, rows: Rows, *, types: str | None = None) -> None:
+def _export(what: str, rows: Rows, *, types: Types = ()) -> None:
     path = rows.output.path
     is_parquet = path is not None and path.name.endswith(".parquet")
     kind = rows.format or ("parquet" if is_parquet else "csv")
     if kind == "parquet" and path is None and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
-    query = [("what", what), ("format", kind), ("types", types), *label_query(rows.label), *rows.window.query()]
-    query += [("device", device) for device in rows.device]
+    query = [("what", what), ("format", kind), *types_query(types), *label_query(rows.label), *rows.window.query()]
+    query += [("device_id", device) for device in rows.device]
     with rows.client() as client, _progress() as advance, rows.output.open() as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)

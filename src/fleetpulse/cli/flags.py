@@ -70,6 +70,7 @@ Duration = Annotated[str | None, Parameter(metavar="DURATION")]
 Name = Annotated[str | None, Parameter(metavar="NAME")]
 Names = Annotated[tuple[str, ...], Parameter(metavar="NAME")]
 Ids = Annotated[tuple[str, ...], Parameter(metavar="ID")]
+Types = Annotated[tuple[str, ...], Parameter(metavar="NAME,…", help="Names of metrics; may be repeated.")]
 Labels = Annotated[tuple[str, ...], Parameter(metavar="NAME:VALUE", validator=_check_labels)]
 
 
@@ -84,6 +85,11 @@ def down_status(is_down: bool) -> int:  # noqa: FBT001 - the one thing that it i
 def labels_of(labels: Labels) -> dict[str, str]:
     """Labels by name; of two values of one name the last counts."""
     return {name: value for name, _, value in (label.partition(":") for label in labels)}
+
+
+def types_query(types: Types) -> Query:
+    """The parameters `types`."""
+    return [("types", names) for names in types]
 
 
 def label_query(labels: Labels) -> Query:
@@ -242,7 +248,9 @@ class Filters:
         uptime_window: Uptime over this time until now (default: 24h).
     """
 
-    status: Annotated[str | None, Parameter(metavar="STATUS,…", help=f"In one of these: {', '.join(STATUSES)}.")] = None
+    status: Annotated[
+        tuple[str, ...], Parameter(metavar="STATUS,…", help=f"In one of these: {', '.join(STATUSES)}; may be repeated.")
+    ] = ()
     label: Labels = ()
     text: Annotated[str | None, Parameter(metavar="TEXT")] = None
     seen_before: Time = None
@@ -252,5 +260,6 @@ class Filters:
 
     def query(self) -> Query:
         """The parameters of the filters."""
-        names = ("status", "text", "seen_before", "seen_after", "uptime_below", "uptime_window")
-        return [*((name, getattr(self, name)) for name in names), *label_query(self.label)]
+        names = ("text", "seen_before", "seen_after", "uptime_below", "uptime_window")
+        statuses = [("status", status) for status in self.status]
+        return [*statuses, *((name, getattr(self, name)) for name in names), *label_query(self.label)]

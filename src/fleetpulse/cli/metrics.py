@@ -1,14 +1,13 @@
 """`fleetpulse metrics`: values over a window; `metric_definitions.py` holds the actions on definitions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from msgspec import UNSET
 
 from fleetpulse.cli import metric_definitions
 from fleetpulse.cli.client import segment
-from fleetpulse.cli.flags import DeviceId, Grouping, IncludeDeleted, Service, StepWindow, action
+from fleetpulse.cli.flags import DeviceId, Grouping, IncludeDeleted, Service, StepWindow, Types, action, types_query
 from fleetpulse.cli.metric_definitions import Aggregation
 from fleetpulse.cli.tables import (
     Column,
@@ -25,7 +24,6 @@ from fleetpulse.cli.tables import (
 from fleetpulse.cli.uptime import group_name, missing_lines
 from fleetpulse.query.answers import DeviceMetric, DeviceMetrics, FleetMetrics, GroupMetric, MetricMethod, MetricPoint
 
-Types = Annotated[str, Parameter(metavar="NAME,…", help="Names of metrics.")]
 app = App(name="metrics")
 app.command(metric_definitions.app, name="*")
 
@@ -42,7 +40,7 @@ def get(
     service: Service = Service(),
 ) -> None:
     """Show values of a device's metrics over a window."""
-    query = [("types", types), ("aggregation", aggregation), *window.query(default="1h")]
+    query = [*types_query(types), ("aggregation", aggregation), *window.query(default="1h")]
     query.append(("include_deleted", include_deleted or None))
     service.ask(f"/api/v1/devices/{segment(device)}/metrics", query, shape=DeviceMetrics, parts=device_parts)
 
@@ -72,7 +70,7 @@ def fleet(
     service: Service = Service(),
 ) -> None:
     """Show values of metrics over all devices together, or with --group-by for each value of a label."""
-    query = [("types", types), ("aggregation", aggregation), *grouping.query(), *window.query(default="1h")]
+    query = [*types_query(types), ("aggregation", aggregation), *grouping.query(), *window.query(default="1h")]
     service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts)
 
 

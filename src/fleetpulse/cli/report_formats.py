@@ -13,11 +13,12 @@ from fleetpulse.cli.terminal import clean
 from fleetpulse.cli.uptime import figure_cells, group_name
 from fleetpulse.model.uptime import LEFT_OUT
 from fleetpulse.notation.csv_cell import safe_cell
+from fleetpulse.query.answer_fields import key_of
 
 _CSV_HEAD = (
     *("kind", "id", "group", "devices", "uptime_percent", "present_slots", "expected_slots", "sla_percent", "sla_met"),
     *("availability_percent", "down_s", "accountable_s", "slot_s"),
-    *(f"left_out_{reason.replace(' ', '_')}" for reason in LEFT_OUT),
+    *(f"left_out_{key_of(reason)}" for reason in LEFT_OUT),
     *("from", "to", "formula", "is_whole", "reproduce"),
 )
 
@@ -158,7 +159,8 @@ def _figures(report: Report, line: Line) -> dict[str, Any]:
     names = ("uptime", "present", "expected", "availability", "down_s", "accountable_s")
     figures = {name: getattr(line.figures, name) for name in names}
     verdict = {} if report.sla is None else {"sla_met": line.has_met(report.sla)}
-    return {**figures, "left_out": line.left_out, "reproduce": line.reproduce, **verdict}
+    slots = None if line.left_out is None else {key_of(reason): count for reason, count in line.left_out.items()}
+    return {**figures, "left_out": line.left_out, "left_out_slots": slots, "reproduce": line.reproduce, **verdict}
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {"table": as_table, "csv": as_csv, "json": as_json, "md": as_markdown}

@@ -7,6 +7,12 @@ from msgspec import Meta, UnsetType
 from fleetpulse.model.device import ID_CHARS_MAX
 from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
 
+
+def key_of(reason: Reason) -> str:
+    """The key of a reason, which has no blanks."""
+    return reason.replace(" ", "_")
+
+
 Time = Annotated[
     str,
     Meta(
@@ -37,8 +43,26 @@ Timezone = Annotated[str | UnsetType, Meta(description="of the dates and steps",
 LeftOut = Annotated[
     dict[Reason, Count],
     Meta(
+        description="the same as `left_out_slots`, but with blanks in the keys",
+        examples=[{"maintenance": 60}],
+        extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}, "deprecated": True},
+    ),
+]
+LeftOutSlots = Annotated[
+    dict[str, Count],
+    Meta(
         description="slots that do not count, by reason",
         examples=[{"maintenance": 60}],
-        extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}},
+        extra_json_schema={"propertyNames": {"enum": [key_of(reason) for reason in LEFT_OUT]}},
+    ),
+]
+NextFrom = Annotated[Time | None, Meta(description="`from` of the rest; null: that was all", examples=[None])]
+MoreFrom = Annotated[
+    Time | None, Meta(description="the same as `next_from`", examples=[None], extra_json_schema={"deprecated": True})
+]
+Notes = Annotated[
+    list[str],
+    Meta(
+        description="where the question was perhaps meant otherwise, such as a label that no device has", examples=[[]]
     ),
 ]

@@ -22,7 +22,11 @@ from fleetpulse.query.answer_fields import (
     Group,
     LabelName,
     LeftOut,
+    LeftOutSlots,
+    MoreFrom,
     Nanoseconds,
+    NextFrom,
+    Notes,
     Percent,
     Seconds,
     Start,
@@ -30,6 +34,7 @@ from fleetpulse.query.answer_fields import (
     Time,
     Timezone,
     Value,
+    key_of,
 )
 
 
@@ -48,14 +53,6 @@ class Missing(Span):
 
 MissingSpans = Annotated[
     list[Missing], Meta(description="spans that the figures lack, because a block is missing or damaged", examples=[[]])
-]
-
-
-Notes = Annotated[
-    list[str],
-    Meta(
-        description="where the question was perhaps meant otherwise, such as a label that no device has", examples=[[]]
-    ),
 ]
 
 
@@ -105,6 +102,10 @@ class UptimePoint(UptimeFigures):
     at: Time
     observed: Observed
     left_out: LeftOut
+    left_out_slots: LeftOutSlots = {}
+
+    def __post_init__(self) -> None:
+        self.left_out_slots = {key_of(reason): count for reason, count in self.left_out.items()}
 
 
 class Interval(Span):
@@ -126,11 +127,15 @@ class Uptime(AvailableFigures, kw_only=True):
     slot_s: Annotated[int, Meta(ge=0, description="seconds of a slot", examples=[60])]
     observed: Observed
     left_out: LeftOut
+    left_out_slots: LeftOutSlots = {}
     series: Annotated[list[UptimePoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
     intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
     capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
     missing: MissingSpans
     notes: Notes = []
+
+    def __post_init__(self) -> None:
+        self.left_out_slots = {key_of(reason): count for reason, count in self.left_out.items()}
 
 
 class Transition(Struct):
@@ -149,9 +154,13 @@ class Transitions(Struct, kw_only=True):
     end: End = field(name="to")
     status_before: Annotated[Status, Meta(examples=["late"])]
     transitions: Annotated[list[Transition], Meta(description="at most 10000")]
-    more_from: Annotated[Time | None, Meta(description="`from` of the rest; null: that was all", examples=[None])]
+    more_from: MoreFrom
+    next_from: NextFrom = None
     missing: MissingSpans
     notes: Notes = []
+
+    def __post_init__(self) -> None:
+        self.next_from = self.more_from
 
 
 class FleetFigures(AvailableFigures):
@@ -214,7 +223,11 @@ class DevicesByStatus(Struct):
 class WorstDevice(UptimeFigures):
     """A device that was there least."""
 
-    id: DeviceId
+    id: Annotated[DeviceId, Meta(description="the same as `device_id`", extra_json_schema={"deprecated": True})]
+    device_id: DeviceId = ""
+
+    def __post_init__(self) -> None:
+        self.device_id = self.id
 
 
 class UploadTimes(Struct, kw_only=True):

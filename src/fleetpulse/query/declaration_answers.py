@@ -8,8 +8,8 @@ from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.window_declarations import Weekly
 from fleetpulse.model.metric import Aggregation, Kind
 from fleetpulse.model.status import Status
-from fleetpulse.query.answer_fields import Count, DeviceId, End, Labels, Percent, Start, Time
-from fleetpulse.query.answers import MissingSpans, Notes, Span
+from fleetpulse.query.answer_fields import Count, DeviceId, End, Labels, Notes, Percent, Start, Time
+from fleetpulse.query.answers import MissingSpans, Span
 
 RefusedTotal = Annotated[Count, Meta(examples=[1])]
 Capped = Annotated[bool, Meta(description="whether there were more than are listed")]
@@ -111,9 +111,13 @@ class DeviceList(Struct):
 
     devices: list[Device]
     total: Annotated[int, Meta(ge=0, description="how many match", examples=[1])]
-    next: Annotated[str | None, Meta(description="`cursor` of the next page; null: there is none")]
+    next: Annotated[str | None, Meta(description="the same as `next_cursor`", extra_json_schema={"deprecated": True})]
     missing: MissingSpans
     notes: Notes = []
+    next_cursor: Annotated[str | None, Meta(description="`cursor` of the next page; null: there is none")] = None
+
+    def __post_init__(self) -> None:
+        self.next_cursor = self.next
 
 
 FieldValue = Annotated[str | int | float | list[int | float | None] | None, Meta(description="null: no value")]

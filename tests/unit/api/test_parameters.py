@@ -66,7 +66,7 @@ def test_a_filter_is_empty_where_nothing_is_given() -> None:
 
 
 def test_a_filter_takes_what_is_given() -> None:
-    read = chosen(status="down,late", text="x", seen_after="2026-05-28T00:00:00Z", uptime_below="99.5")
+    read = chosen(status=["down,late"], text="x", seen_after="2026-05-28T00:00:00Z", uptime_below="99.5")
     assert (read.statuses, read.text, read.uptime_below) == ({"down", "late"}, "x", 99.5)
     assert read.seen_after_ns == 1_779_926_400 * S
     assert not read.is_empty

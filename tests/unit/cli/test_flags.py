@@ -33,9 +33,15 @@ def test_times_are_printed_in_the_zone_of_the_window() -> None:
 
 
 def test_filters_and_labels_become_parameters_of_the_same_name() -> None:
-    query = Filters(status="down,late", label=("site:a:b", "hall:7"), uptime_below="99").query()
+    query = Filters(status=("down", "late"), label=("site:a:b", "hall:7"), uptime_below="99").query()
     given = [(name, value) for name, value in query if value is not None]
-    assert given == [("status", "down,late"), ("uptime_below", "99"), ("label", "site:a:b"), ("label", "hall:7")]
+    assert given == [
+        ("status", "down"),
+        ("status", "late"),
+        ("uptime_below", "99"),
+        ("label", "site:a:b"),
+        ("label", "hall:7"),
+    ]
     assert Grouping(group_by="site").query() == [("group_by", "site"), ("include_deleted", None)]
     assert labels_of(("site:a:b", "site:c", "hall:7")) == {"site": "c", "hall": "7"}
 
