@@ -109,6 +109,7 @@ def test_an_old_spelling_means_the_same_and_is_refused_beside_another_value() ->
     assert "device" in query_of(OPERATIONS["export"])
     assert read_device_ids(device=["a", "b"]) == read_device_ids(device_id=["a", "b"]) == ["a", "b"]
     assert read_device_ids(device_id=["a"], device=["a"]) == ["a"]
+    assert read_device_ids(device_id=["a", "b"], device=["b", "a"]) == ["a", "b"]
     assert read_device_ids() == ()
     with pytest.raises(Malformed, match=r"`old` is the old spelling of `new`"):
         one_spelling("new", ["a"], old_name="old", old=["b"])

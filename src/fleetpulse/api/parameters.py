@@ -148,7 +148,7 @@ class QueryNames:
 
 def one_spelling(name: str, values: Sequence[str] | None, *, old_name: str, old: Sequence[str] | None) -> Sequence[str]:
     """The values of a parameter that has an old spelling. Raises: Malformed: both are given, and they differ."""
-    if values and old and values != old:
+    if values and old and set(values) != set(old):
         raise Malformed(f"`{old_name}` is the old spelling of `{name}`, and both are given with different values")
     return values or old or ()
 
