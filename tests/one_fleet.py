@@ -16,6 +16,7 @@ from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.declared import NOTHING_CHANGED
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow
@@ -58,8 +59,11 @@ class OneFleet:
         self.pauses: dict[int, list[Pause]] = {}
         self.numbers = {f"d{number}": number for number in range(devices)}
         self.deletions: dict[int, tuple[tuple[int, int | None], ...]] = {}
-        registry = SimpleNamespace(roster=self.roster, numbers=self.numbers, deleted={}, deletions=self.deletions)
-        planned_downtime = SimpleNamespace(windows=self.windows, pauses=self.pauses, version=0)
+        known = {"numbers": self.numbers, "deleted": {}, "deletions": self.deletions}
+        registry = SimpleNamespace(roster=self.roster, declared=NOTHING_CHANGED, **known)
+        planned_downtime = SimpleNamespace(
+            windows=self.windows, pauses=self.pauses, version=0, declared=NOTHING_CHANGED
+        )
         self.store = MemoryBlockStore()
         self.history = History(
             self.store, Manifest(), memory_cache_bytes_max=0

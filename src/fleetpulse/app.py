@@ -124,7 +124,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
 def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
     folder = Path(settings.data)
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
-    catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s)
+    catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
     history = History(open_store(settings), catalog.manifest(), memory_cache_bytes_max=settings.memory_cache_bytes_max)
     return Stores(
         clock=clock, counters=Counters(), threads=Threads(), journal=journal, catalog=catalog, history=history

@@ -270,3 +270,26 @@ def test_a_deletion_ends_pauses_and_lasts_until_the_device_is_declared_again(reo
     catalog.register([Device("a")], devices_max=9, at_ns=20)
     catalog.delete([0], at_ns=30)
     assert [record.deletions for record in reopen().records()] == [((10, 20), (30, None)), ()]
+
+
+def test_every_change_of_a_declaration_counts_once_and_what_changes_nothing_does_not(
+    reopen: Callable[[], Catalog],
+) -> None:
+    catalog, device = reopen(), Device("a")
+    before = catalog.declared().version
+    catalog.register([device], devices_max=9, at_ns=5)
+    assert catalog.declared() == (before + 1, 5)
+    catalog.register([device], devices_max=9, at_ns=6)
+    catalog.register([Device("a", {"x": "y"})], devices_max=9, at_ns=6, replaces=False)
+    assert not catalog.delete_window("none")
+    assert catalog.declared() == (before + 1, 5)
+    catalog.delete([0], at_ns=7)
+    catalog.delete([0], at_ns=8)
+    assert catalog.declared() == (before + 2, 7)
+    catalog.register([device], devices_max=9, at_ns=9)
+    catalog.update({0: Device("a", {"x": "y"})})
+    catalog.replace_pauses(0, [])
+    assert catalog.declared().version == before + 5
+    declared = catalog.declared()
+    catalog.close()
+    assert reopen().declared() == declared

@@ -63,6 +63,13 @@ def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve
     included = client.ask("GET", f"{fleet}&include_deleted=true")[1]["fleet"]
     assert (included["present"], included["expected"], included["devices"]) == (10, 10, 5)
     assert client.ask("GET", f"{fleet}&include_deleted=perhaps")[0] == 400
+    used = client.ask("GET", fleet)[1]["declarations"]
+    stats = f"/api/v1/fleet/stats?{window}"
+    assert client.ask("GET", stats)[1]["uptime"]["present"] == 5
+    glance = client.ask("GET", f"{stats}&include_deleted=true")[1]
+    assert (glance["uptime"]["present"], glance["devices"]["total"], glance["declarations"]["devices"]) == (10, 5, 5)
+    assert used == client.ask("GET", fleet)[1]["declarations"]
+    assert (used["devices"], used["changed_after_window"]) == (4, True)
     listed = client.ask("GET", "/api/v1/devices?include_deleted=true")[1]
     assert [device["id"] for device in listed["devices"] if "deleted_at" in device] == [PUBLISHED[0]]
     client.close()

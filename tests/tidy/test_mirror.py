@@ -18,6 +18,7 @@ ELSEWHERE = {
     "api/server_clock.py": "e2e/test_clock.py",
     "api/uptime.py": "e2e/test_questions.py",
     "blocks/s3.py": "fault/test_s3.py",
+    "catalog/device_rows.py": "contract/test_catalog.py",
     "catalog/sqlite.py": "contract/test_catalog.py",
     "cli/clock.py": "e2e/test_clock.py",
     "cli/device_changes.py": "e2e/test_commands.py",
@@ -38,8 +39,8 @@ ELSEWHERE = {
 DECLARATIONS = {
     "blocks/compaction/change.py", "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
     "ingest/bodies.py", "ingest/clock_declarations.py", "journal/journal.py", "limits.py",
-    "live/frozen.py", "model/reception_gaps.py", "model/samples.py", "model/status.py", "model/units.py",
-    "model/uptime.py", "pipeline/service.py", "query/answer_fields.py", "query/answers.py",
+    "live/frozen.py", "model/declared.py", "model/reception_gaps.py", "model/samples.py", "model/status.py",
+    "model/units.py", "model/uptime.py", "pipeline/service.py", "query/answer_fields.py", "query/answers.py",
     "query/declaration_answers.py", "query/limits.py",
     "telemetry/counters.py",
 }  # fmt: skip

@@ -79,8 +79,10 @@ async def get_fleet_uptime(
     group="questions",
     operation="fleetStats",
     refusals=(422,),
-    readers={"window": read_plain_window, "labels": read_labels},
+    readers={"window": read_plain_window, "labels": read_labels, "is_deleted_included": read_include_deleted},
 )
-async def get_fleet_stats(window: Window, labels: LabelPairs, questions: Questions) -> FleetStats:
+async def get_fleet_stats(
+    *, window: Window, labels: LabelPairs, is_deleted_included: bool, questions: Questions
+) -> FleetStats:
     """The fleet at a glance: devices by status, uptime, upload times, and the ten devices that were there least."""
-    return await questions.fleet_stats(window, labels=labels)
+    return await questions.fleet_stats(window, labels=labels, is_deleted_included=is_deleted_included)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fleetpulse.model.declaration_merge import Fields
+from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
@@ -66,6 +67,10 @@ class Catalog(Protocol):
 
     def transaction(self, *, is_dry: bool = False) -> AbstractContextManager[None]:
         """Calls within it take effect together, or, if one of them fails, not at all; with `is_dry` never."""
+        ...
+
+    def declared(self) -> DeclaredVersion:
+        """How often devices, pauses and maintenance windows were changed, and when last."""
         ...
 
     def records(self) -> Iterator[DeviceRecord]:

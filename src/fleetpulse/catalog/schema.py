@@ -10,6 +10,7 @@ forgotten(device, before_ns, …)  what people had the history of devices forget
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
+declared(version, …)             one row: how often devices, pauses and windows were changed, and when last
 file_reading(kind, read_at_ns)   when devices.csv (kind `devices`) or metrics.json (`metrics`) was last read
 file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
 """
@@ -77,7 +78,14 @@ DELETE FROM pause WHERE start_ns >= (SELECT deleted_at_ns FROM device WHERE numb
 UPDATE pause SET end_ns = (SELECT deleted_at_ns FROM device WHERE number = pause.device)
 WHERE coalesce(end_ns, 9223372036854775807) > (SELECT deleted_at_ns FROM device WHERE number = pause.device);
 """
-_STEPS = (_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS)
+_DECLARED = """
+CREATE TABLE declared (version INTEGER NOT NULL, changed_at_ns INTEGER NOT NULL);
+INSERT INTO declared VALUES (0, 0);
+"""
+_STEPS = (
+    *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
+    _DECLARED,
+)
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
 

@@ -15,11 +15,14 @@ from typing import Any
 import msgspec
 
 from fleetpulse.catalog import schema
-from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered, Span
+from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
+from fleetpulse.catalog.device_rows import declared_fields, note_change, read_deletions, read_record
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
+from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declaration_merge import Fields
+from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
@@ -41,19 +44,16 @@ class _DryRunEnds(Exception):
     """Ends a transaction that must change nothing."""
 
 
-_NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
-
-
 class SqliteCatalog:
     """See Catalog."""
 
-    def __init__(self, path: Path, *, wait_s: float = 0.0) -> None:
+    def __init__(self, path: Path, *, wait_s: float = 0.0, clock: Clock | None = None) -> None:
         """Open the file, or create it.
 
-        `wait_s`: how long to wait where another program has locked the file.
+        `wait_s`: how long to wait where another program has locked the file. `clock`: for the time of changes.
         Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. DatabaseBusy.
         """
-        self._path = path
+        self._path, self._clock = path, clock or SystemClock()
         self._lock = DatabaseLock(path, wait_s=wait_s)
         try:
             self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -119,17 +119,22 @@ class SqliteCatalog:
             if is_dry:
                 raise _DryRunEnds
 
+    def declared(self) -> DeclaredVersion:
+        """See Catalog."""
+        with self._reading():
+            return DeclaredVersion(*self._select("SELECT version, changed_at_ns FROM declared").fetchone())
+
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
         with self._reading():
             rows = self._select(f"SELECT {_DEVICE} FROM device ORDER BY number")
-            deletions = _deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
+            deletions = read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
             for expected, row in enumerate(rows):
                 if row[0] != expected:
                     raise DamagedData(
                         f"{self._path}: device number {expected} is missing. Restore the data folder from a copy."
                     )
-                yield _record(row, deletions)
+                yield read_record(row, deletions)
 
     def device_count(self) -> int:
         """See Catalog."""
@@ -145,27 +150,28 @@ class SqliteCatalog:
                 (json.dumps(list(numbers)),),
             )
             text = "SELECT * FROM deletion WHERE device IN (SELECT value FROM json_each(?)) ORDER BY start_ns"
-            deletions = _deletions(self._select(text, (json.dumps(list(numbers)),)))
-            found = {row[0]: _record(row, deletions) for row in rows}
+            deletions = read_deletions(self._select(text, (json.dumps(list(numbers)),)))
+            found = {row[0]: read_record(row, deletions) for row in rows}
             return [found[number] for number in numbers]
 
     def find(self, device_id: str) -> DeviceRecord | None:
         """See Catalog."""
         with self._reading():
             row = self._select(f"SELECT {_DEVICE} FROM device WHERE id = ?", (device_id,)).fetchone()
-            return None if row is None else _record(row)
+            return None if row is None else read_record(row)
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
         # Arrays, since a million numbers as objects would fragment the heap.
         new, changed = array("I"), array("I")
+        are_changed = False  # those of `changed` without `replaces` are as they were
         with self._transaction() as run:
             count = run("SELECT count(*) FROM device").fetchone()[0]
             alive = run("SELECT count(*) FROM device WHERE deleted_at_ns IS NULL").fetchone()[0]
             remaining = iter(devices)
             while devices_read := list(islice(remaining, _REGISTER_ROWS)):
                 for device in devices_read:
-                    declared = _declared(device)
+                    declared = declared_fields(device)
                     inserted = run(
                         f"INSERT INTO device ({_DEVICE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(id) DO NOTHING",
                         (count, device.id, *declared, at_ns),
@@ -182,17 +188,22 @@ class SqliteCatalog:
                         if is_deleted:
                             run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
                         (new if is_deleted else changed).append(number)
+                        are_changed = True
                 if alive + len(new) > devices_max:
                     raise OutOfRange(
                         f"there would be more than {devices_max} devices (devices_max)", setting="devices_max"
                     )
+            if new or are_changed:
+                note_change(run, at_ns)
         return Registered(new, changed)
 
     def update(self, devices: Mapping[int, Device]) -> None:
         """See Catalog."""
         with self._transaction() as run:
             for number, device in devices.items():
-                run(_UPDATE, (*_declared(device), number))
+                run(_UPDATE, (*declared_fields(device), number))
+            if devices:
+                note_change(run, self._clock.now_ns())
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""
@@ -204,6 +215,7 @@ class SqliteCatalog:
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
                     text = "UPDATE pause SET end_ns = ?1 WHERE device = ?2 AND coalesce(end_ns, ?1 + 1) > ?1"
                     run(text, (at_ns, number))
+                    note_change(run, at_ns)
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
@@ -217,6 +229,7 @@ class SqliteCatalog:
             run("DELETE FROM pause WHERE device = ?", (device,))
             for pause in pauses:
                 run("INSERT INTO pause VALUES (?, ?, ?)", (device, pause.start_ns, pause.end_ns))
+            note_change(run, self._clock.now_ns())
 
     def windows(self) -> list[MaintenanceWindow]:
         """See Catalog."""
@@ -228,11 +241,15 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             run("INSERT OR REPLACE INTO maintenance VALUES (?, ?)", (window.id, _json(window)))
+            note_change(run, self._clock.now_ns())
 
     def delete_window(self, window_id: str) -> bool:
         """See Catalog."""
         with self._transaction() as run:
-            return bool(run("DELETE FROM maintenance WHERE id = ?", (window_id,)).rowcount)
+            was_there = bool(run("DELETE FROM maintenance WHERE id = ?", (window_id,)).rowcount)
+            if was_there:
+                note_change(run, self._clock.now_ns())
+            return was_there
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
         """See Catalog."""
@@ -328,22 +345,3 @@ class SqliteCatalog:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _declared(device: Device) -> tuple[str, int | None, int | None, str]:
-    labels = json.dumps(device.labels, sort_keys=True) if device.labels else "{}"
-    return labels, device.interval_s, device.grace_s, device.note
-
-
-def _deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
-    """Deletions by device, ascending where the rows are."""
-    found: dict[int, list[Span]] = {}
-    for device, start_ns, end_ns in rows:
-        found.setdefault(device, []).append((start_ns, end_ns))
-    return found
-
-
-def _record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = _NO_DELETIONS) -> DeviceRecord:
-    number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
-    device = Device(device_id, {} if labels == "{}" else json.loads(labels), interval_s, grace_s, note)
-    return DeviceRecord(number, device, created_at_ns, deleted_at_ns is not None, tuple(deletions.get(number, ())))

@@ -151,6 +151,7 @@ def _report(
         fleet=_total("", answer.fleet, questions.group_command(None)),
         groups=[_total(group.group, group, questions.group_command(group.group)) for group in groups],
         missing=answer.missing,
+        declarations=answer.declarations,
         example=questions.device_command("ID"),
     )
     if is_listed or report.fleet.devices <= DEVICES_COUNTED:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from fleetpulse.cli.tables import seconds_cell, time_cell
 from fleetpulse.cli.uptime import group_name
 from fleetpulse.model.uptime import LEFT_OUT, Reason
+from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import AvailableFigures, Missing
 
 
@@ -47,6 +48,7 @@ class Report:
     fleet: Line
     groups: list[Line]
     missing: list[Missing]
+    declarations: DeclarationsUsed
     example: str
     devices: list[Line] | None = None
     differs_by: tuple[int, int] = (0, 0)
@@ -90,10 +92,20 @@ class Report:
             ("availability", "100 × (1 − time down ÷ accountable time), on the service's clock"),
             ("left out", f"{self._left_out()}. {_RULES}"),
             ("missing", missing),
+            ("declarations", self._declarations()),
             *([] if self.sla is None else [("SLA", f"uptime of at least {self.sla_text} %, {_EXACT}")]),
             *self._check(),
             ("again", self.example),
         ]
+
+    def _declarations(self) -> str:
+        declared = self.declarations
+        when = "unknown" if declared.changed_at is None else _exact_time(declared.changed_at)
+        place = ", after the end of the window" if declared.changed_after_window else ""
+        return (
+            f"version {declared.version} of devices, pauses and maintenance windows, last changed {when}{place}; "
+            "a report with another version may differ"
+        )
 
     def _slots(self) -> str:
         here = f"; here {', '.join(map(seconds_cell, self.slots_s))}" if self.slots_s else ""

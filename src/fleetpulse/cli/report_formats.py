@@ -19,7 +19,7 @@ _CSV_HEAD = (
     *("kind", "id", "group", "devices", "uptime_percent", "present_slots", "expected_slots", "sla_percent", "sla_met"),
     *("availability_percent", "down_s", "accountable_s", "slot_s"),
     *(f"left_out_{key_of(reason)}" for reason in LEFT_OUT),
-    *("from", "to", "formula", "is_whole", "reproduce"),
+    *("from", "to", "formula", "is_whole", "reproduce", "declarations_version", "declarations_changed_at"),
 )
 
 
@@ -130,6 +130,8 @@ def _csv_cells(report: Report, kind: str, line: Line) -> list[object]:
         report.formula,
         str(not report.missing).lower(),
         line.reproduce,
+        report.declarations.version,
+        report.declarations.changed_at,
     ]
 
 
@@ -151,6 +153,7 @@ def as_json(report: Report) -> str:
             {"id": line.name, "group": line.group, "slot_s": line.slot_s, **_figures(report, line)}
             for line in report.devices
         ]
+    fields["declarations"] = report.declarations
     fields["missing"] = report.missing
     return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode() + "\n"
 

@@ -39,8 +39,7 @@ from fleetpulse.query.notes import ignored_notes
 from fleetpulse.query.overview import Overview, overview
 
 HISTORY_STAYS = (
-    "its presence and status history stays, its metrics until their retention; "
-    "it can be asked for again once a device of this id is declared"
+    "its presence and status history stays, its metrics until their retention; ask for it with include_deleted=true"
 )
 
 

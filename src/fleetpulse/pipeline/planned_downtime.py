@@ -1,12 +1,16 @@
 """When nothing is expected of devices: pauses and maintenance windows. Written to the catalog first, then in effect."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from fleetpulse.catalog.catalog import Catalog, Pause
 from fleetpulse.clock import Clock
 from fleetpulse.errors import OutOfRange
+from fleetpulse.model.declared import NOTHING_CHANGED, DeclaredVersion
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+
+_Result = TypeVar("_Result")
 
 
 class PlannedDowntime:
@@ -16,6 +20,8 @@ class PlannedDowntime:
         self.pauses: dict[int, list[Pause]] = {}
         self.windows: dict[str, MaintenanceWindow] = {}
         self.version = 0
+        self.declared = NOTHING_CHANGED
+        """Which declarations are in effect as of the last change of a pause or window."""
         self._catalog = catalog
         self._catalog_thread = catalog_thread
         self._clock = clock
@@ -58,7 +64,7 @@ class PlannedDowntime:
         )
 
     async def _replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
-        await self._catalog_thread.run(lambda: self._catalog.replace_pauses(device, pauses))
+        _, self.declared = await self._write(lambda: self._catalog.replace_pauses(device, pauses))
         self.pauses[device] = list(pauses)
         self.version += 1
 
@@ -72,16 +78,20 @@ class PlannedDowntime:
                 f"there are {self._windows_max} maintenance windows (windows_max): delete old ones",
                 setting="windows_max",
             )
-        await self._catalog_thread.run(lambda: self._catalog.put_window(window))
+        _, self.declared = await self._write(lambda: self._catalog.put_window(window))
         self.windows = {**self.windows, window.id: window}
         self.version += 1
 
     async def delete_window(self, window_id: str) -> bool:
         """Remove a maintenance window; False where there is none. Raises: NotAccepting."""
-        was_there = await self._catalog_thread.run(lambda: self._catalog.delete_window(window_id))
+        was_there, self.declared = await self._write(lambda: self._catalog.delete_window(window_id))
         self.windows = {known_id: window for known_id, window in self.windows.items() if known_id != window_id}
         self.version += 1
         return was_there
+
+    async def _write(self, change: Callable[[], _Result]) -> tuple[_Result, DeclaredVersion]:
+        """The result of a change, and the version of what is declared then. Raises: NotAccepting."""
+        return await self._catalog_thread.run(lambda: (change(), self._catalog.declared()))
 
 
 def _ended(pauses: Iterable[Pause], at_ns: int) -> list[Pause]:

@@ -123,10 +123,11 @@ class Questions:
                 add_step(answer, await self.fleet(question, start_ns=step.start_ns))
         return answer
 
-    async def fleet_stats(self, window: Window, *, labels: Labels) -> FleetStats:
+    async def fleet_stats(self, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetStats:
         """The fleet at a glance, with upload times of what retention leaves of the window."""
         upload_time, now_ns = self._metric_definitions.metrics[UPLOAD_TIME], self._clock.now_ns()
-        glance = await self.fleet(partial(fleet_glance, window=window, labels=labels), start_ns=window.start_ns)
+        about = partial(fleet_glance, window=window, labels=labels, is_deleted_included=is_deleted_included)
+        glance = await self.fleet(about, start_ns=window.start_ns)
         numbers = [number for number, _, _ in glance.worst]
         records = await self._registry.records_of(numbers)
         ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}

@@ -7,6 +7,7 @@ The rest of what is declared stays in the catalog, and is read when somebody ask
 import asyncio
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 import structlog
@@ -17,6 +18,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting, OutOfRange, UnknownDevice
 from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.model.declaration_merge import MergeReport, Rule
+from fleetpulse.model.declared import NOTHING_CHANGED, DeclaredVersion
 from fleetpulse.model.device import Device, is_device_id, unknown_id_advice
 from fleetpulse.model.device_fields import device_fields
 from fleetpulse.model.device_limits import within_limits
@@ -55,6 +57,8 @@ class Registry:
         self.roster = Roster()
         self.policy_version = 0
         """Grows whenever the heartbeat policy of a device changes."""
+        self.declared = NOTHING_CHANGED
+        """Which declarations are in effect as of the last change of a device."""
         self.auto_register = auto_register
         self._catalog = catalog
         self._catalog_thread = catalog_thread
@@ -77,6 +81,7 @@ class Registry:
         self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
             self._apply(record)
+        self.declared = self._catalog.declared()
 
     def _apply(self, record: DeviceRecord) -> None:
         """Bring memory to what the catalog says of one device."""
@@ -165,6 +170,7 @@ class Registry:
         for numbers in chain(in_pieces(registered.new), in_pieces(registered.changed)):
             for record in self._catalog.records_of(numbers):
                 self._apply(record)
+        self.declared = self._catalog.declared()
         self._counters.devices_registered += len(registered.new)
 
     async def adopt(self, registered: Registered) -> None:
@@ -262,8 +268,14 @@ class Registry:
         self._make_room(max(numbers, default=-1) + 1)
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
         for piece in in_pieces(numbers):
-            for record in await self.records_of(piece):
+            # Both in one call: no question must see the devices without the version that they belong to.
+            records, declared = await self._catalog_thread.run(partial(self._records_and_version, piece))
+            for record in records:
                 self._apply(record)
+            self.declared = declared
+
+    def _records_and_version(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], DeclaredVersion]:
+        return self._catalog.records_of(numbers), self._catalog.declared()
 
     def register(self, device_id: str) -> asyncio.Future[None]:
         """Register one unknown device. Devices that come while a transaction is under way share the next one.

@@ -83,6 +83,8 @@ class Views:
             live=self.fleet.view(devices, from_day=start_ns // NS_PER_DAY),
             roster=self.registry.roster.frozen(),
             excluded=NOTHING_EXCLUDED,
+            # Versions are compared first: the one with the newer change is in effect.
+            declared=max(self.registry.declared, self.planned_downtime.declared),
             manifest=self.history.manifest,
             history=self.history,
         )

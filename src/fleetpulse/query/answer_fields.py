@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, UnsetType
+from msgspec import Meta, Struct, UnsetType
 
 from fleetpulse.model.device import ID_CHARS_MAX
 from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
@@ -66,3 +66,32 @@ Notes = Annotated[
         description="where the question was perhaps meant otherwise, such as a label that no device has", examples=[[]]
     ),
 ]
+
+
+class DeclarationsUsed(Struct):
+    """Which declarations (devices, pauses, maintenance windows) figures were computed from.
+
+    Two answers of one version were computed from the same declarations.
+    """
+
+    version: Annotated[Count, Meta(description="how often a declaration was changed so far", examples=[12])]
+    changed_at: Annotated[Time | None, Meta(description="when the last change was; null: before they were counted")]
+    devices: DeviceCount
+    changed_after_window: Annotated[
+        bool | None, Meta(description="whether the last change was after the end of the window; null: not known")
+    ]
+
+
+class UploadTimes(Struct, kw_only=True):
+    """The upload times of a window: in nanoseconds, and as Go writes durations."""
+
+    unit: Annotated[str, Meta(examples=["ns"])]
+    count: Count
+    avg: Nanoseconds
+    avg_text: GoDuration
+    p50: Nanoseconds
+    p50_text: GoDuration
+    p95: Nanoseconds
+    p95_text: GoDuration
+    p99: Nanoseconds
+    p99_text: GoDuration

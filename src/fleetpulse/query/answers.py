@@ -14,17 +14,16 @@ from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.model.uptime import Reason
 from fleetpulse.query.answer_fields import (
     Count,
+    DeclarationsUsed,
     DeviceCount,
     DeviceId,
     End,
     Formula,
-    GoDuration,
     Group,
     LabelName,
     LeftOut,
     LeftOutSlots,
     MoreFrom,
-    Nanoseconds,
     NextFrom,
     Notes,
     Percent,
@@ -33,6 +32,7 @@ from fleetpulse.query.answer_fields import (
     StepSeconds,
     Time,
     Timezone,
+    UploadTimes,
     Value,
     key_of,
 )
@@ -131,6 +131,7 @@ class Uptime(AvailableFigures, kw_only=True):
     series: Annotated[list[UptimePoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
     intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
     capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
+    declarations: DeclarationsUsed
     missing: MissingSpans
     notes: Notes = []
 
@@ -199,6 +200,7 @@ class FleetUptime(Struct, kw_only=True):
     group_by: LabelName | None
     fleet: FleetFigures
     groups: list[FleetGroup]
+    declarations: DeclarationsUsed
     missing: MissingSpans
     notes: Notes = []
 
@@ -230,21 +232,6 @@ class WorstDevice(UptimeFigures):
         self.device_id = self.id
 
 
-class UploadTimes(Struct, kw_only=True):
-    """The upload times of a window: in nanoseconds, and as Go writes durations."""
-
-    unit: Annotated[str, Meta(examples=["ns"])]
-    count: Count
-    avg: Nanoseconds
-    avg_text: GoDuration
-    p50: Nanoseconds
-    p50_text: GoDuration
-    p95: Nanoseconds
-    p95_text: GoDuration
-    p99: Nanoseconds
-    p99_text: GoDuration
-
-
 class FleetStats(Struct, kw_only=True):
     """The fleet at a glance."""
 
@@ -255,6 +242,7 @@ class FleetStats(Struct, kw_only=True):
     uptime: AvailableFigures
     worst: Annotated[list[WorstDevice], Meta(description="the ten devices that were there least")]
     upload_time: UploadTimes
+    declarations: DeclarationsUsed
     missing: MissingSpans
     notes: Notes = []
 

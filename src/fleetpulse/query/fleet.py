@@ -15,6 +15,7 @@ from fleetpulse.model.metric import UPLOAD_TIME, Aggregation, MetricDefinition
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.uptime import FORMULA
 from fleetpulse.notation.go_duration import format_duration
+from fleetpulse.query.answer_fields import DeclarationsUsed, UploadTimes
 from fleetpulse.query.answers import (
     AvailableFigures,
     DevicesByStatus,
@@ -24,7 +25,6 @@ from fleetpulse.query.answers import (
     FleetStats,
     FleetUptime,
     Missing,
-    UploadTimes,
     WorstDevice,
 )
 from fleetpulse.query.downtime import downtime, ended_gaps
@@ -36,7 +36,7 @@ from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import fleet_status
-from fleetpulse.query.uptime import Figures, figures
+from fleetpulse.query.uptime import Figures, declarations_used, figures
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -95,6 +95,14 @@ def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted
     return columns
 
 
+def _selected(
+    view: FleetView, columns: FleetColumns, *, labels: Labels, is_deleted_included: bool
+) -> NDArray[np.bool_]:
+    """The devices with all of `labels`, and of the deleted ones only those that were there in the window."""
+    selection = view.roster.with_labels(labels, is_deleted_included=is_deleted_included)
+    return selection & (view.roster.registered() | (columns.expected > 0) | (columns.accountable_ns > 0))
+
+
 def fleet_uptime(
     view: FleetView, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
 ) -> FleetUptime:
@@ -103,9 +111,7 @@ def fleet_uptime(
     The steps of a window are not looked at: see `add_step`. Raises: OutOfRange: too many groups.
     """
     columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
-    selection = view.roster.with_labels(labels, is_deleted_included=is_deleted_included)
-    # Of the deleted devices only those matter that were there in the window.
-    selection &= view.roster.registered() | (columns.expected > 0) | (columns.accountable_ns > 0)
+    selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
     groups = Groups.of(view.roster, by, selection)
     if len(groups) > GROUPS_MAX:
         raise OutOfRange(
@@ -126,6 +132,7 @@ def fleet_uptime(
             FleetGroup(group=name, devices=size, series=UNSET if window.step_ns is None else [], **group)
             for name, size, group in zip(groups.names, groups.sizes, by_group, strict=True)
         ],
+        declarations=declarations_used(view, window, devices=sum(groups.sizes)),
         missing=columns.missing,
         notes=[*window.notes, *selection_notes(view.roster, labels, by=by)],
     )
@@ -165,16 +172,17 @@ class FleetGlance:
     devices: DevicesByStatus
     uptime: AvailableFigures
     worst: list[tuple[int, int, int]]
+    declarations: DeclarationsUsed
     missing: list[Missing]
     notes: list[str]
 
 
-def fleet_glance(view: FleetView, window: Window, *, labels: Labels) -> FleetGlance:
+def fleet_glance(view: FleetView, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetGlance:
     """Devices by status now, uptime, and the devices that were there least, of those with all of `labels`."""
-    selection = view.roster.with_labels(labels)
+    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
+    selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
     codes, _ = fleet_status(view)
     by_status = np.bincount(codes[selection], minlength=len(STATUSES)).tolist()
-    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
     numbers = np.flatnonzero(selection & (columns.expected > 0))
     ratio = columns.present[numbers] / columns.expected[numbers]
     worst = numbers[np.lexsort((numbers, ratio))[:WORST_MAX]].tolist()
@@ -183,6 +191,7 @@ def fleet_glance(view: FleetView, window: Window, *, labels: Labels) -> FleetGla
         devices=DevicesByStatus(int(selection.sum()), dict(zip(STATUSES, by_status, strict=True))),
         uptime=AvailableFigures(**columns.figures_by_group(Groups.of(view.roster, "", selection))[-1]),
         worst=[(number, int(columns.present[number]), int(columns.expected[number])) for number in worst],
+        declarations=declarations_used(view, window, devices=int(selection.sum())),
         missing=columns.missing,
         notes=selection_notes(view.roster, labels),
     )
@@ -230,6 +239,7 @@ def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: M
             for number, present, expected in glance.worst
         ],
         upload_time=uploads.times,
+        declarations=glance.declarations,
         missing=[*glance.missing, *uploads.missing],
         notes=[*window.notes, *glance.notes, *uploads.notes],
     )

@@ -12,6 +12,7 @@ from fleetpulse.aggregate.uptime import percent
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.model.uptime import BACKFILLED, DOWN, FORMULA, LEFT_OUT, REASONS, UP, Reason
 from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import Interval, Missing, Observed, Uptime, UptimePoint
 from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one
 from fleetpulse.query.missing import distinct, note_missing_day
@@ -44,6 +45,17 @@ def figures(*, present: int, expected: int, down_ns: int, accountable_ns: int, i
         "down_s": down_ns / NS_PER_S if is_time_known else None,
         "accountable_s": accountable_ns / NS_PER_S if is_time_known else None,
     }
+
+
+def declarations_used(view: FleetView, window: Window, *, devices: int) -> DeclarationsUsed:
+    """Which declarations an answer about a window was computed from. Args: devices: how many it counts."""
+    version, changed_at_ns = view.declared
+    return DeclarationsUsed(
+        version=version,
+        changed_at=format_rfc3339(changed_at_ns) if version else None,
+        devices=devices,
+        changed_after_window=changed_at_ns >= window.end_ns if version else None,
+    )
 
 
 def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explained: bool) -> Uptime:
@@ -84,6 +96,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
         else [_point(counts[:, step], at_ns=window.bucket_start_ns(step)) for step in range(window.buckets)],
         intervals=intervals,
         capped=is_capped,
+        declarations=declarations_used(view, window, devices=1),
         missing=distinct([*missing, *slots.missing]),
         notes=[*window.notes],
     )

@@ -13,6 +13,7 @@ from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.view import LiveView
+from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
@@ -32,6 +33,7 @@ class FleetView:
     excluded: Excluded
     manifest: Manifest
     history: History
+    declared: DeclaredVersion
 
     @property
     def count(self) -> int:

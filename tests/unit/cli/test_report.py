@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import as_csv, as_json, as_markdown, as_table
+from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import AvailableFigures, Missing
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -41,6 +42,7 @@ def report(*devices: Line, sla: str = "99.9", is_listed: bool = True) -> Report:
         fleet=line("", present, expected),
         groups=groups,
         missing=[],
+        declarations=DeclarationsUsed(7, END, 3, changed_after_window=True),
         example="fleetpulse uptime device ID",
     )
     made.take_devices(list(devices), is_listed=is_listed)
@@ -52,6 +54,16 @@ DEVICES = (
     line("=odd", 0, 0, group="", slot_s=60, left_out={"before first seen": 1440}),
     line("bad", 700, 1440, group="ly|on", slot_s=300, left_out={"paused": 2}),
 )
+
+
+def test_every_format_names_the_declarations_and_whether_they_changed_after_the_window() -> None:
+    made = report(*DEVICES)
+    for text in (as_table(made), as_markdown(made)):
+        assert "version 7" in text
+        assert "after the end of the window" in text
+    assert json.loads(as_json(made))["declarations"]["version"] == 7
+    row = next(csv.DictReader(io.StringIO(as_csv(made))))
+    assert (row["declarations_version"], row["declarations_changed_at"]) == ("7", END)
 
 
 def test_the_worst_device_comes_first_and_one_of_which_nothing_was_expected_last() -> None:

@@ -2,6 +2,7 @@
 
 from cli_text import printed
 from fleetpulse.cli.uptime import device_parts, figures_text, fleet_parts
+from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import (
     FleetFigures,
     FleetGroup,
@@ -22,6 +23,7 @@ FIGURES = {
     "down_s": 90.4,
     "accountable_s": 240.0,
 }
+DECLARATIONS = DeclarationsUsed(7, None, 1, changed_after_window=False)
 
 
 def uptime(**fields: object) -> Uptime:
@@ -33,6 +35,7 @@ def uptime(**fields: object) -> Uptime:
         "slot_s": 60,
         "observed": Observed(uptime=70.0, present=168),
         "left_out": {},
+        "declarations": DECLARATIONS,
         "missing": [],
     }
     return Uptime(**{**values, **FIGURES, **fields})  # type: ignore[arg-type]  # fields of one struct
@@ -71,6 +74,7 @@ def test_a_fleet_has_a_line_a_group_and_a_graph_with_gaps_where_a_group_had_no_d
         group_by="site",
         fleet=FleetFigures(devices=2, **unknown),  # type: ignore[arg-type]  # fields of one struct
         groups=[FleetGroup(group="", devices=2, series=points, **FIGURES)],  # type: ignore[arg-type]  # as above
+        declarations=DECLARATIONS,
         missing=[],
     )
     lines = [" ".join(line.split()) for line in printed(*fleet_parts(answer)).splitlines()]

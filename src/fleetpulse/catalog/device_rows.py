@@ -1,0 +1,36 @@
+"""Rows of the catalog about devices, and the count of changes of what is declared."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fleetpulse.catalog.catalog import DeviceRecord, Span
+from fleetpulse.model.device import Device
+
+NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
+
+
+def note_change(run: Any, at_ns: int) -> None:
+    """Count a change of declarations, in the transaction that makes it."""
+    run("UPDATE declared SET version = version + 1, changed_at_ns = ?", (at_ns,))
+
+
+def declared_fields(device: Device) -> tuple[str, int | None, int | None, str]:
+    """What is declared of a device, as the columns of its row."""
+    labels = json.dumps(device.labels, sort_keys=True) if device.labels else "{}"
+    return labels, device.interval_s, device.grace_s, device.note
+
+
+def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
+    """Deletions by device, ascending where the rows are."""
+    found: dict[int, list[Span]] = {}
+    for device, start_ns, end_ns in rows:
+        found.setdefault(device, []).append((start_ns, end_ns))
+    return found
+
+
+def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO_DELETIONS) -> DeviceRecord:
+    """The record of a device out of its row."""
+    number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
+    device = Device(device_id, {} if labels == "{}" else json.loads(labels), interval_s, grace_s, note)
+    return DeviceRecord(number, device, created_at_ns, deleted_at_ns is not None, tuple(deletions.get(number, ())))
