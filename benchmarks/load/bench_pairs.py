@@ -8,7 +8,6 @@ medians of the ratios this/other, round by round: below 1 this checkout is cheap
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -114,9 +113,7 @@ def main() -> None:
     pin_load()
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory())
-        with of_checkout(roots[1]):  # newer code opens what older code wrote, and not the other way round
-            generate(Path(name), "--devices", str(HISTORY_DEVICES), days=5)
-        pair = start_pair(stack, roots, Path(name), history=Path(name) / "data")
+        pair = start_pair(stack, roots, Path(name), history_days=5)
         for question, paths in questions().items():
             figures[f"p50, {question}"] = ratios(pair, asking(paths()), chosen.rounds)
         figures["resident MB after the questions"] = ratios(pair, Process.memory_mb, 1)
@@ -124,21 +121,16 @@ def main() -> None:
 
 
 def start_pair(
-    stack: ExitStack,
-    roots: tuple[Path, Path],
-    folder: Path,
-    *,
-    devices: Path | None = None,
-    history: Path | None = None,
+    stack: ExitStack, roots: tuple[Path, Path], folder: Path, *, devices: Path | None = None, history_days: int = 0
 ) -> tuple[Process, Process]:
     """A server of each checkout, on a folder of its own."""
     servers: list[Process] = []
     for number, root in enumerate(roots):
         own = folder / f"checkout-{number}"
         own.mkdir()
-        if history is not None:
-            shutil.copytree(history, own / "data")
         with of_checkout(root):
+            if history_days:  # of its own: newer code would first make over what older code wrote
+                generate(own, "--devices", str(HISTORY_DEVICES), days=history_days)
             servers.append(stack.enter_context(fleetpulse(own, devices=devices)))
     return servers[0], servers[1]
 
