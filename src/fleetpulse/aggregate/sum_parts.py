@@ -66,7 +66,41 @@ def _listed(
     values = np.concatenate([np.zeros(0), *(values for _, values in others)])
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(cells, minlength=count), out=offsets[1:])
-    return offsets, values[np.argsort(cells, kind="stable")]
+    return offsets, values if len(others) == 1 else values[np.argsort(cells, kind="stable")]
+
+
+def split_others(
+    offsets: NDArray[np.int64], others: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """The first of the other doubles of each sum, and the rest of them.
+
+    Args: as `sum_parts` returns them.
+    Returns: float64, shape (n,), 0 where there is none; and the rest, as `sum_parts` returns the others: int64, shape
+        (n + 1,), and float64.
+    """
+    counts = np.diff(offsets)
+    has_low = counts > 0
+    low = np.zeros(len(counts))
+    low[has_low] = others[offsets[:-1][has_low]]
+    rest = np.delete(others, offsets[:-1][has_low])
+    rest_offsets = np.zeros(len(offsets), np.int64)
+    np.cumsum(counts - has_low, out=rest_offsets[1:])
+    return low, rest_offsets, rest
+
+
+def join_others(
+    low: NDArray[np.float64], offsets: NDArray[np.int64], rest: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The offsets and other doubles of `sum_parts`, from what `split_others` returned.
+
+    Args: low: float64, shape (n,). offsets: int64, shape (n + 1,). rest: float64.
+    Returns: int64, shape (n + 1,), and float64.
+    """
+    with_low = np.flatnonzero(low)
+    pairs = [(with_low, low[with_low])]
+    if len(rest):
+        pairs.append((np.repeat(np.arange(len(low)), np.diff(offsets)), rest))
+    return _listed(pairs, len(low))
 
 
 def sums_of_parts(first: NDArray[np.float64], offsets: NDArray[np.int64], others: NDArray[np.float64]) -> ExactSums:

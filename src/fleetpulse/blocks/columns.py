@@ -35,6 +35,8 @@ class Footer:
     rows: NDArray[np.int64]
     least: dict[str, NDArray[np.int64]]
     greatest: dict[str, NDArray[np.int64]]
+    empty_lists: dict[str, NDArray[np.bool_]]
+    """Of list columns: whether all lists of a row group are empty, so that it need not be read."""
 
     @property
     def size_bytes(self) -> int:
@@ -61,6 +63,11 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
                 column: np.array([_unsigned(column, entry.max_raw) for entry in found], np.int64)
                 for column, found in statistics.items()
             },
+            {
+                path.partition(".")[0]: np.array([_is_empty(group.column(place).statistics) for group in groups], bool)
+                for path, place in places.items()
+                if "." in path
+            },
         )
     except (pa.ArrowException, OSError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(name, error) from error
@@ -71,21 +78,26 @@ def _unsigned(column: str, raw: int) -> int:
     return raw if raw >= 0 or column == "at" else raw + 2**32
 
 
+def _is_empty(statistics: Any) -> bool:
+    return statistics is not None and statistics.num_values == 0
+
+
 def read_groups(
     file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]
 ) -> Iterator[dict[str, Column]]:
     """The chosen row groups, one at a time, as arrays by column, each of shape (rows,).
 
     Times come as int64, ns since 1970; a list column as `column.offsets`, int64, shape (rows + 1,), and
-    `column.values`.
+    `column.values`, or not at all if all of its lists are empty.
     Raises: DamagedData: a page is not as it was written.
     """
     try:
         parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
         for group in groups:
-            table = parquet.read_row_group(group, columns=list(columns), use_threads=False)
+            wanted = [name for name in columns if name not in footer.empty_lists or not footer.empty_lists[name][group]]
+            table = parquet.read_row_group(group, columns=wanted, use_threads=False)
             arrays: dict[str, Column] = {}
-            for column in columns:
+            for column in wanted:
                 array = table.column(column).combine_chunks()
                 if pa.types.is_list(array.type):
                     arrays[f"{column}.offsets"] = array.offsets.to_numpy().astype(np.int64)
@@ -96,6 +108,20 @@ def read_groups(
             yield arrays
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
         raise _damaged(name, error) from error
+
+
+def cut_columns(columns: dict[str, Column], start: int, end: int) -> dict[str, Column]:
+    """Rows [start, end) of columns as `read_groups` gives them, without a copy of flat ones."""
+    found = {}
+    for name, column in columns.items():
+        if name.endswith(".offsets"):
+            offsets = column[start : end + 1]
+            found[name] = offsets - offsets[0]
+            values = name.replace(".offsets", ".values")
+            found[values] = columns[values][offsets[0] : offsets[-1]]
+        elif not name.endswith(".values"):
+            found[name] = column[start:end]
+    return found
 
 
 def _damaged(name: str, error: Exception) -> DamagedData:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart
 from fleetpulse.blocks import reception_gaps as gap_layout
-from fleetpulse.blocks.columns import Column, Footer, read_footer, read_groups
+from fleetpulse.blocks.columns import Column, Footer, cut_columns, read_footer, read_groups
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import (
@@ -200,10 +200,10 @@ class History:
     ) -> Iterator[RollupRows]:
         """The cells of a block in a range, a row group at a time, sorted by device and time. Raises: DamagedData."""
         file = block.files[tier]
-        for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, parts):
-            chosen = slice(0, len(rows)) if wanted.device is None else _run(rows.devices, rows.at_ns, wanted)
-            if chosen.start < chosen.stop:
-                yield rows if wanted.device is None else rows.cut(chosen.start, chosen.stop)
+        device = wanted if wanted.device is not None else None
+        for rows in self.rollup_groups(file, self._groups(file, wanted), block.kind, parts, of_device=device):
+            if len(rows):
+                yield rows
 
     def metrics_of(self, file: BlockFile) -> list[int]:
         """The metrics that a file of samples or roll-ups holds, ascending. Raises: DamagedData."""
@@ -220,17 +220,28 @@ class History:
             yield sample_rows(columns, int(metrics[group]))
 
     def rollup_groups(
-        self, file: BlockFile, groups: Sequence[int], kind: Kind, parts: Sequence[CellPart] = ALL_PARTS
+        self,
+        file: BlockFile,
+        groups: Sequence[int],
+        kind: Kind,
+        parts: Sequence[CellPart] = ALL_PARTS,
+        *,
+        of_device: SampleRange | None = None,
     ) -> Iterator[RollupRows]:
         """Row groups of a file of roll-ups, in the order of `groups`. Raises: DamagedData.
 
         Args:
             parts: what to read of the cells; the columns of other parts are zeros, as is what older files lack.
+            of_device: only the rows of its device and times, so that no cell of another device is made.
         """
         footer = self.footer(file)
         metrics = footer.least["metric"]
         wanted = [column for column in rollup_columns(kind, parts) if column in footer.columns]
-        for group, columns in zip(groups, self.read(file, groups, wanted), strict=True):
+        for group, read in zip(groups, self.read(file, groups, wanted), strict=True):
+            columns = read
+            if of_device is not None:
+                chosen = _run(columns["device"], columns["at"], of_device)
+                columns = cut_columns(columns, chosen.start, chosen.stop)
             yield rollup_rows(columns, int(metrics[group]), kind)
 
     def read(self, file: BlockFile, groups: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Column]]:

@@ -3,16 +3,17 @@
     samples                                          roll-up of a minute, an hour or a day
     metric   uint16                                  metric, device, at     as beside; at is the start of the bucket
     device   uint32                                  count                  int64
-    at       timestamp[ns, UTC], the sent_at         sum                    double, rounded
-    value    double, or of integers int64            sum_rest               list of double: what `sum` is off, exactly;
-                                                                            see aggregate/sum_parts.py; or of integers:
+    at       timestamp[ns, UTC], the sent_at         sum, sum_low           double: the rounded sum, what it is off
+    value    double, or of integers int64            sum_rest               list of double: what both are off; see
+                                                                            aggregate/sum_parts.py; or of integers:
                                                      sum_high, sum_low      int64, sum = high · 2³² + low
                                                      lowest, highest, last  as value
                                                      last_at                timestamp[ns, UTC]
                                                      sketch_keys            list of int32, ascending: log buckets, see
                                                      sketch_counts          list of int64      aggregate/sketch.py
 
-Files of earlier versions lack `sum_rest`: their sums are taken as exact.
+Files of earlier versions lack `sum_low` and `sum_rest`: their sums are taken as exact. Almost all lists of `sum_rest`
+are empty, and a row group in which all are is read without them, since lists take the longest to read.
 
 A row group holds one metric only, and of it a range of devices. Metrics of kind float and of kind integer have files of
 their own.
@@ -31,7 +32,7 @@ from fleetpulse.aggregate.exact_sums import ExactSums, high_and_low, no_sums
 from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart, Cells, cut_cells
 from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.sketch import Sketches
-from fleetpulse.aggregate.sum_parts import sum_parts, sums_of_parts
+from fleetpulse.aggregate.sum_parts import join_others, split_others, sum_parts, sums_of_parts
 from fleetpulse.blocks.columns import TIME, Column, Footer, time_column
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns
@@ -136,7 +137,7 @@ def sample_rows(columns: dict[str, Column], metric: int) -> SampleColumns:
 def rollup_columns(kind: Kind, parts: Sequence[CellPart] = ALL_PARTS) -> Sequence[str]:
     """The columns of a roll-up to read for some parts of its cells."""
     columns: dict[CellPart, tuple[str, ...]] = {
-        "sums": ("sum_high", "sum_low") if kind == "integer" else ("sum", "sum_rest"),
+        "sums": ("sum_high", "sum_low") if kind == "integer" else ("sum", "sum_low", "sum_rest"),
         "lowest": ("lowest",),
         "highest": ("highest",),
         "last": ("last", "last_at"),
@@ -154,7 +155,7 @@ def write_rollup(file: BinaryIO, kind: Kind, pieces: Iterable[RollupRows]) -> No
     sums = (
         [("sum_high", pa.int64()), ("sum_low", pa.int64())]
         if kind == "integer"
-        else [("sum", pa.float64()), ("sum_rest", pa.list_(pa.float64()))]
+        else [("sum", pa.float64()), ("sum_low", pa.float64()), ("sum_rest", pa.list_(pa.float64()))]
     )
     rest = [("lowest", value), ("highest", value), ("last", value), ("last_at", TIME)]
     lists = [("sketch_keys", pa.list_(pa.int32())), ("sketch_counts", pa.list_(pa.int64()))]
@@ -196,8 +197,10 @@ def _sum_columns(sums: ExactSums, kind: Kind) -> list[Any]:
     if kind == "integer":
         high, low = high_and_low(sums)
         return [pa.array(high), pa.array(low)]
-    first, offsets, rest = sum_parts(sums)
-    return [pa.array(first), pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(rest))]
+    first, offsets, others = sum_parts(sums)
+    second, rest_offsets, rest = split_others(offsets, others)
+    lists = pa.ListArray.from_arrays(pa.array(rest_offsets.astype(np.int32)), pa.array(rest))
+    return [pa.array(first), pa.array(second), lists]
 
 
 def _sums(columns: dict[str, Column], kind: Kind) -> ExactSums:
@@ -206,7 +209,8 @@ def _sums(columns: dict[str, Column], kind: Kind) -> ExactSums:
         return ExactSums(np.array([columns["sum_low"], columns["sum_high"]]), 0)
     if kind == "float" and "sum" in columns:
         offsets = columns.get("sum_rest.offsets", np.zeros(count + 1, np.int64))
-        return sums_of_parts(columns["sum"], offsets, columns.get("sum_rest.values", np.zeros(0)))
+        low, rest = columns.get("sum_low", np.zeros(count)), columns.get("sum_rest.values", np.zeros(0))
+        return sums_of_parts(columns["sum"], *join_others(low, offsets, rest))
     return no_sums(count)
 
 

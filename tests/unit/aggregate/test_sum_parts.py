@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fleetpulse.aggregate.cell_groups import CellGroups
 from fleetpulse.aggregate.exact_sums import ExactSums, fold_sums, join_sums, ratios, rounded_sums, sum_doubles
-from fleetpulse.aggregate.sum_parts import sum_parts, sums_of_parts
+from fleetpulse.aggregate.sum_parts import join_others, split_others, sum_parts, sums_of_parts
 
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([1.7e308, -1.7e308, 5e-324, 0.1, 21.7])
 
@@ -53,3 +53,16 @@ def test_what_overflowed_in_an_earlier_version_stays_unknown(overflowed: float) 
     assert ratios(sums, [1_000, 1]) == [None, 2.0]
     first, _, others = sum_parts(sums)
     assert (bool(np.isfinite(first[0])), others.tolist()) == (False, [])
+
+
+def test_the_first_of_the_others_is_split_off_and_joined_again() -> None:
+    offsets, others = np.array([0, 0, 1, 4, 4]), np.array([0.5, 1e-3, 2e-20, 3e-40])
+    low, rest_offsets, rest = split_others(offsets, others)
+    assert (low.tolist(), rest_offsets.tolist(), rest.tolist()) == (
+        [0.0, 0.5, 1e-3, 0.0],
+        [0, 0, 0, 2, 2],
+        [2e-20, 3e-40],
+    )
+    again, values = join_others(low, rest_offsets, rest)
+    assert (again.tolist(), values.tolist()) == (offsets.tolist(), others.tolist())
+    assert [part.tolist() for part in join_others(low[:2], rest_offsets[:3], rest[:0])] == [[0, 0, 1], [0.5]]

@@ -38,6 +38,7 @@ def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
         rows=np.array([9, 9, 9]),
         least={"metric": np.array([1, 1, 2]), "device": np.array([0, 5, 0]), "at": np.array([10, 10, 10])},
         greatest={"metric": np.array([1, 1, 2]), "device": np.array([5, 9, 9]), "at": np.array([20, 30, 30])},
+        empty_lists={},
     )
     assert RowRange(0, 100).groups(footer, 1) == [0, 1]
     assert RowRange(21, 100).groups(footer, 1) == [1]
@@ -47,7 +48,7 @@ def test_row_groups_are_found_by_metric_devices_and_times_half_open() -> None:
 
 
 def test_only_the_columns_that_an_aggregation_needs_are_read() -> None:
-    assert rollup_columns("float", ("sums",)) == ("device", "at", "count", "sum", "sum_rest")
+    assert rollup_columns("float", ("sums",)) == ("device", "at", "count", "sum", "sum_low", "sum_rest")
     assert "sketch_keys" in rollup_columns("integer", RULES["p95"].parts)
     blocks = SampleBlocks()
     part = blocks.part((CPU, 1, 0.0, 5.0), (CPU, 1, 1.0, 7.0))
