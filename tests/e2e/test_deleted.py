@@ -82,3 +82,33 @@ def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert PUBLISHED[0] in done.stdout or "fleet" in command
+
+
+def test_lifetime_figures_and_raw_data_of_a_deleted_device_stay_and_declarations_are_counted_over_restarts(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve()
+    client = Client(server.port)
+    at = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    assert client.ask("POST", f"{PATH}/heartbeat", {"sent_at": at})[0] == 204
+    assert client.ask("POST", f"{PATH}/stats", {"sent_at": at, "upload_time": 5})[0] == 204
+    export = f"/api/v1/export?what=presence&window=1h&device_id={PUBLISHED[0]}"
+    paths = [f"{PATH}/stats", f"{PATH}/audit"]
+    before = [client.ask("GET", path) for path in paths]
+    version = client.ask("GET", "/api/v1/fleet/uptime")[1]["declarations"]["version"]
+    assert client.ask("POST", f"{PATH}/pause", {})[0] == 200
+    window = {"all": True, "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}
+    assert client.ask("POST", "/api/v1/maintenance", window)[0] == 201
+    assert client.ask("DELETE", PATH)[0] == 200
+    changed = client.ask("GET", "/api/v1/fleet/uptime")[1]["declarations"]["version"]
+    assert changed >= version + 3
+    client.close()
+    server.stop(signal.SIGKILL)
+    client = Client(serve().port)
+    assert client.ask("GET", "/api/v1/fleet/uptime")[1]["declarations"]["version"] == changed
+    assert [client.ask("GET", path)[0] for path in (*paths, export)] == [404, 404, 404]
+    assert [client.ask("GET", f"{path}?include_deleted=true") for path in paths] == before
+    client.connection.request("GET", f"{export}&include_deleted=true")
+    lines = client.connection.getresponse().read().decode().splitlines()
+    assert (len(lines), PUBLISHED[0] in lines[1]) == (2, True)
+    client.close()

@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from fleetpulse.api.parameters import LabelPairs, TypesQuery, read_device_ids, read_labels
+from fleetpulse.api.parameters import LabelPairs, TypesQuery, read_device_ids, read_include_deleted, read_labels
 from fleetpulse.api.routes import Media, note_header, route
 from fleetpulse.api.window_parameters import read_plain_window
 from fleetpulse.pipeline.exports import ExportRequest, Exports
@@ -42,7 +42,12 @@ FileFormat = Annotated[
     operation="export",
     refusals=(404, 422),
     media=_MEDIA,
-    readers={"window": read_plain_window, "labels": read_labels, "device_ids": read_device_ids},
+    readers={
+        "window": read_plain_window,
+        "labels": read_labels,
+        "device_ids": read_device_ids,
+        "is_deleted_included": read_include_deleted,
+    },
 )
 async def get_export(
     *,
@@ -52,6 +57,7 @@ async def get_export(
     window: Window,
     labels: LabelPairs,
     device_ids: Sequence[str],
+    is_deleted_included: bool,
     what: What = "samples",
     file_format: FileFormat = "csv",
     types: TypesQuery = None,
@@ -67,6 +73,7 @@ async def get_export(
         window=window,
         labels=labels,
         device_ids=device_ids,
+        is_deleted_included=is_deleted_included,
         metrics=metric_definitions.questions(",".join(types or ()), None) if what == "samples" else (),
     )
     media_type, body = await exports.file(request)

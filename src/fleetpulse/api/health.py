@@ -5,7 +5,7 @@ from litestar import Response
 from fleetpulse import __version__
 from fleetpulse.api.docs_page import HTML_HEADERS, docs_page
 from fleetpulse.api.openapi import OpenApiSource
-from fleetpulse.api.parameters import DeviceIdPath
+from fleetpulse.api.parameters import DeviceIdPath, read_include_deleted
 from fleetpulse.api.routes import Media, route
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
@@ -16,16 +16,30 @@ from fleetpulse.query.declaration_answers import Health, Ready, Replay
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
-@route("GET /api/v1/devices/{device_id:str}/stats", group="questions", operation="getStats", refusals=(404,))
-async def get_stats(device_id: DeviceIdPath, questions: Questions) -> DeviceStats:
+@route(
+    "GET /api/v1/devices/{device_id:str}/stats",
+    group="questions",
+    operation="getStats",
+    refusals=(404,),
+    readers={"is_deleted_included": read_include_deleted},
+)
+async def get_stats(*, device_id: DeviceIdPath, questions: Questions, is_deleted_included: bool) -> DeviceStats:
     """Uptime and average upload time over the whole life of a device."""
-    return await questions.stats(device_id)
+    return await questions.stats(device_id, is_deleted_included=is_deleted_included)
 
 
-@route("GET /api/v1/devices/{device_id:str}/audit", group="questions", operation="getAudit", refusals=(404,))
-async def get_audit(device_id: DeviceIdPath, questions: Questions, registry: Registry) -> DeviceAudit:
+@route(
+    "GET /api/v1/devices/{device_id:str}/audit",
+    group="questions",
+    operation="getAudit",
+    refusals=(404,),
+    readers={"is_deleted_included": read_include_deleted},
+)
+async def get_audit(
+    *, device_id: DeviceIdPath, questions: Questions, registry: Registry, is_deleted_included: bool
+) -> DeviceAudit:
     """How many events of a device there are: accepted = applied + pending."""
-    return questions.audit(registry.number_of(device_id))
+    return questions.audit(registry.number_of(device_id, is_deleted_included=is_deleted_included))
 
 
 @route("GET /healthz", group="service", operation="healthz")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from fleetpulse.cli.flags import Address, Ids, Labels, Types, Window, action, label_query, types_query
+from fleetpulse.cli.flags import Address, Ids, IncludeDeleted, Labels, Types, Window, action, label_query, types_query
 from fleetpulse.cli.output_file import Output
 from fleetpulse.errors import SettingsError
 
@@ -29,6 +29,7 @@ class Rows(Address):
     window: Window = field(default=Window())
     label: Labels = ()
     device: Annotated[Ids, Parameter(name=["--device-id", "--device"])] = ()
+    include_deleted: IncludeDeleted = False
     format: Literal["csv", "parquet"] | None = None
     output: Output = field(default=Output())
 
@@ -74,7 +75,7 @@ def _export(what: str, rows: Rows, *, types: Types = ()) -> None:
     if kind == "parquet" and path is None and sys.stdout.isatty():
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
     query = [("what", what), ("format", kind), *types_query(types), *label_query(rows.label), *rows.window.query()]
-    query += [("device_id", device) for device in rows.device]
+    query += [("include_deleted", rows.include_deleted or None), *(("device_id", device) for device in rows.device)]
     with rows.client() as client, _progress() as advance, rows.output.open() as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)

@@ -5,7 +5,7 @@ from cyclopts import App
 from fleetpulse.cli.client import Answer
 from fleetpulse.cli.device_changes import DEVICES
 from fleetpulse.cli.devices import list_parts
-from fleetpulse.cli.flags import ExitCode, Labels, Service, Window, down_status, label_query
+from fleetpulse.cli.flags import ExitCode, IncludeDeleted, Labels, Service, Window, down_status, label_query
 from fleetpulse.cli.tables import Cell, Part, left, percent_cell, right, status_cell, table_of, time_cell
 from fleetpulse.cli.uptime import missing_lines
 from fleetpulse.notation.count import count_text
@@ -18,7 +18,12 @@ app = App(name="status", help_epilogue="Example:\n  fleetpulse status --label si
 
 @app.default
 def status(
-    *, label: Labels = (), exit_code: ExitCode = False, window: Window = Window(), service: Service = Service()
+    *,
+    label: Labels = (),
+    include_deleted: IncludeDeleted = False,
+    exit_code: ExitCode = False,
+    window: Window = Window(),
+    service: Service = Service(),
 ) -> int:
     """Show the fleet at a glance: how many devices there are by status, which are down, and uptime over a window.
 
@@ -27,7 +32,8 @@ def status(
     """
     labels = label_query(label)
     with service.client() as client:
-        answer = client.get("/api/v1/fleet/stats", [*labels, *window.query()])
+        deleted = ("include_deleted", include_deleted or None)
+        answer = client.get("/api/v1/fleet/stats", [*labels, deleted, *window.query()])
         query = [*labels, ("status", "down"), ("sort", "last_seen"), ("limit", DOWN_SHOWN)]
         down = client.get(DEVICES, query)
     service.show(answer, FleetStats, lambda stats: glance(stats, down))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
@@ -32,6 +33,7 @@ class ExportRequest:
     labels: Sequence[tuple[str, str]]
     device_ids: Sequence[str]
     metrics: Sequence[MetricQuestion]
+    is_deleted_included: bool = False
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -51,10 +53,11 @@ class Exports:
         the bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
         """
         media_type = _encoder(request).media_type
-        selected = self.registry.roster.with_labels(request.labels)
+        selected = self.registry.roster.with_labels(request.labels, is_deleted_included=request.is_deleted_included)
         if request.device_ids:
             is_named = np.zeros(len(selected), bool)
-            is_named[[self.registry.number_of(device_id) for device_id in request.device_ids]] = True
+            number_of = partial(self.registry.number_of, is_deleted_included=request.is_deleted_included)
+            is_named[[number_of(device_id) for device_id in request.device_ids]] = True
             selected &= is_named
         rest = self._bytes(request, selected)
         first = await anext(rest, b"")

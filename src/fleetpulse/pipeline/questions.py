@@ -65,9 +65,10 @@ class Questions:
         self._fleet_thread = fleet_thread
         self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
 
-    async def stats(self, device_id: str) -> DeviceStats:
+    async def stats(self, device_id: str, *, is_deleted_included: bool = False) -> DeviceStats:
         """Uptime and average upload time over the whole life of a device. Raises: UnknownDevice."""
-        return device_stats(await self.figures(self._registry.number_of(device_id)))
+        number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
+        return device_stats(await self.figures(number))
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
