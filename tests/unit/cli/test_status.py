@@ -18,6 +18,7 @@ STATS = {
     "worst": [],
     "upload_time": {"unit": "ns", "count": 0} | dict.fromkeys(("avg", "p50", "p95", "p99")),
     "missing": [],
+    "declarations": {"version": 3, "changed_at": None, "devices": 13, "changed_after_window": None},
 }
 STATS["upload_time"] |= dict.fromkeys(("avg_text", "p50_text", "p95_text", "p99_text"))
 DOWN = {
