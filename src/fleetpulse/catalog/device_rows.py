@@ -9,6 +9,16 @@ from fleetpulse.model.device import Device
 
 NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
 
+KNOWN_SQL = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
+DECLARE_SQL = (
+    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, deleted_at_ns = NULL WHERE number = ?"
+)
+UPDATE_SQL = (
+    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ? AND deleted_at_ns IS NULL"
+)
+DEVICE_SQL = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
+INSERT_SQL = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(id) DO NOTHING"
+
 
 def note_change(run: Any, at_ns: int) -> None:
     """Count a change of declarations, in the transaction that makes it."""

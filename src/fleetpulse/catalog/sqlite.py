@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
-from fleetpulse.catalog.device_rows import declared_fields, note_change, read_deletions, read_record
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.database_lock import DatabaseLock, is_lock
@@ -28,16 +28,11 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
-from fleetpulse.model.retention import Grace, graces_after
+from fleetpulse.model.retention import Grace, gone_before, graces_after
 
+_METRIC = "number, name, body, is_defined"
 _REGISTER_ROWS = 10_000
 """Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
-_KNOWN = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
-_DECLARE = "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, deleted_at_ns = NULL WHERE number = ?"
-_UPDATE = (
-    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ? AND deleted_at_ns IS NULL"
-)
-_DEVICE = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
 
 
 class _DryRunEnds(Exception):
@@ -70,7 +65,7 @@ class SqliteCatalog:
                 f"{self._path} has schema {version}; this fleetpulse knows {schema.VERSION}. Run the newer version."
             )
         built_in = (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
-        self._connection.execute("INSERT INTO metric VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
+        self._connection.execute(f"INSERT INTO metric ({_METRIC}) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
 
     def _unreadable(self, error: Exception) -> DamagedData:
         return DamagedData(f"{self._path} cannot be read: {error}. Restore the data folder from a copy.")
@@ -127,14 +122,14 @@ class SqliteCatalog:
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
         with self._reading():
-            rows = self._select(f"SELECT {_DEVICE} FROM device ORDER BY number")
-            deletions = read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
+            rows = self._select(f"SELECT {rows_of.DEVICE_SQL} FROM device ORDER BY number")
+            deletions = rows_of.read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
             for expected, row in enumerate(rows):
                 if row[0] != expected:
                     raise DamagedData(
                         f"{self._path}: device number {expected} is missing. Restore the data folder from a copy."
                     )
-                yield read_record(row, deletions)
+                yield rows_of.read_record(row, deletions)
 
     def device_count(self) -> int:
         """See Catalog."""
@@ -146,19 +141,19 @@ class SqliteCatalog:
         with self._reading():
             # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
             rows = self._select(
-                f"SELECT {_DEVICE} FROM device WHERE number IN (SELECT value FROM json_each(?))",
+                f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(numbers)),),
             )
             text = "SELECT * FROM deletion WHERE device IN (SELECT value FROM json_each(?)) ORDER BY start_ns"
-            deletions = read_deletions(self._select(text, (json.dumps(list(numbers)),)))
-            found = {row[0]: read_record(row, deletions) for row in rows}
+            deletions = rows_of.read_deletions(self._select(text, (json.dumps(list(numbers)),)))
+            found = {row[0]: rows_of.read_record(row, deletions) for row in rows}
             return [found[number] for number in numbers]
 
     def find(self, device_id: str) -> DeviceRecord | None:
         """See Catalog."""
         with self._reading():
-            row = self._select(f"SELECT {_DEVICE} FROM device WHERE id = ?", (device_id,)).fetchone()
-            return None if row is None else read_record(row)
+            row = self._select(f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE id = ?", (device_id,)).fetchone()
+            return None if row is None else rows_of.read_record(row)
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
@@ -171,20 +166,16 @@ class SqliteCatalog:
             remaining = iter(devices)
             while devices_read := list(islice(remaining, _REGISTER_ROWS)):
                 for device in devices_read:
-                    declared = declared_fields(device)
-                    inserted = run(
-                        f"INSERT INTO device ({_DEVICE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(id) DO NOTHING",
-                        (count, device.id, *declared, at_ns),
-                    ).rowcount
-                    if inserted:
+                    declared = rows_of.declared_fields(device)
+                    if run(rows_of.INSERT_SQL, (count, device.id, *declared, at_ns)).rowcount:
                         new.append(count)
                         count += 1
                         continue
-                    number, is_deleted, *known = run(_KNOWN, (device.id,)).fetchone()
+                    number, is_deleted, *known = run(rows_of.KNOWN_SQL, (device.id,)).fetchone()
                     if not (replaces or is_deleted):
                         changed.append(number)
                     elif is_deleted or tuple(known) != declared:
-                        run(_DECLARE, (*declared, number))
+                        run(rows_of.DECLARE_SQL, (*declared, number))
                         if is_deleted:
                             run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
                         (new if is_deleted else changed).append(number)
@@ -194,16 +185,16 @@ class SqliteCatalog:
                         f"there would be more than {devices_max} devices (devices_max)", setting="devices_max"
                     )
             if new or are_changed:
-                note_change(run, at_ns)
+                rows_of.note_change(run, at_ns)
         return Registered(new, changed)
 
     def update(self, devices: Mapping[int, Device]) -> None:
         """See Catalog."""
         with self._transaction() as run:
             for number, device in devices.items():
-                run(_UPDATE, (*declared_fields(device), number))
+                run(rows_of.UPDATE_SQL, (*rows_of.declared_fields(device), number))
             if devices:
-                note_change(run, self._clock.now_ns())
+                rows_of.note_change(run, self._clock.now_ns())
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""
@@ -215,7 +206,7 @@ class SqliteCatalog:
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
                     text = "UPDATE pause SET end_ns = ?1 WHERE device = ?2 AND coalesce(end_ns, ?1 + 1) > ?1"
                     run(text, (at_ns, number))
-                    note_change(run, at_ns)
+                    rows_of.note_change(run, at_ns)
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
@@ -229,7 +220,7 @@ class SqliteCatalog:
             run("DELETE FROM pause WHERE device = ?", (device,))
             for pause in pauses:
                 run("INSERT INTO pause VALUES (?, ?, ?)", (device, pause.start_ns, pause.end_ns))
-            note_change(run, self._clock.now_ns())
+            rows_of.note_change(run, self._clock.now_ns())
 
     def windows(self) -> list[MaintenanceWindow]:
         """See Catalog."""
@@ -241,14 +232,14 @@ class SqliteCatalog:
         """See Catalog."""
         with self._transaction() as run:
             run("INSERT OR REPLACE INTO maintenance VALUES (?, ?)", (window.id, _json(window)))
-            note_change(run, self._clock.now_ns())
+            rows_of.note_change(run, self._clock.now_ns())
 
     def delete_window(self, window_id: str) -> bool:
         """See Catalog."""
         with self._transaction() as run:
             was_there = bool(run("DELETE FROM maintenance WHERE id = ?", (window_id,)).rowcount)
             if was_there:
-                note_change(run, self._clock.now_ns())
+                rows_of.note_change(run, self._clock.now_ns())
             return was_there
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
@@ -268,7 +259,12 @@ class SqliteCatalog:
                 graces.setdefault(metric, []).append(Grace(*grace))
             return graces
 
-    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
+    def gone_before(self) -> dict[int, int]:
+        """See Catalog."""
+        with self._reading():
+            return dict(self._select("SELECT number, gone_before_ns FROM metric WHERE gone_before_ns > 0").fetchall())
+
+    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0, now_ns: int = 0) -> int:
         """See Catalog."""
         known = {old.name: (number, old) for number, old, _ in self.metrics()}
         number, old = known.get(metric.name, (len(known), None))
@@ -283,7 +279,11 @@ class SqliteCatalog:
             raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
         graces = [] if old is None else graces_after(self.graces().get(number, []), old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO metric VALUES (?, ?, ?, 1)", (number, metric.name, _json(metric)))
+            gone_ns = self.gone_before().get(number, 0)
+            if old is not None:
+                gone_ns = gone_before(gone_ns, self.graces().get(number, []), old, metric, now_ns=now_ns)
+            row = (number, metric.name, _json(metric), gone_ns)
+            run(f"INSERT OR REPLACE INTO metric ({_METRIC}, gone_before_ns) VALUES (?, ?, ?, 1, ?)", row)
             run("DELETE FROM retention_grace WHERE metric = ?", (number,))
             for grace in graces:
                 run("INSERT INTO retention_grace VALUES (?, ?, ?, ?)", (number, *grace))

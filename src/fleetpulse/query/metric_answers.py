@@ -30,6 +30,8 @@ class MetricQuestion:
     number: int
     metric: MetricDefinition
     aggregation: Aggregation
+    gone_before_ns: int = 0
+    """What is older was taken by a retention that was shorter for a while."""
 
 
 def read_aggregation(text: str | None) -> Aggregation | None:
@@ -122,7 +124,7 @@ def fleet_metrics(
 def _result(
     samples: Samples, question: MetricQuestion, selection: DeviceSelection, window: Window, now_ns: int
 ) -> tuple[MetricResult, Window]:
-    kept = within_retention(window, question.metric, now_ns)
+    kept = within_retention(window, question.metric, now_ns, gone_before_ns=question.gone_before_ns)
     result = find(
         samples,
         number=question.number,
@@ -134,10 +136,13 @@ def _result(
     return result, kept
 
 
-def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
-    """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
+def within_retention(window: Window, metric: MetricDefinition, now_ns: int, *, gone_before_ns: int = 0) -> Window:
+    """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed.
+
+    `gone_before_ns`: from before which time an earlier, shorter retention has taken everything.
+    """
     # If all of it is older than retention, its last nanosecond is left, since a window cannot be empty.
-    start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
+    start_ns = min(max(window.start_ns, gone_before_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
     return window.since(start_ns)
 
 
@@ -157,7 +162,7 @@ class _Method(TypedDict):
 def _method(question: MetricQuestion, result: MetricResult, window: Window, now_ns: int) -> _Method:
     metric, aggregation = question.metric, question.aggregation
     rule = RULES[aggregation]
-    kept_from_ns = _kept_from_ns(metric, now_ns)
+    kept_from_ns = max(question.gone_before_ns, _kept_from_ns(metric, now_ns))
     return {
         "unit": metric.unit if rule.has_unit else "",
         "aggregation": aggregation,
