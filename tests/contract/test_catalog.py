@@ -3,6 +3,7 @@
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,9 +211,14 @@ def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:
             SampleBlock("float", 19_999, 1, 5, 7, {"raw": BlockFile("r1", 9, "a"), "hour": BlockFile("h1", 9, "b")}),
             SampleBlock("integer", None, 2, 5, 7, {"raw": BlockFile("r2", 9, "a")}),
         ),
+        expired={1: {19_000: 5, 19_001: 0}, 3: {19_000: 7}},
     )
     catalog.commit_manifest(first)
     assert reopen().manifest() == first
+    more = replace(first, expired={1: {19_000: 5, 19_001: 0, 19_002: 0}, 3: {19_000: 8}})
+    catalog = reopen()
+    catalog.commit_manifest(more)
+    assert reopen().manifest() == more
     second = Manifest(9, 20_001, 8, snapshot=BlockFile("s2", 4, "x"), presence={19_999: BlockFile("p1", 2, "y")})
     catalog = reopen()
     catalog.commit_manifest(second)

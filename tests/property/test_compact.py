@@ -1,6 +1,7 @@
 """Whatever compaction has done, half done or not done yet: questions get the answers of a plain list of samples."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -107,7 +108,7 @@ class Closed:
         """A checkpoint, to which every sample is doubtful."""
         comparison = Comparison([], self.history, self.manifest, self.metrics, self.today)
         blocks = cut_samples([comparison.compare([columns_of(samples)]).new], self.store, self.metrics)
-        self.manifest = Manifest(samples=(*self.manifest.samples, *blocks))
+        self.manifest = replace(self.manifest, samples=(*self.manifest.samples, *blocks))
         self.samples = list(dict.fromkeys([*self.samples, *samples]))
 
     def step(self, *, is_crash: bool = False, is_forced: bool = False, fresh_max: int = 2, parts_max: int = 1) -> bool:
@@ -346,6 +347,10 @@ def test_retention_removes_what_it_must_and_nothing_else(
             if sample[2] // DAY_NS >= closed.today - closed.metrics[sample[1]].retention_days
         ]
         check_blocks(closed, closed.samples)
+        # What is gone is counted by metric and day, whatever the retention of now is.
+        gone = Counter((sample[1], sample[2] // DAY_NS) for sample in sent - set(closed.samples))
+        expired = closed.manifest.expired
+        assert gone == {(metric, day): count for metric, days in expired.items() for day, count in days.items()}
         for block in closed.manifest.samples:
             for tier, file in block.files.items():
                 for number in closed.history.metrics_of(file):

@@ -37,7 +37,7 @@ ELSEWHERE = {
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""
 
 DECLARATIONS = {
-    "blocks/compaction/change.py", "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
+    "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
     "ingest/bodies.py", "ingest/clock_declarations.py", "journal/journal.py", "limits.py",
     "live/frozen.py", "model/declared.py", "model/reception_gaps.py", "model/samples.py", "model/status.py",
     "model/units.py", "model/uptime.py", "pipeline/service.py", "query/answer_fields.py", "query/answers.py",

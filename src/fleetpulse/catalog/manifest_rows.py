@@ -6,7 +6,7 @@ have), `devices` or `metrics`; for a file of a sample block, which has a part nu
 
 import sqlite3
 
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, Expired, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
 _NAMES = ("devices", "metrics")
@@ -46,7 +46,24 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         gaps=days["silences"],
         samples=_sample_blocks(connection),
         names=names,
+        expired=_expired(connection),
     )
+
+
+def _expired(connection: sqlite3.Connection) -> Expired:
+    expired: dict[int, dict[int, int]] = {}
+    for metric, day, samples in connection.execute("SELECT metric, day, samples FROM expired"):
+        expired.setdefault(metric, {})[day] = samples
+    return expired
+
+
+def _write_expired(connection: sqlite3.Connection, expired: Expired) -> None:
+    """Replace what has expired, unless it is the same: it only ever grows, so its totals tell."""
+    rows = [(metric, day, samples) for metric, days in expired.items() for day, samples in days.items()]
+    totals = connection.execute("SELECT count(*), coalesce(sum(samples), 0) FROM expired").fetchone()
+    if totals != (len(rows), sum(samples for _, _, samples in rows)):
+        connection.execute("DELETE FROM expired")
+        connection.executemany("INSERT INTO expired VALUES (?, ?, ?)", rows)
 
 
 def _sample_blocks(connection: sqlite3.Connection) -> tuple[SampleBlock, ...]:
@@ -78,6 +95,7 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
         (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns, *manifest.leaps),
     )
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
+    _write_expired(connection, manifest.expired)
     connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 

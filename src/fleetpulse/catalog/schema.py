@@ -8,6 +8,7 @@ metric(number, name, body, …)    body: the definition as JSON; number 0 is upl
                                  model/retention.py
 manifest(position, …)            one row: the last checkpoint
 forgotten(device, before_ns, …)  what people had the history of devices forget, and how much that was
+expired(metric, day, samples)    how many samples of a day (since 1970-01-01) retention has deleted
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
@@ -86,10 +87,16 @@ INSERT INTO declared VALUES (0, 0);
 _GONE = """
 ALTER TABLE metric ADD COLUMN gone_before_ns INTEGER NOT NULL DEFAULT 0;
 """
+_EXPIRED = """
+CREATE TABLE expired (
+    metric INTEGER NOT NULL, day INTEGER NOT NULL, samples INTEGER NOT NULL, PRIMARY KEY (metric, day)
+) WITHOUT ROWID;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
     _GONE,
+    _EXPIRED,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

@@ -1,5 +1,6 @@
 """The manifest: the list of the files that hold the history, and the journal position up to which they hold it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleetpulse.model.events import Position
@@ -44,6 +45,10 @@ class SampleBlock:
     """
 
 
+Expired = Mapping[int, Mapping[int, int]]
+"""How many samples, by metric and UTC day (days since 1970-01-01)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One checkpoint: the history up to journal position `position` is in these files and nowhere else.
@@ -65,6 +70,8 @@ class Manifest:
     samples: tuple[SampleBlock, ...] = ()
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
+    expired: Expired = field(default_factory=dict)
+    """Samples that retention has deleted. This is never forgotten, whatever the definition of a metric says later."""
 
     def files(self) -> list[BlockFile]:
         """All files that this manifest lists."""

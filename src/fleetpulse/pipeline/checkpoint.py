@@ -114,6 +114,7 @@ def write_files(
         gaps=gaps,
         samples=(*cut.samples, *fresh),
         names={**before.names, **names},
+        expired=before.expired,
     )
     return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
 

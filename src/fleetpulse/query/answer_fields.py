@@ -56,6 +56,17 @@ LeftOutSlots = Annotated[
         extra_json_schema={"propertyNames": {"enum": [key_of(reason) for reason in LEFT_OUT]}},
     ),
 ]
+MetricNote = Annotated[
+    str | UnsetType,
+    Meta(
+        description="what stands in for samples that are gone, or why a value is null",
+        examples=["whole buckets of hour stand in"],
+    ),
+]
+ExpiredCount = Annotated[
+    Annotated[int, Meta(ge=0)] | UnsetType,
+    Meta(description="samples, of all devices, that retention has deleted in the days of the window"),
+]
 NextFrom = Annotated[Time | None, Meta(description="`from` of the rest; null: that was all", examples=[None])]
 MoreFrom = Annotated[
     Time | None, Meta(description="the same as `next_from`", examples=[None], extra_json_schema={"deprecated": True})

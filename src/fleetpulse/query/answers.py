@@ -18,11 +18,13 @@ from fleetpulse.query.answer_fields import (
     DeviceCount,
     DeviceId,
     End,
+    ExpiredCount,
     Formula,
     Group,
     LabelName,
     LeftOut,
     LeftOutSlots,
+    MetricNote,
     MoreFrom,
     NextFrom,
     Notes,
@@ -267,14 +269,9 @@ class MetricMethod(Struct, kw_only=True):
         str | UnsetType,
         Meta(description="of quantiles and stddev: how the figures were made", examples=["nearest rank, exact"]),
     ] = UNSET
-    note: Annotated[
-        str | UnsetType,
-        Meta(
-            description="what stands in for samples that are gone, or why a value is null",
-            examples=["whole buckets of hour stand in"],
-        ),
-    ] = UNSET
+    note: MetricNote = UNSET
     kept_from: Annotated[Time | UnsetType, Meta(description="where retention leaves less than the window")] = UNSET
+    expired: ExpiredCount = UNSET
 
 
 _WITHOUT_A_STEP = Meta(description="without a step; null: no samples, or `note` says why", examples=[41.5])

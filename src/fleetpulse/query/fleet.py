@@ -30,6 +30,7 @@ from fleetpulse.query.answers import (
 from fleetpulse.query.downtime import downtime, ended_gaps
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
+from fleetpulse.query.metric_notes import buckets_note, expired_samples
 from fleetpulse.query.metrics import DeviceSelection, find
 from fleetpulse.query.missing import distinct, note_missing_day
 from fleetpulse.query.notes import ahead_notes, selection_notes
@@ -223,6 +224,9 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
     values |= {name: results[name].values[0] for name in PERCENTILES}
     values |= {f"{name}_text": None if value is None else format_duration(int(value)) for name, value in values.items()}
     notes = ahead_notes(samples, [(UPLOAD_TIME, metric)], window, codes=devices.codes)
+    expired = expired_samples(samples.manifest.expired, UPLOAD_TIME, window)
+    notes += [f"upload_time: {buckets_note(result, window)}" for result in [results["sum"]] if result.coarse]
+    notes += [] if expired is None else [f"upload_time: {expired.note}"]
     return Uploads(UploadTimes(unit="ns", count=last.counts[0], **values), last.missing, notes)
 
 

@@ -15,6 +15,7 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
+from fleetpulse.query.metric_notes import ExpiredSamples, buckets_note, expired_samples
 from fleetpulse.query.metrics import EXACT_SAMPLES_MAX, DeviceSelection, MetricResult, find
 from fleetpulse.query.notes import ahead_notes
 from fleetpulse.query.reads import Samples
@@ -65,7 +66,7 @@ def device_metrics(
     for question in questions:
         result, kept = _result(samples, question, DeviceSelection(device), window, now_ns)
         metrics[question.metric.name] = answers.DeviceMetric(
-            **_method(question, result, window, now_ns), **_figures(result, 0, kept)
+            **_method(samples, question, result, window, now_ns=now_ns), **_figures(result, 0, kept)
         )
         missing += [span for span in result.missing if span not in missing]
     return answers.DeviceMetrics(
@@ -100,7 +101,9 @@ def fleet_metrics(
     missing: list[answers.Missing] = []
     for question in questions:
         result, kept = _result(samples, question, selection, window, now_ns)
-        methods[question.metric.name] = answers.MetricMethod(**_method(question, result, window, now_ns))
+        methods[question.metric.name] = answers.MetricMethod(
+            **_method(samples, question, result, window, now_ns=now_ns)
+        )
         missing += [span for span in result.missing if span not in missing]
         for place, metrics in enumerate(figures):
             metrics[question.metric.name] = answers.GroupMetric(**_figures(result, place, kept))
@@ -157,23 +160,32 @@ class _Method(TypedDict):
     method: str | UnsetType
     note: str | UnsetType
     kept_from: str | UnsetType
+    expired: int | UnsetType
 
 
-def _method(question: MetricQuestion, result: MetricResult, window: Window, now_ns: int) -> _Method:
+def _method(
+    samples: Samples, question: MetricQuestion, result: MetricResult, window: Window, *, now_ns: int
+) -> _Method:
     metric, aggregation = question.metric, question.aggregation
     rule = RULES[aggregation]
-    kept_from_ns = max(question.gone_before_ns, _kept_from_ns(metric, now_ns))
+    expired = expired_samples(samples.manifest.expired, question.number, window)
+    kept_from_ns = max(
+        question.gone_before_ns, _kept_from_ns(metric, now_ns), 0 if expired is None else expired.until_ns
+    )
     return {
         "unit": metric.unit if rule.has_unit else "",
         "aggregation": aggregation,
         "tiers": result.tiers,
         "method": rule.method[0 if result.is_exact or rule.of_cells is None else 1] if rule.method else UNSET,
-        "note": "; ".join(_notes(question, result, window)) or UNSET,
+        "note": "; ".join(_notes(question, result, window, expired)) or UNSET,
         "kept_from": format_rfc3339(kept_from_ns) if window.start_ns < kept_from_ns else UNSET,
+        "expired": UNSET if expired is None else expired.count,
     }
 
 
-def _notes(question: MetricQuestion, result: MetricResult, window: Window) -> Iterator[str]:
+def _notes(
+    question: MetricQuestion, result: MetricResult, window: Window, expired: ExpiredSamples | None
+) -> Iterator[str]:
     if RULES[question.aggregation].of_cells is None and not result.is_exact:
         yield (
             f"{question.aggregation} needs every sample: it is null where samples are gone (raw_days), "
@@ -182,18 +194,9 @@ def _notes(question: MetricQuestion, result: MetricResult, window: Window) -> It
     if result.is_overflown:
         yield "a null beside a count is a figure beyond the largest double, 1.8e308"
     if result.coarse:
-        yield _note_of_buckets(result, window)
-
-
-def _note_of_buckets(result: MetricResult, window: Window) -> str:
-    tiers = ", ".join(result.coarse)
-    if result.span is None:
-        return f"samples are gone (raw_days): whole buckets of {tiers} count in the step in which they begin"
-    note = (
-        f"samples at the edges of the window are gone (raw_days): whole buckets of {tiers} stand in, "
-        f"so figures are of {result.span.start} to {result.span.end}"
-    )
-    return note if window.step_ns is None else f"{note}; a bucket counts in the step in which it begins"
+        yield buckets_note(result, window)
+    if expired is not None:
+        yield expired.note
 
 
 class _Figures(TypedDict):

@@ -12,6 +12,7 @@ from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.manifest import RAW, Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import (
     TYPES_MAX,
@@ -76,6 +77,23 @@ def test_a_fleet_has_a_figure_for_each_group_in_order_of_name() -> None:
     )
     assert [(group.group, group.metrics["cpu"].value) for group in answer.groups] == [("lyon", 8.0), ("paris", 3.0)]
     assert (answer.group_by, answer.metrics["cpu"].tiers) == ("site", ["live"])
+
+
+def test_what_retention_took_stays_known_after_it_is_raised_again() -> None:
+    question = MetricQuestion(CPU, replace(METRIC, retention_days=365), "avg")
+    manifest = Manifest(expired={CPU: {DAY - 3: 100, DAY - 2: 50}})
+    samples = Samples(SAMPLES.live, manifest, SAMPLES.history)
+    window = Window(START - 4 * NS_PER_DAY, NOW)
+    device = device_metrics(samples, [question], device_id="a", device=0, window=window, now_ns=NOW).metrics["cpu"]
+    groups = Groups(np.array([0, 0], np.int32), [""], [2])
+    fleet = fleet_metrics(samples, [question], groups=groups, by="", window=window, now_ns=NOW).metrics["cpu"]
+    for method in (device, fleet):
+        assert (method.expired, method.kept_from) == (150, format_rfc3339(START - NS_PER_DAY))
+        assert "retention has deleted 150 samples" in str(method.note)
+    assert (device.value, device.count) == (2.0, 2)
+    later = Window(START, NOW)
+    answer = device_metrics(samples, [question], device_id="a", device=0, window=later, now_ns=NOW).metrics["cpu"]
+    assert (answer.expired, answer.kept_from, answer.note) == (UNSET, UNSET, UNSET)
 
 
 def test_a_null_beyond_all_doubles_is_explained() -> None:

@@ -1,5 +1,7 @@
 """A plan reads each sample once, whole buckets where they fit and samples at the edges."""
 
+from dataclasses import replace
+
 from fleetpulse.blocks.history import History
 from fleetpulse.model.manifest import DAY as DAY_TIER
 from fleetpulse.model.manifest import HOUR, RAW, Manifest
@@ -24,6 +26,21 @@ def test_a_whole_day_is_one_bucket_unless_samples_are_preferred() -> None:
     day = Window(START, START + NS_PER_DAY)
     assert tiers(day) == [(LIVE, 1_440), (DAY_TIER, 1_440)]
     assert [tier for tier, _ in tiers(day, is_raw_preferred=True)] == [LIVE, RAW]
+
+
+def test_a_window_is_widened_to_the_buckets_of_a_day_whose_samples_are_gone() -> None:
+    blocks = SampleBlocks()
+    part = blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 70, 1.0), (CPU, 0, 130, 1.0))
+    rolled_up = replace(part, files={tier: file for tier, file in part.files.items() if tier != RAW})
+    window = Window(START + NS_PER_HOUR + 1, START + NS_PER_HOUR + 9)
+    for named, tier, expected in (
+        (part, RAW, window),
+        (rolled_up, HOUR, Window(START + NS_PER_HOUR, START + 2 * NS_PER_HOUR)),
+    ):
+        where = Samples([], Manifest(samples=(named,)), History(blocks.store, Manifest()))
+        plan = plan_reads(where, CPU, "float", window, is_raw_preferred=False)
+        assert {read.tier for read in plan.reads} <= {LIVE, tier}
+        assert plan.window == expected
 
 
 def test_edges_are_read_as_samples_and_the_rest_as_hours() -> None:

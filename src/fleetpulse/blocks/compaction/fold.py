@@ -18,7 +18,8 @@ from fleetpulse.blocks.compaction.units import UNIT_SAMPLES, samples_of_files
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.blocks.samples import sort_samples
-from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import MINUTE, RAW, BlockFile, Expired, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind
 from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.units import NS_PER_DAY
@@ -35,24 +36,48 @@ def fold_fresh_blocks(work: CompactionInput, manifest: Manifest, *, fresh_min: i
             sound = work.sound_blocks(fresh)
             if len(sound) >= fresh_min:
                 is_distinct = all(block.is_distinct for block in sound)
-                return Change(sound, tuple(replace(part, is_distinct=is_distinct) for part in _fold(work, kind, sound)))
+                parts = _fold(work, manifest, kind, sound)
+                return Change(
+                    sound,
+                    tuple(replace(part, is_distinct=is_distinct) for part in parts),
+                    _count_expired(work, [block.files[RAW] for block in sound], _since_ns(work, sound)),
+                )
     return None
 
 
-def _fold(work: CompactionInput, kind: Kind, fresh: Sequence[SampleBlock]) -> Iterator[SampleBlock]:
-    files = [block.files[RAW] for block in fresh]
+def _since_ns(work: CompactionInput, fresh: Sequence[SampleBlock]) -> dict[int, int]:
+    """By metric, ascending, the time before which samples have expired, so that they are not carried over."""
     metrics = set[int]().union(*(work.metrics_in(block, RAW) for block in fresh))
-    # Samples before these times have expired, and are not carried over.
-    since_ns = {number: (work.today - work.metrics[number].retention_days) * NS_PER_DAY for number in sorted(metrics)}
+    return {number: (work.today - work.metrics[number].retention_days) * NS_PER_DAY for number in sorted(metrics)}
+
+
+def _fold(work: CompactionInput, manifest: Manifest, kind: Kind, fresh: Sequence[SampleBlock]) -> Iterator[SampleBlock]:
+    since_ns = _since_ns(work, fresh)
+    files = [block.files[RAW] for block in fresh]
     for days in _batches(_count_days(work.history, files, since_ns, work.pause)):
         if len(days) == 1:
-            yield _part(work, kind, days[0], _samples_of_day(work, files, since_ns, days[0]))
+            yield _part(work, manifest, kind, days[0], _samples_of_day(work, files, since_ns, days[0]))
         else:
-            yield from _fold_small_days(work, kind, fresh, since_ns, days)
+            for day, samples in _small_days(work, fresh, since_ns, days):
+                yield _part(work, manifest, kind, day, [samples])
 
 
-def _part(work: CompactionInput, kind: Kind, day: int, pieces: Iterable[SampleColumns]) -> SampleBlock:
-    return write_part(work.history.store, kind=kind, day=day, pieces=pieces, pause=work.pause)
+def _part(
+    work: CompactionInput, manifest: Manifest, kind: Kind, day: int, pieces: Iterable[SampleColumns]
+) -> SampleBlock:
+    rolled_up = set[int]().union(
+        *(_only_in_minutes(work, block) for block in manifest.samples if (block.kind, block.day) == (kind, day))
+    )
+    return write_part(work.history.store, kind=kind, day=day, pieces=pieces, pause=work.pause, rolled_up=rolled_up)
+
+
+def _only_in_minutes(work: CompactionInput, part: SampleBlock) -> set[int]:
+    """The metrics of which a part has minutes and no samples any more."""
+    try:
+        return work.metrics_in(part, MINUTE) - work.metrics_in(part, RAW)
+    except DamagedData as error:
+        work.on_damage(part, error)
+        return set()
 
 
 def _samples_of_day(
@@ -67,10 +92,10 @@ def _samples_of_day(
             )
 
 
-def _fold_small_days(
-    work: CompactionInput, kind: Kind, fresh: Sequence[SampleBlock], since_ns: Mapping[int, int], days: list[int]
-) -> Iterator[SampleBlock]:
-    """Parts of several days, out of one reading of the fresh blocks."""
+def _small_days(
+    work: CompactionInput, fresh: Sequence[SampleBlock], since_ns: Mapping[int, int], days: list[int]
+) -> Iterator[tuple[int, SampleColumns]]:
+    """The samples of each of several days, sorted, out of one reading of the fresh blocks."""
     pieces: list[SampleColumns] = []
     for number, first_ns in since_ns.items():
         wanted = SampleRange(number, None, max(first_ns, days[0] * NS_PER_DAY), (days[-1] + 1) * NS_PER_DAY)
@@ -86,7 +111,7 @@ def _fold_small_days(
         of_day = samples.where(order[start:end])
         metrics = [of_day.where(slice(*bounds)) for bounds in run_bounds(of_day.metrics)]
         distinct = [drop_repeats(one) if work.is_compared(int(one.metrics[0]), day) else one for one in metrics]
-        yield _part(work, kind, day, [join_samples(distinct)])
+        yield day, join_samples(distinct)
 
 
 def _count_days(
@@ -113,6 +138,24 @@ def _count_days(
                 counts[day] = counts.get(day, 0) + count
             pause()
     return dict(sorted(counts.items()))
+
+
+def _count_expired(work: CompactionInput, files: Sequence[BlockFile], since_ns: Mapping[int, int]) -> Expired:
+    """Samples by metric and day that are older than their metric's `since_ns`, so that they are left out."""
+    expired: dict[int, dict[int, int]] = {}
+    for file in files:
+        footer = work.history.footer(file)
+        numbers = footer.least["metric"].tolist()
+        since = np.array([since_ns[number] for number in numbers], np.int64)
+        groups = np.flatnonzero(footer.least["at"] < since).tolist()
+        for group, columns in zip(groups, work.history.read(file, groups, ["at"]), strict=True):
+            at_ns = columns["at"]
+            days, rows = np.unique(at_ns[at_ns < since[group]] // NS_PER_DAY, return_counts=True)
+            counts = expired.setdefault(numbers[group], {})
+            for day, count in zip(days.tolist(), rows.tolist(), strict=True):
+                counts[day] = counts.get(day, 0) + count
+            work.pause()
+    return expired
 
 
 def _batches(days: Mapping[int, int]) -> Iterator[list[int]]:

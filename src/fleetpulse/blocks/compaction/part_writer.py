@@ -4,7 +4,7 @@ Roll-ups are made from the file of samples just written, a row group at a time: 
 to hold all roll-ups, or three files that are being written at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from itertools import chain
@@ -39,6 +39,7 @@ def write_part(
     pieces: Iterable[SampleColumns],
     pause: Callable[[], None],
     rollups: Mapping[str, Iterable[RollupRows]] = _NO_ROLLUPS,
+    rolled_up: Collection[int] = (),
 ) -> SampleBlock:
     """Write samples of one day, and roll-ups of metrics whose samples are gone; at least one sample or hour.
 
@@ -48,6 +49,7 @@ def write_part(
             A piece becomes row groups of its own, so it is best of one metric and of 65,536 samples or more.
         pause: called between pieces.
         rollups: by MINUTE and HOUR, sorted cells of metrics that have no sample in `pieces`.
+        rolled_up: metrics whose samples will be removed at once, so that minutes are worth a file however few they are.
     Returns: the part. Its times and number of samples are those of `pieces` alone.
     Raises: OSError. DamagedData: what was written does not read as such.
     """
@@ -57,7 +59,7 @@ def write_part(
     samples = _unless_empty(tally.counted(pieces))
     if samples is not None:
         files[RAW] = put_samples(store, kind=kind, day=day, pieces=samples, pause=pause)
-    for tier, metrics in ((MINUTE, tally.metrics_worth_minutes()), (HOUR, list(tally.samples))):
+    for tier, metrics in ((MINUTE, tally.metrics_worth_minutes(rolled_up)), (HOUR, list(tally.samples))):
         of_samples = _roll_up(history, files[RAW], kind, metrics, _BUCKET_NS[tier]) if metrics else ()
         rows = _unless_empty(merge(of_samples, rollups.get(tier, ()), key=lambda rows: rows.metric))
         if rows is not None:
@@ -115,9 +117,13 @@ class _Tally:
         is_first = first_of_runs(piece.devices, piece.at_ns // NS_PER_MINUTE)
         self.minutes[number] = self.minutes.get(number, 0) + int(is_first.sum())
 
-    def metrics_worth_minutes(self) -> list[int]:
-        """Metrics that have much fewer minutes than samples."""
-        return [number for number, minutes in self.minutes.items() if minutes * MINUTE_SHARE <= self.samples[number]]
+    def metrics_worth_minutes(self, rolled_up: Collection[int]) -> list[int]:
+        """Metrics that have much fewer minutes than samples, and those that are `rolled_up`."""
+        return [
+            number
+            for number, minutes in self.minutes.items()
+            if minutes * MINUTE_SHARE <= self.samples[number] or number in rolled_up
+        ]
 
 
 def _roll_up(

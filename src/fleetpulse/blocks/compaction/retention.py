@@ -13,7 +13,7 @@ from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.part_writer import put_rollups, put_samples
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import DAY, RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, RAW, BlockFile, Expired, Manifest, SampleBlock
 from fleetpulse.model.metric import Kind
 
 
@@ -26,7 +26,7 @@ def remove_expired(work: CompactionInput, manifest: Manifest) -> Change | None:
         if not expired and not rawless:
             continue
         if expired == work.metrics_of_kind(block.kind):
-            return Change((block,), ())
+            return Change((block,), (), _counted(work, block))
         try:
             expired_by_tier = {
                 tier: work.metrics_in(block, tier) & (expired | rawless if tier == RAW else expired)
@@ -37,8 +37,23 @@ def remove_expired(work: CompactionInput, manifest: Manifest) -> Change | None:
             continue
         tiers = [tier for tier, metrics in expired_by_tier.items() if metrics]
         if tiers and work.is_sound(block, tiers):
-            return Change((block,), _without(work, block, expired_by_tier))
+            expired_samples = {
+                number: {block.day: count}
+                for number, count in _count_samples(work, block, expired_by_tier[DAY]).items()
+            }
+            return Change((block,), _without(work, block, expired_by_tier), expired_samples)
     return None
+
+
+def _counted(work: CompactionInput, block: SampleBlock) -> Expired:
+    """The samples of a part of which nothing is kept; of one that cannot be read, 0 of each metric that it may hold."""
+    assert block.day is not None, "fresh blocks are folded before they expire"
+    try:
+        counts = _count_samples(work, block, work.metrics_in(block, DAY))
+    except DamagedData as error:
+        work.on_damage(block, error)
+        counts = dict.fromkeys(work.metrics_of_kind(block.kind), 0)
+    return {number: {block.day: count} for number, count in counts.items()}
 
 
 def expired_metrics(work: CompactionInput, kind: Kind, day: int) -> tuple[set[int], set[int]]:
@@ -71,7 +86,7 @@ def _without(
             files[tier] = _copy(work, block, tier, groups)
     if DAY not in files:
         return ()
-    removed_samples = _count_samples(work, block, expired_by_tier[DAY])
+    removed_samples = sum(_count_samples(work, block, expired_by_tier[DAY]).values())
     return (replace(block, files=files, samples=block.samples - removed_samples),)
 
 
@@ -86,8 +101,11 @@ def _copy(work: CompactionInput, block: SampleBlock, tier: str, groups: list[int
     return put_rollups(history.store, kind=block.kind, day=block.day, tier=tier, pieces=rows, pause=work.pause)
 
 
-def _count_samples(work: CompactionInput, block: SampleBlock, metrics: set[int]) -> int:
-    """How many samples of these metrics a part is made of, by its roll-up of the day."""
-    file = block.files[DAY]
-    groups = np.flatnonzero(np.isin(work.history.footer(file).least["metric"], list(metrics))).tolist()
-    return sum(int(columns["count"].sum()) for columns in work.history.read(file, groups, ["count"]))
+def _count_samples(work: CompactionInput, block: SampleBlock, metrics: set[int]) -> dict[int, int]:
+    """How many samples of each of these metrics a part is made of, by its roll-up of the day. Raises: DamagedData."""
+    file, counts = block.files[DAY], dict.fromkeys(metrics, 0)
+    numbers = work.history.footer(file).least["metric"]
+    groups = np.flatnonzero(np.isin(numbers, list(metrics))).tolist()
+    for group, columns in zip(groups, work.history.read(file, groups, ["count"]), strict=True):
+        counts[int(numbers[group])] += int(columns["count"].sum())
+    return counts

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fleetpulse.blocks.compaction import fold
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
-from fleetpulse.model.manifest import RAW, Manifest
+from fleetpulse.model.manifest import MINUTE, RAW, Manifest
 from fleetpulse.model.metric import MetricDefinition
 from sample_blocks import CPU, DAY, LOAD, UPLOAD, Sample, SampleBlocks
 
@@ -97,3 +97,25 @@ def test_parts_are_distinct_only_if_all_the_fresh_blocks_are() -> None:
         change = fold_fresh_blocks(blocks.work, Manifest(samples=fresh), fresh_min=1)
         assert change is not None
         assert [(part.samples, part.is_distinct) for part in change.added] == [(1, is_distinct)]
+
+
+def test_samples_that_come_after_their_day_has_expired_are_left_out_and_counted() -> None:
+    blocks = SampleBlocks(today=DAY + 2)
+    blocks.metrics[CPU] = MetricDefinition(name="cpu", retention_days=1)
+    source = blocks.fresh((CPU, 0, 5.0, 1.0), (CPU, 1, 6.0, 1.0), (CPU, 0, 1500.0, 2.0), (LOAD, 0, 7.0, 3.0))
+    change = fold_fresh_blocks(blocks.work, Manifest(samples=(source,)), fresh_min=1)
+    assert change is not None
+    assert change.expired == {CPU: {DAY: 2}}
+    assert sum(part.samples for part in change.added) == 2
+
+
+def test_a_late_sample_gets_minutes_where_its_day_has_only_minutes() -> None:
+    blocks = SampleBlocks()
+    part = blocks.part((CPU, 0, 1.0, 1.0), (CPU, 0, 1.1, 1.0), (LOAD, 0, 1.0, 1.0))
+    rolled_up = replace(part, files={tier: file for tier, file in part.files.items() if tier != RAW})
+    source = blocks.fresh((CPU, 0, 50.0, 1.0), (LOAD, 0, 50.0, 1.0))
+    for named, metrics in (((part, source), None), ((rolled_up, source), {CPU})):
+        change = fold_fresh_blocks(blocks.work, Manifest(samples=named), fresh_min=1)
+        assert change is not None
+        (late,) = change.added
+        assert (set(blocks.history.metrics_of(late.files[MINUTE])) if MINUTE in late.files else None) == metrics

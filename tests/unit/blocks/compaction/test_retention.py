@@ -27,6 +27,7 @@ def test_an_expired_metric_leaves_all_files_of_a_part() -> None:
     assert blocks.samples(left) == [(LOAD, 0, 2, 2.0)]
     assert blocks.cells(left, HOUR) == blocks.cells(left, DAY_TIER) == [(LOAD, 0, 0, 1, 2.0)]
     assert left.samples == 1
+    assert change.expired == {CPU: {DAY: 2}}
     assert remove_expired(blocks.work, Manifest(samples=(left,))) is None
 
 
@@ -39,6 +40,7 @@ def test_samples_go_before_their_roll_ups() -> None:
     (left,) = change.added
     assert left.files == {tier: file for tier, file in part.files.items() if tier != RAW}
     assert left.samples == part.samples
+    assert change.expired == {}
 
 
 def test_a_part_of_which_every_metric_has_expired_goes_whole_even_if_it_is_damaged() -> None:
@@ -48,6 +50,16 @@ def test_a_part_of_which_every_metric_has_expired_goes_whole_even_if_it_is_damag
     change = remove_expired(blocks.work, Manifest(samples=(part,)))
     assert change is not None
     assert (change.removed, change.added, blocks.damaged) == ((part,), (), [])
+    assert change.expired == {CPU: {DAY: 1}}
+
+
+def test_what_expires_uncounted_is_known_to_be_gone() -> None:
+    blocks = SampleBlocks(today=DAY + 1000)
+    part = blocks.part((CPU, 0, 1.0, 1.0))
+    blocks.damage(part, DAY_TIER)
+    change = remove_expired(blocks.work, Manifest(samples=(part,)))
+    assert change is not None
+    assert (change.expired, blocks.damaged) == ({CPU: {DAY: 0}, LOAD: {DAY: 0}}, [part])
 
 
 def test_a_damaged_part_is_not_rewritten() -> None:
