@@ -183,7 +183,7 @@ def test_a_device_lives_from_add_to_delete(run: Commands, tmp_path: Path) -> Non
     assert (row["device_id"], row["hall"], row["note"]) == ("late@1", "8", "moved")
     assert "device late@1 is deleted" in run("devices", "delete", "late@1")
     refusal = run("devices", "show", "late@1", status=1)
-    assert refusal.startswith("fleetpulse: Device not found: no device has the id late@1: declare it with")
+    assert refusal.startswith("fleetpulse: Device not found: the device late@1 was deleted; its history is answered")
 
 
 def test_metrics_are_defined_and_asked_for(run: Commands) -> None:

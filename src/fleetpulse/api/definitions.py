@@ -89,7 +89,10 @@ async def get_windows(planned_downtime: PlannedDowntime, registry: Registry, clo
     """List all maintenance windows, and when each comes next."""
     windows = planned_downtime.windows.values()
     return MaintenanceWindows(
-        [describe_window(window, now_ns=clock.now_ns(), known=registry.numbers) for window in windows]
+        [
+            describe_window(window, now_ns=clock.now_ns(), known=registry.numbers, roster=registry.roster)
+            for window in windows
+        ]
     )
 
 
@@ -105,7 +108,7 @@ async def post_window(
     """
     window = new_window(payload, window_id=secrets.token_hex(8), now_ns=clock.now_ns())
     await planned_downtime.put_window(window)
-    return describe_window(window, now_ns=clock.now_ns(), known=registry.numbers)
+    return describe_window(window, now_ns=clock.now_ns(), known=registry.numbers, roster=registry.roster)
 
 
 @route("DELETE /api/v1/maintenance/{window_id:str}", group="definitions", operation="deleteWindow", refusals=(404,))

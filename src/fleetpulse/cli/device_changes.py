@@ -243,7 +243,7 @@ def change_parts(changes: Sequence[Change]) -> list[Part]:
         for change in changes
         for field in change.fields or [FieldChange("", None, None)]
     ]
-    return [table_of([left("device"), left("field"), prose("before"), prose("after")], rows)] if rows else []
+    return [table_of([left("device"), left("field"), prose("before"), prose("after")], rows)]
 
 
 def value_text(value: FieldValue) -> str:

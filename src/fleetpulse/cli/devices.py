@@ -8,7 +8,18 @@ from msgspec import UNSET, Raw, Struct
 from fleetpulse.cli import device_changes
 from fleetpulse.cli.client import Answer, Client, Query, segment
 from fleetpulse.cli.device_changes import DEVICES, device_facts
-from fleetpulse.cli.flags import DeviceId, ExitCode, Filters, Service, Whole, Window, action, down_status, one_of
+from fleetpulse.cli.flags import (
+    DeviceId,
+    ExitCode,
+    Filters,
+    IncludeDeleted,
+    Service,
+    Whole,
+    Window,
+    action,
+    down_status,
+    one_of,
+)
 from fleetpulse.cli.tables import (
     Cell,
     Part,
@@ -45,6 +56,7 @@ def list_(
     sort: Annotated[str | None, Parameter(metavar="BY")] = None,
     limit: Annotated[Whole, Parameter(group=HOW_MANY)] = 100,
     all_: Annotated[bool, Parameter(name="--all", group=HOW_MANY)] = False,
+    include_deleted: IncludeDeleted = False,
     exit_code: ExitCode = False,
     service: Service = Service(),
 ) -> int:
@@ -58,13 +70,20 @@ def list_(
     if limit < 1:
         raise SettingsError("--limit must be at least 1; or give --all.")
     with service.client() as client:
-        answer = list_pages(client, [*filters.query(), ("sort", sort)], limit=None if all_ else limit)
-    service.show(answer, DeviceList, lambda listed: list_parts(listed, now_s=answer.server_s))
+        answer = list_pages(
+            client,
+            [*filters.query(), ("sort", sort), ("include_deleted", include_deleted or None)],
+            limit=None if all_ else limit,
+        )
+    service.show(answer, DeviceList, lambda listed: list_parts(listed, now_s=None if service.csv else answer.server_s))
     return down_status(any(device.status == "down" for device in answer.into(DeviceList).devices) and exit_code)
 
 
-def list_parts(listed: DeviceList, *, now_s: int) -> list[Part]:
-    """A table of devices, and how many there are. `now_s` is the server's time, in s since 1970."""
+def list_parts(listed: DeviceList, *, now_s: int | None) -> list[Part]:
+    """A table of devices, and how many there are.
+
+    `now_s` is the server's time, in s since 1970; None: do not say for how long.
+    """
     has_uptime = any(device.uptime is not UNSET for device in listed.devices)
     columns = [left("device"), left("status"), left("since"), left("last seen"), left("labels")]
     rows = [_list_row(device, now_s) for device in listed.devices]
@@ -73,10 +92,10 @@ def list_parts(listed: DeviceList, *, now_s: int) -> list[Part]:
         for row, device in zip(rows, listed.devices, strict=True):
             row.insert(-1, percent_cell(known(device.uptime)))
     hint = "; --limit N or --all shows more" if len(rows) < listed.total else ""
-    return [*([table_of(columns, rows)] if rows else []), f"{len(rows)} of {listed.total} shown{hint}."]
+    return [table_of(columns, rows), f"{len(rows)} of {listed.total} shown{hint}."]
 
 
-def _list_row(device: Device, now_s: int) -> list[Cell]:
+def _list_row(device: Device, now_s: int | None) -> list[Cell]:
     status = status_cell(device.status, since=device.since, now_s=now_s)
     return [device.id, status, time_cell(device.since), time_cell(device.last_seen), labels_cell(device.labels)]
 
@@ -118,7 +137,7 @@ def show(device: DeviceId, /, *, exit_code: ExitCode = False, service: Service =
         found = answer.into(Device)
         status = down_status(found.status == "down" and exit_code)
         if service.json or service.csv:
-            service.show(answer, Device, lambda one: [device_facts(one, now_s=answer.server_s)])
+            service.show(answer, Device, lambda one: [device_facts(one)])
             return status
         uptime = client.get(f"{path}/uptime", [("window", "24h")]).into(Uptime)
         changes = client.get(f"{path}/transitions", [("window", TRANSITIONS_WINDOW)]).into(Transitions).transitions
@@ -137,10 +156,18 @@ def _changes(changes: list[Transition]) -> Table:
 
 
 @action(app, "fleetpulse devices transitions 60-6b-44-84-dc-64 --window 7d")
-def transitions(device: DeviceId, /, *, window: Window = Window(), service: Service = Service()) -> None:
+def transitions(
+    device: DeviceId,
+    /,
+    *,
+    include_deleted: IncludeDeleted = False,
+    window: Window = Window(),
+    service: Service = Service(),
+) -> None:
     """List every change of a device's status."""
     path = f"{DEVICES}/{segment(device)}/transitions"
-    service.ask(path, window.query(), shape=Transitions, parts=transitions_parts)
+    query = [*window.query(), ("include_deleted", include_deleted or None)]
+    service.ask(path, query, shape=Transitions, parts=transitions_parts)
 
 
 def transitions_parts(answer: Transitions) -> list[Part]:
@@ -153,4 +180,4 @@ def transitions_parts(answer: Transitions) -> list[Part]:
             f"{count_text(len(changes), 'change')} of status from {time_cell(answer.start)} to {time_cell(answer.end)}"
         )
         tail += f"; before them it was {answer.status_before}."
-    return [*([_changes(changes)] if changes else []), tail]
+    return [_changes(changes), tail]

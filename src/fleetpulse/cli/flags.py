@@ -139,13 +139,14 @@ class Service(Address):
         *,
         shape: type[_Fields],
         parts: Callable[[_Fields], Sequence[Part]],
+        csv_parts: Callable[[_Fields], Sequence[Part]] | None = None,
         method: str = "GET",
         body: object = None,
     ) -> None:
-        """Send one request and show its answer."""
+        """Send one request and show its answer; as CSV, its `csv_parts` if they are others than `parts`."""
         with self.client() as client:
             answer = client.send(method, path, query, body)
-        self.show(answer, shape, parts)
+        self.show(answer, shape, csv_parts if self.csv and csv_parts else parts)
 
     def show(self, answer: Answer, shape: type[_Fields], parts: Callable[[_Fields], Sequence[Part]]) -> None:
         """Print an answer: as it is, or the tables and lines that `parts` makes of it."""

@@ -27,7 +27,8 @@ def list_(*, service: Service = Service()) -> None:
 
 
 def _list_parts(answer: MaintenanceWindows) -> list[Part]:
-    return [windows_table(answer.windows) if answer.windows else "There are no maintenance windows."]
+    notes = [f"{window.id}: {note}" for window in answer.windows for note in window.notes]
+    return [windows_table(answer.windows), *notes, *([] if answer.windows else ["There are no maintenance windows."])]
 
 
 def windows_table(windows: list[MaintenanceWindow]) -> Table:
@@ -106,7 +107,7 @@ def add(
         elif duration:
             body |= _once(client, start, end, duration)
         answer = client.send("POST", MAINTENANCE, body=body)
-    service.show(answer, MaintenanceWindow, lambda window: [windows_table([window]), *window.notes])
+    service.show(answer, MaintenanceWindow, lambda window: [windows_table([window])])
 
 
 def _recurrence(at: str, duration: str | None, timezone: str | None, on: str | None) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def fleet(
 ) -> None:
     """Show values of metrics over all devices together, or with --group-by for each value of a label."""
     query = [*types_query(types), ("aggregation", aggregation), *grouping.query(), *window.query(default="1h")]
-    service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts)
+    service.ask("/api/v1/fleet/metrics", query, shape=FleetMetrics, parts=fleet_parts, csv_parts=fleet_rows)
 
 
 def fleet_parts(answer: FleetMetrics) -> list[Part]:
@@ -91,6 +91,30 @@ def fleet_parts(answer: FleetMetrics) -> list[Part]:
     ]
     window = f"{time_cell(answer.start)} to {time_cell(answer.end)}"
     return [window, table_of(columns, rows), *_notes(answer.metrics), *missing_lines(answer.missing)]
+
+
+def fleet_rows(answer: FleetMetrics) -> list[Part]:
+    """`fleet_parts`, and with a step a table with a line a group, metric and step."""
+    parts = fleet_parts(answer)
+    if answer.step_s is not UNSET:
+        rows = [
+            [
+                group.group,
+                name,
+                time_cell(point.at),
+                value_cell(point.value, answer.metrics[name].unit),
+                str(point.count),
+            ]
+            for group in answer.groups
+            for name, metric in group.metrics.items()
+            for point in known(metric.series) or ()
+        ]
+        parts.append(
+            table_of(
+                [left(answer.group_by or "group"), left("metric"), left("at"), right("value"), right("count")], rows
+            )
+        )
+    return parts
 
 
 def _figure_columns(answer: DeviceMetrics | FleetMetrics) -> list[Column]:
@@ -128,7 +152,7 @@ def _points_parts(metrics: Mapping[str, DeviceMetric]) -> list[Part]:
         [time_cell(at), *(value_cell(values[name].get(at), metric.unit) for name, metric in metrics.items())]
         for at in sorted({at for points in values.values() for at in points})
     ]
-    return [table_of([left("at"), *map(right, metrics)], rows)] if rows else []
+    return [table_of([left("at"), *map(right, metrics)], rows)]
 
 
 def _by_time(points: Sequence[MetricPoint]) -> dict[str, int | float | None]:

@@ -152,6 +152,7 @@ def _report(
         groups=[_total(group.group, group, questions.group_command(group.group)) for group in groups],
         missing=answer.missing,
         declarations=answer.declarations,
+        notes=answer.notes,
         example=questions.device_command("ID"),
     )
     if is_listed or report.fleet.devices <= DEVICES_COUNTED:

@@ -54,6 +54,7 @@ class Report:
     differs_by: tuple[int, int] = (0, 0)
     """By how many slots present and expected the devices differ from the fleet, which was asked before them."""
     slots_s: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def take_devices(self, lines: list[Line], *, is_listed: bool) -> None:
         """Add the answers of devices: what was left out, the lengths of their slots, and perhaps their lines."""
@@ -92,6 +93,7 @@ class Report:
             ("availability", "100 × (1 − time down ÷ accountable time), on the service's clock"),
             ("left out", f"{self._left_out()}. {_RULES}"),
             ("missing", missing),
+            *([("notes", "; ".join(self.notes))] if self.notes else []),
             ("declarations", self._declarations()),
             *([] if self.sla is None else [("SLA", f"uptime of at least {self.sla_text} %, {_EXACT}")]),
             *self._check(),

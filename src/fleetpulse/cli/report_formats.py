@@ -155,6 +155,7 @@ def as_json(report: Report) -> str:
         ]
     fields["declarations"] = report.declarations
     fields["missing"] = report.missing
+    fields["notes"] = report.notes
     return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode() + "\n"
 
 

@@ -12,7 +12,8 @@ from fleetpulse.notation.count import count_text
 from fleetpulse.query.answers import FleetStats
 from fleetpulse.query.declaration_answers import DeviceList
 
-DOWN_SHOWN = 10
+DOWN_READ, DOWN_SHOWN = 1_000, 10
+"""Of so many devices that are down those are shown that have been so for longest."""
 app = App(name="status", help_epilogue="Example:\n  fleetpulse status --label site:paris --exit-code")
 
 
@@ -34,8 +35,7 @@ def status(
     with service.client() as client:
         deleted = ("include_deleted", include_deleted or None)
         answer = client.get("/api/v1/fleet/stats", [*labels, deleted, *window.query()])
-        query = [*labels, ("status", "down"), ("sort", "last_seen"), ("limit", DOWN_SHOWN)]
-        down = client.get(DEVICES, query)
+        down = client.get(DEVICES, [*labels, ("status", "down"), ("limit", DOWN_READ)])
     service.show(answer, FleetStats, lambda stats: glance(stats, down))
     return down_status(down.into(DeviceList).total > 0 and exit_code)
 
@@ -51,6 +51,7 @@ def glance(stats: FleetStats, down: Answer) -> list[Part]:
     parts += [table_of([left("status"), right("devices")], counts)] if counts else []
     listed = down.into(DeviceList)
     if listed.devices:
+        listed.devices = sorted(listed.devices, key=lambda device: device.since or "")[:DOWN_SHOWN]
         more = listed.total - len(listed.devices)
         tail = f", and {more} more (`fleetpulse devices list --status down`)" if more else ""
         parts += [f"down, longest first{tail}:", *list_parts(listed, now_s=down.server_s)[:1]]

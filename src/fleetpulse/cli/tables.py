@@ -111,7 +111,7 @@ def show(*parts: Part, file: IO[str] | None = None) -> None:
         if isinstance(part, str):
             text = Text("\n".join(clean(line) for line in part.split("\n")))
             terminal.print(text, soft_wrap=not terminal.is_terminal)
-        else:
+        elif part.row_count:
             wide.print(part)
 
 
@@ -122,7 +122,7 @@ def show_csv(parts: Iterable[Part]) -> None:
     tables = [part for part in parts if isinstance(part, Table)]
     for part in parts:
         if isinstance(part, str):
-            print(part, file=sys.stderr if tables else sys.stdout)
+            print(part, file=sys.stderr)
     if tables:
         write_bytes(csv_of(tables[-1]).encode())
 
@@ -132,7 +132,7 @@ def csv_of(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     if table.show_header:
-        writer.writerow([_plain(column.header).replace(" ", "_") for column in table.columns])
+        writer.writerow([_name(column, place) for place, column in enumerate(table.columns)])
     else:
         writer.writerow(["name", "value"])
     for row in zip(*(column.cells for column in table.columns), strict=True):
@@ -140,8 +140,14 @@ def csv_of(table: Table) -> str:
     return text.getvalue()
 
 
+def _name(column: Column, place: int) -> str:
+    # People see from the table what a column without a title is: the group first, or a description last.
+    return _plain(column.header).replace(" ", "_") or ("description" if place else "group")
+
+
 def _plain(cell: Any) -> str:
-    return cell if isinstance(cell, str) else str(cell.plain)
+    text = cell if isinstance(cell, str) else str(cell.plain)
+    return "" if text == "–" else text
 
 
 def show_json(answer: Answer) -> None:

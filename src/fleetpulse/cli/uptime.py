@@ -41,7 +41,15 @@ def device(
         explain: List the intervals of the window, each with the reason why it counts as it does.
     """
     query = [*window.query(), ("explain", explain or None), ("include_deleted", include_deleted or None)]
-    service.ask(f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=device_parts)
+    service.ask(
+        f"/api/v1/devices/{segment(device)}/uptime", query, shape=Uptime, parts=device_parts, csv_parts=device_rows
+    )
+
+
+def device_rows(uptime: Uptime) -> list[Part]:
+    """The tables of `device_parts`, after one of the figures."""
+    columns = [left("device"), *(right(title) for title in FIGURES)]
+    return [table_of(columns, [[uptime.device_id, *figure_cells(uptime)]]), *device_parts(uptime)]
 
 
 def device_parts(uptime: Uptime) -> list[Part]:

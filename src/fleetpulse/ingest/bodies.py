@@ -62,8 +62,8 @@ class Event(msgspec.Struct, gc=False):
 
     device_id: Annotated[str, Meta(examples=["press-07"])]
     sent_at: SentAt
-    upload_time: UploadTime | None = None
-    metrics: MetricValues | None = None
+    upload_time: UploadTime | msgspec.UnsetType = msgspec.UNSET
+    metrics: MetricValues | msgspec.UnsetType = msgspec.UNSET
 
 
 class RefusedLine(msgspec.Struct):

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
@@ -120,12 +121,12 @@ class BulkReader:
         reports = [line.metrics for line in lines]
         numbers = array("I", devices)
         samples_before = len(self.events.sample_devices)
-        if reports.count(None) != len(reports):
-            if uploads.count(None) != len(uploads) or not self._take_reports(
+        if reports.count(UNSET) != len(reports):
+            if uploads.count(UNSET) != len(uploads) or not self._take_reports(
                 np.frombuffer(numbers, np.uint32), times, reports
             ):
                 return False
-        elif uploads.count(None) == len(uploads):
+        elif uploads.count(UNSET) == len(uploads):
             self.events.heartbeat_devices.extend(numbers)
             self.events.heartbeat_sent_at_ns.frombytes(times.tobytes())
         elif not self._take_mixed(np.frombuffer(numbers, np.uint32), times, uploads):
@@ -139,17 +140,17 @@ class BulkReader:
         return True
 
     def _take_mixed(
-        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | float | None]
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], uploads: list[int | float | UnsetType]
     ) -> bool:
-        """Accept lines without (None) and with upload_time. All arguments have one length; `at_ns` is sent_at."""
-        values = [upload for upload in uploads if upload is not None]
+        """Accept lines without (UNSET) and with upload_time. All arguments have one length; `at_ns` is sent_at."""
+        values = [upload for upload in uploads if upload is not UNSET]
         if min(values) < 0 or max(values) > INTEGER_HIGHEST:
             return False
         try:
             packed = array("q", cast("list[int]", values))
         except TypeError:
             return False  # one is written as 5.0 or 1e3
-        is_sample = np.fromiter((upload is not None for upload in uploads), bool, len(uploads))
+        is_sample = np.fromiter((upload is not UNSET for upload in uploads), bool, len(uploads))
         self.events.heartbeat_devices.frombytes(devices[~is_sample].tobytes())
         self.events.heartbeat_sent_at_ns.frombytes(at_ns[~is_sample].tobytes())
         self.events.sample_devices.frombytes(devices[is_sample].tobytes())
@@ -159,9 +160,9 @@ class BulkReader:
         return True
 
     def _take_reports(
-        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], reports: list[MetricValues | None]
+        self, devices: NDArray[np.uint32], at_ns: NDArray[np.int64], reports: list[MetricValues | UnsetType]
     ) -> bool:
-        """Accept lines without (None) and with metrics. All arguments have one length; `at_ns` is sent_at.
+        """Accept lines without (UNSET) and with metrics. All arguments have one length; `at_ns` is sent_at.
 
         A report of which nothing was measured is a heartbeat.
         """
@@ -171,7 +172,7 @@ class BulkReader:
         reported = 0
         try:
             for report in reports:
-                if report is None:
+                if report is UNSET:
                     counts.append(0)
                 else:
                     metrics, packed = self._metrics.read(report)
@@ -223,8 +224,8 @@ class BulkReader:
             raise malformed(error, _EXPECTED, b"") from error
         if not self._earliest_ns <= sent_at_ns <= self._latest_ns:
             raise sent_at_out_of_range(sent_at_ns, earliest_ns=self._earliest_ns, latest_ns=self._latest_ns)
-        if line.upload_time is not None:
-            if line.metrics is not None:
+        if line.upload_time is not UNSET:
+            if line.metrics is not UNSET:
                 raise Malformed(f"a line has `upload_time` or `metrics`, not both; {_EXPECTED}")
             line.upload_time = whole_number("upload_time", line.upload_time)
             check_upload_time(line.upload_time)
@@ -240,15 +241,15 @@ class BulkReader:
         sent_at_ns = self._check(line)
         device = self._numbers[line.device_id]
         events = self.events
-        metrics, values = (array("H"), b"") if line.metrics is None else self._metrics.read(line.metrics)
-        if line.metrics is not None:
+        metrics, values = (array("H"), b"") if line.metrics is UNSET else self._metrics.read(line.metrics)
+        if line.metrics is not UNSET:
             self.not_measured += len(line.metrics) - len(metrics)
         if metrics:
             events.sample_devices.extend([device] * len(metrics))
             events.sample_sent_at_ns.extend([sent_at_ns] * len(metrics))
             events.sample_metrics.extend(metrics)
             events.sample_values.frombytes(values)
-        elif line.upload_time is None:
+        elif line.upload_time is UNSET:
             events.heartbeat_devices.append(device)
             events.heartbeat_sent_at_ns.append(sent_at_ns)
         else:

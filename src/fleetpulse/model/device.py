@@ -42,13 +42,23 @@ def is_device_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def unknown_id_advice(text: str, *, registers_itself: bool = False) -> str:
-    """What to do about an id that no device has. `registers_itself`: the first report of a device declares it."""
+def unknown_id_advice(text: str, *, registers_itself: bool = False, is_deleted: bool = False) -> str:
+    """What to do about an id that no device has.
+
+    Args:
+        registers_itself: the first report of a device declares it.
+        is_deleted: a device had it.
+    """
     try:
         check_device_id(text)
     except ValueError as error:
         return f"{error}"
     declare = f'declare it with `fleetpulse devices add {text}`, or POST {{"id": "{text}"}} to /api/v1/devices'
+    if is_deleted:
+        return (
+            f"the device {text} was deleted; its history is answered with include_deleted=true (--include-deleted); "
+            f"to take it up again, {declare}"
+        )
     if registers_itself:
         return f"no device has the id {text} yet: its first report declares it (--auto-register); or {declare}"
     return (

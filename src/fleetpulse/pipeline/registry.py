@@ -253,7 +253,9 @@ class Registry:
 
     def unknown(self, device_id: str) -> UnknownDevice:
         """The refusal of an id that no device has."""
-        return UnknownDevice(unknown_id_advice(device_id, registers_itself=self.auto_register))
+        return UnknownDevice(
+            unknown_id_advice(device_id, registers_itself=self.auto_register, is_deleted=device_id in self.deleted)
+        )
 
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause
+from fleetpulse.catalog.roster import Roster
 from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.devices_import import DeviceImport
 from fleetpulse.ingest.metric_declarations import declared_fields
@@ -21,6 +22,7 @@ from fleetpulse.model.status import Status
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers, declaration_answers
+from fleetpulse.query.notes import selection_notes
 
 UNKNOWN_LISTED_MAX = 20
 
@@ -165,9 +167,12 @@ def deletion_text(name: str, deletion: ComingDeletion) -> str:
 
 
 def describe_window(
-    window: MaintenanceWindow, *, now_ns: int, known: Container[str]
+    window: MaintenanceWindow, *, now_ns: int, known: Container[str], roster: Roster
 ) -> declaration_answers.MaintenanceWindow:
-    """A maintenance window, when it comes next, and which of its devices are not among the `known` ids."""
+    """A maintenance window, when it comes next, and what of it no device has.
+
+    `known`: the ids of all devices; `roster`: their labels.
+    """
     following = next_occurrence(window, after_ns=now_ns)
     return declaration_answers.MaintenanceWindow(
         id=window.id,
@@ -180,7 +185,10 @@ def describe_window(
         recurrence=None if window.recurrence is None else _weekly(window.recurrence),
         next=None if following is None else answers.Span(*map(format_rfc3339, following)),
         is_on=following is not None and following[0] <= now_ns,
-        notes=[f"there is no device {name}" for name in window.devices if name not in known][:UNKNOWN_LISTED_MAX],
+        notes=[
+            *[f"there is no device {name}" for name in window.devices if name not in known][:UNKNOWN_LISTED_MAX],
+            *selection_notes(roster, tuple(window.labels.items())),
+        ],
     )
 
 

@@ -14,8 +14,7 @@ from stub_transport import intake_of
 
 AT = "2026-01-01T00:00:00Z"
 USUAL = st.fixed_dictionaries(
-    {"device_id": st.sampled_from(["a", "b"]), "sent_at": st.just(AT)},
-    optional={"upload_time": st.integers(0, 99) | st.none()},
+    {"device_id": st.sampled_from(["a", "b"]), "sent_at": st.just(AT)}, optional={"upload_time": st.integers(0, 99)}
 )
 REPORTS = st.fixed_dictionaries(
     {"device_id": st.sampled_from(["a", "b"]), "sent_at": st.just(AT)},
@@ -84,6 +83,13 @@ def test_a_verdict_says_which_line_is_wrong_and_why() -> None:
     assert "expected" in reader.refused[0].msg
     assert "upload_time must be 0 to" in reader.refused[1].msg
     assert (reader.refused_reasons, len(reader.events)) == ({"malformed": 1, "upload_time_range": 1}, 2)
+
+
+@pytest.mark.parametrize("nothing", [{"upload_time": None}, {"metrics": None}])
+def test_a_value_that_is_null_makes_no_heartbeat_of_a_line(nothing: dict[str, None]) -> None:
+    usual = {"device_id": "a", "sent_at": AT}
+    reader = read(lines(usual, {**usual, **nothing}))
+    assert ([verdict.line for verdict in reader.refused], len(reader.events)) == ([2], 1)
 
 
 def test_lines_are_numbered_through_all_pieces() -> None:

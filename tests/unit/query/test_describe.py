@@ -3,6 +3,7 @@
 from msgspec import UNSET
 
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.catalog.roster import Roster
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
@@ -41,16 +42,16 @@ def test_a_metric_has_its_bounds_as_a_pair() -> None:
 def test_a_window_that_comes_again_says_when_next_and_whether_it_is_now() -> None:
     weekly = Recurrence(start_minute=150, duration_s=3_600, timezone="Europe/Paris", weekdays=(4,))
     window = MaintenanceWindow("0123", "updates", {}, (), is_for_all=True, start_ns=NOW, end_ns=None, recurrence=weekly)
-    described = describe_window(window, now_ns=NOW, known=())
+    described = describe_window(window, now_ns=NOW, known=(), roster=Roster())
     assert described.recurrence is not None
     assert (described.recurrence.at, described.recurrence.weekdays) == ("02:30", ["friday"])
     assert described.next is not None
     assert (described.next.start, described.is_on) == ("2026-05-29T00:30:00Z", False)
-    assert describe_window(window, now_ns=NOW + 13 * 3_600 * S, known=()).is_on
+    assert describe_window(window, now_ns=NOW + 13 * 3_600 * S, known=(), roster=Roster()).is_on
 
 
 def test_a_window_that_is_over_has_no_next_one() -> None:
     window = MaintenanceWindow("0123", "move", {}, ("a",), is_for_all=False, start_ns=NOW, end_ns=NOW + S)
-    described = describe_window(window, now_ns=NOW + S, known=())
+    described = describe_window(window, now_ns=NOW + S, known=(), roster=Roster())
     assert described.notes == ["there is no device a"]
     assert (described.next, described.is_on, described.devices) == (None, False, ["a"])
