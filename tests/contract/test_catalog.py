@@ -115,16 +115,6 @@ def test_a_shorter_retention_leaves_a_grace_that_a_longer_one_ends(reopen: Reope
     assert reopen().graces() == {}
 
 
-def test_what_a_shorter_retention_took_stays_gone_when_it_is_made_longer(reopen: Callable[[], Catalog]) -> None:
-    day, catalog = 86_400 * 10**9, reopen()
-    for days, now_day in ((365, 1000), (2, 1000), (2, 1001), (365, 1010), (400, 1011)):
-        metric = MetricDefinition(name="cpu", retention_days=days)
-        now_ns = now_day * day + 5
-        catalog.put_metric(metric, metrics_max=2, keep_until_ns=now_ns + day, now_ns=now_ns)
-    # At day 1010 two days were kept; raising them again within the grace, or further, takes nothing more.
-    assert reopen().gone_before() == {1: 1008 * day}
-
-
 def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:
     catalog = reopen()
     assert (catalog.file_read_at("devices"), catalog.last_read("devices", "a")) == (None, None)

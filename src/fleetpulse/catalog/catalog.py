@@ -134,15 +134,10 @@ class Catalog(Protocol):
         """What the definitions of before still keep, by number of the metric; ended graces may be among them."""
         ...
 
-    def gone_before(self) -> dict[int, int]:
-        """From before which time a shorter retention took the data of a metric for good, by number of the metric."""
-        ...
-
-    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0, now_ns: int = 0) -> int:
+    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """Define a metric, or replace its definition. Returns its number.
 
-        What a longer retention of before keeps is kept on until `keep_until_ns`; what a shorter one has taken until
-        `now_ns` stays gone.
+        What a longer retention of before keeps is kept on until `keep_until_ns`.
         Raises: OutOfRange: its kind would change, or there would be more than `metrics_max` metrics.
         """
         ...

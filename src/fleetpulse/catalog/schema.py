@@ -4,8 +4,7 @@ device(number, id, labels, …)    number: the index into all arrays; stays the 
 pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
 deletion(device, start_ns, …)    when a device was deleted; end_ns NULL: it has not been declared again
 maintenance(id, body)            body: the maintenance window as JSON
-metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time; gone_before_ns: see
-                                 model/retention.py
+metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
 manifest(position, …)            one row: the last checkpoint
 forgotten(device, before_ns, …)  what people had the history of devices forget, and how much that was
 expired(metric, day, samples)    how many samples of a day (since 1970-01-01) retention has deleted
@@ -84,9 +83,6 @@ _DECLARED = """
 CREATE TABLE declared (version INTEGER NOT NULL, changed_at_ns INTEGER NOT NULL);
 INSERT INTO declared VALUES (0, 0);
 """
-_GONE = """
-ALTER TABLE metric ADD COLUMN gone_before_ns INTEGER NOT NULL DEFAULT 0;
-"""
 _EXPIRED = """
 CREATE TABLE expired (
     metric INTEGER NOT NULL, day INTEGER NOT NULL, samples INTEGER NOT NULL, PRIMARY KEY (metric, day)
@@ -95,7 +91,6 @@ CREATE TABLE expired (
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
-    _GONE,
     _EXPIRED,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""

@@ -28,7 +28,7 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
-from fleetpulse.model.retention import Grace, gone_before, graces_after
+from fleetpulse.model.retention import Grace, graces_after
 
 _METRIC = "number, name, body, is_defined"
 _REGISTER_ROWS = 10_000
@@ -259,12 +259,7 @@ class SqliteCatalog:
                 graces.setdefault(metric, []).append(Grace(*grace))
             return graces
 
-    def gone_before(self) -> dict[int, int]:
-        """See Catalog."""
-        with self._reading():
-            return dict(self._select("SELECT number, gone_before_ns FROM metric WHERE gone_before_ns > 0").fetchall())
-
-    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0, now_ns: int = 0) -> int:
+    def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """See Catalog."""
         known = {old.name: (number, old) for number, old, _ in self.metrics()}
         number, old = known.get(metric.name, (len(known), None))
@@ -279,11 +274,8 @@ class SqliteCatalog:
             raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
         graces = [] if old is None else graces_after(self.graces().get(number, []), old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
-            gone_ns = self.gone_before().get(number, 0)
-            if old is not None:
-                gone_ns = gone_before(gone_ns, self.graces().get(number, []), old, metric, now_ns=now_ns)
-            row = (number, metric.name, _json(metric), gone_ns)
-            run(f"INSERT OR REPLACE INTO metric ({_METRIC}, gone_before_ns) VALUES (?, ?, ?, 1, ?)", row)
+            row = (number, metric.name, _json(metric))
+            run(f"INSERT OR REPLACE INTO metric ({_METRIC}) VALUES (?, ?, ?, 1)", row)
             run("DELETE FROM retention_grace WHERE metric = ?", (number,))
             for grace in graces:
                 run("INSERT INTO retention_grace VALUES (?, ?, ?, ?)", (number, *grace))

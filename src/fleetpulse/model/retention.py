@@ -61,19 +61,6 @@ def graces_after(
     return sorted(remaining)
 
 
-def gone_before(
-    gone_before_ns: int, graces: Sequence[Grace], before: MetricDefinition, after: MetricDefinition, *, now_ns: int
-) -> int:
-    """From before which time data stays gone once a definition has replaced another that kept less.
-
-    What a shorter retention took does not come back when it is made longer. `gone_before_ns`: the time until now.
-    """
-    days = in_force(before, graces, now_ns=now_ns).retention_days
-    if after.retention_days <= days:
-        return gone_before_ns
-    return max(gone_before_ns, (now_ns // NS_PER_DAY - days) * NS_PER_DAY)
-
-
 def in_force(metric: MetricDefinition, graces: Sequence[Grace], *, now_ns: int) -> MetricDefinition:
     """The definition with the retention that is in force now; itself where no grace keeps more."""
     if not any(grace.until_ns > now_ns for grace in graces):

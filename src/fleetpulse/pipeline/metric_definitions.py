@@ -46,8 +46,6 @@ class MetricDefinitions:
         self._metrics_max = metrics_max
         self._retention_grace_ns = retention_grace_s * NS_PER_S
         self._graces: Mapping[int, Sequence[Grace]] = {}
-        self.gone_before: Mapping[int, int] = {}
-        """By number, from before which time a retention that was shorter for a while has taken a metric's data."""
         self.changing = asyncio.Lock()
         """Held by whoever reads definitions, alters them and writes them back: of two who do so at one time one change
         would be lost."""
@@ -83,7 +81,7 @@ class MetricDefinitions:
         if not known.keys() >= set(names):
             raise self.known.unknown(set(names) - known.keys())
         return [
-            MetricQuestion(number, metric, chosen or metric.aggregation, self.gone_before.get(number, 0))
+            MetricQuestion(number, metric, chosen or metric.aggregation)
             for number, metric in map(known.__getitem__, names)
         ]
 
@@ -163,23 +161,18 @@ class MetricDefinitions:
 
     def _put(self, metric: MetricDefinition) -> None:
         check_built_in(metric)
-        now_ns = self._clock.now_ns()
-        keep_until_ns = now_ns + self._retention_grace_ns
-        self._catalog.put_metric(metric, metrics_max=self._metrics_max, keep_until_ns=keep_until_ns, now_ns=now_ns)
+        keep_until_ns = self._clock.now_ns() + self._retention_grace_ns
+        self._catalog.put_metric(metric, metrics_max=self._metrics_max, keep_until_ns=keep_until_ns)
 
     async def _reload(self) -> None:
         self._publish(*await self._catalog_thread.run(self._read))
 
-    def _read(self) -> tuple[list[tuple[int, MetricDefinition, bool]], dict[int, list[Grace]], dict[int, int]]:
-        return self._catalog.metrics(), self._catalog.graces(), self._catalog.gone_before()
+    def _read(self) -> tuple[list[tuple[int, MetricDefinition, bool]], dict[int, list[Grace]]]:
+        return self._catalog.metrics(), self._catalog.graces()
 
     def _publish(
-        self,
-        metrics: Sequence[tuple[int, MetricDefinition, bool]],
-        graces: Mapping[int, Sequence[Grace]],
-        gone_before: Mapping[int, int],
+        self, metrics: Sequence[tuple[int, MetricDefinition, bool]], graces: Mapping[int, Sequence[Grace]]
     ) -> None:
-        self.gone_before = gone_before
         self.metrics = {number: metric for number, metric, _ in metrics}
         self.known.replace((number, metric) for number, metric, is_defined in metrics if is_defined)
         self._announce(graces)

@@ -132,9 +132,7 @@ class Questions:
         numbers = [number for number, _, _ in glance.worst]
         records = await self._registry.records_of(numbers)
         ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}
-        kept = within_retention(
-            window, upload_time, now_ns, gone_before_ns=self._metric_definitions.gone_before.get(UPLOAD_TIME, 0)
-        )
+        kept = within_retention(window, upload_time, now_ns)
         question = partial(upload_times, metric=upload_time, window=kept, selection=glance.selection)
         return fleet_stats(window, glance, await self.samples(question, is_quick=False), ids=ids)
 

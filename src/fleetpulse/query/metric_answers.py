@@ -31,8 +31,6 @@ class MetricQuestion:
     number: int
     metric: MetricDefinition
     aggregation: Aggregation
-    gone_before_ns: int = 0
-    """What is older was taken by a retention that was shorter for a while."""
 
 
 def read_aggregation(text: str | None) -> Aggregation | None:
@@ -127,7 +125,7 @@ def fleet_metrics(
 def _result(
     samples: Samples, question: MetricQuestion, selection: DeviceSelection, window: Window, now_ns: int
 ) -> tuple[MetricResult, Window]:
-    kept = within_retention(window, question.metric, now_ns, gone_before_ns=question.gone_before_ns)
+    kept = within_retention(window, question.metric, now_ns)
     result = find(
         samples,
         number=question.number,
@@ -139,13 +137,10 @@ def _result(
     return result, kept
 
 
-def within_retention(window: Window, metric: MetricDefinition, now_ns: int, *, gone_before_ns: int = 0) -> Window:
-    """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed.
-
-    `gone_before_ns`: from before which time an earlier, shorter retention has taken everything.
-    """
+def within_retention(window: Window, metric: MetricDefinition, now_ns: int) -> Window:
+    """What retention leaves of a window: an answer must not depend on when old blocks happen to be removed."""
     # If all of it is older than retention, its last nanosecond is left, since a window cannot be empty.
-    start_ns = min(max(window.start_ns, gone_before_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
+    start_ns = min(max(window.start_ns, _kept_from_ns(metric, now_ns)), window.end_ns - 1)
     return window.since(start_ns)
 
 
@@ -169,9 +164,7 @@ def _method(
     metric, aggregation = question.metric, question.aggregation
     rule = RULES[aggregation]
     expired = expired_samples(samples.manifest.expired, question.number, window)
-    kept_from_ns = max(
-        question.gone_before_ns, _kept_from_ns(metric, now_ns), 0 if expired is None else expired.until_ns
-    )
+    kept_from_ns = max(_kept_from_ns(metric, now_ns), 0 if expired is None else expired.until_ns)
     return {
         "unit": metric.unit if rule.has_unit else "",
         "aggregation": aggregation,

@@ -56,7 +56,6 @@ def test_retention_cuts_a_window_at_the_start_of_a_day() -> None:
     window = Window(NOW - 9 * NS_PER_DAY, NOW)
     assert within_retention(window, METRIC, NOW + NS_PER_HOUR).start_ns == NOW - 2 * NS_PER_DAY
     assert within_retention(WINDOW, METRIC, NOW) == WINDOW
-    assert within_retention(window, METRIC, NOW, gone_before_ns=NOW - 5).start_ns == NOW - 5
     assert within_retention(WINDOW, METRIC, NOW + 9 * NS_PER_DAY).start_ns == WINDOW.end_ns - 1
 
 
