@@ -53,14 +53,17 @@ def test_an_argument_that_is_not_utf8_is_named() -> None:
 
 @pytest.mark.parametrize("after_s", [0.02, 0.06, 0.12, 0.3])
 def test_ctrl_c_ends_a_command_without_a_trace(after_s: float, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fleetpulse", "simulate", "--url", "http://127.0.0.1:9"]
+    # An interrupt while the interpreter itself starts is the interpreter's to report; the first line says it is past.
+    program = "print(flush=True); import sys; from fleetpulse.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "simulate", "--url", "http://127.0.0.1:9"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
         time.sleep(after_s)  # any moment of its start
         process.send_signal(signal.SIGINT)
         _, text = process.communicate(timeout=30)
     assert process.returncode in (130, -signal.SIGINT)
     assert b"fleetpulse/" not in text, text
-    assert b"KeyboardInterrupt" not in text or b"site" in text  # the interpreter's own start is not ours
 
 
 def test_an_interrupted_generate_says_what_it_leaves(tmp_path: Path) -> None:
