@@ -13,12 +13,14 @@ FleetpulseError
 │  │  ├─ TooLarge         the body, or what it decompresses to, is over its limit     413
 │  │  ├─ UnsupportedMedia the route does not take this content type or coding         415
 │  │  ├─ OutOfRange       well-formed, but a value is outside its limits              422
-│  │  │  └─ UnknownMetric a metric has no definition                                  422
+│  │  │  ├─ UnknownMetric a metric has no definition                                  422
+│  │  │  └─ TooDear      the answer would need more memory than a question may take   422
 │  │  ├─ HeaderTooLarge   header bytes or header count over the limit                 431
 │  │  ├─ UnsupportedCoding the body has a transfer coding other than chunked          501
 │  │  └─ UnsupportedVersion the request is of another version than HTTP/1.1 or 1.0    505
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
-│  │  └─ DatabaseBusy     another program has locked the journal or the catalog       503
+│  │  ├─ DatabaseBusy     another program has locked the journal or the catalog       503
+│  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
 │  └─ NotAccepting        we cannot store anything; nothing was accepted              503
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
@@ -158,6 +160,13 @@ class UnknownMetric(OutOfRange):
         self.names = names
 
 
+class TooDear(OutOfRange):
+    """Working out the answer would need more memory than one question may take; `msg` says what would fit."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, setting="question_memory_max")
+
+
 class HeaderTooLarge(Refusal):
     """The header has more bytes, or more fields, than the limit."""
 
@@ -204,6 +213,10 @@ class DatabaseBusy(Busy):
 
     def __init__(self, msg: str) -> None:
         super().__init__(msg, reason="database_busy", retry_after_s=DATABASE_RETRY_S)
+
+
+class QuestionStopped(Busy):
+    """Work on a question was stopped, since its time is over or its client is gone; it has changed nothing."""
 
 
 class NotAccepting(Answerable):

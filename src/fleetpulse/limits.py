@@ -124,6 +124,18 @@ class QuestionLimits:
 
     window_days_max: int = setting(3_660, "Length of a question's window; beyond it, 422.", "days", 1, 36_500)
     cells_max: int = setting(100_000, "Figures in one answer (groups × steps × metrics); beyond it, 422.", "figures", 1)
+    question_memory_max: int = setting(
+        268_435_456, "Memory that one question may take while it is worked out; beyond it, 422.", "bytes", 1_048_576
+    )
+    questions_memory_max: int = setting(
+        1_073_741_824,
+        "Memory that all questions may take together; beyond it, 503 with Retry-After.",
+        "bytes",
+        1_048_576,
+    )
+    question_timeout_s: float = setting(
+        30.0, "Time until work on a question is stopped; after it, 503 with Retry-After.", "s", 0.1, 3_600
+    )
     compress_bytes_lowest: int = setting(
         1_024, "Size of an answer from which on it is compressed, where the client offers it.", "bytes", 0
     )

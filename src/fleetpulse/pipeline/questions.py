@@ -4,10 +4,11 @@ Where a checkpoint or a compaction has replaced files meanwhile, the question is
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
@@ -16,11 +17,13 @@ from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, FleetStats, FleetUptime
+from fleetpulse.query.budget import Budget, QuestionMemory
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
@@ -36,6 +39,13 @@ TRIES = 4
 """How often a question is asked in all, where its files are replaced each time."""
 _Answer = TypeVar("_Answer")
 _View = TypeVar("_View")
+_Seen_co = TypeVar("_Seen_co", covariant=True)
+
+
+class _Look(Protocol[_Seen_co]):
+    """Takes a view on the event loop; what it returns completes the view in the thread of the question."""
+
+    def __call__(self, *, budget: Budget) -> Callable[[], _Seen_co]: ...
 
 
 class Questions:
@@ -55,6 +65,7 @@ class Questions:
         fleet_thread: Executor,
     ) -> None:
         self.limits = limits
+        self.memory = QuestionMemory(limits.questions_memory_max)
         self._clock = clock
         self._follower = follower
         self._history = history
@@ -77,7 +88,7 @@ class Questions:
         is_late = any(map(self._history.has_closed, fleet.touched_days(device))) or fleet.has_doubtful_uploads(device)
         if is_late:
             question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
-            return await self._ask(self._device_thread, lambda: self._views.lifetime(device), question)
+            return await self._ask(self._device_thread, partial(self._views.lifetime, device), question)
         return fleet.figures(device, known={})
 
     def audit(self, device: int) -> DeviceAudit:
@@ -94,10 +105,10 @@ class Questions:
     ) -> _Answer:
         """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice."""
 
-        def look() -> Callable[[], FleetView]:
+        def look(*, budget: Budget) -> Callable[[], FleetView]:
             # It may have been deleted meanwhile.
             number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
-            return self._views.device(device_id, number, start_ns=start_ns)
+            return self._views.device(device_id, number, start_ns=start_ns, budget=budget)
 
         return await self._ask(self._device_thread, look, question)
 
@@ -107,7 +118,7 @@ class Questions:
 
     async def fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
         """Ask about the past of all devices from `start_ns` on."""
-        return await self._ask(self._fleet_thread, lambda: self._views.fleet_from(start_ns), question)
+        return await self._ask(self._fleet_thread, partial(self._views.fleet_from, start_ns), question)
 
     async def fleet_uptime(
         self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
@@ -158,8 +169,8 @@ class Questions:
     async def devices(self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int) -> _Answer:
         """Ask which devices there are; their uptime from `start_ns` on may be part of the question."""
 
-        def look() -> Callable[[], tuple[FleetView, Listing]]:
-            fleet, listing = self._views.fleet_from(start_ns), self._registry.listing()
+        def look(*, budget: Budget) -> Callable[[], tuple[FleetView, Listing]]:
+            fleet, listing = self._views.fleet_from(start_ns, budget=budget), self._registry.listing()
             return lambda: (fleet(), listing())
 
         return await self._ask(self._fleet_thread, look, question)
@@ -167,18 +178,24 @@ class Questions:
     async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
         """Ask about metrics. Args: is_quick: whether the question is about one device."""
         thread = self._device_thread if is_quick else self._fleet_thread
-        return await self._ask(thread, lambda: self._views.samples(self._metric_definitions.kept()), question)
+        return await self._ask(thread, partial(self._views.samples, self._metric_definitions.kept()), question)
 
-    async def _ask(
-        self, thread: Executor, look: Callable[[], Callable[[], _View]], question: Callable[[_View], _Answer]
-    ) -> _Answer:
+    async def _ask(self, thread: Executor, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
         # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
         async with self._turns[thread]:
+            gone = threading.Event()
+            deadline_ns = self._clock.monotonic_ns() + int(self.limits.question_timeout_s * NS_PER_S)
             for tries_left in reversed(range(TRIES)):
                 self._follower.catch_up()
-                manifest, complete = self._history.manifest, look()
+                budget = self._budget(deadline_ns, gone)
+                manifest, complete = self._history.manifest, look(budget=budget)
                 try:
-                    found = await asyncio.get_running_loop().run_in_executor(thread, _answer, question, complete)
+                    found = await asyncio.get_running_loop().run_in_executor(
+                        thread, _answer, question, complete, budget
+                    )
+                except asyncio.CancelledError:
+                    gone.set()
+                    raise
                 except DamagedData:
                     if manifest is self._history.manifest or not tries_left:
                         raise
@@ -187,6 +204,20 @@ class Questions:
                     return found
         raise AssertionError("the last try answers or raises")
 
+    def _budget(self, deadline_ns: int, gone: threading.Event) -> Budget:
+        return Budget(
+            memory=self.memory,
+            question_memory_max=self.limits.question_memory_max,
+            deadline_ns=deadline_ns,
+            timeout_s=self.limits.question_timeout_s,
+            monotonic_ns=self._clock.monotonic_ns,
+            is_gone=gone.is_set,
+        )
 
-def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View]) -> _Answer:
-    return question(complete())
+
+def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View], budget: Budget) -> _Answer:
+    try:
+        budget.check()
+        return question(complete())
+    finally:
+        budget.close()

@@ -17,6 +17,7 @@ from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.query.budget import Budget
 from fleetpulse.query.downtime import look_back_ns
 from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, FleetExclusions, exclude_device
 from fleetpulse.query.reads import Samples
@@ -36,21 +37,27 @@ class Views:
     planned_downtime: PlannedDowntime
     _exclusions: FleetExclusions = field(default_factory=FleetExclusions, init=False)
 
-    def samples(self, kept: Mapping[int, MetricDefinition] = NO_DEFINITIONS) -> Callable[[], Samples]:
+    def samples(
+        self, kept: Mapping[int, MetricDefinition] = NO_DEFINITIONS, *, budget: Budget | None = None
+    ) -> Callable[[], Samples]:
         """All samples. Args: kept: see `Samples`."""
         live = self.fleet.view(range(0), from_day=0)
         today = self.clock.now_ns() // NS_PER_DAY
-        samples = Samples(live.samples, self.history.manifest, self.history, live.doubtful, today, kept)
+        samples = Samples(
+            live.samples, self.history.manifest, self.history, live.doubtful, today, kept, budget or Budget()
+        )
         return lambda: samples
 
-    def lifetime(self, device: int) -> Callable[[], tuple[FleetView, DeviceFigures]]:
+    def lifetime(self, device: int, *, budget: Budget | None = None) -> Callable[[], tuple[FleetView, DeviceFigures]]:
         """A fleet of one device, for `lifetime_figures`, and what its figures are without blocks."""
-        seen = self._view(range(device, device + 1), 0), self.fleet.figures(device, known={})
+        seen = self._view(range(device, device + 1), 0, budget), self.fleet.figures(device, known={})
         return lambda: seen
 
-    def device(self, device_id: str, device: int, *, start_ns: int) -> Callable[[], FleetView]:
+    def device(
+        self, device_id: str, device: int, *, start_ns: int, budget: Budget | None = None
+    ) -> Callable[[], FleetView]:
         """A fleet of one device, from `start_ns` on."""
-        view = self._view(range(device, device + 1), start_ns)
+        view = self._view(range(device, device + 1), start_ns, budget)
         declared = self._declarations(
             pauses={device: list(self.planned_downtime.pauses.get(device, ()))},
             deletions={device: self.registry.deletions.get(device, ())},
@@ -63,9 +70,9 @@ class Views:
 
         return complete
 
-    def fleet_from(self, start_ns: int) -> Callable[[], FleetView]:
+    def fleet_from(self, start_ns: int, *, budget: Budget | None = None) -> Callable[[], FleetView]:
         """All devices, from `start_ns` on."""
-        view = self._view(range(self.registry.roster.count), start_ns)
+        view = self._view(range(self.registry.roster.count), start_ns, budget)
         declared = self._declarations(
             pauses=dict(self.planned_downtime.pauses), deletions=dict(self.registry.deletions)
         )
@@ -76,7 +83,7 @@ class Views:
 
         return complete
 
-    def _view(self, devices: range, start_ns: int) -> FleetView:
+    def _view(self, devices: range, start_ns: int, budget: Budget | None) -> FleetView:
         """A view of devices, without what is excluded."""
         return FleetView(
             now_ns=self.clock.now_ns(),
@@ -87,6 +94,7 @@ class Views:
             declared=max(self.registry.declared, self.planned_downtime.declared),
             manifest=self.history.manifest,
             history=self.history,
+            budget=budget or Budget(),
         )
 
     def _declarations(

@@ -16,6 +16,7 @@ from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBl
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
+from fleetpulse.query.budget import Budget
 from fleetpulse.query.resolution import SAMPLE_NS, Resolution
 from fleetpulse.query.window import Window
 
@@ -37,6 +38,8 @@ class Samples:
     """Days since 1970-01-01 UTC."""
     kept: Mapping[int, MetricDefinition] = field(default_factory=dict)
     """Definitions by number, where samples are still kept by another one than is declared."""
+    budget: Budget = field(default_factory=Budget, compare=False)
+    """What the question may cost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a question about uptime and status sees: devices at one moment, live and closed data together."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.query.budget import Budget
 from fleetpulse.query.exclusions import Excluded
 
 
@@ -34,6 +35,8 @@ class FleetView:
     manifest: Manifest
     history: History
     declared: DeclaredVersion
+    budget: Budget = field(default_factory=Budget, compare=False)
+    """What the question may cost."""
 
     @property
     def count(self) -> int:
