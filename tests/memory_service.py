@@ -62,8 +62,8 @@ class World:
         self.store = MemoryBlockStore()
 
     def service(self, **settings: Any) -> Service:
-        """A service that is not started. Checkpoints are taken only on demand, unless `settings` differ."""
-        catalog = SqliteCatalog(self.folder / "catalog.sqlite")
+        """A service that is not started. Checkpoints are taken only on demand, and superseded files removed at once."""
+        catalog = SqliteCatalog(self.folder / "catalog.sqlite", clock=self.clock)
         stores = Stores(
             clock=self.clock,
             counters=Counters(),
@@ -72,7 +72,7 @@ class World:
             catalog=catalog,
             history=History(self.store, catalog.manifest()),
         )
-        return assemble(Settings(**{"checkpoint_s": 1e9, **settings}), stores)
+        return assemble(Settings(**{"checkpoint_s": 1e9, "block_grace_h": 0.0, **settings}), stores)
 
     async def started(self, *device_ids: str, **settings: Any) -> Service:
         """A service that is ready, and knows the devices."""

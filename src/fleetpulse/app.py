@@ -42,6 +42,7 @@ from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
@@ -221,6 +222,14 @@ def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
         counters=stages.counters,
         threads=stages.threads,
         triggers=settings,
+        removal=Removal(
+            catalog=stages.catalog,
+            history=stages.history,
+            clock=stages.watch.clock,
+            counters=stages.counters,
+            threads=stages.threads,
+            grace=settings,
+        ),
     )
 
 

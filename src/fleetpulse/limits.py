@@ -142,6 +142,25 @@ class QuestionLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BlockGrace:
+    """Superseded files."""
+
+    block_grace_h: float = setting(
+        24.0,
+        "Time that replaced files of blocks stay, so that an older copy of the data folder still starts.",
+        "h",
+        0,
+        8_760,
+    )
+    block_grace_bytes_max: int = setting(
+        4_294_967_296,
+        "Size of the replaced files that stay; beyond it, the oldest are removed before their time.",
+        "bytes",
+        0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointTriggers:
     """Checkpoints."""
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from fleetpulse.errors import SettingsError
 from fleetpulse.limits import (
     About,
+    BlockGrace,
     BulkLimits,
     CheckpointTriggers,
     ClockLimits,
@@ -113,13 +114,22 @@ GROUPS: tuple[type, ...] = (
     ClockLimits,
     QuestionLimits,
     CheckpointTriggers,
+    BlockGrace,
 )
 """In the order of `--help` and of the reference; the first line of each docstring is its title there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
-    Server, Storage, Definitions, HeartbeatDefaults, IngestLimits, ClockLimits, QuestionLimits, CheckpointTriggers
+    Server,
+    Storage,
+    Definitions,
+    HeartbeatDefaults,
+    IngestLimits,
+    ClockLimits,
+    QuestionLimits,
+    CheckpointTriggers,
+    BlockGrace,
 ):
     """All settings of `fleetpulse serve`, and thereby each of the groups."""
 

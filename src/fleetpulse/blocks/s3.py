@@ -67,6 +67,7 @@ class S3BlockStore:
                 f"{endpoint!r} is no endpoint of an S3 store. Give a URL such as https://s3.example.org, "
                 "or nothing for AWS."
             )
+        self.mark = ""
         self._place = "/".join(["s3:/", bucket, *filter(None, prefix.split("/"))])
         self._endpoint = endpoint or "AWS"
         # One object a DELETE, since not all stores know the bulk request.

@@ -1,7 +1,8 @@
 """The block store's promises, and two stores: a folder, and memory for tests.
 
 A file appears under its name whole and durable, or not at all. Files are never changed, only replaced by files of other
-names. A file that no manifest names does not count: after a crash it is left over, and is removed later.
+names. A file that no manifest names does not count. Such a file is removed only where its name shows that we wrote it,
+see `leftovers.py`: a folder or a bucket may hold files of others, or all that is left of a lost catalog.
 """
 
 import contextlib
@@ -10,7 +11,6 @@ import io
 import os
 import time
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -24,6 +24,9 @@ TEMPORARY = ".tmp"
 
 class BlockStore(Protocol):
     """Named, immutable files. All calls block, and may come from any thread."""
+
+    mark: str
+    """Stands in the names of files that are written from now on, so that the catalog that recorded it knows them."""
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         """Let `write` fill a new file; when it returns, make the file durable under `name`.
@@ -49,19 +52,12 @@ def put_block(store: BlockStore, stem: str, write: Callable[[BinaryIO], None]) -
     """Write a block under a name that begins with `stem` and was never used before. Raises: OSError."""
     # Two checkpoints can be at one journal position. While the second writes, the manifest still names the files of the
     # first, which must not be replaced.
-    return store.put(f"{stem}-{time.time_ns():x}{SUFFIX}", write)
+    return store.put(f"{stem}-{time.time_ns():x}{'-' * bool(store.mark)}{store.mark}{SUFFIX}", write)
 
 
-def remove_unnamed(store: BlockStore, in_use: AbstractSet[str]) -> int:
-    """Remove the files that are not in use: no manifest names them, and no answer reads them.
-
-    Returns: how many there were.
-    Raises: OSError: the others may still be there.
-    """
-    unnamed = store.names() - in_use
-    for name in unnamed:
-        store.remove(name)
-    return len(unnamed)
+def mark_of(name: str) -> str:
+    """The last part of a name: the mark of the file, where it has one. Temporary names count as the final ones."""
+    return name.removesuffix(TEMPORARY).removesuffix(SUFFIX).rpartition("-")[2]
 
 
 def check_size(store: BlockStore, file: BlockFile) -> None:
@@ -100,6 +96,7 @@ class FolderBlockStore:
     """A folder of files. Written to a temporary name, synced, renamed, and the folder synced."""
 
     def __init__(self, folder: Path) -> None:
+        self.mark = ""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -141,6 +138,7 @@ class MemoryBlockStore:
     """Files as bytes in memory."""
 
     def __init__(self) -> None:
+        self.mark = ""
         self._files: dict[str, bytes] = {}
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from fleetpulse.catalog.file_records import FileRecords
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
@@ -64,6 +65,11 @@ class Catalog(Protocol):
     A change is durable when its call returns. Every call that changes something may raise OSError: nothing was changed.
     Every call that reads may raise DamagedData: the catalog is not what was written.
     """
+
+    @property
+    def files(self) -> FileRecords:
+        """Which files of the block store this catalog wrote."""
+        ...
 
     def transaction(self, *, is_dry: bool = False) -> AbstractContextManager[None]:
         """Calls within it take effect together, or, if one of them fails, not at all; with `is_dry` never."""
@@ -166,8 +172,14 @@ class Catalog(Protocol):
         """The manifest committed last; an empty one before the first."""
         ...
 
-    def commit_manifest(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
-        """Replace the manifest, and record what its blocks have forgotten, in one transaction."""
+    def commit_manifest(
+        self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = (), was_at_rest: bool = False
+    ) -> None:
+        """Replace the manifest, and record what it supersedes and what its blocks have forgotten, in one transaction.
+
+        Args:
+            was_at_rest: the manifest that is replaced is the one that the service found when it started.
+        """
         ...
 
     def forgotten(self) -> list[Forgotten]:

@@ -17,6 +17,7 @@ import msgspec
 from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
+from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.database_lock import DatabaseLock, is_lock
@@ -50,6 +51,7 @@ class SqliteCatalog:
         """
         self._path, self._clock = path, clock or SystemClock()
         self._lock = DatabaseLock(path, wait_s=wait_s)
+        self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
         try:
             self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             self._lock.run(self._prepare)
@@ -317,9 +319,12 @@ class SqliteCatalog:
         with self._reading():
             return self._lock.run(lambda: read_manifest(self._connection))
 
-    def commit_manifest(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
+    def commit_manifest(
+        self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = (), was_at_rest: bool = False
+    ) -> None:
         """See Catalog."""
         with self._transaction() as run:
+            note_superseded(run, manifest, at_ns=self._clock.now_ns(), was_at_rest=was_at_rest)
             write_manifest(self._connection, manifest)
             for one in forgotten:
                 row = (one.device, one.before_ns, one.at_ns, one.minutes, one.samples)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fleetpulse.model.events import Position
 from fleetpulse.model.metric import Kind
@@ -19,6 +20,17 @@ class BlockFile:
     name: str
     size_bytes: int
     sha256: str
+
+
+class Superseded(NamedTuple):
+    """A file of ours that the manifest does not name any more, or never did."""
+
+    name: str
+    size_bytes: int
+    """0 where it is not known."""
+    since_ns: int
+    was_at_rest: bool
+    """It was named by the manifest with which a service started: copies of a stopped service need it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ that is committed to the catalog, so they run one at a time. A failure loses not
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,13 +16,12 @@ import structlog
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.store import remove_unnamed
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DatabaseBusy, OperatorError
-from fleetpulse.heap import give_back
 from fleetpulse.limits import CheckpointTriggers
 from fleetpulse.model.events import Position
-from fleetpulse.model.manifest import BlockFile, SampleBlock
+from fleetpulse.model.forgotten import Forgotten
+from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
@@ -30,6 +29,7 @@ from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_du
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -54,6 +54,7 @@ class Housekeeping:
     counters: Counters
     threads: Threads
     triggers: CheckpointTriggers
+    removal: Removal
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -65,6 +66,8 @@ class Housekeeping:
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _was_kept: bool = field(default=False, init=False)
     _is_ending: bool = field(default=False, init=False)
+    _is_at_rest: bool = field(default=True, init=False)
+    """The manifest is still the one with which the service started."""
 
     def begin(self) -> None:
         """Count the interval from now on. The fleet was recovered under the policies that hold now."""
@@ -150,7 +153,7 @@ class Housekeeping:
         self.counters.checkpoints += 1
         self.counters.checkpoint_last_s = self.monotonic_s() - started_s
         await self._shorten_journal(position)
-        await self._remove_replaced_files()
+        await self.removal.run(is_kept=self._is_kept())
         log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
         return True
 
@@ -162,6 +165,7 @@ class Housekeeping:
         Raises: OSError; OperatorError: the manifest is as it was.
         """
         loop = asyncio.get_running_loop()
+        await self.removal.begin()
         frozen = self.follower.fleet.freeze()
         names: dict[str, BlockFile] = {}
         if names_now != self._written_names:
@@ -180,9 +184,13 @@ class Housekeeping:
             pause=_pause,
         )
         written = await loop.run_in_executor(self.threads.files, work)
-        commit = partial(self.catalog.commit_manifest, written.manifest, forgotten=frozen.forgotten)
-        await loop.run_in_executor(self.threads.catalog, commit)
+        await self._commit(written.manifest, forgotten=frozen.forgotten)
         return written
+
+    async def _commit(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
+        commit = partial(self.catalog.commit_manifest, manifest, forgotten=forgotten, was_at_rest=self._is_at_rest)
+        await asyncio.get_running_loop().run_in_executor(self.threads.catalog, commit)
+        self._is_at_rest = False
 
     async def compact(self, *, is_forced: bool = False) -> bool:
         """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
@@ -200,18 +208,19 @@ class Housekeeping:
                 on_damage=self._note_damage,
             )
             try:
+                await self.removal.begin()
                 change = await loop.run_in_executor(self.threads.files, work)
                 if change is None:
                     return False
                 manifest = apply_change(self.history.manifest, change)
-                await loop.run_in_executor(self.threads.catalog, self.catalog.commit_manifest, manifest)
+                await self._commit(manifest)
             except (OSError, OperatorError, DatabaseBusy) as error:
                 self.counters.compactions_failed += 1
                 log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
                 return False
             self.history.manifest = manifest
             self.counters.compactions += 1
-            await self._remove_replaced_files()
+            await self.removal.run(is_kept=self._is_kept())
             log.info(
                 "compaction",
                 removed=len(change.removed),
@@ -239,14 +248,6 @@ class Housekeeping:
             await self.writer.drop(through=position)
         except (OSError, DatabaseBusy) as error:
             log.error("the journal could not be shortened; the next checkpoint tries again", error=str(error))
-
-    async def _remove_replaced_files(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self.threads.files, remove_unnamed, self.history.store, self.history.in_use())
-        except OSError as error:
-            log.error("replaced files could not be removed; the next checkpoint tries again", error=str(error))
-        await loop.run_in_executor(self.threads.files, give_back)
 
 
 def _pause() -> None:

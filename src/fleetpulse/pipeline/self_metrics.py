@@ -75,6 +75,7 @@ class SelfMetrics:
             "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
             "compactions": ("Pieces of compaction or retention done", counters.compactions),
             "compactions_failed": ("Pieces of compaction or retention that failed", counters.compactions_failed),
+            "blocks_removed": ("Superseded files of blocks removed from the store", counters.blocks_removed),
             "devices_registered": ("Devices registered since the start", counters.devices_registered),
         }
 
@@ -95,6 +96,9 @@ class SelfMetrics:
             "checkpoint_last_seconds": ("Duration of the last checkpoint", self.counters.checkpoint_last_s),
             "blocks": ("Files that the manifest names", len(files)),
             "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
+            "blocks_superseded": ("Superseded files that stay for their grace", self.counters.blocks_superseded),
+            "blocks_superseded_bytes": ("Bytes of these files", self.counters.blocks_superseded_bytes),
+            "blocks_unknown": ("Files among the blocks that this folder did not write", self.counters.blocks_unknown),
             "kept_bytes": ("Bytes of footers and small columns in memory", history.memory_cache.size_bytes),
             "samples_live": ("Samples in memory that no block holds yet", self.fleet.samples.count),
             "samples_doubtful": (

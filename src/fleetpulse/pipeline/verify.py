@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fleetpulse.blocks.history import closed_days
+from fleetpulse.blocks.leftovers import take_inventory
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
@@ -38,14 +39,25 @@ def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Findin
         minutes = _check("closed minutes", lambda: _closed_minutes(store, manifest))
     else:
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
-    outside = store.names() - {file.name for file in manifest.files()}
     return [
         _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
         _check("journal", lambda: _journal(journal, catalog, manifest)),
         *blocks,
         minutes,
-        Finding("files outside the manifest", f"{len(outside)} (removed at the next checkpoint)"),
+        *_outside(catalog, store, manifest),
     ]
+
+
+def _outside(catalog: Catalog, store: BlockStore, manifest: Manifest) -> list[Finding]:
+    written, in_use = catalog.files.written(), {file.name for file in manifest.files()}
+    found = take_inventory(store.names(), in_use=in_use, superseded=written.superseded, marks=written.marks)
+    superseded = f"{len(written.superseded)} superseded, which stay for their grace (block_grace_h)"
+    ours = Finding("files outside the manifest", f"{len(found.leftovers)} left over by a crash; {superseded}")
+    if not found.unknown:
+        return [ours]
+    names = ", ".join(sorted(found.unknown))
+    text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {names}"
+    return [ours, Finding("unknown files", text)]
 
 
 def _check(part: str, check: Callable[[], str]) -> Finding:

@@ -41,4 +41,11 @@ class Counters:
     compactions: int = 0
     """Steps of compaction or retention that were completed."""
     compactions_failed: int = 0
+    blocks_removed: int = 0
+    """Superseded files of blocks that were removed from the store."""
+    blocks_superseded: int = 0
+    """Superseded files that stay for their grace, as of the last look at the store."""
+    blocks_superseded_bytes: int = 0
+    blocks_unknown: int = 0
+    """Files of the store that this data folder did not write, as of the last look at the store."""
     devices_registered: int = 0

@@ -110,6 +110,14 @@ def test_entries_may_only_speak_of_devices_that_the_catalog_knows(folder: Folder
 
 
 def test_files_outside_the_manifest_are_counted_and_no_fault(folder: Folder) -> None:
-    folder.other("left-behind")
+    folder.other(f"left-behind-{folder.catalog.files.begin(at_ns=1)}.parquet")
     finding = folder.findings()["files outside the manifest"]
     assert (finding.is_good, finding.text.split()[0]) == (True, "1")
+    assert "unknown files" not in folder.findings()
+
+
+def test_files_that_the_folder_did_not_write_are_named(folder: Folder) -> None:
+    name = folder.other("of-others").name
+    findings = folder.findings()
+    assert findings["files outside the manifest"].text.startswith("0 left over")
+    assert (findings["unknown files"].is_good, name in findings["unknown files"].text) == (True, True)

@@ -1,0 +1,101 @@
+"""Which files of the block store this catalog wrote, and which of them no manifest names any more.
+
+Before a checkpoint or a piece of compaction writes files, a mark is recorded here; it stands in the names of these
+files. So every file can be told to be ours before it exists, also after a crash, and one without a recorded mark is
+somebody else's: it is never removed. When a manifest no longer names a file, the file is recorded as superseded, in the
+transaction that commits the manifest.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fleetpulse.model.manifest import Manifest, Superseded
+
+MARK_BYTES = 8
+"""Random, so that no two catalogs ever record the same mark, not even two copies of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """What is recorded: the marks of files that may have been written, and the superseded files, oldest first."""
+
+    marks: frozenset[str]
+    superseded: tuple[Superseded, ...]
+
+
+class FileRecords(Protocol):
+    """The part of a catalog that knows its own files. Each call is one transaction, or one read."""
+
+    def begin(self, *, at_ns: int) -> str:
+        """Record a new mark, durably, and return it. Raises: OSError; DatabaseBusy."""
+        ...
+
+    def written(self) -> WrittenFiles:
+        """All that is recorded. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+    def settle(self, *, leftovers: Collection[str], removed: Collection[str], at_ns: int, marks_before_ns: int) -> None:
+        """Record what was found in the store.
+
+        Args:
+            leftovers: names with our marks that no manifest ever named; they are superseded from now on.
+            removed: superseded files that are gone.
+            marks_before_ns: forget older marks. Leftovers of them, if there are any, must be recorded by now.
+        Raises: OSError; DatabaseBusy.
+        """
+        ...
+
+
+class SqliteFileRecords:
+    """See FileRecords; tables `written` and `superseded`."""
+
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[Any]],
+        reading: Callable[[], AbstractContextManager[None]],
+        select: Callable[[str], Iterable[Any]],
+    ) -> None:
+        self._transaction = transaction
+        self._reading = reading
+        self._select = select
+
+    def begin(self, *, at_ns: int) -> str:
+        """See FileRecords."""
+        mark = secrets.token_hex(MARK_BYTES)
+        with self._transaction() as run:
+            run("INSERT INTO written VALUES (?, ?)", (mark, at_ns))
+        return mark
+
+    def written(self) -> WrittenFiles:
+        """See FileRecords."""
+        with self._reading():
+            marks = frozenset(mark for (mark,) in self._select("SELECT mark FROM written"))
+            rows = self._select(
+                "SELECT name, size_bytes, since_ns, was_at_rest FROM superseded ORDER BY since_ns, name"
+            )
+            superseded = tuple(
+                Superseded(name, size_bytes, since_ns, bool(at_rest)) for name, size_bytes, since_ns, at_rest in rows
+            )
+        return WrittenFiles(marks, superseded)
+
+    def settle(self, *, leftovers: Collection[str], removed: Collection[str], at_ns: int, marks_before_ns: int) -> None:
+        """See FileRecords."""
+        with self._transaction() as run:
+            for name in leftovers:
+                run("INSERT OR IGNORE INTO superseded VALUES (?, 0, ?, 0)", (name, at_ns))
+            for name in removed:
+                run("DELETE FROM superseded WHERE name = ?", (name,))
+            run("DELETE FROM written WHERE at_ns < ?", (marks_before_ns,))
+
+
+def note_superseded(run: Callable[..., Any], manifest: Manifest, *, at_ns: int, was_at_rest: bool) -> None:
+    """Record the files of the manifest in the tables that `manifest`, which is about to replace it, does not name."""
+    run(
+        "INSERT OR REPLACE INTO superseded SELECT name, size_bytes, ?, ? FROM block"
+        " WHERE name NOT IN (SELECT value FROM json_each(?))",
+        (at_ns, was_at_rest, json.dumps([file.name for file in manifest.files()])),
+    )

@@ -1,0 +1,150 @@
+"""Nothing is removed from a block store but what the catalog wrote and superseded, and that only after the grace."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.pipeline.service import Service
+from memory_service import SECOND, World, beat
+
+HOUR = 3_600 * SECOND
+
+
+def put(store: MemoryBlockStore, name: str) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(b"body")
+
+    store.put(name, write)
+
+
+def live(world: World, test: Callable[[Service], Awaitable[None]], **settings: Any) -> None:
+    async def life() -> None:
+        service = await world.started("d0", **settings)
+        await test(service)
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+async def checkpoints(service: Service, count: int = 1) -> None:
+    for _ in range(count):
+        await beat(service, "d0")
+        assert await service.housekeeping.checkpoint()
+
+
+def named(service: Service) -> set[str]:
+    return {file.name for file in service.history.manifest.files()}
+
+
+def test_a_fresh_folder_removes_nothing_of_another_node(tmp_path: Path) -> None:
+    store = MemoryBlockStore()
+    first, second = World(tmp_path / "first"), World(tmp_path / "second")
+    for world in (first, second):
+        world.folder.mkdir()
+        world.store = store
+    live(first, lambda service: checkpoints(service, 2))
+    before = store.names()
+
+    async def test(service: Service) -> None:
+        await checkpoints(service, 3)
+        while await service.housekeeping.compact(is_forced=True):
+            pass
+        assert before <= store.names()
+        assert service.counters.blocks_unknown == len(before)
+
+    live(second, test)
+    assert before <= store.names()
+
+
+def test_files_without_a_recorded_mark_stay_and_are_counted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    put(world.store, "presence-20000-1-17f.parquet")
+    put(world.store, "notes.parquet")
+
+    async def test(service: Service) -> None:
+        await checkpoints(service, 3)
+        assert world.store.names() - named(service) == {"presence-20000-1-17f.parquet", "notes.parquet"}
+        assert service.counters.blocks_unknown == 2
+        assert b"fleetpulse_blocks_unknown 2" in service.self_metrics.page()
+
+    live(world, test)
+
+
+def test_superseded_files_stay_until_their_grace_is_over(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def test(service: Service) -> None:
+        await checkpoints(service)
+        first = named(service)
+        await checkpoints(service)
+        world.clock.ns += 23 * HOUR
+        await checkpoints(service)
+        assert first <= world.store.names()
+        assert (service.counters.blocks_removed, service.counters.blocks_superseded > 0) == (0, True)
+        world.clock.ns += HOUR + SECOND
+        await checkpoints(service)
+        assert not (first - named(service)) & world.store.names()
+        assert service.counters.blocks_removed == len(first - named(service))
+
+    live(world, test, block_grace_h=24.0)
+
+
+def test_an_older_copy_of_the_folder_starts_within_the_grace(tmp_path: Path) -> None:
+    world, copy = World(tmp_path / "data"), World(tmp_path / "copy")
+    world.folder.mkdir()
+    live(world, checkpoints)
+    shutil.copytree(world.folder, copy.folder)
+    copy.store = world.store
+    copy.journal = deepcopy(world.journal)
+    live(world, lambda service: checkpoints(service, 5), block_grace_h=24.0)
+    newer = world.store.names()
+
+    async def test(service: Service) -> None:
+        assert (await service.questions.figures(0)).minutes_present == 1
+        await checkpoints(service)
+        assert newer <= world.store.names()  # nothing of the newer folder is taken for ours
+        assert service.counters.blocks_unknown > 0
+
+    live(copy, test, block_grace_h=24.0)
+
+
+def test_what_work_that_failed_left_behind_is_known_as_ours(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def test(service: Service) -> None:
+        await checkpoints(service)
+        put(world.store, f"snapshot-9-17f-{world.store.mark}.parquet")
+        put(world.store, f"open-9-17f-{world.store.mark}.parquet.tmp")
+        await checkpoints(service)
+        assert world.store.names() == named(service)
+        assert service.counters.blocks_unknown == 0
+
+    live(world, test)
+
+
+def test_a_store_that_cannot_be_looked_through_fails_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+
+    def fail(*_: object) -> set[str]:
+        raise OSError("away")
+
+    async def test(service: Service) -> None:
+        await checkpoints(service)
+        before = world.store.names()
+        for method in ("names", "remove"):
+            with monkeypatch.context() as patch:
+                patch.setattr(world.store, method, fail)
+                await checkpoints(service)
+            assert before <= world.store.names()
+        await checkpoints(service)
+        assert world.store.names() == named(service)
+
+    live(world, test)
