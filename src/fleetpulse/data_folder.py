@@ -16,8 +16,9 @@ from typing import IO
 
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
-from fleetpulse.errors import DataFolderInUse, SettingsError
+from fleetpulse.errors import DataFolderInUse, StorageFailed
 from fleetpulse.settings import Settings
+from fleetpulse.storage_causes import storage_error, storage_text
 
 JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
 
@@ -26,15 +27,13 @@ JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blo
 def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
     """Create the data folder if it is missing, and lock it while the context lasts.
 
-    Raises: DataFolderInUse: another process has the lock. SettingsError: the folder cannot be created or written.
+    Raises: DataFolderInUse: another process has the lock. StorageFailed: the folder cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
-        raise SettingsError(
-            f"the data folder {folder} cannot be used: {error.strerror}. Name another with --data."
-        ) from error
+        raise StorageFailed(f"the data folder {storage_text(error, folder)}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,22 +43,26 @@ def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
             raise DataFolderInUse(
                 f"the data folder {folder} is in use by process {holder}: stop it first, or name another with --data."
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        # The number only helps people: on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            lock.truncate(0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield lock
 
 
 def open_store(settings: Settings) -> BlockStore:
-    """The block store of `settings`. Raises: SettingsError: it cannot be used."""
-    folder = Path(settings.data)
-    if not settings.blocks:
-        return FolderBlockStore(folder / BLOCKS)
-    return S3BlockStore(
-        settings.blocks,
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        cache_folder=folder / CACHE,
-        cache_bytes_max=settings.cache_bytes_max,
-        timeout_s=settings.s3_timeout_s,
-    )
+    """The block store of `settings`. Raises: SettingsError: it cannot be one; StorageFailed: its folder is no use."""
+    place = Path(settings.data) / (CACHE if settings.blocks else BLOCKS)
+    try:
+        if not settings.blocks:
+            return FolderBlockStore(place)
+        return S3BlockStore(
+            settings.blocks,
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            cache_folder=place,
+            cache_bytes_max=settings.cache_bytes_max,
+            timeout_s=settings.s3_timeout_s,
+        )
+    except OSError as error:
+        raise storage_error(error, place) from error

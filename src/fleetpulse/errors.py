@@ -21,13 +21,16 @@ FleetpulseError
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
 │  │  ├─ DatabaseBusy     another program has locked the journal or the catalog       503
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
-│  └─ NotAccepting        we cannot store anything; nothing was accepted              503
+│  ├─ NotAccepting        we cannot store anything; nothing was accepted              503
+│  └─ OutcomeUnknown      a write or sync failed or hangs; send it again               503
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
    ├─ DevicesFileError    devices.csv cannot be used; names the line
    ├─ MetricsFileError    metrics.json cannot be used; names the place
    ├─ DataFolderInUse     another process uses the data folder
    ├─ DamagedData         a file is not what fleetpulse wrote there
+   │  └─ Unreadable       the storage does not give a block now; it may be undamaged
+   ├─ StorageFailed       the disk is full, refuses or fails; the data is not damaged
    ├─ NotAnswered         a command cannot reach the service
    └─ CommandRefused      the service refused what a command asked for
 """
@@ -36,6 +39,8 @@ from typing import ClassVar
 
 DATABASE_RETRY_S = 5
 """What Retry-After says while a database is locked: backups take seconds to minutes."""
+DISK_RETRY_S = 5
+"""What Retry-After says after a failed write, and while the disk is full or does not answer."""
 
 
 class FleetpulseError(Exception):
@@ -220,10 +225,31 @@ class QuestionStopped(Busy):
 
 
 class NotAccepting(Answerable):
-    """The service cannot make anything durable (it is starting, read-only or stopping). Nothing was accepted."""
+    """The service cannot make anything durable (it is starting, read-only or stopping). Nothing was accepted.
+
+    `retry_after_s`: when it probably can again; None where nobody knows.
+    """
 
     status = 503
     title = "Service unavailable"
+
+    def __init__(self, msg: str, *, reason: str, retry_after_s: int | None = None) -> None:
+        super().__init__(msg, reason=reason)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(Answerable):
+    """A write or a sync failed, or has not ended in time: what was sent may have been stored, or not."""
+
+    status = 503
+    title = "Outcome unknown"
+
+    def __init__(self, because: str) -> None:
+        super().__init__(
+            f"it is not known whether this was stored, since {because}: send it again, a repeat counts once",
+            reason="outcome_unknown",
+        )
+        self.retry_after_s = DISK_RETRY_S
 
 
 class OperatorError(FleetpulseError):
@@ -248,6 +274,14 @@ class DataFolderInUse(OperatorError):
 
 class DamagedData(OperatorError):
     """A file in the data folder, or in the block store, is not what fleetpulse wrote there."""
+
+
+class Unreadable(DamagedData):
+    """The storage does not give a block now. Answers miss it as they miss a damaged one, but it may be undamaged."""
+
+
+class StorageFailed(OperatorError):
+    """The disk is full, refuses an operation or fails. No data is damaged; `storage_causes.py` says what to do."""
 
 
 class NotAnswered(OperatorError):

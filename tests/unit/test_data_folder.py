@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.data_folder import hold_folder
-from fleetpulse.errors import DataFolderInUse, SettingsError
+from fleetpulse.errors import DataFolderInUse, StorageFailed
 
 
 def test_a_missing_folder_is_created(tmp_path: Path) -> None:
@@ -27,5 +27,5 @@ def test_a_folder_that_was_let_go_can_be_taken(tmp_path: Path) -> None:
 
 def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(SettingsError, match="--data"), hold_folder(tmp_path / "data"):
+    with pytest.raises(StorageFailed, match="--data"), hold_folder(tmp_path / "data"):
         pass

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fleetpulse.errors import DamagedData
+from fleetpulse.storage_causes import unreadable
 
 # Arrow's own pool would keep the memory of a checkpoint for the next one; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -70,7 +70,7 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
             },
         )
     except (pa.ArrowException, OSError, KeyError, AttributeError, TypeError) as error:
-        raise _damaged(name, error) from error
+        raise unreadable(f"block {name}", error) from error
 
 
 def _unsigned(column: str, raw: int) -> int:
@@ -107,7 +107,7 @@ def read_groups(
                     arrays[column] = values.view(np.int64) if values.dtype.kind == "M" else values
             yield arrays
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
-        raise _damaged(name, error) from error
+        raise unreadable(f"block {name}", error) from error
 
 
 def cut_columns(columns: dict[str, Column], start: int, end: int) -> dict[str, Column]:
@@ -122,10 +122,6 @@ def cut_columns(columns: dict[str, Column], start: int, end: int) -> dict[str, C
         elif not name.endswith(".values"):
             found[name] = column[start:end]
     return found
-
-
-def _damaged(name: str, error: Exception) -> DamagedData:
-    return DamagedData(f"block {name} cannot be read: {error}. Run `fleetpulse verify`.")
 
 
 def time_column(at_ns: NDArray[np.int64]) -> Any:

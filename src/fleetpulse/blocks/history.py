@@ -31,11 +31,12 @@ from fleetpulse.blocks.samples import (
 )
 from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore, check_file, check_size
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.storage_causes import RESTORE, storage_text
 
 MEMORY_CACHE_BYTES_MAX = 67_108_864
 """Bytes of footers and small columns in memory, unless configured otherwise."""
@@ -284,8 +285,10 @@ class History:
     def _opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
         try:
             reader = self.store.open(file.name)
+        except FileNotFoundError as error:
+            raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
         except OSError as error:
-            raise DamagedData(f"block {file.name} is missing or cannot be read: {error}") from error
+            raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
         with reader:
             yield reader
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
 from fleetpulse.blocks.columns import Footer
-from fleetpulse.errors import DamagedData
+from fleetpulse.storage_causes import unreadable
 
 CHUNK = 16_384
 """Device numbers that are merged at a time."""
@@ -53,7 +53,7 @@ def read_presence(file: BinaryIO) -> Iterator[Chunk]:
             table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
             yield table.column("device").to_numpy(), from_bytes(_packed(table))
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
-        raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
+        raise unreadable("a presence block", error) from error
 
 
 def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | None:
@@ -68,7 +68,7 @@ def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | N
                 row: Rows = from_bytes(_packed(table)[place : place + 1])[0]
                 return row
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
-        raise DamagedData(f"block {name} cannot be read: {error}. Run `fleetpulse verify`.") from error
+        raise unreadable(f"block {name}", error) from error
     return None
 
 
@@ -88,4 +88,4 @@ def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]
         table = pq.read_table(file, columns=["device", "minutes"], use_threads=False)
         return table.column("device").to_numpy(), table.column("minutes").to_numpy()
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DamagedData(f"a presence block cannot be read: {error}. Run `fleetpulse verify`.") from error
+        raise unreadable("a presence block", error) from error

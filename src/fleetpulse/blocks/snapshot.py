@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fleetpulse.errors import DamagedData
+from fleetpulse.storage_causes import unreadable
 
 ROW_GROUP_DEVICES = 131_072
 SNAPSHOT_COLUMNS = {
@@ -58,4 +58,4 @@ def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
         columns = {name: found[name].to_numpy() if name in found else absent for name in SNAPSHOT_COLUMNS}
         return {name: columns[name].astype(dtype, copy=False) for name, dtype in SNAPSHOT_COLUMNS.items()}
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DamagedData(f"the snapshot cannot be read: {error}. Run `fleetpulse verify`.") from error
+        raise unreadable("the snapshot", error) from error

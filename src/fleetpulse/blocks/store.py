@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fleetpulse.disk import sync_folder
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile
+from fleetpulse.storage_causes import RESTORE, storage_text
 
 SUFFIX = ".parquet"
 TEMPORARY = ".tmp"
@@ -66,11 +67,11 @@ def check_size(store: BlockStore, file: BlockFile) -> None:
         with store.open(file.name) as reader:
             size_bytes = reader.seek(0, io.SEEK_END)
     except FileNotFoundError as error:
-        raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+        raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
     except OSError as error:
-        raise DamagedData(f"block {file.name} cannot be read: {error}") from error
+        raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
     if size_bytes != file.size_bytes:
-        raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {_RESTORE}")
+        raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {RESTORE}")
 
 
 def check_file(store: BlockStore, file: BlockFile) -> None:
@@ -82,14 +83,11 @@ def check_file(store: BlockStore, file: BlockFile) -> None:
             # typeshed wants a reader with readinto, which every store's reader has
             digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
-        raise DamagedData(f"block {file.name} is missing. {_RESTORE}") from error
+        raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
     except OSError as error:
-        raise DamagedData(f"block {file.name} cannot be read: {error}") from error
+        raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
     if (size_bytes, digest) != (file.size_bytes, file.sha256):
-        raise DamagedData(f"block {file.name} is not what was written (size or checksum differ). {_RESTORE}")
-
-
-_RESTORE = "Restore the data folder from a copy, or see docs/howto/repair.md."
+        raise DamagedData(f"block {file.name} is not what was written (size or checksum differ). {RESTORE}")
 
 
 class FolderBlockStore:

@@ -30,6 +30,7 @@ from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.retention import Grace, graces_after
+from fleetpulse.storage_causes import RESTORE, storage_error, storage_text
 
 _METRIC = "number, name, body, is_defined"
 _REGISTER_ROWS = 10_000
@@ -47,16 +48,20 @@ class SqliteCatalog:
         """Open the file, or create it.
 
         `wait_s`: how long to wait where another program has locked the file. `clock`: for the time of changes.
-        Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. DatabaseBusy.
+        Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. StorageFailed: the disk
+            refuses it. DatabaseBusy.
         """
         self._path, self._clock = path, clock or SystemClock()
         self._lock = DatabaseLock(path, wait_s=wait_s)
         self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
-        try:
-            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            self._lock.run(self._prepare)
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
+        with contextlib.ExitStack() as closing:
+            try:
+                self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+                closing.callback(self._connection.close)
+                self._lock.run(self._prepare)
+            except (sqlite3.Error, OSError) as error:
+                raise storage_error(error, path, database=path) from error
+            closing.pop_all()
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -69,18 +74,20 @@ class SqliteCatalog:
         built_in = (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
         self._connection.execute(f"INSERT INTO metric ({_METRIC}) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
 
-    def _unreadable(self, error: Exception) -> DamagedData:
-        return DamagedData(f"{self._path} cannot be read: {error}. Restore the data folder from a copy.")
-
     @contextlib.contextmanager
     def _reading(self) -> Generator[None, None, None]:
-        """Reads in it raise DamagedData where the file is corrupt, and DatabaseBusy where it is locked."""
+        """Reads in it raise DamagedData where the file is corrupt, and DatabaseBusy where it is locked.
+
+        StorageFailed: the disk refuses to read it.
+        """
         try:
             yield
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, json.JSONDecodeError) as error:
+        except (msgspec.MsgspecError, json.JSONDecodeError) as error:
+            raise DamagedData(f"{self._path}: a row cannot be read: {error}. {RESTORE}") from error
+        except sqlite3.Error as error:
             if is_lock(error):
                 raise self._lock.busy() from error
-            raise self._unreadable(error) from error
+            raise storage_error(error, self._path, database=self._path) from error
 
     def _select(self, query: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The rows of a query. SQLite takes the lock for reading with the first row, before `execute` returns."""
@@ -105,7 +112,7 @@ class SqliteCatalog:
             if is_lock(error):
                 raise self._lock.busy() from error
             if isinstance(error, sqlite3.Error):
-                raise OSError(f"{self._path}: {error}") from error
+                raise OSError(storage_text(error, self._path, database=self._path)) from error
             raise
 
     @contextlib.contextmanager
@@ -128,9 +135,7 @@ class SqliteCatalog:
             deletions = rows_of.read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
             for expected, row in enumerate(rows):
                 if row[0] != expected:
-                    raise DamagedData(
-                        f"{self._path}: device number {expected} is missing. Restore the data folder from a copy."
-                    )
+                    raise DamagedData(f"{self._path}: device number {expected} is missing. {RESTORE}")
                 yield rows_of.read_record(row, deletions)
 
     def device_count(self) -> int:

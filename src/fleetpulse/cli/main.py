@@ -99,11 +99,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
     except OSError as error:
         if not terminal.is_output_broken(error):
-            raise
+            return _refuse_storage(error)
         terminal.leave_output()
         print(f"fleetpulse: standard output cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
+    except Exception as error:
+        # Most commands need no SQLite, and are not to load it.
+        if "sqlite3" not in sys.modules or not isinstance(error, sys.modules["sqlite3"].Error):
+            raise
+        return _refuse_storage(error)
     return status
+
+
+def _refuse_storage(error: Exception) -> int:
+    """Say what the storage refused, and what to do. Returns: the exit status."""
+    from fleetpulse.storage_causes import storage_text
+
+    print(f"fleetpulse: {storage_text(error)}", file=sys.stderr)
+    return 1
 
 
 def _run(tokens: list[str]) -> int:

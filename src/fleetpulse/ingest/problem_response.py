@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from fleetpulse.errors import Answerable, Busy
+from fleetpulse.errors import Answerable, Busy, NotAccepting, OutcomeUnknown
 from fleetpulse.ingest.accept import problem_media
 
 
@@ -26,8 +26,8 @@ def problem_body(error: Answerable) -> bytes:
 
 def problem_headers(error: Answerable) -> list[tuple[bytes, bytes]]:
     """Headers of the answer to `error`, besides type and length."""
-    retry = [(b"retry-after", b"%d" % error.retry_after_s)] if isinstance(error, Busy) else []
-    return [(b"vary", b"Accept"), *retry]
+    retry_s = error.retry_after_s if isinstance(error, Busy | NotAccepting | OutcomeUnknown) else None
+    return [(b"vary", b"Accept")] if retry_s is None else [(b"vary", b"Accept"), (b"retry-after", b"%d" % retry_s)]
 
 
 def problem_response(

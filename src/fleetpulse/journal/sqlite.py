@@ -9,6 +9,7 @@ version 3.51.3 two connections that do so at once can corrupt the log. Other pro
 a backup does: `database_lock.py` waits for them.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from fleetpulse.disk import sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
+from fleetpulse.storage_causes import storage_error, storage_text
 
 APPLICATION_ID = 0x464C504A  # "FLPJ"
 
@@ -30,19 +32,23 @@ class SqliteJournal:
         """Open the file, or create it. NORMAL is for the control of `make test-power` only, which must lose events.
 
         `wait_s`: how long to wait where another program has locked the file.
-        Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt. DatabaseBusy.
+        Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt. StorageFailed: the
+            disk refuses it. DatabaseBusy.
         """
         self._path = path
         self._lock = DatabaseLock(path, wait_s=wait_s)
-        is_new = not path.exists()
-        check_wal(path.with_name(path.name + "-wal"))
-        try:
-            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            self._lock.run(lambda: self._prepare(synchronous, is_new=is_new))
-        except sqlite3.DatabaseError as error:
-            raise DamagedData(_unreadable(path, error)) from error
-        if is_new:
-            sync_folder(path.parent)
+        with contextlib.ExitStack() as closing:
+            try:
+                is_new = not path.exists()
+                check_wal(path.with_name(path.name + "-wal"))
+                self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+                closing.callback(self._connection.close)
+                self._lock.run(lambda: self._prepare(synchronous, is_new=is_new))
+                if is_new:
+                    sync_folder(path.parent)
+            except (sqlite3.Error, OSError) as error:
+                raise storage_error(error, path, database=path) from error
+            closing.pop_all()
 
     def _prepare(self, synchronous: str, *, is_new: bool) -> None:
         run = self._connection.execute
@@ -70,7 +76,7 @@ class SqliteJournal:
             # would say the same in two calls more.
             self._lock.run(lambda: self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body)))
         except sqlite3.Error as error:
-            raise OSError(f"{self._path}: {error}") from error
+            raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._last = position
         return position
 
@@ -96,8 +102,8 @@ class SqliteJournal:
                     )
                 expected += 1
                 yield position, body
-        except sqlite3.DatabaseError as error:
-            raise DamagedData(_unreadable(self._path, error)) from error
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path, database=self._path) from error
 
     def last_position(self) -> Position:
         """See Journal."""
@@ -105,7 +111,12 @@ class SqliteJournal:
 
     def first_position(self) -> Position:
         """See Journal."""
-        first = self._lock.try_once(lambda: self._connection.execute("SELECT min(position) FROM entry").fetchone()[0])
+        try:
+            first = self._lock.try_once(
+                lambda: self._connection.execute("SELECT min(position) FROM entry").fetchone()[0]
+            )
+        except sqlite3.Error as error:
+            raise OSError(storage_text(error, self._path, database=self._path)) from error
         return self._last + 1 if first is None else int(first)
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
@@ -122,14 +133,10 @@ class SqliteJournal:
                 self._connection.rollback()
             if is_lock(error):
                 raise self._lock.busy() from error
-            raise OSError(f"{self._path}: {error}") from error
+            raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._dropped = max(self._dropped, end)
         return end < through
 
     def close(self) -> None:
         """See Journal."""
         self._connection.close()
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read: {error}. Restore the data folder from a copy, or see docs/howto/repair.md."

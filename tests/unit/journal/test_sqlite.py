@@ -21,7 +21,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Pa
 def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"nonsense" * 1_000)
-    with pytest.raises(DamagedData, match=r"cannot be read: .*docs/howto/repair\.md"):
+    with pytest.raises(DamagedData, match=r"it is damaged .*docs/howto/repair\.md"):
         SqliteJournal(path)
 
 
