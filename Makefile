@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install tools test check reference bench test-crash test-power test-soak clean
+.PHONY: help run install tools test check reference bench test-crash test-power test-soak bench-pressure clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -33,6 +33,9 @@ bench: tools ## measure everything against its goals; results in benchmarks/resu
 	$(BIN)/python benchmarks/load/bench_metrics.py
 	$(BIN)/python benchmarks/load/bench_questions.py
 	$(BIN)/python benchmarks/load/bench_million.py
+
+bench-pressure: tools ## heartbeats beside dear questions, slow readers and hostile input; five minutes
+	$(BIN)/python benchmarks/load/bench_pressure.py
 
 test-crash: tools ## kill -9 at 60 random moments under load
 	$(BIN)/python -m pytest -s --timeout 1200 tests/fault/test_crash.py --crash-rounds 60

@@ -207,10 +207,12 @@ async def pace(
     connections: int = 1_024,
     name: str = "dev-{}",
     make: Callable[[int, str, str], bytes] = heartbeat,
+    patience_s: float = 0.5,
 ) -> list[float]:
     """What `count` devices say at `rate` a second, whatever the answers; latencies in seconds.
 
-    `name` makes an id of a number, `make` a request of port, id and time.
+    `name` makes an id of a number, `make` a request of port, id and time; `patience_s` is how long to wait for the last
+    answers.
     """
     loop = asyncio.get_running_loop()
     latencies_s: list[float] = []
@@ -224,7 +226,8 @@ async def pace(
             lanes[sent % connections].send(make(port, name.format(sent * 7919 % count), sent_at), time.perf_counter())
             sent += 1
         await asyncio.sleep(0.001)
-    await asyncio.sleep(0.5)
+    while len(latencies_s) < sent and time.perf_counter() - started_s < seconds + patience_s:
+        await asyncio.sleep(0.01)
     refused = sum(lane.refused for lane in lanes)
     if refused or len(latencies_s) < sent * 0.99:
         sys.exit(f"of {sent} heartbeats {refused} were refused and {len(latencies_s)} answered")
