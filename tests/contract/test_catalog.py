@@ -196,7 +196,7 @@ def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:
         blind_ns=((1, 2), (4, 5)),
         snapshot=BlockFile("s1", 1, "x"),
         presence={19_999: BlockFile("p1", 2, "y"), 20_000: BlockFile("o1", 3, "z")},
-        gaps={19_999: BlockFile("q1", 2, "y")},
+        gaps={19_999: (BlockFile("q2", 2, "y"), BlockFile("q1", 3, "z"))},
         samples=(
             SampleBlock("float", 19_999, 1, 5, 7, {"raw": BlockFile("r1", 9, "a"), "hour": BlockFile("h1", 9, "b")}),
             SampleBlock("integer", None, 2, 5, 7, {"raw": BlockFile("r2", 9, "a")}),

@@ -19,8 +19,8 @@ NO_NOUNS = {"said", "asked", "some", "held", "told", "meant"}
 SILENCES = {
     "limits.py": "former name of a setting",
     "catalog/manifest_rows.py": "kind of block in catalogs on disk",
-    "blocks/checkpoint_files.py": "file name on disk",
-    "blocks/history.py": "key of the memory cache, as the file name",
+    "blocks/checkpoint_files.py": "file name on disk, drawn",
+    "blocks/reception_gaps.py": "file name on disk",
     "blocks/verification.py": "kind of block in the answers of `verify`",
     "query/export.py": "former name of `what=reception_gaps`",
     "cli/export.py": "former name of a command",

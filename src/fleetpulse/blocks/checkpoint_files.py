@@ -5,14 +5,14 @@ names yet: after a crash they do not count, and are removed later.
 
     presence-<day>-…     a closed day: what its block held, and what came in since
     open-<day>-…         a day of which heartbeats are still expected; the next checkpoint replaces it
-    silences-<day>-…     the reception gaps that ended in a day, those of earlier checkpoints included
+    silences-<day>-…     the reception gaps that ended in a day, and in no earlier checkpoint
     samples-<kind>-…     the samples since the last checkpoint, of any days
     snapshot-…           the columns of the live fleet
 
 The position follows in each name, and then the time of writing; no code reads either.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -26,14 +26,15 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.presence import Chunk, write_presence
 from fleetpulse.blocks.presence_merge import counted, merge_presence
-from fleetpulse.blocks.reception_gaps import sort_gaps, write_gaps
+from fleetpulse.blocks.reception_gaps import STEM, sorted_pieces, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.snapshot import write_snapshot
-from fleetpulse.blocks.store import put_block
+from fleetpulse.blocks.store import check_file, put_block
+from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
-from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
+from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
@@ -93,26 +94,46 @@ class CheckpointFiles:
 
     def put_gaps(
         self, pieces: Sequence[ReceptionGapColumns], corrections: Sequence[ClockCorrection] = ()
-    ) -> dict[int, BlockFile]:
-        """Write the days in which these reception gaps ended: what their blocks held, corrected, and the new gaps.
+    ) -> dict[int, tuple[BlockFile, ...]]:
+        """Write new reception gaps, a file for each day in which some ended, and correct those that blocks hold.
 
-        Returns: the files of all days, by day: those that nothing changed are as they were.
-        Raises: DamagedData: a block that is there is not as it was written.
+        Without corrections no file is read, so the cost does not depend on how many gaps a day has already.
+        Returns: the files of all days, by day.
+        Raises: DamagedData: a block that must be corrected is not as it was written.
         """
-        files = dict(self._history.manifest.gaps)
-        gaps = join_gaps(list(pieces))
-        if corrections:
-            first = min(correction.since_ns for correction in corrections) // NS_PER_DAY
-            stored = [self._history.read_gaps(files.pop(day)) for day in sorted(files) if day >= first]
-            gaps = join_gaps([*(correct_gaps(piece, corrections) for piece in stored), gaps])
-        days = gaps.end_ns // NS_PER_DAY
-        for day in np.unique(days).tolist():
-            files[day] = self._put_gaps_of_day(day, gaps.where(days == day), files.get(day))
+        files = self._corrected_gaps(corrections)
+        days = {int(day) for piece in pieces for day in np.unique(piece.end_ns // NS_PER_DAY)}
+        for day in sorted(days):
+            of_day = pieces
+            if len(days) > 1:
+                of_day = [piece.where(piece.end_ns // NS_PER_DAY == day) for piece in pieces]
+            rows = sum(map(len, of_day))
+            files[day] = (*files.get(day, ()), self._put_gaps(day, sorted_pieces(of_day), rows))
         return files
 
-    def _put_gaps_of_day(self, day: int, gaps: ReceptionGapColumns, stored: BlockFile | None) -> BlockFile:
-        merged = sort_gaps(join_gaps([self._history.read_gaps(stored), gaps] if stored else [gaps]))
-        return self._put(f"silences-{day}", lambda file: write_gaps(file, [merged]))
+    def _corrected_gaps(self, corrections: Sequence[ClockCorrection]) -> dict[int, tuple[BlockFile, ...]]:
+        """The files of the manifest; those of days that the wrong time may have touched are written anew."""
+        stored = self._history.manifest.gaps
+        first = min((correction.since_ns // NS_PER_DAY for correction in corrections), default=2**63)
+        files = {day: kept for day, kept in stored.items() if day < first}
+        for day in sorted(stored.keys() - files.keys()):
+            for file in stored[day]:
+                check_file(self._history.store, file)  # a damaged file must not be rewritten: it would look sound
+                corrected = partial(self._corrected, file, corrections)
+                rows = count_gaps(self._history, file)
+                # A correction moves ends to its own day, and leaves the order by device and start as it is.
+                days = {int(end_day) for piece in corrected() for end_day in np.unique(piece.end_ns // NS_PER_DAY)}
+                for end_day in sorted(days):
+                    of_day = (piece.where(piece.end_ns // NS_PER_DAY == end_day) for piece in corrected())
+                    files[end_day] = (*files.get(end_day, ()), self._put_gaps(end_day, of_day, rows))
+        return files
+
+    def _corrected(self, file: BlockFile, corrections: Sequence[ClockCorrection]) -> Iterator[ReceptionGapColumns]:
+        return (correct_gaps(piece, corrections) for piece in gaps_of_file(self._history, file))
+
+    def _put_gaps(self, day: int, pieces: Iterable[ReceptionGapColumns], rows: int) -> BlockFile:
+        paced_pieces = paced(pieces, self._pause)
+        return self._put(f"{STEM}-{day}", lambda file: write_gaps(file, paced_pieces, rows=rows))
 
     def put_samples(
         self, pieces: Sequence[SampleColumns], metrics: Mapping[int, MetricDefinition], *, is_distinct: bool

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart
-from fleetpulse.blocks import reception_gaps as gap_layout
 from fleetpulse.blocks.columns import Column, Footer, cut_columns, read_footer, read_groups
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
@@ -34,7 +33,6 @@ from fleetpulse.blocks.store import BlockStore, check_file, check_size
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import Kind
-from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.storage_causes import RESTORE, storage_text
 
@@ -90,7 +88,7 @@ class History:
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
         """The columns of SNAPSHOT_COLUMNS, with its dtypes, by name, each of shape (devices,). Raises: DamagedData."""
-        with self._opened_whole(file) as reader:
+        with self.opened_whole(file) as reader:
             return read_snapshot(reader)
 
     def open_chunks(self) -> Iterator[tuple[int, Chunk]]:
@@ -100,7 +98,7 @@ class History:
         """
         for day, file in self.manifest.presence.items():
             if day >= self.manifest.open_from_day:
-                with self._opened_whole(file) as reader:
+                with self.opened_whole(file) as reader:
                     for chunk in read_presence(reader):
                         yield day, chunk
 
@@ -119,8 +117,8 @@ class History:
         file = closed_presence(manifest or self.manifest, day)
         if file is None:
             return None
-        with self._opened_whole(file) as reader:
-            return read_row(reader, file.name, self._footer(file, PRESENCE_INDEXED), device)
+        with self.opened_whole(file) as reader:
+            return read_row(reader, file.name, self.footer_of(file, PRESENCE_INDEXED), device)
 
     def chunks(self, day: int, *, manifest: Manifest | None = None) -> Iterator[Chunk]:
         """The chunks of the closed block of a day in order; none where there is no block.
@@ -129,7 +127,7 @@ class History:
         """
         file = closed_presence(manifest or self.manifest, day)
         if file is not None:
-            with self._opened_whole(file) as reader:
+            with self.opened_whole(file) as reader:
                 yield from read_presence(reader)
 
     def minutes(self, day: int, *, manifest: Manifest | None = None) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
@@ -142,49 +140,11 @@ class History:
             return np.zeros(0, np.uint32), np.zeros(0, np.uint16)
 
         def make() -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint16]], int]:
-            with self._opened_whole(file) as reader:
+            with self.opened_whole(file) as reader:
                 devices, minutes = read_minutes(reader)
             return (devices, minutes), devices.nbytes + minutes.nbytes
 
         return self.memory_cache.get(("minutes", file.name), make)
-
-    def gaps(
-        self, manifest: Manifest, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
-    ) -> list[ReceptionGapColumns]:
-        """Reception gaps that ended in the days [start_day, end_day), a day an item, each sorted by device and start.
-
-        Args:
-            on_damage: called with a day that cannot be read, which is then left out.
-        Raises: DamagedData: a day cannot be read, and there is no `on_damage`.
-        """
-        found: list[ReceptionGapColumns] = []
-        for day, file in sorted(manifest.gaps.items()):
-            if start_day <= day < end_day:
-                try:
-                    found.append(self.gaps_of(file))
-                except DamagedData as error:
-                    if on_damage is None:
-                        raise
-                    on_damage(day, error)
-        return found
-
-    def gaps_of(self, file: BlockFile) -> ReceptionGapColumns:
-        """All reception gaps of a block, by device and start, from the cache where it has them. Raises: DamagedData."""
-
-        def make() -> tuple[ReceptionGapColumns, int]:
-            gaps = self.read_gaps(file)
-            return gaps, gap_layout.BYTES_A_GAP * len(gaps)
-
-        return self.memory_cache.get(("silences", file.name), make)
-
-    def read_gaps(self, file: BlockFile) -> ReceptionGapColumns:
-        """All reception gaps of a block, by device and start. Raises: DamagedData."""
-        with self._opened_whole(file) as reader:
-            footer = self._footer(file, gap_layout.INDEXED)
-            groups = read_groups(
-                reader, file.name, footer=footer, groups=range(len(footer.rows)), columns=gap_layout.COLUMNS
-            )
-            return join_gaps([gap_layout.gap_rows(columns) for columns in groups] or [NO_GAPS])
 
     def samples(self, block: SampleBlock, wanted: SampleRange) -> Iterator[SampleColumns]:
         """The samples of a block in a range, a row group at a time, sorted by device and time. Raises: DamagedData."""
@@ -212,7 +172,7 @@ class History:
 
     def footer(self, file: BlockFile) -> Footer:
         """The footer of a file of samples or roll-ups. Raises: DamagedData."""
-        return self._footer(file, INDEXED)
+        return self.footer_of(file, INDEXED)
 
     def sample_groups(self, file: BlockFile, groups: Sequence[int]) -> Iterator[SampleColumns]:
         """Row groups of a file of samples, in the order of `groups`. Raises: DamagedData."""
@@ -251,7 +211,7 @@ class History:
         Raises: DamagedData.
         """
         if groups:
-            with self._opened(file) as reader:
+            with self.opened(file) as reader:
                 yield from read_groups(reader, file.name, footer=self.footer(file), groups=groups, columns=columns)
 
     def _groups(self, file: BlockFile, wanted: SampleRange) -> list[int]:
@@ -259,17 +219,19 @@ class History:
         devices = () if wanted.device is None else (wanted.device, wanted.device + 1)
         return RowRange(wanted.start_ns, wanted.end_ns, *devices).groups(self.footer(file), wanted.metric)
 
-    def _footer(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
+    def footer_of(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
+        """The footer of a file, with the statistics of the `indexed` columns. Raises: DamagedData."""
+
         def make() -> tuple[Footer, int]:
             check_size(self.store, file)
-            with self._opened(file) as reader:
+            with self.opened(file) as reader:
                 footer = read_footer(reader, file.name, indexed=indexed)
             return footer, footer.size_bytes
 
         return self.memory_cache.get(("footer", file.name), make)
 
     @contextlib.contextmanager
-    def _opened_whole(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
+    def opened_whole(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
         """A reader of a file whose checksum was checked once in this process.
 
         The check comes before the first use: a damaged file must neither be answered from, nor be merged into a new
@@ -278,11 +240,12 @@ class History:
         if file.name not in self._checked:
             check_file(self.store, file)
             self._checked.add(file.name)
-        with self._opened(file) as reader:
+        with self.opened(file) as reader:
             yield reader
 
     @contextlib.contextmanager
-    def _opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
+    def opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:
+        """A reader of a file that was not checked. Raises: DamagedData: it is missing, or cannot be read."""
         try:
             reader = self.store.open(file.name)
         except FileNotFoundError as error:

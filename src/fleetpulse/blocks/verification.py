@@ -23,8 +23,9 @@ def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
         yield "snapshot", manifest.snapshot
     for day, file in manifest.presence.items():
         yield "presence" if day < manifest.open_from_day else "open", file
-    for file in manifest.gaps.values():
-        yield "silences", file
+    for files in manifest.gaps.values():
+        for file in files:
+            yield "silences", file
     for block in manifest.samples:
         for file in block.files.values():
             yield "samples", file

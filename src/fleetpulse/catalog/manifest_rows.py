@@ -22,17 +22,20 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
     head = run(f"SELECT {_HEAD} FROM manifest").fetchone()
     if head is None:
         return Manifest()
-    days: dict[str, dict[int, BlockFile]] = {"presence": {}, "silences": {}}
+    presence: dict[int, BlockFile] = {}
+    gaps: dict[int, tuple[BlockFile, ...]] = {}
     snapshot, names = None, {}
     for kind, day, *file in run(
-        "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day"
+        "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day, rowid"
     ):
         if kind == "snapshot":
             snapshot = BlockFile(*file)
         elif kind in _NAMES:
             names[kind] = BlockFile(*file)
+        elif kind == "presence":
+            presence[day] = BlockFile(*file)
         else:
-            days[kind][day] = BlockFile(*file)
+            gaps[day] = (*gaps.get(day, ()), BlockFile(*file))
     position, open_from_day, taken_at_ns, alive_at_ns, *leaps = head
     return Manifest(
         position=position,
@@ -42,8 +45,8 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         blind_ns=tuple(run("SELECT start_ns, end_ns FROM blind ORDER BY start_ns")),
         leaps=KnownLeaps(*leaps),
         snapshot=snapshot,
-        presence=days["presence"],
-        gaps=days["silences"],
+        presence=presence,
+        gaps=gaps,
         samples=_sample_blocks(connection),
         names=names,
         expired=_expired(connection),
@@ -80,7 +83,7 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     """Replace the manifest in the tables. Call it in a transaction."""
     rows: list[tuple[object, ...]] = [
         *(("presence", day, *_file(file), *_NO_PART) for day, file in manifest.presence.items()),
-        *(("silences", day, *_file(file), *_NO_PART) for day, file in manifest.gaps.items()),
+        *(("silences", day, *_file(file), *_NO_PART) for day, files in manifest.gaps.items() for file in files),
         *((kind, None, *_file(file), *_NO_PART) for kind, file in manifest.names.items()),
     ]
     if manifest.snapshot:

@@ -20,7 +20,7 @@ from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows,
 from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.growth import grown, grown_rows
-from fleetpulse.live.reception_gaps import gaps_between, gaps_under
+from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
@@ -191,7 +191,7 @@ class Fleet:
         is_long = end_ns - start_ns > self._late_after_ns[codes]
         if is_long.any():
             gaps = gaps_under(self.policies, codes[is_long], devices[is_long], start_ns[is_long], end_ns[is_long])
-            self.gaps.append(gaps)
+            add_gaps(self.gaps, gaps)
             np.maximum.at(self.up_since_ns, gaps.devices, gaps.end_ns)
 
     def _mark_presence(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:

@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.reception_gaps import ReceptionGapColumns
+from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
+
+JOINED_ROWS_MAX = 262_144
+"""A piece of so many gaps is joined no further, so that no batch waits for long copies."""
 
 
 def gaps_between(
@@ -37,3 +40,13 @@ def gaps_under(
     interval_s = np.array([policy.interval_s for policy in policies], np.uint32)
     grace_s = np.array([policy.grace_s for policy in policies], np.uint32)
     return ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes])
+
+
+def add_gaps(pieces: list[ReceptionGapColumns], gaps: ReceptionGapColumns) -> None:
+    """Append gaps to pieces, joined with those before them that are not larger.
+
+    So there are few pieces, since a question has to scan each, and a gap is copied about as often as its count doubles.
+    """
+    while pieces and len(pieces[-1]) <= min(len(gaps), JOINED_ROWS_MAX):
+        gaps = join_gaps([pieces.pop(), gaps])
+    pieces.append(gaps)

@@ -67,7 +67,8 @@ class Manifest:
 
     `presence` maps a day (days since 1970-01-01) to its block. A day below `open_from_day` is closed: the snapshot's
     `closed_minutes` counts its minutes. Any other day is open: its block belongs to the snapshot, and the next
-    checkpoint replaces it. `gaps` maps a day to the block of the reception gaps that ended in it.
+    checkpoint replaces it. `gaps` maps a day to the files of the reception gaps that ended in it, each gap in one of
+    them, in the order in which they were written.
     """
 
     position: Position = 0
@@ -78,7 +79,7 @@ class Manifest:
     leaps: KnownLeaps = NO_LEAPS
     snapshot: BlockFile | None = None
     presence: dict[int, BlockFile] = field(default_factory=dict)
-    gaps: dict[int, BlockFile] = field(default_factory=dict)
+    gaps: dict[int, tuple[BlockFile, ...]] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
@@ -90,7 +91,7 @@ class Manifest:
         return [
             *([self.snapshot] if self.snapshot else []),
             *self.presence.values(),
-            *self.gaps.values(),
+            *(file for files in self.gaps.values() for file in files),
             *(file for block in self.samples for file in block.files.values()),
             *self.names.values(),
         ]

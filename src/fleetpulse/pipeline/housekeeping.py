@@ -62,7 +62,7 @@ class Housekeeping:
     _has_failed: bool = field(default=False, init=False)
     _policy_version: int = field(default=0, init=False)
     _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
-    _damaged: list[SampleBlock] = field(default_factory=list, init=False)
+    _damaged: list[SampleBlock | BlockFile] = field(default_factory=list, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _was_kept: bool = field(default=False, init=False)
     _is_ending: bool = field(default=False, init=False)
@@ -221,12 +221,8 @@ class Housekeeping:
             self.history.manifest = manifest
             self.counters.compactions += 1
             await self.removal.run(is_kept=self._is_kept())
-            log.info(
-                "compaction",
-                removed=len(change.removed),
-                added=len(change.added),
-                seconds=round(self.monotonic_s() - started_s, 3),
-            )
+            removed, added = change.counts
+            log.info("compaction", removed=removed, added=added, seconds=round(self.monotonic_s() - started_s, 3))
             return True
 
     def _is_kept(self) -> bool:
@@ -237,7 +233,7 @@ class Housekeeping:
             self._was_kept = bool(because)
         return self._was_kept
 
-    def _note_damage(self, block: SampleBlock, error: DamagedData) -> None:
+    def _note_damage(self, block: SampleBlock | BlockFile, error: DamagedData) -> None:
         """Log a damaged block once, not with every compaction that leaves it out."""
         if block not in self._damaged:
             self._damaged.append(block)

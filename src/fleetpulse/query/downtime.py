@@ -4,8 +4,9 @@ Time is measured by the clock of status, which stands still in blind time, in ma
 share their exclusions share their clock. Source: docs/explanation/uptime.md, "Availability".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.query.exclusions import LOOK_BACK_NS
 from fleetpulse.query.view import FleetView
 
-ROWS_JOINED_MAX = 65_536
-"""Gaps that are joined into one piece, since each piece costs a pass; more of them are left in pieces, not copied."""
+ROWS_JOINED = 65_536
+"""Gaps that are joined into one piece, about, since each piece costs a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +33,32 @@ class Downtime:
     accountable_ns: NDArray[np.int64]
 
 
-def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = None) -> list[ReceptionGapColumns]:
-    """The reception gaps of the devices of a view that ended after `start_ns`, in pieces.
+def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = None) -> Iterator[ReceptionGapColumns]:
+    """The reception gaps of the devices of a view that ended after `start_ns`, in pieces that are read one at a time.
 
     Raises: DamagedData: a block cannot be read, and no `on_damage` is given to report it to.
     """
+    waiting: list[ReceptionGapColumns] = []
+    for gaps in chain(
+        view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage), _live_gaps(view)
+    ):
+        waiting.append(gaps.where(gaps.end_ns > start_ns))
+        if sum(map(len, waiting)) >= ROWS_JOINED:
+            yield join_gaps(waiting)
+            waiting = []
+    yield join_gaps(waiting)
+
+
+def _live_gaps(view: FleetView) -> Iterator[ReceptionGapColumns]:
     devices = view.live.devices
-    pieces: list[ReceptionGapColumns] = []
-    for gaps in view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage):
-        # Of the column's own type, or all of it would be converted to search it.
-        first, last = np.searchsorted(gaps.devices, np.array([devices.start, devices.stop], np.uint32)).tolist()
-        if first < last:
-            pieces.append(gaps.where(slice(first, last)))
     for gaps in view.live.gaps:
+        view.budget.check()
         places = np.flatnonzero((gaps.devices >= devices.start) & (gaps.devices < devices.stop))
         if len(places):
-            pieces.append(gaps.where(places))
-    if sum(map(len, pieces)) <= ROWS_JOINED_MAX:
-        pieces = [join_gaps(pieces)]
-    return [gaps.where(gaps.end_ns > start_ns) for gaps in pieces]
+            yield gaps.where(places)
 
 
-def gaps_of_one(view: FleetView, ended: Sequence[ReceptionGapColumns]) -> list[ReceptionGap]:
+def gaps_of_one(view: FleetView, ended: Iterable[ReceptionGapColumns]) -> list[ReceptionGap]:
     """The ended gaps of the one device of a view, ascending; then the time since its last reception, long or not."""
     gaps = [
         ReceptionGap(start_ns, end_ns, late_after_ns(interval_s, grace_s), (interval_s + grace_s) * NS_PER_S)
@@ -87,7 +92,7 @@ def _ignore(day: int, error: DamagedData) -> None:
     pass
 
 
-def downtime(view: FleetView, ended: Sequence[ReceptionGapColumns], *, start_ns: int, end_ns: int) -> Downtime:
+def downtime(view: FleetView, ended: Iterable[ReceptionGapColumns], *, start_ns: int, end_ns: int) -> Downtime:
     """Time down and accountable time of the devices of a view in [start_ns, end_ns).
 
     Args: ended: all their gaps that ended after `start_ns`, as `ended_gaps` gives them.

@@ -4,6 +4,7 @@ Here `ids` are ids of devices, and `selection`, bool, tells whose data to export
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,8 @@ def export_gaps(
     view: FleetView, ids: NDArray[Any], selection: NDArray[np.bool_], *, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
     """The reception gaps that ended in [start_ns, end_ns). Shapes, dtypes and errors: as for `export_samples`."""
-    days = view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY))
-    for piece in (*days, *view.live.gaps):
+    days = view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=-(-end_ns // NS_PER_DAY), is_ordered=True)
+    for piece in chain(days, view.live.gaps):
         gaps = piece.where((piece.end_ns >= start_ns) & (piece.end_ns < end_ns) & (piece.devices < len(selection)))
         gaps = gaps.where(selection[gaps.devices])
         if len(gaps):

@@ -88,10 +88,11 @@ def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted
     if is_time_wanted:
         missing: list[Missing] = []
         ended = ended_gaps(view, start_ns=start_ns, on_damage=partial(note_missing_day, missing))
+        # Gaps are read while they are accounted, so what is missing is known only afterwards.
+        time = downtime(view, ended, start_ns=start_ns, end_ns=end_ns)
         columns.is_time_known = not missing
         columns.missing = distinct([*slots.missing, *missing])
         if columns.is_time_known:
-            time = downtime(view, ended, start_ns=start_ns, end_ns=end_ns)
             columns.down_ns, columns.accountable_ns = time.down_ns, time.accountable_ns
     return columns
 

@@ -64,7 +64,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
     Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
     """
     missing: list[Missing] = []
-    ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+    ended = list(ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing)))
     is_known = not missing
     # A time without reception that is not longer than a missed heartbeat is never stored as a gap, so a current one of
     # that length does not count either.

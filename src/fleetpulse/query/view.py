@@ -11,6 +11,7 @@ from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.presence_merge import merge_presence
+from fleetpulse.blocks.stored_gaps import read_gaps
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.view import LiveView
 from fleetpulse.model.declared import DeclaredVersion
@@ -57,15 +58,24 @@ class FleetView:
         return np.array([value(policy) for policy in self.live.policies], np.int64)[self.live.policy_codes]
 
     def closed_gaps(
-        self, *, start_day: int, end_day: int, on_damage: OnDamage | None = None
+        self, *, start_day: int, end_day: int, is_ordered: bool = False, on_damage: OnDamage | None = None
     ) -> Iterator[ReceptionGapColumns]:
-        """The reception gaps of all devices in blocks, as `History.gaps`, and perhaps more, that ended later.
+        """The reception gaps of these devices in blocks, as `read_gaps` gives them, and perhaps more, that ended later.
 
         Raises: DamagedData: a day cannot be read, and there is no `on_damage`.
         """
         corrections = self.live.corrections
         end_day = 2**31 if corrections else end_day  # a correction lets gaps end earlier
-        for gaps in self.history.gaps(self.manifest, start_day=start_day, end_day=end_day, on_damage=on_damage):
+        for gaps in read_gaps(
+            self.history,
+            self.manifest,
+            start_day=start_day,
+            end_day=end_day,
+            devices=self.live.devices,
+            is_ordered=is_ordered,
+            on_damage=on_damage,
+        ):
+            self.budget.check()
             yield correct_gaps(gaps, corrections)
 
     def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:

@@ -93,7 +93,7 @@ class Generator:
         self.columns["first_minute"][:] = np.iinfo(np.int32).max
         self.columns["last_minute"][:] = np.iinfo(np.int32).min
         self.presence: dict[int, BlockFile] = {}
-        self.gaps: dict[int, BlockFile] = {}
+        self.gaps: dict[int, tuple[BlockFile, ...]] = {}
         self.samples: list[SampleBlock] = []
 
     @property

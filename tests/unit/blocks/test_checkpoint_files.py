@@ -1,6 +1,7 @@
 """What a checkpoint writes: closed days with what they held, open days, reception gaps by day, samples by kind."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
@@ -8,6 +9,8 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.presence import Chunk, read_presence
 from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.blocks.stored_gaps import gaps_of_file
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.server_clock import ClockCorrection
@@ -66,31 +69,59 @@ def gaps_of(*gaps: tuple[int, int, int]) -> ReceptionGapColumns:
     )
 
 
-def test_reception_gaps_join_those_that_ended_the_same_day_sorted_by_device() -> None:
+def rows_of_gaps(history: History, files: tuple[BlockFile, ...]) -> list[tuple[int, int, int]]:
+    """Device, start and end of all gaps of a day, in days since DAY, file by file."""
+    return [
+        (device, start // NS_PER_DAY - DAY, end // NS_PER_DAY - DAY)
+        for file in files
+        for piece in gaps_of_file(history, file)
+        for device, start, end in zip(
+            piece.devices.tolist(), piece.start_ns.tolist(), piece.end_ns.tolist(), strict=True
+        )
+    ]
+
+
+def test_new_reception_gaps_become_a_file_of_each_day_beside_those_that_are_there() -> None:
     store = MemoryBlockStore()
-    first = files_of(History(store, Manifest())).put_gaps([gaps_of((2, 0, 1), (1, 0, 2))])
+    first = files_of(History(store, Manifest())).put_gaps([gaps_of((2, 0, 1), (1, 0, 2), (1, 0, 1))])
     assert sorted(first) == [DAY + 1, DAY + 2]
     history = History(store, Manifest(gaps=first))
-    second = files_of(history).put_gaps([gaps_of((0, 0, 1)), gaps_of((2, -1, 1))])
-    assert sorted(second) == [DAY + 1, DAY + 2]
+    for file in history.manifest.files():
+        store.put(file.name, lambda to: to.write(b"damaged") and None)  # it must not be read
+    second = files_of(history).put_gaps([gaps_of((2, 0, 1)), gaps_of((2, -1, 1), (0, 0, 1))])
     assert second[DAY + 2] == first[DAY + 2]
-    gaps = history.read_gaps(second[DAY + 1])
-    assert gaps.devices.tolist() == [0, 2, 2]
-    assert (gaps.start_ns // NS_PER_DAY - DAY).tolist() == [0, -1, 0]
+    assert second[DAY + 1][:1] == first[DAY + 1]
+    assert rows_of_gaps(history, second[DAY + 1][1:]) == [(0, 0, 1), (2, -1, 1), (2, 0, 1)]
     assert files_of(history).put_gaps([]) == first
 
 
 def test_a_correction_of_the_clock_rewrites_the_days_that_it_touches_and_no_other() -> None:
     store = MemoryBlockStore()
     first = files_of(History(store, Manifest())).put_gaps([gaps_of((1, 0, 1), (1, 1, 3), (2, 3, 4), (2, 4, 9))])
+    history = History(store, Manifest(gaps=first))
+    first = files_of(history).put_gaps([gaps_of((0, 1, 3), (0, 1, 2))])
     correction = ClockCorrection((DAY + 2) * NS_PER_DAY, (DAY + 2) * NS_PER_DAY + 5)
     history = History(store, Manifest(gaps=first))
     corrected = files_of(history).put_gaps([gaps_of((3, 0, 2))], [correction])
     assert sorted(corrected) == [DAY + 1, DAY + 2]
     assert corrected[DAY + 1] == first[DAY + 1]
-    gaps = history.read_gaps(corrected[DAY + 2])
-    assert gaps.devices.tolist() == [1, 3]
-    assert gaps.end_ns.tolist() == [correction.at_ns, correction.since_ns]
+    assert sorted(rows_of_gaps(history, corrected[DAY + 2])) == [(0, 1, 2), (0, 1, 2), (1, 1, 2), (3, 0, 2)]
+    ends_ns = [
+        end_ns
+        for file in corrected[DAY + 2]
+        for piece in gaps_of_file(history, file)
+        for end_ns in piece.end_ns.tolist()
+    ]
+    assert sorted(ends_ns) == [*[correction.since_ns] * 2, *[correction.at_ns] * 2]
+
+
+def test_a_damaged_file_of_reception_gaps_is_not_corrected_since_it_would_look_sound_afterwards() -> None:
+    store = MemoryBlockStore()
+    history = History(store, Manifest(gaps=files_of(History(store, Manifest())).put_gaps([gaps_of((1, 0, 1))])))
+    (file,) = history.manifest.files()
+    store.put(file.name, lambda to: to.write(b"damaged") and None)
+    with pytest.raises(DamagedData):
+        files_of(history).put_gaps([], [ClockCorrection(DAY * NS_PER_DAY, DAY * NS_PER_DAY + 5)])
 
 
 def test_samples_become_one_fresh_block_a_kind_sorted_whatever_their_order() -> None:

@@ -10,7 +10,6 @@ from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import HOUR, BlockFile, Manifest
-from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
 from sample_blocks import CPU, LOAD, SampleBlocks
 from sample_blocks import DAY as SAMPLE_DAY
@@ -91,22 +90,6 @@ def test_files_that_the_store_lacks_are_missing() -> None:
     name = history.manifest.presence[CLOSED_DAY].name
     history.store.remove(name)
     assert history.missing_files() == {name}
-
-
-def test_damaged_days_of_reception_gaps_are_passed_on_and_the_others_are_answered() -> None:
-    store = MemoryBlockStore()
-    files = CheckpointFiles(History(store, Manifest()), position=1, device_count=1, pause=lambda: None)
-    seconds = np.array([60, 60], np.uint32)
-    ends_ns = np.array([CLOSED_DAY, OPEN_DAY]) * NS_PER_DAY
-    gaps = ReceptionGapColumns(np.array([1, 2], np.uint32), ends_ns - NS_PER_MINUTE, ends_ns, seconds, seconds)
-    history = History(store, Manifest(gaps=files.put_gaps([gaps])))
-    damage(history, history.manifest.gaps[CLOSED_DAY])
-    damaged: list[int] = []
-    days = history.gaps(history.manifest, start_day=0, end_day=2**31, on_damage=lambda day, _: damaged.append(day))
-    assert ([piece.devices.tolist() for piece in days], damaged) == ([[2]], [CLOSED_DAY])
-    assert history.gaps(history.manifest, start_day=OPEN_DAY + 1, end_day=2**31) == []
-    with pytest.raises(DamagedData):
-        history.gaps(history.manifest, start_day=0, end_day=2**31)
 
 
 @pytest.mark.parametrize(("device", "values"), [(None, [2.0, 3.0, 4.0]), (1, [2.0, 3.0]), (9, [])])

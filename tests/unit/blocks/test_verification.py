@@ -20,7 +20,7 @@ def test_kinds_cover_all_files_of_a_manifest() -> None:
         open_from_day=5,
         snapshot=file["snapshot"],
         presence={4: file["presence"], 5: file["open"]},
-        gaps={4: file["silences"]},
+        gaps={4: (file["silences"],)},
         samples=(SampleBlock("float", 4, 0, 1, 1, {HOUR: file["samples-hour"], DAY: file["samples-day"]}),),
         names={"devices": file["devices"]},
     )

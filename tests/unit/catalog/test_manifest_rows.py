@@ -38,7 +38,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         blind_ns=tuple(sorted(draw(st.sets(st.tuples(NUMBERS, NUMBERS), max_size=3)), key=lambda span: span[0])),
         snapshot=draw(st.none() | st.builds(file)),
         presence=by_day(),
-        gaps=by_day(),
+        gaps={day: (gaps, *(file() for _ in range(draw(st.integers(0, 3))))) for day, gaps in by_day().items()},
         samples=tuple(block() for _ in range(draw(st.integers(0, 3)))),
         names={name: file() for name in draw(st.sets(st.sampled_from(["devices", "metrics"])))},
     )

@@ -128,7 +128,8 @@ def test_a_gap_keeps_the_policy_in_force_when_it_ended() -> None:
     fleet.set_policy(0, HeartbeatPolicy(10, 20))
     fleet.apply([beat(0, NOON_NS + 16 * NS_PER_S)])
     assert (fleet.policy_of(0), fleet.policy_of(1)) == (HeartbeatPolicy(10, 20), HeartbeatPolicy(60, 240))
-    assert (fleet.gaps[-1].interval_s.tolist(), fleet.gaps[-1].grace_s.tolist()) == ([10], [20])
+    (gaps,) = fleet.gaps
+    assert (gaps.interval_s.tolist()[-1], gaps.grace_s.tolist()[-1]) == (10, 20)
 
 
 def ends(pieces: Sequence[ReceptionGapColumns]) -> list[int]:

@@ -40,7 +40,7 @@ class Folder:
                 CLOSED_DAY: self.store.put("presence", lambda file: write_presence(file, [chunk])),
                 OPEN_DAY: self.other("open"),
             },
-            gaps={CLOSED_DAY: self.other("silences")},
+            gaps={CLOSED_DAY: (self.other("silences"),)},
             samples=(SampleBlock("float", None, 0, 1, 1, {RAW: self.other("samples")}),),
             names={name: self.other(name) for name in ("devices", "metrics")},
         )

@@ -61,14 +61,14 @@ def test_a_lost_block_of_gaps_is_reported_or_raised() -> None:
     one = OneFleet()
     one.hear("10:00:00", "10:30:00")
     one.checkpoint()
-    ((day, file),) = one.history.manifest.gaps.items()
+    ((day, (file,)),) = one.history.manifest.gaps.items()
     one.lose(file)
     view = one.view(one.at("10:00:00"))
     days: list[int] = []
     assert sum(map(len, ended_gaps(view, start_ns=0, on_damage=lambda day, _: days.append(day)))) == 0
     assert days == [day]
     with pytest.raises(DamagedData):
-        ended_gaps(view, start_ns=0)
+        list(ended_gaps(view, start_ns=0))
 
 
 def test_exclusions_are_looked_up_from_the_start_of_a_gap_but_not_for_ever() -> None:

@@ -108,7 +108,7 @@ def test_without_the_blocks_of_gaps_nobody_knows_how_long_devices_were_down() ->
     one = fleet()
     one.checkpoint()
     window = hour(one)
-    (file,) = one.history.manifest.gaps.values()
+    ((file,),) = one.history.manifest.gaps.values()
     one.lose(file)
     answer = by_site(one, window)
     assert (answer.fleet.present, answer.fleet.expected) == (31, 40)

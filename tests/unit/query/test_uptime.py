@@ -235,7 +235,7 @@ def test_without_the_blocks_of_gaps_it_is_unknown_when_the_device_was_down_and_w
     one = OneFleet()
     one.hear("10:00:05", "10:20:05")
     one.checkpoint()
-    (file,) = one.history.manifest.gaps.values()
+    ((file,),) = one.history.manifest.gaps.values()
     one.lose(file)
     window = Window(one.at("10:00:00"), one.at("10:20:00"))
     answer = device_uptime(one.view(window.start_ns), "d0", window, is_explained=False)

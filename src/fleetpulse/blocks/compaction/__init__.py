@@ -15,10 +15,11 @@ In a file of a part a metric is whole or absent: its samples may be removed afte
 and its minutes are stored only where they are much fewer than its samples. Memory is bounded by units of work, not by
 the length of a day: a unit is a range of devices of one metric, cut by what the footers say of the row groups.
 
-    next_change               chooses the most useful piece of work: retention, then fold, then merge
+    next_change               chooses the most useful piece of work: retention, then gaps, then fold, then merge
     change                    the result, and the manifest with the result applied
     work_input                what every kind of work is given
-    retention, fold, merge    the three kinds of work
+    retention, fold, merge    the three kinds of work on samples
+    merge_gaps                merges the files of reception gaps of a day
     part_writer               writes samples and their roll-ups as one part
     units                     reads sorted rows of several files, a unit at a time
     rollup_rows               sorted roll-up rows of which each cell occurs once, in whole row groups

@@ -1,8 +1,9 @@
-"""A change of the manifest's sample blocks, which compaction proposes and its caller commits."""
+"""A change of the manifest's blocks, which compaction proposes and its caller commits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fleetpulse.model.manifest import Expired, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, Expired, Manifest, SampleBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,16 @@ class Change:
     removed: tuple[SampleBlock, ...]
     added: tuple[SampleBlock, ...]
     expired: Expired = field(default_factory=dict)
+    gaps: Mapping[int, tuple[tuple[BlockFile, ...], tuple[BlockFile, ...]]] = field(default_factory=dict)
+    """By day: files of reception gaps that are removed, and those that replace them."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many blocks and files of reception gaps are removed, and how many are added."""
+        return (
+            len(self.removed) + sum(len(removed) for removed, _ in self.gaps.values()),
+            len(self.added) + sum(len(added) for _, added in self.gaps.values()),
+        )
 
 
 def apply_change(manifest: Manifest, change: Change) -> Manifest:
@@ -22,4 +33,9 @@ def apply_change(manifest: Manifest, change: Change) -> Manifest:
         totals = expired.setdefault(metric, {})
         for day, samples in days.items():
             totals[day] = totals.get(day, 0) + samples
-    return replace(manifest, samples=(*kept, *change.added), expired=expired)
+    gaps = dict(manifest.gaps)
+    for day, (removed, added) in change.gaps.items():
+        files = (*(file for file in gaps.pop(day) if file not in removed), *added)
+        if files:
+            gaps[day] = files
+    return replace(manifest, samples=(*kept, *change.added), expired=expired, gaps=gaps)

@@ -1,10 +1,11 @@
-"""The most useful piece of compaction work that there is: removing what has expired, then folding, then merging."""
+"""The most useful piece of compaction work: removing what has expired, merging gaps, folding, merging parts."""
 
 from collections.abc import Callable, Mapping
 
 from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
 from fleetpulse.blocks.compaction.merge import merge_parts
+from fleetpulse.blocks.compaction.merge_gaps import merge_gap_files
 from fleetpulse.blocks.compaction.retention import remove_expired
 from fleetpulse.blocks.compaction.work_input import CompactionInput, OnDamage
 from fleetpulse.blocks.history import History
@@ -44,6 +45,8 @@ def next_change(
     work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage)
     return (
         remove_expired(work, manifest)
+        # Before samples, since each checkpoint adds a file, and questions about one device read all files of a day.
+        or merge_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
         or merge_parts(work, manifest, parts_max=parts_max)
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import TIERS, SampleBlock
+from fleetpulse.model.manifest import TIERS, BlockFile, SampleBlock
 from fleetpulse.model.metric import Kind, MetricDefinition
 
-OnDamage = Callable[[SampleBlock, DamagedData], None]
-"""Called with a block that is missing or damaged, and with what is wrong with it."""
+OnDamage = Callable[[SampleBlock | BlockFile, DamagedData], None]
+"""Called with a block, or a file of reception gaps, that is missing or damaged, and with what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +55,15 @@ class CompactionInput:
                     self.pause()
         except DamagedData as error:
             self.on_damage(block, error)
+            return False
+        return True
+
+    def is_sound_file(self, file: BlockFile) -> bool:
+        """The same of a file of reception gaps."""
+        try:
+            check_file(self.history.store, file)
+            self.pause()
+        except DamagedData as error:
+            self.on_damage(file, error)
             return False
         return True
