@@ -152,7 +152,9 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     planned_downtime = PlannedDowntime(
         catalog=catalog, catalog_thread=catalog_thread, clock=clock, windows_max=settings.windows_max
     )
-    writer = Writer(journal=stores.journal, counters=counters, committed=follower.follow)
+    writer = Writer(
+        journal=stores.journal, counters=counters, committed=follower.follow, commit_timeout_s=settings.commit_timeout_s
+    )
     intake = Intake(
         unknown_fields_max=settings.unknown_fields_max,
         numbers=registry.numbers,

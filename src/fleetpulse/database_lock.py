@@ -41,6 +41,8 @@ class DatabaseLock:
         self._monotonic_s = monotonic_s
         self._sleep = sleep
         self._in_vain_until_s = float("-inf")
+        self.is_waiting = False
+        """Whether `run` waits for a lock, and not for the disk. Other threads may read it."""
 
     def run(self, statement: Callable[[], _Result]) -> _Result:
         """The result of `statement`, which must be safe to repeat after a lock was refused.
@@ -62,7 +64,9 @@ class DatabaseLock:
             else:
                 self._in_vain_until_s = float("-inf")
                 return result
+            self.is_waiting = True
             self._sleep(POLL_S)
+            self.is_waiting = False
 
     def try_once(self, statement: Callable[[], _Result]) -> _Result:
         """The result of `statement`. Raises: DatabaseBusy: the file is locked; nothing was written."""

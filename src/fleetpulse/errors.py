@@ -42,6 +42,9 @@ DATABASE_RETRY_S = 5
 DISK_RETRY_S = 5
 """What Retry-After says after a failed write, and while the disk is full or does not answer."""
 
+READ_ONLY = "read_only"
+"""The reason of a refusal that only a restart of the service ends."""
+
 
 class FleetpulseError(Exception):
     """The root of the tree above."""

@@ -53,6 +53,9 @@ class Storage:
     database_wait_s: float = setting(
         10.0, "Time to wait for a lock of another program on journal or catalog; after it, 503.", "s", 0, 3_600
     )
+    commit_timeout_s: float = setting(
+        10.0, "Time that the disk may take for a commit; after it, 503 `outcome_unknown`.", "s", 0.1, 3_600
+    )
     blocks: str = setting("", "Where blocks are stored: s3://bucket/prefix, or empty for a folder in the data folder.")
     s3_endpoint: str = setting("", "URL of the S3 store, such as http://127.0.0.1:9000; empty for AWS.")
     s3_region: str = setting("", "Region of the S3 store; empty for AWS_REGION, or us-east-1 without it.")

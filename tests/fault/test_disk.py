@@ -1,12 +1,18 @@
-"""A disk that fails: nobody is acknowledged, the node says why it is read-only, and a restart has everything."""
+"""A disk that fails, hangs or is full: nobody is acknowledged, every 503 tells the truth, and nothing is lost."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +20,11 @@ from conftest import PUBLISHED, Server
 from http_client import Client
 
 HEARTBEAT, STATS = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat", f"/api/v1/devices/{PUBLISHED[0]}/stats"
+
+
+def reason_of(problem: dict[str, str]) -> str:
+    """The reason of a refusal."""
+    return problem["type"].rpartition(":")[2]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (Debian package strace)")
@@ -37,12 +48,16 @@ def test_a_failed_sync_is_never_acknowledged(serve: Callable[..., Server]) -> No
         if "attached" not in line:
             tracer.kill()
             pytest.skip(f"strace may not attach here: {line.strip()}")
-        for _ in range(2):
-            status, problem = client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})
-            assert (status, "read-only" in problem["msg"]) == (503, True)
+        status, problem = client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})
+        assert (status, reason_of(problem)) == (503, "outcome_unknown")
+        assert "send it again" in problem["msg"]
+        status, problem = client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})
+        assert (status, reason_of(problem)) == (503, "read_only")
+        assert "nothing more is accepted" in problem["msg"]
         tracer.send_signal(signal.SIGINT)
-    status, ready = client.ask("GET", "/readyz")
-    assert (status, ready["status"]) == (503, "read_only")
+    for path in ("/readyz", "/healthz"):  # only a restart helps, so a supervisor must see it
+        status, answer = client.ask("GET", path)
+        assert (status, answer["status"]) == (503, "read_only")
     assert client.ask("GET", STATS)[1]["uptime"] == 100.0
     client.close()
     server.stop(signal.SIGKILL)
@@ -52,8 +67,101 @@ def test_a_failed_sync_is_never_acknowledged(serve: Callable[..., Server]) -> No
     client.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
-def test_a_full_disk_refuses_loses_nothing_and_recovers_with_space(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (Debian package strace)")
+def test_a_disk_that_hangs_is_told_in_time_and_what_it_stored_counts(serve: Callable[..., Server]) -> None:
+    server = serve("--commit-timeout-s", "0.5")
+    client = Client(server.port)
+    assert client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:00:00Z"})[0] == 204
+    line = json.dumps({"device_id": PUBLISHED[0], "sent_at": "2026-01-01T00:11:00Z"}).encode()
+    with injected(server, "fdatasync", "delay_enter=3s:when=1"):
+        answers = at_once(
+            server,
+            lambda client: client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"}),
+            lambda client: client.ask("POST", f"/api/v1/devices/{PUBLISHED[0]}/ping"),
+            lambda client: client.ask("POST", "/api/v1/events", line),
+        )
+        reasons = {reason_of(problem) for _, problem in answers}
+        assert {status for status, _ in answers} == {503}
+        assert "outcome_unknown" in reasons <= {"outcome_unknown", "disk"}
+        status, ready = client.ask("GET", "/readyz")
+        assert (status, ready["status"]) == (503, "disk")
+        assert client.ask("GET", "/healthz")[0] == 200  # it is no use to restart it
+        status, problem = client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:12:00Z"})
+        assert (status, reason_of(problem), "nothing is accepted" in problem["msg"]) == (503, "disk", True)
+        totals = counters(server)
+        assert totals["fleetpulse_events_unknown"] >= 1
+        check_that_they_add_up(totals)
+        wait_until(lambda: client.ask("GET", "/readyz")[0] == 200)
+    totals = counters(server)
+    assert totals["fleetpulse_events_unknown"] == 0
+    check_that_they_add_up(totals)
+    assert client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:13:00Z"})[0] == 204
+    client.close()
+
+
+@contextlib.contextmanager
+def injected(server: Server, calls: str, fault: str) -> Iterator[None]:
+    """System calls of a server fail, or take long, as strace makes them."""
+    command = ["strace", "-f", "-p", str(server.process.pid), "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        line = tracer.stderr.readline()
+        if "attached" not in line:
+            tracer.kill()
+            pytest.skip(f"strace may not attach here: {line.strip()}")
+        threading.Thread(target=tracer.stderr.read, daemon=True).start()
+        try:
+            yield
+        finally:
+            tracer.send_signal(signal.SIGINT)
+
+
+Answer = tuple[int, Any]
+
+
+def at_once(server: Server, *requests: Callable[[Client], Answer]) -> list[Answer]:
+    """The answers to requests that are sent by as many clients at the same time."""
+
+    def send(request: Callable[[Client], Answer]) -> Answer:
+        client = Client(server.port)
+        try:
+            return request(client)
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(len(requests)) as executor:
+        return list(executor.map(send, requests))
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
+    end_s = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+def counters(server: Server) -> dict[str, float]:
+    """The totals and gauges of /metrics; those with labels are summed up."""
+    totals: dict[str, float] = {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
+        page = answer.read().decode()
+    for line in page.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            name = name.partition("{")[0]
+            totals[name] = totals.get(name, 0) + float(value)
+    return totals
+
+
+def check_that_they_add_up(totals: dict[str, float]) -> None:
+    """Every event that was received has its place."""
+    parts = ("accepted_total", "refused_total", "unknown", "waiting")
+    assert totals["fleetpulse_events_received_total"] == sum(totals[f"fleetpulse_events_{part}"] for part in parts)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -61,10 +169,34 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers_with_space(tmp_path: Pat
     )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr}")
-    servers = []
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_a_full_disk_refuses_loses_nothing_and_goes_on_by_itself_with_space(disk: Path) -> None:
+    server = Server(disk / "data")
     try:
-        servers.append(Server(disk / "data"))
+        acknowledged = fill(server)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        client = Client(server.port)
+        wait_until(lambda: client.ask("GET", "/readyz")[0] == 200)
+        assert client.ask("GET", AUDIT)[1]["heartbeats"] == acknowledged > 0
+        assert client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})[0] == 204
+        check_that_they_add_up(counters(server))
+        client.close()
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.stop(signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_after_a_full_disk_a_restart_has_everything(disk: Path) -> None:
+    servers = [Server(disk / "data")]
+    try:
         acknowledged = fill(servers[0])
+        # It cannot take its last checkpoint either; the journal still holds everything.
+        assert servers[0].stop(signal.SIGTERM) == 0
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         servers.append(Server(disk / "data"))
         client = Client(servers[1].port)
@@ -75,14 +207,13 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers_with_space(tmp_path: Pat
     finally:
         for server in servers:
             server.stop(signal.SIGKILL)
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 AUDIT = f"/api/v1/devices/{PUBLISHED[0]}/audit"
 
 
 def fill(server: Server) -> int:
-    """Say heartbeats until the disk is full, and look at what the server makes of it; how many were acknowledged."""
+    """Report heartbeats until the disk is full, and look at what the server makes of it; how many were acknowledged."""
     client = Client(server.port)
     body = "\n".join([json.dumps({"device_id": PUBLISHED[0], "sent_at": "2026-01-01T00:00:00Z"})] * 5_000).encode()
     acknowledged = 0
@@ -92,12 +223,13 @@ def fill(server: Server) -> int:
             break
         assert (status, answer["accepted"]) == (200, 5_000)
         acknowledged += 5_000
-    assert (status, "read-only" in answer["msg"], "disk is full" in answer["msg"]) == (503, True, True), answer
-    assert client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})[0] == 503
+    assert (status, reason_of(answer), "disk is full" in answer["msg"]) == (503, "outcome_unknown", True), answer
+    status, problem = client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})
+    assert (status, reason_of(problem)) == (503, "disk_full")
+    assert "nothing is accepted" in problem["msg"]
     status, ready = client.ask("GET", "/readyz")
-    assert (status, ready["status"]) == (503, "read_only")
+    assert (status, ready["status"]) == (503, "disk_full")
+    assert client.ask("GET", "/healthz")[0] == 200
     assert client.ask("GET", AUDIT)[1]["accepted"] == acknowledged
     client.close()
-    # It cannot take its last checkpoint either; the journal still holds everything.
-    assert server.stop(signal.SIGTERM) == 0
     return acknowledged

@@ -7,6 +7,7 @@ from fleetpulse.api.docs_page import HTML_HEADERS, docs_page
 from fleetpulse.api.openapi import OpenApiSource
 from fleetpulse.api.parameters import DeviceIdPath, read_include_deleted
 from fleetpulse.api.routes import Media, route
+from fleetpulse.errors import READ_ONLY
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
@@ -42,10 +43,13 @@ async def get_audit(
     return questions.audit(registry.number_of(device_id, is_deleted_included=is_deleted_included))
 
 
-@route("GET /healthz", group="service", operation="healthz")
-async def get_health() -> Health:
-    """Tell that the process is alive."""
-    return Health("ok", __version__)
+@route("GET /healthz", group="service", operation="healthz", failures={503: Health})
+async def get_health(readiness: Readiness) -> Response[Health]:
+    """Tell that the process is alive; 503 where only a restart helps, so that a supervisor restarts it."""
+    refusal = readiness.refusal
+    if refusal is not None and refusal.reason == READ_ONLY:
+        return Response(Health(status=READ_ONLY, version=__version__, msg=refusal.msg), status_code=503)
+    return Response(Health("ok", __version__))
 
 
 @route("GET /readyz", group="service", operation="readyz", failures={503: Ready})

@@ -17,10 +17,17 @@ class Journal(Protocol):
     def append(self, body: bytes) -> Position:
         """Make `body` durable as the next entry; return its position, one more than the entry before.
 
-        Raises: OSError: the entry must not be acknowledged, and the journal must not be appended to again. After a
-            failed fsync the kernel may have dropped the page, so a second try could succeed without the entry on disk.
+        Raises: OSError: the entry must not be acknowledged. If the error `is_final` (see storage_causes), the journal
+            must not be appended to again: after a failed fsync the kernel may have dropped the page, so that a second
+            try could succeed without the entry on disk. After any other, such as that of a full disk, nothing was
+            written, and later appends may succeed.
             DatabaseBusy: another program holds a lock; nothing was written, and later appends may succeed.
         """
+        ...
+
+    @property
+    def waits_for_lock(self) -> bool:
+        """Whether an append is waiting for the lock of another program. May be read by any thread."""
         ...
 
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:

@@ -18,6 +18,11 @@ class MemoryJournal:
         self._entries[self._last] = bytes(body)
         return self._last
 
+    @property
+    def waits_for_lock(self) -> bool:
+        """See Journal."""
+        return False
+
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """See Journal."""
         for position in range(max(after + 1, self.first_position()), self._last + 1):

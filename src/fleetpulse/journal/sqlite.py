@@ -37,6 +37,7 @@ class SqliteJournal:
         """
         self._path = path
         self._lock = DatabaseLock(path, wait_s=wait_s)
+        self._is_doubtful = False
         with contextlib.ExitStack() as closing:
             try:
                 is_new = not path.exists()
@@ -72,13 +73,30 @@ class SqliteJournal:
         """See Journal."""
         position = self._last + 1
         try:
+            if self._is_doubtful:
+                self._look_again()
             # One statement is one transaction, and it asks for the write lock at its start: BEGIN IMMEDIATE around it
             # would say the same in two calls more.
             self._lock.run(lambda: self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body)))
         except sqlite3.Error as error:
+            self._is_doubtful = True
             raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._last = position
         return position
+
+    def _look_again(self) -> None:
+        """See that the append that failed left nothing. Raises: RuntimeError: it did, so nothing may follow it."""
+        if self._connection.in_transaction:
+            self._connection.rollback()
+        last = self._lock.run(lambda: self._connection.execute("SELECT max(position) FROM entry").fetchone()[0])
+        if last is not None and last > self._last:
+            raise RuntimeError(f"{self._path} holds entry {last}, though writing it failed: restart the service")
+        self._is_doubtful = False
+
+    @property
+    def waits_for_lock(self) -> bool:
+        """See Journal."""
+        return self._lock.is_waiting
 
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """See Journal."""

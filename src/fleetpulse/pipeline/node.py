@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from fleetpulse.clock import Clock
-from fleetpulse.errors import NotAccepting
+from fleetpulse.errors import READ_ONLY, NotAccepting
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.units import NS_PER_S
@@ -64,7 +64,8 @@ class Node:
         await self.writer.drain()
         if self.writer.busy is not None:
             raise self.writer.busy
-        self.watch.open()
+        if self.writer.trouble is None:  # else the writer opens it, when the disk takes an entry
+            self.watch.open()
         self.readiness.is_ready = True
         log.info(
             "ready",
@@ -90,7 +91,7 @@ class Node:
             except Exception as error:
                 # Deadlines and the clock must go on; but a node that cannot apply events must not accept them.
                 log.error("the live fleet could not be brought up to date", exc_info=error)
-                self.intake.close(NotAccepting(f"read-only: {error}; restart the service", reason="read_only"))
+                self.intake.close(NotAccepting(f"read-only: {error}; restart the service", reason=READ_ONLY))
 
     def _move_on(self) -> None:
         self.watch.turn()

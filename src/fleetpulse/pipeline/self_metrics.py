@@ -86,6 +86,10 @@ class SelfMetrics:
             "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
             "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
             "expiry_waits": ("1 while nothing expires, since the clock leapt", int(bool(self.watch.kept_because))),
+            "events_unknown": (
+                "Events whose commit failed or has not ended in time; stored ones move to accepted",
+                self.counters.events_unknown,
+            ),
             "events_waiting": ("Events received that wait for the disk", self.intake.waiting),
             "events_pending": ("Accepted events not applied yet", self.follower.pending_events),
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),

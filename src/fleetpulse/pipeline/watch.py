@@ -43,7 +43,7 @@ class Watch:
         self._is_refusing = False
         """The last batch was refused, so what was seen since is not heard."""
         self._marked_at_ns = 0
-        self._is_mark_waiting = False
+        self.is_mark_waiting = False
 
     def begin(self) -> None:
         """Mark the start, and the blind time since the journal was last written to. Call it after the replay."""
@@ -78,7 +78,7 @@ class Watch:
         is_due = is_blind or self._leaps.is_new or now_ns - self._marked_at_ns >= MARK_INTERVAL_NS
         if not (is_blind or self._is_refusing):
             self._seen_ns = now_ns
-        if is_due and not self._is_mark_waiting and self._intake.closed_by is None:
+        if is_due and not self.is_mark_waiting and self._intake.closed_by is None:
             self._add_mark()
 
     def end(self) -> None:
@@ -87,8 +87,8 @@ class Watch:
             self._add_mark()
 
     def _add_mark(self) -> None:
-        self._is_mark_waiting = True
-        self._intake.add_mark(_NobodyWaits())
+        self.is_mark_waiting = True
+        self._intake.add_mark(_Mark(self))
 
     @property
     def _is_shut(self) -> bool:
@@ -109,7 +109,7 @@ class Watch:
         """
         clock, leaps = self.clock, self._leaps
         self._before = clock.mark_ns, self._seen_ns, self._marked_at_ns, self._is_blind, self._is_refusing
-        self._is_mark_waiting = False
+        self.is_mark_waiting = False
         leaps.look(seen_ns=self._seen_ns)
         if batch.correction_ns:
             self._correct(batch)
@@ -130,6 +130,10 @@ class Watch:
         self.clock.mark_ns, self._seen_ns, self._marked_at_ns, self._is_blind, _ = self._before
         self._is_refusing = True
         self._leaps.is_new |= self._was_leap
+
+    def hold(self) -> None:
+        """Events are refused from now on: the time until the next entry is blind."""
+        self._is_refusing = True
 
     def plan(self) -> ClockCorrection | None:
         """The correction that accepting the clock as it is would journal; None where it is not behind."""
@@ -188,11 +192,15 @@ def wrong_since_ns(blind_ns: Sequence[tuple[int, int]], *, ahead_since_ns: int |
     return min(found, default=now_ns)
 
 
-class _NobodyWaits:
-    """The waiter of a mark. If its entry fails, the writer logs that and makes the node read-only."""
+class _Mark:
+    """The waiter of a mark: where it was refused before it was stamped, the next turn adds another."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
 
     def acknowledge(self) -> None:
         """See ingest.intake.Waiter."""
 
-    def fail(self, error: Answerable) -> None:
+    def fail(self, _error: Answerable) -> None:
         """See ingest.intake.Waiter."""
+        self._watch.is_mark_waiting = False

@@ -2,7 +2,9 @@
 
 In comes the intake's batch; out go durable batches to the follower, and answers to those who wait.
 While one batch is on its way to the disk the next one gathers, so batches grow with load.
-After a failed append nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
+A batch whose append fails, or takes longer than `commit_timeout_s`, is answered `outcome_unknown`, since it may be on
+disk; then no events are accepted until the disk takes an entry again, which is tried by itself. After a failed sync
+nothing is ever appended or acknowledged again: the node is read-only until it is restarted.
 Where another program has locked the journal for too long, only the batch is refused, and the next one is tried.
 What returned from `Journal.append` survives a crash; a batch that gathers does not, but its senders have had no answer.
 """
@@ -15,12 +17,13 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from fleetpulse.errors import Answerable, DatabaseBusy, NotAccepting
+from fleetpulse.errors import DISK_RETRY_S, READ_ONLY, Answerable, DatabaseBusy, NotAccepting, OutcomeUnknown
 from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.pipeline.threads import end_threads, journal_thread
+from fleetpulse.storage_causes import cause_of, is_final
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("journal")
@@ -33,6 +36,9 @@ DROP_WAIT_S, DROP_RETRY_S = 2.0, 0.1
 """How long and how often dropping is tried while another program locks the journal; the next checkpoint drops again."""
 DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
+TRY_AGAIN_S = 1.0
+"""How often a disk that failed is tried again, with an entry that holds no events."""
+_GOES_ON = "nothing is accepted meanwhile, and it is tried again by itself, without a restart"
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
 
@@ -48,23 +54,45 @@ class Stamper(Protocol):
         """The batch that was stamped last was not written."""
         ...
 
+    def hold(self) -> None:
+        """Events are refused from now on, though the batch that was stamped last may be written."""
+        ...
+
+    def open(self) -> None:
+        """Let events be accepted again."""
+        ...
+
 
 class Writer:
     """The journal's only user after the start: a thread that commits, and the loop's side of it."""
 
     def __init__(
-        self, *, journal: Journal, counters: Counters, committed: Callable[[EventBatch, Position], None]
+        self,
+        *,
+        journal: Journal,
+        counters: Counters,
+        committed: Callable[[EventBatch, Position], None],
+        commit_timeout_s: float,
+        try_again_s: float = TRY_AGAIN_S,
     ) -> None:
         """`committed` is called on the loop with every durable batch, in order, before its senders are answered."""
         self._journal = journal
         self._counters = counters
         self._committed = committed
+        self._timeout_s = commit_timeout_s
+        self._try_again_s = try_again_s
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_overdue = False
+        """The senders of the batch that is being committed were told that its outcome is unknown."""
+        self.trouble: NotAccepting | None = None
+        """Why the disk takes no events now; it is tried again, unless the failure is final."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._is_committing = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = journal_thread(self._run)
         self._failure: NotAccepting | None = None
+        """The failure after which only a restart helps."""
         self.busy: DatabaseBusy | None = None
         """Why the last batch was refused, where another program had locked the journal; None after a commit."""
         self._gathering: asyncio.TimerHandle | None = None
@@ -104,6 +132,7 @@ class Writer:
             return
         self._is_committing = True
         self._idle.clear()
+        self._deadline = self._loop.call_later(self._timeout_s, self._overdue, batch)
         self._jobs.put(lambda: self._commit(batch))
 
     def _commit(self, batch: Batch) -> None:
@@ -116,10 +145,56 @@ class Writer:
         else:
             self._loop.call_soon_threadsafe(self._done, batch, position)
 
-    def _done(self, batch: Batch, position: Position) -> None:
-        self._is_committing = False
-        self.busy = None
+    def _overdue(self, batch: Batch) -> None:
+        """Answer those whose batch the disk does not finish, and refuse events until it does."""
+        if self._journal.waits_for_lock:
+            # Another program keeps us from writing, not the disk: `database_wait_s` ends that.
+            self._deadline = self._loop.call_later(self._timeout_s, self._overdue, batch)
+            return
+        self._is_overdue = True
+        text = f"the disk has not answered for {self._timeout_s:g} s (commit_timeout_s)"
+        self._doubt(batch, text)
+        self._stamper.hold()
+        self._shut(NotAccepting(f"{text}: {_GOES_ON}", reason="disk", retry_after_s=DISK_RETRY_S))
+
+    def _doubt(self, batch: Batch, because: str) -> None:
+        """Tell the senders of a batch that nobody knows whether it is stored."""
         self._intake.settle()
+        self._counters.events_unknown += len(batch)
+        unknown = OutcomeUnknown(because)
+        for waiter in batch.waiters:
+            _answer(partial(waiter.fail, unknown))
+        batch.waiters.clear()
+
+    def _shut(self, trouble: NotAccepting) -> None:
+        """Accept nothing until the disk takes an entry again. What has gathered was not written, and is refused."""
+        if self.trouble is None or self.trouble.reason != trouble.reason:
+            log.error("no events are accepted", reason=trouble.msg)
+        self.trouble = trouble
+        self._intake.close(trouble)
+        gathered = self._intake.take()
+        self._intake.settle()
+        self._refuse(gathered, trouble)
+
+    def _settle(self, batch: Batch) -> bool:
+        """The commit of a batch has ended; returns whether its senders were told before that nobody knows how."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        was_overdue, self._is_overdue, self._is_committing = self._is_overdue, False, False
+        if was_overdue:
+            self._counters.events_unknown -= len(batch)
+        else:
+            self._intake.settle()
+        return was_overdue
+
+    def _done(self, batch: Batch, position: Position) -> None:
+        self._settle(batch)
+        self.busy = None
+        if self.trouble is not None:
+            log.info("the disk takes events again", reason=self.trouble.msg)
+            if self._intake.closed_by is self.trouble:
+                self._stamper.open()
+            self.trouble = None
         self._counters.commits += 1
         self._counters.events_accepted += len(batch)
         try:
@@ -140,8 +215,7 @@ class Writer:
 
     def _give_up(self, batch: Batch, busy: DatabaseBusy) -> None:
         """Refuse a batch of which nothing was written, and go on with the next."""
-        self._is_committing = False
-        self._intake.settle()
+        self._settle(batch)
         self._counters.commits_busy += 1
         if self.busy is None:
             log.warning("events are refused while another program locks the journal", error=str(busy))
@@ -152,19 +226,30 @@ class Writer:
         self._hand_over()  # it may begin the next commit, and so ends being idle
 
     def _fail(self, batch: Batch, error: Exception) -> None:
-        self._is_committing = False
-        self._intake.settle()
+        self._settle(batch)
         self._counters.commits_failed += 1
-        self._failure = NotAccepting(
-            f"read-only: the journal could not be written ({error}); nothing more is accepted until the disk is mended "
-            "and the service restarted",
-            reason="read_only",
-        )
-        log.error("read-only: the journal could not be written", error=str(error), todo="mend the disk, then restart")
-        self._intake.close(self._failure)
-        self._refuse(batch, self._failure)
-        self._hand_over()
+        cause = cause_of(error)
+        if self.trouble is None:
+            log.error("the journal could not be written", error=str(error))
+        self._doubt(batch, f"the journal could not be written ({cause.happened})")
+        if is_final(error):
+            self._failure = NotAccepting(
+                f"read-only: the journal could not be written ({cause.happened}); nothing more is accepted until the "
+                "disk is mended and the service restarted",
+                reason=READ_ONLY,
+            )
+            self._shut(self._failure)
+        else:
+            self._stamper.take_back()
+            reason = "disk_full" if cause.kind == "disk_full" else "disk"
+            self._shut(NotAccepting(f"{cause.happened}: {_GOES_ON}", reason=reason, retry_after_s=DISK_RETRY_S))
+            self._loop.call_later(self._try_again_s, self._try_again)
         self._idle.set()
+
+    def _try_again(self) -> None:
+        """Have an entry without events written: if the disk takes it, events are accepted again."""
+        if self.trouble is not None and not self._is_committing:
+            self._intake.add_mark(_NobodyWaits())
 
     def _refuse(self, batch: Batch, failure: Answerable) -> None:
         self._counters.events_refused[failure.reason] += len(batch)
@@ -221,6 +306,16 @@ class Writer:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+
+
+class _NobodyWaits:
+    """The waiter of an entry that only tries the disk."""
+
+    def acknowledge(self) -> None:
+        """See ingest.intake.Waiter."""
+
+    def fail(self, error: Answerable) -> None:
+        """See ingest.intake.Waiter."""
 
 
 def _answer(answer: Callable[[], None]) -> None:

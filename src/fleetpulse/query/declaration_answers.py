@@ -260,10 +260,11 @@ class MaintenanceWindows(Struct):
 
 
 class Health(Struct):
-    """The process is alive."""
+    """The process is alive; `read_only`: it accepts nothing until it is restarted."""
 
     status: Annotated[str, Meta(examples=["ok"])]
     version: Annotated[str, Meta(examples=["0.1.0"])]
+    msg: Annotated[str | UnsetType, Meta(description="why it must be restarted")] = UNSET
 
 
 class Replay(Struct):

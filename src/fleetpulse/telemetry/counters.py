@@ -1,6 +1,6 @@
 """Plain counters, incremented by the stages and shown by /metrics.
 
-They add up: events received = accepted + refused (by reason) + waiting, and accepted = applied + pending.
+They add up: events received = accepted + refused (by reason) + unknown + waiting, and accepted = applied + pending.
 """
 
 from collections import Counter
@@ -15,6 +15,8 @@ class Counters:
     """Durable in the journal, and acknowledged, unless the connection had ended by then."""
     events_refused: Counter[str] = field(default_factory=Counter)
     """Events that were not accepted, by reason."""
+    events_unknown: int = 0
+    """Events whose commit failed or has not ended in time; those that turn out stored move to the accepted ones."""
     events_applied: int = 0
     """Accepted events that the live fleet holds."""
     events_replayed: int = 0

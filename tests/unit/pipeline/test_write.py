@@ -1,11 +1,15 @@
 """Group commit: one entry for all that has gathered, and answers only after it is durable."""
 
 import asyncio
+import errno
+import math
+import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fleetpulse.errors import Busy, DatabaseBusy, NotAccepting
+from fleetpulse.errors import Busy, DatabaseBusy, NotAccepting, OutcomeUnknown
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.journal.entry import decode_entry
@@ -15,12 +19,55 @@ from fleetpulse.pipeline.write import SPARSE_SENDERS_MAX, Writer
 from fleetpulse.telemetry.counters import Counters
 from memory_service import NOON, Sender
 
+COMMIT_TIMEOUT_S = 0.1
+
 
 class FailingJournal(MemoryJournal):
-    """A journal whose disk is full."""
+    """A journal whose disk fails for the first `failures` appends, or for ever."""
+
+    def __init__(self, error: Exception, failures: float = math.inf) -> None:
+        super().__init__()
+        self.error = error
+        self.failures = failures
 
     def append(self, body: bytes) -> Position:
-        raise OSError("no space left")
+        if self.failures > 0:
+            self.failures -= 1
+            raise self.error
+        return super().append(body)
+
+
+def full_disk() -> OSError:
+    return OSError(errno.ENOSPC, "no space left")
+
+
+def failed_sync() -> OSError:
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorname, cause.sqlite_errorcode = "SQLITE_IOERR_FSYNC", sqlite3.SQLITE_IOERR_FSYNC
+    error = OSError("journal.sqlite: the disk failed")
+    error.__cause__ = cause
+    return error
+
+
+class HangingJournal(MemoryJournal):
+    """A journal whose disk does not answer until `answers` is set; `error`: how it answers then, None for well."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+        self.error = error
+        self.is_locked = False
+
+    @property
+    def waits_for_lock(self) -> bool:
+        return self.is_locked
+
+    def append(self, body: bytes) -> Position:
+        self.answers.wait(10)
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return super().append(body)
 
 
 class Commits:
@@ -30,13 +77,19 @@ class Commits:
         self.journal = journal
         self.counters = Counters()
         self.followed: list[tuple[int, Position]] = []
-        self.writer = Writer(journal=journal, counters=self.counters, committed=self._follow)
+        self.writer = Writer(
+            journal=journal,
+            counters=self.counters,
+            committed=self._follow,
+            commit_timeout_s=COMMIT_TIMEOUT_S,
+            try_again_s=0.001,
+        )
         self.intake = Intake(
             numbers={}, metrics=KnownMetrics(report_metrics_max=1), events_waiting_max=1_000, wake=self.writer.wake
         )
         self.intake.open()
         self.refusal: NotAccepting | None = None
-        self.stamped = self.taken_back = 0
+        self.stamped = self.taken_back = self.holds = 0
         self.writer.start(self.intake, self)
 
     def stamp(self, batch: EventBatch) -> NotAccepting | None:
@@ -46,6 +99,12 @@ class Commits:
 
     def take_back(self) -> None:
         self.taken_back += 1
+
+    def hold(self) -> None:
+        self.holds += 1
+
+    def open(self) -> None:
+        self.intake.open()
 
     def _follow(self, batch: EventBatch, position: Position) -> None:
         self.followed.append((len(batch), position))
@@ -89,10 +148,10 @@ def test_an_entry_carries_the_time_of_its_commit() -> None:
     run(test)
 
 
-def test_after_a_failed_append_nobody_is_acknowledged_ever_again() -> None:
+def test_after_a_failed_sync_nobody_is_acknowledged_ever_again() -> None:
     async def test(commits: Commits) -> None:
         (first,) = commits.send(1)
-        with pytest.raises(NotAccepting, match="no space left"):
+        with pytest.raises(OutcomeUnknown, match="send it again"):
             await first.outcome
         assert commits.intake.closed_by is not None
         (second,) = commits.send(1)  # it was checked before the intake closed
@@ -100,10 +159,104 @@ def test_after_a_failed_append_nobody_is_acknowledged_ever_again() -> None:
         with pytest.raises(NotAccepting, match="read-only"):
             await second.outcome
         assert commits.counters.commits_failed == 1
-        assert commits.counters.events_refused == {"read_only": 2}
+        assert (commits.counters.events_unknown, commits.counters.events_refused) == (1, {"read_only": 1})
         assert commits.followed == []
 
-    run(test, FailingJournal())
+    run(test, FailingJournal(failed_sync(), failures=1))
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    while not is_true():
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(full_disk(), "disk_full"), (OSError(errno.EIO, "no"), "disk"), (OSError("what?"), "disk")]
+)
+def test_a_disk_that_fails_is_tried_again_until_it_takes_an_entry(error: Exception, reason: str) -> None:
+
+    async def test(commits: Commits) -> None:
+        first, second = commits.send(1), []
+        await asyncio.sleep(0)  # the first batch is taken
+        second = commits.send(2)
+        with pytest.raises(OutcomeUnknown):
+            await first[0].outcome
+        for sender in second:  # nothing of these was written
+            with pytest.raises(NotAccepting, match="nothing is accepted") as refused:
+                await sender.outcome
+            assert (refused.value.reason, refused.value.retry_after_s) == (reason, 5)
+        assert commits.intake.closed_by is commits.writer.trouble is not None
+        assert commits.intake.room == 0
+        await until(lambda: commits.writer.trouble is None)
+        assert (commits.intake.closed_by, commits.intake.room) == (None, 1_000)
+        await commits.send(1)[0].outcome
+        assert commits.counters.events_unknown == 1
+        assert commits.counters.events_refused == {reason: 2}
+        assert commits.counters.events_accepted == 1
+        assert (commits.taken_back, commits.stamped) == (3, 5)
+
+    run(test, FailingJournal(error, failures=3))
+
+
+def test_a_disk_that_hangs_is_answered_with_an_unknown_outcome_and_what_it_stored_counts_in_the_end() -> None:
+    journal = HangingJournal()
+
+    async def test(commits: Commits) -> None:
+        (first,) = commits.send(1)
+        await asyncio.sleep(0)  # the first batch is taken
+        (second,) = commits.send(1)
+        with pytest.raises(OutcomeUnknown, match="commit_timeout_s"):
+            await first.outcome
+        with pytest.raises(NotAccepting, match="nothing is accepted") as refused:
+            await second.outcome
+        assert refused.value.reason == "disk"
+        assert commits.intake.closed_by is refused.value
+        assert commits.intake.waiting == 0
+        assert (commits.counters.events_unknown, commits.counters.events_refused) == (1, {"disk": 1})
+        assert commits.holds == 1
+        journal.answers.set()
+        await until(lambda: commits.writer.trouble is None)
+        assert (commits.counters.events_unknown, commits.counters.events_accepted) == (0, 1)
+        assert commits.followed == [(1, 1)]
+        assert (commits.intake.closed_by, commits.intake.room) == (None, 1_000)
+        await commits.send(1)[0].outcome
+
+    run(test, journal)
+
+
+@pytest.mark.parametrize(("error", "is_over"), [(full_disk(), True), (failed_sync(), False)])
+def test_a_disk_that_hangs_and_then_fails(error: Exception, is_over: bool) -> None:
+    journal = HangingJournal(error)
+
+    async def test(commits: Commits) -> None:
+        with pytest.raises(OutcomeUnknown):
+            await commits.send(1)[0].outcome
+        journal.answers.set()
+        await until(lambda: commits.counters.commits_failed == 1)
+        assert (commits.counters.events_unknown, commits.counters.events_accepted) == (1, 0)
+        if is_over:
+            await until(lambda: commits.writer.trouble is None)
+        else:
+            assert commits.intake.closed_by is not None
+            assert commits.intake.closed_by.reason == "read_only"
+
+    run(test, journal)
+
+
+def test_waiting_for_the_lock_of_another_program_is_no_disk_that_hangs() -> None:
+    journal = HangingJournal(DatabaseBusy("journal.sqlite is locked"))
+    journal.is_locked = True
+
+    async def test(commits: Commits) -> None:
+        (sender,) = commits.send(1)
+        await asyncio.sleep(COMMIT_TIMEOUT_S * 3)
+        assert not sender.outcome.done()
+        journal.answers.set()
+        with pytest.raises(DatabaseBusy):
+            await sender.outcome
+        assert commits.counters.events_unknown == 0
+
+    run(test, journal)
 
 
 def test_an_answer_that_fails_keeps_nobody_else_waiting() -> None:
@@ -209,7 +362,7 @@ def test_a_locked_journal_refuses_a_batch_and_takes_the_next() -> None:
 
 
 def test_control_a_lock_that_is_taken_for_a_broken_disk_fails_the_check() -> None:
-    with pytest.raises(NotAccepting, match="read-only"):
+    with pytest.raises(OutcomeUnknown):
         run(check_that_it_goes_on_by_itself, LockedJournal(1, OSError("database is locked")))
 
 
