@@ -134,7 +134,26 @@ class QuestionLimits:
         1_048_576,
     )
     question_timeout_s: float = setting(
-        30.0, "Time until work on a question is stopped; after it, 503 with Retry-After.", "s", 0.1, 3_600
+        30.0, "Time until a question is stopped, its waiting included; after it, 503 with Retry-After.", "s", 0.1, 3_600
+    )
+    small_question_ms: float = setting(
+        100.0,
+        "Estimated work up to which a question is small; small ones never wait behind big ones.",
+        "ms",
+        0,
+        3_600_000,
+    )
+    questions_small_running_max: int = setting(
+        2, "Small questions that are worked on at the same time; others wait.", "questions", 1, 64
+    )
+    questions_small_waiting_max: int = setting(
+        512, "Small questions that wait for their turn; beyond it, 503 with Retry-After.", "questions", 1
+    )
+    questions_big_running_max: int = setting(
+        1, "Big questions that are worked on at the same time; others wait.", "questions", 1, 64
+    )
+    questions_big_waiting_max: int = setting(
+        64, "Big questions that wait for their turn; beyond it, 503 with Retry-After.", "questions", 1
     )
     compress_bytes_lowest: int = setting(
         1_024, "Size of an answer from which on it is compressed, where the client offers it.", "bytes", 0

@@ -1,5 +1,7 @@
 """What holds for the answers of all routes, around the application: HEAD, Allow, entity tags, and compression.
 
+Here it is also said who asks, for the turns of questions and so that nobody works for a client that has hung up.
+
     client ── HEAD becomes GET ────────────────────────────────────────────────────────────────────────> application
            <── Allow complete; 304 where the client has it; compressed where it offers that; no body for HEAD ──
 
@@ -17,7 +19,9 @@ from fleetpulse.api.compression import Compressor, compress_piece, compressor, i
 from fleetpulse.api.routes import METHODS, RouteFacts
 from fleetpulse.errors import Answerable, NotAcceptable
 from fleetpulse.ingest.accept import IDENTITY, choose_coding, matches_tag, problem_media, refuses_identity
+from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.telemetry.counters import Counters
 
 Message = MutableMapping[str, Any]
@@ -47,6 +51,8 @@ class Manners:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        peer: Peer | None = scope.get("extensions", {}).get(EXTENSION)
+        set_asker(Asker() if peer is None else Asker(peer.address, peer.has_hung_up))
         method = scope.get("method")
         if method == HTTPMethod.OPTIONS and scope["path"] == "*":
             await _send_whole(send, HTTPStatus.NO_CONTENT, {b"allow": _complete([*METHODS, HTTPMethod.OPTIONS])}, b"")

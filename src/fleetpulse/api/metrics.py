@@ -49,7 +49,7 @@ async def get_device_metrics(
     question = partial(
         device_metrics, questions=metrics, device_id=device_id, device=device, window=window, now_ns=clock.now_ns()
     )
-    return await questions.samples(question, is_quick=True)
+    return await questions.device_metrics(question, metrics, window)
 
 
 @route(

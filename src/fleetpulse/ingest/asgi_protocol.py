@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, RequestTimeout, TooLarge
 from fleetpulse.ingest.connections import HALF_REQUEST, Connections, Phase
+from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.ingest.request_head import check_head, local_target, refusal_of_parser
 
@@ -66,6 +67,11 @@ class AsgiProtocol(HttpToolsProtocol):
         self.phase = phase
         self.since_s = since_s
         self.blocked_since_s = math.inf
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take the connection over."""
+        super().connection_made(transport)
+        self._peer = Peer(transport, transport.get_extra_info("socket"), self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out."""
@@ -138,6 +144,7 @@ class AsgiProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a request."""
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: self._peer}  # type: ignore[dict-item]  # ASGI allows any further ones
         self._is_offer = False
         self._header_bytes = 0
         self._unfinished_bytes = 0
@@ -185,6 +192,7 @@ class AsgiProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 self._check_body(int(value))
+        self._peer.is_modern = self.parser.get_http_version() != "1.0"
         super().on_headers_complete()
         self._unanswered += 1
         self._move(Phase.BODY)

@@ -62,6 +62,7 @@ class Inventory:
         page = await self.questions.devices(
             lambda seen: list_devices(*seen, chosen, order, limit=limit, cursor=cursor),
             start_ns=self.clock.now_ns() - chosen.uptime_window_ns,
+            is_uptime_wanted=chosen.needs_uptime or order.by == "uptime",
         )
         devices: list[declaration_answers.Device] = []
         for place, record in enumerate(await self.registry.records_of(page.numbers)):
@@ -179,4 +180,6 @@ class Inventory:
 
     async def _matching(self, chosen: Filter) -> list[int]:
         start_ns = self.clock.now_ns() - chosen.uptime_window_ns
-        return await self.questions.devices(lambda seen: sure_matches(*seen, chosen), start_ns=start_ns)
+        return await self.questions.devices(
+            lambda seen: sure_matches(*seen, chosen), start_ns=start_ns, is_uptime_wanted=chosen.needs_uptime
+        )

@@ -1,12 +1,10 @@
 """Questions: a view is taken on the event loop, and a thread answers from it alone.
 
+Each question is estimated first, and waits for its turn in the lane of small questions or in that of big ones.
 Where a checkpoint or a compaction has replaced files meanwhile, the question is asked again with a new view.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -17,13 +15,15 @@ from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
-from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.asker import Asker
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, FleetStats, FleetUptime
 from fleetpulse.query.budget import Budget, QuestionMemory
+from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, list_cost_ms, samples_cost_ms
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
@@ -49,7 +49,7 @@ class _Look(Protocol[_Seen_co]):
 
 
 class Questions:
-    """Asks questions. Those about one device have a thread of their own, so they do not wait behind those about all."""
+    """Asks questions."""
 
     def __init__(
         self,
@@ -61,8 +61,7 @@ class Questions:
         metric_definitions: MetricDefinitions,
         views: Views,
         limits: QuestionLimits,
-        device_thread: Executor,
-        fleet_thread: Executor,
+        lanes: Lanes,
     ) -> None:
         self.limits = limits
         self.memory = QuestionMemory(limits.questions_memory_max)
@@ -72,9 +71,7 @@ class Questions:
         self._registry = registry
         self._metric_definitions = metric_definitions
         self._views = views
-        self._device_thread = device_thread
-        self._fleet_thread = fleet_thread
-        self._turns = {thread: asyncio.Lock() for thread in (self._device_thread, self._fleet_thread)}
+        self.lanes = lanes
 
     async def stats(self, device_id: str, *, is_deleted_included: bool = False) -> DeviceStats:
         """Uptime and average upload time over the whole life of a device. Raises: UnknownDevice."""
@@ -88,7 +85,7 @@ class Questions:
         is_late = any(map(self._history.has_closed, fleet.touched_days(device))) or fleet.has_doubtful_uploads(device)
         if is_late:
             question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
-            return await self._ask(self._device_thread, partial(self._views.lifetime, device), question)
+            return await self._ask(self._device_cost_ms(0), partial(self._views.lifetime, device), question)
         return fleet.figures(device, known={})
 
     def audit(self, device: int) -> DeviceAudit:
@@ -110,15 +107,25 @@ class Questions:
             number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
             return self._views.device(device_id, number, start_ns=start_ns, budget=budget)
 
-        return await self._ask(self._device_thread, look, question)
+        return await self._ask(self._device_cost_ms(start_ns), look, question)
 
     async def status(self, device_id: str) -> tuple[Status, int, int]:
         """Status of a device now, since when, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
         return await self.device(device_id, device_status, start_ns=self._clock.now_ns())
 
-    async def fleet(self, question: Callable[[FleetView], _Answer], *, start_ns: int) -> _Answer:
-        """Ask about the past of all devices from `start_ns` on."""
-        return await self._ask(self._fleet_thread, partial(self._views.fleet_from, start_ns), question)
+    async def fleet(
+        self, question: Callable[[FleetView], _Answer], *, start_ns: int, cost_ms: float | None = None
+    ) -> _Answer:
+        """Ask about the past of all devices from `start_ns` on. `cost_ms`: of all that it is a part of."""
+        cost_ms = self._fleet_cost_ms(start_ns) if cost_ms is None else cost_ms
+        return await self._ask(cost_ms, partial(self._views.fleet_from, start_ns), question)
+
+    def _device_cost_ms(self, start_ns: int) -> float:
+        return device_cost_ms(self._history.manifest, start_ns=start_ns, now_ns=self._clock.now_ns())
+
+    def _fleet_cost_ms(self, start_ns: int) -> float:
+        devices, now_ns = self._registry.roster.count, self._clock.now_ns()
+        return fleet_cost_ms(self._history.manifest, devices=devices, start_ns=start_ns, now_ns=now_ns)
 
     async def fleet_uptime(
         self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
@@ -126,13 +133,15 @@ class Questions:
         """See `query.fleet.fleet_uptime`; with a series over the steps of the window. Raises: OutOfRange: too long."""
         check_steps(window, groups=1, cells_max=self.limits.cells_max)
         about = partial(fleet_uptime, by=by, labels=labels, is_deleted_included=is_deleted_included)
-        answer = await self.fleet(partial(about, window=window), start_ns=window.start_ns)
+        # All steps are in the lane of the whole, although each of them is small.
+        cost_ms = self._fleet_cost_ms(window.start_ns) + window.buckets * list_cost_ms(self._registry.roster.count)
+        answer = await self.fleet(partial(about, window=window), start_ns=window.start_ns, cost_ms=cost_ms)
         if window.step_ns is not None:
             check_steps(window, groups=len(answer.groups), cells_max=self.limits.cells_max)
             # Each step is a question of its own, so that other questions need not wait for the whole series.
             for step in window.steps():
                 question = partial(about, window=step)
-                add_step(answer, await self.fleet(question, start_ns=step.start_ns))
+                add_step(answer, await self.fleet(question, start_ns=step.start_ns, cost_ms=cost_ms))
         return answer
 
     async def fleet_stats(self, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetStats:
@@ -145,7 +154,8 @@ class Questions:
         ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}
         kept = within_retention(window, upload_time, now_ns)
         question = partial(upload_times, metric=upload_time, window=kept, selection=glance.selection)
-        return fleet_stats(window, glance, await self.samples(question, is_quick=False), ids=ids)
+        cost_ms = self._samples_cost_ms([MetricQuestion(0, upload_time, "p50")], kept)
+        return fleet_stats(window, glance, await self.samples(question, cost_ms=cost_ms), ids=ids)
 
     async def fleet_metrics(
         self,
@@ -162,40 +172,48 @@ class Questions:
         check_figures(self.limits, metrics, groups, window)
         now_ns = self._clock.now_ns()
         question = partial(fleet_metrics, questions=metrics, groups=groups, by=by, window=window, now_ns=now_ns)
-        answer = await self.samples(question, is_quick=False)
+        cost_ms = self._samples_cost_ms(metrics, window, groups=len(groups))
+        answer = await self.samples(question, cost_ms=cost_ms)
         answer.notes += selection_notes(roster, labels, by=by)
         return answer
 
-    async def devices(self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int) -> _Answer:
-        """Ask which devices there are; their uptime from `start_ns` on may be part of the question."""
+    async def devices(
+        self, question: Callable[[tuple[FleetView, Listing]], _Answer], *, start_ns: int, is_uptime_wanted: bool = False
+    ) -> _Answer:
+        """Ask which devices there are. `is_uptime_wanted`: whether their uptime from `start_ns` on is looked at."""
 
         def look(*, budget: Budget) -> Callable[[], tuple[FleetView, Listing]]:
             fleet, listing = self._views.fleet_from(start_ns, budget=budget), self._registry.listing()
             return lambda: (fleet(), listing())
 
-        return await self._ask(self._fleet_thread, look, question)
+        cost_ms = self._fleet_cost_ms(start_ns) if is_uptime_wanted else list_cost_ms(self._registry.roster.count)
+        return await self._ask(cost_ms, look, question)
 
-    async def samples(self, question: Callable[[Samples], _Answer], *, is_quick: bool) -> _Answer:
-        """Ask about metrics. Args: is_quick: whether the question is about one device."""
-        thread = self._device_thread if is_quick else self._fleet_thread
-        return await self._ask(thread, partial(self._views.samples, self._metric_definitions.kept()), question)
+    async def device_metrics(
+        self, question: Callable[[Samples], _Answer], metrics: Sequence[MetricQuestion], window: Window
+    ) -> _Answer:
+        """Ask about metrics of one device over a window."""
+        cost_ms = self._samples_cost_ms(metrics, window, is_of_one=True)
+        return await self.samples(question, cost_ms=cost_ms)
 
-    async def _ask(self, thread: Executor, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
+    def _samples_cost_ms(
+        self, metrics: Sequence[MetricQuestion], window: Window, *, groups: int = 1, is_of_one: bool = False
+    ) -> float:
+        return samples_cost_ms(self._history.manifest, metrics, window, groups=groups, is_of_one=is_of_one)
+
+    async def samples(self, question: Callable[[Samples], _Answer], *, cost_ms: float) -> _Answer:
+        """Ask about metrics."""
+        return await self._ask(cost_ms, partial(self._views.samples, self._metric_definitions.kept()), question)
+
+    async def _ask(self, cost_ms: float, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
         # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
-        async with self._turns[thread]:
-            gone = threading.Event()
-            deadline_ns = self._clock.monotonic_ns() + int(self.limits.question_timeout_s * NS_PER_S)
+        async with self.lanes.turn("small" if cost_ms <= self.limits.small_question_ms else "big") as ticket:
             for tries_left in reversed(range(TRIES)):
                 self._follower.catch_up()
-                budget = self._budget(deadline_ns, gone)
+                budget = self._budget(ticket.asker)
                 manifest, complete = self._history.manifest, look(budget=budget)
                 try:
-                    found = await asyncio.get_running_loop().run_in_executor(
-                        thread, _answer, question, complete, budget
-                    )
-                except asyncio.CancelledError:
-                    gone.set()
-                    raise
+                    found = await self.lanes.run(ticket, partial(_answer, question, complete, budget))
                 except DamagedData:
                     if manifest is self._history.manifest or not tries_left:
                         raise
@@ -204,14 +222,15 @@ class Questions:
                     return found
         raise AssertionError("the last try answers or raises")
 
-    def _budget(self, deadline_ns: int, gone: threading.Event) -> Budget:
+    def _budget(self, asker: Asker) -> Budget:
+        assert asker.deadline_ns is not None, "its turn has set it"
         return Budget(
             memory=self.memory,
             question_memory_max=self.limits.question_memory_max,
-            deadline_ns=deadline_ns,
+            deadline_ns=asker.deadline_ns,
             timeout_s=self.limits.question_timeout_s,
             monotonic_ns=self._clock.monotonic_ns,
-            is_gone=gone.is_set,
+            is_gone=lambda: asker.is_gone,
         )
 
 

@@ -8,6 +8,7 @@ from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.telemetry.counters import Counters
@@ -29,6 +30,7 @@ class SelfMetrics:
     history: History
     readiness: Readiness
     watch: Watch
+    lanes: Lanes
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
@@ -62,6 +64,12 @@ class SelfMetrics:
                 "Fields of accepted events that no route knows, by name",
                 dict(self.intake.unknown_fields.by_name),
             ),
+            "questions_answered": (
+                "Questions answered by threads, by lane; some answers take several",
+                dict(counters.questions_answered),
+            ),
+            "questions_refused": ("Questions for which there was no room, by reason", dict(counters.questions_refused)),
+            "questions_stopped": ("Questions stopped early, by reason", dict(counters.questions_stopped)),
             "connections_opened": ("Connections accepted", counters.connections_opened),
             "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
             "metrics_not_measured": (
@@ -93,6 +101,8 @@ class SelfMetrics:
             "events_waiting": ("Events received that wait for the disk", self.intake.waiting),
             "events_pending": ("Accepted events not applied yet", self.follower.pending_events),
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
+            "questions_running": ("Questions that are worked on, by lane", self.lanes.running()),
+            "questions_waiting": ("Questions that wait for their turn, by lane", self.lanes.waiting()),
             "connections": ("Open connections", len(self.connections)),
             "devices": ("Known devices", len(self.intake.numbers)),
             "journal_position": ("Position of the newest entry", self.follower.position),

@@ -1,6 +1,7 @@
 """All threads of the service beside its event loop: created, named and ended here. ARCHITECTURE.md lists them.
 
-Each executor has one thread, so what it runs needs no locks among itself.
+Each executor has one thread, so what it runs needs no locks among itself. Those of questions may have several: a
+question touches nothing but its own view, and what locks itself.
 """
 
 import asyncio
@@ -12,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 class Threads:
     """The executors of one service. The journal's thread is made by `journal_thread` and ended by the writer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, small_questions: int = 2, big_questions: int = 1) -> None:
+        """Args: how many questions are worked on at the same time."""
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""
         self.files = ThreadPoolExecutor(1, "files")
         """Writes blocks and snapshots, and removes files that were replaced."""
-        self.device_questions = ThreadPoolExecutor(1, "device-questions")
-        """Answers questions about one device, so that they never wait behind those about the whole fleet."""
-        self.fleet_questions = ThreadPoolExecutor(1, "fleet-questions")
-        """Answers questions about many devices."""
+        self.small_questions = ThreadPoolExecutor(small_questions, "small-questions")
+        """Answers questions that take little work, so that they never wait behind those that take much."""
+        self.big_questions = ThreadPoolExecutor(big_questions, "big-questions")
+        """Answers all other questions."""
         self.export = ThreadPoolExecutor(1, "export")
         """Produces the pieces of exports."""
         self.decompress = ThreadPoolExecutor(1, "decompress")
@@ -35,8 +37,8 @@ class Threads:
         is last, because the work of the others may end in a write to the catalog.
         """
         self.files.shutdown()
-        self.device_questions.shutdown(cancel_futures=True)
-        self.fleet_questions.shutdown(cancel_futures=True)
+        self.small_questions.shutdown(cancel_futures=True)
+        self.big_questions.shutdown(cancel_futures=True)
         self.export.shutdown()
         self.decompress.shutdown()
         self.imports.shutdown()

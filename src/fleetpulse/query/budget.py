@@ -43,6 +43,21 @@ class QuestionMemory:
             self.taken_bytes -= count_bytes
 
 
+def abandoned() -> QuestionStopped:
+    """Why a question is stopped whose client has gone."""
+    return QuestionStopped("nobody waits for the answer any more", reason="question_abandoned")
+
+
+def timed_out(timeout_s: float) -> QuestionStopped:
+    """Why a question is stopped whose time is over."""
+    return QuestionStopped(
+        f"the question was stopped after {timeout_s:.12g} s (question_timeout_s): "
+        f"ask for {FITTING}; or ask again when fewer others do",
+        reason="question_timeout",
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
 class Budget:
     """What one question may still cost. Without arguments there is no limit.
 
@@ -72,14 +87,9 @@ class Budget:
     def check(self) -> None:
         """Raises: QuestionStopped: the deadline has passed, or nobody waits for the answer."""
         if self._is_gone():
-            raise QuestionStopped("nobody waits for the answer any more", reason="question_abandoned")
+            raise abandoned()
         if self._monotonic_ns() >= self._deadline_ns:
-            raise QuestionStopped(
-                f"the question was stopped after {self._timeout_s:.12g} s (question_timeout_s): "
-                f"ask for {FITTING}; or ask again when fewer others do",
-                reason="question_timeout",
-                retry_after_s=RETRY_AFTER_S,
-            )
+            raise timed_out(self._timeout_s)
 
     def require(self, count_bytes: int, purpose: str) -> None:
         """Raises: TooDear: `purpose`, of that many bytes, cannot fit beside what the question holds already."""

@@ -46,6 +46,11 @@ class Filter:
         """Whether nothing is given, so that every device matches."""
         return self == Filter(uptime_window_ns=self.uptime_window_ns)
 
+    @property
+    def needs_uptime(self) -> bool:
+        """Whether the uptime of devices decides which of them match."""
+        return self.uptime_below is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

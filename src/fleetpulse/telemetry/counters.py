@@ -25,6 +25,12 @@ class Counters:
     """Accepted samples that repeat another one, and so change nothing; as of the last checkpoint."""
     samples_uncompared: int = 0
     """Late ones of days whose samples are gone: each counts, repeated or not; as of the last checkpoint."""
+    questions_answered: Counter[str] = field(default_factory=Counter)
+    """Questions that threads have answered, by lane; some answers take several."""
+    questions_refused: Counter[str] = field(default_factory=Counter)
+    """Questions for which there was no room, by reason."""
+    questions_stopped: Counter[str] = field(default_factory=Counter)
+    """Questions that were stopped while they waited or ran, by reason."""
     connections_opened: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.errors import DamagedData, OutOfRange, QuestionStopped, UnknownDevice
+from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.questions import TRIES
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.view import FleetView
@@ -134,5 +135,32 @@ def test_which_devices_there_are_is_asked_with_their_ids(tmp_path: Path) -> None
     async def test(service: Service, world: World) -> None:
         ids = await service.questions.devices(lambda seen: list(seen[1].ids), start_ns=NOON)
         assert ids == ["d0", "d1"]
+
+    run(tmp_path, test)
+
+
+def test_a_question_waits_in_the_lane_of_its_estimated_work_and_not_of_its_route(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        answered = service.counters.questions_answered
+        await service.questions.fleet(lambda view: view.count, start_ns=NOON)
+        assert answered == {"small": 1}
+        await service.questions.fleet(lambda view: view.count, start_ns=NOON, cost_ms=1_000)
+        assert answered == {"small": 1, "big": 1}
+
+    run(tmp_path, test)
+
+
+def test_a_question_of_a_client_that_has_gone_is_stopped_by_its_budget(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        asker = Asker("a")
+        set_asker(asker)
+
+        def question(view: FleetView) -> None:
+            asker.is_gone = True
+            view.budget.check()
+
+        with pytest.raises(QuestionStopped):
+            await service.questions.fleet(question, start_ns=NOON)
+        assert service.counters.questions_stopped == {"question_abandoned": 1}
 
     run(tmp_path, test)

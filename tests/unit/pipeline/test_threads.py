@@ -24,8 +24,8 @@ def test_every_executor_has_one_thread_that_carries_its_name() -> None:
 def test_closing_waits_for_what_has_begun_and_cancels_questions_that_wait() -> None:
     threads = Threads()
     is_over = threading.Event()
-    begun = threads.device_questions.submit(is_over.wait, 10)
-    waiting = threads.device_questions.submit(current_name)
+    begun = threads.big_questions.submit(is_over.wait, 10)
+    waiting = threads.big_questions.submit(current_name)
     written = threads.files.submit(current_name)
     closing = threading.Thread(target=threads.close)
     closing.start()

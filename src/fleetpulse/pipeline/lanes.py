@@ -1,0 +1,240 @@
+"""Lanes: small questions have threads of their own, so that they never wait behind big ones.
+
+    a question ── small or big? ──> lane: waits for its turn ──> thread of the lane ──> answer
+                                          └── stopped: its client hung up, its time is over, or too many wait
+
+A question is a ticket of its lane from its arrival until its thread has ended. Tickets are looked at every
+`LOOK_S`: the deadline covers waiting and running. Whoever waits is answered in time, even if the thread takes longer to
+notice that it should stop; the thread keeps its place in the lane until it has noticed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor, Future
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from fleetpulse.errors import Answerable, Busy, NotAccepting, QuestionStopped
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.asker import Asker, current_asker
+from fleetpulse.pipeline.turns import Turns
+from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
+from fleetpulse.telemetry.counters import Counters
+
+LaneName = Literal["small", "big"]
+LOOK_S = 0.05
+"""How often questions are looked at: whether their clients are there, and their time is not over."""
+GRACE_NS = NS_PER_S // 20
+"""How long after the deadline a question may tell of it itself, before it is answered without its thread."""
+_Result = TypeVar("_Result")
+
+
+class Ticket:
+    """A question in a lane."""
+
+    __slots__ = ("asker", "client", "is_working", "lane", "waiter")
+
+    def __init__(self, asker: Asker, lane: "Lane") -> None:
+        self.asker, self.client, self.lane = asker, asker.client, lane
+        self.waiter: asyncio.Future[Any] | None = None
+        """What the request waits for at the moment: its turn, or the result of its thread."""
+        self.is_working = False
+        """Whether a thread works on it, perhaps after the request was answered."""
+
+
+class Lane:
+    """Questions of about the same size: some run, the others wait for their turn."""
+
+    def __init__(self, name: LaneName, threads: Executor, *, running_max: int, waiting_max: int) -> None:
+        self.name, self.threads = name, threads
+        self.running_max, self.waiting_max = running_max, waiting_max
+        self.running = 0
+        self.waiting: Turns[Ticket] = Turns()
+
+    def admit(self, ticket: Ticket) -> Ticket | None:
+        """Let a question wait. Returns the one that must give way to it, if any. Raises: Busy: too many wait."""
+        yielding = None
+        if len(self.waiting) >= self.waiting_max:
+            yielding = self.waiting.yielding_to(ticket.client)
+            if yielding is None:
+                raise self.refusal()
+            self.waiting.remove(yielding)
+        self.waiting.add(ticket)
+        return yielding
+
+    def refusal(self) -> Busy:
+        """What a question is told for which there is no room."""
+        return Busy(
+            f"{len(self.waiting)} {self.name} questions wait already, as many as may (questions_{self.name}_waiting_"
+            "max): ask again after the seconds of Retry-After",
+            reason="questions_busy",
+            retry_after_s=RETRY_AFTER_S if self.name == "big" else 1,
+        )
+
+
+class Lanes:
+    """All lanes, and the deadlines of the questions in them."""
+
+    def __init__(
+        self,
+        lanes: tuple[Lane, ...],
+        *,
+        counters: Counters,
+        timeout_s: float,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.lanes: dict[LaneName, Lane] = {lane.name: lane for lane in lanes}
+        self.timeout_s = timeout_s
+        self.monotonic_ns = monotonic_ns
+        self._counters = counters
+        self._tickets: set[Ticket] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stopping = False
+
+    def running(self) -> dict[str, float]:
+        """How many questions are worked on, by lane."""
+        return {name: lane.running for name, lane in self.lanes.items()}
+
+    def waiting(self) -> dict[str, float]:
+        """How many questions wait for their turn, by lane."""
+        return {name: len(lane.waiting) for name, lane in self.lanes.items()}
+
+    @asynccontextmanager
+    async def turn(self, name: LaneName) -> AsyncGenerator[Ticket]:
+        """A turn in a lane, for the block of code. Raises: Busy; QuestionStopped; NotAccepting: the service stops."""
+        if self._is_stopping:
+            raise _stopping()
+        lane, asker = self.lanes[name], current_asker()
+        if asker.deadline_ns is None:
+            asker.deadline_ns = self.monotonic_ns() + int(self.timeout_s * NS_PER_S)
+        ticket = Ticket(asker, lane)
+        if lane.running < lane.running_max:
+            lane.running += 1
+            self._follow(ticket)
+        else:
+            await self._wait(ticket)
+        try:
+            yield ticket
+        except (QuestionStopped, NotAccepting) as stop:
+            self._counters.questions_stopped[stop.reason] += 1
+            raise
+        except asyncio.CancelledError:
+            asker.is_gone = True
+            raise
+        else:
+            self._counters.questions_answered[name] += 1
+        finally:
+            ticket.waiter = None
+            if not ticket.is_working:
+                self._leave(ticket)
+
+    async def _wait(self, ticket: Ticket) -> None:
+        lane = ticket.lane
+        try:
+            yielding = lane.admit(ticket)
+        except Busy as busy:
+            self._counters.questions_refused[busy.reason] += 1
+            raise
+        if yielding is not None and yielding.waiter is not None:
+            self._counters.questions_refused["questions_busy"] += 1
+            self._tickets.discard(yielding)
+            yielding.waiter.set_exception(lane.refusal())
+        ticket.waiter = asyncio.get_running_loop().create_future()
+        self._follow(ticket)
+        try:
+            await ticket.waiter
+        except asyncio.CancelledError:
+            if ticket.waiter.done() and not ticket.waiter.cancelled() and ticket.waiter.exception() is None:
+                self._leave(ticket)  # its turn had come
+            elif ticket in self._tickets:
+                self._stop_waiting(ticket)
+            raise
+
+    async def run(self, ticket: Ticket, work: Callable[[], _Result]) -> _Result:
+        """Do work of a question in a thread of its lane. Raises: what `work` raises; QuestionStopped."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[_Result] = loop.create_future()
+        ticket.waiter, ticket.is_working = waiter, True
+        future = ticket.lane.threads.submit(work)
+        future.add_done_callback(partial(_hand_over, loop, partial(self._finish, ticket, waiter)))
+        return await waiter
+
+    def _finish(self, ticket: Ticket, waiter: "asyncio.Future[_Result]", future: "Future[_Result]") -> None:
+        ticket.is_working = False
+        if ticket.waiter is None:
+            self._leave(ticket)  # the request was answered before its thread ended
+        if waiter.done():
+            return
+        if future.cancelled():
+            waiter.cancel()
+        elif (error := future.exception()) is not None:
+            waiter.set_exception(error)
+        else:
+            waiter.set_result(future.result())
+
+    def _leave(self, ticket: Ticket) -> None:
+        """Give the place of a question in its lane to the next one."""
+        self._tickets.discard(ticket)
+        lane = ticket.lane
+        lane.running -= 1
+        while lane.waiting and lane.running < lane.running_max:
+            following = lane.waiting.next()
+            assert following.waiter is not None, "whoever waits has a waiter"
+            lane.running += 1
+            following.waiter.set_result(None)
+
+    def _stop_waiting(self, ticket: Ticket) -> None:
+        self._tickets.discard(ticket)
+        ticket.lane.waiting.remove(ticket)
+
+    def _follow(self, ticket: Ticket) -> None:
+        self._tickets.add(ticket)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self.look()
+        if self._tickets:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+
+    def look(self) -> None:
+        """Stop the questions whose clients have hung up, and those whose time is over."""
+        now_ns = self.monotonic_ns()
+        for ticket in list(self._tickets):
+            waiter, deadline_ns = ticket.waiter, ticket.asker.deadline_ns
+            if waiter is None or waiter.done() or deadline_ns is None:
+                continue  # it is being answered, or is about to go on
+            if ticket.asker.look():
+                self._stop(ticket, abandoned())
+            elif now_ns >= deadline_ns + (GRACE_NS if ticket.is_working else 0):
+                self._stop(ticket, timed_out(self.timeout_s))
+
+    def stop(self) -> None:
+        """Answer no further questions, and none of those that wait; those that run are stopped, too."""
+        self._is_stopping = True
+        for ticket in list(self._tickets):
+            ticket.asker.is_gone = True
+            if ticket.waiter is not None and not ticket.waiter.done():
+                self._stop(ticket, _stopping())
+
+    def _stop(self, ticket: Ticket, stop: Answerable) -> None:
+        assert ticket.waiter is not None, "only what is waited for is stopped"
+        if not ticket.is_working:
+            self._stop_waiting(ticket)
+            self._counters.questions_stopped[stop.reason] += 1
+        ticket.waiter.set_exception(stop)
+
+
+def _stopping() -> NotAccepting:
+    return NotAccepting("stopping", reason="stopping")
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, finish: "Callable[[Future[_Result]], None]", future: "Future[_Result]"
+) -> None:
+    """Let the event loop have what a thread has made, unless the loop has ended."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(finish, future)
