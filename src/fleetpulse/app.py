@@ -35,7 +35,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
-from fleetpulse.pipeline.lanes import Lane, Lanes
+from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -128,10 +128,9 @@ def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> 
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
     history = History(open_store(settings), catalog.manifest(), memory_cache_bytes_max=settings.memory_cache_bytes_max)
-    threads = Threads(
-        small_questions=settings.questions_small_running_max, big_questions=settings.questions_big_running_max
+    return Stores(
+        clock=clock, counters=Counters(), threads=Threads(settings), journal=journal, catalog=catalog, history=history
     )
-    return Stores(clock=clock, counters=Counters(), threads=threads, journal=journal, catalog=catalog, history=history)
 
 
 def _build_stages(settings: Settings, stores: Stores) -> Stages:
@@ -176,7 +175,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         metric_definitions=metric_definitions,
         views=views,
         limits=settings,
-        lanes=_build_lanes(settings, threads, clock, counters),
+        lanes=Lanes.of(settings, threads, counters=counters, clock=clock),
     )
     return Stages(
         **{**vars(stores), "clock": clock},
@@ -192,24 +191,6 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         views=views,
         questions=questions,
         watch=Watch(clock=clock, intake=intake, follower=follower, limits=settings),
-    )
-
-
-def _build_lanes(settings: Settings, threads: Threads, clock: Clock, counters: Counters) -> Lanes:
-    small = Lane(
-        "small",
-        threads.small_questions,
-        running_max=settings.questions_small_running_max,
-        waiting_max=settings.questions_small_waiting_max,
-    )
-    big = Lane(
-        "big",
-        threads.big_questions,
-        running_max=settings.questions_big_running_max,
-        waiting_max=settings.questions_big_waiting_max,
-    )
-    return Lanes(
-        (small, big), counters=counters, timeout_s=settings.question_timeout_s, monotonic_ns=clock.monotonic_ns
     )
 
 

@@ -9,16 +9,18 @@ notice that it should stop; the thread keeps its place in the lane until it has 
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, Busy, NotAccepting, QuestionStopped
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.asker import Asker, current_asker
+from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.turns import Turns
 from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
 from fleetpulse.telemetry.counters import Counters
@@ -78,12 +80,7 @@ class Lanes:
     """All lanes, and the deadlines of the questions in them."""
 
     def __init__(
-        self,
-        lanes: tuple[Lane, ...],
-        *,
-        counters: Counters,
-        timeout_s: float,
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        self, lanes: tuple[Lane, ...], *, counters: Counters, timeout_s: float, monotonic_ns: Callable[[], int]
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {lane.name: lane for lane in lanes}
         self.timeout_s = timeout_s
@@ -92,6 +89,24 @@ class Lanes:
         self._tickets: set[Ticket] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
+
+    @classmethod
+    def of(cls, limits: QuestionLimits, threads: Threads, *, counters: Counters, clock: Clock) -> "Lanes":
+        """The two lanes of a service."""
+        small = Lane(
+            "small",
+            threads.small_questions,
+            running_max=limits.questions_small_running_max,
+            waiting_max=limits.questions_small_waiting_max,
+        )
+        big = Lane(
+            "big",
+            threads.big_questions,
+            running_max=limits.questions_big_running_max,
+            waiting_max=limits.questions_big_waiting_max,
+        )
+        timeout_s = limits.question_timeout_s
+        return cls((small, big), counters=counters, timeout_s=timeout_s, monotonic_ns=clock.monotonic_ns)
 
     def running(self) -> dict[str, float]:
         """How many questions are worked on, by lane."""

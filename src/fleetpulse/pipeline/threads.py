@@ -9,19 +9,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from fleetpulse.limits import QuestionLimits
+
 
 class Threads:
     """The executors of one service. The journal's thread is made by `journal_thread` and ended by the writer."""
 
-    def __init__(self, *, small_questions: int = 2, big_questions: int = 1) -> None:
-        """Args: how many questions are worked on at the same time."""
+    def __init__(self, limits: QuestionLimits | None = None) -> None:
+        """`limits`: how many questions are worked on at the same time."""
+        limits = limits or QuestionLimits()
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""
         self.files = ThreadPoolExecutor(1, "files")
         """Writes blocks and snapshots, and removes files that were replaced."""
-        self.small_questions = ThreadPoolExecutor(small_questions, "small-questions")
+        self.small_questions = ThreadPoolExecutor(limits.questions_small_running_max, "small-questions")
         """Answers questions that take little work, so that they never wait behind those that take much."""
-        self.big_questions = ThreadPoolExecutor(big_questions, "big-questions")
+        self.big_questions = ThreadPoolExecutor(limits.questions_big_running_max, "big-questions")
         """Answers all other questions."""
         self.export = ThreadPoolExecutor(1, "export")
         """Produces the pieces of exports."""
