@@ -135,4 +135,10 @@ def cut_cells(cells: Cells, start: int, end: int) -> Cells:
     )
 
 
+def take_cells(cells: Cells, rows: NDArray[np.int64]) -> Cells:
+    """Some cells, int64, shape (rows,), without their sketches."""
+    columns = {name: getattr(cells, name)[rows] for name in _COLUMNS}
+    return Cells(sums=cells.sums.take(rows), **columns)
+
+
 _COLUMNS = ("counts", "lowest", "highest", "last", "last_at_ns")

@@ -30,8 +30,8 @@ RELATIVE_ERROR = 0.01
 
 _BUCKETS_PER_OCTAVE = 36
 _PLACES = 1 << 12
-_KEY_BITS = 18
-_KEY_ZERO = 1 << (_KEY_BITS - 1)
+KEY_BITS = 18
+_KEY_ZERO = 1 << (KEY_BITS - 1)
 
 # Decimal rounds alike on every platform, which the power function of the C library does not promise.
 _BOUNDS = np.array(
@@ -156,6 +156,9 @@ def exact_quantiles(cells: NDArray[np.int64], values: NDArray[_Value], percent: 
         percent: 0..100, whole.
     Raises: ValueError: percent is outside of 0..100.
     """
+    if count == 1 and len(values):  # one cell may have millions of values, which need not be sorted to find one
+        rank = int(_ranks(np.array([len(values)]), percent)[0]) - 1
+        return np.partition(values, rank)[rank : rank + 1]
     totals = np.bincount(cells, minlength=count).astype(np.int64, copy=False)
     before = _running_sums(totals)[:-1]
     ordered = values[np.lexsort((values, cells))]
@@ -174,7 +177,7 @@ def _ranks(totals: NDArray[np.int64], percent: int) -> NDArray[np.int64]:
 
 def _pairs(cells: NDArray[np.int64], keys: NDArray[np.int32]) -> NDArray[np.int64]:
     """Cell and key in one word that sorts by both: one sort of integers is several times faster than a lexsort."""
-    pairs = cells.astype(np.int64) << _KEY_BITS
+    pairs = cells.astype(np.int64) << KEY_BITS
     pairs += keys
     pairs += _KEY_ZERO
     return pairs
@@ -182,8 +185,8 @@ def _pairs(cells: NDArray[np.int64], keys: NDArray[np.int32]) -> NDArray[np.int6
 
 def _sketches(pairs: NDArray[np.int64], counts: NDArray[np.int64], *, count: int) -> Sketches:
     """Take distinct ascending pairs apart again."""
-    offsets = np.searchsorted(pairs, np.arange(count + 1, dtype=np.int64) << _KEY_BITS)
-    keys = (pairs & ((1 << _KEY_BITS) - 1)).astype(np.int32) - np.int32(_KEY_ZERO)
+    offsets = np.searchsorted(pairs, np.arange(count + 1, dtype=np.int64) << KEY_BITS)
+    keys = (pairs & ((1 << KEY_BITS) - 1)).astype(np.int32) - np.int32(_KEY_ZERO)
     return Sketches(offsets=offsets, keys=keys, counts=counts)
 
 

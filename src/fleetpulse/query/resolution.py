@@ -30,6 +30,11 @@ class Resolution:
         """Whether all samples are kept."""
         return bool((self.buckets_ns == SAMPLE_NS).all())
 
+    @property
+    def longest_ns(self) -> int:
+        """The length of the longest buckets of any day."""
+        return int(self.buckets_ns.max())
+
     def bucket_ns(self, day: int) -> int:
         """The length of the buckets of a day; days outside of the window count as the nearest one."""
         return int(self.buckets_ns[min(max(day - self.first_day, 0), len(self.buckets_ns) - 1)])

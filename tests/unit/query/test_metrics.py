@@ -9,8 +9,7 @@ from fleetpulse.model.manifest import DAY as DAY_TIER
 from fleetpulse.model.manifest import HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
-from fleetpulse.query import metrics
-from fleetpulse.query.metrics import DeviceSelection, MetricResult, find
+from fleetpulse.query.metrics import EXACT_SAMPLES_MAX, DeviceSelection, MetricResult, find
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 from sample_blocks import CPU, DAY, Sample, SampleBlocks, columns_of
@@ -20,7 +19,12 @@ WHOLE_DAY = Window(START, START + NS_PER_DAY)
 
 
 def ask(
-    blocks: SampleBlocks, named: list[SampleBlock], window: Window, aggregation: Aggregation, *live: Sample
+    blocks: SampleBlocks,
+    named: list[SampleBlock],
+    window: Window,
+    aggregation: Aggregation,
+    *live: Sample,
+    exact_samples_max: int = EXACT_SAMPLES_MAX,
 ) -> MetricResult:
     """The figure of CPU of device 0."""
     samples = Samples(
@@ -28,7 +32,13 @@ def ask(
     )
     selection = DeviceSelection(0)
     return find(
-        samples, number=CPU, metric=blocks.metrics[CPU], aggregation=aggregation, selection=selection, window=window
+        samples,
+        number=CPU,
+        metric=blocks.metrics[CPU],
+        aggregation=aggregation,
+        selection=selection,
+        window=window,
+        exact_samples_max=exact_samples_max,
     )
 
 
@@ -77,25 +87,25 @@ def test_a_standard_deviation_is_null_in_the_steps_that_roll_ups_alone_tell_of()
     assert result.coarse == []
 
 
-def test_a_standard_deviation_of_too_many_samples_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "EXACT_SAMPLES_MAX", 1)
+def test_a_standard_deviation_of_too_many_samples_is_null() -> None:
     blocks = SampleBlocks()
-    result = ask(blocks, [blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))], WHOLE_DAY, "stddev")
+    named = [blocks.part((CPU, 0, 5, 1.0), (CPU, 0, 6, 5.0))]
+    result = ask(blocks, named, WHOLE_DAY, "stddev", exact_samples_max=1)
     assert (result.values, result.is_exact, result.counts) == ([None], False, [2])
 
 
 @pytest.mark.parametrize("place", ["live", "fresh", "part"])
 @pytest.mark.parametrize(("samples_max", "is_exact"), [(3, True), (2, False)])
 def test_the_method_of_a_quantile_depends_on_the_samples_of_the_days_and_not_on_where_they_are(
-    monkeypatch: pytest.MonkeyPatch, place: str, samples_max: int, is_exact: bool
+    place: str, samples_max: int, is_exact: bool
 ) -> None:
-    monkeypatch.setattr(metrics, "EXACT_SAMPLES_MAX", samples_max)
     blocks = SampleBlocks()
     others: list[Sample] = [(CPU, 1, float(minute), 9.0) for minute in range(90)]
     samples: list[Sample] = [*others, (CPU, 0, 1, 1.0), (CPU, 0, 2, 2.0), (CPU, 0, 1_000, 3.0)]
     named = [] if place == "live" else [getattr(blocks, place)(*samples)]
     live = samples if place == "live" else []
-    result = ask(blocks, named, Window(START, START + NS_PER_HOUR), "p95", *live)
+    window = Window(START, START + NS_PER_HOUR)
+    result = ask(blocks, named, window, "p95", *live, exact_samples_max=samples_max)
     assert (result.is_exact, result.counts) == (is_exact, [2])
 
 
