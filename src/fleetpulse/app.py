@@ -3,23 +3,15 @@
 A part is built from those above it, and gets exactly those that it uses. `Service` lists all of them.
 """
 
-import asyncio
-import gc
-import signal
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
-import structlog
-import uvicorn
-
-from fleetpulse.api.app import Parts, build_api
+from fleetpulse.api.app import Parts
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
-from fleetpulse.heap import bound_heap
+from fleetpulse.data_folder import CATALOG, JOURNAL, open_store
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
@@ -52,15 +44,9 @@ from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
-from fleetpulse.server import build_server, check_address, listen, raise_file_limit, url_of
 from fleetpulse.settings import Settings
 from fleetpulse.telemetry.counters import Counters
 
-log = structlog.get_logger("serve")
-GARBAGE_THRESHOLD = 20_000
-"""New containers before the garbage collector runs; connections and requests leave no cycles for it to find."""
-SWITCH_INTERVAL_S = 0.0005
-"""How long a checkpoint's thread may keep the interpreter while a commit waits for it; Python's own 5 ms add up."""
 Synchronous = Literal["FULL", "NORMAL"]
 
 
@@ -112,7 +98,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         door=door,
         reception=_build_reception(settings, stages),
         inventory=_build_inventory(settings, stages),
-        exports=_build_exports(stages),
+        exports=_build_exports(settings, stages),
         self_metrics=_build_self_metrics(stages, readiness),
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
@@ -266,12 +252,14 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
     )
 
 
-def _build_exports(stages: Stages) -> Exports:
+def _build_exports(settings: Settings, stages: Stages) -> Exports:
     return Exports(
         follower=stages.follower,
         history=stages.history,
         registry=stages.registry,
         views=stages.views,
+        counters=stages.counters,
+        limits=settings,
         thread=stages.threads.export,
     )
 
@@ -294,57 +282,3 @@ def build_parts(settings: Settings, service: Service) -> Parts:
     """Those parts of a service that the handlers of the API use."""
     names = {field.name for field in fields(Parts)} - {"limits"}
     return Parts(limits=settings, **{name: getattr(service, name) for name in names})
-
-
-async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> None:
-    """Run until SIGTERM or SIGINT. Tests hand in a `clock`, and `synchronous` for the control of the power-cut test.
-
-    Raises: OperatorError: it could not start, or had to end.
-    """
-    check_address(settings.host, is_network_trusted=settings.insecure)
-    raise_file_limit()
-    bound_heap()
-    with hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
-        service = build(settings, clock=clock, synchronous=synchronous)
-        server = build_server(
-            build_api(build_parts(settings, service)),
-            service.door,
-            idle_s=settings.idle_s,
-            shutdown_s=settings.shutdown_s,
-        )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.handle_exit, number, None)
-        reloads: set[asyncio.Task[None]] = set()
-
-        def reload() -> None:
-            task = loop.create_task(service.declared_files.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-        loop.add_signal_handler(signal.SIGHUP, reload)
-        log.info("listening", url=url_of(listener), data=settings.data, devices=settings.devices or None)
-        starting = loop.create_task(_start(service, server))
-        try:
-            await server.serve(sockets=[listener])
-            if not starting.done():
-                server.should_exit = True
-            await starting
-        finally:
-            await asyncio.wait([starting])
-            await service.node.stop()
-            log.info("stopped", position=service.history.manifest.position)
-
-
-async def _start(service: Service, server: uvicorn.Server) -> None:
-    try:
-        await service.node.start()
-    except BaseException:
-        server.should_exit = True
-        raise
-    # What exists now lives as long as the process: the collector need not look at a million devices again and again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)

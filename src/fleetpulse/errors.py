@@ -23,6 +23,7 @@ FleetpulseError
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
 │  ├─ NotAccepting        we cannot store anything; nothing was accepted              503
 │  └─ OutcomeUnknown      a write or sync failed or hangs; send it again               503
+├─ BrokenOff              an answer that has begun cannot be finished; its connection is cut
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
    ├─ DevicesFileError    devices.csv cannot be used; names the line
@@ -253,6 +254,10 @@ class OutcomeUnknown(Answerable):
             reason="outcome_unknown",
         )
         self.retry_after_s = DISK_RETRY_S
+
+
+class BrokenOff(FleetpulseError):
+    """An answer whose first bytes are sent cannot be finished. It must not look whole: its connection is cut."""
 
 
 class OperatorError(FleetpulseError):

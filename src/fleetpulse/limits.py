@@ -161,6 +161,19 @@ class QuestionLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportLimits:
+    """Exports."""
+
+    exports_max: int = setting(8, "Exports at the same time; beyond it, 503 with Retry-After.", "exports", 1)
+    export_bytes_per_s_lowest: int = setting(
+        16_384,
+        "Average rate at which a client must read an export, after 30 s of grace; below it, the connection is cut.",
+        "bytes a second",
+        0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockGrace:
     """Superseded files."""
 

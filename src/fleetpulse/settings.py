@@ -22,6 +22,7 @@ from fleetpulse.limits import (
     ClockLimits,
     ConnectionLimits,
     EventLimits,
+    ExportLimits,
     IngestLimits,
     QuestionLimits,
     setting,
@@ -116,6 +117,7 @@ GROUPS: tuple[type, ...] = (
     EventLimits,
     ClockLimits,
     QuestionLimits,
+    ExportLimits,
     CheckpointTriggers,
     BlockGrace,
 )
@@ -131,6 +133,7 @@ class Settings(
     IngestLimits,
     ClockLimits,
     QuestionLimits,
+    ExportLimits,
     CheckpointTriggers,
     BlockGrace,
 ):

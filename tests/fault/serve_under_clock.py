@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from fleetpulse.app import serve
+from fleetpulse.running import serve
 from fleetpulse.settings import load_settings
 from fleetpulse.telemetry.logs import configure_logs
 

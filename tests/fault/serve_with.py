@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 import uvloop
 
-from fleetpulse.app import serve
+from fleetpulse.running import serve
 from fleetpulse.settings import load_settings
 from fleetpulse.telemetry.logs import configure_logs
 

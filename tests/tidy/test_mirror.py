@@ -32,6 +32,7 @@ ELSEWHERE = {
     "cli/simulate.py": "e2e/test_simulate.py",
     "cli/verify.py": "e2e/test_verify.py",
     "pipeline/clock_acceptance.py": "e2e/test_clock.py",
+    "running.py": "fault/test_crash.py",
     "pipeline/merges.py": "property/test_declared_files.py",
 }
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from litestar.params import QueryParameter
-from litestar.response import Stream
 
+from fleetpulse.api.file_answer import FileAnswer
 from fleetpulse.api.parameters import LabelPairs, TypesQuery, read_device_ids, read_include_deleted, read_labels
 from fleetpulse.api.routes import Media, note_header, route
 from fleetpulse.api.window_parameters import read_plain_window
@@ -61,7 +61,7 @@ async def get_export(
     what: What = "samples",
     file_format: FileFormat = "csv",
     types: TypesQuery = None,
-) -> Stream:
+) -> FileAnswer:
     """Export raw samples, minutes of presence or reception gaps as a file.
 
     A file that cannot be finished ends with a broken connection.
@@ -79,5 +79,4 @@ async def get_export(
     media_type, body = await exports.file(request)
     notes = [*window.notes, *selection_notes(registry.roster, labels)]
     headers = {"content-disposition": f'attachment; filename="{what}.{file_format}"', **note_header(notes)}
-    # The framework adds the charset of a text by itself.
-    return Stream(body, media_type=media_type.partition(";")[0], headers=headers)
+    return FileAnswer(body, media_type=media_type, headers=headers)

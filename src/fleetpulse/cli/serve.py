@@ -10,8 +10,8 @@ from cyclopts.help import ColumnSpec, DefaultFormatter, NameRenderer
 from cyclopts.help.specs import get_default_parameter_columns
 from rich.console import Console
 
-from fleetpulse.app import serve as run
 from fleetpulse.cli.setting_flags import given, takes_settings
+from fleetpulse.running import serve as run
 from fleetpulse.settings import ENVIRONMENT_PREFIX, load_settings
 from fleetpulse.telemetry.logs import configure_logs
 

@@ -25,6 +25,8 @@ from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.ingest.request_head import check_head, local_target, refusal_of_parser
 
 log = structlog.get_logger("edge")
+CUT = "fleetpulse.cut"
+"""The extension of ASGI by which the application cuts a connection whose answer has begun and cannot be finished."""
 BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
 
 
@@ -144,7 +146,7 @@ class AsgiProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a request."""
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: self._peer}  # type: ignore[dict-item]  # ASGI allows any further ones
+        self.scope["extensions"] = {EXTENSION: self._peer, CUT: self.cut}  # type: ignore[dict-item]  # ASGI allows any further ones
         self._is_offer = False
         self._header_bytes = 0
         self._unfinished_bytes = 0

@@ -1,26 +1,46 @@
-"""Raw data as a file that is made while it is sent."""
+"""Raw data as a file that is made while it is read: a piece is made when the client has taken the one before.
+
+What an export costs is bounded by how many there may be, by the size of its pieces, and by the time that a client may
+take to read them: as long as an export runs, it keeps the files that it reads from being removed.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from fleetpulse.blocks.history import History
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import BrokenOff, Busy, DamagedData
+from fleetpulse.limits import ExportLimits
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.export import Piece, export_gaps, export_presence, export_samples
-from fleetpulse.query.export_formats import Encoder, TimeUnit, new_encoder, unit_of
+from fleetpulse.query.export import Piece, Selection, export_gaps, export_presence, export_samples
+from fleetpulse.query.export_formats import Encoder, TimeUnit, has_finer_times, new_encoder
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
+from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("export")
+PIECE_ROWS = {"csv": 8_192, "parquet": 65_536}
+"""Rows of a piece: about 400 KB of CSV, or a row group of Parquet, which readers want larger, and which is smaller."""
+STEP_S = 0.02
+"""The longest that the thread looks for the next rows in one go, so that other exports have their turn."""
+PAUSE_SHARE = 0.25
+"""How long an export rests after a step, as a share of the step, so that it does not take a whole processor."""
+PATIENCE_S = 30.0
+"""How far behind the lowest rate a client may fall, before its export is broken off."""
+RETRY_S = 5
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +56,7 @@ class ExportRequest:
     is_deleted_included: bool = False
 
 
-@dataclass(eq=False, frozen=True, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class Exports:
     """Makes files, a piece at a time, in a thread of its own."""
 
@@ -44,13 +64,19 @@ class Exports:
     history: History
     registry: Registry
     views: Views
+    counters: Counters
+    limits: ExportLimits
     thread: Executor
+    monotonic_s: Callable[[], float] = time.monotonic
+    running: int = field(default=0, init=False)
+    """Exports that have begun and have not ended."""
 
-    async def file(self, request: ExportRequest) -> tuple[str, AsyncIterator[bytes]]:
-        """The media type of a file, and its bytes.
+    async def file(self, request: ExportRequest) -> tuple[str, AsyncGenerator[bytes, None]]:
+        """The media type of a file, and its bytes, which the caller must close, read or not.
 
-        Raises: UnknownDevice; OutOfRange; DamagedData: the first piece cannot be read. What cannot be read later ends
-        the bytes with an error, so that the connection breaks off: a file that ends early must not look whole.
+        Raises: UnknownDevice; OutOfRange; Busy: there are too many; DamagedData: the first piece cannot be read. What
+        cannot be read later, and a client that reads too slowly, end the bytes with an error: the connection has to be
+        cut then, since a file that ends early must not look whole.
         """
         media_type = _encoder(request).media_type
         selected = self.registry.roster.with_labels(request.labels, is_deleted_included=request.is_deleted_included)
@@ -59,37 +85,97 @@ class Exports:
             number_of = partial(self.registry.number_of, is_deleted_included=request.is_deleted_included)
             is_named[[number_of(device_id) for device_id in request.device_ids]] = True
             selected &= is_named
-        rest = self._bytes(request, selected)
-        first = await anext(rest, b"")
-        return media_type, _joined(first, rest)
+        if self.running >= self.limits.exports_max:
+            self.counters.exports_refused["exports_max"] += 1
+            raise Busy(
+                f"{self.running} exports are running, and there may be no more at the same time (exports_max); "
+                "ask again after the seconds of Retry-After",
+                reason="exports_max",
+                retry_after_s=RETRY_S,
+            )
+        body = self._counted(request, selected)
+        try:
+            await anext(body)  # it stops before the first byte
+        except BaseException:
+            await body.aclose()
+            raise
+        return media_type, body
 
-    async def _bytes(
-        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-    ) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
+    async def _counted(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
+        """Nothing once the first bytes are ready, and then these and all others. It counts how the export ends."""
+        self.running += 1
+        ended = "abandoned"
+        try:
+            async with aclosing(self._pieces_of_file(request, selected)) as pieces:
+                first = await anext(pieces, b"")
+                yield b""
+                pace = _Pace(self.limits.export_bytes_per_s_lowest, self.monotonic_s)
+                pace.give(first)
+                yield first
+                async for piece in pieces:
+                    pace.take()
+                    pace.give(piece)
+                    yield piece
+                ended = "complete"
+        except DamagedData as error:
+            ended = "damaged"
+            log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
+            raise
+        except BrokenOff as error:
+            ended = "slow"
+            log.warning("an export was broken off", reason=str(error))
+            raise
+        finally:
+            self.running -= 1
+            self.counters.exports_ended[ended] += 1
+
+    async def _pieces_of_file(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
         with self.history.pinned():
             begin = self._pieces(request, selected)
-            pieces = begin()
-
-            def more() -> bytes | None:
-                piece = next(pieces, None)
-                return None if piece is None else encoder.piece(piece)
-
-            try:
-                # A Parquet file names the unit of its times first, so all of them are looked at before.
-                is_parquet = request.file_format == "parquet"
-                unit = await loop.run_in_executor(self.thread, unit_of, begin()) if is_parquet else "ns"
-                encoder = _encoder(request, unit=unit)
-                while (body := await loop.run_in_executor(self.thread, more)) is not None:
+            # A Parquet file names the unit of its times first, so all of them are looked at before.
+            unit: TimeUnit = "ns"
+            if request.file_format == "parquet" and not await self._has_finer_times(begin()):
+                unit = "us"
+            encoder = _encoder(request, unit=unit)
+            async with aclosing(self._in_thread(begin(), encoder.piece)) as bodies:
+                async for body in bodies:
                     yield body
-            except DamagedData as error:
-                log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
-                raise
             yield encoder.end()
 
-    def _pieces(
-        self, request: ExportRequest, selected: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-    ) -> Callable[[], Iterator[Piece]]:
+    async def _has_finer_times(self, pieces: Iterator[Piece]) -> bool:
+        async with aclosing(self._in_thread(pieces, has_finer_times)) as answers:
+            async for is_finer in answers:
+                if is_finer:
+                    return True
+        return False
+
+    async def _in_thread(self, pieces: Iterator[Piece], use: Callable[[Piece], _Made]) -> AsyncGenerator[_Made, None]:
+        """What `use` makes of each piece that has rows, in the thread, where each step is short."""
+        loop = asyncio.get_running_loop()
+        end_of_pieces: Piece = {}
+
+        def step() -> tuple[bool, _Made | None]:
+            """Whether the pieces have ended, and what was made, if anything."""
+            started_s = time.monotonic()
+            made = None
+            piece: Piece = {}
+            while not piece and time.monotonic() - started_s < STEP_S:
+                piece = next(pieces, end_of_pieces)
+                if piece is end_of_pieces:
+                    return True, None
+            if piece:
+                made = use(piece)
+            time.sleep((time.monotonic() - started_s) * PAUSE_SHARE)
+            return False, made
+
+        while True:
+            has_ended, made = await loop.run_in_executor(self.thread, step)
+            if made is not None:
+                yield made
+            if has_ended:
+                return
+
+    def _pieces(self, request: ExportRequest, selected: NDArray[np.bool_]) -> Callable[[], Iterator[Piece]]:
         """Look at everything now, on the loop; the pieces are made when they are asked for, in the thread.
 
         They may be asked for more than once, and are the same each time.
@@ -99,28 +185,48 @@ class Exports:
         listing, seen, samples = (self.registry.listing(), self.views.fleet_from(window.start_ns), self.views.samples())
 
         def pieces() -> Iterator[Piece]:
+            ids = listing().ids
             is_csv = request.file_format == "csv"
-            ids = np.array([safe_cell(name) if is_csv else name for name in listing().ids], np.object_)
-            is_selected = np.zeros(len(ids), bool)  # a device that came since was not selected
-            is_selected[: len(selected)] = selected
+            name_of = (lambda number: str(safe_cell(ids[number]))) if is_csv else ids.__getitem__
+            # A device that came since was not selected.
+            selection = Selection(name_of, selected[: len(ids)], PIECE_ROWS[request.file_format])
             start_ns, end_ns = window.start_ns, window.end_ns
             if request.what == "samples":
                 metrics = [(question.number, question.metric) for question in request.metrics]
-                yield from export_samples(samples(), ids, is_selected, metrics, start_ns=start_ns, end_ns=end_ns)
+                yield from export_samples(samples(), selection, metrics, start_ns=start_ns, end_ns=end_ns)
             elif request.what == "presence":
-                yield from export_presence(seen(), ids, is_selected, start_ns=start_ns, end_ns=end_ns)
+                yield from export_presence(seen(), selection, start_ns=start_ns, end_ns=end_ns)
             else:
-                yield from export_gaps(seen(), ids, is_selected, start_ns=start_ns, end_ns=end_ns)
+                yield from export_gaps(seen(), selection, start_ns=start_ns, end_ns=end_ns)
 
         return pieces
+
+
+class _Pace:
+    """How fast a client takes what it is given."""
+
+    def __init__(self, bytes_per_s_lowest: int, monotonic_s: Callable[[], float]) -> None:
+        self._rate = bytes_per_s_lowest
+        self._monotonic_s = monotonic_s
+        self._given_bytes = 0
+        self._given_at_s = 0.0
+        self._waited_s = 0.0
+
+    def give(self, piece: bytes) -> None:
+        """The client is given a piece now."""
+        self._given_bytes += len(piece)
+        self._given_at_s = self._monotonic_s()
+
+    def take(self) -> None:
+        """The client has taken what it was given. Raises: BrokenOff: it took too long."""
+        self._waited_s += self._monotonic_s() - self._given_at_s
+        if self._rate and self._waited_s > PATIENCE_S + self._given_bytes / self._rate:
+            raise BrokenOff(
+                f"its client has read {self._given_bytes} bytes in {self._waited_s:.0f} s, "
+                f"less than {self._rate} a second (export_bytes_per_s_lowest)"
+            )
 
 
 def _encoder(request: ExportRequest, *, unit: TimeUnit = "ns") -> Encoder:
     kinds = {question.metric.kind for question in request.metrics}
     return new_encoder(request.what, request.file_format, kinds, unit=unit)
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece

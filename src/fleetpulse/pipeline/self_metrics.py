@@ -60,6 +60,8 @@ class SelfMetrics:
             ),
             "answers_compressed": ("Answers sent compressed, by coding", dict(counters.answers_compressed)),
             "answers_not_modified": ("Answers 304, as the client had them", counters.answers_not_modified),
+            "exports_refused": ("Exports refused, by limit", dict(counters.exports_refused)),
+            "exports_ended": ("Exports that ended, by how they did", dict(counters.exports_ended)),
             "fields_ignored": (
                 "Fields of accepted events that no route knows, by name",
                 dict(self.intake.unknown_fields.by_name),

@@ -1,16 +1,17 @@
 """File formats of an export: pieces of columns become the bytes of a CSV or Parquet file, one piece at a time."""
 
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fleetpulse.errors import OutOfRange
-from fleetpulse.query.export import ALIASES, COLUMNS, NAMES
+from fleetpulse.query.export import ALIASES, COLUMNS, NAMES, Texts
 
 FORMATS = ("csv", "parquet")
 TimeUnit = Literal["us", "ns"]
@@ -52,9 +53,11 @@ class CsvEncoder:
     def piece(self, columns: dict[str, Any]) -> bytes:
         """See Encoder."""
         sink = io.BytesIO()
-        text = {name: _times_as_text(column) if is_time(name) else column for name, column in columns.items()}
+        text = {
+            name: _times_as_text(column) if is_time(name) else column_of(column) for name, column in columns.items()
+        }
         options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
-        pa.csv.write_csv(pa.table({name: pa.array(column) for name, column in text.items()}), sink, options)
+        pa.csv.write_csv(pa.table(text), sink, options)
         header, self._header = self._header, ""
         return header.encode() + sink.getvalue()
 
@@ -83,7 +86,7 @@ class ParquetEncoder:
         arrays = [
             pa.array(_moments(column).astype(f"M8[{self._unit}]"), self._time)
             if is_time(name)
-            else pa.array(column, self._schema.field(name).type)
+            else column_of(column, self._schema.field(name).type)
             for name, column in columns.items()
         ]
         self._writer.write_table(pa.table(arrays, schema=self._schema))
@@ -146,13 +149,10 @@ def is_time(name: str) -> bool:
     return name.endswith("_at") or name == "minute"
 
 
-def unit_of(pieces: Iterable[dict[str, Any]]) -> TimeUnit:
-    """The coarsest unit that is exact for all times of the pieces; many programs cannot read nanoseconds."""
-    for columns in pieces:
-        for name, column in columns.items():
-            if is_time(name) and (np.asarray(column) % _NS_PER_US).any():
-                return "ns"
-    return "us"
+def has_finer_times(columns: dict[str, Any]) -> bool:
+    """Whether a piece has times that microseconds cannot tell; many programs cannot read nanoseconds."""
+    times = (np.asarray(column) for name, column in columns.items() if is_time(name))
+    return any((at_ns % _NS_PER_US).any() for at_ns in times)
 
 
 def _moments(at_ns: Any) -> Any:
@@ -162,12 +162,27 @@ def _moments(at_ns: Any) -> Any:
     return moments
 
 
+def column_of(column: Any, kind: Any = None) -> Any:
+    """A column of a piece as an Arrow array, of an Arrow type or the usual one."""
+    if isinstance(column, Texts):
+        return pc.take(pa.array(column.texts, pa.string()), pa.array(column.codes))
+    return pa.array(column, kind)
+
+
 def _times_as_text(at_ns: Any) -> Any:
-    """RFC 3339 to the microsecond, or to the nanosecond where that is needed; None where there is no time (0)."""
+    """RFC 3339 to the microsecond, or to the nanosecond where that is needed; null where there is no time (0).
+
+    Arrow does this without holding the interpreter, and ten times as fast as numpy.
+    """
     at_ns = np.asarray(at_ns)
-    moments = _moments(at_ns)
-    text = np.char.add(np.datetime_as_string(moments, unit="us"), "Z").astype(object)
-    is_finer = at_ns % _NS_PER_US != 0
-    text[is_finer] = np.char.add(np.datetime_as_string(moments[is_finer], unit="ns"), "Z")
-    text[at_ns == 0] = None
-    return text
+    text = _texts(at_ns // _NS_PER_US, "us")
+    if (is_finer := at_ns % _NS_PER_US != 0).any():
+        text = pc.if_else(pa.array(is_finer), _texts(at_ns, "ns"), text)
+    is_null = at_ns == 0
+    return pc.if_else(pa.array(is_null), None, text) if is_null.any() else text
+
+
+def _texts(at: Any, unit: TimeUnit) -> Any:
+    """Times in a unit since 1970 as RFC 3339."""
+    text = pc.cast(pa.array(at, pa.timestamp(unit)), pa.string())
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(text, 10, 11, "T"), "Z", "")

@@ -39,6 +39,10 @@ class Counters:
     """Answers that were sent compressed, by coding."""
     answers_not_modified: int = 0
     """Answers 304: the client had the answer already."""
+    exports_refused: Counter[str] = field(default_factory=Counter)
+    """Exports refused because there were too many, by limit."""
+    exports_ended: Counter[str] = field(default_factory=Counter)
+    """Exports by how they ended: complete, abandoned by their client, slow, damaged."""
     commits: int = 0
     commits_failed: int = 0
     commits_busy: int = 0

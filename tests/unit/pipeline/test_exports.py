@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fleetpulse.app import build_parts
-from fleetpulse.errors import DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.errors import BrokenOff, Busy, DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
-from fleetpulse.pipeline.exports import ExportRequest, Exports
+from fleetpulse.pipeline.exports import PATIENCE_S, PIECE_ROWS, ExportRequest, Exports
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.export_formats import check_export
 from fleetpulse.query.metric_answers import MetricQuestion
@@ -99,3 +99,64 @@ def test_what_cannot_be_exported_is_refused(what: str, file_format: str, has_typ
     check_export("samples", "csv", has_types=True)
     with pytest.raises(OutOfRange):
         check_export(what, file_format, has_types=has_types)
+
+
+def test_more_exports_than_allowed_are_refused_until_one_ends(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        exports.limits = Settings(exports_max=2)
+        bodies = [(await exports.file(request()))[1] for _ in range(2)]
+        with pytest.raises(Busy) as refusal:
+            await exports.file(request())
+        assert (refusal.value.reason, refusal.value.retry_after_s > 0) == ("exports_max", True)
+        await bodies[0].aclose()  # its client has left before it read anything
+        assert b"d0" in await body_of(exports, request())
+        assert b"d0" in b"".join([piece async for piece in bodies[1]])
+        with pytest.raises(UnknownDevice):
+            await exports.file(request(device_ids=["nobody"]))
+        assert exports.running == 0
+        assert service.counters.exports_refused == {"exports_max": 1}
+        assert service.counters.exports_ended == {"abandoned": 1, "complete": 2}
+
+    run(tmp_path, test)
+
+
+def test_a_client_that_reads_too_slowly_is_broken_off_and_its_files_are_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PIECE_ROWS, "csv", 1)
+
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        now_s = 0.0
+        exports.monotonic_s = lambda: now_s
+        _, body = await exports.file(request())
+        assert await anext(body)
+        now_s += PATIENCE_S - 1
+        assert await anext(body)
+        now_s += 2
+        with pytest.raises(BrokenOff, match="export_bytes_per_s_lowest"):
+            await anext(body)
+        assert exports.running == 0
+        assert service.counters.exports_ended == {"slow": 1}
+
+    run(tmp_path, test)
+
+
+def test_an_export_that_is_damaged_midway_ends_with_an_error_and_without_its_end(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        for _ in range(3):
+            world.clock.ns += 86_400 * SECOND
+            service.fleet.advance(world.clock.ns // (86_400 * SECOND))
+            await beat(service, "d0")
+        assert await service.housekeeping.checkpoint()
+        window = Window(NOON - SECOND, world.clock.ns)
+        assert (await body_of(exports, request(window=window))).count(b"d0") == 3
+        _, body = await exports.file(request(window=window))
+        first = await anext(body)
+        for file in service.history.manifest.presence.values():
+            world.store.remove(file.name)
+        assert first.count(b"d0") == 1
+        with pytest.raises(DamagedData):
+            await anext(body)
+        assert service.counters.exports_ended == {"complete": 1, "damaged": 1}
+
+    run(tmp_path, test)

@@ -1,32 +1,41 @@
 """The bytes of exported files, piece by piece."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fleetpulse.query.export import COLUMNS
-from fleetpulse.query.export_formats import FLOAT, INTEGER, CsvEncoder, Encoder, ParquetEncoder, is_time, unit_of
+from fleetpulse.query.export import COLUMNS, Texts
+from fleetpulse.query.export_formats import (
+    FLOAT,
+    INTEGER,
+    CsvEncoder,
+    Encoder,
+    ParquetEncoder,
+    has_finer_times,
+    is_time,
+)
 
 PIECES = [
     {
-        "device_id": np.array(["d,1", "d2"], np.object_),
-        "metric": np.array(["cpu", "cpu"]),
+        "device_id": Texts(np.array([1, 0], np.int32), ["d2", "d,1"]),
+        "metric": Texts(np.array([0, 0], np.int32), ["cpu"]),
         "sent_at": np.array([2_000_000_000, 1_500_000_001], np.int64),
         "value": np.array([1.5, np.nan]),
     },
     {
-        "device_id": np.array(['d"3'], np.object_),
-        "metric": np.array(["cpu"]),
+        "device_id": Texts(np.array([0], np.int32), ['d"3']),
+        "metric": Texts(np.array([0], np.int32), ["cpu"]),
         "sent_at": np.array([-1], np.int64),
         "value": np.array([2.0]),
     },
 ]
 
 
-def written(encoder: Encoder, pieces: list[dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]]) -> bytes:
+def written(encoder: Encoder, pieces: list[dict[str, Any]]) -> bytes:
     return b"".join(encoder.piece(piece) for piece in pieces) + encoder.end()
 
 
@@ -59,8 +68,9 @@ def test_parquet_without_rows_has_the_columns_of_its_kind(name: str) -> None:
 
 
 def test_parquet_counts_in_microseconds_where_all_times_are_exact_so() -> None:
-    coarse = [{"device_id": ["d", "e"], "minute": np.array([60_000_000_000, 1_000], np.int64)}]
-    assert (unit_of(coarse), unit_of(PIECES), unit_of([])) == ("us", "ns", "us")
+    names = Texts(np.array([0, 1], np.int32), ["d", "e"])
+    coarse = [{"device_id": names, "minute": np.array([60_000_000_000, 1_000], np.int64)}]
+    assert [has_finer_times(piece) for piece in (*coarse, *PIECES, {})] == [False, True, True, False]
     file = written(ParquetEncoder(COLUMNS["presence"], unit="us"), coarse)
     table = pq.read_table(io.BytesIO(file))
     assert table.schema.field("minute").type == pa.timestamp("us", "UTC")

@@ -1,0 +1,79 @@
+"""A service in this process: it holds the data folder and the address, and runs until it is told to stop."""
+
+import asyncio
+import gc
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from fleetpulse.api.app import build_api
+from fleetpulse.app import Synchronous, build, build_parts
+from fleetpulse.clock import Clock
+from fleetpulse.data_folder import hold_folder
+from fleetpulse.heap import bound_heap
+from fleetpulse.pipeline.service import Service
+from fleetpulse.server import build_server, check_address, listen, raise_file_limit, url_of
+from fleetpulse.settings import Settings
+
+log = structlog.get_logger("serve")
+GARBAGE_THRESHOLD = 20_000
+"""New containers before the garbage collector runs; connections and requests leave no cycles for it to find."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a checkpoint's thread may keep the interpreter while a commit waits for it; Python's own 5 ms add up."""
+
+
+async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> None:
+    """Run until SIGTERM or SIGINT. Tests hand in a `clock`, and `synchronous` for the control of the power-cut test.
+
+    Raises: OperatorError: it could not start, or had to end.
+    """
+    check_address(settings.host, is_network_trusted=settings.insecure)
+    raise_file_limit()
+    bound_heap()
+    with hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
+        service = build(settings, clock=clock, synchronous=synchronous)
+        server = build_server(
+            build_api(build_parts(settings, service)),
+            service.door,
+            idle_s=settings.idle_s,
+            shutdown_s=settings.shutdown_s,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        reloads: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(service.declared_files.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        log.info("listening", url=url_of(listener), data=settings.data, devices=settings.devices or None)
+        starting = loop.create_task(_start(service, server))
+        try:
+            await server.serve(sockets=[listener])
+            if not starting.done():
+                server.should_exit = True
+            await starting
+        finally:
+            await asyncio.wait([starting])
+            await service.node.stop()
+            log.info("stopped", position=service.history.manifest.position)
+
+
+async def _start(service: Service, server: uvicorn.Server) -> None:
+    try:
+        await service.node.start()
+    except BaseException:
+        server.should_exit = True
+        raise
+    # What exists now lives as long as the process: the collector need not look at a million devices again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
