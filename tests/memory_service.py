@@ -11,6 +11,7 @@ from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import Answerable
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.device import Device
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.service import Service, Stores
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.settings import Settings
@@ -64,10 +65,20 @@ class World:
     def service(self, **settings: Any) -> Service:
         """A service that is not started. Checkpoints are taken only on demand, and superseded files removed at once."""
         catalog = SqliteCatalog(self.folder / "catalog.sqlite", clock=self.clock)
+        threads = Threads()
+        ownership = Ownership(
+            folder=self.folder,
+            store=self.store,
+            journal=self.journal,
+            catalog=catalog,
+            clock=self.clock,
+            threads=threads,
+        )
         stores = Stores(
             clock=self.clock,
             counters=Counters(),
-            threads=Threads(),
+            threads=threads,
+            ownership=ownership,
             journal=self.journal,
             catalog=catalog,
             history=History(self.store, catalog.manifest()),

@@ -5,7 +5,7 @@ A part is built from those above it, and gets exactly those that it uses. `Servi
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fleetpulse.api.app import Parts
 from fleetpulse.blocks.history import History
@@ -30,6 +30,7 @@ from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
@@ -114,8 +115,18 @@ def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> 
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
     history = History(open_store(settings), catalog.manifest(), memory_cache_bytes_max=settings.memory_cache_bytes_max)
+    threads = Threads(settings)
+    ownership = Ownership(
+        folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads
+    )
     return Stores(
-        clock=clock, counters=Counters(), threads=Threads(settings), journal=journal, catalog=catalog, history=history
+        clock=clock,
+        counters=Counters(),
+        threads=threads,
+        journal=journal,
+        catalog=catalog,
+        history=history,
+        ownership=ownership,
     )
 
 
@@ -199,32 +210,17 @@ def _clock(settings: Settings, stores: Stores) -> ServiceClock:
 
 
 def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
-    return Housekeeping(
-        catalog=stages.catalog,
-        history=stages.history,
-        follower=stages.follower,
-        registry=stages.registry,
-        metric_definitions=stages.metric_definitions,
-        writer=stages.writer,
-        watch=stages.watch,
-        counters=stages.counters,
-        threads=stages.threads,
-        triggers=settings,
-        removal=Removal(
-            catalog=stages.catalog,
-            history=stages.history,
-            clock=stages.watch.clock,
-            counters=stages.counters,
-            threads=stages.threads,
-            grace=settings,
-        ),
-    )
+    removal = Removal(grace=settings, **_stages_of(stages, Removal))
+    return Housekeeping(triggers=settings, removal=removal, **_stages_of(stages, Housekeeping))
 
 
 def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:
-    names = {field.name for field in fields(Startup)} - {"declared_files", "readiness"}
-    parts = {name: getattr(stages, name) for name in names}
-    return Startup(declared_files=declared_files, readiness=readiness, **parts)
+    return Startup(declared_files=declared_files, readiness=readiness, **_stages_of(stages, Startup))
+
+
+def _stages_of(stages: Stages, part: type) -> dict[str, Any]:
+    """Those stages that a part takes: its fields have their names."""
+    return {field.name: getattr(stages, field.name) for field in fields(part) if hasattr(stages, field.name)}
 
 
 def _build_reception(settings: Settings, stages: Stages) -> Reception:
@@ -265,17 +261,7 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
 
 
 def _build_self_metrics(stages: Stages, readiness: Readiness) -> SelfMetrics:
-    return SelfMetrics(
-        counters=stages.counters,
-        intake=stages.intake,
-        connections=stages.connections,
-        follower=stages.follower,
-        fleet=stages.fleet,
-        history=stages.history,
-        readiness=readiness,
-        watch=stages.watch,
-        lanes=stages.questions.lanes,
-    )
+    return SelfMetrics(readiness=readiness, lanes=stages.questions.lanes, **_stages_of(stages, SelfMetrics))
 
 
 def build_parts(settings: Settings, service: Service) -> Parts:

@@ -31,6 +31,8 @@ FleetpulseError
    ├─ DataFolderInUse     another process uses the data folder
    ├─ DamagedData         a file is not what fleetpulse wrote there
    │  └─ Unreadable       the storage does not give a block now; it may be undamaged
+   ├─ ForeignBlocks       journal, catalog and blocks are not of one data folder
+   ├─ Outdated            a copy of the data folder was started later, and owns the blocks now
    ├─ StorageFailed       the disk is full, refuses or fails; the data is not damaged
    ├─ NotAnswered         a command cannot reach the service
    └─ CommandRefused      the service refused what a command asked for
@@ -290,6 +292,14 @@ class Unreadable(DamagedData):
 
 class StorageFailed(OperatorError):
     """The disk is full, refuses an operation or fails. No data is damaged; `storage_causes.py` says what to do."""
+
+
+class ForeignBlocks(OperatorError):
+    """Journal, catalog and blocks are not of one data folder, or there are blocks that the catalog does not know."""
+
+
+class Outdated(OperatorError):
+    """Another service, with a copy of this data folder, has taken over the block store."""
 
 
 class NotAnswered(OperatorError):

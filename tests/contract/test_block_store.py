@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
-from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, check_file
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged, check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
@@ -74,3 +74,31 @@ def test_a_file_that_is_missing_or_not_what_was_written_is_named(store: BlockSto
     wrong = BlockFile(**{"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256} | change)
     with pytest.raises(DamagedData, match=wrong.name):
         check_file(store, wrong)
+
+
+def test_a_note_is_replaced_whole_and_is_no_block(store: BlockStore) -> None:
+    assert store.read_note("owner.json") is None
+    store.put_note("owner.json", b"one")
+    store.put_note("owner.json", b"two")
+    note = store.read_note("owner.json")
+    assert note is not None and note.body == b"two"
+    assert store.names() == set()
+
+
+def test_a_note_is_replaced_only_in_the_place_of_the_expected_one(store: BlockStore) -> None:
+    store.replace_note("owner.json", b"one", expected=None)
+    first = store.read_note("owner.json")
+    with pytest.raises(NoteChanged):
+        store.replace_note("owner.json", b"other", expected=None)
+    store.replace_note("owner.json", b"two", expected=first)
+    with pytest.raises(NoteChanged):
+        store.replace_note("owner.json", b"three", expected=first)
+    note = store.read_note("owner.json")
+    assert note is not None and note.body == b"two"
+    store.put_note("owner.json", b"four")
+    with pytest.raises(NoteChanged):
+        store.replace_note("owner.json", b"five", expected=note)
+
+
+def test_a_store_says_where_it_is(store: BlockStore) -> None:
+    assert store.place

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import pytest
 
+from fleetpulse.blocks.owner import LocalIdentity, claim, has_conditional_writes, read_owner
 from fleetpulse.blocks.s3 import PART_BYTES, S3BlockStore
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import SettingsError
@@ -25,6 +26,7 @@ from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 TIMEOUT_S = 0.6
 BODY = os.urandom(300_000)
+_CONDITION = rb"(?i)\r\nif-(none-)?match:[^\r]*"
 
 
 class Proxy:
@@ -32,7 +34,7 @@ class Proxy:
 
     closed: cut at once. silence: no answer. cut request: cut in the middle of the body. unavailable, slow down: an
     answer 500 or 503. lost answer: cut when the request was carried out. cut answer: cut before the last 1000 bytes.
-    short pages: two names each.
+    short pages: two names each. careless: conditions are ignored. not implemented: conditions get an answer 501.
     """
 
     def __init__(self, port: int) -> None:
@@ -95,6 +97,14 @@ class Proxy:
             return
         if fault == "short pages":
             head = head.replace(b"list-type=2", b"list-type=2&max-keys=2", 1)
+        has_condition = re.search(_CONDITION, head)
+        if fault == "not implemented" and has_condition:
+            text = b"<Error><Code>NotImplemented</Code></Error>"
+            size_line = b"Content-Length: %d\r\n" % len(text)
+            client.sendall(b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n" + size_line + b"\r\n" + text)
+            return
+        if fault == "careless":
+            head = re.sub(_CONDITION, b"", head)
         answer = self._forward(head, body)
         if fault == "lost answer":
             return
@@ -388,3 +398,20 @@ def test_the_endpoint_of_the_setting_holds_against_the_environment(s3: S3Server,
 def test_a_place_that_cannot_be_one_is_refused(tmp_path: Path, url: str, endpoint: str) -> None:
     with pytest.raises(SettingsError, match="Give"):
         S3BlockStore(url, endpoint=endpoint, region="", cache_folder=tmp_path, cache_bytes_max=0)
+
+
+@pytest.mark.parametrize("fault", [None, "careless", "not implemented", "lost answer"])
+def test_the_owner_is_written_to_any_store_and_one_without_conditions_is_noticed(
+    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy, fault: str | None
+) -> None:
+    local = LocalIdentity(Path("data"), "x", "x", set())
+    assert claim(direct, local, now_ns=1).generation == 1
+    if fault == "lost answer":
+        proxy.fault = first(1, fault, "PUT")  # it is tried again, and then finds its own note
+    elif fault is not None:
+        proxy.fault = lambda _: fault
+    owner = claim(store, local, now_ns=1)
+    assert read_owner(direct)[0] == owner
+    assert has_conditional_writes(store, owner) == (fault in {None, "lost answer"})
+    assert read_owner(direct)[0] == owner
+    assert owner.generation == 2

@@ -14,15 +14,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
 from obstore.store import S3Store
 
 from fleetpulse.blocks.file_cache import FileCache, sync_file
-from fleetpulse.blocks.store import SUFFIX
+from fleetpulse.blocks.store import SUFFIX, Note, NoteChanged
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.manifest import BlockFile
 
 if TYPE_CHECKING:
+    from obstore import PutMode
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
 TIMEOUT_S = 6.0
@@ -162,6 +163,39 @@ class S3BlockStore:
                 self._store.delete(name)
             self._cache.drop(name)
 
+    @property
+    def place(self) -> str:
+        """See BlockStore."""
+        return f"{self._place} at {self._endpoint}"
+
+    def read_note(self, name: str) -> Note | None:
+        """See BlockStore. Notes are never cached: another node may have replaced them."""
+        try:
+            with self._translated("read", name):
+                answer = self._store.get(name)
+                body, version = bytes(answer.bytes()), answer.meta["e_tag"]
+        except FileNotFoundError:
+            return None
+        return Note(body, version or "")
+
+    def put_note(self, name: str, body: bytes) -> None:
+        """See BlockStore."""
+        with self._translated("write", name):
+            self._store.put(name, body, use_multipart=False)
+
+    def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+        """See BlockStore. Of a store without conditional writes, the last of several who write succeeds."""
+        with self._translated("write", name):
+            try:
+                mode: PutMode = "create" if expected is None else {"e_tag": expected.version}
+                self._store.put(name, body, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError) as error:
+                raise NoteChanged(name) from error
+            except BaseError as error:
+                if not _lacks_conditions(error):
+                    raise
+                self._store.put(name, body, use_multipart=False)
+
     def _download(self, name: str, turn: "_Turn") -> BinaryIO:
         try:
             return self._fetch(name)
@@ -211,6 +245,11 @@ class S3BlockStore:
                 "bucket exists, and that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY allow to read, write, list and "
                 "delete there."
             ) from error
+
+
+def _lacks_conditions(error: BaseError) -> bool:
+    """Whether the store refused a write because of its condition. The error has S3's code only in its text."""
+    return isinstance(error, NotSupportedError) or "NotImplemented" in str(error) or "501 Not" in str(error)
 
 
 class _Turn:

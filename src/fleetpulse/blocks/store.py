@@ -12,9 +12,9 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
-from fleetpulse.disk import sync_folder
+from fleetpulse.disk import locked_folder, sync_folder
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.storage_causes import RESTORE, storage_text
@@ -23,8 +23,19 @@ SUFFIX = ".parquet"
 TEMPORARY = ".tmp"
 
 
+class Note(NamedTuple):
+    """A small file that is replaced as a whole, beside the blocks. `version` differs from that of any other body."""
+
+    body: bytes
+    version: str
+
+
+class NoteChanged(Exception):
+    """The note is not the one that was to be replaced."""
+
+
 class BlockStore(Protocol):
-    """Named, immutable files. All calls block, and may come from any thread."""
+    """Named, immutable files, and a few notes that are replaced. All calls block, and may come from any thread."""
 
     mark: str
     """Stands in the names of files that are written from now on, so that the catalog that recorded it knows them."""
@@ -46,6 +57,26 @@ class BlockStore(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file; no error where there is none."""
+        ...
+
+    def read_note(self, name: str) -> Note | None:
+        """A note; None where there is none. Raises: OSError."""
+        ...
+
+    def put_note(self, name: str, body: bytes) -> None:
+        """Write a note whole and durably, in the place of what is there. Raises: OSError."""
+        ...
+
+    def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+        """Write a note in the place of `expected`, or where there is none; of two who do so, one succeeds.
+
+        Raises: NoteChanged: another note is there now. OSError: it is not known whether it was written.
+        """
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where the files are, for people."""
         ...
 
 
@@ -100,6 +131,9 @@ class FolderBlockStore:
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         """See BlockStore."""
+        return self._write(name, write)
+
+    def _write(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         temporary = self._folder / (name + TEMPORARY)
         try:
             with temporary.open("wb+") as file:
@@ -131,13 +165,42 @@ class FolderBlockStore:
         """See BlockStore."""
         (self._folder / name).unlink(missing_ok=True)
 
+    def read_note(self, name: str) -> Note | None:
+        """See BlockStore."""
+        try:
+            body = (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Note(body, hashlib.sha256(body).hexdigest())
+
+    def put_note(self, name: str, body: bytes) -> None:
+        """See BlockStore."""
+        self._write(name, lambda file: _write_all(file, body))
+
+    def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+        """See BlockStore. The lock is on the folder itself, which other processes may have under another path."""
+        with locked_folder(self._folder):
+            if self.read_note(name) != expected:
+                raise NoteChanged(name)
+            self.put_note(name, body)
+
+    @property
+    def place(self) -> str:
+        """See BlockStore."""
+        return str(self._folder)
+
+
+def _write_all(file: BinaryIO, body: bytes) -> None:
+    file.write(body)
+
 
 class MemoryBlockStore:
     """Files as bytes in memory."""
 
     def __init__(self) -> None:
-        self.mark = ""
+        self.mark, self.place = "", "memory"
         self._files: dict[str, bytes] = {}
+        self._notes: dict[str, bytes] = {}
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         """See BlockStore."""
@@ -160,6 +223,21 @@ class MemoryBlockStore:
     def remove(self, name: str) -> None:
         """See BlockStore."""
         self._files.pop(name, None)
+
+    def read_note(self, name: str) -> Note | None:
+        """See BlockStore."""
+        body = self._notes.get(name)
+        return None if body is None else Note(body, hashlib.sha256(body).hexdigest())
+
+    def put_note(self, name: str, body: bytes) -> None:
+        """See BlockStore."""
+        self._notes[name] = body
+
+    def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+        """See BlockStore."""
+        if self.read_note(name) != expected:
+            raise NoteChanged(name)
+        self.put_note(name, body)
 
 
 class _OpenBytes(io.BytesIO):

@@ -30,6 +30,14 @@ class WrittenFiles:
 class FileRecords(Protocol):
     """The part of a catalog that knows its own files. Each call is one transaction, or one read."""
 
+    def identity(self) -> str | None:
+        """The id of the data folder, None where it has none yet. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+    def identify(self, identity: str) -> None:
+        """Record the id of the data folder, for good. Raises: OSError; DatabaseBusy."""
+        ...
+
     def begin(self, *, at_ns: int) -> str:
         """Record a new mark, durably, and return it. Raises: OSError; DatabaseBusy."""
         ...
@@ -51,7 +59,7 @@ class FileRecords(Protocol):
 
 
 class SqliteFileRecords:
-    """See FileRecords; tables `written` and `superseded`."""
+    """See FileRecords; tables `owner`, `written` and `superseded`."""
 
     def __init__(
         self,
@@ -62,6 +70,17 @@ class SqliteFileRecords:
         self._transaction = transaction
         self._reading = reading
         self._select = select
+
+    def identity(self) -> str | None:
+        """See FileRecords."""
+        with self._reading():
+            return next((identity for (identity,) in self._select("SELECT id FROM owner")), None)
+
+    def identify(self, identity: str) -> None:
+        """See FileRecords."""
+        with self._transaction() as run:
+            run("DELETE FROM owner")
+            run("INSERT INTO owner VALUES (?)", (identity,))
 
     def begin(self, *, at_ns: int) -> str:
         """See FileRecords."""

@@ -14,6 +14,7 @@ retention_grace(metric, kept)    days that a definition of before kept, and keep
 declared(version, …)             one row: how often devices, pauses and windows were changed, and when last
 file_reading(kind, read_at_ns)   when devices.csv (kind `devices`) or metrics.json (`metrics`) was last read
 written(mark, at_ns)             marks in the names of files that were, or may have been, written to the block store
+owner(id)                        one row, once it is known: the id of the data folder, see blocks/owner.py
 superseded(name, since_ns, …)    files of ours that the manifest does not name any more, and that are still there
 file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
 """
@@ -96,11 +97,15 @@ CREATE TABLE superseded (
     name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, since_ns INTEGER NOT NULL, was_at_rest INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_OWNER = """
+CREATE TABLE owner (id TEXT NOT NULL);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
     _EXPIRED,
     _WRITTEN,
+    _OWNER,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

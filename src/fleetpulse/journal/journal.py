@@ -53,6 +53,14 @@ class Journal(Protocol):
         """
         ...
 
+    def identity(self) -> str | None:
+        """The id of the data folder that the journal belongs to; None where it was never told."""
+        ...
+
+    def identify(self, identity: str) -> None:
+        """Record the id of the data folder, for good. Raises: OSError; DatabaseBusy."""
+        ...
+
     def close(self) -> None:
         """Release the engine. The entries stay."""
         ...

@@ -11,6 +11,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._entries: dict[Position, bytes] = {}
         self._last = 0
+        self._identity: str | None = None
 
     def append(self, body: bytes) -> Position:
         """See Journal."""
@@ -45,3 +46,11 @@ class MemoryJournal:
 
     def close(self) -> None:
         """See Journal."""
+
+    def identity(self) -> str | None:
+        """See Journal."""
+        return self._identity
+
+    def identify(self, identity: str) -> None:
+        """See Journal."""
+        self._identity = identity

@@ -2,6 +2,7 @@
 
     entry(position INTEGER PRIMARY KEY, body BLOB)
     dropped(through INTEGER)          one row: entries up to this position were dropped, and are not missing
+    owner(id TEXT)                    one row, once it is known: the id of the data folder
 
 With FULL, SQLite syncs its write-ahead log inside every commit, so an append that returned survives a power cut; with
 NORMAL it does not. Only one connection may write and move the log into the database (SQLite's checkpoint): before
@@ -12,6 +13,7 @@ a backup does: `database_lock.py` waits for them.
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +67,7 @@ class SqliteJournal:
         run("PRAGMA wal_autocheckpoint=1000")
         run("CREATE TABLE IF NOT EXISTS entry (position INTEGER PRIMARY KEY, body BLOB NOT NULL)")
         run("CREATE TABLE IF NOT EXISTS dropped (through INTEGER NOT NULL)")
+        run("CREATE TABLE IF NOT EXISTS owner (id TEXT NOT NULL)")
         run("INSERT INTO dropped SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM dropped)")
         self._dropped: int = run("SELECT through FROM dropped").fetchone()[0]
         self._last: int = max(run("SELECT coalesce(max(position), 0) FROM entry").fetchone()[0], self._dropped)
@@ -154,6 +157,20 @@ class SqliteJournal:
             raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._dropped = max(self._dropped, end)
         return end < through
+
+    def identity(self) -> str | None:
+        """See Journal."""
+        select = partial(self._connection.execute, "SELECT id FROM owner")
+        return next((identity for (identity,) in self._lock.run(select)), None)
+
+    def identify(self, identity: str) -> None:
+        """See Journal."""
+        # At most one row, in one statement and so in one transaction.
+        text = "INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)"
+        try:
+            self._lock.run(partial(self._connection.execute, text, (identity,)))
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
         """See Journal."""

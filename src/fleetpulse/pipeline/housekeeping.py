@@ -17,7 +17,8 @@ from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, DatabaseBusy, OperatorError
+from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated
+from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import CheckpointTriggers
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
@@ -28,6 +29,7 @@ from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.threads import Threads
@@ -49,12 +51,14 @@ class Housekeeping:
     follower: Follower
     registry: Registry
     metric_definitions: MetricDefinitions
+    intake: Intake
     writer: Writer
     watch: Watch
     counters: Counters
     threads: Threads
     triggers: CheckpointTriggers
     removal: Removal
+    ownership: Ownership
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -165,7 +169,7 @@ class Housekeeping:
         Raises: OSError; OperatorError: the manifest is as it was.
         """
         loop = asyncio.get_running_loop()
-        await self.removal.begin()
+        await self._begin_writing()
         frozen = self.follower.fleet.freeze()
         names: dict[str, BlockFile] = {}
         if names_now != self._written_names:
@@ -186,6 +190,19 @@ class Housekeeping:
         written = await loop.run_in_executor(self.threads.files, work)
         await self._commit(written.manifest, forgotten=frozen.forgotten)
         return written
+
+    async def _begin_writing(self) -> None:
+        """See that the blocks are ours to write, and record the mark of what is written.
+
+        Raises: Outdated: another service has them now, and this one accepts nothing more. OperatorError; OSError.
+        """
+        try:
+            await self.ownership.ensure(self.history.manifest)
+        except Outdated as outdated:
+            log.error("read-only: a later start has taken over the blocks", error=str(outdated))
+            self.intake.close(NotAccepting(f"read-only: {outdated}", reason="outdated"))
+            raise
+        await self.removal.begin()
 
     async def _commit(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
         commit = partial(self.catalog.commit_manifest, manifest, forgotten=forgotten, was_at_rest=self._is_at_rest)
@@ -208,7 +225,7 @@ class Housekeeping:
                 on_damage=self._note_damage,
             )
             try:
-                await self.removal.begin()
+                await self._begin_writing()
                 change = await loop.run_in_executor(self.threads.files, work)
                 if change is None:
                     return False

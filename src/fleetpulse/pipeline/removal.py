@@ -21,6 +21,7 @@ from fleetpulse.heap import give_back
 from fleetpulse.limits import BlockGrace
 from fleetpulse.model.manifest import Superseded
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 
@@ -42,6 +43,7 @@ class Removal:
     counters: Counters
     threads: Threads
     grace: BlockGrace
+    ownership: Ownership
     _unknown: frozenset[str] = field(default=frozenset(), init=False)
 
     async def begin(self) -> None:
@@ -84,6 +86,8 @@ class Removal:
             )
         )
         removable = [file.name for file in due if file.name not in in_use]
+        if removable:
+            await self.ownership.ensure(self.history.manifest)
         removed = await loop.run_in_executor(self.threads.files, self._remove, removable)
         self._count(superseded, removed)
         settle = partial(

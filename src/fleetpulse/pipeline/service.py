@@ -20,6 +20,7 @@ from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
@@ -44,6 +45,7 @@ class Stores:
     journal: Journal
     catalog: Catalog
     history: History
+    ownership: Ownership
 
 
 @dataclass(frozen=True, kw_only=True)

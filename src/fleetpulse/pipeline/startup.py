@@ -9,6 +9,7 @@ from fleetpulse.journal.journal import Journal
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.recover import load_snapshot, replay
@@ -30,6 +31,7 @@ class Startup:
     declared_files: DeclaredFiles
     readiness: Readiness
     counters: Counters
+    ownership: Ownership
 
     def run(self) -> None:
         """Load catalog and snapshot, replay the journal, read the declared files. Blocks; on the catalog's thread.
@@ -37,6 +39,7 @@ class Startup:
         Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError.
         """
         readiness, fleet = self.readiness, self.follower.fleet
+        self.ownership.begin()
         readiness.stage = "devices"
         self.registry.load()
         self.metric_definitions.load()

@@ -42,32 +42,13 @@ def named(service: Service) -> set[str]:
     return {file.name for file in service.history.manifest.files()}
 
 
-def test_a_fresh_folder_removes_nothing_of_another_node(tmp_path: Path) -> None:
-    store = MemoryBlockStore()
-    first, second = World(tmp_path / "first"), World(tmp_path / "second")
-    for world in (first, second):
-        world.folder.mkdir()
-        world.store = store
-    live(first, lambda service: checkpoints(service, 2))
-    before = store.names()
-
-    async def test(service: Service) -> None:
-        await checkpoints(service, 3)
-        while await service.housekeeping.compact(is_forced=True):
-            pass
-        assert before <= store.names()
-        assert service.counters.blocks_unknown == len(before)
-
-    live(second, test)
-    assert before <= store.names()
-
-
 def test_files_without_a_recorded_mark_stay_and_are_counted(tmp_path: Path) -> None:
     world = World(tmp_path)
-    put(world.store, "presence-20000-1-17f.parquet")
-    put(world.store, "notes.parquet")
 
     async def test(service: Service) -> None:
+        await checkpoints(service)
+        put(world.store, "presence-20000-1-17f.parquet")
+        put(world.store, "notes.parquet")
         await checkpoints(service, 3)
         assert world.store.names() - named(service) == {"presence-20000-1-17f.parquet", "notes.parquet"}
         assert service.counters.blocks_unknown == 2

@@ -1,6 +1,8 @@
 """A start: memory becomes what catalog, snapshot and journal say."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,8 @@ def test_a_catalog_that_lost_its_devices_ends_the_start_before_new_ones_take_the
         before = await world.started("d0")
         await beat(before, "d0")
         await crash(before)
-        for file in tmp_path.glob("catalog.sqlite*"):
-            file.unlink()
+        with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)) as catalog:
+            catalog.execute("DELETE FROM device")
         (tmp_path / "devices.csv").write_text("device_id\nanother\n")
         after = world.service(devices=str(tmp_path / "devices.csv"))
         with pytest.raises(DamagedData, match="device number 0"):

@@ -1,0 +1,145 @@
+"""Whose the blocks are: other folders on the same prefix, lost catalogs, and copies of a folder that are started."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import PUBLISHED, ROOT, Server
+from fleetpulse.blocks.s3 import S3BlockStore
+from http_client import Client
+from s3_server import REGION, S3Server, s3_server  # noqa: F401  # a fixture
+
+DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def flags(s3: S3Server) -> list[str]:
+    """A prefix of a bucket."""
+    return ["--blocks", f"s3://{s3.bucket()}/fleet", "--s3-endpoint", s3.endpoint, "--s3-timeout-s", "1"]
+
+
+def beat(server: Server, minute: int) -> int:
+    client = Client(server.port)
+    status: int = client.ask("POST", f"{DEVICE}/heartbeat", {"sent_at": f"2026-01-01T00:{minute:02}:00Z"})[0]
+    client.close()
+    return status
+
+
+def present(server: Server) -> int:
+    client = Client(server.port)
+    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z")
+    client.close()
+    assert status == 200
+    return int(uptime["present"])
+
+
+def refusal(folder: Path, *flags: str) -> str:
+    """Start a service that must refuse to start; what it says."""
+    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), *flags]
+    done = subprocess.run(
+        [*command, "--devices", str(ROOT / "devices.csv")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    return done.stderr
+
+
+def names_of(flags: list[str], tmp_path: Path) -> set[str]:
+    """The blocks in the bucket."""
+    cache = tmp_path / "look"
+    store = S3BlockStore(flags[1], endpoint=flags[3], region=REGION, cache_folder=cache, cache_bytes_max=1 << 20)
+    return store.names()
+
+
+def test_a_fresh_folder_on_a_prefix_in_use_does_not_start_and_deletes_nothing(
+    serve: Serve, flags: list[str], tmp_path: Path
+) -> None:
+    server = serve(*flags)
+    assert beat(server, 0) == 204
+    assert server.stop(signal.SIGTERM) == 0
+    before = names_of(flags, tmp_path)
+    assert len(before) > 3
+    text = refusal(tmp_path / "fresh", *flags, "--checkpoint-s", "0.1")
+    assert f"{flags[1]} at" in text and "another service" in text and "fleetpulse adopt" in text
+    assert names_of(flags, tmp_path) == before
+    assert present(serve(*flags)) == 1
+
+
+@pytest.mark.parametrize("lost", [("catalog",), ("catalog", "journal")])
+@pytest.mark.parametrize("is_s3", [False, True])
+def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
+    serve: Serve, flags: list[str], tmp_path: Path, *, lost: tuple[str, ...], is_s3: bool
+) -> None:
+    where = flags if is_s3 else []
+    server = serve(*where)
+    assert beat(server, 0) == 204
+    assert server.stop(signal.SIGTERM) == 0
+    blocks = server.folder / "blocks"
+    before = names_of(flags, tmp_path) if where else {path.name for path in blocks.iterdir()}
+    for name in lost:
+        for file in server.folder.glob(f"{name}.sqlite*"):
+            file.unlink()
+    assert "fleetpulse adopt" in refusal(server.folder, *where, "--checkpoint-s", "0.1")
+    after = names_of(flags, tmp_path) if where else {path.name for path in blocks.iterdir()}
+    assert before == after and len(after) > 3
+
+
+def test_the_older_of_two_copies_of_a_folder_goes_read_only_and_removes_nothing(
+    serve: Serve, flags: list[str], tmp_path: Path
+) -> None:
+    flags += ["--checkpoint-s", "0.3", "--block-grace-h", "0"]
+    server = serve(*flags)
+    assert beat(server, 0) == 204
+    assert server.stop(signal.SIGTERM) == 0
+    shutil.copytree(server.folder, tmp_path / "copy")
+    copied = names_of(flags, tmp_path)
+    older = serve(*flags)
+    assert beat(older, 1) == 204
+    older.wait_for_log('"event": "checkpoint"')
+    assert beat(older, 2) == 204
+    newer = Server(tmp_path / "copy", *flags)
+    try:
+        assert beat(older, 3) == 204  # into its own journal: it has not looked at the bucket yet
+        older.wait_for_log("read-only: a later start")
+        assert beat(older, 4) == 503
+        before = names_of(flags, tmp_path)
+        client = Client(older.port)
+        status, ready = client.ask("GET", "/readyz")
+        assert (status, ready["status"], str(tmp_path / "copy") in ready["msg"]) == (503, "outdated", True)
+        client.close()
+        assert present(older) == 4  # it still answers
+        assert beat(newer, 5) == 204
+        newer.wait_for_log('"event": "checkpoint"')
+        assert older.stop(signal.SIGTERM) == 0
+        assert "superseded files removed" not in older.log.read_text().split("read-only")[-1]
+        # What the copy did not write, and its catalog did not name, it does not remove.
+        assert before - copied <= names_of(flags, tmp_path)
+    finally:
+        assert newer.stop(signal.SIGTERM) == 0
+
+
+def test_a_restored_older_copy_of_the_folder_starts_within_the_grace(
+    serve: Serve, flags: list[str], tmp_path: Path
+) -> None:
+    flags += ["--checkpoint-s", "0.2"]
+    server = serve(*flags)
+    assert beat(server, 0) == 204
+    assert server.stop(signal.SIGTERM) == 0
+    shutil.copytree(server.folder, tmp_path / "copy")
+    server = serve(*flags)
+    for minute in range(1, 4):
+        count = server.log.read_text().count('"event": "checkpoint"')
+        assert beat(server, minute) == 204
+        server.wait_for_log("(?s)" + '"event": "checkpoint".*' * (count + 1))
+    assert server.stop(signal.SIGTERM) == 0
+    server.folder.rename(tmp_path / "damaged")
+    (tmp_path / "copy").rename(server.folder)
+    shutil.rmtree(server.folder / "cache")
+    restored = serve(*flags)
+    assert present(restored) == 1
+    assert beat(restored, 9) == 204

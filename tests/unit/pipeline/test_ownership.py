@@ -1,0 +1,110 @@
+"""A service uses only the block store that belongs to its folder, and only until a copy of it is started."""
+
+import asyncio
+import shutil
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.blocks.owner import OWNER
+from fleetpulse.blocks.store import MemoryBlockStore, Note
+from fleetpulse.errors import ForeignBlocks, NotAccepting
+from memory_service import World, beat
+
+
+def copy_of(world: World, folder: Path) -> World:
+    """A copy of the data folder that uses the same store."""
+    shutil.copytree(world.folder, folder)
+    copy = World(folder)
+    copy.store, copy.journal = world.store, deepcopy(world.journal)
+    return copy
+
+
+def test_the_folder_gets_its_id_at_its_first_start_and_keeps_it(tmp_path: Path) -> None:
+    async def life() -> None:
+        world, ids = World(tmp_path), set()
+        for generation in (1, 2, 3):
+            service = await world.started("d0")
+            owner = service.ownership.owner
+            assert owner is not None and owner.generation == generation
+            ids |= {owner.id, world.journal.identity(), service.catalog.files.identity()}
+            await service.node.stop()
+        assert len(ids) == 1
+
+    asyncio.run(life())
+
+
+def test_another_folder_on_the_same_store_does_not_start_and_changes_nothing(tmp_path: Path) -> None:
+    async def life() -> None:
+        first, second = World(tmp_path / "first"), World(tmp_path / "second")
+        first.folder.mkdir()
+        second.folder.mkdir()
+        second.store = first.store
+        await (await first.started("d0")).node.stop()
+        before = first.store.names(), first.store.read_note(OWNER)
+        service = second.service()
+        with pytest.raises(ForeignBlocks, match="fleetpulse adopt"):
+            await service.node.start()
+        await service.node.stop()
+        assert (first.store.names(), first.store.read_note(OWNER)) == before
+        assert service.catalog is not None and second.journal.identity() is None
+
+    asyncio.run(life())
+
+
+def test_the_older_of_two_copies_goes_read_only_and_writes_and_removes_nothing(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path / "data")
+        world.folder.mkdir()
+        older = await world.started("d0")
+        await beat(older, "d0")
+        assert await older.housekeeping.checkpoint()
+        newer = await copy_of(world, tmp_path / "copy").started("d0")
+        await beat(older, "d0")
+        before = world.store.names()
+        assert not await older.housekeeping.checkpoint()
+        assert not await older.housekeeping.compact(is_forced=True)
+        assert world.store.names() == before
+        assert older.readiness.refusal is not None
+        assert (older.readiness.refusal.reason, "copy" in older.readiness.refusal.msg) == ("outdated", True)
+        with pytest.raises(NotAccepting, match="generation 2"):
+            older.intake.check()
+        assert (await older.questions.figures(0)).minutes_present == 1
+        await beat(newer, "d0")
+        assert await newer.housekeeping.checkpoint()
+        await older.node.stop()
+        await newer.node.stop()
+        assert not (world.store.names() & before) - {file.name for file in newer.history.manifest.files()}
+
+    asyncio.run(life())
+
+
+class Away(MemoryBlockStore):
+    """A store that cannot be reached for a while."""
+
+    is_away = True
+
+    def read_note(self, name: str) -> Note | None:
+        if self.is_away:
+            raise OSError("away")
+        return super().read_note(name)
+
+
+def test_a_store_that_cannot_be_reached_gets_its_owner_later(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path)
+        world.store = store = Away()
+        service = await world.started("d0")
+        await beat(service, "d0")
+        assert not await service.housekeeping.checkpoint()
+        assert service.readiness.refusal is None
+        store.is_away = False
+        assert await service.housekeeping.checkpoint()
+        owner = service.ownership.owner
+        assert owner is not None and owner.id == service.catalog.files.identity()
+        await service.node.stop()
+        await (await world.started("d0")).node.stop()
+        assert world.journal.identity() == owner.id
+
+    asyncio.run(life())
