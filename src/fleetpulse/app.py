@@ -47,6 +47,7 @@ from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
 from fleetpulse.telemetry.counters import Counters
+from fleetpulse.telemetry.loop_lag import LoopLag
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -86,6 +87,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         follower=stages.follower,
         watch=stages.watch,
         housekeeping=housekeeping,
+        loop_lag=stages.loop_lag,
         closers=[stages.threads.close, stages.journal.close, stages.catalog.close],
     )
     door = Door(
@@ -188,6 +190,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         views=views,
         questions=questions,
         watch=Watch(clock=clock, intake=intake, follower=follower, limits=settings),
+        loop_lag=LoopLag(),
     )
 
 

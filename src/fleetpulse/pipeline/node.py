@@ -20,6 +20,7 @@ from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.threads import end_threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
+from fleetpulse.telemetry.loop_lag import LoopLag
 
 log = structlog.get_logger("node")
 
@@ -38,6 +39,7 @@ class Node:
     follower: Follower
     watch: Watch
     housekeeping: Housekeeping
+    loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
     _ticker: asyncio.Task[None] | None = field(default=None, init=False)
@@ -49,6 +51,7 @@ class Node:
             the journal or the catalog.
         """
         loop = asyncio.get_running_loop()
+        self.loop_lag.start()
         self.writer.start(self.intake, self.watch)
         self.tick()
         self._ticker = loop.create_task(self._tick_forever())
@@ -104,6 +107,7 @@ class Node:
         was_started = self._ticker is not None
         if self._ticker is not None:
             self._ticker.cancel()
+            self.loop_lag.stop()
         await self.housekeeping.end()
         if was_started:
             if was_ready:

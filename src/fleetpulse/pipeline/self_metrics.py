@@ -12,7 +12,8 @@ from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.telemetry.counters import Counters
-from fleetpulse.telemetry.exposition import Value, exposition
+from fleetpulse.telemetry.exposition import Histogram, Value, exposition
+from fleetpulse.telemetry.loop_lag import BUCKETS_S, LoopLag
 
 Series = dict[str, tuple[str, Value]]
 """By name, a sentence of help and the value."""
@@ -31,12 +32,15 @@ class SelfMetrics:
     readiness: Readiness
     watch: Watch
     lanes: Lanes
+    loop_lag: LoopLag
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
         cache_totals, cache_gauges = self._block_cache()
         totals, gauges = self._totals() | cache_totals, self._gauges() | cache_gauges
-        return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges))
+        lag = Histogram(BUCKETS_S, self.loop_lag.counts, self.loop_lag.sum_s)
+        histograms = {"fleetpulse_loop_lag_seconds": ("How late the event loop ran a timer that was due", lag)}
+        return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges), histograms=histograms)
 
     def _totals(self) -> Series:
         counters = self.counters
@@ -121,7 +125,16 @@ class SelfMetrics:
                 "Of these, late ones that the next checkpoint compares with earlier ones",
                 self.fleet.samples.doubtful.count,
             ),
-            "late_rows": ("Device-days of late data in memory", len(self.fleet.sparse)),
+            "late_rows": ("Device-days of late data that the next checkpoint closes", self.fleet.late_rows()),
+            "ahead_rows": (
+                "Device-days of data ahead of the open days, from devices whose clocks are ahead",
+                len(self.fleet.sparse) - self.fleet.late_rows(),
+            ),
+            "loop_lag_longest_seconds": ("The longest of these delays since the start", self.loop_lag.longest_s),
+            "loop_lag_minute_seconds": (
+                "The longest of these delays in the last minute",
+                self.loop_lag.longest_recent_s(),
+            ),
         }
 
     def _block_cache(self) -> tuple[Series, Series]:

@@ -33,6 +33,7 @@ from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
+from fleetpulse.telemetry.loop_lag import LoopLag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ class Stages(Stores):
     views: Views
     questions: Questions
     watch: Watch
+    loop_lag: LoopLag
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,8 @@ import asyncio
 import re
 from pathlib import Path
 
+import numpy as np
+
 from fleetpulse.app import build_parts
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
@@ -29,5 +31,18 @@ def test_what_was_received_is_accepted_and_what_is_accepted_applied(tmp_path: Pa
         assert page["blocks"] > 0 < page["blocks_bytes"]
         await service.node.stop()
         assert figures(service)["ready"] == 0
+
+    asyncio.run(life())
+
+
+def test_rows_of_clocks_that_are_ahead_do_not_count_as_late(tmp_path: Path) -> None:
+    async def life() -> None:
+        service = await World(tmp_path).started("d0")
+        for day in (19_990, 19_998, 20_001):  # open are 19,999 and 20,000
+            service.fleet.sparse.mark(day, devices=np.zeros(1, np.uint32), minutes_of_day=np.zeros(1, np.int64))
+        page = figures(service)
+        assert (page["late_rows"], page["ahead_rows"]) == (2, 1)
+        assert "loop_lag_longest_seconds" in page
+        await service.node.stop()
 
     asyncio.run(life())

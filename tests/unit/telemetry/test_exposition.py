@@ -1,4 +1,4 @@
-from fleetpulse.telemetry.exposition import exposition
+from fleetpulse.telemetry.exposition import Histogram, exposition
 
 
 def test_counters_and_gauges_are_written_with_their_help_and_one_series_for_each_reason() -> None:
@@ -28,3 +28,11 @@ def test_a_counter_without_any_reason_yet_has_no_series() -> None:
     page = exposition(totals={"refused": ("Refused", {})}, gauges={}).decode()
     assert "# TYPE refused_total counter" in page
     assert "\nrefused_total" not in page
+
+
+def test_a_bucket_of_a_histogram_counts_what_is_in_earlier_buckets_too() -> None:
+    lag = Histogram((0.001, 0.5), (2, 3, 1), 1.5)
+    page = exposition(totals={}, gauges={}, histograms={"lag_seconds": ("Lag", lag)}).decode()
+    assert "# TYPE lag_seconds histogram" in page
+    for line in ('bucket{le="0.001"} 2.0', 'bucket{le="0.5"} 5.0', 'bucket{le="+Inf"} 6.0', "count 6.0", "sum 1.5"):
+        assert f"lag_seconds_{line}\n" in page
