@@ -155,6 +155,13 @@ class QuestionLimits:
     questions_big_waiting_max: int = setting(
         64, "Big questions that wait for their turn; beyond it, 503 with Retry-After.", "questions", 1
     )
+    answer_bytes_held_max: int = setting(
+        67_108_864,
+        "Size of all long answers that wait for their readers, half of it for one client; beyond it, 503 with "
+        "Retry-After.",
+        "bytes",
+        1_048_576,
+    )
     compress_bytes_lowest: int = setting(
         1_024, "Size of an answer from which on it is compressed, where the client offers it.", "bytes", 0
     )

@@ -24,6 +24,7 @@ from fleetpulse.api import (
     server_clock,
     uptime,
 )
+from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
@@ -44,6 +45,7 @@ from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
+from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 
 ROUTES = [
@@ -60,6 +62,7 @@ class Parts:
     """The parts of the service that handlers use. A handler that names a field as a parameter is given that part."""
 
     clock: Clock
+    threads: Threads
     counters: Counters
     limits: QuestionLimits
     readiness: Readiness
@@ -81,7 +84,8 @@ def build_api(parts: Parts) -> Manners:
     # The document takes 0.2 s, for which neither the start nor the event loop should wait.
     named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     named["openapi"] = partial(sync_to_thread, describe_api)
-    handlers = [route.handler(named) for route in ROUTES]
+    rendering = Rendering(parts.threads.rendering)
+    handlers = [route.handler(named, render=rendering.struct) for route in ROUTES]
     query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
     methods: dict[str, list[str]] = {}
     for route in ROUTES:
@@ -90,7 +94,8 @@ def build_api(parts: Parts) -> Manners:
         _litestar(handlers, guards=[partial(_check_request, parts, query_names)]),
         methods=methods,
         counters=parts.counters,
-        compress_bytes_lowest=parts.limits.compress_bytes_lowest,
+        rendering=rendering,
+        limits=parts.limits,
     )
 
 

@@ -10,10 +10,14 @@ from functools import partial
 from typing import Any
 
 from litestar import Request
+from msgspec import Struct
+
+from fleetpulse.api.encoding import is_long
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Any]
 Reader = Callable[..., Any]
+Render = Callable[[list[Any]], Awaitable[Any]]
 
 
 def bind(
@@ -22,6 +26,7 @@ def bind(
     parts: Mapping[str, Any],
     readers: Mapping[str, Reader],
     read_payload: Callable[[AnyRequest], Awaitable[Any]] | None = None,
+    render: Render | None = None,
 ) -> Callable[..., Awaitable[Any]]:
     """`function` with a signature that has only what stands for a value of the request.
 
@@ -29,6 +34,8 @@ def bind(
         parts: bound to the parameters that have their names.
         readers: replace the parameters of their names by their own ones, of which some may be parts, or have readers.
         read_payload: reads the parameter `payload` from the request.
+        render: makes a response of a long answer, off the event loop. It is given a list with the answer, and takes it
+            out.
     """
     inputs: dict[str, inspect.Parameter] = {}
     steps: dict[str, tuple[Reader, list[str]]] = {}
@@ -54,7 +61,10 @@ def bind(
             values[name] = read(**{taken: values[taken] for taken in takes})
         if read_payload is not None:
             values["payload"] = await read_payload(values["request"])
-        return await handler(**{name: values[name] for name in names})
+        box = [await handler(**{name: values[name] for name in names})]
+        if render is not None and isinstance(box[0], Struct) and is_long(box[0]):
+            return await render(box)
+        return box[0]
 
     answer = function.__annotations__["return"]
     call.__annotations__ = {name: one.annotation for name, one in inputs.items()} | {"return": answer}

@@ -1,6 +1,6 @@
 """Answers in the coding that the client offers, made in pieces: the event loop has its turn between them.
 
-A piece takes less than a millisecond. A thread would not be faster for most answers, and would need a place to wait.
+A piece takes less than a millisecond. What is longer than a few of them is compressed in a thread: see `long_body`.
 """
 
 import asyncio
@@ -52,6 +52,11 @@ async def compress_piece(into: Compressor, data: bytes, *, is_last: bool) -> byt
     if is_last:
         parts.append(into.flush())
     return b"".join(parts)
+
+
+def compress_at_once(into: Compressor, data: bytes, *, is_last: bool) -> bytes:
+    """The same without turns for the event loop: call it in a thread."""
+    return into.compress(data) + (into.flush() if is_last else b"")
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

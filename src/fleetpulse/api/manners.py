@@ -10,17 +10,21 @@ treated alike.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
-from fleetpulse.api.compression import Compressor, compress_piece, compressor, is_compressible
+from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible
+from fleetpulse.api.held_answers import HeldAnswers
+from fleetpulse.api.long_body import LONG_BYTES, LongBody, Rendering, provide_place, tag_of
 from fleetpulse.api.routes import METHODS, RouteFacts
-from fleetpulse.errors import Answerable, NotAcceptable
+from fleetpulse.errors import Answerable, Busy, NotAcceptable
 from fleetpulse.ingest.accept import IDENTITY, choose_coding, matches_tag, problem_media, refuses_identity
 from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.telemetry.counters import Counters
 
@@ -41,52 +45,70 @@ class Manners:
         *,
         methods: Mapping[str, Iterable[str]],
         counters: Counters,
-        compress_bytes_lowest: int,
+        rendering: Rendering,
+        limits: QuestionLimits,
     ) -> None:
         """`methods`: those of each path, which has the names of its parameters in braces."""
         self.application = application
-        self._allow = {path: _complete([*names, HTTPMethod.OPTIONS]) for path, names in methods.items()}
-        self._counters = counters
-        self._bytes_lowest = compress_bytes_lowest
+        self._common = _Common(
+            allow={path: _complete([*names, HTTPMethod.OPTIONS]) for path, names in methods.items()},
+            counters=counters,
+            bytes_lowest=limits.compress_bytes_lowest,
+            rendering=rendering,
+            held=HeldAnswers(limits.answer_bytes_held_max, counters),
+        )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         peer: Peer | None = scope.get("extensions", {}).get(EXTENSION)
-        set_asker(Asker() if peer is None else Asker(peer.address, peer.has_hung_up))
+        asker = Asker() if peer is None else Asker(peer.address, peer.has_hung_up)
+        set_asker(asker)
         method = scope.get("method")
         if method == HTTPMethod.OPTIONS and scope["path"] == "*":
             await _send_whole(send, HTTPStatus.NO_CONTENT, {b"allow": _complete([*METHODS, HTTPMethod.OPTIONS])}, b"")
             return
         inner = {**scope, "method": "GET"} if method == HTTPMethod.HEAD else scope
-        answer = _Answer(inner, receive, send, self._counters, self._bytes_lowest)
+        answer = _Answer(self._common, asker.client, inner, receive, send)
         answer.is_head = inner is not scope
-        answer.allow = self._allow
         if inner.get("method") == HTTPMethod.GET and choose_coding(answer.header(b"accept-encoding")) is None:
             await answer.refuse(NotAcceptable("Accept-Encoding refuses the answer as it is, and as gzip and zstd"))
             return
         await self.application(inner, answer.receive, answer.send)
 
 
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all answers share."""
+
+    allow: Mapping[str, bytes]
+    """The value of Allow, by path."""
+    counters: Counters
+    bytes_lowest: int
+    rendering: Rendering
+    held: HeldAnswers
+
+
 class _Answer:
     """The answer to one request, on its way from the application to the client."""
 
     __slots__ = (
-        "_bytes_lowest", "_compressor", "_counters", "_has_asked", "_is_over", "_receive", "_scope", "_send", "_start",
-        "allow", "is_head",
+        "_client", "_common", "_compressor", "_has_asked", "_is_over", "_place", "_receive", "_scope", "_send",
+        "_start", "is_head",
     )  # fmt: skip
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, counters: Counters, bytes_lowest: int) -> None:
+    def __init__(self, common: _Common, client: str, scope: Message, receive: Receive, send: Send) -> None:
+        self._common = common
+        self._client = client
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._counters = counters
-        self._bytes_lowest = bytes_lowest
+        self._place = provide_place()
+        """Where a long body is left, which does not pass through the framework."""
         self._start: Message | None = None
         self._compressor: Compressor | None = None
         self._has_asked = False
         self._is_over: asyncio.Event | None = None
         self.is_head = False
-        self.allow: Mapping[str, bytes] = {}
 
     def header(self, name: bytes) -> str:
         """The values of a header of the request, with commas between."""
@@ -113,7 +135,7 @@ class _Answer:
             await self._begin(start, body, is_whole=is_last)
         elif not self.is_head:
             if self._compressor is not None:
-                body = await compress_piece(self._compressor, body, is_last=is_last)
+                body = await self._compressed(self._compressor, body, is_last=is_last)
             await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def _begin(self, start: Message, body: bytes, *, is_whole: bool) -> None:
@@ -121,75 +143,129 @@ class _Answer:
         status, headers = int(start["status"]), dict(start["headers"])
         handler = self._scope.get("route_handler")
         facts: RouteFacts | None = None if handler is None else handler.opt.get("facts")
+        long = await self._long_body(body, is_whole=is_whole)
+        size_bytes = len(body) if long is None else long.size_bytes
         if facts is not None:
             headers |= facts.headers
             if facts.is_tagged and status == HTTPStatus.OK and is_whole:
-                status, body = self._tag(headers, body)
+                tag = tag_of(body) if long is None else long.tag
+                if self._has(headers, tag, size_bytes):
+                    status, body, long, size_bytes = HTTPStatus.NOT_MODIFIED, b"", None, 0
         if b"allow" in headers:
             # The framework forgets some methods of a path with several handlers, but only in answers to OPTIONS.
-            known = self.allow.get(self._scope.get("path_template", ""))
+            known = self._common.allow.get(self._scope.get("path_template", ""))
             headers[b"allow"] = known or _complete(headers[b"allow"].decode().split(", "))
-        if body:
-            body = await self._encode(status, headers, body, is_whole=is_whole)
+        coding = self._coding(status, headers, size_bytes, is_whole=is_whole) if size_bytes else None
+        if long is not None:
+            await self._send_long(status, headers, long, coding)
+            return
+        if coding is not None:
+            body = await self._encode(headers, body, coding, is_whole=is_whole)
         if self.is_head:
-            await _send_whole(self._send, status, headers, b"")
-            self._is_over = self._is_over or asyncio.Event()
-            self._is_over.set()
+            await self._send_head(status, headers)
             return
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_whole})
 
-    def _tag(self, headers: Headers, body: bytes) -> tuple[int, bytes]:
-        """200 and the body, or 304 where the client has it; changes `headers`.
+    async def _long_body(self, body: bytes, *, is_whole: bool) -> LongBody | None:
+        """The body of a long answer; None where it is short, or is made while it is sent."""
+        if self._place:
+            return self._place.pop()
+        if is_whole and len(body) > LONG_BYTES:
+            made: LongBody = await self._common.rendering.run(LongBody, [body])
+            return made
+        return None
 
-        The tag is weak, since it is the same for all codings of an answer.
-        """
-        tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    def _has(self, headers: Headers, tag: str, size_bytes: int) -> bool:
+        """Whether the client has the answer with a tag already; changes `headers` to those of 200 or 304."""
         headers[b"etag"] = tag.encode()
         headers[b"cache-control"] = b"no-cache"  # it may be stored, but must be asked for again
         if not matches_tag(self.header(b"if-none-match"), tag):
-            return HTTPStatus.OK, body
-        self._counters.answers_not_modified += 1
-        if self._can_shrink(headers, body):
+            return False
+        self._common.counters.answers_not_modified += 1
+        if self._can_shrink(headers, size_bytes):
             _vary(headers)
         for name in _ABOUT_CONTENT:
             headers.pop(name, None)
-        return HTTPStatus.NOT_MODIFIED, b""
+        return True
 
-    def _can_shrink(self, headers: Headers, body: bytes, *, is_whole: bool = True) -> bool:
+    def _can_shrink(self, headers: Headers, size_bytes: int, *, is_whole: bool = True) -> bool:
         """Whether compression would make an answer smaller by much."""
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        return (len(body) >= self._bytes_lowest or not is_whole) and is_compressible(content_type)
+        return (size_bytes >= self._common.bytes_lowest or not is_whole) and is_compressible(content_type)
 
-    async def _encode(self, status: int, headers: Headers, body: bytes, *, is_whole: bool) -> bytes:
-        """The body, or its first piece, in the coding that the client likes best; changes `headers`.
+    def _coding(self, status: int, headers: Headers, size_bytes: int, *, is_whole: bool) -> str | None:
+        """The coding that the client likes best, None for the body as it is; changes `headers`.
 
         A refusal stays as it is, so that the front door, which does not compress, gives the same.
         """
         accepted = self.header(b"accept-encoding")
         coding = choose_coding(accepted)
-        can_shrink = status < HTTPStatus.BAD_REQUEST and self._can_shrink(headers, body, is_whole=is_whole)
+        can_shrink = status < HTTPStatus.BAD_REQUEST and self._can_shrink(headers, size_bytes, is_whole=is_whole)
         if can_shrink:
             _vary(headers)
         if coding in (None, IDENTITY) or not (can_shrink or refuses_identity(accepted)):
-            return body
-        self._counters.answers_compressed[str(coding)] += 1
+            return None
+        self._common.counters.answers_compressed[str(coding)] += 1
         headers[b"content-encoding"] = str(coding).encode()
         headers.pop(b"content-length", None)
-        self._compressor = compressor(str(coding))
+        return coding
+
+    async def _encode(self, headers: Headers, body: bytes, coding: str, *, is_whole: bool) -> bytes:
+        """The body, or its first piece, in a coding; changes `headers`."""
+        self._compressor = compressor(coding)
         if self.is_head and not is_whole:
             return b""
-        body = await compress_piece(self._compressor, body, is_last=is_whole)
+        body = await self._compressed(self._compressor, body, is_last=is_whole)
         if is_whole:
             headers[b"content-length"] = b"%d" % len(body)
         return body
+
+    async def _compressed(self, into: Compressor, body: bytes, *, is_last: bool) -> bytes:
+        if len(body) <= LONG_BYTES:
+            return await compress_piece(into, body, is_last=is_last)
+        made: bytes = await self._common.rendering.run(partial(compress_at_once, into, body, is_last=is_last))
+        return made
+
+    async def _send_long(self, status: int, headers: Headers, body: LongBody, coding: str | None) -> None:
+        """Send an answer piece by piece, each when the client has read enough of those before."""
+        await (
+            self._common.rendering.run(body.shelve)
+            if coding is None
+            else self._common.rendering.run(body.compress, coding)
+        )
+        headers[b"content-length"] = b"%d" % body.size_bytes
+        if self.is_head:
+            await self._send_head(status, headers)
+            return
+        try:
+            self._common.held.take(self._client, body.held_bytes)
+        except Busy as busy:
+            await self.refuse(busy)
+            return
+        try:
+            await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+            is_last = False
+            while not is_last:
+                before_bytes = body.held_bytes
+                piece, is_last = body.next()
+                self._common.held.give(self._client, before_bytes - body.held_bytes)
+                await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+                await asyncio.sleep(0)  # a client that reads quickly must not keep the loop
+        finally:
+            self._common.held.give(self._client, body.held_bytes)
+
+    async def _send_head(self, status: int, headers: Headers) -> None:
+        await _send_whole(self._send, status, headers, b"")
+        self._is_over = self._is_over or asyncio.Event()
+        self._is_over.set()
 
     async def refuse(self, error: Answerable) -> None:
         """Answer an error without the application."""
         body = problem_body(error)
         media = problem_media(self.header(b"accept")).encode()
         headers = {b"content-type": media, b"content-length": b"%d" % len(body), **dict(problem_headers(error))}
-        self._counters.requests_refused[error.reason] += 1
+        self._common.counters.requests_refused[error.reason] += 1
         await _send_whole(self._send, error.status, headers, b"" if self.is_head else body)
 
 

@@ -18,7 +18,7 @@ from litestar import delete, get, patch, post
 from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 
-from fleetpulse.api.bind import AnyRequest, Handler, Reader, bind
+from fleetpulse.api.bind import AnyRequest, Handler, Reader, Render, bind
 from fleetpulse.api.request_body import is_body_announced, whole_body
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.malformed import malformed, without_bom
@@ -75,10 +75,14 @@ class Route:
     read_payload: Callable[[AnyRequest], Awaitable[Any]] | None
     facts: RouteFacts
 
-    def handler(self, parts: Mapping[str, Any]) -> HTTPRouteHandler:
-        """The handler of the framework. `parts`: the parts of the service, by the names that functions give them.
+    def handler(self, parts: Mapping[str, Any], *, render: Render | None = None) -> HTTPRouteHandler:
+        """The handler of the framework.
 
-        They are bound here, once: what the framework has to provide with each request costs a task for each part.
+        Args:
+            parts: the parts of the service, by the names that functions give them.
+            render: makes a response of a long answer.
+
+        Parts are bound here, once: what the framework has to provide with each request costs a task for each part.
         """
         summary, _, description = inspect.cleandoc(self.function.__doc__ or "").partition("\n\n")
         made: HTTPRouteHandler = METHODS[self.method](
@@ -89,7 +93,7 @@ class Route:
             tags=[self.group],
             status_code=self.facts.status,
             opt={"facts": self.facts},
-        )(bind(self.function, parts=parts, readers=self.readers, read_payload=self.read_payload))
+        )(bind(self.function, parts=parts, readers=self.readers, read_payload=self.read_payload, render=render))
         return made
 
 

@@ -109,6 +109,7 @@ class SelfMetrics:
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
             "questions_running": ("Questions that are worked on, by lane", self.lanes.running()),
             "questions_waiting": ("Questions that wait for their turn, by lane", self.lanes.waiting()),
+            "answer_bytes_held": ("Bytes of long answers not read yet", self.counters.answer_bytes_held),
             "connections": ("Open connections", len(self.connections)),
             "devices": ("Known devices", len(self.intake.numbers)),
             "journal_position": ("Position of the newest entry", self.follower.position),

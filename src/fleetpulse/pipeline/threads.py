@@ -26,6 +26,8 @@ class Threads:
         """Answers questions that take little work, so that they never wait behind those that take much."""
         self.big_questions = ThreadPoolExecutor(limits.questions_big_running_max, "big-questions")
         """Answers all other questions."""
+        self.rendering = ThreadPoolExecutor(2, "rendering")
+        """Turns long answers into bytes; two, so that a short one need not wait behind each long one."""
         self.export = ThreadPoolExecutor(1, "export")
         """Produces the pieces of exports."""
         self.decompress = ThreadPoolExecutor(1, "decompress")
@@ -42,6 +44,7 @@ class Threads:
         self.files.shutdown()
         self.small_questions.shutdown(cancel_futures=True)
         self.big_questions.shutdown(cancel_futures=True)
+        self.rendering.shutdown(cancel_futures=True)
         self.export.shutdown()
         self.decompress.shutdown()
         self.imports.shutdown()

@@ -31,6 +31,8 @@ class Counters:
     """Questions for which there was no room, by reason."""
     questions_stopped: Counter[str] = field(default_factory=Counter)
     """Questions that were stopped while they waited or ran, by reason."""
+    answer_bytes_held: int = 0
+    """Bytes of long answers that wait for their readers at the moment."""
     connections_opened: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     requests_refused: Counter[str] = field(default_factory=Counter)

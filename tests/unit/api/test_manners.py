@@ -281,3 +281,39 @@ def test_the_detail_of_an_unknown_device_says_what_to_do_on_every_route(tmp_path
                 assert advice in problem, (method, path)
 
     run(tmp_path, test)
+
+
+LONG = "/api/v1/devices?limit=1000"
+"""Its answer is long: it is made in a thread, and does not pass through the framework."""
+
+
+def test_a_long_answer_has_the_manners_of_a_short_one(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Ask) -> None:
+        plain = await ask("GET", LONG)
+        assert plain.status_code == 200
+        assert len(raw(plain)) == int(plain.headers["content-length"]) > 100_000
+        assert len(json.loads(raw(plain))["devices"]) == 1_000
+        head = await ask("HEAD", LONG)
+        assert (raw(head), head.headers) == (b"", plain.headers)
+        packed = await ask("GET", LONG, accept_encoding="gzip")
+        assert len(raw(packed)) == int(packed.headers["content-length"]) < len(raw(plain)) / 4
+        assert packed.headers["etag"] == plain.headers["etag"]
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert gzip.decompress(raw(packed)) == raw(plain)
+        known = await ask("GET", LONG, if_none_match=plain.headers["etag"])
+        assert (known.status_code, raw(known), known.headers["etag"]) == (304, b"", plain.headers["etag"])
+        assert service.counters.answer_bytes_held == 0
+
+    run(tmp_path, test)
+
+
+def test_a_long_answer_for_which_there_is_no_room_is_refused_before_its_status_is_sent(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Ask) -> None:
+        service.counters.answer_bytes_held = 1  # of somebody else
+        refusal = await ask("GET", LONG)
+        assert refusal.status_code == 503
+        assert json.loads(raw(refusal))["type"] == "urn:fleetpulse:problem:answer_bytes"
+        assert refusal.headers["retry-after"] == "5"
+        assert (await ask("HEAD", LONG)).status_code == 200
+
+    run(tmp_path, test, answer_bytes_held_max=1)

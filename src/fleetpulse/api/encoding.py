@@ -1,0 +1,88 @@
+"""JSON of long answers in pieces, byte for byte what `msgspec.json.encode` gives for the whole.
+
+The encoder keeps the interpreter to itself until it is done, in whatever thread it runs. So what is long is encoded a
+piece at a time, and the other threads have their turns between the pieces.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+PIECE_ITEMS = 500
+"""Values that are encoded at once: less than a millisecond."""
+_encode = msgspec.json.encode
+
+
+def is_long(value: Any, items_max: int = PIECE_ITEMS) -> bool:
+    """Whether a value holds more than `items_max` others, however deep; no more than these are looked at."""
+    return _left(value, items_max) < 0
+
+
+def _left(value: Any, left: int) -> int:
+    """How many of `left` items are left after those of a value; below 0 where there are more."""
+    if isinstance(value, Struct):
+        inner: Any = [getattr(value, name) for name in value.__struct_fields__]
+    elif isinstance(value, dict):
+        inner = value.values()
+    elif isinstance(value, (list, tuple)):
+        inner = value
+    else:
+        return left
+    left -= len(inner)
+    for one in inner:
+        if left < 0:
+            break
+        if isinstance(one, (Struct, dict, list, tuple)):
+            left = _left(one, left)
+    return left
+
+
+def encode_pieces(value: Any) -> Iterator[bytes]:
+    """The JSON of a value, in pieces: of structs with plain fields, dicts by text, lists, and what they hold."""
+    if not is_long(value):
+        yield _encode(value)
+    elif isinstance(value, (list, tuple)):
+        yield from _list_pieces(value)
+    elif isinstance(value, dict):
+        yield from _object_pieces(value.items())
+    elif isinstance(value, Struct) and not _is_special(value):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        fields = ((key, getattr(value, name)) for name, key in names)
+        yield from _object_pieces((key, one) for key, one in fields if one is not UNSET)
+    else:
+        yield _encode(value)
+
+
+def _is_special(value: Struct) -> bool:
+    """Whether a struct is more than its fields in their order."""
+    config = value.__struct_config__
+    return bool(config.omit_defaults or config.array_like or config.tag)
+
+
+def _object_pieces(items: Any) -> Iterator[bytes]:
+    before = b"{"
+    for key, one in items:
+        yield before + _encode(key) + b":"
+        yield from encode_pieces(one)
+        before = b","
+    yield b"{}" if before == b"{" else b"}"
+
+
+def _list_pieces(values: Any) -> Iterator[bytes]:
+    yield b"["
+    start = 0
+    while start < len(values):
+        if start:
+            yield b","
+        end, left = start, PIECE_ITEMS
+        while end < len(values) and left >= 0:
+            left = _left(values[end], left - 1)
+            end += 1
+        if end == start + 1:
+            yield from encode_pieces(values[start])
+        else:
+            yield _encode(values[start:end])[1:-1]
+        start = end
+    yield b"]"
