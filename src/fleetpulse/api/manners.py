@@ -55,7 +55,7 @@ class Manners:
             counters=counters,
             bytes_lowest=limits.compress_bytes_lowest,
             rendering=rendering,
-            held=HeldAnswers(limits.answer_bytes_held_max, counters),
+            held_answers=HeldAnswers(limits.answer_bytes_held_max, counters),
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -85,7 +85,7 @@ class _Common:
     counters: Counters
     bytes_lowest: int
     rendering: Rendering
-    held: HeldAnswers
+    held_answers: HeldAnswers
 
 
 class _Answer:
@@ -239,7 +239,7 @@ class _Answer:
             await self._send_head(status, headers)
             return
         try:
-            self._common.held.take(self._client, body.held_bytes)
+            self._common.held_answers.take(self._client, body.held_bytes)
         except Busy as busy:
             await self.refuse(busy)
             return
@@ -249,11 +249,11 @@ class _Answer:
             while not is_last:
                 before_bytes = body.held_bytes
                 piece, is_last = body.next()
-                self._common.held.give(self._client, before_bytes - body.held_bytes)
+                self._common.held_answers.give(self._client, before_bytes - body.held_bytes)
                 await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
                 await asyncio.sleep(0)  # a client that reads quickly must not keep the loop
         finally:
-            self._common.held.give(self._client, body.held_bytes)
+            self._common.held_answers.give(self._client, body.held_bytes)
 
     async def _send_head(self, status: int, headers: Headers) -> None:
         await _send_whole(self._send, status, headers, b"")
