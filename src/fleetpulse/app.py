@@ -25,6 +25,7 @@ from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forgetting import Forgetting
+from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.lanes import Lanes
@@ -214,7 +215,9 @@ def _clock(settings: Settings, stores: Stores) -> ServiceClock:
 
 def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
     removal = Removal(grace=settings, **_stages_of(stages, Removal))
-    return Housekeeping(triggers=settings, removal=removal, **_stages_of(stages, Housekeeping))
+    gap_retention = GapRetention(limits=settings, **_stages_of(stages, GapRetention))
+    parts = _stages_of(stages, Housekeeping)
+    return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, **parts)
 
 
 def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:

@@ -181,6 +181,26 @@ class ExportLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetentionLimits:
+    """Retention."""
+
+    reception_gap_days: int = setting(
+        0,
+        "Days that reception gaps are kept, from which status and availability of the past come; 0: for ever.",
+        "days",
+        0,
+        36_500,
+    )
+    retention_grace_s: int = setting(
+        86_400,
+        "Time after a retention became shorter in which nothing more is deleted, and it can be taken back.",
+        "s",
+        0,
+        31_536_000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockGrace:
     """Superseded files."""
 

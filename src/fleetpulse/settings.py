@@ -25,6 +25,7 @@ from fleetpulse.limits import (
     ExportLimits,
     IngestLimits,
     QuestionLimits,
+    RetentionLimits,
     setting,
 )
 
@@ -89,13 +90,6 @@ class Definitions:
         256, "Different names of labels; beyond it, a device is refused (422).", "names", 1, 10_000
     )
     metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
-    retention_grace_s: int = setting(
-        86_400,
-        "Time after a retention became shorter in which nothing more is deleted, and it can be taken back.",
-        "s",
-        0,
-        31_536_000,
-    )
     windows_max: int = setting(1_000, "Maintenance windows; beyond it, 422.", "windows", 1)
 
 
@@ -119,6 +113,7 @@ GROUPS: tuple[type, ...] = (
     QuestionLimits,
     ExportLimits,
     CheckpointTriggers,
+    RetentionLimits,
     BlockGrace,
 )
 """In the order of `--help` and of the reference; the first line of each docstring is its title there."""
@@ -135,6 +130,7 @@ class Settings(
     QuestionLimits,
     ExportLimits,
     CheckpointTriggers,
+    RetentionLimits,
     BlockGrace,
 ):
     """All settings of `fleetpulse serve`, and thereby each of the groups."""

@@ -110,9 +110,9 @@ def test_a_shorter_retention_leaves_a_grace_that_a_longer_one_ends(reopen: Reope
     catalog.put_metric(MetricDefinition(name="cpu", retention_days=90, raw_days=7), metrics_max=2, keep_until_ns=6)
     catalog.put_metric(MetricDefinition(name="cpu", retention_days=30, raw_days=7), metrics_max=2, keep_until_ns=7)
     catalog = reopen()
-    assert catalog.graces() == {1: [Grace("raw_days", 90, 6), Grace("retention_days", 90, 7)]}
+    assert catalog.retention.graces() == {1: [Grace("raw_days", 90, 6), Grace("retention_days", 90, 7)]}
     catalog.put_metric(MetricDefinition(name="cpu", retention_days=90), metrics_max=2, keep_until_ns=8)
-    assert reopen().graces() == {}
+    assert reopen().retention.graces() == {}
 
 
 def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:

@@ -65,7 +65,7 @@ def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns], *, rows: i
     with pq.ParquetWriter(
         file, _SCHEMA, compression="zstd", write_page_checksum=True, use_dictionary=_DICTIONARY
     ) as writer:
-        for piece in _in_groups(pieces, group_rows):
+        for piece in whole_groups(pieces, group_rows):
             columns = [
                 pa.array(piece.devices),
                 time_column(piece.start_ns),
@@ -76,8 +76,11 @@ def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns], *, rows: i
             writer.write_table(pa.table(columns, schema=_SCHEMA), row_group_size=group_rows)
 
 
-def _in_groups(pieces: Iterable[ReceptionGapColumns], group_rows: int) -> Iterator[ReceptionGapColumns]:
-    """The same rows in pieces of whole row groups, so that a file depends on its rows and not on their pieces."""
+def whole_groups(pieces: Iterable[ReceptionGapColumns], group_rows: int) -> Iterator[ReceptionGapColumns]:
+    """The same rows in pieces whose lengths are multiples of `group_rows`, the last aside.
+
+    So a file depends on its rows and not on the pieces in which they come.
+    """
     waiting: list[ReceptionGapColumns] = []
     for piece in pieces:
         waiting.append(piece)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fleetpulse.catalog.file_records import FileRecords
+from fleetpulse.catalog.retention_records import RetentionRecords
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
@@ -16,7 +17,6 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
-from fleetpulse.model.retention import Grace
 
 Span = tuple[int, int | None]
 """[start_ns, end_ns); an end of None: it goes on."""
@@ -69,6 +69,11 @@ class Catalog(Protocol):
     @property
     def files(self) -> FileRecords:
         """Which files of the block store this catalog wrote."""
+        ...
+
+    @property
+    def retention(self) -> RetentionRecords:
+        """What the definitions of before still keep."""
         ...
 
     def transaction(self, *, is_dry: bool = False) -> AbstractContextManager[None]:
@@ -134,10 +139,6 @@ class Catalog(Protocol):
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
         """(number, definition, whether devices may report it) of all metrics ever defined, sorted by number."""
-        ...
-
-    def graces(self) -> dict[int, list[Grace]]:
-        """What the definitions of before still keep, by number of the metric; ended graces may be among them."""
         ...
 
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:

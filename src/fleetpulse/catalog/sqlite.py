@@ -19,6 +19,7 @@ from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
 from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
+from fleetpulse.catalog.retention_records import RetentionRecords, SqliteRetentionRecords, replace_graces
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
@@ -29,7 +30,7 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
-from fleetpulse.model.retention import Grace, graces_after
+from fleetpulse.model.retention import graces_after
 from fleetpulse.storage_causes import RESTORE, storage_error, storage_text
 
 _METRIC = "number, name, body, is_defined"
@@ -54,6 +55,7 @@ class SqliteCatalog:
         self._path, self._clock = path, clock or SystemClock()
         self._lock = DatabaseLock(path, wait_s=wait_s)
         self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
+        self.retention: RetentionRecords = SqliteRetentionRecords(self._transaction, self._reading, self._select)
         with contextlib.ExitStack() as closing:
             try:
                 self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -258,14 +260,6 @@ class SqliteCatalog:
                 for number, body, is_defined in rows
             ]
 
-    def graces(self) -> dict[int, list[Grace]]:
-        """See Catalog."""
-        with self._reading():
-            graces: dict[int, list[Grace]] = {}
-            for metric, *grace in self._select("SELECT metric, kept, days, until_ns FROM retention_grace"):
-                graces.setdefault(metric, []).append(Grace(*grace))
-            return graces
-
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """See Catalog."""
         known = {old.name: (number, old) for number, old, _ in self.metrics()}
@@ -279,13 +273,12 @@ class SqliteCatalog:
                 )
         elif number >= metrics_max:
             raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
-        graces = [] if old is None else graces_after(self.graces().get(number, []), old, metric, until_ns=keep_until_ns)
+        before = self.retention.graces().get(number, [])
+        graces = [] if old is None else graces_after(before, old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
             row = (number, metric.name, _json(metric))
             run(f"INSERT OR REPLACE INTO metric ({_METRIC}) VALUES (?, ?, ?, 1)", row)
-            run("DELETE FROM retention_grace WHERE metric = ?", (number,))
-            for grace in graces:
-                run("INSERT INTO retention_grace VALUES (?, ?, ?, ?)", (number, *grace))
+            replace_graces(run, number, graces)
         return number
 
     def delete_metric(self, name: str) -> bool:

@@ -57,8 +57,10 @@ class SampleBlock:
     """
 
 
+GAPS = -1
+"""Stands for reception gaps where the numbers of metrics stand."""
 Expired = Mapping[int, Mapping[int, int]]
-"""How many samples, by metric and UTC day (days since 1970-01-01)."""
+"""How many samples, by metric and UTC day (days since 1970-01-01); of GAPS, how many gaps by the day they ended in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Manifest:
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
     expired: Expired = field(default_factory=dict)
-    """Samples that retention has deleted. This is never forgotten, whatever the definition of a metric says later."""
+    """Samples and reception gaps that retention has deleted; never forgotten, whatever definitions say later."""
 
     def files(self) -> list[BlockFile]:
         """All files that this manifest lists."""

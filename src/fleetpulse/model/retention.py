@@ -21,6 +21,9 @@ from fleetpulse.model.units import NS_PER_DAY
 
 Kept = Literal["retention_days", "raw_days"]
 KEPT: tuple[Kept, ...] = ("retention_days", "raw_days")
+FOREVER_DAYS = 2**31
+"""More days than there are."""
+NEVER_ENDS_NS = 2**63 - 1
 
 
 class Grace(NamedTuple):
@@ -59,6 +62,26 @@ def graces_after(
         # What the definition keeps by itself needs no grace.
         remaining = [grace for grace in remaining if grace.kept != kept or grace.days > days_after]
     return sorted(remaining)
+
+
+def gap_graces_after(graces: Iterable[Grace], days: int, *, until_ns: int) -> list[Grace]:
+    """What keeps reception gaps once they are declared to be kept for `days`, by the rules of metrics.
+
+    The declaration is a grace that never ends. Before the first one, gaps were kept for ever.
+    """
+    before = list(graces)
+    declared = max((grace.days for grace in before if grace.until_ns == NEVER_ENDS_NS), default=FOREVER_DAYS)
+    remaining = [grace for grace in before if grace.until_ns != NEVER_ENDS_NS]
+    if days < declared:
+        remaining = [grace for grace in remaining if grace.days > declared]
+        remaining.append(Grace("retention_days", declared, until_ns))
+    remaining = [grace for grace in remaining if grace.days > days]
+    return sorted([*remaining, Grace("retention_days", days, NEVER_ENDS_NS)])
+
+
+def gap_days_in_force(graces: Iterable[Grace], *, now_ns: int) -> int:
+    """How many days reception gaps are kept now."""
+    return max((grace.days for grace in graces if grace.until_ns > now_ns), default=FOREVER_DAYS)
 
 
 def in_force(metric: MetricDefinition, graces: Sequence[Grace], *, now_ns: int) -> MetricDefinition:

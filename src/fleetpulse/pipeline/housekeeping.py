@@ -28,6 +28,7 @@ from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.registry import Registry
@@ -59,6 +60,7 @@ class Housekeeping:
     triggers: CheckpointTriggers
     removal: Removal
     ownership: Ownership
+    gap_retention: GapRetention
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -214,17 +216,19 @@ class Housekeeping:
         async with self._turn:
             loop = asyncio.get_running_loop()
             started_s = self.monotonic_s()
-            work = partial(
-                next_change,
-                self.history,
-                self.history.manifest,
-                metrics=self.metric_definitions.kept(),
-                today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
-                pause=_pause,
-                is_forced=is_forced,
-                on_damage=self._note_damage,
-            )
             try:
+                gap_days = await loop.run_in_executor(self.threads.catalog, self.gap_retention.days_in_force)
+                work = partial(
+                    next_change,
+                    self.history,
+                    self.history.manifest,
+                    metrics=self.metric_definitions.kept(),
+                    today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
+                    gap_days=gap_days,
+                    pause=_pause,
+                    is_forced=is_forced,
+                    on_damage=self._note_damage,
+                )
                 await self._begin_writing()
                 change = await loop.run_in_executor(self.threads.files, work)
                 if change is None:

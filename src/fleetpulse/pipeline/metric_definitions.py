@@ -168,7 +168,7 @@ class MetricDefinitions:
         self._publish(*await self._catalog_thread.run(self._read))
 
     def _read(self) -> tuple[list[tuple[int, MetricDefinition, bool]], dict[int, list[Grace]]]:
-        return self._catalog.metrics(), self._catalog.graces()
+        return self._catalog.metrics(), self._catalog.retention.graces()
 
     def _publish(
         self, metrics: Sequence[tuple[int, MetricDefinition, bool]], graces: Mapping[int, Sequence[Grace]]

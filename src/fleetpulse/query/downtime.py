@@ -6,6 +6,7 @@ share their exclusions share their clock. Source: docs/explanation/uptime.md, "A
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.spans import covered_before
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions, ReceptionGap
-from fleetpulse.blocks.history import OnDamage
-from fleetpulse.errors import DamagedData
 from fleetpulse.model.heartbeat_policy import late_after_ns
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
+from fleetpulse.query.answers import Missing
 from fleetpulse.query.exclusions import LOOK_BACK_NS
+from fleetpulse.query.missing import note_expired_gaps, note_missing_day
 from fleetpulse.query.view import FleetView
 
 ROWS_JOINED = 65_536
@@ -33,11 +34,17 @@ class Downtime:
     accountable_ns: NDArray[np.int64]
 
 
-def ended_gaps(view: FleetView, *, start_ns: int, on_damage: OnDamage | None = None) -> Iterator[ReceptionGapColumns]:
+def ended_gaps(
+    view: FleetView, *, start_ns: int, missing: list[Missing] | None = None
+) -> Iterator[ReceptionGapColumns]:
     """The reception gaps of the devices of a view that ended after `start_ns`, in pieces that are read one at a time.
 
-    Raises: DamagedData: a block cannot be read, and no `on_damage` is given to report it to.
+    Args: missing: gets the days that cannot be read, and those that retention has deleted.
+    Raises: DamagedData: a block cannot be read, and there is no `missing`.
     """
+    on_damage = None if missing is None else partial(note_missing_day, missing)
+    if missing is not None:
+        note_expired_gaps(missing, view.manifest.expired, start_ns=start_ns)
     waiting: list[ReceptionGapColumns] = []
     for gaps in chain(
         view.closed_gaps(start_day=start_ns // NS_PER_DAY, end_day=2**31, on_damage=on_damage), _live_gaps(view)
@@ -84,12 +91,8 @@ def look_back_ns(view: FleetView, *, start_ns: int) -> int:
     since_ns = [int(view.live.last_received_ns[0])]
     if since_ns[0] > start_ns:  # so gaps may have ended since
         # Blocks that cannot be read are no matter here: questions that need them find and report them themselves.
-        since_ns += [gap.start_ns for gap in gaps_of_one(view, ended_gaps(view, start_ns=start_ns, on_damage=_ignore))]
+        since_ns += [gap.start_ns for gap in gaps_of_one(view, ended_gaps(view, start_ns=start_ns, missing=[]))]
     return min([start_ns, *(max(at_ns, start_ns - LOOK_BACK_NS) for at_ns in since_ns if at_ns != NEVER_NS)])
-
-
-def _ignore(day: int, error: DamagedData) -> None:
-    pass
 
 
 def downtime(view: FleetView, ended: Iterable[ReceptionGapColumns], *, start_ns: int, end_ns: int) -> Downtime:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_notes import buckets_note, expired_samples
 from fleetpulse.query.metrics import DeviceSelection, find
-from fleetpulse.query.missing import distinct, note_missing_day
+from fleetpulse.query.missing import distinct
 from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.slots import count_slots
@@ -87,7 +86,7 @@ def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted
     columns = FleetColumns(slots.present[:, 0], slots.expected[:, 0], zeros, zeros, slots.missing, is_time_known=False)
     if is_time_wanted:
         missing: list[Missing] = []
-        ended = ended_gaps(view, start_ns=start_ns, on_damage=partial(note_missing_day, missing))
+        ended = ended_gaps(view, start_ns=start_ns, missing=missing)
         # Gaps are read while they are accounted, so what is missing is known only afterwards.
         time = downtime(view, ended, start_ns=start_ns, end_ns=end_ns)
         columns.is_time_known = not missing

@@ -1,5 +1,7 @@
-"""What an answer lacks because a block is missing or damaged: spans, each listed once, with the reason."""
+"""What an answer lacks because a block is missing or damaged, or gaps were deleted: spans, each once, with a reason."""
 
+from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import GAPS, Expired
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing
@@ -15,6 +17,18 @@ def note_missing(missing: list[Missing], start_ns: int, end_ns: int, error: Exce
 def note_missing_day(missing: list[Missing], day: int, error: Exception) -> None:
     """Note that a UTC day (days since 1970-01-01) is lacking."""
     note_missing(missing, day * NS_PER_DAY, (day + 1) * NS_PER_DAY, error)
+
+
+def note_expired_gaps(missing: list[Missing], expired: Expired, *, start_ns: int) -> None:
+    """Note the days, at or after the day of `start_ns`, of which retention has deleted reception gaps.
+
+    A gap that ended after the end of a window may have begun in it, so later days are noted, too.
+    """
+    days = [day for day in sorted(expired.get(GAPS, {})) if day >= start_ns // NS_PER_DAY]
+    if days:
+        # From the first to the last: between them nothing was deleted only where nothing had ended.
+        reason = DamagedData("retention has deleted the reception gaps that ended then (reception_gap_days)")
+        note_missing(missing, days[0] * NS_PER_DAY, (days[-1] + 1) * NS_PER_DAY, reason)
 
 
 def distinct(missing: list[Missing]) -> list[Missing]:

@@ -1,6 +1,5 @@
 """Status of devices now, and its changes in a window."""
 
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,6 @@ from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing, Transition, Transitions
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
-from fleetpulse.query.missing import note_missing_day
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -46,7 +44,7 @@ def device_status(view: FleetView) -> tuple[Status, int, int]:
 def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int = TRANSITIONS_MAX) -> Transitions:
     """The changes of status of the one device of a view, after the window's start; `more_from` if they are too many."""
     missing: list[Missing] = []
-    ended = ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing))
+    ended = ended_gaps(view, start_ns=window.start_ns, missing=missing)
     intervals = timeline(gaps_of_one(view, ended), view.excluded.of(0), start_ns=window.start_ns, end_ns=window.end_ns)
     changes = [
         Transition(format_rfc3339(after.start_ns), STATUSES[before.status], STATUSES[after.status])

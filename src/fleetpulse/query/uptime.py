@@ -1,6 +1,5 @@
 """Uptime and availability of one device over a window, each with what it was computed from."""
 
-from functools import partial
 from typing import TypedDict
 
 import numpy as np
@@ -15,7 +14,7 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import Interval, Missing, Observed, Uptime, UptimePoint
 from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one
-from fleetpulse.query.missing import distinct, note_missing_day
+from fleetpulse.query.missing import distinct
 from fleetpulse.query.slots import DeviceSlots, explain_slots
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
@@ -64,7 +63,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
     Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
     """
     missing: list[Missing] = []
-    ended = list(ended_gaps(view, start_ns=window.start_ns, on_damage=partial(note_missing_day, missing)))
+    ended = list(ended_gaps(view, start_ns=window.start_ns, missing=missing))
     is_known = not missing
     # A time without reception that is not longer than a missed heartbeat is never stored as a gap, so a current one of
     # that length does not count either.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.pacing import paced
-from fleetpulse.blocks.reception_gaps import STEM, merge_gaps, write_gaps
+from fleetpulse.blocks.reception_gaps import STEM, merge_gaps, whole_groups, write_gaps
 from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.model.manifest import BlockFile, Manifest
@@ -18,6 +18,8 @@ from fleetpulse.model.units import NS_PER_DAY
 
 GAP_FILES_MAX = 6
 """Files of a day in which gaps still end, before some of them are merged."""
+PACED_ROWS = 65_536
+"""Rows between two pauses: some 20 ms of work."""
 MERGED_MAX = 16
 """Files that are merged at once; of each, a row group is in memory."""
 MUCH_LARGER = 2
@@ -56,5 +58,7 @@ def _sound(work: CompactionInput, files: Sequence[BlockFile]) -> tuple[BlockFile
 def _merged(work: CompactionInput, day: int, files: Sequence[BlockFile]) -> BlockFile:
     history = work.history
     rows = sum(count_gaps(history, file) for file in files)
-    pieces = paced(merge_gaps([gaps_of_file(history, file) for file in files]), work.pause)
+    merged = merge_gaps([gaps_of_file(history, file) for file in files])
+    # A pause behind each row group of a small file would take longer than the work.
+    pieces = paced(whole_groups(merged, PACED_ROWS), work.pause)
     return put_block(history.store, f"{STEM}-{day}", lambda out: write_gaps(out, pieces, rows=rows))

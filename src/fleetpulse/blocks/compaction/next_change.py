@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from fleetpulse.blocks.compaction.change import Change
+from fleetpulse.blocks.compaction.expire_gaps import remove_expired_gaps
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
 from fleetpulse.blocks.compaction.merge import merge_parts
 from fleetpulse.blocks.compaction.merge_gaps import merge_gap_files
@@ -11,6 +12,7 @@ from fleetpulse.blocks.compaction.work_input import CompactionInput, OnDamage
 from fleetpulse.blocks.history import History
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.retention import FOREVER_DAYS
 
 FRESH_MAX = 8
 """Fresh blocks of a kind before they are folded into parts."""
@@ -27,6 +29,7 @@ def next_change(
     pause: Callable[[], None],
     fresh_max: int = FRESH_MAX,
     parts_max: int = PARTS_MAX,
+    gap_days: int = FOREVER_DAYS,
     is_forced: bool = False,
     on_damage: OnDamage = lambda _block, _error: None,
 ) -> Change | None:
@@ -38,13 +41,15 @@ def next_change(
     Args:
         metrics: definitions by number; every metric of the manifest's blocks must be there.
         today: the day now, since 1970-01-01 UTC; None: it is not certain, so nothing expires.
+        gap_days: how many days reception gaps are kept.
         pause: called between units of work.
         is_forced: fold fresh blocks however few they are.
     Raises: OSError: the disk is full or failing; nothing has changed.
     """
-    work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage)
+    work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage, gap_days)
     return (
         remove_expired(work, manifest)
+        or remove_expired_gaps(work, manifest)
         # Before samples, since each checkpoint adds a file, and questions about one device read all files of a day.
         or merge_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)

@@ -8,6 +8,7 @@ from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import TIERS, BlockFile, SampleBlock
 from fleetpulse.model.metric import Kind, MetricDefinition
+from fleetpulse.model.retention import FOREVER_DAYS
 
 OnDamage = Callable[[SampleBlock | BlockFile, DamagedData], None]
 """Called with a block, or a file of reception gaps, that is missing or damaged, and with what is wrong with it."""
@@ -26,6 +27,8 @@ class CompactionInput:
     today: int
     pause: Callable[[], None]
     on_damage: OnDamage
+    gap_days: int = FOREVER_DAYS
+    """How long reception gaps are kept."""
 
     def metrics_of_kind(self, kind: Kind) -> set[int]:
         """The numbers of all metrics of a kind of value."""
