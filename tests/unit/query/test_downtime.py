@@ -1,8 +1,14 @@
 """Time down by the clock of status, and the gaps that it is computed from."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleetpulse.errors import DamagedData
+from fleetpulse.model.manifest import GAPS
+from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.query.answers import Missing
 from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one, look_back_ns
 from one_fleet import SECOND, OneFleet
 
@@ -64,11 +70,30 @@ def test_a_lost_block_of_gaps_is_reported_or_raised() -> None:
     ((day, (file,)),) = one.history.manifest.gaps.items()
     one.lose(file)
     view = one.view(one.at("10:00:00"))
-    days: list[int] = []
-    assert sum(map(len, ended_gaps(view, start_ns=0, on_damage=lambda day, _: days.append(day)))) == 0
-    assert days == [day]
+    missing: list[Missing] = []
+    assert sum(map(len, ended_gaps(view, start_ns=0, missing=missing))) == 0
+    assert [span.start for span in missing] == [format_rfc3339(day * NS_PER_DAY)]
     with pytest.raises(DamagedData):
         list(ended_gaps(view, start_ns=0))
+
+
+def test_days_of_gaps_that_retention_has_deleted_are_missing_where_the_window_may_need_them() -> None:
+    one = OneFleet()
+    one.hear("10:00:00", "10:30:00")
+    one.checkpoint()
+    today = one.now // NS_PER_DAY
+    one.history.manifest = replace(one.history.manifest, expired={GAPS: {today - 9: 5, today - 7: 0}, 0: {today: 1}})
+    for start_day, expected in ((today - 20, 1), (today - 9, 1), (today - 7, 1), (today - 6, 0)):
+        missing: list[Missing] = []
+        start_ns = start_day * NS_PER_DAY
+        gaps = list(ended_gaps(one.view(start_ns), start_ns=start_ns, missing=missing))
+        assert (sum(map(len, gaps)), len(missing)) == (2, expected)
+    list(ended_gaps(one.view(0), start_ns=0, missing=missing))
+    assert [missing[0].start, missing[0].end] == [
+        format_rfc3339((today - 9) * NS_PER_DAY),
+        format_rfc3339((today - 6) * NS_PER_DAY),
+    ]
+    assert "retention" in missing[0].reason
 
 
 def test_exclusions_are_looked_up_from_the_start_of_a_gap_but_not_for_ever() -> None:
