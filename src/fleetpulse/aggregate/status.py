@@ -16,6 +16,7 @@ and so it is while the device was deleted; when it is declared again, time is me
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,8 @@ class ReceptionGap:
     down_after_ns: int
     is_declared: bool = False
     """Whether it begins when the device was declared again, and not when something was received."""
+    is_last: bool = True
+    """Whether something was received at its end; of a gap that was divided, this holds for the last part."""
 
     @property
     def is_long(self) -> bool:
@@ -116,13 +119,12 @@ def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: in
     Args: gaps: ascending, without overlaps; between two of them the device was up. A gap that still goes on is among
     them, with an end at `end_ns` or later.
     """
-    spans = excluded.all
     changes: list[tuple[int, int]] = [(NEVER_NS - 1, UP)]
-    for gap in gaps:
-        for part in divide_gap(gap, excluded.deleted):
-            changes += _of_gap(part, spans)
-        if gap.end_ns < end_ns:
-            changes.append((gap.end_ns, UP))
+    parts = [part for gap in gaps for part in divide_gap(gap, excluded.deleted)]
+    for part, late_ns, down_ns in _thresholds(parts, excluded.all):
+        changes += _of_part(part, late_ns, down_ns)
+        if part.is_last and part.end_ns < end_ns:
+            changes.append((part.end_ns, UP))
     observed = _intervals(changes, start_ns=start_ns, end_ns=end_ns)
     unwatched = union(excluded.blind, excluded.deleted)
     for code, declared in ((UNKNOWN, unwatched), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
@@ -132,24 +134,32 @@ def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: in
 
 def divide_gap(gap: ReceptionGap, deleted: Spans) -> Iterable[ReceptionGap]:
     """The parts of a gap: a device that is declared again has as much time as one that was just heard."""
-    starts = [gap.start_ns]
-    if gap.start_ns != NEVER_NS:
-        starts += [end_ns for end_ns in deleted[:, 1].tolist() if gap.start_ns < end_ns < gap.end_ns]
-    for place, (start_ns, end_ns) in enumerate(zip(starts, [*starts[1:], gap.end_ns], strict=True)):
-        yield replace(gap, start_ns=start_ns, end_ns=end_ns, is_declared=place > 0)
+    if not len(deleted) or gap.start_ns == NEVER_NS:
+        return [gap]
+    declared = [end_ns for end_ns in deleted[:, 1].tolist() if gap.start_ns < end_ns < gap.end_ns]
+    edges = [gap.start_ns, *declared, gap.end_ns]
+    return [
+        replace(gap, start_ns=start_ns, end_ns=end_ns, is_declared=place > 0, is_last=end_ns == gap.end_ns)
+        for place, (start_ns, end_ns) in enumerate(pairwise(edges))
+    ]
 
 
-def _of_gap(gap: ReceptionGap, spans: Spans) -> Iterable[tuple[int, int]]:
-    if gap.start_ns == NEVER_NS:
-        return [(NEVER_NS, NEW)]
-    start = np.array([gap.start_ns], np.int64)
-    late_ns, down_ns = (
-        int(after_uncovered(spans, start, np.array([after], np.int64))[0])
-        for after in (gap.late_after_ns, gap.down_after_ns)
+def _thresholds(parts: Sequence[ReceptionGap], spans: Spans) -> Iterable[tuple[ReceptionGap, int, int]]:
+    """Each part with the times from which on the device is late and down, found in one pass for all of them."""
+    starts = np.array([part.start_ns for part in parts], np.int64)
+    late, down = (
+        after_uncovered(spans, starts, np.array(after, np.int64)).tolist()
+        for after in ([part.late_after_ns for part in parts], [part.down_after_ns for part in parts])
     )
-    unknown_ns = gap.start_ns if gap.is_declared else gap.start_ns + gap.late_after_ns
-    steps = [(unknown_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN)]
-    return [(at_ns, code) for at_ns, code in steps if at_ns < gap.end_ns]
+    return zip(parts, late, down, strict=True)
+
+
+def _of_part(part: ReceptionGap, late_ns: int, down_ns: int) -> Iterable[tuple[int, int]]:
+    if part.start_ns == NEVER_NS:
+        return [(NEVER_NS, NEW)]
+    unknown_ns = part.start_ns if part.is_declared else part.start_ns + part.late_after_ns
+    steps = ((unknown_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN))
+    return [(at_ns, code) for at_ns, code in steps if at_ns < part.end_ns]
 
 
 def _intervals(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[StatusInterval]:
@@ -171,8 +181,10 @@ def _append(found: list[StatusInterval], start_ns: int, end_ns: int, code: int) 
 
 def _overlay(intervals: Sequence[StatusInterval], over: Spans, code: int) -> list[StatusInterval]:
     """The intervals with `code` inside the spans. A device that is new stays new in blind time."""
-    found: list[StatusInterval] = []
     spans = over.tolist()
+    if not spans:
+        return list(intervals)
+    found: list[StatusInterval] = []
     for interval in intervals:
         at_ns = interval.start_ns
         if not (interval.status == NEW and code == UNKNOWN):

@@ -91,7 +91,8 @@ def look_back_ns(view: FleetView, *, start_ns: int) -> int:
     since_ns = [int(view.live.last_received_ns[0])]
     if since_ns[0] > start_ns:  # so gaps may have ended since
         # Blocks that cannot be read are no matter here: questions that need them find and report them themselves.
-        since_ns += [gap.start_ns for gap in gaps_of_one(view, ended_gaps(view, start_ns=start_ns, missing=[]))]
+        for gaps in ended_gaps(view, start_ns=start_ns, missing=[]):
+            since_ns += gaps.start_ns[gaps.start_ns < start_ns].tolist()
     return min([start_ns, *(max(at_ns, start_ns - LOOK_BACK_NS) for at_ns in since_ns if at_ns != NEVER_NS)])
 
 
