@@ -11,6 +11,7 @@ already. A device's gaps are in a row group of at most 16,384 rows in each of up
 
 import argparse
 import asyncio
+import logging
 import re
 import sys
 import tempfile
@@ -22,14 +23,17 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import structlog
 
 from fleetpulse.app import assemble
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.heap import bound_heap
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
+from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.service import Service, Stores
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.query.fleet import fleet_uptime
@@ -71,13 +75,15 @@ def memory_mb(what: str = "VmRSS") -> float:
 def service_of(folder: Path, clock: HandClock) -> Service:
     """A service with its blocks in a folder, and its journal in memory, where nothing is appended."""
     catalog = SqliteCatalog(folder / "catalog.sqlite", clock=clock)
+    store, journal, threads = FolderBlockStore(folder / "blocks"), MemoryJournal(), Threads()
     stores = Stores(
         clock=clock,
         counters=Counters(),
-        threads=Threads(),
-        journal=MemoryJournal(),
+        threads=threads,
+        ownership=Ownership(folder=folder, store=store, journal=journal, catalog=catalog, clock=clock, threads=threads),
+        journal=journal,
         catalog=catalog,
-        history=History(FolderBlockStore(folder / "blocks"), catalog.manifest()),
+        history=History(store, catalog.manifest()),
     )
     return assemble(Settings(data=str(folder), checkpoint_s=1e9, block_grace_h=0.0), stores)
 
@@ -94,15 +100,15 @@ def beat(service: Service, clock: HandClock, devices: np.ndarray, chance: np.ran
         service.follower.follow(batch, service.follower.position + 1)
 
 
-async def ask(service: Service, clock: HandClock, count: int, chance: np.random.Generator) -> list[float]:
-    """Seconds for the transitions of the last day of devices, another one each time."""
+async def ask(service: Service, clock: HandClock, count: int, chance: np.random.Generator) -> list[tuple[float, float]]:
+    """Seconds, and seconds of CPU, for the transitions of the last day of devices, another one each time."""
     window = Window(clock.ns - 86_400 * SECOND, clock.ns)
     seconds = []
     for device in chance.choice(service.registry.roster.count, count, replace=False).tolist():
-        started_s = time.perf_counter()
+        started_s, started_cpu_s = time.perf_counter(), time.process_time()
         question = partial(device_transitions, device_id=f"d{device}", window=window)
         answer = await service.questions.device(f"d{device}", question, start_ns=window.start_ns)
-        seconds.append(time.perf_counter() - started_s)
+        seconds.append((time.perf_counter() - started_s, time.process_time() - started_cpu_s))
         assert answer.missing == []
     return seconds
 
@@ -110,6 +116,15 @@ async def ask(service: Service, clock: HandClock, count: int, chance: np.random.
 def disk_bytes(service: Service) -> int:
     """What all gaps take on disk."""
     return sum(file.size_bytes for files in service.history.manifest.gaps.values() for file in files)
+
+
+def _ms(seconds: list[tuple[float, float]]) -> dict[str, float]:
+    wall, cpu = np.array(seconds).T * 1e3
+    return {
+        "median": round(float(np.median(wall)), 2),
+        "p95": round(float(np.quantile(wall, 0.95)), 2),
+        "cpu_median": round(float(np.median(cpu)), 2),
+    }
 
 
 async def run(devices: int, hours: float, folder: Path) -> dict[str, Any]:
@@ -139,7 +154,7 @@ async def run(devices: int, hours: float, folder: Path) -> dict[str, Any]:
             gaps_mb = disk_bytes(service) / 1e6
             print(
                 f"{(place + 1) * devices / 1e6:6.1f} M gaps, {gaps_mb:7.1f} MB in {files[-1]} files: checkpoint "
-                f"{checkpoints_s[-1]:.2f} s, transitions {median(transitions_s[-60:]) * 1e3:.1f} ms, "
+                f"{checkpoints_s[-1]:.2f} s, transitions {_ms(transitions_s[-60:])} ms, "
                 f"memory {memory[-1]:.0f} MB, peak {memory_mb('VmHWM'):.0f} MB",
                 flush=True,
             )
@@ -167,12 +182,7 @@ async def run(devices: int, hours: float, folder: Path) -> dict[str, Any]:
         "checkpoint_s": {"median": median(checkpoints_s), "max": max(*checkpoints_s, last_checkpoint_s)},
         "compaction_s": {"median": median(compactions_s), "max": max(compactions_s), "of_the_day_s": merge_s},
         "files_of_the_day_max": max(files),
-        "transitions_ms": {
-            "median": median(transitions_s) * 1e3,
-            "p95": float(np.quantile(transitions_s, 0.95)) * 1e3,
-            "merged_median": median(merged_s) * 1e3,
-            "merged_p95": float(np.quantile(merged_s, 0.95)) * 1e3,
-        },
+        "transitions_ms": {"of_the_day": _ms(transitions_s), "of_a_day_that_is_over": _ms(merged_s)},
         "fleet_uptime_s": fleet_s,
         "memory_mb": {
             "before": before_mb,
@@ -191,15 +201,17 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=200_000)
     parser.add_argument("--hours", type=float, default=24)
     arguments = parser.parse_args()
+    bound_heap()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as folder:
         results = asyncio.run(run(arguments.devices, arguments.hours, Path(folder)))
     print(results)
     goals = {
         "resident memory, MB": (results["memory_mb"]["max"], 400.0),
         "longest checkpoint, s": (results["checkpoint_s"]["max"], 3.0),
-        "transitions of one device, median ms": (results["transitions_ms"]["median"], 10.0),
+        "transitions of one device, median ms": (results["transitions_ms"]["of_the_day"]["median"], 10.0),
         "transitions of one device in one file of the day, median ms": (
-            results["transitions_ms"]["merged_median"],
+            results["transitions_ms"]["of_a_day_that_is_over"]["median"],
             10.0,
         ),
     }

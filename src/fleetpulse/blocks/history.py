@@ -59,10 +59,21 @@ class History:
         self, store: BlockStore, manifest: Manifest, *, memory_cache_bytes_max: int = MEMORY_CACHE_BYTES_MAX
     ) -> None:
         self.store = store
-        self.manifest = manifest
+        self._manifest = manifest
         self.memory_cache = MemoryCache(memory_cache_bytes_max)
         self._pinned: Counter[str] = Counter()
         self._checked: set[str] = set()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The current one."""
+        return self._manifest
+
+    @manifest.setter
+    def manifest(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        # Footers of files that were replaced would fill the cache: a file of millions of rows has a large one.
+        self.memory_cache.keep_files({file.name for file in manifest.files()})
 
     @contextlib.contextmanager
     def pinned(self) -> Generator[Manifest, None, None]:

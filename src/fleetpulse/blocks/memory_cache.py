@@ -2,10 +2,12 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
+Key = tuple[str, str, *tuple[Hashable, ...]]
+"""What a value is, the name of the file that it was read from, and more where it is not of the whole file."""
 
 
 class MemoryCache:
@@ -17,10 +19,16 @@ class MemoryCache:
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.size_bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[object, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], tuple[_Value, int]]) -> _Value:
+    def keep_files(self, names: Collection[str]) -> None:
+        """Evict the values of all other files: the second item of each key is the name of a file."""
+        with self._lock:
+            for key in [key for key in self._entries if key[1] not in names]:
+                self.size_bytes -= self._entries.pop(key)[1]
+
+    def get(self, key: Key, make: Callable[[], tuple[_Value, int]]) -> _Value:
         """The value of `key`. Where the cache lacks it, `make` returns it with its size in bytes."""
         with self._lock:
             found = self._entries.get(key)

@@ -14,7 +14,7 @@ class Maker:
             self.made.append(key)
             return f"value of {key}", size_bytes
 
-        return cache.get(key, make)
+        return cache.get(("value", key), make)
 
 
 def test_a_value_is_made_once_and_the_least_recently_used_one_is_evicted() -> None:
@@ -35,3 +35,14 @@ def test_a_value_larger_than_the_cache_evicts_nothing() -> None:
     assert get(cache, "large", size_bytes=26) == "value of large"
     get(cache, "a")
     assert (get.made, cache.size_bytes) == (["a", "large"], 10)
+
+
+def test_values_of_files_that_were_replaced_are_evicted() -> None:
+    cache, get = MemoryCache(99), Maker()
+    for name in ("a", "b", "c"):
+        get(cache, name)
+    cache.keep_files({"b", "d"})
+    assert cache.size_bytes == 10
+    get(cache, "b")
+    get(cache, "a")
+    assert get.made == ["a", "b", "c", "a"]
