@@ -15,7 +15,6 @@ from typing import Any
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, RequestTimeout, TooLarge
@@ -23,6 +22,7 @@ from fleetpulse.ingest.connections import HALF_REQUEST, Connections, Phase
 from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.ingest.request_head import check_head, local_target, refusal_of_parser
+from fleetpulse.ingest.sliced_input import SlicedInput
 
 log = structlog.get_logger("edge")
 CUT = "fleetpulse.cut"
@@ -36,7 +36,7 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
-class AsgiProtocol(HttpToolsProtocol):
+class AsgiProtocol(SlicedInput):
     """One connection on the ASGI path."""
 
     def __init__(
@@ -57,6 +57,8 @@ class AsgiProtocol(HttpToolsProtocol):
         self._limits = connections.limits
         self._header_bytes = 0
         self._unfinished_bytes = 0
+        self._body_length = 0
+        """The Content-Length of the request, 0 where it has none."""
         self._body_bytes = 0
         self._bulk_bytes = 0
         self._unanswered = 0
@@ -81,20 +83,23 @@ class AsgiProtocol(HttpToolsProtocol):
         self._release_bulk()
         self._connections.leave(self, self._address)
 
-    def data_received(self, data: bytes) -> None:
+    def whole_bytes(self) -> int:
+        """See SlicedInput."""
+        return self._body_length - self._body_bytes if self.phase is Phase.BODY else 0
+
+    def receive(self, data: memoryview) -> None:
         """Parse within the limits. A refusal is written after the answers due before it, and ends the connection."""
-        if self._refusal is not None or self.transport.is_closing():
+        if self._refusal is not None:
             return
-        self._unset_keepalive_if_required()
         before, body_bytes = self.phase, self._body_bytes
         try:
-            self._parse(memoryview(data))
+            self._parse(data)
         except httptools.HttpParserError as error:
             self._refuse(refusal_of_parser(error))
         else:
             # The parser reports no part of a header, trailer or chunk extension before its end, so its bytes are
             # counted here. Bytes that follow an earlier request in this piece are not: the size of a piece bounds them.
-            is_header = self.phase is Phase.HEADER and before is not Phase.BODY and b"\r\n\r\n" not in data
+            is_header = self.phase is Phase.HEADER and before is not Phase.BODY and b"\r\n\r\n" not in bytes(data)
             is_trailer = self.phase is before is Phase.BODY and self._body_bytes == body_bytes
             self._unfinished_bytes = self._unfinished_bytes + len(data) if is_header or is_trailer else 0
             if self._unfinished_bytes > self._limits.header_bytes_max:
@@ -125,7 +130,7 @@ class AsgiProtocol(HttpToolsProtocol):
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection open here
+    def receive_end(self) -> bool:
         """The peer sends no more: answer its whole requests, then close. Returns whether an answer is still due."""
         self._has_peer_ended = True
         self.flow.read_paused = False  # so that nothing resumes reading: the end would be reported again
@@ -150,7 +155,7 @@ class AsgiProtocol(HttpToolsProtocol):
         self._is_offer = False
         self._header_bytes = 0
         self._unfinished_bytes = 0
-        self._body_bytes = 0
+        self._body_length = self._body_bytes = 0
         self._move(Phase.HEADER)
 
     def on_url(self, url: bytes) -> None:
@@ -193,7 +198,8 @@ class AsgiProtocol(HttpToolsProtocol):
         self.url = local_target(method, self.url)
         for name, value in self.headers:
             if name == b"content-length":
-                self._check_body(int(value))
+                self._body_length = int(value)
+                self._check_body(self._body_length)
         self._peer.is_modern = self.parser.get_http_version() != "1.0"
         super().on_headers_complete()
         self._unanswered += 1

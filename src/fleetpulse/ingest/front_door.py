@@ -26,15 +26,15 @@ from fleetpulse.ingest.problem_response import problem_response
 from fleetpulse.model.device import is_device_id, unknown_id_advice
 
 PREFIX = b"POST /api/v1/devices/"
-_HEARTBEAT, _STATS, _METRICS = b"/heartbeat", b"/stats", b"/metrics"
+_HEARTBEAT, _STATS, _METRICS = b"heartbeat", b"stats", b"metrics"
 _KNOWN_FIELDS = {_HEARTBEAT: HEARTBEAT_FIELDS, _STATS: STATS_FIELDS, _METRICS: REPORT_FIELDS}
 _HEADER_END = b"\r\n\r\n"
-_ANSWER = Phase.ANSWER  # a name of the module is faster to read than a member of an enum
-_IDLE = Phase.IDLE
-_BODY = Phase.BODY
-_FIRST_BYTE = Phase.FIRST_BYTE
+# Names of the module are faster to read than members of an enum.
+_FIRST_BYTE, _IDLE, _BODY, _ANSWER = Phase.FIRST_BYTE, Phase.IDLE, Phase.BODY, Phase.ANSWER
 BUFFER_BYTES_MAX = 131_072
 """Bytes that wait behind the request being answered. Beyond it the socket is not read until there is room again."""
+REFUSALS_A_TURN_MAX = 64
+"""Pipelined requests that are refused in one go, a millisecond's work. Then other connections get their turn."""
 
 
 class FrontDoor(asyncio.Protocol):
@@ -42,8 +42,8 @@ class FrontDoor(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_app_state", "_buffer", "_config", "_door", "_has_peer_ended", "_intake", "_is_last",
-        "_is_stopping", "_is_writable", "_loop", "_request", "_server_state", "_transport", "blocked_since_s", "phase",
-        "since_s",
+        "_is_stopping", "_is_writable", "_loop", "_request", "_server_state", "_start", "_transport", "blocked_since_s",
+        "phase", "since_s",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,8 @@ class FrontDoor(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop
         self._buffer = b""
+        self._start = 0
+        """Where in the buffer the next request begins: to cut the buffer for each request would copy it each time."""
         self._request = b""
         self._is_last = False
         self._is_stopping = False
@@ -84,7 +86,7 @@ class FrontDoor(asyncio.Protocol):
         """Count the connection out. An event that waits for the disk stays accepted, only its answer is not sent."""
         self._server_state.connections.discard(self)
         self._door.connections.leave(self, self._address)
-        self._buffer = b""
+        self._wait_with(b"", 0)
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: process no more of its requests."""
@@ -124,14 +126,18 @@ class FrontDoor(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Process complete requests, and buffer the rest."""
         if self.phase is _ANSWER or not self._is_writable:
-            self._buffer += data
+            self._wait_with(self._buffer[self._start :] + data, 0)
             if len(self._buffer) > BUFFER_BYTES_MAX:
                 self._transport.pause_reading()
         else:
             if self._buffer:
-                data = self._buffer + data
-                self._buffer = b""
-            self._process(data)
+                data = self._buffer[self._start :] + data
+                self._wait_with(b"", 0)
+            self._process(data, 0)
+
+    def _wait_with(self, data: bytes, start: int) -> None:
+        """Keep the requests from `start` on until the one before them is answered."""
+        self._buffer, self._start = (data, start) if start < len(data) else (b"", 0)
 
     def eof_received(self) -> bool:
         """The peer sends no more: answer its whole requests, then close. Returns whether an answer is still due."""
@@ -143,46 +149,41 @@ class FrontDoor(asyncio.Protocol):
         self._close()
         return False
 
-    def _process(self, data: bytes) -> None:
-        """Take in, refuse or hand over the requests at the start of `data`, up to the first that must wait."""
+    def _process(self, data: bytes, start: int) -> None:
+        """Take in, refuse or hand over the requests of `data` from `start` on, up to the first that must wait."""
         # Straight on purpose: this runs for every heartbeat, and each further call would cost. Rare cases are methods.
-        door, intake = self._door, self._intake
+        door, intake, end, refusals = self._door, self._intake, len(data), 0
         known_headers = door.header_cache.known
-        while data:
-            body_start = data.find(_HEADER_END) + 4
-            if body_start < 4 or not data.startswith(PREFIX):
-                return self._hand_over(data)
-            line_end = data.find(b" ", 21, body_start)  # in plain form the path has no space
-            path = data[21:line_end]
-            if path.endswith(_HEARTBEAT):
-                route, name = _HEARTBEAT, path[:-10].decode("latin-1")
-            elif path.endswith(_METRICS):
-                route, name = _METRICS, path[:-8].decode("latin-1")
-            elif path.endswith(_STATS):
-                route, name = _STATS, path[:-6].decode("latin-1")
-            else:
-                return self._hand_over(data)
+        while start < end:
+            body_start = data.find(_HEADER_END, start) + 4
+            if body_start < 4 or not data.startswith(PREFIX, start):
+                return self._hand_over(data[start:])
+            line_end = data.find(b" ", start + 21, body_start)  # in plain form the path has no space
+            id_bytes, _, route = data[start + 21 : line_end].rpartition(b"/")
+            if route not in _KNOWN_FIELDS:
+                return self._hand_over(data[start:])
+            name = id_bytes.decode("latin-1")
             block = data[line_end:body_start]
             body_bytes, keep_alive = known_headers.get(block) or door.header_cache.read(block)
-            if body_bytes == NOT_PLAIN or body_start > door.limits.header_bytes_max:
-                return self._hand_over(data)
+            if body_bytes == NOT_PLAIN or body_start - start > door.limits.header_bytes_max:
+                return self._hand_over(data[start:])
             device = intake.numbers.get(name)
             if device is None and not is_device_id(name):  # perhaps an escape, a query or a further segment
-                return self._hand_over(data)
+                return self._hand_over(data[start:])
             body_end = body_start + body_bytes
-            if len(data) < body_end:
-                return self._await_body(data)
+            if end < body_end:
+                return self._await_body(data[start:])
             self._is_last = not keep_alive
             intake.received += 1
             try:
                 if intake.room < 1:
                     raise intake.refusal()
                 body, earliest_ns, latest_ns = data[body_start:body_end], intake.earliest_ns, intake.latest_ns
-                if route is _HEARTBEAT:
+                if route == _HEARTBEAT:
                     sent_at_ns = decode_heartbeat(body, earliest_ns=earliest_ns, latest_ns=latest_ns)
                     if device is not None:
                         intake.add_heartbeat(device, sent_at_ns, self)
-                elif route is _METRICS:
+                elif route == _METRICS:
                     report = decode_metrics(body, earliest_ns=earliest_ns, latest_ns=latest_ns, known=intake.metrics)
                     if intake.room < report.events:
                         raise intake.refusal()
@@ -194,21 +195,36 @@ class FrontDoor(asyncio.Protocol):
                     if device is not None:
                         intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
-                    return self._register(name, data, body_end)
-                if body.count(b",") > (report.events if route is _METRICS else route is _STATS):  # perhaps more fields
+                    return self._register(name, data, start=start, body_end=body_end)
+                if body.count(b",") > (report.events if route == _METRICS else route == _STATS):  # perhaps more fields
                     intake.unknown_fields.look(device, body, _KNOWN_FIELDS[route])
             except Answerable as error:
-                data = self._refuse_event(error, data, body_end)
+                if not self._refuse_event(error, data, start=start, body_end=body_end):
+                    return None
+                start, refusals = body_end, refusals + 1
+                if refusals == REFUSALS_A_TURN_MAX and start < end:
+                    return self._end_turn(data, start)
                 continue
             self.phase = _ANSWER
-            self._buffer, data = data[body_end:], b""
+            return self._wait_with(data, body_end)
         return None
+
+    def _end_turn(self, data: bytes, start: int) -> None:
+        """Go on with the requests from `start` on when the other connections have had their turn."""
+        self._wait_with(data, start)
+        self.phase = _ANSWER  # so that what arrives meanwhile waits behind these
+        (self._loop or asyncio.get_running_loop()).call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if not self._transport.is_closing():
+            self.phase = _IDLE
+            self._close() if self._is_stopping else self._next()
 
     def _await_body(self, data: bytes) -> None:
         if self._has_peer_ended:
             self._door.connections.counters.requests_refused[HALF_REQUEST] += 1
             return self._close()
-        self._buffer = data
+        self._wait_with(data, 0)
         if self.phase is not _BODY:
             self.phase = _BODY
             self.since_s = self._door.connections.now_s
@@ -218,25 +234,25 @@ class FrontDoor(asyncio.Protocol):
         """Whether the connection closes after the answer that is due; `are_more_bytes` came after its request."""
         return self._is_last or self._is_stopping or (self._has_peer_ended and not are_more_bytes)
 
-    def _refuse_event(self, error: Answerable, data: bytes, body_end: int) -> bytes:
-        """Refuse the request that ends at `body_end`. Returns the bytes to process next, b"" where there are none."""
+    def _refuse_event(self, error: Answerable, data: bytes, *, start: int, body_end: int) -> bool:
+        """Refuse the request in data[start:body_end]. Returns whether those behind it are to be processed now."""
         if self._door.defines_unknown and isinstance(error, UnknownMetric):
             self._intake.received -= 1  # the ASGI path defines the metric, and counts the event again
-            self._hand_over(data)
-            return b""
+            self._hand_over(data[start:])
+            return False
         self._door.connections.counters.events_refused[error.reason] += 1
         if not self._refuse(error, is_last=self._is_last_answer(are_more_bytes=body_end < len(data))):
-            return b""
+            return False
         if not self._is_writable:
-            self._buffer = data[body_end:]
-            return b""
-        return data[body_end:]
+            self._wait_with(data, body_end)
+        return self._is_writable
 
-    def _register(self, device_id: str, data: bytes, body_end: int) -> None:
+    def _register(self, device_id: str, data: bytes, *, start: int, body_end: int) -> None:
         """Register the device, then process the request again. Raises: UnknownDevice: it must not register itself."""
         if self._door.register is None:
             raise UnknownDevice(unknown_id_advice(device_id))
-        self._request, self._buffer = data[:body_end], data[body_end:]
+        self._request = data[start:body_end]
+        self._wait_with(data, body_end)
         self._intake.received -= 1  # the event is counted when the request is processed again
         self.phase = _ANSWER
         self._door.register(device_id).add_done_callback(self._registered)
@@ -247,7 +263,8 @@ class FrontDoor(asyncio.Protocol):
             return
         if error is None:
             self.phase = _IDLE
-            self._buffer, self._request = self._request + self._buffer, b""
+            self._wait_with(self._request + self._buffer[self._start :], 0)
+            self._request = b""
             self._next()
             return
         if not isinstance(error, Answerable):
@@ -285,13 +302,14 @@ class FrontDoor(asyncio.Protocol):
     def _next(self) -> None:
         """Process what arrived while an answer was due. If the peer has ended its side, close when all is answered."""
         if self._is_writable and self._buffer:
-            data, self._buffer = self._buffer, b""
-            self._process(data)
+            data, start = self._buffer, self._start
+            self._wait_with(b"", 0)
+            self._process(data, start)
         if self._has_peer_ended:  # to read again would be reported as another end
             if self._is_writable and self.phase is not _ANSWER:
                 self._close()
             return
-        is_read_on = self.phase is not _ANSWER or len(self._buffer) <= BUFFER_BYTES_MAX
+        is_read_on = self.phase is not _ANSWER or len(self._buffer) - self._start <= BUFFER_BYTES_MAX
         if self._is_writable and is_read_on and not self._transport.is_closing():
             self._transport.resume_reading()
 

@@ -8,7 +8,7 @@ from uvicorn.config import Config
 from fleetpulse.errors import NotAccepting, OutOfRange
 from fleetpulse.ingest.asgi_protocol import AsgiProtocol
 from fleetpulse.ingest.connections import Phase
-from fleetpulse.ingest.front_door import BUFFER_BYTES_MAX
+from fleetpulse.ingest.front_door import BUFFER_BYTES_MAX, REFUSALS_A_TURN_MAX
 from fleetpulse.limits import IngestLimits
 from stub_transport import NUMBERS, StubServer, intake_of, request
 
@@ -239,3 +239,44 @@ def test_a_malformed_request_registers_no_device() -> None:
     protocol, transport = server.connect()
     protocol.data_received(request("new", body=b"nonsense"))
     assert transport.statuses == [400]
+
+
+def test_a_flood_of_refused_requests_is_worked_off_in_turns_and_answered_whole() -> None:
+    async def flood() -> list[tuple[int, bool]]:
+        server = StubServer()
+        protocol, transport = server.connect()
+        count = 5 * REFUSALS_A_TURN_MAX + 3
+        protocol.data_received(request("nobody") * count + request()[:-5])
+        turns = []
+        while len(transport.statuses) < count:
+            turns.append((len(transport.statuses), transport.is_closing()))
+            protocol.data_received(b"")
+            await asyncio.sleep(0)
+        protocol.data_received(request()[-5:])
+        server.commit()
+        assert transport.statuses == [404] * count + [204]
+        return turns
+
+    assert asyncio.run(flood()) == [(number * REFUSALS_A_TURN_MAX, False) for number in range(1, 6)]
+
+
+@pytest.mark.parametrize("end", ["shutdown", "eof", "lost"])
+def test_a_connection_that_ends_between_two_turns_ends(end: str) -> None:
+    async def flood() -> list[int]:
+        server = StubServer()
+        protocol, transport = server.connect()
+        protocol.data_received(request("nobody") * (REFUSALS_A_TURN_MAX + 3))
+        if end == "shutdown":
+            protocol.shutdown()
+        elif end == "eof":
+            assert protocol.eof_received()
+        else:
+            transport.abort()
+            protocol.connection_lost(None)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert transport.is_closing()
+        return transport.statuses
+
+    further = {"shutdown": 0, "eof": 3, "lost": 0}
+    assert asyncio.run(flood()) == [404] * (REFUSALS_A_TURN_MAX + further[end])
