@@ -4,15 +4,18 @@ journal.sqlite    acknowledged events that no checkpoint covers yet
 catalog.sqlite    what people declare, and the manifest of blocks
 blocks/           history, where it is not kept in an S3 store
 cache/            copies of files of the S3 store; may be deleted while the service is stopped
-lock              the number of the process that uses the folder
+lock              the number of the process that uses the folder, for people; anybody may remove it
+
+The lock is on the folder itself, so that a second path to it (a link, a bind mount) leads to the same lock, and nobody
+can remove it while the folder is there.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO
 
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
@@ -24,30 +27,42 @@ JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blo
 
 
 @contextlib.contextmanager
-def hold_folder(folder: Path) -> Generator[IO[str], None, None]:
+def hold_folder(folder: Path) -> Generator[None, None, None]:
     """Create the data folder if it is missing, and lock it while the context lasts.
 
     Raises: DataFolderInUse: another process has the lock. StorageFailed: the folder cannot be created or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise StorageFailed(f"the data folder {storage_text(error, folder)}") from error
-    with lock:
+    with contextlib.ExitStack() as closing:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.mkdir(parents=True, exist_ok=True)
+            # Before there was a lock on the folder, the file was the lock. Older versions still look at it, and so are
+            # copies noticed whose files are the same by hard links.
+            lock = closing.enter_context((folder / LOCK).open("a+", encoding="utf-8"))
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            closing.callback(os.close, descriptor)
         except OSError as error:
+            raise StorageFailed(f"the data folder {storage_text(error, folder)}") from error
+        if not (_is_locked(descriptor, is_folder=True) and _is_locked(lock.fileno())):
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise DataFolderInUse(
                 f"the data folder {folder} is in use by process {holder}: stop it first, or name another with --data."
-            ) from error
+            )
         # The number only helps people: on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
             lock.truncate(0)
             os.write(lock.fileno(), str(os.getpid()).encode())
-        yield lock
+        yield
+
+
+def _is_locked(descriptor: int, *, is_folder: bool = False) -> bool:
+    """Take a lock that ends with the process; False where another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # NFS locks only what is open for writing, which no folder can be: there the file alone is the lock.
+        return is_folder and error.errno in {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK}
+    return True
 
 
 def open_store(settings: Settings) -> BlockStore:

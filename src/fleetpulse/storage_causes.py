@@ -12,10 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fleetpulse.disk import Moved
 from fleetpulse.errors import DamagedData, OperatorError, StorageFailed, Unreadable
 
 Kind = Literal[
-    "disk_full", "permission", "read_only", "place", "descriptors", "memory", "failing", "missing", "damaged", "other"
+    "disk_full",
+    "permission",
+    "read_only",
+    "place",
+    "descriptors",
+    "memory",
+    "failing",
+    "moved",
+    "missing",
+    "damaged",
+    "other",
 ]
 SPACE_LEAST_BYTES = 65_536
 """With less free space SQLite can create neither its log nor the index of it."""
@@ -69,6 +80,11 @@ _CAUSES: dict[Kind, Cause] = {
             "This does not mean that data is damaged: do not restore a copy yet. Look at the system's log (`dmesg`) "
             "and at the disk, mend it, and start again; run `fleetpulse verify` afterwards.",
         ),
+        Cause(
+            "moved",
+            "it was removed, or replaced by something else, while it was in use",
+            "What was acknowledged is in what the service had opened: if that was moved, bring it back; then restart.",
+        ),
         Cause("missing", "it is not there", "See that the disk is mounted, and that nothing was moved or deleted."),
         Cause("damaged", "it is damaged", RESTORE),
         Cause("other", "the storage refused an operation", f"Look at the system's log. {_NOTHING_LOST}"),
@@ -104,6 +120,8 @@ def cause_of(error: BaseException, path: Path | None = None) -> Cause:
     for one in _chain(error):
         if isinstance(one, DamagedData):
             return _CAUSES["damaged"]
+        if isinstance(one, Moved):
+            return _CAUSES["moved"]
         if isinstance(one, sqlite3.Error):
             return _CAUSES[_of_sqlite(one, path)]
         if isinstance(one, OSError) and one.errno is not None:
@@ -117,10 +135,13 @@ def is_final(error: BaseException) -> bool:
     """Whether nothing may be written after this error until the process is restarted.
 
     After a failed sync the kernel may have dropped the page, so that a second try could succeed without the data on
-    disk. After any other failure SQLite has rolled back, and the same transaction may be tried again.
+    disk. A file that its name does not lead to any more is lost with the process. After any other failure SQLite has
+    rolled back, and the same transaction may be tried again.
     """
-    return any(getattr(one, "sqlite_errorname", "") in _FINAL for one in _chain(error)) or not any(
-        isinstance(one, OSError | sqlite3.Error) for one in _chain(error)
+    causes = list(_chain(error))
+    is_known = any(isinstance(one, OSError | sqlite3.Error) for one in causes)
+    return not is_known or any(
+        isinstance(one, Moved) or getattr(one, "sqlite_errorname", "") in _FINAL for one in causes
     )
 
 

@@ -29,3 +29,26 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(StorageFailed, match="--data"), hold_folder(tmp_path / "data"):
         pass
+
+
+def test_the_lock_holds_though_its_file_is_removed_and_by_whatever_path(tmp_path: Path) -> None:
+    folder, link = tmp_path / "data", tmp_path / "link"
+    link.symlink_to(folder)
+    with hold_folder(folder):
+        (folder / "lock").unlink()
+        for path in (folder, link):
+            with pytest.raises(DataFolderInUse), hold_folder(path):
+                pass
+        folder.rename(tmp_path / "moved")
+        with pytest.raises(DataFolderInUse), hold_folder(tmp_path / "moved"):
+            pass
+        with hold_folder(folder):  # a new folder of the old name
+            pass
+
+
+def test_a_copy_whose_files_are_the_same_by_hard_links_is_in_use_too(tmp_path: Path) -> None:
+    with hold_folder(tmp_path / "data"):
+        (tmp_path / "copy").mkdir()
+        os.link(tmp_path / "data" / "lock", tmp_path / "copy" / "lock")
+        with pytest.raises(DataFolderInUse), hold_folder(tmp_path / "copy"):
+            pass

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-from fleetpulse.disk import locked_folder, sync_folder
+from fleetpulse.disk import OpenedPaths, locked_folder, sync_folder
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.storage_causes import RESTORE, storage_text
@@ -122,12 +122,16 @@ def check_file(store: BlockStore, file: BlockFile) -> None:
 
 
 class FolderBlockStore:
-    """A folder of files. Written to a temporary name, synced, renamed, and the folder synced."""
+    """A folder of files. Written to a temporary name, synced, renamed, and the folder synced.
+
+    Nothing is written, listed or removed where another folder has come into its place, such as a restored copy.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.mark = ""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._opened = OpenedPaths(folder)
 
     def put(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         """See BlockStore."""
@@ -143,8 +147,10 @@ class FolderBlockStore:
                 size_bytes = file.seek(0, io.SEEK_END)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._opened.check()
             temporary.rename(self._folder / name)
             sync_folder(self._folder)
+            self._opened.check()
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -156,6 +162,7 @@ class FolderBlockStore:
 
     def names(self) -> set[str]:
         """See BlockStore."""
+        self._opened.check()
         # Other files, such as lost+found of a mount, belong to others.
         return {
             path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
@@ -163,6 +170,7 @@ class FolderBlockStore:
 
     def remove(self, name: str) -> None:
         """See BlockStore."""
+        self._opened.check()
         (self._folder / name).unlink(missing_ok=True)
 
     def read_note(self, name: str) -> Note | None:

@@ -1,27 +1,22 @@
-"""The catalog on one machine: a SQLite file, `synchronous=FULL`, one connection. `schema.py` describes the tables.
-
-Where another program has locked the file, reads and transactions wait for it, see `database_lock.py`.
-"""
+"""The catalog on one machine, as tables of a SQLite file; `schema.py` describes them, `database.py` is the file."""
 
 import contextlib
 import json
-import sqlite3
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
+from fleetpulse.catalog.database import CatalogDatabase
 from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.catalog.retention_records import RetentionRecords, SqliteRetentionRecords, replace_graces
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
@@ -31,7 +26,7 @@ from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.retention import graces_after
-from fleetpulse.storage_causes import RESTORE, storage_error, storage_text
+from fleetpulse.storage_causes import RESTORE
 
 _METRIC = "number, name, body, is_defined"
 _REGISTER_ROWS = 10_000
@@ -42,7 +37,7 @@ class _DryRunEnds(Exception):
     """Ends a transaction that must change nothing."""
 
 
-class SqliteCatalog:
+class SqliteCatalog(CatalogDatabase):
     """See Catalog."""
 
     def __init__(self, path: Path, *, wait_s: float = 0.0, clock: Clock | None = None) -> None:
@@ -52,22 +47,13 @@ class SqliteCatalog:
         Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. StorageFailed: the disk
             refuses it. DatabaseBusy.
         """
-        self._path, self._clock = path, clock or SystemClock()
-        self._lock = DatabaseLock(path, wait_s=wait_s)
+        super().__init__(path, wait_s=wait_s)
+        self._clock = clock or SystemClock()
         self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
         self.retention: RetentionRecords = SqliteRetentionRecords(self._transaction, self._reading, self._select)
-        with contextlib.ExitStack() as closing:
-            try:
-                self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-                closing.callback(self._connection.close)
-                self._lock.run(self._prepare)
-            except (sqlite3.Error, OSError) as error:
-                raise storage_error(error, path, database=path) from error
-            closing.pop_all()
+        self._open(self._prepare)
 
     def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(
@@ -75,47 +61,6 @@ class SqliteCatalog:
             )
         built_in = (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
         self._connection.execute(f"INSERT INTO metric ({_METRIC}) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Generator[None, None, None]:
-        """Reads in it raise DamagedData where the file is corrupt, and DatabaseBusy where it is locked.
-
-        StorageFailed: the disk refuses to read it.
-        """
-        try:
-            yield
-        except (msgspec.MsgspecError, json.JSONDecodeError) as error:
-            raise DamagedData(f"{self._path}: a row cannot be read: {error}. {RESTORE}") from error
-        except sqlite3.Error as error:
-            if is_lock(error):
-                raise self._lock.busy() from error
-            raise storage_error(error, self._path, database=self._path) from error
-
-    def _select(self, query: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """The rows of a query. SQLite takes the lock for reading with the first row, before `execute` returns."""
-        return self._lock.run(lambda: self._connection.execute(query, parameters))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Generator[Any, None, None]:
-        """All statements in it take effect, or none. Raises: OSError; DatabaseBusy: none took effect."""
-        run = self._connection.execute
-        if self._connection.in_transaction:
-            yield run  # as a part of the transaction that is under way
-            return
-        try:
-            # IMMEDIATE takes the write lock before anything is read: a transaction that begins by reading is refused
-            # later, without a wait, where another connection wrote meanwhile.
-            self._lock.run(lambda: run("BEGIN IMMEDIATE"))
-            yield run
-            self._lock.run(lambda: run("COMMIT"))
-        except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.rollback()
-            if is_lock(error):
-                raise self._lock.busy() from error
-            if isinstance(error, sqlite3.Error):
-                raise OSError(storage_text(error, self._path, database=self._path)) from error
-            raise
 
     @contextlib.contextmanager
     def transaction(self, *, is_dry: bool = False) -> Generator[None, None, None]:
@@ -332,10 +277,6 @@ class SqliteCatalog:
         """See Catalog."""
         with self._reading():
             return [Forgotten(*row) for row in self._connection.execute("SELECT * FROM forgotten ORDER BY rowid")]
-
-    def close(self) -> None:
-        """See Catalog."""
-        self._connection.close()
 
 
 def _json(value: object) -> str:

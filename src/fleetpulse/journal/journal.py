@@ -30,6 +30,10 @@ class Journal(Protocol):
         """Whether an append is waiting for the lock of another program. May be read by any thread."""
         ...
 
+    def check(self) -> None:
+        """See that what is appended can be found again. Raises: OSError: the journal is not where it was opened."""
+        ...
+
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """(position, entry) of all entries behind position `after`, in order.
 

@@ -24,6 +24,9 @@ class MemoryJournal:
         """See Journal."""
         return False
 
+    def check(self) -> None:
+        """See Journal."""
+
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """See Journal."""
         for position in range(max(after + 1, self.first_position()), self._last + 1):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from fleetpulse.database_lock import DatabaseLock, is_lock
-from fleetpulse.disk import sync_folder
+from fleetpulse.disk import OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
@@ -47,6 +47,7 @@ class SqliteJournal:
                 self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
                 closing.callback(self._connection.close)
                 self._lock.run(lambda: self._prepare(synchronous, is_new=is_new))
+                self._opened = OpenedPaths(path.parent, path, growing=path.with_name(path.name + "-wal"))
                 if is_new:
                     sync_folder(path.parent)
             except (sqlite3.Error, OSError) as error:
@@ -75,6 +76,9 @@ class SqliteJournal:
     def append(self, body: bytes) -> Position:
         """See Journal."""
         position = self._last + 1
+        # Before, since writing makes a log that was cut off long again; and after, since only then it is certain that
+        # the entry is in a file that can be found.
+        self._opened.check()
         try:
             if self._is_doubtful:
                 self._look_again()
@@ -84,8 +88,13 @@ class SqliteJournal:
         except sqlite3.Error as error:
             self._is_doubtful = True
             raise OSError(storage_text(error, self._path, database=self._path)) from error
+        self._opened.check()
         self._last = position
         return position
+
+    def check(self) -> None:
+        """See Journal."""
+        self._opened.check()
 
     def _look_again(self) -> None:
         """See that the append that failed left nothing. Raises: RuntimeError: it did, so nothing may follow it."""
@@ -142,6 +151,7 @@ class SqliteJournal:
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
         """See Journal."""
+        self._opened.check()
         end = min(through, self.first_position() + entries_max - 1)
         try:
             # Without a wait, which would delay the commits behind it: the entries can be dropped at any later time.

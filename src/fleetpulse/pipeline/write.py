@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from fleetpulse.disk import Moved
 from fleetpulse.errors import DISK_RETRY_S, READ_ONLY, Answerable, DatabaseBusy, NotAccepting, OutcomeUnknown
 from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
@@ -111,6 +112,8 @@ class Writer:
         senders_a_second = (self._intake.senders - self._senders) / elapsed_s
         self._senders = self._intake.senders
         self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
+        if self._failure is None and not self._is_committing and self._jobs.empty():
+            self._jobs.put(self._look)
 
     def wake(self) -> None:
         """Enough senders wait: commit at the end of this turn of the loop, together with all that came in it."""
@@ -233,18 +236,31 @@ class Writer:
             log.error("the journal could not be written", error=str(error))
         self._doubt(batch, f"the journal could not be written ({cause.happened})")
         if is_final(error):
-            self._failure = NotAccepting(
-                f"read-only: the journal could not be written ({cause.happened}); nothing more is accepted until the "
-                "disk is mended and the service restarted",
-                reason=READ_ONLY,
-            )
-            self._shut(self._failure)
+            self._end(error)
         else:
             self._stamper.take_back()
             reason = "disk_full" if cause.kind == "disk_full" else "disk"
             self._shut(NotAccepting(f"{cause.happened}: {_GOES_ON}", reason=reason, retry_after_s=DISK_RETRY_S))
             self._loop.call_later(self._try_again_s, self._try_again)
         self._idle.set()
+
+    def _end(self, error: Exception) -> None:
+        """Accept nothing more until the service is restarted."""
+        text = (
+            str(error) if isinstance(error, Moved) else f"the journal could not be written ({cause_of(error).happened})"
+        )
+        self._failure = NotAccepting(
+            f"read-only: {text}; nothing more is accepted until the disk is mended and the service restarted",
+            reason=READ_ONLY,
+        )
+        self._shut(self._failure)
+
+    def _look(self) -> None:
+        """See in the journal's thread whether the journal is still there, also while no events come."""
+        try:
+            self._journal.check()
+        except OSError as error:
+            self._loop.call_soon_threadsafe(self._end, error)
 
     def _try_again(self) -> None:
         """Have an entry without events written: if the disk takes it, events are accepted again."""

@@ -134,8 +134,8 @@ def test_a_full_disk_leaves_the_manifest_as_it_was_and_the_next_checkpoint_write
     assert node.minutes(DAY - 5) == {1: 1}
 
 
-def test_names_of_all_devices_and_metrics_are_written() -> None:
-    catalog, store = SqliteCatalog(Path(":memory:")), MemoryBlockStore()
+def test_names_of_all_devices_and_metrics_are_written(tmp_path: Path) -> None:
+    catalog, store = SqliteCatalog(tmp_path / "catalog.sqlite"), MemoryBlockStore()
     catalog.register([Device("a"), Device("b", {"site": "x"})], devices_max=2, at_ns=0)
     files = write_names(store, catalog, position=3)
     catalog.close()

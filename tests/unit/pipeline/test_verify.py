@@ -23,12 +23,12 @@ CLOSED_DAY, OPEN_DAY = 20_000, 20_001
 
 
 class Folder:
-    """A data folder in memory: two devices, of which device 1 was present in three minutes of a closed day."""
+    """A data folder: two devices, of which device 1 was present in three minutes of a closed day."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self.store = MemoryBlockStore()
         self.journal = MemoryJournal()
-        self.catalog = SqliteCatalog(Path(":memory:"))
+        self.catalog = SqliteCatalog(path / "catalog.sqlite")
         self.catalog.register([Device("a"), Device("b")], devices_max=2, at_ns=0)
         rows: Rows = np.zeros((1, WORDS_PER_DAY), np.uint64)
         rows[0, 0] = 0b1011
@@ -59,8 +59,8 @@ class Folder:
 
 
 @pytest.fixture
-def folder() -> Iterator[Folder]:
-    folder = Folder()
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    folder = Folder(tmp_path)
     yield folder
     folder.catalog.close()
 

@@ -1,5 +1,6 @@
 """A generated history is what a node would have written: presence, gaps, samples and snapshot agree."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,14 @@ END_NS = END_DAY * NS_PER_DAY + NS_PER_DAY // 2
 
 
 def generated(spec: HistorySpec) -> tuple[MemoryBlockStore, Manifest]:
-    store, catalog = MemoryBlockStore(), SqliteCatalog(Path(":memory:"))
-    declare(spec, catalog)
-    generator = Generator(spec, store, policy=HeartbeatPolicy(60, 240))
-    for day in generator.days:
-        generator.make_day(day, lambda: None)
-    manifest = generator.finish(catalog)
-    catalog.close()
+    with tempfile.TemporaryDirectory() as folder:
+        store, catalog = MemoryBlockStore(), SqliteCatalog(Path(folder) / "catalog.sqlite")
+        declare(spec, catalog)
+        generator = Generator(spec, store, policy=HeartbeatPolicy(60, 240))
+        for day in generator.days:
+            generator.make_day(day, lambda: None)
+        manifest = generator.finish(catalog)
+        catalog.close()
     return store, manifest
 
 
