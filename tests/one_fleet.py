@@ -29,7 +29,7 @@ from fleetpulse.pipeline.views import Views
 from fleetpulse.query.answers import Uptime
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
-from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.status import device_status, device_transitions, fleet_status
 from fleetpulse.query.uptime import Figures, device_uptime

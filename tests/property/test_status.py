@@ -27,7 +27,7 @@ from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Filter, Order, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
-from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.slots import explain_slots
 from fleetpulse.query.status import device_transitions
 from fleetpulse.query.uptime import device_uptime

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
-from fleetpulse.blocks.columns import Footer
+from fleetpulse.blocks.columns import Footer, open_parquet
 from fleetpulse.storage_causes import unreadable
 
 CHUNK = 16_384
@@ -47,7 +47,7 @@ def write_presence(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
 def read_presence(file: BinaryIO) -> Iterator[Chunk]:
     """The chunks of a presence block in order. Raises: DamagedData: the file is no presence block."""
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = open_parquet(file)
         firsts = [parquet.metadata.row_group(group).column(0).statistics.min for group in range(parquet.num_row_groups)]
         for _, groups in groupby(range(len(firsts)), lambda group: firsts[group] // CHUNK):
             table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
@@ -61,7 +61,7 @@ def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | N
     groups = np.flatnonzero((footer.least["device"] <= device) & (footer.greatest["device"] >= device)).tolist()
     try:
         for group in groups:
-            parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
+            parquet = open_parquet(file, metadata=footer.metadata, page_checksum_verification=True)
             table = parquet.read_row_group(group, columns=["device", "present"], use_threads=False)
             place = int(table.column("device").to_numpy().searchsorted(np.uint32(device)))
             if place < len(table) and table.column("device")[place].as_py() == device:
@@ -85,7 +85,7 @@ def read_minutes(file: BinaryIO) -> tuple[NDArray[np.uint32], NDArray[np.uint16]
     Raises: DamagedData: the file is no presence block.
     """
     try:
-        table = pq.read_table(file, columns=["device", "minutes"], use_threads=False)
+        table = open_parquet(file).read(columns=["device", "minutes"], use_threads=False)
         return table.column("device").to_numpy(), table.column("minutes").to_numpy()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise unreadable("a presence block", error) from error

@@ -25,7 +25,7 @@ from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, Fle
 from fleetpulse.query.budget import Budget, QuestionMemory
 from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, list_cost_ms, samples_cost_ms
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.fleet import Labels, add_step, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
+from fleetpulse.query.fleet import Labels, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
 from fleetpulse.query.notes import selection_notes
@@ -130,19 +130,19 @@ class Questions:
     async def fleet_uptime(
         self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
     ) -> FleetUptime:
-        """See `query.fleet.fleet_uptime`; with a series over the steps of the window. Raises: OutOfRange: too long."""
+        """See `query.fleet.fleet_uptime`. Raises: OutOfRange: too many steps."""
         check_steps(window, groups=1, cells_max=self.limits.cells_max)
-        about = partial(fleet_uptime, by=by, labels=labels, is_deleted_included=is_deleted_included)
-        # All steps are in the lane of the whole, although each of them is small.
-        cost_ms = self._fleet_cost_ms(window.start_ns) + window.buckets * list_cost_ms(self._registry.roster.count)
-        answer = await self.fleet(partial(about, window=window), start_ns=window.start_ns, cost_ms=cost_ms)
-        if window.step_ns is not None:
-            check_steps(window, groups=len(answer.groups), cells_max=self.limits.cells_max)
-            # Each step is a question of its own, so that other questions need not wait for the whole series.
-            for step in window.steps():
-                question = partial(about, window=step)
-                add_step(answer, await self.fleet(question, start_ns=step.start_ns, cost_ms=cost_ms))
-        return answer
+        about = partial(
+            fleet_uptime,
+            window=window,
+            by=by,
+            labels=labels,
+            is_deleted_included=is_deleted_included,
+            cells_max=self.limits.cells_max,
+        )
+        steps = window.buckets if window.step_ns is not None else 0
+        cost_ms = self._fleet_cost_ms(window.start_ns) + steps * list_cost_ms(self._registry.roster.count)
+        return await self.fleet(about, start_ns=window.start_ns, cost_ms=cost_ms)
 
     async def fleet_stats(self, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetStats:
         """The fleet at a glance, with upload times of what retention leaves of the window."""

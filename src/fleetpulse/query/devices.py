@@ -17,7 +17,7 @@ from fleetpulse.catalog.roster import Roster
 from fleetpulse.errors import DamagedData, Malformed
 from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.query.answers import Missing
-from fleetpulse.query.fleet import fleet_columns
+from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.status import fleet_status
 from fleetpulse.query.view import FleetView

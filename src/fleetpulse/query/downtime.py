@@ -28,7 +28,7 @@ ROWS_JOINED = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Downtime:
-    """Time of devices in a window, int64, shape (n,): with status down, and time that counts."""
+    """Time of devices in a window, int64, shape (n,): with status down, and time that counts; or by its steps."""
 
     down_ns: NDArray[np.int64]
     accountable_ns: NDArray[np.int64]
@@ -101,8 +101,19 @@ def downtime(view: FleetView, ended: Iterable[ReceptionGapColumns], *, start_ns:
 
     Args: ended: all their gaps that ended after `start_ns`, as `ended_gaps` gives them.
     """
-    clocks = _Clocks(view, start_ns=start_ns, end_ns=end_ns)
-    last_received_ns = view.live.last_received_ns
+    time = downtime_by_step(view, ended, edges_ns=[start_ns, end_ns])
+    return Downtime(time.down_ns[:, 0], time.accountable_ns[:, 0])
+
+
+def downtime_by_step(view: FleetView, ended: Iterable[ReceptionGapColumns], *, edges_ns: Sequence[int]) -> Downtime:
+    """The same for several steps in one pass over the gaps: int64, shape (n, steps).
+
+    Args:
+        ended: all gaps that ended after the first edge.
+        edges_ns: where each step begins, and where the last one ends.
+    """
+    clocks = _Clocks(view, edges_ns)
+    last_received_ns, end_ns = view.live.last_received_ns, edges_ns[-1]
     first_received_ns = np.where(last_received_ns == NEVER_NS, np.iinfo(np.int64).max, 0)
     for gaps in ended:
         places = gaps.devices.astype(np.int64) - view.live.devices.start
@@ -114,7 +125,7 @@ def downtime(view: FleetView, ended: Iterable[ReceptionGapColumns], *, start_ns:
     silent = np.flatnonzero((last_received_ns != NEVER_NS) & (last_received_ns < end_ns))
     down_after_ns = view.of_policies(lambda policy: policy.down_after_ns)[silent]
     clocks.add_gaps(silent, last_received_ns[silent], np.full(len(silent), view.now_ns), down_after_ns)
-    return Downtime(clocks.down_ns, clocks.since(first_received_ns))
+    return Downtime(clocks.down_ns(), clocks.since(first_received_ns))
 
 
 _Gaps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -141,11 +152,16 @@ def _divided(gaps: _Gaps, declared_ns: Sequence[int]) -> _Gaps:
 class _Clocks:
     """The clocks of a view, one for each class of exclusions, and the time down that was added so far."""
 
-    def __init__(self, view: FleetView, *, start_ns: int, end_ns: int) -> None:
-        self.down_ns = np.zeros(view.count, np.int64)
+    def __init__(self, view: FleetView, edges_ns: Sequence[int]) -> None:
+        steps = len(edges_ns) - 1
         self._view = view
         self._clocks = [_Clock(exclusions) for exclusions in view.excluded.of_class]
-        self._start_ns, self._end_ns = start_ns, end_ns
+        self._edges_ns = np.array(edges_ns, np.int64)
+        self._down_ns = np.zeros((view.count, steps), np.int64)
+        self._whole = np.zeros((view.count, steps), np.int32)
+        """How many steps begin less how many end here, of those that a gap covers whole: their sum up to a step is 1
+        where the step is covered, since the gaps of a device do not overlap. A long gap costs no more than a short one.
+        """
 
     def add_gaps(
         self,
@@ -156,23 +172,48 @@ class _Clocks:
     ) -> None:
         """Add the time down inside the window of gaps; all of one shape (gaps,)."""
         codes = self._view.excluded.classes[places]
-        window = np.array([self._start_ns, self._end_ns], np.int64)
         for code, clock in enumerate(self._clocks):
             chosen = np.flatnonzero(codes == code) if len(self._clocks) > 1 else slice(None)
-            window_start, window_end = clock.at(window).tolist()
             gaps = _divided(
                 (places[chosen], start_ns[chosen], end_ns[chosen], down_after_ns[chosen]), clock.declared_ns
             )
-            begins = np.maximum(clock.at(gaps[1]) + gaps[3], window_start)
-            ends = np.minimum(clock.at(gaps[2]), window_end)
-            np.add.at(self.down_ns, gaps[0], np.maximum(0, ends - begins))
+            edges = clock.at(self._edges_ns)
+            begins = np.maximum(clock.at(gaps[1]) + gaps[3], edges[0])
+            ends = np.minimum(clock.at(gaps[2]), edges[-1])
+            self._add(gaps[0], begins, ends, edges)
+
+    def _add(
+        self, places: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], edges: NDArray[np.int64]
+    ) -> None:
+        """Add spans of time down inside the window, and the edges of its steps, as the clock of a class shows them."""
+        if len(edges) == 2:
+            np.add.at(self._down_ns[:, 0], places, np.maximum(0, ends - begins))
+            return
+        down = np.flatnonzero(ends > begins)
+        places, begins, ends = places[down], begins[down], ends[down]
+        first = np.searchsorted(edges, begins, side="right") - 1
+        last = np.searchsorted(edges, ends, side="left") - 1
+        np.add.at(self._down_ns, (places, first), np.minimum(ends, edges[first + 1]) - begins)
+        more = np.flatnonzero(last > first)
+        places, ends, first, last = places[more], ends[more], first[more], last[more]
+        np.add.at(self._down_ns, (places, last), ends - edges[last])
+        np.add.at(self._whole, (places, first + 1), 1)
+        np.add.at(self._whole, (places, last), -1)
+
+    def down_ns(self) -> NDArray[np.int64]:
+        """The time down of each device in each step, shape (n, steps)."""
+        for (devices, _), clock in zip(self._view.by_class(), self._clocks, strict=True):
+            covered = np.cumsum(self._whole[devices], axis=1)
+            self._down_ns[devices] += covered * np.diff(clock.at(self._edges_ns))
+        return self._down_ns
 
     def since(self, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The time that counts of each device from `first_ns` on, or from the window's start; shape (n,)."""
-        counted_ns = np.zeros(self._view.count, np.int64)
+        """The time that counts of each device in each step from `first_ns` on; shape (n, steps)."""
+        counted_ns = np.zeros(self._down_ns.shape, np.int64)
+        starts_ns, ends_ns = self._edges_ns[:-1], self._edges_ns[1:]
         for (devices, _), clock in zip(self._view.by_class(), self._clocks, strict=True):
-            since_ns = np.clip(first_ns[devices], self._start_ns, self._end_ns)
-            counted_ns[devices] = clock.at(np.array([self._end_ns], np.int64)) - clock.at(since_ns)
+            since_ns = np.clip(first_ns[devices, None], starts_ns, ends_ns)
+            counted_ns[devices] = clock.at(ends_ns) - clock.at(since_ns)
         return counted_ns
 
 

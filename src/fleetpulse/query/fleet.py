@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.uptime import percent
 from fleetpulse.errors import OutOfRange
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import UPLOAD_TIME, Aggregation, MetricDefinition
 from fleetpulse.model.status import STATUSES
 from fleetpulse.model.uptime import FORMULA
 from fleetpulse.notation.go_duration import format_duration
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answer_fields import DeclarationsUsed, UploadTimes
 from fleetpulse.query.answers import (
     AvailableFigures,
@@ -26,17 +28,15 @@ from fleetpulse.query.answers import (
     Missing,
     WorstDevice,
 )
-from fleetpulse.query.downtime import downtime, ended_gaps
+from fleetpulse.query.fleet_columns import FleetColumns, fleet_columns, fleet_columns_by_step
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_notes import buckets_note, expired_samples
 from fleetpulse.query.metrics import DeviceSelection, find
-from fleetpulse.query.missing import distinct
 from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
-from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import fleet_status
-from fleetpulse.query.uptime import Figures, declarations_used, figures
+from fleetpulse.query.uptime import declarations_used
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -45,55 +45,10 @@ WORST_MAX = 10
 GROUPS_MAX = 10_000
 STEPS_MAX = 400
 """Steps of a series of the whole fleet, each of which costs a pass over it: a year of days, a day of five minutes."""
+CELLS_MAX = QuestionLimits().cells_max
+"""Figures in one answer, unless configured otherwise."""
 PERCENTILES: tuple[Aggregation, ...] = ("p50", "p95", "p99")
 _UPLOAD_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", *PERCENTILES)
-
-
-@dataclass(slots=True)
-class FleetColumns:
-    """Slots (int32) and time (int64 ns) of every device over a window, shape (n,)."""
-
-    present: NDArray[np.int32]
-    expected: NDArray[np.int32]
-    down_ns: NDArray[np.int64]
-    accountable_ns: NDArray[np.int64]
-    missing: list[Missing]
-    is_time_known: bool
-    """Whether time down and time that counts are known: they are not where reception gaps are missing."""
-
-    def figures_by_group(self, groups: Groups) -> list[Figures]:
-        """The figures of each group, and at the end of all of them together."""
-        sums = [groups.sums(column) for column in (self.present, self.expected, self.down_ns, self.accountable_ns)]
-        return [
-            figures(
-                present=present,
-                expected=expected,
-                down_ns=down_ns,
-                accountable_ns=accountable_ns,
-                is_time_known=self.is_time_known,
-            )
-            for present, expected, down_ns, accountable_ns in (*zip(*sums, strict=True), map(sum, sums))
-        ]
-
-
-def fleet_columns(view: FleetView, *, start_ns: int, end_ns: int, is_time_wanted: bool = True) -> FleetColumns:
-    """Settled uptime (of all heartbeats) and availability of every device over [start_ns, end_ns).
-
-    Args: is_time_wanted: whether time is accounted too; without it no reception gaps are read.
-    """
-    slots = count_slots(view, Window(start_ns, end_ns))
-    zeros = np.zeros(view.count, np.int64)
-    columns = FleetColumns(slots.present[:, 0], slots.expected[:, 0], zeros, zeros, slots.missing, is_time_known=False)
-    if is_time_wanted:
-        missing: list[Missing] = []
-        ended = ended_gaps(view, start_ns=start_ns, missing=missing)
-        # Gaps are read while they are accounted, so what is missing is known only afterwards.
-        time = downtime(view, ended, start_ns=start_ns, end_ns=end_ns)
-        columns.is_time_known = not missing
-        columns.missing = distinct([*slots.missing, *missing])
-        if columns.is_time_known:
-            columns.down_ns, columns.accountable_ns = time.down_ns, time.accountable_ns
-    return columns
 
 
 def _selected(
@@ -105,11 +60,17 @@ def _selected(
 
 
 def fleet_uptime(
-    view: FleetView, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
+    view: FleetView,
+    window: Window,
+    *,
+    by: str,
+    labels: Labels,
+    is_deleted_included: bool = False,
+    cells_max: int = CELLS_MAX,
 ) -> FleetUptime:
     """Uptime and availability of the devices with all of `labels`, by the values of label `by` ("": of all together).
 
-    The steps of a window are not looked at: see `add_step`. Raises: OutOfRange: too many groups.
+    Raises: OutOfRange: too many groups, or figures; QuestionStopped, TooDear, Busy: see `Budget`.
     """
     columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
     selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
@@ -121,7 +82,7 @@ def fleet_uptime(
             reason="groups",
         )
     *by_group, together = columns.figures_by_group(groups)
-    return FleetUptime(
+    answer = FleetUptime(
         start=window.start,
         end=window.end,
         step_s=window.step_s,
@@ -137,6 +98,10 @@ def fleet_uptime(
         missing=columns.missing,
         notes=[*window.notes, *selection_notes(view.roster, labels, by=by)],
     )
+    if window.step_ns is not None:
+        check_steps(window, groups=len(groups), cells_max=cells_max)
+        _add_series(answer, view, window, by=by, labels=labels, is_deleted_included=is_deleted_included)
+    return answer
 
 
 def check_steps(window: Window, *, groups: int, cells_max: int) -> None:
@@ -149,16 +114,21 @@ def check_steps(window: Window, *, groups: int, cells_max: int) -> None:
     check_cells(window.buckets * max(1, groups), "figures", cells_max=cells_max)
 
 
-def add_step(answer: FleetUptime, step: FleetUptime) -> None:
-    """Add the figures of the next step to the series of every group; only `at` where a group has no device in it."""
-    groups = {group.group: group for group in step.groups}
-    for group in answer.groups:
-        point = FleetPoint(at=step.start)
-        if (in_step := groups.get(group.group)) is not None:
-            for name in AvailableFigures.__struct_fields__:
-                setattr(point, name, getattr(in_step, name))
-        assert group.series is not UNSET
-        group.series.append(point)
+def _add_series(
+    answer: FleetUptime, view: FleetView, window: Window, *, by: str, labels: Labels, is_deleted_included: bool
+) -> None:
+    """Add a point for each step to the series of every group; only `at` where a group has no device in it."""
+    for step, columns in enumerate(fleet_columns_by_step(view, window)):
+        view.budget.check()
+        selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
+        groups = Groups.of(view.roster, by, selection)
+        figures_of = dict(zip(groups.names, columns.figures_by_group(groups), strict=False))
+        for group in answer.groups:
+            point = FleetPoint(at=format_rfc3339(window.bucket_start_ns(step)))
+            for name, value in figures_of.get(group.group, {}).items():
+                setattr(point, name, value)
+            assert group.series is not UNSET
+            group.series.append(point)
 
 
 @dataclass(slots=True)

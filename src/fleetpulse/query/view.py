@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.aggregate.status import Exclusions
-from fleetpulse.blocks.history import History, OnDamage
+from fleetpulse.blocks.history import History, OnDamage, closed_days
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.blocks.stored_gaps import read_gaps
 from fleetpulse.catalog.roster import Roster
@@ -77,6 +77,11 @@ class FleetView:
         ):
             self.budget.check()
             yield correct_gaps(gaps, corrections)
+
+    def days_with_presence(self, days: range) -> list[int]:
+        """Those of the days of which any presence is stored or in memory, ascending; perhaps also of other devices."""
+        stored = {*closed_days(self.manifest), *self.live.dense, *self.live.sparse}
+        return sorted(day for day in stored if day in days)
 
     def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:
         """The presence of a day by chunks: places of devices, int64, ascending, and rows, uint64, shape (places, 23).

@@ -7,15 +7,8 @@ import pytest
 from fleetpulse.errors import OutOfRange
 from fleetpulse.model.metric import BUILT_IN
 from fleetpulse.query.answers import AvailableFigures, FleetUptime
-from fleetpulse.query.fleet import (
-    add_step,
-    check_steps,
-    fleet_columns,
-    fleet_glance,
-    fleet_stats,
-    fleet_uptime,
-    upload_times,
-)
+from fleetpulse.query.fleet import check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
+from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
 from one_fleet import SECOND, OneFleet
@@ -80,16 +73,17 @@ def test_labels_select_whose_figures_these_are() -> None:
 
 def test_a_series_has_a_point_for_each_step_and_only_its_time_where_a_group_had_no_device() -> None:
     one = fleet()
-    window = hour(one, 5 * MINUTE)
-    answer = by_site(one, window)
-    for step in window.steps():
-        add_step(answer, by_site(one, step, ("site", "paris")))
+    one.roster.put(one.numbers.pop("c"), {"site": "lyon"}, is_deleted=True)
+    one.delete_between("10:04:00", None, device=2)
+    view = one.fleet_view(one.at("10:00:00"))
+    answer = fleet_uptime(view, hour(one, 5 * MINUTE), by="site", labels=(), is_deleted_included=True)
     lyon, paris = msgspec.to_builtins(answer.groups[1:])
     assert [(point["at"][11:16], point["present"], point["expected"]) for point in paris["series"]] == [
         ("10:00", 6, 10),
         ("10:05", 5, 10),
     ]
-    assert lyon["series"] == [{"at": "2026-05-11T10:00:00Z"}, {"at": "2026-05-11T10:05:00Z"}]
+    assert (lyon["series"][0]["present"], lyon["series"][0]["expected"]) == (4, 4)
+    assert lyon["series"][1:] == [{"at": "2026-05-11T10:05:00Z"}]
 
 
 def test_a_whole_window_has_no_series() -> None:

@@ -1,0 +1,255 @@
+"""The slots of the devices whose slots are equally long, counted day by day; see `slots`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
+from fleetpulse.aggregate.status import Exclusions
+from fleetpulse.aggregate.uptime import absent_reasons, fold_slots, pack_minutes, unpack_minutes
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.uptime import BACKFILLED, BEFORE, BLIND, DELETED, DOWN, MAINTENANCE, MISSING, PAUSED, UP
+from fleetpulse.query.answers import Missing
+from fleetpulse.query.view import FleetView
+from fleetpulse.query.window import Window
+
+Places = NDArray[np.int64]
+"""Places of devices in a view, shape (n,)."""
+Bits = NDArray[np.uint64]
+"""Slots of a day, shape (devices, words): a bit a slot, low bits first."""
+
+
+@dataclass(slots=True)
+class SlotCounts:
+    """Slots by reason, device and step of the window: `counts` is int32, shape (reasons, n, steps)."""
+
+    counts: NDArray[np.int32]
+    missing: list[Missing] = field(default_factory=list)
+
+    @property
+    def present(self) -> NDArray[np.int32]:
+        """Slots in which each device was there: int32, shape (n, steps)."""
+        return np.asarray(self.counts[UP] + self.counts[BACKFILLED])
+
+    @property
+    def expected(self) -> NDArray[np.int32]:
+        """Slots that count for each device: int32, shape (n, steps)."""
+        return np.asarray(self.present + self.counts[DOWN])
+
+
+class _Class:
+    """Devices that share their exclusions, and what each slot counts as for them where nothing was sent in it."""
+
+    def __init__(self, exclusions: Exclusions, members: Places, *, start: int, count: int, slot: int) -> None:
+        blind, maintenance, paused, deleted = (
+            minutes_touched(spans, first_minute=start, count=count)
+            for spans in (exclusions.blind, exclusions.maintenance, exclusions.paused, exclusions.deleted)
+        )
+        self.members = members
+        self.absent = absent_reasons(blind=blind, maintenance=maintenance, paused=paused, deleted=deleted, slot=slot)
+
+    def before(self, reason: int) -> NDArray[np.int32]:
+        """How many slots of a reason lie before each slot, and at the end how many there are, shape (slots + 1,)."""
+        before = np.zeros(len(self.absent) + 1, np.int32)
+        np.cumsum(self.absent == reason, out=before[1:])
+        return before
+
+
+@dataclass(frozen=True, slots=True)
+class DaySlots:
+    """One UTC day of the window: slots `first` .. `last` - 1 of the window, from slot `offset` of the day on."""
+
+    day: int
+    first: int
+    last: int
+    offset: int
+    steps: slice
+
+
+@dataclass(frozen=True, slots=True)
+class DayPresence:
+    """Slots of devices in a day, shape (places, steps): all present, those in time, and those in blind time."""
+
+    places: Places
+    present: NDArray[np.int64]
+    in_time: NDArray[np.int64]
+    blind: NDArray[np.int64] | int
+
+
+class SlotCounting:
+    """Counts the slots of devices whose slots are equally long; `is_chosen`, shape (n,), tells which."""
+
+    def __init__(
+        self,
+        view: FleetView,
+        window: Window,
+        slot: int,
+        is_chosen: NDArray[np.bool_],
+        result: SlotCounts,
+        *,
+        unheard: Spans | None = None,
+        is_explained: bool = False,
+        are_steps_apart: bool = False,
+    ) -> None:
+        slot_ns = slot * NS_PER_MINUTE
+        self.start = -(-window.start_ns // slot_ns) * slot
+        count = max(0, window.end_ns // slot_ns * slot - self.start)
+        self.codes: list[NDArray[np.int8]] = []
+        self.missing = result.missing
+        self._view, self._slot, self._is_chosen, self._result = view, slot, is_chosen, result
+        self._is_all = bool(is_chosen.all())
+        self._unheard, self.is_explained = unheard, is_explained
+        self._slots = count // slot
+        starts_ns = np.array([window.bucket_start_ns(step) for step in range(window.buckets)], np.int64)
+        edges = -(-starts_ns // slot_ns)
+        if are_steps_apart:
+            edges = np.concatenate([edges[:1], np.stack([starts_ns // slot_ns, edges], axis=1)[1:].reshape(-1)])
+            edges = np.maximum.accumulate(edges)  # a step that is shorter than a slot may have none
+        self._edges = np.clip(np.append(edges - self.start // slot, self._slots), 0, self._slots)
+        """Where each step begins, and where the last one ends, in slots of the window; with `are_steps_apart` the slots
+        that are in two steps are a step of their own between these."""
+        codes = view.excluded.classes
+        many = len(view.excluded.of_class) > 1
+        self._classes = [
+            _Class(
+                exclusions,
+                np.flatnonzero(is_chosen & (codes == code)) if many else np.flatnonzero(is_chosen),
+                start=self.start,
+                count=count,
+                slot=slot,
+            )
+            for code, exclusions in enumerate(view.excluded.of_class)
+        ]
+
+    def count_absent(self) -> None:
+        """Count all slots as if no heartbeat had been sent."""
+        if not self._slots:
+            return
+        counts = self._result.counts
+        reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED, DELETED)
+        for devices in self._classes:
+            for reason in (reason for reason in reasons if (devices.absent == reason).any()):
+                counts[reason, devices.members] += self._absent(devices, reason, 0, self._slots)
+            if self._unheard is not None:
+                counts[BEFORE, devices.members] += np.diff(np.minimum(self._seen(devices), self._edges))
+
+    def _seen(self, devices: _Class) -> NDArray[np.int64]:
+        """The slot of each device's first heartbeat, shape (members, 1), in slots of the window."""
+        first_minute = self._view.live.first_minute[devices.members].astype(np.int64)
+        return np.clip(first_minute // self._slot - self.start // self._slot, 0, self._slots)[:, None]
+
+    def _absent(self, devices: _Class, reason: int, first: int, last: int) -> NDArray[np.int32]:
+        """Slots in [first, last), since the first heartbeat, that count as `reason` when absent: (members, steps)."""
+        places = np.clip(np.maximum(self._seen(devices), self._edges), first, last)
+        return np.asarray(np.diff(devices.before(reason)[places]))
+
+    def day(self, day: int) -> DaySlots | None:
+        """A day of the window; None where no slot of the window is in it."""
+        day_slots = MINUTES_PER_DAY // self._slot
+        start = self.start // self._slot
+        first, last = max(0, day * day_slots - start), min(self._slots, (day + 1) * day_slots - start)
+        if first >= last:
+            return None
+        steps = slice(
+            int(np.searchsorted(self._edges, first, side="right")) - 1, int(np.searchsorted(self._edges, last))
+        )
+        return DaySlots(day, first, last, start + first - day * day_slots, steps)
+
+    def lose(self, day: DaySlots) -> None:
+        """Count the slots of a day whose block is lost as MISSING where no heartbeat is known of."""
+        for devices in self._classes:
+            count = self._absent(devices, DOWN, day.first, day.last)
+            self._result.counts[DOWN, devices.members] -= count
+            self._result.counts[MISSING, devices.members] += count
+
+    def add(self, day: DaySlots, present: Sequence[DayPresence], down: int) -> None:
+        """Move the slots in which heartbeats were sent from where they count as absent, `down` or BLIND."""
+        for part in present:
+            counts = self._result.counts[:, :, day.steps]
+            counts[UP, part.places] += part.in_time
+            counts[down, part.places] -= part.present - part.blind
+            if self._unheard is not None:
+                counts[BACKFILLED, part.places] += part.present - part.in_time
+                counts[BLIND, part.places] -= part.blind
+
+    def is_plain(self, day: DaySlots) -> bool:
+        """Whether nothing but the number of minutes present in its block matters of a day."""
+        return (
+            self._slot == 1
+            and day.last - day.first == MINUTES_PER_DAY
+            and day.steps.stop - day.steps.start == 1
+            and not self.is_explained
+            and not self._view.live.has_presence(day.day)
+            and self._unheard_in(day) is None
+            and all(bool((devices.absent[day.first : day.last] == DOWN).all()) for devices in self._classes)
+        )
+
+    def _unheard_in(self, day: DaySlots) -> Spans | None:
+        """The spans without reception, where any of it is in a day."""
+        if self._unheard is None or not len(self._unheard):
+            return None
+        is_inside = (self._unheard[:, 0] < (day.day + 1) * NS_PER_DAY) & (self._unheard[:, 1] > day.day * NS_PER_DAY)
+        return self._unheard[is_inside] if is_inside.any() else None
+
+    def minutes_present(self, day: DaySlots) -> DayPresence:
+        """Minutes of a plain day, by its block."""
+        numbers = self._view.live.devices
+        devices, minutes = self._view.history.minutes(day.day, manifest=self._view.manifest)
+        # Of the column's own type, or all of it would be converted to search it.
+        part = slice(*np.searchsorted(devices, np.array([numbers.start, numbers.stop], np.uint32)).tolist())
+        places, counts = devices[part].astype(np.int64) - numbers.start, minutes[part].astype(np.int64)[:, None]
+        chosen = slice(None) if self._is_all else np.flatnonzero(self._is_chosen[places])
+        return DayPresence(places[chosen], counts[chosen], counts[chosen], 0)
+
+    def slots_present(self, day: DaySlots, down: int) -> Callable[[Places, Rows], DayPresence]:
+        """What gives the slots of a day that are present, by rows of it; `down` is MISSING where its block is lost."""
+        day_slots = MINUTES_PER_DAY // self._slot
+        absent = np.full((len(self._classes), day_slots), PAUSED, np.int8)
+        absent[:, day.offset : day.offset + day.last - day.first] = [
+            devices.absent[day.first : day.last] for devices in self._classes
+        ]
+        may_count, blind = pack_minutes((absent == DOWN) | (absent == BLIND)), pack_minutes(absent == BLIND)
+        is_blind = bool(blind.any())
+        unheard = self._unheard_in(day)
+        heard: Bits | None = None
+        if unheard is not None:
+            minutes = minutes_inside(unheard, first_minute=day.day * MINUTES_PER_DAY, count=MINUTES_PER_DAY)
+            heard = ~pack_minutes(minutes)
+
+        def count(all_places: Places, all_rows: Rows) -> DayPresence:
+            chosen = slice(None) if self._is_all else np.flatnonzero(self._is_chosen[all_places])
+            places, rows = all_places[chosen], all_rows[chosen]
+            codes = self._view.excluded.classes[places] if len(self._classes) > 1 else slice(None)
+            there = fold_slots(rows, self._slot) & may_count[codes]
+            in_time = there if heard is None else fold_slots(rows & heard, self._slot) & may_count[codes]
+            if self.is_explained:
+                self._explain(day, absent[0], there, in_time, down)
+            present = self._by_step(there, day)
+            return DayPresence(
+                places,
+                present,
+                present if heard is None else self._by_step(in_time, day),
+                self._by_step(there & blind[codes], day) if is_blind else 0,
+            )
+
+        return count
+
+    def _explain(self, day: DaySlots, absent: NDArray[np.int8], there: Bits, in_time: Bits, down: int) -> None:
+        """Note the reason of every slot of a day of the one device."""
+        is_there, is_in_time = (unpack_minutes(bits[0], count=len(absent)) for bits in (there, in_time))
+        reasons = np.select([is_in_time, is_there, absent == DOWN], [UP, BACKFILLED, down], absent).astype(np.int8)
+        seen = int(self._seen(self._classes[0])[0, 0]) - day.first + day.offset
+        reasons[: max(0, seen)] = BEFORE
+        self.codes.append(reasons[day.offset : day.offset + day.last - day.first])
+
+    def _by_step(self, bits: Bits, day: DaySlots) -> NDArray[np.int64]:
+        """How many slots are set in each step of a day, shape (devices, steps)."""
+        if day.steps.stop - day.steps.start == 1:
+            return count_minutes(bits)[:, None]
+        edges = np.clip(self._edges[day.steps.start : day.steps.stop + 1], day.first, day.last) - day.first + day.offset
+        before = np.zeros((len(bits), MINUTES_PER_DAY // self._slot + 1), np.int64)
+        np.cumsum(unpack_minutes(bits, count=before.shape[1] - 1), axis=1, out=before[:, 1:])
+        return np.diff(before[:, edges])
