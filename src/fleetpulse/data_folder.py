@@ -65,9 +65,15 @@ def _is_locked(descriptor: int, *, is_folder: bool = False) -> bool:
     return True
 
 
-def open_store(settings: Settings) -> BlockStore:
-    """The block store of `settings`. Raises: SettingsError: it cannot be one; StorageFailed: its folder is no use."""
+def open_store(settings: Settings, *, uncached_folder: Path | None = None) -> BlockStore:
+    """The block store of `settings`.
+
+    Args: uncached_folder: of an S3 store read everything from the bucket, through this folder, which keeps nothing.
+    Raises: SettingsError: it cannot be one; StorageFailed: its folder is no use.
+    """
     place = Path(settings.data) / (CACHE if settings.blocks else BLOCKS)
+    if settings.blocks and uncached_folder is not None:
+        place = uncached_folder
     try:
         if not settings.blocks:
             return FolderBlockStore(place)
@@ -76,7 +82,7 @@ def open_store(settings: Settings) -> BlockStore:
             endpoint=settings.s3_endpoint,
             region=settings.s3_region,
             cache_folder=place,
-            cache_bytes_max=settings.cache_bytes_max,
+            cache_bytes_max=settings.cache_bytes_max if uncached_folder is None else 0,
             timeout_s=settings.s3_timeout_s,
         )
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
-from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged, check_file
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged, check_file, check_size
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
@@ -102,3 +102,22 @@ def test_a_note_is_replaced_only_in_the_place_of_the_expected_one(store: BlockSt
 
 def test_a_store_says_where_it_is(store: BlockStore) -> None:
     assert store.place
+
+
+def test_only_a_store_whose_files_are_elsewhere_has_copies_to_drop(store: BlockStore, tmp_path: Path) -> None:
+    store.put("a.parquet", writes(b"body"))
+    has_copy = (tmp_path / "cache" / "a.parquet").exists()
+    assert store.drop_copy("a.parquet") is (has_copy)
+    assert not store.drop_copy("a.parquet")
+    with store.open("a.parquet") as reader:
+        assert reader.read() == b"body"
+
+
+def test_a_copy_that_is_damaged_is_fetched_again(s3: S3Server, tmp_path: Path) -> None:
+    store = s3.store(tmp_path)
+    file = store.put("a.parquet", writes(b"body"))
+    for body in (b"damage", b"bodi"):
+        (tmp_path / "a.parquet").write_bytes(body)
+        check_size(store, file)
+        check_file(store, file)
+        assert (tmp_path / "a.parquet").read_bytes() == b"body"

@@ -32,7 +32,9 @@ def flags_of(s3: S3Server) -> list[str]:
     ]
 
 
-def test_history_is_in_the_bucket_and_comes_back_without_the_cache(serve: Callable[..., Server], s3: S3Server) -> None:
+def test_history_is_in_the_bucket_and_comes_back_without_the_cache(
+    serve: Callable[..., Server], s3: S3Server, tmp_path: Path
+) -> None:
     flags = flags_of(s3)
     server = serve(*flags)
     client = Client(server.port)
@@ -56,6 +58,22 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(serve: Callab
     command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(server.folder), *flags[:4]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "WRONG" in done.stdout) == (0, False), done.stdout + done.stderr
+    # A block that is damaged in the bucket is found although its copy in the cache is not, and the other way round.
+    copy = next((server.folder / "cache").glob("presence-*"))
+    s3.store(tmp_path / "other", url=flags[1]).put(copy.name, lambda to: to.write(b"damage") and None)
+    found = {}
+    for name, more in (("bucket", []), ("cache", ["--cache"])):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+        found[name] = done.returncode, copy.name in done.stdout.replace("\n", "")
+    assert found == {"bucket": (1, True), "cache": (0, False)}
+    copy.write_bytes(b"damage")
+    done = subprocess.run([*command, "--cache"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "read from the bucket again" in done.stdout) == (1, True), done.stdout
+    assert not list(server.folder.glob("verify-*"))
+    done = subprocess.run(
+        [*command[:-2], "--s3-endpoint", "http://127.0.0.1:9"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "cannot be listed" in done.stdout, "Traceback" in done.stderr) == (1, True, False)
 
 
 def test_while_the_store_is_away_events_are_taken_and_answers_say_what_they_lack(

@@ -64,7 +64,7 @@ async def get_export(
 ) -> FileAnswer:
     """Export raw samples, minutes of presence or reception gaps as a file.
 
-    A file that cannot be finished ends with a broken connection.
+    A file that cannot be finished ends with a broken connection; if a block is the cause, its last line names it.
     """
     check_export(what, file_format, has_types=types is not None)
     request = ExportRequest(

@@ -72,10 +72,12 @@ class FileCache:
             self.bytes_now += size_bytes
             self._evict()
 
-    def drop(self, name: str) -> None:
-        """Remove a file; no error where there is none."""
+    def drop(self, name: str) -> bool:
+        """Remove a file; no error where there is none. Returns whether there was one."""
         with self.lock:
+            was_there = name in self._sizes
             self._forget(name)
+            return was_there
 
     def count_miss(self) -> None:
         """Count a download: a file that is not in the cache."""

@@ -156,6 +156,11 @@ class S3BlockStore:
             objects = self._store.list_with_delimiter()["objects"]
         return {found["path"] for found in objects if found["path"].endswith(SUFFIX)}
 
+    def drop_copy(self, name: str, /) -> bool:
+        """See BlockStore."""
+        with self._turn(name).lock:
+            return self._cache.drop(name)
+
     def remove(self, name: str) -> None:
         """See BlockStore. Raises: OSError: it may still be there."""
         with self._turn(name).lock:

@@ -55,6 +55,13 @@ class BlockStore(Protocol):
         """Names of all files that are there, finished ones and those that a crash left behind."""
         ...
 
+    def drop_copy(self, _name: str, /) -> bool:
+        """Remove a local copy of a file that is elsewhere, so that it is fetched anew. Returns whether there was one.
+
+        A store that has its files here has no copies. Raises: OSError.
+        """
+        ...
+
     def remove(self, name: str) -> None:
         """Remove a file; no error where there is none."""
         ...
@@ -94,31 +101,46 @@ def mark_of(name: str) -> str:
 
 def check_size(store: BlockStore, file: BlockFile) -> None:
     """The quick part of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
-    try:
-        with store.open(file.name) as reader:
-            size_bytes = reader.seek(0, io.SEEK_END)
-    except FileNotFoundError as error:
-        raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
-    except OSError as error:
-        raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
-    if size_bytes != file.size_bytes:
-        raise DamagedData(f"block {file.name} has {size_bytes} bytes, but {file.size_bytes} were written. {RESTORE}")
+    _check(store, file, _size_fault)
 
 
 def check_file(store: BlockStore, file: BlockFile) -> None:
-    """Read a file and compare its checksum. Raises: DamagedData: it is missing, or not the bytes that were written."""
+    """Read a file and compare its checksum. Raises: DamagedData: it is missing, or not the bytes that were written.
+
+    A local copy that is damaged is removed, and the file is read once more.
+    """
+    _check(store, file, _checksum_fault)
+
+
+def _check(store: BlockStore, file: BlockFile, fault_of: Callable[[BinaryIO, BlockFile], str]) -> None:
     try:
         with store.open(file.name) as reader:
-            size_bytes = reader.seek(0, io.SEEK_END)
-            reader.seek(0)
-            # typeshed wants a reader with readinto, which every store's reader has
-            digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]
+            fault = fault_of(reader, file)
+        if fault and store.drop_copy(file.name):
+            with store.open(file.name) as reader:
+                fault = fault_of(reader, file)
     except FileNotFoundError as error:
         raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
     except OSError as error:
         raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
-    if (size_bytes, digest) != (file.size_bytes, file.sha256):
-        raise DamagedData(f"block {file.name} is not what was written (size or checksum differ). {RESTORE}")
+    if fault:
+        raise DamagedData(f"block {file.name} {fault}. {RESTORE}")
+
+
+def _size_fault(reader: BinaryIO, file: BlockFile) -> str:
+    """What is wrong with the size of a file; empty where nothing is."""
+    size_bytes = reader.seek(0, io.SEEK_END)
+    reader.seek(0)
+    return "" if size_bytes == file.size_bytes else f"has {size_bytes} bytes, but {file.size_bytes} were written"
+
+
+def _checksum_fault(reader: BinaryIO, file: BlockFile) -> str:
+    """The same of its checksum."""
+    if _size_fault(reader, file):
+        return "is not what was written (size or checksum differ)"
+    # typeshed wants a reader with readinto, which every store's reader has
+    digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]
+    return "" if digest == file.sha256 else "is not what was written (size or checksum differ)"
 
 
 class FolderBlockStore:
@@ -167,6 +189,10 @@ class FolderBlockStore:
         return {
             path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
         }
+
+    def drop_copy(self, _name: str) -> bool:
+        """See BlockStore."""
+        return False
 
     def remove(self, name: str) -> None:
         """See BlockStore."""
@@ -227,6 +253,10 @@ class MemoryBlockStore:
     def names(self) -> set[str]:
         """See BlockStore."""
         return set(self._files)
+
+    def drop_copy(self, _name: str) -> bool:
+        """See BlockStore."""
+        return False
 
     def remove(self, name: str) -> None:
         """See BlockStore."""

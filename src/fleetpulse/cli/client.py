@@ -15,10 +15,11 @@ import msgspec
 
 from fleetpulse.cli.terminal import clean
 from fleetpulse.errors import CommandRefused, NotAnswered, SettingsError
+from fleetpulse.notation.cut_file import read_cut
 
 ANSWER_S = 120.0
 """Seconds to wait for the next bytes of an answer: a fleet's year may take the service a while."""
-PIECE_BYTES = 262_144
+PIECE_BYTES, TAIL_BYTES = 262_144, 2_048
 Query = Sequence[tuple[str, object]]
 """Parameters; those of None are left out."""
 _Shape = TypeVar("_Shape")
@@ -99,7 +100,7 @@ class Client:
 
     def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
         """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; CommandRefused."""
-        received = 0
+        received, tail = 0, b""
         try:
             response = self._response("GET", path, query, None, {})
             if response.status >= 300:
@@ -107,12 +108,14 @@ class Client:
             self.take_notes(response.headers.get("fleetpulse-notes", "[]").encode())
             while piece := response.read1(PIECE_BYTES):
                 received += len(piece)
+                tail = (tail + piece)[-TAIL_BYTES:]
                 yield piece
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             if not received and not isinstance(error, http.client.IncompleteRead):
                 raise self._not_answered(error) from error
             text = f"the answer of {self.url} broke off after {received} bytes, so it is not whole"
-            raise NotAnswered(f"{text}: see the service's log, and ask again.") from error
+            reason = read_cut(tail) or "see the service's log, and ask again."
+            raise NotAnswered(f"{text}: {reason}") from error
 
     def _response(
         self, method: str, path: str, query: Query, body: bytes | None, headers: dict[str, str]

@@ -1,23 +1,27 @@
 """`fleetpulse verify`: does a data folder hold together."""
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import Cell, left, mark_cell, show, table_of
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
+from fleetpulse.data_folder import CACHE, CATALOG, JOURNAL, hold_folder, open_store
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.notation.count import count_text
-from fleetpulse.pipeline.verify import Finding
+from fleetpulse.pipeline.verify import Advanced, Finding
 from fleetpulse.pipeline.verify import verify as check
-from fleetpulse.settings import load_settings
+from fleetpulse.settings import Settings, load_settings
 
 app = App(
     name="verify",
@@ -31,13 +35,17 @@ def verify(
     *,
     data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),
     all_: Annotated[bool, Parameter(name="--all")] = False,
+    cache: Annotated[bool, Parameter(negative="")] = False,
     **flags: str | bool | None,
 ) -> int:
     """Check that a data folder is complete and undamaged.
 
+    Blocks that are in a bucket are read from there, each whole: name it with --blocks, as for `fleetpulse serve`.
+
     Args:
         data: Data folder of a service that is stopped.
         all_: Show every block, also those that are undamaged.
+        cache: Check the copies of blocks in the cache folder instead of the bucket.
     """
     for name in (JOURNAL, CATALOG):
         if not (data / name).exists():
@@ -45,9 +53,47 @@ def verify(
             raise SettingsError(f"{text} Name another with --data, or restore it from a copy.")
     with hold_folder(data):
         settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
-        findings = _findings(data, open_store(settings), wait_s=settings.database_wait_s)
+        with _store(settings, is_cache=cache) as store, _progress() as advanced:
+            check_parts = partial(check, is_cache=cache, advanced=advanced)
+            findings = _findings(data, store, check_parts, wait_s=settings.database_wait_s)
     _show(findings, is_all=all_)
     return 0 if all(finding.is_good for finding in findings) else 1
+
+
+@contextmanager
+def _store(settings: Settings, *, is_cache: bool) -> Iterator[BlockStore]:
+    """The blocks to check: of a bucket the objects themselves, or the copies in the cache."""
+    if is_cache:
+        if not settings.blocks:
+            raise SettingsError("--cache is for blocks in a bucket: name it with --blocks s3://bucket/prefix.")
+        yield FolderBlockStore(Path(settings.data) / CACHE)
+    elif settings.blocks:
+        with TemporaryDirectory(dir=settings.data, prefix="verify-") as folder:
+            yield open_store(settings, uncached_folder=Path(folder))
+    else:
+        yield open_store(settings)
+
+
+@contextmanager
+def _progress() -> Iterator[Advanced]:
+    """Shows on a terminal how many blocks were read."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _count, _size_bytes: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    read_bytes = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("blocks", total=None)
+
+        def advanced(done: int, count: int, size_bytes: int) -> None:
+            nonlocal read_bytes
+            read_bytes += size_bytes
+            progress.update(task, completed=done, total=count, description=f"blocks, {read_bytes / 1e6:.0f} MB")
+
+        yield advanced
 
 
 def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
@@ -68,7 +114,9 @@ def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
             show(f"WRONG {finding.part}: {finding.text}")
 
 
-def _findings(folder: Path, store: BlockStore, *, wait_s: float) -> list[Finding]:
+def _findings(
+    folder: Path, store: BlockStore, check_parts: Callable[..., list[Finding]], *, wait_s: float
+) -> list[Finding]:
     try:
         journal = SqliteJournal(folder / JOURNAL, wait_s=wait_s)
     except OperatorError as error:
@@ -79,7 +127,7 @@ def _findings(folder: Path, store: BlockStore, *, wait_s: float) -> list[Finding
         journal.close()
         return [Finding("catalog", str(error), is_good=False)]
     try:
-        return check(journal, catalog, store)
+        return check_parts(journal, catalog, store)
     except OperatorError as error:
         return [Finding("manifest", str(error), is_good=False)]
     finally:

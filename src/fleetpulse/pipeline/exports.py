@@ -21,6 +21,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.errors import BrokenOff, Busy, DamagedData
 from fleetpulse.limits import ExportLimits
 from fleetpulse.notation.csv_cell import safe_cell
+from fleetpulse.notation.cut_file import cut_text
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
@@ -104,11 +105,12 @@ class Exports:
     async def _counted(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
         """Nothing once the first bytes are ready, and then these and all others. It counts how the export ends."""
         self.running += 1
-        ended = "abandoned"
+        ended, has_begun = "abandoned", False
         try:
             async with aclosing(self._pieces_of_file(request, selected)) as pieces:
                 first = await anext(pieces, b"")
                 yield b""
+                has_begun = True
                 pace = _Pace(self.limits.export_bytes_per_s_lowest, self.monotonic_s)
                 pace.give(first)
                 yield first
@@ -120,6 +122,8 @@ class Exports:
         except DamagedData as error:
             ended = "damaged"
             log.error("an export ended early", error=str(error), todo="run `fleetpulse verify`")
+            if has_begun:
+                yield cut_text(str(error))
             raise
         except BrokenOff as error:
             ended = "slow"

@@ -1,6 +1,7 @@
 """Whether a data folder is as it must be: journal, catalog, blocks, and what each of them says of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from fleetpulse.blocks.history import closed_days
@@ -8,11 +9,12 @@ from fleetpulse.blocks.leftovers import take_inventory
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
+from fleetpulse.storage_causes import RESTORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +30,79 @@ class Finding:
     """Of a block, as the manifest records it."""
 
 
-def verify(journal: Journal, catalog: Catalog, store: BlockStore) -> list[Finding]:
+UNREAD_MAX = 3
+"""Blocks one after another that a store does not give, each after a while, before the others are not tried."""
+_COPY = "{} This is a copy: remove it from the cache, and it is read from the bucket again."
+Advanced = Callable[[int, int, int], None]
+"""Called with how many blocks were read, of how many, and the bytes of the last one."""
+
+
+def verify(
+    journal: Journal,
+    catalog: Catalog,
+    store: BlockStore,
+    *,
+    is_cache: bool = False,
+    advanced: Advanced = lambda _done, _count, _size_bytes: None,
+) -> list[Finding]:
     """Check every part; a part that is wrong does not keep the others from being checked. Changes nothing.
 
-    Raises: DamagedData: the catalog's manifest cannot be read. OSError: the store cannot list its files.
+    Args: is_cache: `store` is the cache of another, which need not have all blocks.
+    Raises: DamagedData: the catalog's manifest cannot be read.
     """
     manifest = catalog.manifest()
-    blocks = [_check_block(store, kind, file) for kind, file in files_by_kind(manifest)]
+    about = [
+        _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
+        _check("journal", lambda: _journal(journal, catalog, manifest)),
+    ]
+    try:
+        names = store.names()
+    except OSError as error:
+        return [*about, Finding("blocks", f"not checked, since they cannot be listed: {error}", is_good=False)]
+    files = [(kind, file) for kind, file in files_by_kind(manifest) if not is_cache or file.name in names]
+    blocks = list(_check_blocks(store, files, names, advanced))
+    if is_cache:
+        blocks = [
+            finding if finding.is_good else replace(finding, text=_COPY.format(finding.text)) for finding in blocks
+        ]
+        copies = f"copies of {len(files)} of {count_text(len(manifest.files()), 'block')}"
+        return [*about, *blocks, Finding("cache", copies)]
     if all(finding.is_good for finding in blocks):
         minutes = _check("closed minutes", lambda: _closed_minutes(store, manifest))
     else:
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
-    return [
-        _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
-        _check("journal", lambda: _journal(journal, catalog, manifest)),
-        *blocks,
-        minutes,
-        *_outside(catalog, store, manifest),
-    ]
+    return [*about, *blocks, minutes, *_outside(catalog, names, manifest)]
 
 
-def _outside(catalog: Catalog, store: BlockStore, manifest: Manifest) -> list[Finding]:
+def _check_blocks(
+    store: BlockStore, files: Sequence[tuple[str, BlockFile]], names: AbstractSet[str], advanced: Advanced
+) -> Iterator[Finding]:
+    unread = 0
+    for place, (kind, file) in enumerate(files):
+        about = Finding(file.name, f"{file.size_bytes} bytes", kind=kind, size_bytes=file.size_bytes)
+        try:
+            if file.name not in names:  # what is not even listed need not be asked for
+                raise DamagedData(f"block {file.name} is missing. {RESTORE}")
+            if unread >= UNREAD_MAX:
+                raise Unreadable(f"not read, since {UNREAD_MAX} blocks before it could not be read")
+            check_file(store, file)
+            unread = 0
+        except DamagedData as error:
+            unread += isinstance(error, Unreadable)
+            about = replace(about, text=str(error), is_good=False)
+        yield about
+        advanced(place + 1, len(files), file.size_bytes)
+
+
+def _outside(catalog: Catalog, names: set[str], manifest: Manifest) -> list[Finding]:
     written, in_use = catalog.files.written(), {file.name for file in manifest.files()}
-    found = take_inventory(store.names(), in_use=in_use, superseded=written.superseded, marks=written.marks)
+    found = take_inventory(names, in_use=in_use, superseded=written.superseded, marks=written.marks)
     superseded = f"{len(written.superseded)} superseded, which stay for their grace (block_grace_h)"
     ours = Finding("files outside the manifest", f"{len(found.leftovers)} left over by a crash; {superseded}")
     if not found.unknown:
         return [ours]
-    names = ", ".join(sorted(found.unknown))
-    text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {names}"
+    unknown = ", ".join(sorted(found.unknown))
+    text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {unknown}"
     return [ours, Finding("unknown files", text)]
 
 
@@ -65,14 +111,6 @@ def _check(part: str, check: Callable[[], str]) -> Finding:
         return Finding(part, check())
     except (DamagedData, OSError) as error:
         return Finding(part, str(error), is_good=False)
-
-
-def _check_block(store: BlockStore, kind: str, file: BlockFile) -> Finding:
-    def check() -> str:
-        check_file(store, file)
-        return f"{file.size_bytes} bytes"
-
-    return replace(_check(file.name, check), kind=kind, size_bytes=file.size_bytes)
 
 
 def _journal(journal: Journal, catalog: Catalog, manifest: Manifest) -> str:

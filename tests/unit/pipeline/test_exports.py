@@ -11,6 +11,7 @@ import pytest
 from fleetpulse.app import build_parts
 from fleetpulse.errors import BrokenOff, Busy, DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
+from fleetpulse.notation.cut_file import read_cut
 from fleetpulse.pipeline.exports import PATIENCE_S, PIECE_ROWS, ExportRequest, Exports
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.export_formats import check_export
@@ -141,7 +142,7 @@ def test_a_client_that_reads_too_slowly_is_broken_off_and_its_files_are_let_go(
     run(tmp_path, test)
 
 
-def test_an_export_that_is_damaged_midway_ends_with_an_error_and_without_its_end(tmp_path: Path) -> None:
+def test_an_export_that_is_damaged_midway_ends_with_the_name_of_the_block_and_an_error(tmp_path: Path) -> None:
     async def test(service: Service, world: World, exports: Exports) -> None:
         for _ in range(3):
             world.clock.ns += 86_400 * SECOND
@@ -155,6 +156,8 @@ def test_an_export_that_is_damaged_midway_ends_with_an_error_and_without_its_end
         for file in service.history.manifest.presence.values():
             world.store.remove(file.name)
         assert first.count(b"d0") == 1
+        lost = read_cut(await anext(body)).split()[1]
+        assert lost in {file.name for file in service.history.manifest.presence.values()}
         with pytest.raises(DamagedData):
             await anext(body)
         assert service.counters.exports_ended == {"complete": 1, "damaged": 1}

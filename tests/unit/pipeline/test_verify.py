@@ -1,8 +1,10 @@
 """What verify finds of a data folder, part by part."""
 
+import shutil
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
-from fleetpulse.pipeline.verify import Finding, verify
+from fleetpulse.pipeline.verify import UNREAD_MAX, Finding, verify
 
 CLOSED_DAY, OPEN_DAY = 20_000, 20_001
 
@@ -121,3 +123,57 @@ def test_files_that_the_folder_did_not_write_are_named(folder: Folder) -> None:
     findings = folder.findings()
     assert findings["files outside the manifest"].text.startswith("0 left over")
     assert (findings["unknown files"].is_good, name in findings["unknown files"].text) == (True, True)
+
+
+def test_what_is_not_listed_is_missing_and_is_not_asked_for(folder: Folder) -> None:
+    folder.store.remove("samples")
+    findings = folder.findings()
+    assert [part for part, finding in findings.items() if not finding.is_good] == ["samples", "closed minutes"]
+    assert "is missing" in findings["samples"].text
+
+
+class Away(MemoryBlockStore):
+    """A store that gives nothing, after a while, and perhaps does not even list what it has."""
+
+    def __init__(self, *, is_listed: bool) -> None:
+        super().__init__()
+        self.is_listed, self.opened = is_listed, 0
+
+    def open(self, name: str) -> BinaryIO:
+        self.opened += 1
+        raise OSError(f"cannot read {name}")
+
+    def names(self) -> set[str]:
+        if not self.is_listed:
+            raise OSError("cannot list")
+        return super().names()
+
+
+@pytest.mark.parametrize(("is_listed", "opened"), [(False, 0), (True, UNREAD_MAX)])
+def test_a_store_that_is_away_is_not_asked_for_every_block(folder: Folder, is_listed: bool, opened: int) -> None:
+    away = Away(is_listed=is_listed)
+    away._files = folder.store._files
+    findings = verify(folder.journal, folder.catalog, away)
+    assert away.opened == opened
+    assert [finding.part for finding in findings[:2] if finding.is_good] == ["catalog", "journal"]
+    wrong = {finding.part for finding in findings if not finding.is_good}
+    assert wrong == ({"blocks"} if not is_listed else {*folder.store.names(), "closed minutes"})
+
+
+def test_of_a_cache_only_the_copies_that_are_there_are_checked(folder: Folder) -> None:
+    cache = MemoryBlockStore()
+    for name in ("presence", "open"):
+        cache.put(name, lambda file, name=name: shutil.copyfileobj(folder.store.open(name), file))
+    cache.put("open", lambda file: file.write(b"damage") and None)
+    findings = {finding.part: finding for finding in verify(folder.journal, folder.catalog, cache, is_cache=True)}
+    assert findings["presence"].is_good
+    assert "read from the bucket again" in findings["open"].text
+    assert findings["cache"].text == "copies of 2 of 7 blocks"
+    assert "closed minutes" not in findings
+
+
+def test_how_many_blocks_were_read_is_seen_on_the_way(folder: Folder) -> None:
+    seen: list[tuple[int, int, int]] = []
+    verify(folder.journal, folder.catalog, folder.store, advanced=lambda *figures: seen.append(figures))
+    assert [figures[:2] for figures in seen] == [(place + 1, 7) for place in range(7)]
+    assert sum(figures[2] for figures in seen) == sum(file.size_bytes for file in folder.catalog.manifest().files())
