@@ -5,18 +5,15 @@ A part is built from those above it, and gets exactly those that it uses. `Servi
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fleetpulse.api.app import Parts
-from fleetpulse.blocks.history import History
-from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
-from fleetpulse.data_folder import CATALOG, JOURNAL, open_store
+from fleetpulse.data_folder import Synchronous, open_stores
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
-from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
@@ -31,7 +28,6 @@ from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
-from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
@@ -42,15 +38,11 @@ from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.startup import Startup
-from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
-from fleetpulse.telemetry.counters import Counters
 from fleetpulse.telemetry.loop_lag import LoopLag
-
-Synchronous = Literal["FULL", "NORMAL"]
 
 
 def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> Service:
@@ -58,7 +50,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 
     Raises: OperatorError: what is on disk cannot be used.
     """
-    return assemble(settings, _open_stores(settings, clock or SystemClock(), synchronous))
+    return assemble(settings, open_stores(settings, clock or SystemClock(), synchronous))
 
 
 def assemble(settings: Settings, stores: Stores) -> Service:
@@ -110,26 +102,6 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         forgetting=Forgetting(intake=stages.intake, housekeeping=housekeeping),
         declared_files=declared_files,
         node=node,
-    )
-
-
-def _open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
-    folder = Path(settings.data)
-    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
-    catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
-    history = History(open_store(settings), catalog.manifest(), memory_cache_bytes_max=settings.memory_cache_bytes_max)
-    threads = Threads(settings)
-    ownership = Ownership(
-        folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads
-    )
-    return Stores(
-        clock=clock,
-        counters=Counters(),
-        threads=threads,
-        journal=journal,
-        catalog=catalog,
-        history=history,
-        ownership=ownership,
     )
 
 

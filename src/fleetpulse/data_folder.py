@@ -4,6 +4,7 @@ journal.sqlite    acknowledged events that no checkpoint covers yet
 catalog.sqlite    what people declare, and the manifest of blocks
 blocks/           history, where it is not kept in an S3 store
 cache/            copies of files of the S3 store; may be deleted while the service is stopped
+reached           how far journal and catalog have certainly come, see reached.py
 lock              the number of the process that uses the folder, for people; anybody may remove it
 
 The lock is on the folder itself, so that a second path to it (a link, a bind mount) leads to the same lock, and nobody
@@ -16,13 +17,24 @@ import fcntl
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Literal
 
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.clock import Clock
 from fleetpulse.errors import DataFolderInUse, StorageFailed
+from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.pipeline.losses import settle_losses
+from fleetpulse.pipeline.ownership import Ownership
+from fleetpulse.pipeline.service import Stores
+from fleetpulse.pipeline.threads import Threads
 from fleetpulse.settings import Settings
 from fleetpulse.storage_causes import storage_error, storage_text
+from fleetpulse.telemetry.counters import Counters
 
+Synchronous = Literal["FULL", "NORMAL"]
 JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
 
 
@@ -87,3 +99,30 @@ def open_store(settings: Settings, *, uncached_folder: Path | None = None) -> Bl
         )
     except OSError as error:
         raise storage_error(error, place) from error
+
+
+def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
+    """All that outlives the process, as it stands in the data folder.
+
+    Raises: OperatorError: something of it cannot be used, or has vanished. DatabaseBusy.
+    """
+    folder = Path(settings.data)
+    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
+    catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    manifest = catalog.manifest()
+    # Before anything is written: a log that is put back must fit to the database.
+    settle_losses(journal, catalog, manifest, is_accepted=settings.accept_loss, at_ns=clock.now_ns())
+    history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
+    threads = Threads(settings)
+    ownership = Ownership(
+        folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads
+    )
+    return Stores(
+        clock=clock,
+        counters=Counters(),
+        threads=threads,
+        journal=journal,
+        catalog=catalog,
+        history=history,
+        ownership=ownership,
+    )

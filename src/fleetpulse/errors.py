@@ -30,6 +30,7 @@ FleetpulseError
    ├─ MetricsFileError    metrics.json cannot be used; names the place
    ├─ DataFolderInUse     another process uses the data folder
    ├─ DamagedData         a file is not what fleetpulse wrote there
+   │  ├─ DataVanished     a file is older than it was, or gone: acknowledged data is missing
    │  └─ Unreadable       the storage does not give a block now; it may be undamaged
    ├─ ForeignBlocks       journal, catalog and blocks are not of one data folder
    ├─ Outdated            a copy of the data folder was started later, and owns the blocks now
@@ -284,6 +285,10 @@ class DataFolderInUse(OperatorError):
 
 class DamagedData(OperatorError):
     """A file in the data folder, or in the block store, is not what fleetpulse wrote there."""
+
+
+class DataVanished(DamagedData):
+    """Journal or catalog are not as far as they certainly were: acknowledged data is missing."""
 
 
 class Unreadable(DamagedData):

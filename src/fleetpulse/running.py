@@ -10,9 +10,9 @@ import structlog
 import uvicorn
 
 from fleetpulse.api.app import build_api
-from fleetpulse.app import Synchronous, build, build_parts
+from fleetpulse.app import build, build_parts
 from fleetpulse.clock import Clock
-from fleetpulse.data_folder import hold_folder
+from fleetpulse.data_folder import Synchronous, hold_folder
 from fleetpulse.heap import bound_heap
 from fleetpulse.pipeline.service import Service
 from fleetpulse.server import build_server, check_address, listen, raise_file_limit, url_of

@@ -55,6 +55,10 @@ class Storage:
     database_wait_s: float = setting(
         10.0, "Time to wait for a lock of another program on journal or catalog; after it, 503.", "s", 0, 3_600
     )
+    accept_loss: bool = setting(
+        default=False,
+        text="Start although acknowledged data has vanished; give it for one start, which says what is missing.",
+    )
     commit_timeout_s: float = setting(
         10.0, "Time that the disk may take for a commit; after it, 503 `outcome_unknown`.", "s", 0.1, 3_600
     )

@@ -17,6 +17,7 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.reached import Loss, Reached
 
 Span = tuple[int, int | None]
 """[start_ns, end_ns); an end of None: it goes on."""
@@ -185,6 +186,25 @@ class Catalog(Protocol):
 
     def forgotten(self) -> list[Forgotten]:
         """All that was ever forgotten, oldest first."""
+        ...
+
+    def transactions(self) -> int:
+        """How many transactions have changed the catalog."""
+        ...
+
+    def reached(self) -> Reached | None:
+        """How many had certainly changed it, as was recorded outside of it; None where nothing is recorded."""
+        ...
+
+    def accept_loss(self, loss: Loss, *, at_ns: int) -> None:
+        """Record a loss that people accepted, and that no more transactions are missing than it says.
+
+        Raises: OSError; DatabaseBusy.
+        """
+        ...
+
+    def losses(self) -> list[tuple[int, Loss]]:
+        """When each loss was accepted, and the loss, oldest first."""
         ...
 
     def close(self) -> None:

@@ -13,17 +13,21 @@ from typing import Any
 
 import msgspec
 
+from fleetpulse.clock import Clock
 from fleetpulse.database_lock import DatabaseLock, is_lock
 from fleetpulse.disk import OpenedPaths
 from fleetpulse.errors import DamagedData
+from fleetpulse.reached import Loss, Reached, ReachedMark
 from fleetpulse.storage_causes import RESTORE, storage_error, storage_text
 
 
 class CatalogDatabase:
     """What the methods of the catalog read and write with."""
 
-    def __init__(self, path: Path, *, wait_s: float) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, wait_s: float, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._mark = ReachedMark(path.parent, slot=1)
+        self._transactions = 0
         self._lock = DatabaseLock(path, wait_s=wait_s)
 
     def _open(self, prepare: Callable[[], None]) -> None:
@@ -37,6 +41,7 @@ class CatalogDatabase:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             prepare()
+            self._transactions = self._connection.execute("SELECT number FROM transactions").fetchone()[0]
 
         with contextlib.ExitStack() as closing:
             try:
@@ -74,12 +79,16 @@ class CatalogDatabase:
         if self._connection.in_transaction:
             yield run  # as a part of the transaction that is under way
             return
+        changes = self._connection.total_changes
         try:
             # IMMEDIATE takes the write lock before anything is read: a transaction that begins by reading is refused
             # later, without a wait, where another connection wrote meanwhile.
             self._opened.check()
             self._lock.run(lambda: run("BEGIN IMMEDIATE"))
             yield run
+            is_changed = self._connection.total_changes != changes
+            if is_changed:
+                run("UPDATE transactions SET number = ?", (self._transactions + 1,))
             self._lock.run(lambda: run("COMMIT"))
             self._opened.check()
         except BaseException as error:
@@ -90,7 +99,32 @@ class CatalogDatabase:
             if isinstance(error, sqlite3.Error):
                 raise OSError(storage_text(error, self._path, database=self._path)) from error
             raise
+        if is_changed:
+            self._transactions += 1
+            self._mark.write(self._transactions, self._clock.now_ns())
+
+    def transactions(self) -> int:
+        """See Catalog."""
+        return self._transactions
+
+    def reached(self) -> Reached | None:
+        """See Catalog."""
+        return self._mark.found
+
+    def accept_loss(self, loss: Loss, *, at_ns: int) -> None:
+        """See Catalog."""
+        with self._transaction() as run:
+            row = (at_ns, loss.part, loss.after, loss.through, loss.since_ns)
+            run("INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row)
+        self._mark.accept(self._transactions, at_ns)
+
+    def losses(self) -> list[tuple[int, Loss]]:
+        """See Catalog."""
+        with self._reading():
+            rows = self._select("SELECT accepted_at_ns, part, after, through, since_ns FROM loss ORDER BY rowid")
+            return [(at_ns, Loss(*loss)) for at_ns, *loss in rows]
 
     def close(self) -> None:
         """See Catalog."""
+        self._mark.close()
         self._connection.close()

@@ -17,6 +17,8 @@ written(mark, at_ns)             marks in the names of files that were, or may h
 owner(id)                        one row, once it is known: the id of the data folder, see blocks/owner.py
 superseded(name, since_ns, …)    files of ours that the manifest does not name any more, and that are still there
 file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
+transactions(number)             one row: how many transactions changed the catalog, see `reached.py`
+loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
 import sqlite3
@@ -100,12 +102,21 @@ CREATE TABLE superseded (
 _OWNER = """
 CREATE TABLE owner (id TEXT NOT NULL);
 """
+_LOSSES = """
+CREATE TABLE transactions (number INTEGER NOT NULL);
+INSERT INTO transactions VALUES (0);
+CREATE TABLE loss (
+    accepted_at_ns INTEGER NOT NULL, part TEXT NOT NULL, after INTEGER NOT NULL, through INTEGER NOT NULL,
+    since_ns INTEGER NOT NULL
+);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
     _EXPIRED,
     _WRITTEN,
     _OWNER,
+    _LOSSES,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

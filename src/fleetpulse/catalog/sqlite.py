@@ -47,8 +47,7 @@ class SqliteCatalog(CatalogDatabase):
         Raises: DamagedData: it is no catalog, is corrupt, or was written by a newer fleetpulse. StorageFailed: the disk
             refuses it. DatabaseBusy.
         """
-        super().__init__(path, wait_s=wait_s)
-        self._clock = clock or SystemClock()
+        super().__init__(path, wait_s=wait_s, clock=clock or SystemClock())
         self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
         self.retention: RetentionRecords = SqliteRetentionRecords(self._transaction, self._reading, self._select)
         self._open(self._prepare)

@@ -21,6 +21,7 @@ from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.verify import Advanced, Finding
 from fleetpulse.pipeline.verify import verify as check
+from fleetpulse.reached import ReachedMark
 from fleetpulse.settings import Settings, load_settings
 
 app = App(
@@ -49,7 +50,9 @@ def verify(
     """
     for name in (JOURNAL, CATALOG):
         if not (data / name).exists():
-            text = f"{data} is no whole data folder: it has no {name}."
+            reached = ReachedMark(data, slot=0 if name == JOURNAL else 1).found
+            had = "" if reached is None else f", which had reached number {reached.number}"
+            text = f"{data} is no whole data folder: it has no {name}{had}."
             raise SettingsError(f"{text} Name another with --data, or restore it from a copy.")
     with hold_folder(data):
         settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)

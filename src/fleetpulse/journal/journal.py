@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from fleetpulse.model.events import Position
+from fleetpulse.reached import Reached
 
 
 class Journal(Protocol):
@@ -22,6 +23,19 @@ class Journal(Protocol):
             try could succeed without the entry on disk. After any other, such as that of a full disk, nothing was
             written, and later appends may succeed.
             DatabaseBusy: another program holds a lock; nothing was written, and later appends may succeed.
+        """
+        ...
+
+    def reached(self) -> Reached | None:
+        """How far the journal had certainly come, as was recorded outside of it; None where nothing is recorded."""
+        ...
+
+    def accept_loss(self, *, through: Position) -> None:
+        """Record that the journal ends where it does, since people accepted that the rest has vanished.
+
+        Where it ends before `through`, its entries are dropped, and the next one will be that after `through`.
+
+        Raises: OSError; DatabaseBusy.
         """
         ...
 

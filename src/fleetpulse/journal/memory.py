@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fleetpulse.model.events import Position
+from fleetpulse.reached import Reached
 
 
 class MemoryJournal:
@@ -12,12 +13,25 @@ class MemoryJournal:
         self._entries: dict[Position, bytes] = {}
         self._last = 0
         self._identity: str | None = None
+        self.mark: Reached | None = None
+        """What a test has recorded."""
 
     def append(self, body: bytes) -> Position:
         """See Journal."""
         self._last += 1
         self._entries[self._last] = bytes(body)
         return self._last
+
+    def reached(self) -> Reached | None:
+        """See Journal."""
+        return self.mark
+
+    def accept_loss(self, *, through: Position) -> None:
+        """See Journal."""
+        self.mark = None
+        if self._last < through:
+            self._entries.clear()
+            self._last = through
 
     @property
     def waits_for_lock(self) -> bool:

@@ -22,9 +22,11 @@ from fleetpulse.disk import OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
+from fleetpulse.reached import Reached, ReachedMark
 from fleetpulse.storage_causes import storage_error, storage_text
 
 APPLICATION_ID = 0x464C504A  # "FLPJ"
+SKIP_ENTRIES = 1_000
 
 
 class SqliteJournal:
@@ -40,13 +42,14 @@ class SqliteJournal:
         self._path = path
         self._lock = DatabaseLock(path, wait_s=wait_s)
         self._is_doubtful = False
+        self._mark, self._has_appended, self._at_ns = ReachedMark(path.parent, slot=0), False, 0
         with contextlib.ExitStack() as closing:
             try:
                 is_new = not path.exists()
                 check_wal(path.with_name(path.name + "-wal"))
                 self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
                 closing.callback(self._connection.close)
-                self._lock.run(lambda: self._prepare(synchronous, is_new=is_new))
+                self._lock.run(lambda: self._prepare(synchronous))
                 self._opened = OpenedPaths(path.parent, path, growing=path.with_name(path.name + "-wal"))
                 if is_new:
                     sync_folder(path.parent)
@@ -54,14 +57,11 @@ class SqliteJournal:
                 raise storage_error(error, path, database=path) from error
             closing.pop_all()
 
-    def _prepare(self, synchronous: str, *, is_new: bool) -> None:
+    def _prepare(self, synchronous: str) -> None:
         run = self._connection.execute
-        if is_new:
+        if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # it is new, or was emptied
             run(f"PRAGMA application_id={APPLICATION_ID}")
-        elif (
-            run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
-            and run("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        ):
+        elif run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DamagedData(f"{self._path} is a SQLite file of another program. Name another data folder.")
         run("PRAGMA journal_mode=WAL")
         run(f"PRAGMA synchronous={synchronous}")
@@ -90,6 +90,8 @@ class SqliteJournal:
             raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._opened.check()
         self._last = position
+        self._at_ns, self._has_appended = int.from_bytes(body[8:16], "little", signed=True), True
+        self._mark.write(position, self._at_ns)
         return position
 
     def check(self) -> None:
@@ -104,6 +106,22 @@ class SqliteJournal:
         if last is not None and last > self._last:
             raise RuntimeError(f"{self._path} holds entry {last}, though writing it failed: restart the service")
         self._is_doubtful = False
+
+    def reached(self) -> Reached | None:
+        """See Journal."""
+        return self._mark.found
+
+    def accept_loss(self, *, through: Position) -> None:
+        """See Journal."""
+        while self._last < through and self.drop(through=self._last, entries_max=SKIP_ENTRIES):
+            pass
+        if self._last < through:
+            try:
+                self._connection.execute("UPDATE dropped SET through = ?", (through,))
+            except sqlite3.Error as error:
+                raise OSError(storage_text(error, self._path, database=self._path)) from error
+            self._dropped = self._last = through
+        self._mark.accept(self._last, self._at_ns)
 
     @property
     def waits_for_lock(self) -> bool:
@@ -180,8 +198,11 @@ class SqliteJournal:
         try:
             self._lock.run(partial(self._connection.execute, text, (identity,)))
         except sqlite3.Error as error:
-            raise OSError(f"{self._path}: {error}") from error
+            raise OSError(storage_text(error, self._path, database=self._path)) from error
 
     def close(self) -> None:
         """See Journal."""
+        if self._has_appended:
+            self._mark.write(self._last, self._at_ns, is_closed=True)
+        self._mark.close()
         self._connection.close()

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from fleetpulse.blocks.history import History
+from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.journal.journal import Journal
 from fleetpulse.pipeline.declared_files import DeclaredFiles
@@ -23,6 +24,7 @@ class Startup:
 
     clock: Clock
     journal: Journal
+    catalog: Catalog
     history: History
     follower: Follower
     registry: Registry
@@ -59,6 +61,9 @@ class Startup:
             advanced=lambda: time.sleep(0),
         )
         self.counters.events_replayed = readiness.replay.events
+        if not fleet.alive_at_ns:
+            # Nothing is left that tells when the service ran; a loss that people accepted perhaps does.
+            fleet.alive_at_ns = max((loss.since_ns for _, loss in self.catalog.losses()), default=0)
         # Only now: if the catalog has lost devices, a new device of devices.csv would get the number of a lost one, and
         # the replay would give it the lost one's events instead of failing.
         self.declared_files.load_now()

@@ -14,6 +14,7 @@ from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
+from fleetpulse.pipeline.losses import find_losses, loss_error
 from fleetpulse.storage_causes import RESTORE
 
 
@@ -51,7 +52,10 @@ def verify(
     Raises: DamagedData: the catalog's manifest cannot be read.
     """
     manifest = catalog.manifest()
+    losses = find_losses(journal, catalog, manifest)
+    vanished = [Finding("vanished data", str(loss_error(losses)), is_good=False)] if losses else []
     about = [
+        *vanished,
         _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
         _check("journal", lambda: _journal(journal, catalog, manifest)),
     ]

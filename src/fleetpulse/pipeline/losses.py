@@ -1,0 +1,88 @@
+"""Whether journal and catalog are all that they were: a start must not go on unnoticed where something has vanished.
+
+A write-ahead log that was deleted or cut, or a database that was, leaves an older state that looks good. The mark of
+`reached.py` and the manifest tell how far both had come.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.errors import DataVanished
+from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.model.manifest import Manifest
+from fleetpulse.notation.count import count_text
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.reached import Loss, Reached
+
+log = structlog.get_logger("losses")
+JOURNAL, CATALOG = "journal", "catalog"
+
+
+def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[tuple[Loss, str]]:
+    """What has vanished of each of them, with a sentence about it; nothing is changed.
+
+    Raises: DamagedData: the last entry of the journal cannot be read.
+    """
+    losses = []
+    last, reached = journal.last_position(), journal.reached()
+    through = max(manifest.position, 0 if reached is None else reached.number)
+    if last < through:
+        # What the blocks hold is not lost with the journal.
+        since_ns = _last_entry_ns(journal, last) if last > manifest.position else manifest.alive_at_ns
+        since_ns = since_ns or (0 if reached is None else reached.since_ns)
+        loss = Loss(JOURNAL, max(last, manifest.position), through, since_ns)
+        text = f"the journal ends at entry {last}, but it had reached entry {through}{_when(reached, through)}"
+        entries = f"{count_text(loss.count, 'entry', 'entries')} of acknowledged events"
+        missing = f"{entries} are missing{_since(since_ns)}" if loss.count else "no event is missing: blocks have them"
+        losses.append((loss, f"{text}: {missing}"))
+    reached = catalog.reached()
+    if reached is not None and catalog.transactions() < reached.number:
+        loss = Loss(CATALOG, catalog.transactions(), reached.number, 0)
+        changes = count_text(loss.count, "change")
+        text = f"the catalog lacks the last {changes} that were written to it{_when(reached, reached.number)}"
+        losses.append((loss, f"{text}: declarations of devices, metrics or windows, or checkpoints, are missing"))
+    return losses
+
+
+def loss_error(losses: Sequence[tuple[Loss, str]]) -> DataVanished:
+    """The error that says what has vanished, and what to do."""
+    return DataVanished(
+        f"{'; '.join(text for _, text in losses)}. A file was deleted, cut or replaced by an older one, most likely "
+        "journal.sqlite-wal or catalog.sqlite-wal: put it back, or restore the whole data folder from a copy. To go on "
+        "without what is missing, start once with --accept-loss: the time since then becomes blind time."
+    )
+
+
+def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_accepted: bool, at_ns: int) -> None:
+    """Refuse a start where something has vanished; or, where that is accepted, record it and go on without.
+
+    Raises: DataVanished; DamagedData; OSError; DatabaseBusy.
+    """
+    losses = find_losses(journal, catalog, manifest)
+    if losses and not is_accepted:
+        raise loss_error(losses)
+    for loss, text in losses:
+        log.warning("a loss was accepted", part=loss.part, after=loss.after, through=loss.through, what=text)
+        catalog.accept_loss(loss, at_ns=at_ns)
+        if loss.part == JOURNAL:
+            journal.accept_loss(through=manifest.position)
+
+
+def _last_entry_ns(journal: Journal, last: int) -> int:
+    for _, body in journal.read(after=last - 1):
+        return decode_entry(body, where=f"journal entry {last}").received_at_ns
+    return 0
+
+
+def _when(reached: Reached | None, number: int) -> str:
+    if reached is None or reached.number != number:
+        return ", as the last checkpoint says"
+    closed = ", and was closed cleanly" if reached.is_closed else ""
+    return f" at {format_rfc3339(reached.at_ns)}{closed}" if reached.at_ns else closed
+
+
+def _since(since_ns: int) -> str:
+    return f", received after {format_rfc3339(since_ns)}" if since_ns else ""
