@@ -81,7 +81,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         watch=stages.watch,
         housekeeping=housekeeping,
         loop_lag=stages.loop_lag,
-        closers=[stages.threads.close, stages.journal.close, stages.catalog.close],
+        closers=[stages.threads.close_storage, stages.journal.close, stages.catalog.close, stages.threads.close_others],
     )
     door = Door(
         intake=stages.intake,

@@ -23,6 +23,7 @@ FleetpulseError
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
 │  ├─ NotAccepting        we cannot store anything; nothing was accepted              503
 │  └─ OutcomeUnknown      a write or sync failed or hangs; send it again               503
+├─ Unfinished             work in the background is left, since the service stops; nothing is lost
 ├─ BrokenOff              an answer that has begun cannot be finished; its connection is cut
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
@@ -257,6 +258,10 @@ class OutcomeUnknown(Answerable):
             reason="outcome_unknown",
         )
         self.retry_after_s = DISK_RETRY_S
+
+
+class Unfinished(FleetpulseError):
+    """Work in the background, such as a checkpoint or a replay, is left, since the service stops. Nothing is lost."""
 
 
 class BrokenOff(FleetpulseError):

@@ -1,9 +1,11 @@
 """A service in this process: it holds the data folder and the address, and runs until it is told to stop."""
 
 import asyncio
+import contextlib
 import gc
-import signal
+import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -13,10 +15,12 @@ from fleetpulse.api.app import build_api
 from fleetpulse.app import build, build_parts
 from fleetpulse.clock import Clock
 from fleetpulse.data_folder import Synchronous, hold_folder
+from fleetpulse.errors import Unfinished
 from fleetpulse.heap import bound_heap
 from fleetpulse.pipeline.service import Service
 from fleetpulse.server import build_server, check_address, listen, raise_file_limit, url_of
 from fleetpulse.settings import Settings
+from fleetpulse.stop_signals import StopSignals
 
 log = structlog.get_logger("serve")
 GARBAGE_THRESHOLD = 20_000
@@ -33,37 +37,60 @@ async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: 
     check_address(settings.host, is_network_trusted=settings.insecure)
     raise_file_limit()
     bound_heap()
-    with hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("SIGHUP while starting: the files are read anyway"))
+    signals = StopSignals(settings.shutdown_s)
+    with signals.listening(), hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
         service = build(settings, clock=clock, synchronous=synchronous)
         server = build_server(
             build_api(build_parts(settings, service)),
             service.door,
             idle_s=settings.idle_s,
             shutdown_s=settings.shutdown_s,
+            stop_work=partial(_stop_work, service),
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.handle_exit, number, None)
-        reloads: set[asyncio.Task[None]] = set()
-
-        def reload() -> None:
-            task = loop.create_task(service.declared_files.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-        loop.add_signal_handler(signal.SIGHUP, reload)
         log.info("listening", url=url_of(listener), data=settings.data, devices=settings.devices or None)
-        starting = loop.create_task(_start(service, server))
         try:
-            await server.serve(sockets=[listener])
-            if not starting.done():
-                server.should_exit = True
-            await starting
+            await _run(service, server, listener, signals)
         finally:
-            await asyncio.wait([starting])
-            await service.node.stop()
+            signals.begin()
+            signals.stage = "last checkpoint"
+            await service.node.stop(within_s=signals.left_s)
+            signals.is_closed = True
             log.info("stopped", position=service.history.manifest.position)
+
+
+async def _run(service: Service, server: uvicorn.Server, listener: socket.socket, signals: StopSignals) -> None:
+    """Start the service, and answer until a signal ends it. Raises: what the start raises."""
+    loop = asyncio.get_running_loop()
+    starting = loop.create_task(_start(service, server))
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        server.should_exit = True
+        signals.stage = "open requests"
+        if not starting.done():
+            signals.stage = f"start ({service.readiness.stage})"
+            service.housekeeping.leave()
+
+    def reload() -> None:
+        task = loop.create_task(service.declared_files.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    signals.handle(
+        on_stop=partial(loop.call_soon_threadsafe, stop), on_reload=partial(loop.call_soon_threadsafe, reload)
+    )
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        server.should_exit = True
+        await asyncio.wait([starting])
+    with contextlib.suppress(Unfinished):
+        starting.result()
+
+
+def _stop_work(service: Service) -> None:
+    service.questions.lanes.stop()
+    service.exports.stop()
 
 
 async def _start(service: Service, server: uvicorn.Server) -> None:

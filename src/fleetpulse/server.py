@@ -1,37 +1,78 @@
 """The HTTP server: where it may listen, its socket, and uvicorn with the front door before the API."""
 
+import asyncio
 import contextlib
 import functools
 import ipaddress
 import resource
 import socket
-from collections.abc import Generator
-from typing import Any
+import time
+from collections.abc import Callable, Generator
+from typing import Any, cast
 
+import structlog
 import uvicorn
 
 from fleetpulse.errors import SettingsError
+from fleetpulse.ingest.connections import TimedConnection
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.front_door import FrontDoor
 
+log = structlog.get_logger("serve")
+REQUESTS_SHARE = 0.4
+"""The share of the time to stop that open requests have; the rest is for the last checkpoint, and for closing."""
+LOOK_S = 0.02
 WAITING_CONNECTIONS = 4096
 """Connections that the system may hold until we take them."""
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, less its handling of signals: it would end the process by the signal before the node has closed."""
+    """Uvicorn, less its handling of signals: it would end the process by the signal before the node has closed.
+
+    Attributes:
+        stop_work: ends what open requests wait for and nobody can wait for now: questions and exports.
+        requests_s: how long open requests may take after that; then their connections are cut.
+    """
+
+    stop_work: Callable[[], None]
+    requests_s: float
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no connections, let open requests end, cut off those that do not."""
+        for server in self.servers:
+            server.close()
+        for one in sockets or ():
+            one.close()
+        self.stop_work()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        end_s = time.monotonic() + self.requests_s
+        while (state.connections or state.tasks) and time.monotonic() < end_s:  # noqa: ASYNC110  # uvicorn has no event
+            await asyncio.sleep(LOOK_S)
+        if state.connections:
+            log.warning("connections are cut off, since the service stops", connections=len(state.connections))
+        for connection in list(state.connections):
+            cast("TimedConnection", connection).cut()
+        await asyncio.sleep(LOOK_S)  # most requests end by themselves once their connections are gone
+        for task in list(state.tasks):
+            task.cancel()
+        await asyncio.sleep(0)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
-def build_server(application: Any, door: Door, *, idle_s: float, shutdown_s: float) -> uvicorn.Server:
+def build_server(
+    application: Any, door: Door, *, idle_s: float, shutdown_s: float, stop_work: Callable[[], None]
+) -> uvicorn.Server:
     """The HTTP server: the front door, and behind it the ASGI `application`.
 
     Args:
         idle_s: how long a connection may rest between requests; `door` itself closes it then, uvicorn only later.
-        shutdown_s: how long open requests may take after the server was told to stop.
+        shutdown_s: how long the service may take to stop; a part of that is for open requests.
+        stop_work: called when the server stops.
     """
     config = uvicorn.Config(
         application,
@@ -42,9 +83,10 @@ def build_server(application: Any, door: Door, *, idle_s: float, shutdown_s: flo
         access_log=False,
         server_header=False,
         timeout_keep_alive=int(idle_s) + 1,
-        timeout_graceful_shutdown=max(1, int(shutdown_s)),
     )
-    return _Server(config)
+    server = _Server(config)
+    server.stop_work, server.requests_s = stop_work, shutdown_s * REQUESTS_SHARE
+    return server
 
 
 def check_address(host: str, *, is_network_trusted: bool) -> None:

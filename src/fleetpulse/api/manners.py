@@ -16,6 +16,8 @@ from functools import partial
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
+import structlog
+
 from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible
 from fleetpulse.api.held_answers import HeldAnswers
 from fleetpulse.api.long_body import LONG_BYTES, LongBody, Rendering, provide_place, tag_of
@@ -28,6 +30,7 @@ from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.telemetry.counters import Counters
 
+log = structlog.get_logger("api")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -59,7 +62,13 @@ class Manners:
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request. The server cancels it where its time is over when the service stops."""
+        try:
+            await self._answer(scope, receive, send)
+        except asyncio.CancelledError:
+            log.info("a request was cut off, since the service stops", method=scope["method"], path=scope["path"])
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         peer: Peer | None = scope.get("extensions", {}).get(EXTENSION)
         asker = Asker() if peer is None else Asker(peer.address, peer.has_hung_up)
         set_asker(asker)

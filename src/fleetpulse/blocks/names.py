@@ -60,18 +60,14 @@ def write_metrics(file: BinaryIO, metrics: Iterable[tuple[int, MetricDefinition]
     pq.write_table(_table(rows, _METRICS), file, compression="zstd", write_page_checksum=True)
 
 
-def put_names(
-    store: BlockStore,
-    *,
-    position: Position,
-    devices: Iterable[tuple[int, Device, bool]],
-    metrics: Iterable[tuple[int, MetricDefinition]],
-) -> dict[str, BlockFile]:
-    """Write both files of a checkpoint at a journal position, by what they hold. Raises: OSError."""
-    return {
-        "devices": put_block(store, f"devices-{position}", lambda file: write_devices(file, devices)),
-        "metrics": put_block(store, f"metrics-{position}", lambda file: write_metrics(file, metrics)),
-    }
+def put_devices(store: BlockStore, *, stem: str, devices: Iterable[tuple[int, Device, bool]]) -> BlockFile:
+    """Write number, device and whether it is deleted to a file whose name begins with `stem`. Raises: OSError."""
+    return put_block(store, stem, lambda file: write_devices(file, devices))
+
+
+def put_metrics(store: BlockStore, *, position: Position, metrics: Iterable[tuple[int, MetricDefinition]]) -> BlockFile:
+    """Write number and definition of metrics, for a checkpoint at a journal position. Raises: OSError."""
+    return put_block(store, f"metrics-{position}", lambda file: write_metrics(file, metrics))
 
 
 def _table(rows: Sequence[tuple[object, ...]], schema: "pa.Schema") -> "pa.Table":

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.forget import Cuts, days_to_cut, without_samples
 from fleetpulse.blocks.history import History, closed_days
-from fleetpulse.blocks.names import put_names
+from fleetpulse.blocks.names import ROWS_AT_ONCE, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import FrozenFleet
+from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
@@ -39,6 +40,10 @@ from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 
 log = structlog.get_logger("checkpoint")
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +160,31 @@ def _without(
             yield kept
 
 
-def write_names(store: BlockStore, catalog: Catalog, *, position: Position) -> dict[str, BlockFile]:
-    """The names of all devices and metrics of the catalog as blocks. On the catalog's thread. Raises: OSError."""
-    return put_names(
-        store,
-        position=position,
-        devices=((record.number, record.device, record.is_deleted) for record in catalog.records()),
-        metrics=[(number, metric) for number, metric, _ in catalog.metrics()],
-    )
+def write_names(
+    store: BlockStore,
+    catalog: Catalog,
+    *,
+    position: Position,
+    known: Mapping[str, BlockFile] | None = None,
+    check: Callable[[], None] = _nothing,
+) -> dict[str, BlockFile]:
+    """The names of all devices and metrics of the catalog as blocks. On the catalog's thread. Raises: OSError.
+
+    Args:
+        known: the files so far: that of devices is not written again where no device has changed since, as is usual
+            in the first checkpoint of a process; of a million devices it takes ten seconds.
+        check: called every few thousand devices; what it raises ends the work.
+    """
+    declared = catalog.declared()  # read before the devices, so that these are never older than it
+    stem = f"devices-v{declared.version:x}-{declared.changed_at_ns:x}-"
+    metrics = put_metrics(store, position=position, metrics=[(number, one) for number, one, _ in catalog.metrics()])
+    if known and "devices" in known and known["devices"].name.startswith(stem):
+        return {"metrics": metrics}
+
+    def devices() -> Iterator[tuple[int, Device, bool]]:
+        for place, record in enumerate(catalog.records()):
+            if place % ROWS_AT_ONCE == 0:
+                check()
+            yield record.number, record.device, record.is_deleted
+
+    return {"metrics": metrics, "devices": put_devices(store, stem=f"{stem}{position}", devices=devices())}

@@ -18,7 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.history import History
-from fleetpulse.errors import BrokenOff, Busy, DamagedData
+from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting
 from fleetpulse.limits import ExportLimits
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.cut_file import cut_text
@@ -71,13 +71,14 @@ class Exports:
     monotonic_s: Callable[[], float] = time.monotonic
     running: int = field(default=0, init=False)
     """Exports that have begun and have not ended."""
+    _is_stopping: bool = field(default=False, init=False)
 
     async def file(self, request: ExportRequest) -> tuple[str, AsyncGenerator[bytes, None]]:
         """The media type of a file, and its bytes, which the caller must close, read or not.
 
-        Raises: UnknownDevice; OutOfRange; Busy: there are too many; DamagedData: the first piece cannot be read. What
-        cannot be read later, and a client that reads too slowly, end the bytes with an error: the connection has to be
-        cut then, since a file that ends early must not look whole.
+        Raises: UnknownDevice; OutOfRange; Busy: there are too many; NotAccepting: the service stops; DamagedData: the
+        first piece cannot be read. What cannot be read later, and a client that reads too slowly, end the bytes with an
+        error: the connection has to be cut then, since a file that ends early must not look whole.
         """
         media_type = _encoder(request).media_type
         selected = self.registry.roster.with_labels(request.labels, is_deleted_included=request.is_deleted_included)
@@ -86,6 +87,8 @@ class Exports:
             number_of = partial(self.registry.number_of, is_deleted_included=request.is_deleted_included)
             is_named[[number_of(device_id) for device_id in request.device_ids]] = True
             selected &= is_named
+        if self._is_stopping:
+            raise NotAccepting("stopping", reason="stopping")
         if self.running >= self.limits.exports_max:
             self.counters.exports_refused["exports_max"] += 1
             raise Busy(
@@ -102,6 +105,10 @@ class Exports:
             raise
         return media_type, body
 
+    def stop(self) -> None:
+        """Begin no further export, and break off those that run: nobody can wait for their end."""
+        self._is_stopping = True
+
     async def _counted(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
         """Nothing once the first bytes are ready, and then these and all others. It counts how the export ends."""
         self.running += 1
@@ -115,6 +122,8 @@ class Exports:
                 pace.give(first)
                 yield first
                 async for piece in pieces:
+                    if self._is_stopping:
+                        raise BrokenOff("the service stops")
                     pace.take()
                     pace.give(piece)
                     yield piece
@@ -126,7 +135,7 @@ class Exports:
                 yield cut_text(str(error))
             raise
         except BrokenOff as error:
-            ended = "slow"
+            ended = "stopped" if self._is_stopping else "slow"
             log.warning("an export was broken off", reason=str(error))
             raise
         finally:

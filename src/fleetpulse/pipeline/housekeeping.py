@@ -17,10 +17,9 @@ from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated
+from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated, Unfinished
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import CheckpointTriggers
-from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
@@ -86,10 +85,15 @@ class Housekeeping:
         if self.is_due() and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run())
 
-    async def end(self) -> None:
-        """Begin no further compaction, and wait for what is running."""
+    async def end(self, *, within_s: float) -> None:
+        """Begin no further compaction, and wait for what is running; after `within_s` have it left unfinished."""
         self._is_ending = True
+        asyncio.get_running_loop().call_later(within_s, self.leave)
         await self.wait()
+
+    def leave(self) -> None:
+        """Leave what is running as soon as possible; nothing of it is in effect then."""
+        self.threads.ending.is_due = True
 
     async def wait(self) -> None:
         """Wait for what is running in the background."""
@@ -140,14 +144,15 @@ class Housekeeping:
     async def _checkpoint(self) -> bool:
         started_s = self._tried_at_s = self.monotonic_s()
         self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
+        self.follower.catch_up()
+        position = self.follower.position
+        policy_version = self.registry.policy_version
+        names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
         try:
-            await self._begin_writing()
-            # Nothing may be awaited between these: what is frozen is the fleet at this position, and not an event more.
-            self.follower.catch_up()
-            position, frozen = self.follower.position, self.follower.fleet.freeze()
-            policy_version = self.registry.policy_version
-            names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
-            written = await self._write_checkpoint(position, frozen, names_now)
+            written = await self._write_checkpoint(position, names_now)
+        except Unfinished as error:
+            log.warning("a checkpoint is left unfinished; the journal keeps everything", because=str(error))
+            return False
         except (OSError, OperatorError, DatabaseBusy) as error:
             self.counters.checkpoints_failed += 1
             log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
@@ -167,17 +172,27 @@ class Housekeeping:
         return True
 
     async def _write_checkpoint(
-        self, position: Position, frozen: FrozenFleet, names_now: tuple[int, dict[int, MetricDefinition]]
+        self, position: Position, names_now: tuple[int, dict[int, MetricDefinition]]
     ) -> WrittenCheckpoint:
         """Write the files and commit the manifest that names them.
 
         Raises: OSError; OperatorError: the manifest is as it was.
         """
         loop = asyncio.get_running_loop()
+        await self._begin_writing()
+        frozen = self.follower.fleet.freeze()
         names: dict[str, BlockFile] = {}
         if names_now != self._written_names:
             names = await loop.run_in_executor(
-                self.threads.catalog, partial(write_names, self.history.store, self.catalog, position=position)
+                self.threads.catalog,
+                partial(
+                    write_names,
+                    self.history.store,
+                    self.catalog,
+                    position=position,
+                    known=self.history.manifest.names,
+                    check=self.threads.ending.check,
+                ),
             )
         work = partial(
             write_files,
@@ -188,7 +203,7 @@ class Housekeeping:
             history=self.history,
             metrics=self.metric_definitions.kept(),
             names=names,
-            pause=_pause,
+            pause=self._pause,
         )
         written = await loop.run_in_executor(self.threads.files, work)
         await self._commit(written.manifest, forgotten=frozen.forgotten)
@@ -226,7 +241,7 @@ class Housekeeping:
                     metrics=self.metric_definitions.kept(),
                     today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
                     gap_days=gap_days,
-                    pause=_pause,
+                    pause=self._pause,
                     is_forced=is_forced,
                     on_damage=self._note_damage,
                 )
@@ -236,6 +251,8 @@ class Housekeeping:
                     return False
                 manifest = apply_change(self.history.manifest, change)
                 await self._commit(manifest)
+            except Unfinished:
+                return False
             except (OSError, OperatorError, DatabaseBusy) as error:
                 self.counters.compactions_failed += 1
                 log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
@@ -267,6 +284,6 @@ class Housekeeping:
         except (OSError, DatabaseBusy) as error:
             log.error("the journal could not be shortened; the next checkpoint tries again", error=str(error))
 
-
-def _pause() -> None:
-    time.sleep(PAUSE_S)
+    def _pause(self) -> None:
+        self.threads.ending.check()
+        time.sleep(PAUSE_S)

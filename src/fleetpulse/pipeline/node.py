@@ -23,6 +23,8 @@ from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.loop_lag import LoopLag
 
 log = structlog.get_logger("node")
+CHECKPOINT_SHARE = 0.7
+"""The share of the time to stop after which the last checkpoint is left, so that the rest can be closed in order."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -101,20 +103,26 @@ class Node:
         self.follower.advance(self.clock.now_ns())
         self.housekeeping.tick()
 
-    async def stop(self) -> None:
-        """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not."""
+    async def stop(self, *, within_s: float = 1e6) -> None:
+        """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not.
+
+        A checkpoint that is not done in most of `within_s` is left, and so is a start: what hangs is not waited for
+        here, but ended with the process, by `stop_signals`.
+        """
         was_ready, self.readiness.is_ready = self.readiness.is_ready, False
         was_started = self._ticker is not None
         if self._ticker is not None:
             self._ticker.cancel()
             self.loop_lag.stop()
-        await self.housekeeping.end()
         if was_started:
+            # Before anything that takes long: what gathers is answered, and durable.
             if was_ready:
                 self.watch.end()
             await self.writer.drain()
             if self.intake.closed_by is None:
                 self.intake.close(NotAccepting("stopping", reason="stopping"))
+        await self.housekeeping.end(within_s=within_s * CHECKPOINT_SHARE)
+        if was_started:
             if was_ready and self.housekeeping.has_news:
                 await self.housekeeping.checkpoint()
             await self.writer.stop()

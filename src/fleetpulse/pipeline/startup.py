@@ -15,6 +15,7 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.recover import load_snapshot, replay
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 
 
@@ -34,22 +35,26 @@ class Startup:
     readiness: Readiness
     counters: Counters
     ownership: Ownership
+    threads: Threads
 
     def run(self) -> None:
         """Load catalog and snapshot, replay the journal, read the declared files. Blocks; on the catalog's thread.
 
-        Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError.
+        Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError. Unfinished.
         """
         readiness, fleet = self.readiness, self.follower.fleet
         self.ownership.begin()
+        self._let_others()
         readiness.stage = "devices"
         self.registry.load()
         self.metric_definitions.load()
         self.planned_downtime.load()
+        self._let_others()
         readiness.stage = "snapshot"
         load_snapshot(fleet, self.history)
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
         self.follower.advance(self.clock.now_ns())
+        self._let_others()
         readiness.stage = "replay"
         self.follower.position = replay(
             fleet,
@@ -57,8 +62,7 @@ class Startup:
             after=self.history.manifest.position,
             metrics_count=len(self.metric_definitions.metrics),
             progress=readiness.replay,
-            # The loop gets its turn, so that /readyz is answered during a long replay.
-            advanced=lambda: time.sleep(0),
+            advanced=self._let_others,
         )
         self.counters.events_replayed = readiness.replay.events
         if not fleet.alive_at_ns:
@@ -68,3 +72,8 @@ class Startup:
         # the replay would give it the lost one's events instead of failing.
         self.declared_files.load_now()
         readiness.stage = "ready"
+
+    def _let_others(self) -> None:
+        """The loop gets its turn, so that /readyz is answered during a long replay, and may end it."""
+        time.sleep(0)
+        self.threads.ending.check()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.pipeline.ending import Ending
 
 
 class Threads:
@@ -18,6 +19,8 @@ class Threads:
     def __init__(self, limits: QuestionLimits | None = None) -> None:
         """`limits`: how many questions are worked on at the same time."""
         limits = limits or QuestionLimits()
+        self.ending = Ending()
+        """Whether the long work of `catalog` and `files` should be left."""
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""
         self.files = ThreadPoolExecutor(1, "files")
@@ -36,19 +39,26 @@ class Threads:
         """Reads the bodies of imports of devices."""
 
     def close(self) -> None:
-        """End all threads, each after the work that it has begun. Blocks.
+        """End all threads. Blocks."""
+        self.close_storage()
+        self.close_others()
 
-        Questions that wait for their turn are cancelled, since nobody is left to read the answer. The catalog's thread
-        is last, because the work of the others may end in a write to the catalog.
-        """
+    def close_storage(self) -> None:
+        """End the threads that write, each after the work that it has begun. Blocks."""
         self.files.shutdown()
-        self.small_questions.shutdown(cancel_futures=True)
-        self.big_questions.shutdown(cancel_futures=True)
-        self.rendering.shutdown(cancel_futures=True)
-        self.export.shutdown()
-        self.decompress.shutdown()
-        self.imports.shutdown()
         self.catalog.shutdown()
+
+    def close_others(self) -> None:
+        """End all other threads, after journal and catalog are closed, which these do not need. Blocks.
+
+        What waits for its turn is cancelled, since nobody is left to read the answer.
+        """
+        questions = (self.small_questions, self.big_questions, self.rendering)
+        executors = (*questions, self.export, self.decompress, self.imports)
+        for executor in executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        for executor in executors:
+            executor.shutdown()
 
 
 def journal_thread(run: Callable[[], None]) -> threading.Thread:

@@ -44,7 +44,7 @@ class Counters:
     exports_refused: Counter[str] = field(default_factory=Counter)
     """Exports refused because there were too many, by limit."""
     exports_ended: Counter[str] = field(default_factory=Counter)
-    """Exports by how they ended: complete, abandoned by their client, slow, damaged."""
+    """Exports by how they ended: complete, abandoned by their client, slow, damaged, stopped."""
     commits: int = 0
     commits_failed: int = 0
     commits_busy: int = 0

@@ -9,6 +9,7 @@ import pytest
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.errors import Unfinished
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch, EventColumns
@@ -139,8 +140,31 @@ def test_names_of_all_devices_and_metrics_are_written(tmp_path: Path) -> None:
     catalog.register([Device("a"), Device("b", {"site": "x"})], devices_max=2, at_ns=0)
     files = write_names(store, catalog, position=3)
     catalog.close()
-    assert [name.partition("-3-")[0] for name in sorted(store.names())] == ["devices", "metrics"]
+    assert [name.partition("-")[0] for name in sorted(store.names())] == ["devices", "metrics"]
     assert {file.name for file in files.values()} == store.names()
+
+
+def test_names_of_devices_are_written_again_only_after_a_change(tmp_path: Path) -> None:
+    catalog, store = SqliteCatalog(tmp_path / "catalog.sqlite"), MemoryBlockStore()
+    catalog.register([Device("a")], devices_max=2, at_ns=7)
+    files = write_names(store, catalog, position=3)
+    catalog.close()
+    catalog = SqliteCatalog(tmp_path / "catalog.sqlite")
+    assert set(write_names(store, catalog, position=4, known=files)) == {"metrics"}
+    catalog.register([Device("b")], devices_max=2, at_ns=8)
+    changed = write_names(store, catalog, position=4, known=files)
+    assert set(changed) == {"devices", "metrics"}
+    assert set(write_names(store, catalog, position=5, known=changed)) == {"metrics"}
+    assert set(write_names(store, catalog, position=5, known={})) == {"devices", "metrics"}
+
+    def stop() -> None:
+        raise Unfinished("stop")
+
+    before = store.names()
+    with pytest.raises(Unfinished):
+        write_names(store, catalog, position=5, check=stop)
+    assert {name for name in store.names() - before if name.startswith("devices")} == set()
+    catalog.close()
 
 
 def test_columns_that_must_be_exact_are_copied_when_the_checkpoint_begins() -> None:

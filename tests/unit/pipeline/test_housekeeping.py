@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -172,28 +171,37 @@ def test_acknowledged_events_are_answered_while_a_checkpoint_runs(tmp_path: Path
     run(tmp_path, test)
 
 
-def test_a_checkpoint_holds_the_events_up_to_its_position_and_none_that_came_while_it_was_written(
-    tmp_path: Path,
-) -> None:
-    async def test(_: World, service: Service) -> None:
-        values = count()  # a sample that was sent already would not count
-        for _ in range(3):
-            before, sent = service.follower.position, 0
-            in_snapshot = await uploads_in_snapshot(service)
-            checkpoint = asyncio.create_task(service.housekeeping.checkpoint())
-            while not checkpoint.done():
-                await sample(service, next(values))
-                service.follower.catch_up()
-                sent += 1
-            assert await checkpoint
-            in_journal = service.follower.position - service.history.manifest.position
-            assert service.follower.position - before == sent
-            assert await uploads_in_snapshot(service) - in_snapshot + in_journal == sent
-            assert await service.housekeeping.checkpoint()
-
-    async def uploads_in_snapshot(service: Service) -> int:
-        snapshot = service.history.manifest.snapshot
-        assert snapshot
-        return int(service.history.read_snapshot(snapshot)["uploads"].sum())
+def test_a_checkpoint_that_is_left_has_no_effect(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat(service, "d0")
+        before, position = service.history.manifest, world.journal.first_position()
+        service.housekeeping.leave()
+        assert not await service.housekeeping.checkpoint()
+        assert not await service.housekeeping.compact(is_forced=True)
+        assert (service.history.manifest, world.journal.first_position()) == (before, position)
+        assert service.catalog.manifest() == before
+        assert (service.counters.checkpoints_failed, service.counters.compactions_failed) == (0, 0)
+        service.threads.ending.is_due = False
+        assert await service.housekeeping.checkpoint()
 
     run(tmp_path, test)
+
+
+def test_the_first_checkpoint_of_a_process_does_not_write_the_names_of_devices_again(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat(service, "d0")
+
+    world = run(tmp_path, test)
+
+    async def again() -> None:
+        service = world.service()
+        await service.node.start()
+        before = service.history.manifest.names["devices"]
+        assert await service.housekeeping.checkpoint()
+        assert service.history.manifest.names["devices"] == before
+        await service.registry.register_many([Device("d2")])
+        assert await service.housekeeping.checkpoint()
+        assert service.history.manifest.names["devices"] != before
+        await service.node.stop()
+
+    asyncio.run(again())

@@ -1,11 +1,15 @@
 """The threads: their names, and how they end."""
 
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Executor
 
 import pytest
 
 from fleetpulse.pipeline.threads import Threads, journal_thread
+
+
+def executors_of(threads: Threads) -> dict[str, Executor]:
+    return {name: one for name, one in vars(threads).items() if isinstance(one, Executor)}
 
 
 def current_name() -> str:
@@ -14,7 +18,7 @@ def current_name() -> str:
 
 def test_every_executor_has_one_thread_that_carries_its_name() -> None:
     threads = Threads()
-    executors = {name.replace("_", "-"): executor for name, executor in vars(threads).items()}
+    executors = {name.replace("_", "-"): executor for name, executor in executors_of(threads).items()}
     for name, executor in executors.items():
         names = {executor.submit(current_name).result() for _ in range(3)}
         assert names == {f"{name}_0"}
@@ -40,7 +44,7 @@ def test_closing_waits_for_what_has_begun_and_cancels_questions_that_wait() -> N
 def test_a_closed_executor_takes_no_more_work() -> None:
     threads = Threads()
     threads.close()
-    for executor in vars(threads).values():
+    for executor in executors_of(threads).values():
         with pytest.raises(RuntimeError):
             executor.submit(current_name)
 
