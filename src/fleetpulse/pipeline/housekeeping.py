@@ -20,6 +20,7 @@ from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated, Unfinished
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import CheckpointTriggers
+from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
@@ -144,12 +145,14 @@ class Housekeeping:
     async def _checkpoint(self) -> bool:
         started_s = self._tried_at_s = self.monotonic_s()
         self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
-        self.follower.catch_up()
-        position = self.follower.position
-        policy_version = self.registry.policy_version
-        names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
         try:
-            written = await self._write_checkpoint(position, names_now)
+            await self._begin_writing()
+            # Nothing may be awaited between these: what is frozen is the fleet at this position, and not an event more.
+            self.follower.catch_up()
+            position, frozen = self.follower.position, self.follower.fleet.freeze()
+            policy_version = self.registry.policy_version
+            names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
+            written = await self._write_checkpoint(position, frozen, names_now)
         except Unfinished as error:
             log.warning("a checkpoint is left unfinished; the journal keeps everything", because=str(error))
             return False
@@ -172,15 +175,13 @@ class Housekeeping:
         return True
 
     async def _write_checkpoint(
-        self, position: Position, names_now: tuple[int, dict[int, MetricDefinition]]
+        self, position: Position, frozen: FrozenFleet, names_now: tuple[int, dict[int, MetricDefinition]]
     ) -> WrittenCheckpoint:
         """Write the files and commit the manifest that names them.
 
         Raises: OSError; OperatorError: the manifest is as it was.
         """
         loop = asyncio.get_running_loop()
-        await self._begin_writing()
-        frozen = self.follower.fleet.freeze()
         names: dict[str, BlockFile] = {}
         if names_now != self._written_names:
             names = await loop.run_in_executor(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -205,3 +206,30 @@ def test_the_first_checkpoint_of_a_process_does_not_write_the_names_of_devices_a
         await service.node.stop()
 
     asyncio.run(again())
+
+
+def test_a_checkpoint_holds_the_events_up_to_its_position_and_none_that_came_while_it_was_written(
+    tmp_path: Path,
+) -> None:
+    async def test(_: World, service: Service) -> None:
+        values = count()  # a sample that was sent already would not count
+        for _ in range(3):
+            before, sent = service.follower.position, 0
+            in_snapshot = await uploads_in_snapshot(service)
+            checkpoint = asyncio.create_task(service.housekeeping.checkpoint())
+            while not checkpoint.done():
+                await sample(service, next(values))
+                service.follower.catch_up()
+                sent += 1
+            assert await checkpoint
+            in_journal = service.follower.position - service.history.manifest.position
+            assert service.follower.position - before == sent
+            assert await uploads_in_snapshot(service) - in_snapshot + in_journal == sent
+            assert await service.housekeeping.checkpoint()
+
+    async def uploads_in_snapshot(service: Service) -> int:
+        snapshot = service.history.manifest.snapshot
+        assert snapshot
+        return int(service.history.read_snapshot(snapshot)["uploads"].sum())
+
+    run(tmp_path, test)
