@@ -223,6 +223,7 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
         questions=stages.questions,
         limits=settings,
         import_thread=stages.threads.imports,
+        rendering_thread=stages.threads.rendering,
     )
 
 

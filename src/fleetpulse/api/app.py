@@ -84,7 +84,7 @@ def build_api(parts: Parts) -> Manners:
     # The document takes 0.2 s, for which neither the start nor the event loop should wait.
     named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     named["openapi"] = partial(sync_to_thread, describe_api)
-    rendering = Rendering(parts.threads.rendering)
+    named["rendering"] = rendering = Rendering(parts.threads.rendering)
     handlers = [route.handler(named, render=rendering.struct) for route in ROUTES]
     query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
     methods: dict[str, list[str]] = {}
@@ -102,7 +102,7 @@ def build_api(parts: Parts) -> Manners:
 @cache
 def describe_api() -> OpenApi:
     """The OpenAPI document of the application, for which no service is needed."""
-    nothing = dict.fromkeys([*(field.name for field in fields(Parts)), "openapi"])
+    nothing = dict.fromkeys([*(field.name for field in fields(Parts)), "openapi", "rendering"])
     config = OpenAPIConfig(
         title="fleetpulse",
         version=__version__,

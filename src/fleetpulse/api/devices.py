@@ -6,6 +6,7 @@ from http import HTTPStatus
 from litestar import Response
 
 from fleetpulse.api.bind import AnyRequest, Reader
+from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.parameters import (
     DeviceIdPath,
     Paging,
@@ -119,11 +120,10 @@ async def forget(forgetting: Forgetting, device_id: DeviceIdPath, payload: Forge
     media=(_CSV,),
     readers=_FILTER,
 )
-async def export_devices(inventory: Inventory, chosen: Filter) -> Response[bytes]:
+async def export_devices(inventory: Inventory, chosen: Filter, rendering: Rendering) -> Response[bytes]:
     """Export the devices that match as CSV, which the import takes as it is."""
-    text = await inventory.export_csv(chosen)
     headers = {"content-type": "text/csv; charset=utf-8", **note_header(inventory.notes(chosen))}
-    return Response(text.encode(), headers=headers)
+    return await rendering.text(inventory.export_csv(chosen), headers)
 
 
 @route(

@@ -10,8 +10,9 @@ is left in a place that `api.manners` provides for each request, and the framewo
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,58 +26,94 @@ LONG_BYTES = 65_536
 """A body that is longer is hashed and compressed in a thread."""
 SENT_BYTES = 2 * PIECE_BYTES
 """Bytes that are given to a connection at once."""
-SHELVED_BYTES = 262_144
-"""A body that is longer waits compressed for its reader."""
+PLAIN_BYTES = 262_144
+"""So much of a body waits as it is, the rest compressed."""
 DIGEST_BYTES = 12
-_SHELF_LEVEL = 1
+_PACKED_LEVEL = 1
 
 
 class LongBody:
-    """The bytes of an answer in pieces. Its methods but `next` take long: call them in a thread."""
+    """The bytes of an answer in pieces: fed with them, ended, perhaps brought into a coding, and sent.
 
-    __slots__ = ("_is_shelved", "_pieces", "held_bytes", "size_bytes", "tag")
+    All but `next` takes long: call it in a thread.
+    """
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces: deque[bytes] = deque()
-        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        for piece in _joined(pieces):
-            digest.update(piece)
-            self._pieces.append(piece)
-        self.tag = _tag_text(digest.hexdigest())
-        self._is_shelved = False
-        self.size_bytes = self.held_bytes = sum(map(len, self._pieces))
-        """How many bytes are to be sent, and how many wait in memory for that."""
+    __slots__ = ("_digest", "_loose", "_loose_bytes", "_pieces", "held_bytes", "size_bytes", "tag")
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[bytes, bool]] = deque()
+        """Each piece, and whether it waits compressed."""
+        self._loose: list[bytes] = []
+        self._loose_bytes = 0
+        self._digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        self.tag = ""
+        """The entity tag."""
+        self.size_bytes = 0
+        """How many bytes are to be sent."""
+        self.held_bytes = 0
+        """How many bytes wait in memory for that."""
+
+    @classmethod
+    def of(cls, pieces: Iterable[bytes]) -> "LongBody":
+        """A body that is complete."""
+        body = cls()
+        for piece in pieces:
+            body.feed(piece)
+        body.end()
+        return body
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        self._digest.update(piece)
+        self._add(piece)
+
+    def end(self) -> None:
+        """There are no further bytes."""
+        self._flush()
+        self.tag = _tag_text(self._digest.hexdigest())
 
     def compress(self, coding: str) -> None:
         """Bring the body into the coding that is sent."""
+        pieces, self._pieces = self._pieces, deque()
+        self.size_bytes = self.held_bytes = 0
         into = compressor(coding)
-        self._replace(_joined([*(into.compress(piece) for piece in self._taken()), into.flush()]))
-        self.size_bytes = self.held_bytes
-
-    def shelve(self) -> None:
-        """Let a body wait compressed that is to be sent as it is."""
-        if self.size_bytes > SHELVED_BYTES:
-            shelf = zstandard.ZstdCompressor(_SHELF_LEVEL)
-            self._replace(shelf.compress(piece) for piece in self._taken())
-            self._is_shelved = True
-
-    def _replace(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = deque(pieces)
-        self.held_bytes = sum(map(len, self._pieces))
-
-    def _taken(self) -> Iterator[bytes]:
-        """The pieces, each forgotten when the next one is taken."""
-        pieces = self._pieces
         while pieces:
-            yield pieces.popleft()
+            self._add(into.compress(_plain(*pieces.popleft())), is_packable=False)
+        self._add(into.flush(), is_packable=False)
+        self._flush()
+
+    def _add(self, piece: bytes, *, is_packable: bool = True) -> None:
+        self._loose.append(piece)
+        self._loose_bytes += len(piece)
+        if self._loose_bytes >= SENT_BYTES:
+            whole = b"".join(self._loose)
+            last = len(whole) // SENT_BYTES * SENT_BYTES
+            for start in range(0, last, SENT_BYTES):
+                self._put(whole[start : start + SENT_BYTES], is_packable=is_packable)
+            self._loose, self._loose_bytes = [whole[last:]], len(whole) - last
+
+    def _flush(self) -> None:
+        if self._loose_bytes or not self._pieces:
+            self._put(b"".join(self._loose), is_packable=False)
+        self._loose, self._loose_bytes = [], 0
+
+    def _put(self, piece: bytes, *, is_packable: bool) -> None:
+        self.size_bytes += len(piece)
+        is_packed = is_packable and self.size_bytes > PLAIN_BYTES
+        if is_packed:
+            piece = zstandard.ZstdCompressor(_PACKED_LEVEL).compress(piece)
+        self._pieces.append((piece, is_packed))
+        self.held_bytes += len(piece)
 
     def next(self) -> tuple[bytes, bool]:
         """The next piece to send, and whether it is the last one."""
-        piece = self._pieces.popleft()
+        piece, is_packed = self._pieces.popleft()
         self.held_bytes -= len(piece)
-        if self._is_shelved:
-            piece = zstandard.ZstdDecompressor().decompress(piece)
-        return piece, not self._pieces
+        return _plain(piece, is_packed), not self._pieces
+
+
+def _plain(piece: bytes, is_packed: bool) -> bytes:  # a pair, as it is kept
+    return zstandard.ZstdDecompressor().decompress(piece) if is_packed else piece
 
 
 def tag_of(body: bytes) -> str:
@@ -86,23 +123,6 @@ def tag_of(body: bytes) -> str:
 
 def _tag_text(digest: str) -> str:
     return f'W/"{digest}"'
-
-
-def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of about the size that is sent; one of them at least."""
-    parts: list[bytes] = []
-    size_bytes = 0
-    for piece in pieces:
-        parts.append(piece)
-        size_bytes += len(piece)
-        if size_bytes >= SENT_BYTES:
-            whole = b"".join(parts)
-            last = len(whole) // SENT_BYTES * SENT_BYTES
-            yield from (whole[start : start + SENT_BYTES] for start in range(0, last, SENT_BYTES))
-            parts = [whole[last:]]
-            size_bytes -= last
-    if size_bytes or not parts:
-        yield b"".join(parts)
 
 
 _PLACE: ContextVar[list[LongBody]] = ContextVar("place of the long body")
@@ -129,9 +149,14 @@ class Rendering:
         """The answer that `box` holds as JSON. It is taken out of the box, so that the thread frees it."""
         return self.answer(await self.run(_encoded, box), "application/json")
 
-    async def text(self, pieces: Awaitable[Iterable[bytes]], headers: dict[str, str]) -> Response[bytes]:
-        """A text in pieces."""
-        return self.answer(await self.run(LongBody, await pieces), headers=headers)
+    async def text(self, pieces: AsyncGenerator[bytes], headers: dict[str, str]) -> Response[bytes]:
+        """A text that comes in pieces."""
+        body = LongBody()
+        async with aclosing(pieces):
+            async for piece in pieces:
+                await self.run(body.feed, piece)
+        await self.run(body.end)
+        return self.answer(body, headers=headers)
 
     def answer(
         self, body: LongBody, media_type: str | None = None, headers: dict[str, str] | None = None
@@ -142,4 +167,4 @@ class Rendering:
 
 
 def _encoded(box: list[Any]) -> LongBody:
-    return LongBody(encode_pieces(box.pop()))
+    return LongBody.of(encode_pieces(box.pop()))

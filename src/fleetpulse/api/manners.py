@@ -181,7 +181,7 @@ class _Answer:
         if self._place:
             return self._place.pop()
         if is_whole and len(body) > LONG_BYTES:
-            made: LongBody = await self._common.rendering.run(LongBody, [body])
+            made: LongBody = await self._common.rendering.run(LongBody.of, [body])
             return made
         return None
 
@@ -238,11 +238,8 @@ class _Answer:
 
     async def _send_long(self, status: int, headers: Headers, body: LongBody, coding: str | None) -> None:
         """Send an answer piece by piece, each when the client has read enough of those before."""
-        await (
-            self._common.rendering.run(body.shelve)
-            if coding is None
-            else self._common.rendering.run(body.compress, coding)
-        )
+        if coding is not None:
+            await self._common.rendering.run(body.compress, coding)
         headers[b"content-length"] = b"%d" % body.size_bytes
         if self.is_head:
             await self._send_head(status, headers)

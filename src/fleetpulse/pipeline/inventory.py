@@ -4,13 +4,14 @@ A change reads what is declared, alters it and writes it back, and holds the loc
 """
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
 from msgspec import UNSET
 
-from fleetpulse.catalog.catalog import DeviceRecord
+from fleetpulse.catalog.catalog import DeviceRecord, Pause
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Conflict, OutOfRange
 from fleetpulse.ingest.device_declarations import (
@@ -27,13 +28,15 @@ from fleetpulse.ingest.devices_import import read_import
 from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.declaration_merge import MergeReport, import_rule
+from fleetpulse.model.device import Device
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
-from fleetpulse.query.devices import Filter, Order, filter_notes, list_devices, sure_matches
+from fleetpulse.query.devices import Filter, Order, Page, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 from fleetpulse.query.notes import ignored_notes
 from fleetpulse.query.overview import Overview, overview
@@ -41,6 +44,10 @@ from fleetpulse.query.overview import Overview, overview
 HISTORY_STAYS = (
     "its presence and status history stays, its metrics until their retention; ask for it with include_deleted=true"
 )
+
+
+DESCRIBED_ON_LOOP = 20
+"""Devices of a page that are described on the event loop; more take a thread."""
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -54,6 +61,7 @@ class Inventory:
     unknown_fields: UnknownFields
     limits: IngestLimits
     import_thread: Executor
+    rendering_thread: Executor
 
     async def page(
         self, chosen: Filter, order: Order, *, limit: int, cursor: str | None
@@ -64,12 +72,12 @@ class Inventory:
             start_ns=self.clock.now_ns() - chosen.uptime_window_ns,
             is_uptime_wanted=chosen.needs_uptime or order.by == "uptime",
         )
-        devices: list[declaration_answers.Device] = []
-        for place, record in enumerate(await self.registry.records_of(page.numbers)):
-            device = self._described(record, page.statuses[place], page.since_ns[place], page.last_received_ns[place])
-            device.uptime = UNSET if page.uptime is None else page.uptime[place]
-            devices.append(device)
-        return declaration_answers.DeviceList(devices, page.total, page.next, page.missing, page.notes)
+        records = await self.registry.records_of(page.numbers)
+        pauses = {number: self.planned_downtime.pauses.get(number, ()) for number in page.numbers}
+        work = partial(_described_page, page, records, pauses, self.registry.policy_of, now_ns=self.clock.now_ns())
+        if len(page.numbers) <= DESCRIBED_ON_LOOP:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self.rendering_thread, work)
 
     async def overview(self, *, limit: int) -> Overview:
         """The fleet in a few words, with at most `limit` devices that are down."""
@@ -159,15 +167,15 @@ class Inventory:
         """Notes on a filter that was perhaps meant otherwise."""
         return filter_notes(self.registry.roster, chosen, now_ns=self.clock.now_ns())
 
-    async def export_csv(self, chosen: Filter) -> str:
-        """The devices that match, as CSV. Raises: DamagedData: who matches is not known."""
+    async def export_csv(self, chosen: Filter) -> AsyncGenerator[bytes]:
+        """The devices that match, as CSV in pieces. Raises: DamagedData: who matches is not known."""
         numbers = await self._matching(chosen)
         label_names = sorted(self.registry.roster.labels)
-        lines = devices_header(label_names)
+        yield devices_header(label_names).encode()
         for piece in in_pieces(numbers):
             records = await self.registry.records_of(piece)
-            lines += devices_rows((record.device for record in records), label_names)
-        return lines
+            work = partial(_csv_rows, records, label_names)
+            yield await asyncio.get_running_loop().run_in_executor(self.rendering_thread, work)
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
@@ -183,3 +191,31 @@ class Inventory:
         return await self.questions.devices(
             lambda seen: sure_matches(*seen, chosen), start_ns=start_ns, is_uptime_wanted=chosen.needs_uptime
         )
+
+
+def _described_page(
+    page: Page,
+    records: Sequence[DeviceRecord],
+    pauses: Mapping[int, Sequence[Pause]],
+    policy_of: Callable[[Device], HeartbeatPolicy],
+    *,
+    now_ns: int,
+) -> declaration_answers.DeviceList:
+    devices: list[declaration_answers.Device] = []
+    for place, record in enumerate(records):
+        device = describe_device(
+            record,
+            status=page.statuses[place],
+            since_ns=page.since_ns[place],
+            last_received_ns=page.last_received_ns[place],
+            policy=policy_of(record.device),
+            pauses=pauses[record.number],
+            now_ns=now_ns,
+        )
+        device.uptime = UNSET if page.uptime is None else page.uptime[place]
+        devices.append(device)
+    return declaration_answers.DeviceList(devices, page.total, page.next, page.missing, page.notes)
+
+
+def _csv_rows(records: Sequence[DeviceRecord], label_names: Sequence[str]) -> bytes:
+    return devices_rows((record.device for record in records), label_names).encode()
