@@ -4,6 +4,7 @@ from litestar import Response
 
 from fleetpulse import __version__
 from fleetpulse.api.docs_page import HTML_HEADERS, docs_page
+from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.openapi import OpenApiSource
 from fleetpulse.api.parameters import DeviceIdPath, read_include_deleted
 from fleetpulse.api.routes import Media, route
@@ -69,9 +70,9 @@ async def get_readiness(readiness: Readiness) -> Response[Ready]:
     operation="metrics",
     media=(Media("text/plain", "Prometheus text format", example="fleetpulse_ready 1.0\n"),),
 )
-async def get_self_metrics(self_metrics: SelfMetrics) -> Response[bytes]:
+async def get_self_metrics(self_metrics: SelfMetrics, rendering: Rendering) -> Response[bytes]:
     """The service's own counters; they reconcile, see docs/reference/telemetry.md."""
-    return Response(self_metrics.page(), headers={"content-type": CONTENT_TYPE})
+    return Response(await rendering.run(self_metrics.gather()), headers={"content-type": CONTENT_TYPE})
 
 
 @route(
@@ -93,6 +94,7 @@ async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
     is_tagged=True,
     media=(Media("text/html", "one page without scripts", example="<!doctype html>"),),
 )
-async def get_docs(openapi: OpenApiSource) -> Response[bytes]:
+async def get_docs(openapi: OpenApiSource, rendering: Rendering) -> Response[bytes]:
     """Describe this interface to people, on one page that needs no network."""
-    return Response(docs_page((await openapi()).document).encode(), headers=HTML_HEADERS)
+    page: str = await rendering.run(docs_page, (await openapi()).document)
+    return Response(page.encode(), headers=HTML_HEADERS)

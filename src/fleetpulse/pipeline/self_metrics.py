@@ -1,12 +1,15 @@
 """The service's own counters and gauges, gathered from the stages for /metrics; see telemetry.counters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.manifest import Manifest
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.readiness import Readiness
@@ -36,11 +39,14 @@ class SelfMetrics:
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
+        return self.gather()()
+
+    def gather(self) -> Callable[[], bytes]:
+        """What is true now, copied on the event loop; the call makes the page, which takes longer, in a thread."""
         cache_totals, cache_gauges = self._block_cache()
         totals, gauges = self._totals() | cache_totals, self._gauges() | cache_gauges
-        lag = Histogram(BUCKETS_S, self.loop_lag.counts, self.loop_lag.sum_s)
-        histograms = {"fleetpulse_loop_lag_seconds": ("How late the event loop ran a timer that was due", lag)}
-        return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges), histograms=histograms)
+        lag = Histogram(BUCKETS_S, list(self.loop_lag.counts), self.loop_lag.sum_s)
+        return partial(_page, self.history.manifest, totals, gauges, lag)
 
     def _totals(self) -> Series:
         counters = self.counters
@@ -95,7 +101,6 @@ class SelfMetrics:
 
     def _gauges(self) -> Series:
         history = self.history
-        files = history.manifest.files()
         return {
             "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
             "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
@@ -115,8 +120,6 @@ class SelfMetrics:
             "journal_position": ("Position of the newest entry", self.follower.position),
             "checkpoint_position": ("Position of the last checkpoint", history.manifest.position),
             "checkpoint_last_seconds": ("Duration of the last checkpoint", self.counters.checkpoint_last_s),
-            "blocks": ("Files that the manifest names", len(files)),
-            "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
             "blocks_superseded": ("Superseded files that stay for their grace", self.counters.blocks_superseded),
             "blocks_superseded_bytes": ("Bytes of these files", self.counters.blocks_superseded_bytes),
             "blocks_unknown": ("Files among the blocks that this folder did not write", self.counters.blocks_unknown),
@@ -147,6 +150,16 @@ class SelfMetrics:
             "cache_misses": ("Blocks of the S3 store that were fetched", store.cache_misses),
         }
         return totals, {"cache_bytes": ("Bytes of warm blocks on disk", store.cache_bytes)}
+
+
+def _page(manifest: Manifest, totals: Series, gauges: Series, lag: Histogram) -> bytes:
+    files = manifest.files()
+    blocks: Series = {
+        "blocks": ("Files that the manifest names", len(files)),
+        "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
+    }
+    histograms = {"fleetpulse_loop_lag_seconds": ("How late the event loop ran a timer that was due", lag)}
+    return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges | blocks), histograms=histograms)
 
 
 def _prefixed(series: Series) -> Series:

@@ -23,13 +23,13 @@ class Rarely(Struct, omit_defaults=True):
 
 
 POINTS = st.builds(Point, st.text(max_size=3), st.none() | st.integers(-9, 9), st.just(UNSET) | st.just(0.5))
+LONG_LISTS = st.tuples(st.integers(1, 3 * PIECE_ITEMS), POINTS).map(lambda pair: [pair[1]] * pair[0])
 VALUES = st.recursive(
-    POINTS | st.none() | st.integers(-9, 9) | st.text(max_size=3),
+    POINTS | st.none() | st.integers(-9, 9) | st.text(max_size=3) | LONG_LISTS,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.text(max_size=2), inner, max_size=3)
         | st.builds(Rarely, st.lists(POINTS, max_size=3))
-        | st.tuples(st.integers(1, 3 * PIECE_ITEMS), inner).map(lambda pair: [pair[1]] * pair[0])
     ),
     max_leaves=8,
 )

@@ -43,7 +43,7 @@ def test_an_answer_has_the_fields_that_it_always_has_and_a_body_those_with_an_ex
 def test_every_operation_can_fail_as_all_do_and_those_of_devices_also_for_want_of_room() -> None:
     paths = describe_api().document["paths"]
     assert {"400", "408", "431", "500", "503"} <= set(paths["/api/v1/devices"]["get"]["responses"])
-    assert "503" not in paths["/healthz"]["get"]["responses"]
+    assert "503" not in paths["/metrics"]["get"]["responses"]
 
 
 def test_no_parameter_and_no_field_has_a_default_of_none() -> None:
