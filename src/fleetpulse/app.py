@@ -107,7 +107,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
 
 def _build_stages(settings: Settings, stores: Stores) -> Stages:
     clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
-    catalog_thread = CatalogThread(threads.catalog)
+    catalog_thread = CatalogThread(threads.catalog, timeout_s=settings.commit_timeout_s, activity=catalog.activity)
     known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
     follower = Follower(fleet, counters)

@@ -99,6 +99,37 @@ def test_a_disk_that_hangs_is_told_in_time_and_what_it_stored_counts(serve: Call
     client.close()
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (Debian package strace)")
+def test_declarations_on_a_disk_that_hangs_are_told_in_time(serve: Callable[..., Server]) -> None:
+    server = serve("--commit-timeout-s", "0.5", "--auto-register")
+    client = Client(server.port)
+    device = f"/api/v1/devices/{PUBLISHED[1]}"
+    with injected(server, "fdatasync,fsync", "delay_enter=4s:when=1"):
+        answers = at_once(
+            server,
+            lambda client: client.ask("POST", f"{device}/pause", {}),
+            lambda client: client.ask("PATCH", f"/api/v1/devices/{PUBLISHED[2]}", {"note": "x"}),
+            lambda client: client.ask("POST", "/api/v1/devices/new-device/ping"),
+        )
+        assert {status for status, _ in answers} == {503}, answers
+        reasons = [reason_of(problem) for _, problem in answers]
+        assert set(reasons) <= {"outcome_unknown", "disk"}
+        # Exactly one of them had its turn: the others have changed nothing.
+        assert reasons.count("outcome_unknown") <= 1
+        assert reasons[2] == "disk"
+        wait_until(lambda: client.ask("POST", f"/api/v1/devices/{PUBLISHED[3]}/pause", {})[0] == 200)
+    assert client.ask("POST", "/api/v1/devices/new-device/ping")[0] == 204
+    # What was written in the end is in effect, as after a restart.
+    before = client.ask("GET", "/api/v1/devices")[1]["devices"]
+    client.close()
+    server.stop(signal.SIGKILL)
+    client = Client(serve("--auto-register").port)
+    after = client.ask("GET", "/api/v1/devices")[1]["devices"]
+    assert [device["id"] for device in after] == [device["id"] for device in before]
+    assert [device["status"] == "paused" for device in after] == [device["status"] == "paused" for device in before]
+    client.close()
+
+
 @contextlib.contextmanager
 def injected(server: Server, calls: str, fault: str) -> Iterator[None]:
     """System calls of a server fail, or take long, as strace makes them."""

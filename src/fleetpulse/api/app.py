@@ -33,6 +33,7 @@ from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.exports import Exports
@@ -68,6 +69,7 @@ class Parts:
     readiness: Readiness
     reception: Reception
     registry: Registry
+    catalog_thread: CatalogThread
     inventory: Inventory
     forgetting: Forgetting
     metric_definitions: MetricDefinitions
@@ -85,7 +87,7 @@ def build_api(parts: Parts) -> Manners:
     named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     named["openapi"] = partial(sync_to_thread, describe_api)
     named["rendering"] = rendering = Rendering(parts.threads.rendering)
-    handlers = [route.handler(named, render=rendering.struct) for route in ROUTES]
+    handlers = [route.handler(named, render=rendering.struct, in_time=parts.catalog_thread.in_time) for route in ROUTES]
     query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
     methods: dict[str, list[str]] = {}
     for route in ROUTES:

@@ -5,7 +5,7 @@ longer than a small question itself.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ def bind(
     readers: Mapping[str, Reader],
     read_payload: Callable[[AnyRequest], Awaitable[Any]] | None = None,
     render: Render | None = None,
+    in_time: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
 ) -> Callable[..., Awaitable[Any]]:
     """`function` with a signature that has only what stands for a value of the request.
 
@@ -34,6 +35,7 @@ def bind(
         parts: bound to the parameters that have their names.
         readers: replace the parameters of their names by their own ones, of which some may be parts, or have readers.
         read_payload: reads the parameter `payload` from the request.
+        in_time: awaits what the handler does, but not longer than a client should wait.
         render: makes a response of a long answer, off the event loop. It is given a list with the answer, and takes it
             out.
     """
@@ -61,7 +63,8 @@ def bind(
             values[name] = read(**{taken: values[taken] for taken in takes})
         if read_payload is not None:
             values["payload"] = await read_payload(values["request"])
-        box = [await handler(**{name: values[name] for name in names})]
+        work = handler(**{name: values[name] for name in names})
+        box = [await (work if in_time is None else in_time(work))]
         if render is not None and isinstance(box[0], Struct) and is_long(box[0]):
             return await render(box)
         return box[0]

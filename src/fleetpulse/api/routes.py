@@ -7,7 +7,7 @@ query (`api.parameters`), a `payload` whose struct is decoded strictly, and part
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import UnionType
@@ -75,12 +75,19 @@ class Route:
     read_payload: Callable[[AnyRequest], Awaitable[Any]] | None
     facts: RouteFacts
 
-    def handler(self, parts: Mapping[str, Any], *, render: Render | None = None) -> HTTPRouteHandler:
+    def handler(
+        self,
+        parts: Mapping[str, Any],
+        *,
+        render: Render | None = None,
+        in_time: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
+    ) -> HTTPRouteHandler:
         """The handler of the framework.
 
         Args:
             parts: the parts of the service, by the names that functions give them.
             render: makes a response of a long answer.
+            in_time: awaits a change, but not longer than a client should wait.
 
         Parts are bound here, once: what the framework has to provide with each request costs a task for each part.
         """
@@ -93,7 +100,17 @@ class Route:
             tags=[self.group],
             status_code=self.facts.status,
             opt={"facts": self.facts},
-        )(bind(self.function, parts=parts, readers=self.readers, read_payload=self.read_payload, render=render))
+        )(
+            bind(
+                self.function,
+                parts=parts,
+                readers=self.readers,
+                read_payload=self.read_payload,
+                render=render,
+                # Reports are written to the journal, which has a deadline of its own.
+                in_time=None if self.method == "GET" or self.group == "ingest" else in_time,
+            )
+        )
         return made
 
 

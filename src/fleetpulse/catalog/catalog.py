@@ -188,6 +188,13 @@ class Catalog(Protocol):
         """All that was ever forgotten, oldest first."""
         ...
 
+    def activity(self) -> int | None:
+        """A number that changes while something is written; None while another program's lock is waited for.
+
+        May be read by any thread.
+        """
+        ...
+
     def transactions(self) -> int:
         """How many transactions have changed the catalog."""
         ...

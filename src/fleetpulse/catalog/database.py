@@ -103,6 +103,10 @@ class CatalogDatabase:
             self._transactions += 1
             self._mark.write(self._transactions, self._clock.now_ns())
 
+    def activity(self) -> int | None:
+        """See Catalog."""
+        return None if self._lock.is_waiting else self._connection.total_changes
+
     def transactions(self) -> int:
         """See Catalog."""
         return self._transactions

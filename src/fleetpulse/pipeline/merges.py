@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from fleetpulse.catalog.catalog import Catalog, FileKind
+from fleetpulse.catalog.catalog import Catalog, DeviceRecord, FileKind
 from fleetpulse.errors import OutOfRange
 from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.ingest.metric_declarations import declared_fields, definition_with
@@ -101,3 +101,20 @@ def _metric_fields(metric: MetricDefinition) -> Fields:
 def _record(catalog: Catalog, kind: FileKind, name: str, named: Fields, known: Known) -> None:
     if known.last_read is None or any(known.last_read.get(key, _NOT_NAMED) != value for key, value in named.items()):
         catalog.note_last_read(kind, name, named)
+
+
+def changed_devices(
+    records: Iterable[DeviceRecord], change: Callable[[Device], Device], report: MergeReport
+) -> Iterator[tuple[int, Device]]:
+    """The devices that a change makes different, by number."""
+    for record in records:
+        if record.is_deleted:
+            continue
+        try:
+            changed = change(record.device)
+        except OutOfRange as error:
+            text = f"device {record.device.id}: {error.msg}; no device was changed"
+            raise OutOfRange(text, reason=error.reason, setting=error.setting) from error
+        if changed != record.device:
+            report.note_change(record.device.id, device_fields(record.device), device_fields(changed))
+            yield record.number, changed

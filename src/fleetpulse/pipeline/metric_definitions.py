@@ -139,6 +139,9 @@ class MetricDefinitions:
 
         Raises: OutOfRange: a name cannot be a metric's, or there are too many metrics. NotAccepting.
         """
+        await self._catalog_thread.in_time(self._define_unknown(names), is_report=True)
+
+    async def _define_unknown(self, names: Iterable[str]) -> None:
         async with self.changing:
             metrics = [MetricDefinition(name=name) for name in names if self.known.get(name) is None]
             for metric in metrics:

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, DatabaseBusy, Malformed, OutOfRange, TooLarge, UnknownMetric
+from fleetpulse.errors import Answerable, DatabaseBusy, Malformed, NotAccepting, OutOfRange, TooLarge, UnknownMetric
 from fleetpulse.ingest.bodies import HEARTBEAT_FIELDS, REPORT_FIELDS, STATS_FIELDS
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
@@ -138,7 +138,7 @@ class Reception:
                 await asyncio.sleep(0)
             try:
                 await self._settle_unknown(reader)
-            except DatabaseBusy as error:
+            except (DatabaseBusy, NotAccepting) as error:
                 self.refuse_request(error)
                 raise
             await self._take(reader)
@@ -193,7 +193,8 @@ class Reception:
             await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
         for device_id in list(reader.unknown):
             error = outcomes[device_id].exception() if device_id in outcomes else self.registry.unknown(device_id)
-            if isinstance(error, DatabaseBusy) or (error is not None and not isinstance(error, Answerable)):
+            must_wait = isinstance(error, DatabaseBusy | NotAccepting)
+            if error is not None and (must_wait or not isinstance(error, Answerable)):
                 # A refused line is not sent again, and nothing of the body was accepted yet: the whole body is refused.
                 raise error
             reader.settle_unknown(device_id, error)
@@ -210,7 +211,7 @@ class Reception:
             except OutOfRange as error:
                 if error.setting == "metrics_max":
                     return
-            except DatabaseBusy:
+            except (DatabaseBusy, NotAccepting):
                 raise
             except Answerable:
                 return

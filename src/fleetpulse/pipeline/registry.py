@@ -20,13 +20,12 @@ from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.model.declaration_merge import MergeReport, Rule
 from fleetpulse.model.declared import NOTHING_CHANGED, DeclaredVersion
 from fleetpulse.model.device import Device, is_device_id, unknown_id_advice
-from fleetpulse.model.device_fields import device_fields
 from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.merges import merged_devices
+from fleetpulse.pipeline.merges import changed_devices, merged_devices
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
@@ -73,6 +72,8 @@ class Registry:
         self._label_names_max = label_names_max
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+        catalog_thread.on_hang.append(self._give_up)
         self._listing: tuple[int, Listing] | None = None
         self.changing = asyncio.Lock()
         """Held by whoever reads what is declared of devices, alters it and writes it back: of two who do so at one time
@@ -217,7 +218,7 @@ class Registry:
             with self._catalog.transaction(is_dry=is_dry):
                 for piece in in_pieces(numbers):
                     known = {record.number: record for record in self._catalog.records_of(piece)}
-                    changes = dict(_changes(known.values(), change, report))
+                    changes = dict(changed_devices(known.values(), change, report))
                     self._catalog.update(dict(zip(changes, self._within_limits(changes.values()), strict=True)))
                     written.extend(changes)
 
@@ -301,6 +302,7 @@ class Registry:
     async def _register_waiting(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, {}
+            self._under_way = waiting
             error = await self._try_register(list(waiting))
             # If there is no room for all of them, there may be room for some.
             is_one_by_one = isinstance(error, OutOfRange) and len(waiting) > 1
@@ -309,6 +311,13 @@ class Registry:
                 if not outcome.done():
                     outcome.set_result(None) if own_error is None else outcome.set_exception(own_error)
         self._task = None
+
+    def _give_up(self, refusal: NotAccepting) -> None:
+        """Answer those who wait for a disk that hangs: their events are not stored, even if the devices will be."""
+        for outcome in (*self._waiting.values(), *self._under_way.values()):
+            if not outcome.done():
+                outcome.set_exception(refusal)
+        self._waiting.clear()
 
     async def _try_register(self, device_ids: Sequence[str]) -> Answerable | None:
         """Register ids, or say why they cannot be registered."""
@@ -319,29 +328,12 @@ class Registry:
             if any(device_id not in self.numbers for device_id in device_ids):
                 text = "the device was deleted while it was being registered; send the request again"
                 return NotAccepting(text, reason="catalog_failed")
-        except (OutOfRange, DatabaseBusy) as refused:
+        except (OutOfRange, DatabaseBusy, NotAccepting) as refused:
             return refused
         except Exception as failed:  # noqa: BLE001  # whatever it is, its senders need an answer
             log.error("devices could not be registered", error=str(failed))
             return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
         return None
-
-
-def _changes(
-    records: Iterable[DeviceRecord], change: Callable[[Device], Device], report: MergeReport
-) -> Iterator[tuple[int, Device]]:
-    """The devices that a change makes different, by number."""
-    for record in records:
-        if record.is_deleted:
-            continue
-        try:
-            changed = change(record.device)
-        except OutOfRange as error:
-            text = f"device {record.device.id}: {error.msg}; no device was changed"
-            raise OutOfRange(text, reason=error.reason, setting=error.setting) from error
-        if changed != record.device:
-            report.note_change(record.device.id, device_fields(record.device), device_fields(changed))
-            yield record.number, changed
 
 
 def in_pieces(numbers: Sequence[int], at_once: int = RECORDS_AT_ONCE) -> Iterable[Sequence[int]]:
