@@ -4,6 +4,7 @@ Each question is estimated first, and waits for its turn in the lane of small qu
 Where a checkpoint or a compaction has replaced files meanwhile, the question is asked again with a new view.
 """
 
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
@@ -11,6 +12,7 @@ from typing import Protocol, TypeVar
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData
+from fleetpulse.heap import give_back
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
@@ -35,6 +37,8 @@ from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
+GIVEN_BACK_BYTES = 8_388_608
+"""Memory of a question from which on what it has freed is returned to the system at once."""
 TRIES = 4
 """How often a question is asked in all, where its files are replaced each time."""
 _Answer = TypeVar("_Answer")
@@ -238,5 +242,12 @@ def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View],
     try:
         budget.check()
         return question(complete())
+    except BaseException as error:
+        # Else the traceback would keep everything that the question has read, for as long as the error is known.
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
+        is_large = budget.peak_bytes >= GIVEN_BACK_BYTES
         budget.close()
+        if is_large:
+            give_back()

@@ -78,7 +78,9 @@ class Views:
         )
 
         def complete() -> FleetView:
-            excluded = self._exclusions.find(declared, view.live.blind_ns, start_ns=start_ns, now_ns=view.now_ns)
+            excluded = self._exclusions.find(
+                declared, view.live.blind_ns, start_ns=start_ns, now_ns=view.now_ns, check=view.budget.check
+            )
             return replace(view, excluded=excluded)
 
         return complete

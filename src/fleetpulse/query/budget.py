@@ -14,6 +14,8 @@ RETRY_AFTER_S = 5
 """What Retry-After says where other questions hold the memory, or the time was not enough."""
 FITTING = "a longer step, a shorter window, fewer types or groups, or an aggregation that needs no ranks"
 """What a question that would need too much memory could ask for instead."""
+FIGURE_BYTES = 400
+"""About what a figure of an answer takes: its point in a series, with its time as text, and its bytes as JSON."""
 NO_LIMIT = 2**63 - 1
 
 
@@ -79,7 +81,7 @@ class Budget:
         is_gone: Callable[[], bool] = bool,
     ) -> None:
         self.question_memory_max = question_memory_max
-        self.taken_bytes = 0
+        self.taken_bytes = self.peak_bytes = 0
         self._memory = memory or QuestionMemory()
         self._deadline_ns, self._timeout_s = deadline_ns, timeout_s
         self._monotonic_ns, self._is_gone = monotonic_ns, is_gone
@@ -105,6 +107,7 @@ class Budget:
         self.require(count_bytes, purpose)
         self._memory.take(count_bytes)
         self.taken_bytes += count_bytes
+        self.peak_bytes = max(self.peak_bytes, self.taken_bytes)
 
     def give(self, count_bytes: int) -> None:
         """Count bytes as held no longer."""
@@ -123,3 +126,8 @@ class Budget:
     def close(self) -> None:
         """Count nothing as held any more: the question has ended, in whatever way."""
         self.give(self.taken_bytes)
+
+
+def hold_answer(budget: Budget, figures: int) -> None:
+    """Hold the memory of an answer of so many figures until the question ends. Raises: TooDear; Busy."""
+    budget.take(FIGURE_BYTES * figures, f"an answer of {figures} figures")

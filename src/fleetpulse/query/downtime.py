@@ -22,6 +22,8 @@ from fleetpulse.query.exclusions import LOOK_BACK_NS
 from fleetpulse.query.missing import note_expired_gaps, note_missing_day
 from fleetpulse.query.view import FleetView
 
+GAP_BYTES = 224
+"""About what a gap of one device takes in memory while its status is followed."""
 ROWS_JOINED = 65_536
 """Gaps that are joined into one piece, about, since each piece costs a pass."""
 
@@ -67,17 +69,20 @@ def _live_gaps(view: FleetView) -> Iterator[ReceptionGapColumns]:
 
 def gaps_of_one(view: FleetView, ended: Iterable[ReceptionGapColumns]) -> list[ReceptionGap]:
     """The ended gaps of the one device of a view, ascending; then the time since its last reception, long or not."""
-    gaps = [
-        ReceptionGap(start_ns, end_ns, late_after_ns(interval_s, grace_s), (interval_s + grace_s) * NS_PER_S)
-        for piece in ended
-        for start_ns, end_ns, interval_s, grace_s in zip(
-            piece.start_ns.tolist(),
-            piece.end_ns.tolist(),
-            piece.interval_s.tolist(),
-            piece.grace_s.tolist(),
-            strict=True,
-        )
-    ]
+    gaps: list[ReceptionGap] = []
+    for piece in ended:
+        view.budget.check()
+        view.budget.take(GAP_BYTES * len(piece), "the reception gaps of the device")
+        gaps += [
+            ReceptionGap(start_ns, end_ns, late_after_ns(interval_s, grace_s), (interval_s + grace_s) * NS_PER_S)
+            for start_ns, end_ns, interval_s, grace_s in zip(
+                piece.start_ns.tolist(),
+                piece.end_ns.tolist(),
+                piece.interval_s.tolist(),
+                piece.grace_s.tolist(),
+                strict=True,
+            )
+        ]
     last_ns, policy = int(view.live.last_received_ns[0]), view.live.policies[int(view.live.policy_codes[0])]
     going_on = ReceptionGap(last_ns, max(view.now_ns, last_ns) + 1, policy.late_after_ns, policy.down_after_ns)
     return [*sorted(gaps, key=lambda gap: gap.end_ns), going_on]

@@ -1,6 +1,6 @@
 """Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,9 +67,15 @@ class FleetExclusions:
         self._cached: dict[tuple[object, ...], Excluded] = {}
 
     def find(
-        self, declared: Declarations, blind_ns: Sequence[tuple[int, int]], *, start_ns: int, now_ns: int
+        self,
+        declared: Declarations,
+        blind_ns: Sequence[tuple[int, int]],
+        *,
+        start_ns: int,
+        now_ns: int,
+        check: Callable[[], None] = lambda: None,
     ) -> Excluded:
-        """What is excluded for every device in a question from `start_ns` until now.
+        """What is excluded for every device in a question from `start_ns` until now; `check` may stop the question.
 
         In a large fleet some device always has a gap that began long before `start_ns`; exclusions are therefore looked
         up from LOOK_BACK_NS earlier. They are looked up by whole days, so that questions in a row share them.
@@ -87,6 +93,7 @@ class FleetExclusions:
                 numbers=declared.numbers,
                 start_ns=span[0],
                 end_ns=span[1],
+                check=check,
             )
             while len(self._cached) >= CACHED_MAX:
                 self._cached.pop(next(iter(self._cached)), None)
@@ -121,16 +128,18 @@ def exclude(
     numbers: Mapping[str, int],
     start_ns: int,
     end_ns: int,
+    check: Callable[[], None] = lambda: None,
 ) -> Excluded:
     """What is excluded in [start_ns, end_ns) for every device of the roster.
 
     Devices to which the same windows apply are one class; a device that is paused or deleted in it has a class of its
-    own.
+    own. `check` is called between windows and between devices.
     """
     blind = spans_of(blind_ns)
     classes = np.zeros(roster.count, np.int32)
     of_class = [Exclusions(blind)]
     for window in windows:
+        check()
         spans = spans_of(occurrences(window, start_ns=start_ns, end_ns=end_ns))
         if not len(spans):
             continue
@@ -144,12 +153,14 @@ def exclude(
         renumbered[list(split)] = list(split.values())
         classes[members] = renumbered[classes[members]]
     for device, every in pauses.items():
+        check()
         pauses_since = _since(every, start_ns)
         if pauses_since and device < roster.count:
             known = of_class[int(classes[device])]
             classes[device] = len(of_class)
             of_class.append(Exclusions(blind, known.maintenance, pause_spans(pauses_since)))
     for device, every_deletion in deletions.items():
+        check()
         deleted = deletion_spans(every_deletion, start_ns=start_ns)
         if len(deleted) and device < roster.count:
             known = of_class[int(classes[device])]

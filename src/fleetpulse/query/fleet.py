@@ -28,6 +28,7 @@ from fleetpulse.query.answers import (
     Missing,
     WorstDevice,
 )
+from fleetpulse.query.budget import hold_answer
 from fleetpulse.query.fleet_columns import FleetColumns, fleet_columns, fleet_columns_by_step
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
@@ -100,6 +101,7 @@ def fleet_uptime(
     )
     if window.step_ns is not None:
         check_steps(window, groups=len(groups), cells_max=cells_max)
+        hold_answer(view.budget, window.buckets * len(groups))
         _add_series(answer, view, window, by=by, labels=labels, is_deleted_included=is_deleted_included)
     return answer
 

@@ -55,7 +55,12 @@ def live_samples(
     doubtful = join_samples([wanted.of_selected(piece) for piece in where.doubtful])
     if len(doubtful):
         comparison = Comparison(
-            certain, where.history, where.manifest, {wanted.number: where.kept.get(wanted.number, metric)}, where.today
+            certain,
+            where.history,
+            where.manifest,
+            {wanted.number: where.kept.get(wanted.number, metric)},
+            where.today,
+            pause=where.budget.check,
         )
         try:
             yield comparison.compare([doubtful]).new

@@ -13,6 +13,7 @@ from fleetpulse.model.metric import AGGREGATIONS, Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers
+from fleetpulse.query.budget import Budget, hold_answer
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_notes import ExpiredSamples, buckets_note, expired_samples
@@ -22,6 +23,8 @@ from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
 TYPES_MAX = 100
+POINTS_AT_ONCE = 1_024
+"""Points of a series that are made between two looks whether the question is to be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ def device_metrics(
     samples: Samples, questions: Sequence[MetricQuestion], *, device_id: str, device: int, window: Window, now_ns: int
 ) -> answers.DeviceMetrics:
     """Metrics of one device."""
+    hold_answer(samples.budget, window.buckets * len(questions))
     metrics: dict[str, answers.DeviceMetric] = {}
     missing: list[answers.Missing] = []
     for question in questions:
         result, kept = _result(samples, question, DeviceSelection(device), window, now_ns)
         metrics[question.metric.name] = answers.DeviceMetric(
-            **_method(samples, question, result, window, now_ns=now_ns), **_figures(result, 0, kept)
+            **_method(samples, question, result, window, now_ns=now_ns), **_figures(result, 0, kept, samples.budget)
         )
         missing += [span for span in result.missing if span not in missing]
     return answers.DeviceMetrics(
@@ -93,6 +97,7 @@ def fleet_metrics(
     samples: Samples, questions: Sequence[MetricQuestion], *, groups: Groups, by: str, window: Window, now_ns: int
 ) -> answers.FleetMetrics:
     """Metrics of all devices that are selected, by the values of a label."""
+    hold_answer(samples.budget, len(groups) * window.buckets * len(questions))
     selection = DeviceSelection(None, groups.codes, max(1, len(groups.names)))
     methods: dict[str, answers.MetricMethod] = {}
     figures: list[dict[str, answers.GroupMetric]] = [{} for _ in groups.names]
@@ -104,7 +109,7 @@ def fleet_metrics(
         )
         missing += [span for span in result.missing if span not in missing]
         for place, metrics in enumerate(figures):
-            metrics[question.metric.name] = answers.GroupMetric(**_figures(result, place, kept))
+            metrics[question.metric.name] = answers.GroupMetric(**_figures(result, place, kept, samples.budget))
     found = [
         answers.MetricGroup(name, size, metrics)
         for name, size, metrics in zip(groups.names, groups.sizes, figures, strict=True)
@@ -198,16 +203,17 @@ class _Figures(TypedDict):
     count: int
 
 
-def _figures(result: MetricResult, place: int, window: Window) -> _Figures:
+def _figures(result: MetricResult, place: int, window: Window, budget: Budget) -> _Figures:
     """The figures of one group: a value, or a series of those buckets in which there were samples."""
     start = place * window.buckets
     if window.step_ns is None:
         return {"value": result.values[start], "series": UNSET, "count": result.counts[start]}
-    series = [
-        answers.MetricPoint(
-            format_rfc3339(window.bucket_start_ns(bucket)), result.values[start + bucket], result.counts[start + bucket]
-        )
-        for bucket in range(window.buckets)
-        if result.counts[start + bucket]
-    ]
+    series: list[answers.MetricPoint] = []
+    for first in range(0, window.buckets, POINTS_AT_ONCE):
+        budget.check()
+        series += [
+            answers.MetricPoint(format_rfc3339(window.bucket_start_ns(bucket)), result.values[start + bucket], count)
+            for bucket in range(first, min(window.buckets, first + POINTS_AT_ONCE))
+            if (count := result.counts[start + bucket])
+        ]
     return {"value": UNSET, "series": series, "count": sum(result.counts[start : start + window.buckets])}

@@ -71,7 +71,7 @@ def plan_reads(where: Samples, number: int, kind: str, window: Window, *, is_raw
         for block in where.manifest.samples
         if block.kind == kind and block.day is not None
     ]
-    resolution = _resolution(parts, window)
+    resolution = _resolution(parts, window, where.budget)
     window = resolution.widened(window)
     reads = [Read(None, LIVE, window.start_ns, window.end_ns)]
     for block in where.manifest.samples:
@@ -79,16 +79,18 @@ def plan_reads(where: Samples, number: int, kind: str, window: Window, *, is_raw
         if block.kind == kind and block.day is None and start_ns < end_ns:
             reads.append(Read(block, RAW, start_ns, end_ns))
     for part in parts:
+        where.budget.check()
         reads += part.reads(window, resolution, is_raw_preferred=is_raw_preferred)
     return Plan(window, resolution, reads)
 
 
-def _resolution(parts: Sequence["_Part"], window: Window) -> Resolution:
+def _resolution(parts: Sequence["_Part"], window: Window, budget: Budget) -> Resolution:
     """The coarsest of what the parts of a day have, so that the answer is the same after they are merged."""
     days = window.whole_days()
     first_day, end_day = days.start_ns // NS_PER_DAY, days.end_ns // NS_PER_DAY
     buckets_ns = np.full(end_day - first_day, SAMPLE_NS, np.int64)
     for part in parts:
+        budget.check()
         if first_day <= part.day < end_day and part.has(DAY) and not part.has(RAW):
             bucket_ns = NS_PER_MINUTE if part.has(MINUTE) else NS_PER_HOUR
             buckets_ns[part.day - first_day] = max(buckets_ns[part.day - first_day], bucket_ns)
@@ -161,6 +163,7 @@ def count_rows(where: Samples, reads: Sequence[Read], number: int, device: int |
     """How many samples a plan finds at most: row groups of a file may hold other devices and times, too."""
     total = 0
     for read in reads:
+        where.budget.check()
         if read.block is None:
             total += sum(int(np.count_nonzero(piece.metrics == number)) for piece in (*where.live, *where.doubtful))
             continue

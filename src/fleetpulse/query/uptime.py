@@ -1,24 +1,30 @@
 """Uptime and availability of one device over a window, each with what it was computed from."""
 
+from itertools import pairwise
 from typing import TypedDict
 
 import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.runs import run_bounds
+from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.aggregate.uptime import percent
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.model.uptime import BACKFILLED, DOWN, FORMULA, LEFT_OUT, REASONS, UP, Reason
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import Interval, Missing, Observed, Uptime, UptimePoint
+from fleetpulse.query.budget import hold_answer
 from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one
 from fleetpulse.query.missing import distinct
 from fleetpulse.query.slots import DeviceSlots, explain_slots
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
+POINTS_AT_ONCE = 1_024
+"""Points of a series that are made between two looks whether the question is to be stopped."""
+FIGURES_A_POINT = 3
+"""A point has several figures and takes as much memory as so many single ones."""
 INTERVALS_MAX = 10_000
 """Explained intervals in one answer; it says where there are more."""
 
@@ -62,6 +68,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
 
     Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
     """
+    hold_answer(view.budget, window.buckets * FIGURES_A_POINT)
     missing: list[Missing] = []
     ended = list(ended_gaps(view, start_ns=window.start_ns, missing=missing))
     is_known = not missing
@@ -90,15 +97,23 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
         ),
         observed=whole.observed if is_known else Observed(None, None),
         left_out=whole.left_out,
-        series=UNSET
-        if window.step_ns is None
-        else [_point(counts[:, step], at_ns=window.bucket_start_ns(step)) for step in range(window.buckets)],
+        series=UNSET if window.step_ns is None else _series(view, counts, window),
         intervals=intervals,
         capped=is_capped,
         declarations=declarations_used(view, window, devices=1),
         missing=distinct([*missing, *slots.missing]),
         notes=[*window.notes],
     )
+
+
+def _series(view: FleetView, counts: NDArray[np.int32], window: Window) -> list[UptimePoint]:
+    """A point for each step. Args: counts: slots by reason and step, shape (reasons, steps)."""
+    points: list[UptimePoint] = []
+    for step in range(window.buckets):
+        if step % POINTS_AT_ONCE == 0:
+            view.budget.check()
+        points.append(_point(counts[:, step], at_ns=window.bucket_start_ns(step)))
+    return points
 
 
 def _point(counts: NDArray[np.int64] | NDArray[np.int32], *, at_ns: int) -> UptimePoint:
@@ -122,7 +137,9 @@ def _point(counts: NDArray[np.int64] | NDArray[np.int32], *, at_ns: int) -> Upti
 def _intervals(slots: DeviceSlots) -> tuple[list[Interval], bool]:
     """Neighbouring slots of one reason as intervals, at most INTERVALS_MAX; and whether there are more."""
     assert slots.codes is not None
-    runs = list(run_bounds(slots.codes))
+    # A device that comes and goes by the minute has millions of them.
+    starts = np.flatnonzero(first_of_runs(slots.codes))
+    edges = np.append(starts, len(slots.codes))[: INTERVALS_MAX + 1].tolist()
     intervals = [
         Interval(
             format_rfc3339(slots.start_ns + first * slots.slot_ns),
@@ -130,6 +147,6 @@ def _intervals(slots: DeviceSlots) -> tuple[list[Interval], bool]:
             REASONS[slots.codes[first]],
             last - first,
         )
-        for first, last in runs[:INTERVALS_MAX]
+        for first, last in pairwise(edges)
     ]
-    return intervals, len(runs) > INTERVALS_MAX
+    return intervals, len(starts) > INTERVALS_MAX
