@@ -27,6 +27,7 @@ FleetpulseError
 ├─ BrokenOff              an answer that has begun cannot be finished; its connection is cut
 └─ OperatorError          the operator must act; the text ends with what to do        exit 1
    ├─ SettingsError       a setting is unknown, of the wrong type, or out of range
+   ├─ TooLittleMemory    the memory that the process may take is too little
    ├─ DevicesFileError    devices.csv cannot be used; names the line
    ├─ MetricsFileError    metrics.json cannot be used; names the place
    ├─ DataFolderInUse     another process uses the data folder
@@ -274,6 +275,10 @@ class OperatorError(FleetpulseError):
 
 class SettingsError(OperatorError):
     """A setting is unknown, of the wrong type, or out of its range."""
+
+
+class TooLittleMemory(OperatorError):
+    """The process may take too little memory for what is to be loaded."""
 
 
 class DevicesFileError(OperatorError):

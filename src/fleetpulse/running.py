@@ -5,6 +5,7 @@ import contextlib
 import gc
 import socket
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from fleetpulse.clock import Clock
 from fleetpulse.data_folder import Synchronous, hold_folder
 from fleetpulse.errors import Unfinished
 from fleetpulse.heap import bound_heap
+from fleetpulse.memory_room import check_room
 from fleetpulse.pipeline.service import Service
-from fleetpulse.server import build_server, check_address, listen, raise_file_limit, url_of
+from fleetpulse.server import build_server, check_address, listen, raise_file_limit, share_files, url_of
 from fleetpulse.settings import Settings
 from fleetpulse.stop_signals import StopSignals
 
@@ -35,16 +37,21 @@ async def serve(settings: Settings, *, clock: Clock | None = None, synchronous: 
     Raises: OperatorError: it could not start, or had to end.
     """
     check_address(settings.host, is_network_trusted=settings.insecure)
-    raise_file_limit()
+    connections, waiting = share_files(
+        raise_file_limit(), files_reserved=settings.files_reserved, connections_max=settings.connections_max
+    )
+    settings = replace(settings, connections_max=connections)
     bound_heap()
     signals = StopSignals(settings.shutdown_s)
     with signals.listening(), hold_folder(Path(settings.data)), listen(settings.host, settings.port) as listener:
         service = build(settings, clock=clock, synchronous=synchronous)
+        check_room(service.catalog.device_count())
         server = build_server(
             build_api(build_parts(settings, service)),
             service.door,
             idle_s=settings.idle_s,
             shutdown_s=settings.shutdown_s,
+            waiting=waiting,
             stop_work=partial(_stop_work, service),
         )
         log.info("listening", url=url_of(listener), data=settings.data, devices=settings.devices or None)

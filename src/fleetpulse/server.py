@@ -22,6 +22,9 @@ log = structlog.get_logger("serve")
 REQUESTS_SHARE = 0.4
 """The share of the time to stop that open requests have; the rest is for the last checkpoint, and for closing."""
 LOOK_S = 0.02
+FILES_HIGHEST = 1 << 30
+CONNECTIONS_LEAST = 16
+"""With fewer connections a service is of no use."""
 WAITING_CONNECTIONS = 4096
 """Connections that the system may hold until we take them."""
 
@@ -65,13 +68,14 @@ class _Server(uvicorn.Server):
 
 
 def build_server(
-    application: Any, door: Door, *, idle_s: float, shutdown_s: float, stop_work: Callable[[], None]
+    application: Any, door: Door, *, idle_s: float, shutdown_s: float, waiting: int, stop_work: Callable[[], None]
 ) -> uvicorn.Server:
     """The HTTP server: the front door, and behind it the ASGI `application`.
 
     Args:
         idle_s: how long a connection may rest between requests; `door` itself closes it then, uvicorn only later.
         shutdown_s: how long the service may take to stop; a part of that is for open requests.
+        waiting: connections that the system may hold until we take them.
         stop_work: called when the server stops.
     """
     config = uvicorn.Config(
@@ -82,6 +86,7 @@ def build_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=waiting,
         timeout_keep_alive=int(idle_s) + 1,
     )
     server = _Server(config)
@@ -103,11 +108,46 @@ def check_address(host: str, *, is_network_trusted: bool) -> None:
         )
 
 
-def raise_file_limit() -> None:
-    """Allow as many open files as the system grants without special rights, since each connection is one."""
+def raise_file_limit() -> int:
+    """Allow as many open files as the system grants without special rights, since each connection is one.
+
+    Returns: how many.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return FILES_HIGHEST if hard == resource.RLIM_INFINITY else min(hard, FILES_HIGHEST)
+
+
+def share_files(limit: int, *, files_reserved: int, connections_max: int) -> tuple[int, int]:
+    """How many connections there may be, and how many may wait, so that files can always be opened.
+
+    Args:
+        limit: open files that the process may have, connections included.
+        files_reserved: those that are left for journal, catalog and blocks.
+        connections_max: connections that are wanted.
+    Raises: SettingsError: hardly any are left for connections.
+    """
+    # Connections that wait are all taken in one go, before those that are too many are closed.
+    room = limit - files_reserved
+    waiting = max(1, min(WAITING_CONNECTIONS, room // 4))
+    connections = min(connections_max, room - waiting)
+    if connections < min(CONNECTIONS_LEAST, connections_max):
+        raise SettingsError(
+            f"the process may open only {limit} files, of which files_reserved keeps {files_reserved} for journal and "
+            f"blocks, so that {max(0, connections)} connections are left: allow more (LimitNOFILE of systemd, "
+            "`ulimit -n` of a shell), or lower files_reserved."
+        )
+    if connections < connections_max:
+        log.warning(
+            "fewer connections than connections_max, since each is an open file",
+            connections=connections,
+            connections_max=connections_max,
+            files=limit,
+            files_reserved=files_reserved,
+            todo="allow more open files (LimitNOFILE of systemd, `ulimit -n` of a shell)",
+        )
+    return connections, waiting
 
 
 @contextlib.contextmanager

@@ -44,6 +44,9 @@ class Server:
     port: int = setting(6733, "TCP port; 0 lets the system choose a free one, which the log names.", "", 0, 65_535)
     insecure: bool = setting(default=False, text="Listen beyond loopback although nobody has to show a key.")
     log_format: Literal["auto", "console", "json"] = setting("auto", "Form of the log; auto is console on a terminal.")
+    files_reserved: int = setting(
+        256, "Open files kept for journal, catalog and blocks; connections get the rest.", "files", 16, 1_000_000
+    )
     shutdown_s: float = setting(10.0, "Time in which the service stops; after it, it ends as by a crash.", "s", 0.1)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.server import check_address
+from fleetpulse.server import check_address, share_files
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
@@ -16,3 +16,27 @@ def test_the_network_is_allowed_only_where_it_was_declared_to_be_trusted(host: s
     with pytest.raises(SettingsError, match="--insecure"):
         check_address(host, is_network_trusted=False)
     check_address(host, is_network_trusted=True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reserved", "wanted", "connections", "waiting"),
+    [
+        (1 << 20, 256, 16_384, 16_384, 4_096),
+        (4_096, 256, 16_384, 2_880, 960),
+        (1_024, 256, 16_384, 576, 192),
+        (1_024, 256, 100, 100, 192),
+        (300, 256, 16_384, 33, 11),
+        (1_024, 256, 3, 3, 192),
+    ],
+)
+def test_files_are_left_for_journal_and_blocks_whatever_connects(
+    limit: int, reserved: int, wanted: int, connections: int, waiting: int
+) -> None:
+    assert share_files(limit, files_reserved=reserved, connections_max=wanted) == (connections, waiting)
+    assert connections + waiting + reserved <= limit
+
+
+@pytest.mark.parametrize("limit", [3, 256, 260, 270])
+def test_too_few_files_for_connections_end_the_start(limit: int) -> None:
+    with pytest.raises(SettingsError, match=f"only {limit} files.*LimitNOFILE"):
+        share_files(limit, files_reserved=256, connections_max=16_384)

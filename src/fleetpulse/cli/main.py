@@ -25,6 +25,7 @@ from cyclopts import (
 from fleetpulse import __version__
 from fleetpulse.cli import terminal
 from fleetpulse.errors import DatabaseBusy, OperatorError
+from fleetpulse.memory_room import check_room, is_out_of_memory
 
 SERVICE, QUESTIONS = Group("The service", sort_key=1), Group("Questions to a running service", sort_key=2)
 COMMANDS = {
@@ -87,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         terminal.prepare(needs_output=words[:1] != ["serve"])
         terminal.check_words(words)
+        if words[:1] == ["serve"]:
+            check_room()  # before the libraries are loaded, some of which end the process by themselves
         status = _run(_join_values(words))
         sys.stdout.flush()
     except (OperatorError, DatabaseBusy) as error:
@@ -104,6 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"fleetpulse: standard output cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
     except Exception as error:
+        if is_out_of_memory(error):
+            todo = "give it more (the machine, `ulimit -v`, MemoryMax, the container's limit), and start again"
+            print(f"fleetpulse: the memory is used up: {todo}. Nothing that was acknowledged is lost.", file=sys.stderr)
+            return 1
         # Most commands need no SQLite, and are not to load it.
         if "sqlite3" not in sys.modules or not isinstance(error, sys.modules["sqlite3"].Error):
             raise
