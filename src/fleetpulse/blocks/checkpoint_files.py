@@ -3,7 +3,9 @@
 In come the figures of the live fleet at a journal position, as plain columns. Out come durable files that no manifest
 names yet: after a crash they do not count, and are removed later.
 
-    presence-<day>-…     a closed day: what its block held, and what came in since
+    presence-<day>-…     a closed day
+    late-days-…          presence that came in for days that were closed before, of any of them: sorted by day, …
+    late-devices-…       … and the same rows sorted by device
     open-<day>-…         a day of which heartbeats are still expected; the next checkpoint replaces it
     silences-<day>-…     the reception gaps that ended in a day, and in no earlier checkpoint
     samples-<kind>-…     the samples since the last checkpoint, of any days
@@ -23,6 +25,7 @@ from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.forget import Cuts, without_minutes
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.late import BY_DAY, BY_DEVICE, LateRows, write_late
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.presence import Chunk, write_presence
 from fleetpulse.blocks.presence_merge import counted, merge_presence
@@ -32,7 +35,7 @@ from fleetpulse.blocks.snapshot import write_snapshot
 from fleetpulse.blocks.store import check_file, put_block
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.model.events import Position
-from fleetpulse.model.manifest import RAW, BlockFile, SampleBlock
+from fleetpulse.model.manifest import RAW, BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns, join_samples
@@ -45,9 +48,18 @@ _NO_CUTS: Cuts = {}
 class CheckpointFiles:
     """Writes the files of one checkpoint. Every method blocks, and raises OSError: the disk is full or failing."""
 
-    def __init__(self, history: History, *, position: Position, device_count: int, pause: Callable[[], None]) -> None:
-        """`history` holds the blocks of the last checkpoint; `pause` is called between chunks of devices."""
+    def __init__(
+        self,
+        history: History,
+        *,
+        position: Position,
+        device_count: int,
+        pause: Callable[[], None],
+        manifest: Manifest | None = None,
+    ) -> None:
+        """`history` holds the blocks of the last checkpoint, or of `manifest`; `pause` is called between chunks."""
         self._history = history
+        self._manifest = history.manifest if manifest is None else manifest
         self._position = position
         self._device_count = device_count
         self._pause = pause
@@ -73,11 +85,21 @@ class CheckpointFiles:
         """
         merged = merge_presence(
             self._device_count,
-            stored=without_minutes(counted(self._history.chunks(day), closed_minutes, sign=-1), day, cuts),
+            stored=without_minutes(
+                counted(self._history.chunks(day, manifest=self._manifest), closed_minutes, sign=-1), day, cuts
+            ),
             dense=[] if dense is None else [dense],
             sparse=sparse,
         )
         return self._put_presence(f"presence-{day}", counted(merged, closed_minutes, sign=1))
+
+    def put_late(self, late: LateRows, *, written_day: int) -> LateBlock:
+        """Write presence of closed days, of any of them, as one late block. No other block is read."""
+        by_day, by_device = (
+            self._put(stem, partial(write_late, late=late, is_by_day=stem == BY_DAY, pause=self._pause))
+            for stem in (BY_DAY, BY_DEVICE)
+        )
+        return LateBlock(by_day, by_device, frozenset(late.days.tolist()), written_day)
 
     def put_open_day(self, day: int, *, dense: Rows | None, sparse: Sequence[Chunk] = ()) -> BlockFile:
         """Write an open day. Args: as for `put_closed_day`; the rows are read while they are written.

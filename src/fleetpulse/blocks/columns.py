@@ -82,8 +82,8 @@ def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
 
 
 def _unsigned(column: str, raw: int) -> int:
-    # Statistics of the unsigned columns, all but the time, come as signed numbers of their width.
-    return raw if raw >= 0 or column == "at" else raw + 2**32
+    # Statistics of the unsigned columns, all but the time and the day, come as signed numbers of their width.
+    return raw if raw >= 0 or column in ("at", "day") else raw + 2**32
 
 
 def _is_empty(statistics: Any) -> bool:

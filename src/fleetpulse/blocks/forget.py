@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows, count_minutes, first_minute_of, minutes_from
 from fleetpulse.blocks.compaction.part_writer import write_part
 from fleetpulse.blocks.history import History, OnDamage, SampleRange, closed_days
+from fleetpulse.blocks.late import LateRows
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.presence import Chunk
 from fleetpulse.blocks.samples import RollupRows, write_samples
 from fleetpulse.blocks.store import check_file, put_block
+from fleetpulse.blocks.stored_late import all_late, late_of_device
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.forgotten import NO_MINUTE, BeforeCut
-from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
@@ -67,12 +69,15 @@ def count_before(
     Args: live: its presence in memory by day, each shape (23,). Raises: DamagedData.
     """
     minutes, first = 0, NO_MINUTE
-    for day in sorted({*closed_days(manifest), *live}):
+    late = late_of_device(history, manifest, device)
+    for day in sorted({*closed_days(manifest), *live, *late}):
         if first != NO_MINUTE and day * NS_PER_DAY >= before_ns:
             break
         row = history.row(day, device, manifest=manifest)
         pause()
         kept = kept_minutes(day, before_ns)
+        if day in late:
+            row = late[day] if row is None else row | late[day]
         if row is not None and first == NO_MINUTE and (minute := first_minute_of(row & kept)) is not None:
             first = day * MINUTES_PER_DAY + minute
         present = [part for part in (row, live.get(day)) if part is not None]
@@ -114,6 +119,25 @@ def without_minutes(chunks: Iterable[Chunk], day: int, cuts: Cuts) -> Iterator[C
         for device, before_ns in known:
             kept[np.searchsorted(devices, np.uint32(device))] &= kept_minutes(day, before_ns)
         yield devices, kept
+
+
+def late_without(history: History, manifest: Manifest, block: LateBlock, cuts: Cuts) -> LateRows | None:
+    """The rows of a late block without the minutes before the cuts; None where it has no such minute.
+
+    Raises: DamagedData.
+    """
+    alone = replace(manifest, late=(block,))
+    if not any(
+        _is_cut(row, day, before_ns)
+        for device, before_ns in cuts.items()
+        for day, row in late_of_device(history, alone, device).items()
+    ):
+        return None
+    late = all_late(history, block)
+    kept = late.rows.copy()
+    for place in np.flatnonzero(np.isin(late.devices, list(cuts))).tolist():
+        kept[place] &= kept_minutes(int(late.days[place]), cuts[int(late.devices[place])])
+    return late._replace(rows=kept).where(np.flatnonzero(kept.any(axis=1)))
 
 
 def without_samples(

@@ -51,7 +51,7 @@ def read_presence(file: BinaryIO) -> Iterator[Chunk]:
         firsts = [parquet.metadata.row_group(group).column(0).statistics.min for group in range(parquet.num_row_groups)]
         for _, groups in groupby(range(len(firsts)), lambda group: firsts[group] // CHUNK):
             table = parquet.read_row_groups(list(groups), columns=["device", "present"], use_threads=False)
-            yield table.column("device").to_numpy(), from_bytes(_packed(table))
+            yield table.column("device").to_numpy(), from_bytes(packed_rows(table))
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
         raise unreadable("a presence block", error) from error
 
@@ -65,14 +65,14 @@ def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | N
             table = parquet.read_row_group(group, columns=["device", "present"], use_threads=False)
             place = int(table.column("device").to_numpy().searchsorted(np.uint32(device)))
             if place < len(table) and table.column("device")[place].as_py() == device:
-                row: Rows = from_bytes(_packed(table)[place : place + 1])[0]
+                row: Rows = from_bytes(packed_rows(table)[place : place + 1])[0]
                 return row
     except (pa.ArrowException, OSError, KeyError, AttributeError) as error:
         raise unreadable(f"block {name}", error) from error
     return None
 
 
-def _packed(table: Any) -> NDArray[np.uint8]:
+def packed_rows(table: Any) -> NDArray[np.uint8]:
     """The column `present` as bytes, shape (devices, 180)."""
     present = table.column("present").combine_chunks()
     packed = np.frombuffer(present.buffers()[1], np.uint8).reshape(-1, BYTES_PER_DAY)

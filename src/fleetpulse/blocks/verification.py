@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fleetpulse.aggregate.presence import count_minutes
-from fleetpulse.blocks.history import closed_days
+from fleetpulse.blocks.counted import read_counted
+from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.presence import read_presence
 from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore
@@ -16,11 +17,16 @@ from fleetpulse.model.manifest import BlockFile, Manifest
 def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
     """All files that the manifest names, each with what it holds.
 
-    That is snapshot, presence (of a closed day), open (presence of an open day), silences (reception gaps), samples
-    (and roll-ups), devices or metrics.
+    That is snapshot, counted (beside it), presence (of a closed day), open (presence of an open day), late (presence
+    that is not merged yet), silences (reception gaps), samples (and roll-ups), devices or metrics.
     """
     if manifest.snapshot:
         yield "snapshot", manifest.snapshot
+    if manifest.counted:
+        yield "counted", manifest.counted
+    for late in manifest.late:
+        for file in late.files:
+            yield "late", file
     for day, file in manifest.presence.items():
         yield "presence" if day < manifest.open_from_day else "open", file
     for files in manifest.gaps.values():
@@ -41,6 +47,8 @@ def count_closed_minutes(store: BlockStore, manifest: Manifest) -> int:
         return 0
     with store.open(manifest.snapshot.name) as reader:
         in_snapshot = read_snapshot(reader)["closed_minutes"].astype(np.int64)
+    devices, minutes = read_counted(History(store, manifest), manifest)
+    in_snapshot[devices] += minutes
     in_blocks = np.zeros_like(in_snapshot)
     for file in closed_days(manifest).values():
         with store.open(file.name) as reader:

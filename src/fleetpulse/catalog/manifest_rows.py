@@ -1,14 +1,17 @@
 """The manifest as rows of the SQLite catalog, see `schema.py`.
 
 Column `kind` of table block is `snapshot`, `presence`, `silences` (reception gaps: the name that older data folders
-have), `devices` or `metrics`; for a file of a sample block, which has a part number, it is the tier.
+have), `late-days` and `late-devices` (a late block, whose day is that of its checkpoint), `counted`, `devices` or
+`metrics`; for a file of a sample block, which has a part number, it is the tier.
 """
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 
-from fleetpulse.model.manifest import BlockFile, Expired, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
+_LATE = ("late-days", "late-devices")
 _NAMES = ("devices", "metrics")
 _HEAD = "position, open_from_day, taken_at_ns, alive_at_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
 _NO_PART = (None, None, None, None, None, False)
@@ -24,12 +27,17 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         return Manifest()
     presence: dict[int, BlockFile] = {}
     gaps: dict[int, tuple[BlockFile, ...]] = {}
-    snapshot, names = None, {}
+    late: dict[str, list[tuple[int, BlockFile]]] = {kind: [] for kind in _LATE}
+    snapshot, counted, names = None, None, {}
     for kind, day, *file in run(
         "SELECT kind, day, name, size_bytes, sha256 FROM block WHERE part IS NULL ORDER BY day, rowid"
     ):
         if kind == "snapshot":
             snapshot = BlockFile(*file)
+        elif kind == "counted":
+            counted = BlockFile(*file)
+        elif kind in _LATE:
+            late[kind].append((day, BlockFile(*file)))
         elif kind in _NAMES:
             names[kind] = BlockFile(*file)
         elif kind == "presence":
@@ -48,8 +56,23 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         presence=presence,
         gaps=gaps,
         samples=_sample_blocks(connection),
+        late=_late_blocks(connection, *(late[kind] for kind in _LATE)),
+        counted=counted,
         names=names,
         expired=_expired(connection),
+    )
+
+
+def _late_blocks(
+    connection: sqlite3.Connection, by_day: list[tuple[int, BlockFile]], by_device: list[tuple[int, BlockFile]]
+) -> tuple[LateBlock, ...]:
+    """The late blocks; their two files come in the same order."""
+    days: dict[str, set[int]] = {}
+    for name, start_day, end_day in connection.execute("SELECT name, start_day, end_day FROM late_days"):
+        days.setdefault(name, set()).update(range(start_day, end_day))
+    return tuple(
+        LateBlock(file, other, frozenset(days.get(file.name, ())), written_day)
+        for (written_day, file), (_, other) in zip(by_day, by_device, strict=True)
     )
 
 
@@ -86,12 +109,16 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
         *(("silences", day, *_file(file), *_NO_PART) for day, files in manifest.gaps.items() for file in files),
         *((kind, None, *_file(file), *_NO_PART) for kind, file in manifest.names.items()),
     ]
+    for block in manifest.late:
+        rows += [(kind, block.written_day, *_file(f), *_NO_PART) for kind, f in zip(_LATE, block.files, strict=True)]
+    if manifest.counted:
+        rows.append(("counted", None, *_file(manifest.counted), *_NO_PART))
     if manifest.snapshot:
         rows.append(("snapshot", None, *_file(manifest.snapshot), *_NO_PART))
-    for part, block in enumerate(manifest.samples):
-        about = (part, block.kind, block.start_ns, block.end_ns, block.samples, block.is_distinct)
-        rows += [(tier, block.day, *_file(file), *about) for tier, file in block.files.items()]
-    for table in ("manifest", "block", "blind"):
+    for part, samples in enumerate(manifest.samples):
+        about = (part, samples.kind, samples.start_ns, samples.end_ns, samples.samples, samples.is_distinct)
+        rows += [(tier, samples.day, *_file(file), *about) for tier, file in samples.files.items()]
+    for table in ("manifest", "block", "blind", "late_days"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
         f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -99,8 +126,21 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     )
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
     _write_expired(connection, manifest.expired)
+    late_days = [
+        (block.by_day.name, start, end) for block in manifest.late for start, end in _ranges(sorted(block.days))
+    ]
+    connection.executemany("INSERT INTO late_days VALUES (?, ?, ?)", late_days)
     connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _file(file: BlockFile) -> tuple[str, int, str]:
     return file.name, file.size_bytes, file.sha256
+
+
+def _ranges(days: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending days as ranges [start, end) of days that follow each other."""
+    start = place = 0
+    for place in range(1, len(days) + 1):
+        if place == len(days) or days[place] != days[place - 1] + 1:
+            yield days[start], days[place - 1] + 1
+            start = place

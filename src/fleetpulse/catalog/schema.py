@@ -10,6 +10,7 @@ forgotten(device, before_ns, …)  what people had the history of devices forget
 expired(metric, day, samples)    how many samples of a day (since 1970-01-01) retention has deleted
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
+late_days(name, start_day, …)    ranges of days that count of the late block whose file by day has this name
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
 declared(version, …)             one row: how often devices, pauses and windows were changed, and when last
 file_reading(kind, read_at_ns)   when devices.csv (kind `devices`) or metrics.json (`metrics`) was last read
@@ -110,6 +111,10 @@ CREATE TABLE loss (
     since_ns INTEGER NOT NULL
 );
 """
+_LATE_BLOCKS = """
+CREATE TABLE late_days (name TEXT NOT NULL, start_day INTEGER NOT NULL, end_day INTEGER NOT NULL);
+CREATE INDEX late_days_name ON late_days (name);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -117,6 +122,7 @@ _STEPS = (
     _WRITTEN,
     _OWNER,
     _LOSSES,
+    _LATE_BLOCKS,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

@@ -312,6 +312,10 @@ class Fleet:
         self.closing = ClosingData()
         self.forgotten = []
 
+    def add_closed_minutes(self, devices: NDArray[np.uint32], minutes: NDArray[np.int32]) -> None:
+        """Count minutes, int32, shape (n,), that have joined the blocks of closed days, by device, each once."""
+        self.closed_minutes[devices] += minutes
+
     def restore(
         self,
         columns: dict[str, NDArray[np.generic]],

@@ -57,6 +57,26 @@ class SampleBlock:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class LateBlock:
+    """Presence of days that were closed before it came in, of any number of days, until compaction has merged them.
+
+    Two files of the same rows: see `blocks/late.py`.
+    """
+
+    by_day: BlockFile
+    by_device: BlockFile
+    days: frozenset[int]
+    """The days (since 1970-01-01) whose rows count: those that compaction has not merged into their blocks yet."""
+    written_day: int
+    """The day on which the checkpoint was taken that wrote it."""
+
+    @property
+    def files(self) -> tuple[BlockFile, BlockFile]:
+        """Both files."""
+        return self.by_day, self.by_device
+
+
 GAPS = -1
 """Stands for reception gaps where the numbers of metrics stand."""
 Expired = Mapping[int, Mapping[int, int]]
@@ -67,10 +87,11 @@ Expired = Mapping[int, Mapping[int, int]]
 class Manifest:
     """One checkpoint: the history up to journal position `position` is in these files and nowhere else.
 
-    `presence` maps a day (days since 1970-01-01) to its block. A day below `open_from_day` is closed: the snapshot's
-    `closed_minutes` counts its minutes. Any other day is open: its block belongs to the snapshot, and the next
-    checkpoint replaces it. `gaps` maps a day to the files of the reception gaps that ended in it, each gap in one of
-    them, in the order in which they were written.
+    `presence` maps a day (days since 1970-01-01) to its block. A day below `open_from_day` is closed: the
+    snapshot's `closed_minutes`, together with the file `counted`, counts the minutes of its block. Any other day is
+    open: its block belongs to the snapshot, and the next checkpoint replaces it. `late` holds further minutes of
+    closed days, which nothing counts until they are merged into the blocks of their days. `gaps` maps a day to the
+    files of the reception gaps that ended in it, each gap in one of them, in the order in which they were written.
     """
 
     position: Position = 0
@@ -83,6 +104,9 @@ class Manifest:
     presence: dict[int, BlockFile] = field(default_factory=dict)
     gaps: dict[int, tuple[BlockFile, ...]] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
+    late: tuple[LateBlock, ...] = ()
+    counted: BlockFile | None = None
+    """By how much the minutes in the blocks of closed days have grown since the snapshot, by device."""
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
     expired: Expired = field(default_factory=dict)
@@ -94,6 +118,8 @@ class Manifest:
             *([self.snapshot] if self.snapshot else []),
             *self.presence.values(),
             *(file for files in self.gaps.values() for file in files),
+            *(file for block in self.late for file in block.files),
+            *([self.counted] if self.counted else []),
             *(file for block in self.samples for file in block.files.values()),
             *self.names.values(),
         ]

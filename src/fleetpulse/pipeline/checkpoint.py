@@ -4,7 +4,7 @@ In comes the frozen live fleet. Out come files, and the manifest that names them
 takes those outside of this module:
 
 1  on the loop      apply all, freeze                                  crash: nothing has happened
-2  thread files     write blocks of closed days, of reception gaps     crash: files that no manifest names,
+2  thread files     write blocks of closed days, late data, gaps       crash: files that no manifest names,
                     and of samples, those left out that repeat                removed later
                     others; and the presence of open days
 3                   write the snapshot                                 crash: the same
@@ -23,21 +23,23 @@ import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
-from fleetpulse.blocks.forget import Cuts, days_to_cut, without_samples
+from fleetpulse.blocks.forget import Cuts, days_to_cut, late_without, without_samples
 from fleetpulse.blocks.history import History, closed_days
+from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
-from fleetpulse.live.frozen import FrozenFleet
+from fleetpulse.live.frozen import ClosingData, FrozenFleet
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_DAY
 
 log = structlog.get_logger("checkpoint")
 
@@ -87,14 +89,19 @@ def write_files(
     presence = closed_days(before)
     cuts = cuts_of(frozen.forgotten)
     # A damaged day stays as it is: a checkpoint must not fail for ever because something in it is to be forgotten.
-    for day in sorted({*closing.days, *(days_to_cut(history, before, cuts, _note_damage) if cuts else ())}):
+    for day in days_to_cut(history, before, cuts, _note_damage) if cuts else ():
+        presence[day] = files.put_closed_day(day, dense=None, closed_minutes=closed_minutes, cuts=cuts)
+    # A day that is closed for the first time is all in memory. What comes in for a day afterwards does not touch the
+    # day's block: a checkpoint costs the same however many days late data is about, and whatever state they are in.
+    closing_now = [day for day in sorted(closing.dense) if not history.has_closed(day)]
+    for day in closing_now:
         presence[day] = files.put_closed_day(
-            day,
-            dense=closing.dense.get(day),
-            sparse=[closing.sparse.of_day(day)],
-            closed_minutes=closed_minutes,
-            cuts=cuts,
+            day, dense=closing.dense[day], sparse=[closing.sparse.of_day(day)], closed_minutes=closed_minutes
         )
+    late_blocks = list(_late_without(history, files, cuts)) if cuts else list(before.late)
+    late = late_rows(closing, leaving_out=closing_now)
+    if len(late.days):
+        late_blocks.append(files.put_late(late, written_day=taken_at_ns // NS_PER_DAY))
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         presence[day] = files.put_open_day(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
@@ -118,6 +125,7 @@ def write_files(
         presence=presence,
         gaps=gaps,
         samples=(*cut.samples, *fresh),
+        late=tuple(late_blocks),
         names={**before.names, **names},
         expired=before.expired,
     )
@@ -140,6 +148,36 @@ def cuts_of(forgotten: Sequence[Forgotten]) -> Cuts:
 
 def _note_damage(_day: int, error: DamagedData) -> None:
     log.error("a damaged block keeps what was to be forgotten", error=str(error), todo="run `fleetpulse verify`")
+
+
+def late_rows(closing: ClosingData, *, leaving_out: Sequence[int]) -> LateRows:
+    """The presence that came in for days that have a block already, or never were open here."""
+    pieces: list[LateRows] = []
+    for day in closing.sparse.days:
+        if day not in leaving_out:
+            devices, rows = closing.sparse.of_day(day)
+            pieces.append(LateRows(np.full(len(devices), day, np.int32), devices, rows))
+    for day, dense in closing.dense.items():
+        if day not in leaving_out:
+            present = np.flatnonzero(dense.any(axis=1))
+            pieces.append(LateRows(np.full(len(present), day, np.int32), present.astype(np.uint32), dense[present]))
+    late = distinct_late(join_late(pieces))
+    return late.where(np.flatnonzero(late.rows.any(axis=1)))  # rows that were forgotten are empty
+
+
+def _late_without(history: History, files: CheckpointFiles, cuts: Cuts) -> Iterator[LateBlock]:
+    """The late blocks without what was forgotten of them. A damaged one stays as it is."""
+    for block in history.manifest.late:
+        kept: LateBlock | None = block
+        try:
+            late = late_without(history, history.manifest, block, cuts)
+        except DamagedData as error:
+            _note_damage(0, error)
+        else:
+            if late is not None:
+                kept = files.put_late(late, written_day=block.written_day) if len(late.days) else None
+        if kept is not None:
+            yield kept
 
 
 def _without(

@@ -259,6 +259,8 @@ class Housekeeping:
                 log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
                 return False
             self.history.manifest = manifest
+            if change.late is not None:
+                self.follower.fleet.add_closed_minutes(*change.late.new_minutes)
             self.counters.compactions += 1
             await self.removal.run(is_kept=self._is_kept())
             removed, added = change.counts

@@ -86,8 +86,8 @@ class Questions:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
         self._follower.catch_up()
         fleet = self._follower.fleet
-        is_late = any(map(self._history.has_closed, fleet.touched_days(device))) or fleet.has_doubtful_uploads(device)
-        if is_late:
+        is_late = bool(self._history.manifest.late) or any(map(self._history.has_closed, fleet.touched_days(device)))
+        if is_late or fleet.has_doubtful_uploads(device):
             question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
             return await self._ask(self._device_cost_ms(0), partial(self._views.lifetime, device), question)
         return fleet.figures(device, known={})

@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from fleetpulse.blocks.counted import read_counted
 from fleetpulse.blocks.history import History
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
@@ -41,6 +42,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
         blind_ns=manifest.blind_ns,
         leaps=manifest.leaps,
     )
+    fleet.add_closed_minutes(*read_counted(history, manifest))
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)
 

@@ -45,7 +45,8 @@ def list_cost_ms(devices: int) -> float:
 def _files(manifest: Manifest, start_ns: int, now_ns: int) -> int:
     """How many files of presence and of gaps are read, at most: each day has one of each."""
     days = max(0, now_ns // NS_PER_DAY - start_ns // NS_PER_DAY + 1)
-    return min(days, len(manifest.presence)) + min(days, len(manifest.gaps))
+    files = min(days, len(manifest.presence)) + min(days, len(manifest.gaps))
+    return files + sum(min(days, len(block.days)) for block in manifest.late)
 
 
 def samples_cost_ms(

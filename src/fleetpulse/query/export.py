@@ -121,7 +121,7 @@ def export_presence(view: FleetView, selection: Selection, *, start_ns: int, end
     Args: start_ns, end_ns: in the days that `view` was taken for.
     """
     live = view.live
-    known = {*view.manifest.presence, *live.dense, *live.sparse}
+    known = {*view.manifest.presence, *live.dense, *live.sparse}.union(*(block.days for block in view.manifest.late))
     for day in sorted(day for day in known if start_ns // NS_PER_DAY <= day < -(-end_ns // NS_PER_DAY)):
         for devices, rows in view.presence(day):
             chosen = np.flatnonzero(selection.has(devices))

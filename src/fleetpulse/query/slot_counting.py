@@ -10,6 +10,7 @@ from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
 from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.aggregate.uptime import absent_reasons, fold_slots, pack_minutes, unpack_minutes
+from fleetpulse.blocks.stored_late import has_late
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.uptime import BACKFILLED, BEFORE, BLIND, DELETED, DOWN, MAINTENANCE, MISSING, PAUSED, UP
 from fleetpulse.query.answers import Missing
@@ -183,6 +184,7 @@ class SlotCounting:
             and day.steps.stop - day.steps.start == 1
             and not self.is_explained
             and not self._view.live.has_presence(day.day)
+            and not has_late(self._view.manifest, day.day)
             and self._unheard_in(day) is None
             and all(bool((devices.absent[day.first : day.last] == DOWN).all()) for devices in self._classes)
         )

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.aggregate.uptime import lifetime_uptime_percent
 from fleetpulse.blocks.sample_repeats import Comparison
+from fleetpulse.blocks.stored_late import late_of_device
 from fleetpulse.live.figures import DeviceFigures, sum_uploads
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
@@ -17,23 +20,28 @@ from fleetpulse.query.view import FleetView
 
 
 def lifetime_figures(seen: tuple[FleetView, DeviceFigures], *, upload_time: MetricDefinition) -> DeviceFigures:
-    """The figures without blocks, less the minutes of late data that a block holds as well.
+    """The figures without blocks, less the minutes that a block holds as well, and with those of late blocks.
 
     Upload times that came late, and repeat no other, are added.
     Args: upload_time: the definition of the metric. Raises: DamagedData.
     """
     view, figures = seen
-    repeated = 0
-    for day, rows in view.live.dense.items():
-        closed = view.history.row(day, view.live.devices.start, manifest=view.manifest)
-        if closed is not None:
-            repeated += sum(int(count_minutes(row & closed).sum()) for row in rows)
-    late = _late_uploads(view, upload_time)
+    device, live = view.live.devices.start, view.live.dense
+    late = late_of_device(view.history, view.manifest, device)
+    more = 0
+    for day in {*live, *late}:
+        view.budget.check()
+        present = [*live.get(day, ())]
+        counted = sum(int(count_minutes(row).sum()) for row in present)
+        rows = np.bitwise_or.reduce([*present, *([late[day][None]] if day in late else [])])
+        closed = view.history.row(day, device, manifest=view.manifest)
+        more += int(count_minutes(rows if closed is None else rows & ~closed).sum()) - counted
+    uploads = _late_uploads(view, upload_time)
     return replace(
         figures,
-        minutes_present=figures.minutes_present - repeated,
-        uploads=figures.uploads + len(late),
-        upload_time_total=figures.upload_time_total + sum_uploads(late),
+        minutes_present=figures.minutes_present + more,
+        uploads=figures.uploads + len(uploads),
+        upload_time_total=figures.upload_time_total + sum_uploads(uploads),
     )
 
 

@@ -12,6 +12,7 @@ from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.blocks.history import History, OnDamage, closed_days
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.blocks.stored_gaps import read_gaps
+from fleetpulse.blocks.stored_late import late_days, late_of_day, late_row
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.view import LiveView
 from fleetpulse.model.declared import DeclaredVersion
@@ -80,7 +81,7 @@ class FleetView:
 
     def days_with_presence(self, days: range) -> list[int]:
         """Those of the days of which any presence is stored or in memory, ascending; perhaps also of other devices."""
-        stored = {*closed_days(self.manifest), *self.live.dense, *self.live.sparse}
+        stored = {*closed_days(self.manifest), *late_days(self.manifest), *self.live.dense, *self.live.sparse}
         return sorted(day for day in stored if day in days)
 
     def presence(self, day: int, *, is_closed_read: bool = True) -> Iterator[tuple[NDArray[np.int64], Rows]]:
@@ -88,21 +89,27 @@ class FleetView:
 
         Of several devices those without any presence are left out.
 
-        Args: is_closed_read: whether the block of the day is read too, if there is one. Raises: DamagedData.
+        Args: is_closed_read: whether what blocks hold of the day is read too. Raises: DamagedData.
         """
         live, first = self.live, self.live.devices.start
         if self.is_of_one:
             rows: Rows = np.zeros((1, WORDS_PER_DAY), np.uint64)
-            if is_closed_read and (closed := self.history.row(day, first, manifest=self.manifest)) is not None:
-                rows |= closed
+            if is_closed_read:
+                for row in (
+                    self.history.row(day, first, manifest=self.manifest),
+                    late_row(self.history, self.manifest, day, first),
+                ):
+                    if row is not None:
+                        rows |= row
             for open_rows in live.dense.get(day, ()):
                 rows |= open_rows
             yield np.zeros(1, np.int64), rows
             return
         assert first == 0
         stored = self.history.chunks(day, manifest=self.manifest) if is_closed_read else ()
+        late = late_of_day(self.history, self.manifest, day) if is_closed_read else []
         merged = merge_presence(
-            self.count, stored=stored, dense=live.dense.get(day, ()), sparse=live.sparse.get(day, ())
+            self.count, stored=stored, dense=live.dense.get(day, ()), sparse=[*late, *live.sparse.get(day, ())]
         )
         for devices, chunk in merged:
             yield devices.astype(np.int64), chunk

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fleetpulse.blocks.compaction.change import apply_change
+from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
@@ -71,6 +73,15 @@ class Node:
         self.history.manifest = written.manifest
         return written
 
+    def merge_late(self) -> None:
+        """Let compaction merge late data, as if the catalog had committed it."""
+        while change := next_change(
+            self.history, self.history.manifest, metrics={}, today=None, pause=lambda: None, is_forced=True
+        ):
+            self.history.manifest = apply_change(self.history.manifest, change)
+            assert change.late is not None
+            self.fleet.add_closed_minutes(*change.late.new_minutes)
+
     def minutes(self, day: int) -> dict[int, int]:
         """Minutes by device in the closed block of a day."""
         devices, minutes = self.history.minutes(day)
@@ -79,15 +90,38 @@ class Node:
 
 def test_closed_days_become_blocks_and_open_days_part_of_the_snapshot() -> None:
     node = Node()
+    node.beat(1, sent_minute=8, day=DAY - 5, received_day=DAY - 5)
     node.beat(0, sent_minute=7)
-    node.beat(1, sent_minute=8, day=DAY - 5)
     manifest = node.checkpoint().manifest
     assert (manifest.position, manifest.open_from_day) == (2, DAY - 1)
-    assert sorted(manifest.presence) == [DAY - 5, DAY - 1, DAY]
+    assert sorted(manifest.presence) == [DAY - 6, DAY - 5, DAY - 1, DAY]
     assert node.minutes(DAY - 5) == {1: 1}
     assert [(day, devices.tolist()) for day, (devices, _) in node.history.open_chunks() if len(devices)] == [(DAY, [0])]
     assert manifest.snapshot is not None
     assert node.history.read_snapshot(manifest.snapshot)["closed_minutes"].tolist() == [0, 1, 0]
+
+
+def test_late_data_of_any_number_of_days_is_one_late_block_and_reads_no_block() -> None:
+    node = Node()
+    node.beat(0, sent_minute=7)
+    node.checkpoint()
+    node.beat(0, sent_minute=8, received_day=DAY + 2)
+    files = node.store.names()
+    for day in range(100):
+        node.beat(1, sent_minute=8, day=DAY - 5 - day, received_day=DAY + 2)
+        node.beat(0, sent_minute=9, day=DAY - 5 - day, received_day=DAY + 2)
+    manifest = node.checkpoint().manifest
+    assert [block.days for block in manifest.late] == [frozenset(range(DAY - 104, DAY - 4))]
+    assert len(node.store.names() - files) < 10
+    assert node.fleet.closed_minutes[:3].tolist() == [2, 0, 0]
+    node.merge_late()
+    assert node.fleet.closed_minutes[:3].tolist() == [102, 100, 0]
+    assert not node.history.manifest.late
+    counted = node.history.manifest.counted
+    assert counted is not None
+    node.checkpoint()
+    assert node.history.manifest.counted is None
+    assert node.minutes(DAY - 104) == {0: 1, 1: 1}
 
 
 def test_late_data_joins_a_closed_day_and_repeats_count_once() -> None:
@@ -99,14 +133,15 @@ def test_late_data_joins_a_closed_day_and_repeats_count_once() -> None:
     for minute in (8, 9):
         node.beat(0, sent_minute=minute, received_day=DAY + 2)
     node.beat(2, sent_minute=1, received_day=DAY + 2)
-    written = node.checkpoint()
+    node.checkpoint()
+    node.merge_late()
     assert node.minutes(DAY) == {0: 3, 2: 1}
-    assert written.closed_minutes.tolist() == [3, 0, 1]
+    assert node.fleet.closed_minutes[:3].tolist() == [3, 0, 1]
 
 
 def test_files_of_earlier_days_stay_in_the_manifest_and_open_files_are_replaced() -> None:
     node = Node()
-    node.beat(1, sent_minute=8, day=DAY - 5)
+    node.beat(1, sent_minute=8, day=DAY - 5, received_day=DAY - 5)
     node.beat(0, sent_minute=7)
     before = node.checkpoint().manifest
     node.beat(0, sent_minute=9)
@@ -132,6 +167,7 @@ def test_a_full_disk_leaves_the_manifest_as_it_was_and_the_next_checkpoint_write
     assert node.history.manifest == Manifest()
     node.history.store = node.store
     node.checkpoint()
+    node.merge_late()
     assert node.minutes(DAY - 5) == {1: 1}
 
 

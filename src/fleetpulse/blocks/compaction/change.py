@@ -3,7 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fleetpulse.model.manifest import BlockFile, Expired, Manifest, SampleBlock
+from fleetpulse.blocks.counted import Minutes
+from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, SampleBlock
+
+
+@dataclass(frozen=True, slots=True)
+class LateMerge:
+    """Late presence that has joined the blocks of its days."""
+
+    presence: Mapping[int, BlockFile]
+    """The new file of each day."""
+    late: tuple[LateBlock, ...]
+    """All late blocks that are left, with the days that still count of them."""
+    counted: BlockFile
+    """The minutes that are new in the days since the snapshot."""
+    new_minutes: Minutes
+    """The part of them that this merge has added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +30,13 @@ class Change:
     expired: Expired = field(default_factory=dict)
     gaps: Mapping[int, tuple[tuple[BlockFile, ...], tuple[BlockFile, ...]]] = field(default_factory=dict)
     """By day: files of reception gaps that are removed, and those that replace them."""
+    late: LateMerge | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many blocks and files of reception gaps are removed, and how many are added."""
+        """How many blocks, files of reception gaps and days of late data are removed, and how many are added."""
+        if self.late is not None:
+            return len(self.late.presence), len(self.late.presence)
         return (
             len(self.removed) + sum(len(removed) for removed, _ in self.gaps.values()),
             len(self.added) + sum(len(added) for _, added in self.gaps.values()),
@@ -38,4 +56,8 @@ def apply_change(manifest: Manifest, change: Change) -> Manifest:
         files = (*(file for file in gaps.pop(day) if file not in removed), *added)
         if files:
             gaps[day] = files
-    return replace(manifest, samples=(*kept, *change.added), expired=expired, gaps=gaps)
+    after = replace(manifest, samples=(*kept, *change.added), expired=expired, gaps=gaps)
+    if change.late is None:
+        return after
+    presence = {**manifest.presence, **change.late.presence}
+    return replace(after, presence=presence, late=change.late.late, counted=change.late.counted)

@@ -1,4 +1,4 @@
-"""The most useful piece of compaction work: removing what has expired, merging gaps, folding, merging parts."""
+"""The most useful piece of compaction work: removing what has expired, merging late data and gaps, folding samples."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,6 +7,7 @@ from fleetpulse.blocks.compaction.expire_gaps import remove_expired_gaps
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
 from fleetpulse.blocks.compaction.merge import merge_parts
 from fleetpulse.blocks.compaction.merge_gaps import merge_gap_files
+from fleetpulse.blocks.compaction.merge_late import merge_late
 from fleetpulse.blocks.compaction.retention import remove_expired
 from fleetpulse.blocks.compaction.work_input import CompactionInput, OnDamage
 from fleetpulse.blocks.history import History
@@ -43,7 +44,7 @@ def next_change(
         today: the day now, since 1970-01-01 UTC; None: it is not certain, so nothing expires.
         gap_days: how many days reception gaps are kept.
         pause: called between units of work.
-        is_forced: fold fresh blocks however few they are.
+        is_forced: merge late blocks and fold fresh blocks however few they are.
     Raises: OSError: the disk is full or failing; nothing has changed.
     """
     work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage, gap_days)
@@ -54,4 +55,6 @@ def next_change(
         or merge_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
         or merge_parts(work, manifest, parts_max=parts_max)
+        # Last, since late data of thousands of days is merged in hundreds of pieces, and of the others there are few.
+        or merge_late(work, manifest, is_forced=is_forced)
     )

@@ -1,0 +1,94 @@
+"""The late presence that blocks hold and compaction has not merged yet: of a day, or of one device.
+
+Only the pending days of a late block count (`LateBlock.days`): the rows of its other days have joined their blocks.
+"""
+
+import numpy as np
+
+from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.columns import Footer
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.late import INDEXED, LateRows, join_late, read_late
+from fleetpulse.blocks.presence import Chunk
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
+
+WHOLE_FILE_BYTES = 4_194_304
+"""A file of up to this size is checked as a whole before it is used for the first time."""
+CACHED_ROW_BYTES = 256
+"""About what a row of one device costs in the cache."""
+CACHED_ENTRY_BYTES = 512
+
+
+def late_days(manifest: Manifest) -> set[int]:
+    """The days of which late blocks hold rows."""
+    return {day for block in manifest.late for day in block.days}
+
+
+def has_late(manifest: Manifest, day: int) -> bool:
+    """Whether a late block holds rows of a day."""
+    return any(day in block.days for block in manifest.late)
+
+
+def late_of_day(history: History, manifest: Manifest, day: int) -> list[Chunk]:
+    """The late rows of a day: for each block devices, uint32, ascending, and their rows. Raises: DamagedData."""
+    return [rows for block in manifest.late if day in block.days if len((rows := day_of_block(history, block, day))[0])]
+
+
+def day_of_block(history: History, block: LateBlock, day: int) -> Chunk:
+    """The rows of a day in one late block. Raises: DamagedData."""
+    found = _matching(history, block.by_day, "day", day)
+    return found.devices, found.rows
+
+
+def late_of_device(history: History, manifest: Manifest, device: int) -> dict[int, Rows]:
+    """The late rows of one device by day, each shape (23,): the union of those of all blocks. Raises: DamagedData."""
+    rows_by_day: dict[int, Rows] = {}
+    for block in manifest.late:
+        found = _device_of_block(history, block, device)
+        for place, day in enumerate(found.days.tolist()):
+            if day in block.days:
+                known = rows_by_day.get(day)
+                rows_by_day[day] = found.rows[place] if known is None else known | found.rows[place]
+    return rows_by_day
+
+
+def late_row(history: History, manifest: Manifest, day: int, device: int) -> Rows | None:
+    """The late row of one device on a day, shape (23,); None where it has none. Raises: DamagedData."""
+    return late_of_device(history, manifest, device).get(day) if has_late(manifest, day) else None
+
+
+def all_late(history: History, block: LateBlock) -> LateRows:
+    """All rows of a block that count, by day and device. Raises: DamagedData."""
+    with history.opened_whole(block.by_day) as reader:
+        footer = _footer(history, block.by_day)
+        rows = join_late(list(read_late(reader, block.by_day.name, footer, range(len(footer.rows)))))
+    return rows.where(np.isin(rows.days, np.fromiter(block.days, np.int32, len(block.days))))
+
+
+def _device_of_block(history: History, block: LateBlock, device: int) -> LateRows:
+    def make() -> tuple[LateRows, int]:
+        rows = _matching(history, block.by_device, "device", device)
+        return rows, CACHED_ENTRY_BYTES + CACHED_ROW_BYTES * len(rows.days)
+
+    return history.memory_cache.get(("late", block.by_device.name, device), make)
+
+
+def _matching(history: History, file: BlockFile, column: str, value: int) -> LateRows:
+    """The rows of a file whose `column`, by which the file is sorted, has a value; read by row groups."""
+    footer = _footer(history, file)
+    groups = np.flatnonzero((footer.least[column] <= value) & (footer.greatest[column] >= value)).tolist()
+    if not groups:
+        return join_late([])
+    with history.opened(file) as reader:
+        pieces = list(read_late(reader, file.name, footer, groups))
+    chosen = [piece.days if column == "day" else piece.devices for piece in pieces]
+    # Of places and not as views, so that the row groups do not stay in memory with a few of their rows.
+    return join_late([piece.where(np.flatnonzero(keys == value)) for piece, keys in zip(pieces, chosen, strict=True)])
+
+
+def _footer(history: History, file: BlockFile) -> Footer:
+    if file.size_bytes <= WHOLE_FILE_BYTES:
+        # The checksum of a small file costs little and covers the footer, too; else only pages have their own.
+        with history.opened_whole(file):
+            pass
+    return history.footer_of(file, INDEXED)
