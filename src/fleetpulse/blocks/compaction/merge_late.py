@@ -17,7 +17,7 @@ from fleetpulse.blocks.counted import STEM, Minutes, add_minutes, no_minutes, re
 from fleetpulse.blocks.history import closed_presence
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk
 from fleetpulse.blocks.store import put_block
-from fleetpulse.blocks.stored_late import day_of_block
+from fleetpulse.blocks.stored_late import day_of_block, late_days
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
 from fleetpulse.model.units import NS_PER_DAY
@@ -37,7 +37,7 @@ def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = F
     merged: dict[int, BlockFile] = {}
     sources: dict[int, set[LateBlock]] = {}
     minutes = no_minutes()
-    for day in sorted({day for block in manifest.late for day in block.days}):
+    for day in sorted(late_days(manifest)):
         found = list(_rows_of_day(work, manifest, day))
         stored = closed_presence(manifest, day)
         if found and (stored is None or work.is_sound_file(stored)):
@@ -60,9 +60,8 @@ def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = F
 
 def _is_due(manifest: Manifest) -> bool:
     today = manifest.taken_at_ns // NS_PER_DAY
-    days = {day for block in manifest.late for day in block.days}
     is_old = any(block.written_day < today for block in manifest.late)
-    return is_old or len(manifest.late) >= LATE_BLOCKS_MAX or len(days) > LATE_DAYS_MAX
+    return is_old or len(manifest.late) >= LATE_BLOCKS_MAX or len(late_days(manifest)) > LATE_DAYS_MAX
 
 
 def _rows_of_day(work: CompactionInput, manifest: Manifest, day: int) -> Iterator[tuple[LateBlock, Chunk]]:
