@@ -38,7 +38,7 @@ class LateRows(NamedTuple):
     rows: Rows
 
     def where(self, chosen: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "LateRows":
-        """The chosen rows, in the order of `chosen`."""
+        """The chosen rows in their order, by places (int64, shape (rows,)), truths (bool, shape (n,)) or a slice."""
         return LateRows(self.days[chosen], self.devices[chosen], self.rows[chosen])
 
 

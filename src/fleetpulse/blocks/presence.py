@@ -73,7 +73,7 @@ def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | N
 
 
 def packed_rows(table: Any) -> NDArray[np.uint8]:
-    """The column `present` as bytes, shape (devices, 180)."""
+    """The column `present` of an Arrow table as bytes: uint8, shape (rows, 180)."""
     present = table.column("present").combine_chunks()
     packed = np.frombuffer(present.buffers()[1], np.uint8).reshape(-1, BYTES_PER_DAY)
     return packed[present.offset : present.offset + len(present)]

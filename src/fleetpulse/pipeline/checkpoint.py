@@ -80,28 +80,16 @@ def write_files(
     Args:
         today: the day now, since 1970-01-01 UTC; None: it is not certain, so no sample is too old to be compared.
         metrics: definitions by number, as samples are kept by them now.
-    Raises: OSError: the disk is full or failing. DamagedData: a block that would be merged is not as it was written.
-    Either way nothing is named, and the next checkpoint begins anew.
+    Raises: OSError; DamagedData: a block that would be made anew is damaged. Nothing is named; the next begins anew.
     """
     files = CheckpointFiles(history, position=position, device_count=frozen.count, pause=pause)
     before, closing = history.manifest, frozen.closing
     closed_minutes = frozen.columns["closed_minutes"].astype(np.int32)
     presence = closed_days(before)
     cuts = cuts_of(frozen.forgotten)
-    # A damaged day stays as it is: a checkpoint must not fail for ever because something in it is to be forgotten.
-    for day in days_to_cut(history, before, cuts, _note_damage) if cuts else ():
-        presence[day] = files.put_closed_day(day, dense=None, closed_minutes=closed_minutes, cuts=cuts)
-    # A day that is closed for the first time is all in memory. What comes in for a day afterwards does not touch the
-    # day's block: a checkpoint costs the same however many days late data is about, and whatever state they are in.
-    closing_now = [day for day in sorted(closing.dense) if not history.has_closed(day)]
-    for day in closing_now:
-        presence[day] = files.put_closed_day(
-            day, dense=closing.dense[day], sparse=[closing.sparse.of_day(day)], closed_minutes=closed_minutes
-        )
-    late_blocks = list(_late_without(history, files, cuts)) if cuts else list(before.late)
-    late = late_rows(closing, leaving_out=closing_now)
-    if len(late.days):
-        late_blocks.append(files.put_late(late, written_day=taken_at_ns // NS_PER_DAY))
+    late = _put_closed_days(
+        files, history, closing, cuts, presence=presence, minutes=closed_minutes, today=taken_at_ns // NS_PER_DAY
+    )
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         presence[day] = files.put_open_day(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
@@ -125,7 +113,7 @@ def write_files(
         presence=presence,
         gaps=gaps,
         samples=(*cut.samples, *fresh),
-        late=tuple(late_blocks),
+        late=late,
         names={**before.names, **names},
         expired=before.expired,
     )
@@ -148,6 +136,38 @@ def cuts_of(forgotten: Sequence[Forgotten]) -> Cuts:
 
 def _note_damage(_day: int, error: DamagedData) -> None:
     log.error("a damaged block keeps what was to be forgotten", error=str(error), todo="run `fleetpulse verify`")
+
+
+def _put_closed_days(
+    files: CheckpointFiles,
+    history: History,
+    closing: ClosingData,
+    cuts: Cuts,
+    *,
+    presence: dict[int, BlockFile],
+    minutes: NDArray[np.int32],
+    today: int,
+) -> tuple[LateBlock, ...]:
+    """Write the days that close now, and what came in for others; returns the late blocks.
+
+    A day that is closed for the first time is all in memory. What comes in for a day afterwards does not touch the
+    day's block: a checkpoint costs the same however many days late data is about, and whatever state they are in.
+
+    Args: presence, minutes (int32, shape (devices,)): those of the closed days; changed in place.
+    """
+    # A damaged day stays as it is: a checkpoint must not fail for ever because something in it is to be forgotten.
+    for day in days_to_cut(history, history.manifest, cuts, _note_damage) if cuts else ():
+        presence[day] = files.put_closed_day(day, dense=None, closed_minutes=minutes, cuts=cuts)
+    closing_now = [day for day in sorted(closing.dense) if not history.has_closed(day)]
+    for day in closing_now:
+        presence[day] = files.put_closed_day(
+            day, dense=closing.dense[day], sparse=[closing.sparse.of_day(day)], closed_minutes=minutes
+        )
+    late_blocks = list(_late_without(history, files, cuts)) if cuts else list(history.manifest.late)
+    late = late_rows(closing, leaving_out=closing_now)
+    if len(late.days):
+        late_blocks.append(files.put_late(late, written_day=today))
+    return tuple(late_blocks)
 
 
 def late_rows(closing: ClosingData, *, leaving_out: Sequence[int]) -> LateRows:

@@ -8,7 +8,8 @@ import pytest
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
-from fleetpulse.blocks.compaction.next_change import next_change
+from fleetpulse.blocks.compaction.merge_late import merge_late
+from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
@@ -106,7 +107,9 @@ def test_a_missing_closed_block_does_not_keep_the_fleet_from_being_loaded() -> N
     fleet = empty_fleet()
     replayed(fleet, journal_of(-9 * MINUTES_PER_DAY))
     history = checkpointed(fleet, 1)
-    change = next_change(history, history.manifest, metrics={}, today=None, pause=lambda: None, is_forced=True)
+    change = merge_late(
+        CompactionInput(history, {}, 0, lambda: None, lambda _block, _error: None), history.manifest, is_forced=True
+    )
     assert change is not None
     history.manifest = apply_change(history.manifest, change)
     history.store.remove(history.manifest.presence[DAY - 9].name)
