@@ -144,7 +144,7 @@ class QuestionLimits:
         3_600_000,
     )
     questions_small_running_max: int = setting(
-        2, "Small questions that are worked on at the same time; others wait.", "questions", 1, 64
+        1, "Small questions that are worked on at the same time; others wait.", "questions", 1, 64
     )
     questions_small_waiting_max: int = setting(
         512, "Small questions that wait for their turn; beyond it, 503 with Retry-After.", "questions", 1

@@ -20,7 +20,7 @@ from fleetpulse.errors import Answerable, Busy, NotAccepting, QuestionStopped
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.asker import Asker, current_asker
-from fleetpulse.pipeline.threads import Threads
+from fleetpulse.pipeline.threads import SMALL_ASIDE_MAX, Threads
 from fleetpulse.pipeline.turns import Turns
 from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
 from fleetpulse.telemetry.counters import Counters
@@ -30,13 +30,15 @@ LOOK_S = 0.05
 """How often questions are looked at: whether their clients are there, and their time is not over."""
 GRACE_NS = NS_PER_S // 20
 """How long after the deadline a question may tell of it itself, before it is answered without its thread."""
+ASIDE_AFTER_NS = NS_PER_S // 2
+"""How long a small question may run until the lane goes on without it: a block may have to come from far away."""
 _Result = TypeVar("_Result")
 
 
 class Ticket:
     """A question in a lane."""
 
-    __slots__ = ("asker", "client", "is_working", "lane", "waiter")
+    __slots__ = ("asker", "began_ns", "client", "is_aside", "is_working", "lane", "waiter")
 
     def __init__(self, asker: Asker, lane: "Lane") -> None:
         self.asker, self.client, self.lane = asker, asker.client, lane
@@ -44,15 +46,23 @@ class Ticket:
         """What the request waits for at the moment: its turn, or the result of its thread."""
         self.is_working = False
         """Whether a thread works on it, perhaps after the request was answered."""
+        self.began_ns = 0
+        """When its turn came, by the monotonic clock."""
+        self.is_aside = False
+        """Whether it takes longer than was estimated, so that its lane goes on without it."""
 
 
 class Lane:
     """Questions of about the same size: some run, the others wait for their turn."""
 
-    def __init__(self, name: LaneName, threads: Executor, *, running_max: int, waiting_max: int) -> None:
+    def __init__(
+        self, name: LaneName, threads: Executor, *, running_max: int, waiting_max: int, aside_max: int = 0
+    ) -> None:
+        """`aside_max`: how many may take longer than was estimated while the lane goes on without them."""
         self.name, self.threads = name, threads
-        self.running_max, self.waiting_max = running_max, waiting_max
+        self.running_max, self.waiting_max, self.aside_max = running_max, waiting_max, aside_max
         self.running = 0
+        self.aside = 0
         self.waiting: Turns[Ticket] = Turns()
 
     def admit(self, ticket: Ticket) -> Ticket | None:
@@ -98,6 +108,7 @@ class Lanes:
             threads.small_questions,
             running_max=limits.questions_small_running_max,
             waiting_max=limits.questions_small_waiting_max,
+            aside_max=SMALL_ASIDE_MAX,
         )
         big = Lane(
             "big",
@@ -110,7 +121,7 @@ class Lanes:
 
     def running(self) -> dict[str, float]:
         """How many questions are worked on, by lane."""
-        return {name: lane.running for name, lane in self.lanes.items()}
+        return {name: lane.running + lane.aside for name, lane in self.lanes.items()}
 
     def waiting(self) -> dict[str, float]:
         """How many questions wait for their turn, by lane."""
@@ -127,6 +138,7 @@ class Lanes:
         ticket = Ticket(asker, lane)
         if lane.running < lane.running_max:
             lane.running += 1
+            ticket.began_ns = self.monotonic_ns()
             self._follow(ticket)
         else:
             await self._wait(ticket)
@@ -193,11 +205,18 @@ class Lanes:
         """Give the place of a question in its lane to the next one."""
         self._tickets.discard(ticket)
         lane = ticket.lane
-        lane.running -= 1
+        if ticket.is_aside:
+            lane.aside -= 1
+        else:
+            lane.running -= 1
+        self._go_on(lane)
+
+    def _go_on(self, lane: Lane) -> None:
         while lane.waiting and lane.running < lane.running_max:
             following = lane.waiting.next()
             assert following.waiter is not None, "whoever waits has a waiter"
             lane.running += 1
+            following.began_ns = self.monotonic_ns()
             following.waiter.set_result(None)
 
     def _stop_waiting(self, ticket: Ticket) -> None:
@@ -219,7 +238,12 @@ class Lanes:
         """Stop the questions whose clients have hung up, and those whose time is over."""
         now_ns = self.monotonic_ns()
         for ticket in list(self._tickets):
-            waiter, deadline_ns = ticket.waiter, ticket.asker.deadline_ns
+            waiter, deadline_ns, lane = ticket.waiter, ticket.asker.deadline_ns, ticket.lane
+            is_slow = ticket.is_working and not ticket.is_aside and now_ns - ticket.began_ns >= ASIDE_AFTER_NS
+            if is_slow and lane.waiting and lane.aside < lane.aside_max:
+                ticket.is_aside = True
+                lane.aside, lane.running = lane.aside + 1, lane.running - 1
+                self._go_on(lane)
             if waiter is None or waiter.done() or deadline_ns is None:
                 continue  # it is being answered, or is about to go on
             if ticket.asker.look():

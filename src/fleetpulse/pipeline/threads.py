@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.ending import Ending
 
+SMALL_ASIDE_MAX = 2
+"""How many small questions may take longer than was estimated while others get further threads."""
+
 
 class Threads:
     """The executors of one service. The journal's thread is made by `journal_thread` and ended by the writer."""
@@ -25,12 +28,14 @@ class Threads:
         """Every call of the catalog, and recovery at start, before anything else may run."""
         self.files = ThreadPoolExecutor(1, "files")
         """Writes blocks and snapshots, and removes files that were replaced."""
-        self.small_questions = ThreadPoolExecutor(limits.questions_small_running_max, "small-questions")
+        self.small_questions = ThreadPoolExecutor(
+            limits.questions_small_running_max + SMALL_ASIDE_MAX, "small-questions"
+        )
         """Answers questions that take little work, so that they never wait behind those that take much."""
         self.big_questions = ThreadPoolExecutor(limits.questions_big_running_max, "big-questions")
         """Answers all other questions."""
-        self.rendering = ThreadPoolExecutor(2, "rendering")
-        """Turns long answers into bytes; two, so that a short one need not wait behind each long one."""
+        self.rendering = ThreadPoolExecutor(1, "rendering")
+        """Turns long answers into bytes."""
         self.export = ThreadPoolExecutor(1, "export")
         """Produces the pieces of exports."""
         self.decompress = ThreadPoolExecutor(1, "decompress")

@@ -9,7 +9,7 @@ import pytest
 
 from fleetpulse.errors import Busy, NotAccepting, QuestionStopped
 from fleetpulse.pipeline.asker import Asker, set_asker
-from fleetpulse.pipeline.lanes import GRACE_NS, Lane, LaneName, Lanes
+from fleetpulse.pipeline.lanes import ASIDE_AFTER_NS, GRACE_NS, Lane, LaneName, Lanes
 from fleetpulse.telemetry.counters import Counters
 
 SECOND = 1_000_000_000
@@ -42,7 +42,7 @@ class World:
         self.counters = Counters()
         self.lanes = Lanes(
             (
-                Lane("small", self.small, running_max=running_max, waiting_max=waiting_max),
+                Lane("small", self.small, running_max=running_max, waiting_max=waiting_max, aside_max=2),
                 Lane("big", self.big, running_max=running_max, waiting_max=waiting_max),
             ),
             counters=self.counters,
@@ -327,5 +327,38 @@ def test_questions_are_looked_at_as_long_as_there_are_any() -> None:
         with pytest.raises(QuestionStopped):
             await asyncio.wait_for(task, 5)
         await world.end(world.big)
+
+    run(test)
+
+
+def test_small_questions_go_on_without_a_few_that_take_longer_than_was_estimated() -> None:
+    async def test(world: World) -> None:
+        for number in range(5):
+            world.ask("a", str(number), "small")
+        await settle()
+        for begun in (1, 2, 3, 3):
+            assert len(world.small.begun) == begun
+            world.now_ns += ASIDE_AFTER_NS
+            world.lanes.look()
+            await settle()
+        assert (world.lanes.running()["small"], world.lanes.waiting()["small"]) == (3, 2)
+        while world.small.begun:
+            await world.end(world.small)
+        assert world.answered == ["0", "1", "2", "3", "4"]
+        lane = world.lanes.lanes["small"]
+        assert (lane.running, lane.aside, len(lane.waiting)) == (0, 0, 0)
+
+    run(test)
+
+
+def test_a_big_question_may_take_its_time_and_the_next_waits_for_it() -> None:
+    async def test(world: World) -> None:
+        world.ask("a")
+        world.ask("b")
+        await settle()
+        world.now_ns += ASIDE_AFTER_NS
+        world.lanes.look()
+        await settle()
+        assert len(world.big.begun) == 1
 
     run(test)
