@@ -27,9 +27,9 @@ class S3Server:
         self.port = port
         self.endpoint = f"http://127.0.0.1:{port}"
 
-    def bucket(self) -> str:
+    def bucket(self, name: str = "") -> str:
         """Make a bucket; its name."""
-        name = f"test-{uuid.uuid4().hex}"
+        name = name or f"test-{uuid.uuid4().hex}"
         with urllib.request.urlopen(urllib.request.Request(f"{self.endpoint}/{name}", method="PUT"), timeout=10):
             return name
 

@@ -38,6 +38,7 @@ from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.startup import Startup
+from fleetpulse.pipeline.store_return import StoreReturn
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -68,10 +69,11 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         readiness=readiness,
         changes_listed_max=settings.changes_listed_max,
     )
-    housekeeping = _build_housekeeping(settings, stages)
+    housekeeping = _build_housekeeping(settings, stages, readiness)
+    startup = _build_startup(stages, declared_files, readiness)
     node = Node(
         clock=stages.clock,
-        startup=_build_startup(stages, declared_files, readiness),
+        startup=startup,
         startup_thread=stages.threads.catalog,
         readiness=readiness,
         writer=stages.writer,
@@ -80,6 +82,14 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         follower=stages.follower,
         watch=stages.watch,
         housekeeping=housekeeping,
+        store_return=StoreReturn(
+            startup=startup,
+            startup_thread=stages.threads.catalog,
+            housekeeping=housekeeping,
+            readiness=readiness,
+            retry_s=settings.s3_retry_s,
+            **_stages_of(stages, StoreReturn),
+        ),
         loop_lag=stages.loop_lag,
         closers=[stages.threads.close_storage, stages.journal.close, stages.catalog.close, stages.threads.close_others],
     )
@@ -185,11 +195,11 @@ def _clock(settings: Settings, stores: Stores) -> ServiceClock:
     return ServiceClock(stores.clock, settings, mark_ns=mark_ns, earliest_ns=settings.earliest_ns)
 
 
-def _build_housekeeping(settings: Settings, stages: Stages) -> Housekeeping:
+def _build_housekeeping(settings: Settings, stages: Stages, readiness: Readiness) -> Housekeeping:
     removal = Removal(grace=settings, **_stages_of(stages, Removal))
     gap_retention = GapRetention(limits=settings, **_stages_of(stages, GapRetention))
     parts = _stages_of(stages, Housekeeping)
-    return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, **parts)
+    return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, readiness=readiness, **parts)
 
 
 def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:

@@ -69,6 +69,9 @@ class Storage:
     s3_endpoint: str = setting("", "URL of the S3 store, such as http://127.0.0.1:9000; empty for AWS.")
     s3_region: str = setting("", "Region of the S3 store; empty for AWS_REGION, or us-east-1 without it.")
     s3_timeout_s: float = setting(6.0, "Time without an answer of the S3 store until a request is repeated.", "s", 0.1)
+    s3_retry_s: float = setting(
+        10.0, "Time until the S3 store is asked again for what it did not give at the start.", "s", 0.1, 3_600
+    )
     cache_bytes_max: int = setting(
         10_737_418_240,
         "Copies of S3 files on disk; beyond it, the least recently used are evicted.",

@@ -41,7 +41,7 @@ async def get_root(request: AnyRequest, readiness: Readiness, inventory: Invento
     if not prefers_html(", ".join(request.headers.getall("accept", []))):
         return Response(b'"OK."', media_type="application/json")
     refusal = readiness.refusal
-    fleet = await inventory.overview(limit=DOWN_MAX) if readiness.is_ready else None
+    fleet = await inventory.overview(limit=DOWN_MAX) if readiness.answers else None
     page = front_page(fleet, why_not_ready="" if refusal is None else refusal.msg)
     headers: dict[str, Any] = {**HTML_HEADERS, "cache-control": "no-store"}
     return Response(page.encode(), headers=headers)

@@ -55,10 +55,15 @@ async def get_health(readiness: Readiness) -> Response[Health]:
 
 @route("GET /readyz", group="service", operation="readyz", failures={503: Ready})
 async def get_readiness(readiness: Readiness) -> Response[Ready]:
-    """Tell whether events are accepted and questions answered; why not, and the replay's progress."""
+    """Tell whether events are accepted and questions answered; why not, and the replay's progress.
+
+    Status `degraded`, with 200, says that events are accepted, and in `msg` what does not work.
+    """
     replay = Replay(readiness.replay.position, readiness.replay.until, readiness.replay.events)
     refusal = readiness.refusal
     if refusal is None:
+        if readiness.degraded:
+            return Response(Ready(status="degraded", msg="; ".join(readiness.degraded.values()), replay=replay))
         return Response(Ready(status="ready", replay=replay))
     unready = Ready(status=refusal.reason, msg=refusal.msg, stage=readiness.stage, replay=replay)
     return Response(unready, status_code=503)

@@ -10,22 +10,28 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO
 
 from fleetpulse.blocks.store import SUFFIX, TEMPORARY
 
+PINNED_STEMS = ("snapshot-", "open-")
+"""Names of the files without which a service cannot start."""
+
 
 class FileCache:
     """Files by name in a folder, together at most so many bytes; beyond that, the least recently used are evicted.
 
-    Which were used last is kept across restarts, as the files' mtime. Used from several threads.
+    Which were used last is kept across restarts, as the files' mtime. Files that are pinned are never evicted, and a
+    new one whose name begins with one of PINNED_STEMS is pinned until `pin` says which are. Used from several threads.
     """
 
     def __init__(self, folder: Path, *, bytes_max: int) -> None:
         self._folder = folder
         self._bytes_max = bytes_max
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._pinned: set[str] = set()
         self.lock = threading.Lock()
         self.hits = self.misses = self.bytes_now = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +41,6 @@ class FileCache:
         for stat, name in sorted(found, key=lambda each: each[0].st_mtime_ns):
             self._sizes[name] = stat.st_size
             self.bytes_now += stat.st_size
-        self._evict()
 
     @contextlib.contextmanager
     def temporary(self, name: str) -> Iterator[Path]:
@@ -61,11 +66,19 @@ class FileCache:
             self.hits += 1
             return reader
 
+    def pin(self, names: AbstractSet[str]) -> None:
+        """Evict these files never, and others that were pinned again. Call it once at the start, too."""
+        with self.lock:
+            self._pinned = set(names)
+            self._evict()
+
     def adopt(self, temporary: Path, name: str, size_bytes: int) -> None:
         """Keep a finished file under `name`, unless it is larger than the cache."""
         with self.lock:
             self._forget(name)
-            if size_bytes > self._bytes_max:
+            if name.startswith(PINNED_STEMS):
+                self._pinned.add(name)
+            elif size_bytes > self._bytes_max:
                 return
             temporary.rename(self._folder / name)
             self._sizes[name] = size_bytes
@@ -85,8 +98,10 @@ class FileCache:
             self.misses += 1
 
     def _evict(self) -> None:
-        while self.bytes_now > self._bytes_max:
-            self._forget(next(iter(self._sizes)))
+        for name in [name for name in self._sizes if name not in self._pinned]:
+            if self.bytes_now <= self._bytes_max:
+                return
+            self._forget(name)
 
     def _forget(self, name: str) -> None:
         self.bytes_now -= self._sizes.pop(name, 0)

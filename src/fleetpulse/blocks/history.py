@@ -7,7 +7,7 @@ of samples and roll-ups, of which single row groups are read, the size is checke
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -59,10 +59,10 @@ class History:
         self, store: BlockStore, manifest: Manifest, *, memory_cache_bytes_max: int = MEMORY_CACHE_BYTES_MAX
     ) -> None:
         self.store = store
-        self._manifest = manifest
         self.memory_cache = MemoryCache(memory_cache_bytes_max)
         self._pinned: Counter[str] = Counter()
         self._checked: set[str] = set()
+        self.manifest = manifest
 
     @property
     def manifest(self) -> Manifest:
@@ -74,6 +74,7 @@ class History:
         self._manifest = manifest
         # Footers of files that were replaced would fill the cache: a file of millions of rows has a large one.
         self.memory_cache.keep_files({file.name for file in manifest.files()})
+        self.store.keep_copies({file.name for file in files_to_start(manifest)})
 
     @contextlib.contextmanager
     def pinned(self) -> Generator[Manifest, None, None]:
@@ -96,6 +97,12 @@ class History:
     def missing_files(self) -> set[str]:
         """Names that the manifest has and the store has not. Raises: OSError: the store cannot list its files."""
         return {file.name for file in self.manifest.files()} - self.store.names()
+
+    def fetch(self, files: Iterable[BlockFile]) -> None:
+        """See that files can be read, so that they are in the cache. Raises: DamagedData; Unreadable."""
+        for file in files:
+            with self.opened_whole(file):
+                pass
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
         """The columns of SNAPSHOT_COLUMNS, with its dtypes, by name, each of shape (devices,). Raises: DamagedData."""
@@ -265,6 +272,12 @@ class History:
             raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
         with reader:
             yield reader
+
+
+def files_to_start(manifest: Manifest) -> list[BlockFile]:
+    """The files that a start needs: the snapshot, and the presence of the days that were open."""
+    open_days = [file for day, file in manifest.presence.items() if day >= manifest.open_from_day]
+    return [*([manifest.snapshot] if manifest.snapshot else []), *open_days]
 
 
 def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:

@@ -10,6 +10,7 @@ import hashlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -155,6 +156,12 @@ class S3BlockStore:
         with self._translated("list"):
             objects = self._store.list_with_delimiter()["objects"]
         return {found["path"] for found in objects if found["path"].endswith(SUFFIX)}
+
+    is_remote = True
+
+    def keep_copies(self, names: AbstractSet[str], /) -> None:
+        """See BlockStore."""
+        self._cache.pin(names)
 
     def drop_copy(self, name: str, /) -> bool:
         """See BlockStore."""

@@ -11,6 +11,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -79,6 +80,15 @@ class BlockStore(Protocol):
 
         Raises: NoteChanged: another note is there now. OSError: it is not known whether it was written.
         """
+        ...
+
+    def keep_copies(self, _names: AbstractSet[str], /) -> None:
+        """Of a store that is elsewhere: keep local copies of these files, whatever others are evicted."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the files are elsewhere, so that they can be away for a while."""
         ...
 
     @property
@@ -190,9 +200,14 @@ class FolderBlockStore:
             path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
         }
 
+    is_remote = False
+
     def drop_copy(self, _name: str) -> bool:
         """See BlockStore."""
         return False
+
+    def keep_copies(self, _names: AbstractSet[str]) -> None:
+        """See BlockStore."""
 
     def remove(self, name: str) -> None:
         """See BlockStore."""
@@ -254,9 +269,14 @@ class MemoryBlockStore:
         """See BlockStore."""
         return set(self._files)
 
+    is_remote = False
+
     def drop_copy(self, _name: str) -> bool:
         """See BlockStore."""
         return False
+
+    def keep_copies(self, _names: AbstractSet[str]) -> None:
+        """See BlockStore."""
 
     def remove(self, name: str) -> None:
         """See BlockStore."""

@@ -61,7 +61,7 @@ class DeclaredFiles:
 
     async def reload(self) -> None:
         """Read both files again while events come in. An error is logged, and the faulty file changes nothing."""
-        if not self.readiness.is_ready:
+        if not self.readiness.answers:
             log.warning("SIGHUP has nothing to do: not ready yet")
             return
         if self.devices_path is None and self.metrics_path is None:

@@ -8,6 +8,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns, Position
 from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.pipeline.readiness import blocks_away
 from fleetpulse.telemetry.counters import Counters
 
 APPLY_AT_EVENTS = 16_384
@@ -23,6 +24,8 @@ class Follower:
         self._pending: list[EventColumns] = []
         self._pending_events = 0
         self._is_broken = False
+        self.is_away = False
+        """The fleet has no snapshot, so nothing can be applied: the journal keeps the events until it is replayed."""
 
     @property
     def pending_events(self) -> int:
@@ -32,6 +35,9 @@ class Follower:
     def follow(self, batch: EventBatch, position: Position) -> None:
         """Take the next durable batch, which is entry `position` of the journal."""
         self.position = position
+        if self.is_away:
+            self._pending_events += len(batch)
+            return
         self._pending.append(EventColumns.of(batch))
         self._pending_events += len(batch)
         if self._pending_events >= APPLY_AT_EVENTS:
@@ -49,7 +55,10 @@ class Follower:
         """Apply all that is durable. Every read calls this first, so that an event that was answered 204 is found.
 
         Raises: DamagedData: an earlier call failed in its middle, so the fleet is no state of the journal.
+            NotAccepting: the fleet has no snapshot yet.
         """
+        if self.is_away:
+            raise blocks_away()
         if self._is_broken:
             raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
         if self._pending:
@@ -60,6 +69,12 @@ class Follower:
             self._counters.events_applied += self._pending_events
             self._pending = []
             self._pending_events = 0
+
+    def come_back(self, position: Position) -> None:
+        """The fleet has its snapshot, and the journal was replayed up to `position`, where it ends."""
+        self.position, self.is_away = position, False
+        self._counters.events_applied += self._pending_events
+        self._pending_events = 0
 
     def advance(self, now_ns: int) -> None:
         """Apply all that is durable, and open the day of `now_ns` in the fleet."""

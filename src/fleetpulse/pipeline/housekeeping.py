@@ -32,6 +32,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
+from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.threads import Threads
@@ -62,6 +63,7 @@ class Housekeeping:
     removal: Removal
     ownership: Ownership
     gap_retention: GapRetention
+    readiness: Readiness
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -158,6 +160,7 @@ class Housekeeping:
             return False
         except (OSError, OperatorError, DatabaseBusy) as error:
             self.counters.checkpoints_failed += 1
+            self.readiness.degraded["checkpoint"] = f"the last checkpoint failed, and the journal grows: {error}"
             log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
             return False
         self.follower.fleet.finish_closing(written.closed_minutes, written.new_uploads)
@@ -167,6 +170,7 @@ class Housekeeping:
         self._written_names = names_now
         self._policy_version = policy_version
         self._has_failed = False
+        self.readiness.degraded.pop("checkpoint", None)
         self.counters.checkpoints += 1
         self.counters.checkpoint_last_s = self.monotonic_s() - started_s
         await self._shorten_journal(position)

@@ -17,6 +17,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.startup import Startup
+from fleetpulse.pipeline.store_return import StoreReturn
 from fleetpulse.pipeline.threads import end_threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -41,6 +42,7 @@ class Node:
     follower: Follower
     watch: Watch
     housekeeping: Housekeeping
+    store_return: StoreReturn
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -60,12 +62,14 @@ class Node:
         started_s = time.monotonic()
         await loop.run_in_executor(self.startup_thread, self.startup.run)
         self.housekeeping.begin()
+        self.store_return.begin()
         if self.follower.fleet.forgotten:
             # The process ended before the blocks had forgotten what the journal says: they must before questions come.
             await self.housekeeping.checkpoint()
         # The journal says since when the service was not running before it holds the first event that came afterwards.
         self.watch.begin()
-        self.follower.advance(self.clock.now_ns())
+        if not self.follower.is_away:
+            self.follower.advance(self.clock.now_ns())
         await self.writer.drain()
         if self.writer.busy is not None:
             raise self.writer.busy
@@ -100,8 +104,10 @@ class Node:
 
     def _move_on(self) -> None:
         self.watch.turn()
-        self.follower.advance(self.clock.now_ns())
-        self.housekeeping.tick()
+        self.store_return.tick()
+        if not self.follower.is_away:
+            self.follower.advance(self.clock.now_ns())
+            self.housekeeping.tick()
 
     async def stop(self, *, within_s: float = 1e6) -> None:
         """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not.
@@ -121,9 +127,10 @@ class Node:
             await self.writer.drain()
             if self.intake.closed_by is None:
                 self.intake.close(NotAccepting("stopping", reason="stopping"))
+        await self.store_return.end(within_s=within_s * CHECKPOINT_SHARE)
         await self.housekeeping.end(within_s=within_s * CHECKPOINT_SHARE)
         if was_started:
-            if was_ready and self.housekeeping.has_news:
+            if was_ready and self.housekeeping.has_news and not self.follower.is_away:
                 await self.housekeeping.checkpoint()
             await self.writer.stop()
         await end_threads(self._close)

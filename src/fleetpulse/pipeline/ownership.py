@@ -34,6 +34,8 @@ class Ownership:
     threads: Threads
     owner: Owner | None = field(default=None, init=False)
     """None: the store could not be reached yet."""
+    trouble: str = field(default="", init=False)
+    """Why it could not be reached, or not be written to."""
     _ids: tuple[str | None, str | None] = field(default=(None, None), init=False)
 
     def begin(self) -> None:
@@ -45,7 +47,8 @@ class Ownership:
         try:
             self._claim(self.catalog.manifest())
         except OSError as error:
-            log.error("it cannot be told whose the blocks are; the first checkpoint tries again", error=str(error))
+            log.error("it cannot be told whose the blocks are; it is tried again", error=str(error))
+            self.trouble = str(error)
             return
         assert self.owner is not None
         if self._ids[0] is None:
@@ -80,4 +83,4 @@ class Ownership:
                 "believe that they are the only one until they look again",
                 todo="see that no copy of this data folder is started",
             )
-        self.owner = owner
+        self.owner, self.trouble = owner, ""

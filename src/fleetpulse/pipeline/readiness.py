@@ -9,6 +9,10 @@ from fleetpulse.model.events import Position
 
 Stage = Literal["opening", "devices", "snapshot", "replay", "ready"]
 """What a start is doing, in this order."""
+Degradation = Literal["blocks", "snapshot", "checkpoint"]
+"""The block store cannot be used, the snapshot in it cannot be read, or the last checkpoint failed."""
+RETRY_S = 10
+"""What Retry-After says meanwhile."""
 
 
 @dataclass(slots=True)
@@ -22,12 +26,21 @@ class ReplayProgress:
 
 @dataclass(slots=True)
 class Readiness:
-    """`is_ready`: questions are answered, and events are accepted unless the intake is closed."""
+    """`is_ready`: questions are answered unless `is_away`, and events are accepted unless the intake is closed."""
 
     intake: Intake
     is_ready: bool = False
     stage: Stage = "opening"
     replay: ReplayProgress = field(default_factory=ReplayProgress)
+    is_away: bool = False
+    """The block store does not give the snapshot: events go to the journal, and are counted once it is there."""
+    degraded: dict[Degradation, str] = field(default_factory=dict)
+    """What does not work while events are accepted, and why."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether questions are answered."""
+        return self.is_ready and not self.is_away
 
     @property
     def refusal(self) -> NotAccepting | None:
@@ -40,3 +53,15 @@ class Readiness:
         """Raises: NotAccepting: questions cannot be answered yet, or no longer."""
         if not self.is_ready:
             raise NotAccepting("starting: the journal is being replayed", reason="starting")
+        if self.is_away:
+            raise blocks_away()
+
+
+def blocks_away() -> NotAccepting:
+    """Why nothing is answered while the snapshot cannot be read."""
+    return NotAccepting(
+        "the snapshot of the fleet cannot be read from the block store, so nothing can be answered yet; events are "
+        "accepted, and all of them count once the store answers: see /readyz",
+        reason="blocks_away",
+        retry_after_s=RETRY_S,
+    )

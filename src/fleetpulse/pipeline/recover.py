@@ -33,7 +33,6 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
-    _log_missing_blocks(history)
     columns = history.read_snapshot(manifest.snapshot)
     fleet.restore(
         {**columns, **_latest_of_older_version(columns, manifest)},
@@ -56,7 +55,29 @@ def _latest_of_older_version(columns: Mapping[str, NDArray[Any]], manifest: Mani
     return {name: np.where(found, until_ns, 0) for name, found in has_samples.items()}
 
 
-def _log_missing_blocks(history: History) -> None:
+def mark_the_end(fleet: Fleet, journal: Journal, manifest: Manifest, *, metrics_count: int, day: int) -> Position:
+    """What the journal tells without the snapshot: the last position, when the service last ran, and leaps.
+
+    The journal is applied to a fleet that is thrown away, so it is checked as by `replay`, with the same errors.
+    """
+    scratch = Fleet(policy=fleet.policies[0])
+    scratch.resize(fleet.count)
+    scratch.open_from_day, scratch.alive_at_ns = manifest.open_from_day, manifest.alive_at_ns
+    scratch.blind_ns, scratch.leaps = list(manifest.blind_ns), manifest.leaps
+    scratch.advance(day)
+    position = replay(
+        scratch,
+        journal,
+        after=manifest.position,
+        metrics_count=metrics_count,
+        progress=ReplayProgress(),
+        advanced=lambda: None,
+    )
+    fleet.alive_at_ns, fleet.blind_ns, fleet.leaps = scratch.alive_at_ns, scratch.blind_ns, scratch.leaps
+    return position
+
+
+def log_missing_blocks(history: History) -> None:
     """Log which blocks are missing. The service starts all the same: answers name the days that they lack."""
     try:
         missing = history.missing_files()

@@ -3,20 +3,26 @@
 import time
 from dataclasses import dataclass
 
-from fleetpulse.blocks.history import History
+import structlog
+
+from fleetpulse.blocks.history import History, files_to_start
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
+from fleetpulse.errors import Unreadable
 from fleetpulse.journal.journal import Journal
+from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.readiness import Readiness
-from fleetpulse.pipeline.recover import load_snapshot, replay
+from fleetpulse.pipeline.recover import load_snapshot, log_missing_blocks, mark_the_end, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("start")
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -42,21 +48,49 @@ class Startup:
 
         Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError. Unfinished.
         """
-        readiness, fleet = self.readiness, self.follower.fleet
+        readiness, fleet, manifest = self.readiness, self.follower.fleet, self.history.manifest
         self.ownership.begin()
         self._let_others()
+        if self.ownership.trouble:
+            readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
         self.registry.load()
         self.metric_definitions.load()
         self.planned_downtime.load()
         self._let_others()
+        if manifest.snapshot is not None and not self.ownership.trouble:
+            log_missing_blocks(self.history)
+        try:
+            self.load()
+        except Unreadable as error:
+            if not self.history.store.is_remote:
+                raise
+            log.error("the snapshot cannot be read; events are accepted, and nothing is answered", error=str(error))
+            readiness.degraded["snapshot"] = str(error)
+            readiness.is_away = self.follower.is_away = True
+            self.follower.position = mark_the_end(
+                fleet,
+                self.journal,
+                manifest,
+                metrics_count=len(self.metric_definitions.metrics),
+                day=self.clock.now_ns() // NS_PER_DAY,
+            )
+            readiness.stage = "ready"
+
+    def load(self) -> None:
+        """The steps from the snapshot on. Blocks; while nothing is appended to the journal.
+
+        Raises: Unreadable: the block store does not give the snapshot; nothing was changed. OperatorError; OSError.
+        """
+        readiness, fleet = self.readiness, self.follower.fleet
         readiness.stage = "snapshot"
+        self.history.fetch(files_to_start(self.history.manifest))
         load_snapshot(fleet, self.history)
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
-        self.follower.advance(self.clock.now_ns())
+        fleet.advance(self.clock.now_ns() // NS_PER_DAY)
         self._let_others()
         readiness.stage = "replay"
-        self.follower.position = replay(
+        position = replay(
             fleet,
             self.journal,
             after=self.history.manifest.position,
@@ -64,6 +98,7 @@ class Startup:
             progress=readiness.replay,
             advanced=self._let_others,
         )
+        self.follower.come_back(position)
         self.counters.events_replayed = readiness.replay.events
         if not fleet.alive_at_ns:
             # Nothing is left that tells when the service ran; a loss that people accepted perhaps does.

@@ -87,3 +87,21 @@ def test_dropping_a_file_twice_does_no_harm(tmp_path: Path) -> None:
     cache.drop(one)
     cache.drop(one)
     assert (list(tmp_path.iterdir()), cache.bytes_now) == ([], 0)
+
+
+def test_files_that_are_pinned_stay_whatever_else_is_read_and_leave_when_others_are_pinned(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path, bytes_max=8)
+    first, second, one, two = names("snapshot-1", "snapshot-2", "one", "two")
+    put(cache, first, b"a snapshot that is larger than the cache")
+    assert read(cache, first) is not None, "it is pinned as soon as it is written"
+    cache.pin({first})
+    put(cache, one, b"1111")
+    assert read(cache, first) is not None
+    assert read(cache, one) is None
+    put(cache, second, b"2222")
+    cache.pin({second})
+    put(cache, two, b"2222")
+    assert [read(cache, name) is not None for name in (first, second, two)] == [False, True, True]
+    again = FileCache(tmp_path, bytes_max=4)
+    again.pin({second})
+    assert [read(again, name) is not None for name in (second, two)] == [True, False]

@@ -1,0 +1,116 @@
+"""What a start could not do because the block store did not answer, done as soon as it does.
+
+Until then events go to the journal. Without an owner nothing is written to the store; without a snapshot nothing is
+applied and answered, and no checkpoint is taken. To load the snapshot, events are refused for as long as the replay of
+the journal takes, as at a start.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import structlog
+
+from fleetpulse.blocks.history import History, files_to_start
+from fleetpulse.errors import READ_ONLY, DamagedData, DatabaseBusy, NotAccepting, OperatorError
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.ownership import Ownership
+from fleetpulse.pipeline.readiness import RETRY_S, Readiness
+from fleetpulse.pipeline.startup import Startup
+from fleetpulse.pipeline.threads import Threads
+from fleetpulse.pipeline.watch import Watch
+from fleetpulse.pipeline.write import Writer
+
+log = structlog.get_logger("start")
+
+
+@dataclass(eq=False, kw_only=True)
+class StoreReturn:
+    """Used on the loop."""
+
+    history: History
+    ownership: Ownership
+    follower: Follower
+    readiness: Readiness
+    startup: Startup
+    startup_thread: Executor
+    housekeeping: Housekeeping
+    intake: Intake
+    writer: Writer
+    watch: Watch
+    threads: Threads
+    retry_s: float
+    monotonic_s: Callable[[], float] = time.monotonic
+    _tried_at_s: float = field(default=0.0, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """The start has just tried."""
+        self._tried_at_s = self.monotonic_s()
+
+    def tick(self) -> None:
+        """Try again in the background where anything is left to do, every `retry_s`."""
+        is_due = self.monotonic_s() - self._tried_at_s >= self.retry_s
+        if self._is_left and is_due and (self._task is None or self._task.done()):
+            self._tried_at_s = self.monotonic_s()
+            self._task = asyncio.create_task(self.try_again())
+
+    @property
+    def _is_left(self) -> bool:
+        return self.follower.is_away or "blocks" in self.readiness.degraded
+
+    async def end(self, *, within_s: float) -> None:
+        """Wait for what is running, but no longer than this."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=within_s)
+
+    async def try_again(self) -> None:
+        """Become the owner of the store, and load the snapshot, as far as they are left to do."""
+        try:
+            if "blocks" in self.readiness.degraded:
+                await self._claim()
+            if self.follower.is_away:
+                await self._fetch()
+        except Exception as error:
+            # A fleet that is half loaded must not be used, and only a restart begins anew.
+            log.error("the snapshot could not be loaded", exc_info=error)
+            self.intake.close(NotAccepting(f"read-only: {error}; restart the service", reason=READ_ONLY))
+
+    async def _claim(self) -> None:
+        try:
+            await self.ownership.ensure(self.history.manifest)
+        except (OSError, OperatorError, DatabaseBusy) as error:
+            self.readiness.degraded["blocks"] = str(error)
+        else:
+            del self.readiness.degraded["blocks"]
+            log.info("the block store can be used")
+            if "checkpoint" in self.readiness.degraded and not self.follower.is_away:
+                await self.housekeeping.checkpoint()
+
+    async def _fetch(self) -> None:
+        loop, files = asyncio.get_running_loop(), files_to_start(self.history.manifest)
+        try:
+            await loop.run_in_executor(self.threads.files, self.history.fetch, files)
+        except DamagedData as error:
+            # Also where it is damaged: whoever restores the object need not restart the service.
+            self.readiness.degraded["snapshot"] = str(error)
+            return
+        self.watch.hold()
+        if self.intake.closed_by is None:
+            text = "starting: the snapshot is there, and the journal is being replayed"
+            self.intake.close(NotAccepting(text, reason="starting", retry_after_s=RETRY_S))
+        await self.writer.drain()
+        await loop.run_in_executor(self.startup_thread, self.startup.load)
+        self.readiness.is_away = False
+        del self.readiness.degraded["snapshot"]
+        self.housekeeping.begin()
+        if self.follower.fleet.forgotten:
+            await self.housekeeping.checkpoint()
+        closed_by = self.intake.closed_by
+        if closed_by is not None and closed_by.reason == "starting":
+            self.watch.open()
+        log.info("the snapshot is loaded", replayed_events=self.readiness.replay.events)
