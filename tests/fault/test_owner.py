@@ -15,6 +15,7 @@ from http_client import Client
 from s3_server import REGION, S3Server, s3_server  # noqa: F401  # a fixture
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
+TIME = "2026-01-01T00:00:00Z"
 Serve = Callable[..., Server]
 
 
@@ -47,6 +48,25 @@ def refusal(folder: Path, *flags: str) -> str:
     )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     return done.stderr
+
+
+def adopt(folder: Path, *flags: str) -> str:
+    """What `fleetpulse adopt` prints."""
+    command = [sys.executable, "-m", "fleetpulse", "adopt", "--data", str(folder), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def look(server: Server) -> list[object]:
+    """What a service answers about a device that adopting must bring back."""
+    client = Client(server.port)
+    device = client.ask("GET", DEVICE)[1]
+    kept = {name: device[name] for name in ("device_id", "labels", "interval_s", "grace_s", "note") if name in device}
+    metrics = client.ask("GET", f"{DEVICE}/metrics?types=cpu&from={TIME}&to=2026-01-01T01:00:00Z")[1]["metrics"]["cpu"]
+    deleted = client.ask("GET", f"/api/v1/devices/{PUBLISHED[1]}")[0]
+    client.close()
+    return [kept, metrics["value"], deleted, present(server)]
 
 
 def names_of(flags: list[str], tmp_path: Path) -> set[str]:
@@ -87,6 +107,45 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
     assert "fleetpulse adopt" in refusal(server.folder, *where, "--checkpoint-s", "0.1")
     after = names_of(flags, tmp_path) if where else {path.name for path in blocks.iterdir()}
     assert before == after and len(after) > 3
+    shown = adopt(server.folder, *where, "--dry-run")
+    assert "Nothing was changed" in shown and "NOT BACK: pauses" in shown
+    assert "fleetpulse adopt" in refusal(server.folder, *where)
+    assert ("journal is not there" in adopt(server.folder, *where)) == ("journal" in lost)
+    again = serve(*where)
+    assert present(again) == 1
+    assert beat(again, 1) == 204
+    assert again.stop(signal.SIGTERM) == 0
+    assert present(serve(*where)) == 2
+
+
+def test_a_lost_catalog_comes_back_with_what_the_journal_holds_after_the_last_checkpoint(serve: Serve) -> None:
+    server = serve("--auto-register", "--auto-define")
+    client = Client(server.port)
+    about = {"interval": "10m", "grace": "20m", "note": "on the roof", "labels": {"site": "x"}}
+    assert client.ask("PATCH", DEVICE, about)[0] == 200
+    assert client.ask("POST", f"{DEVICE}/metrics", {"sent_at": TIME, "metrics": {"cpu": 41.5}})[0] == 204
+    assert client.ask("DELETE", f"/api/v1/devices/{PUBLISHED[1]}")[0] in {200, 204}
+    client.close()
+    assert beat(server, 0) == 204
+    assert server.stop(signal.SIGTERM) == 0
+    server = serve("--auto-register", "--auto-define", "--checkpoint-s", "1000")
+    assert beat(server, 1) == 204
+    before = look(server)
+    client = Client(server.port)
+    assert client.ask("POST", "/api/v1/devices/late/heartbeat", {"sent_at": TIME})[0] == 204
+    assert client.ask("POST", f"{DEVICE}/metrics", {"sent_at": TIME, "metrics": {"load": 1.5}})[0] == 204
+    client.close()
+    server.stop(signal.SIGKILL)
+    for file in server.folder.glob("catalog.sqlite*"):
+        file.unlink()
+    shown = adopt(server.folder)
+    assert "the names of 1 device declared" in shown and "the names of 1 metric declared" in shown
+    restored = serve(devices=None)
+    assert look(restored) == before
+    client = Client(restored.port)
+    late = client.ask("GET", "/api/v1/devices/unnamed-0000005/stats")
+    assert late[0] == 200, late
+    client.close()
 
 
 def test_the_older_of_two_copies_of_a_folder_goes_read_only_and_removes_nothing(

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "blocks/s3.py": "fault/test_s3.py",
     "catalog/device_rows.py": "contract/test_catalog.py",
     "catalog/sqlite.py": "contract/test_catalog.py",
+    "cli/adopt.py": "fault/test_owner.py",
     "cli/clock.py": "e2e/test_clock.py",
     "cli/device_changes.py": "e2e/test_commands.py",
     "cli/export.py": "e2e/test_commands.py",

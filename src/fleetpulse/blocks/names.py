@@ -5,17 +5,25 @@ device      uint32                             metric          uint16
 id          string                             name, unit      string
 labels      string, a JSON object              kind            string, float or integer
 is_deleted  bool                               aggregation     string
-                                               retention_days  uint32
+interval_s  uint32, or null                    retention_days  uint32
+grace_s     uint32, or null                    definition      string, all of it as a JSON object
+note        string                             is_defined      bool
+created_at  int64, ns since 1970
+deletions   string, JSON: [[start_ns, end_ns], ...], an end of null: not declared again
+
+The right-hand parts from interval_s and definition on are missing in files of older versions.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleetpulse.blocks.store import BlockStore, put_block
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import BlockFile
@@ -23,7 +31,17 @@ from fleetpulse.model.metric import MetricDefinition
 
 ROWS_AT_ONCE = 8_192
 _DEVICES = pa.schema(
-    [("device", pa.uint32()), ("id", pa.string()), ("labels", pa.string()), ("is_deleted", pa.bool_())]
+    [
+        ("device", pa.uint32()),
+        ("id", pa.string()),
+        ("labels", pa.string()),
+        ("is_deleted", pa.bool_()),
+        ("interval_s", pa.uint32()),
+        ("grace_s", pa.uint32()),
+        ("note", pa.string()),
+        ("created_at", pa.int64()),
+        ("deletions", pa.string()),
+    ]
 )
 _METRICS = pa.schema(
     [
@@ -33,39 +51,94 @@ _METRICS = pa.schema(
         ("kind", pa.string()),
         ("aggregation", pa.string()),
         ("retention_days", pa.uint32()),
+        ("definition", pa.string()),
+        ("is_defined", pa.bool_()),
     ]
 )
 
 
-def write_devices(file: BinaryIO, devices: Iterable[tuple[int, Device, bool]]) -> None:
-    """Write number, device and whether it is deleted, ROWS_AT_ONCE at a time."""
+class NamedDevice(NamedTuple):
+    """A device with its number, as the catalog knows it."""
+
+    number: int
+    device: Device
+    is_deleted: bool = False
+    created_at_ns: int = 0
+    deletions: Sequence[tuple[int, int | None]] = ()
+    """Spans [start_ns, end_ns) in which it was deleted; an end of None: it has not been declared again."""
+
+
+class NamedMetric(NamedTuple):
+    """A metric with its number. `is_defined`: devices may report it."""
+
+    number: int
+    metric: MetricDefinition
+    is_defined: bool = True
+
+
+def write_devices(file: BinaryIO, devices: Iterable[NamedDevice]) -> None:
+    """Write all that is known of devices, ROWS_AT_ONCE at a time."""
     with pq.ParquetWriter(file, _DEVICES, compression="zstd", write_page_checksum=True) as writer:
-        rows: list[tuple[int, str, str, bool]] = []
-        for number, device, is_deleted in devices:
-            rows.append(
-                (number, device.id, json.dumps(device.labels, sort_keys=True) if device.labels else "{}", is_deleted)
-            )
+        rows: list[tuple[object, ...]] = []
+        for number, device, is_deleted, created_at_ns, deletions in devices:
+            labels = json.dumps(device.labels, sort_keys=True) if device.labels else "{}"
+            policy = device.interval_s, device.grace_s
+            spans = json.dumps(deletions) if deletions else "[]"
+            rows.append((number, device.id, labels, is_deleted, *policy, device.note, created_at_ns, spans))
             if len(rows) == ROWS_AT_ONCE:
                 writer.write_table(_table(rows, _DEVICES))
                 rows = []
         writer.write_table(_table(rows, _DEVICES))
 
 
-def write_metrics(file: BinaryIO, metrics: Iterable[tuple[int, MetricDefinition]]) -> None:
+def write_metrics(file: BinaryIO, metrics: Iterable[NamedMetric]) -> None:
     """Write number and definition of all metrics."""
     rows = [
-        (number, metric.name, metric.unit, metric.kind, metric.aggregation, metric.retention_days)
-        for number, metric in metrics
+        (
+            *(number, metric.name, metric.unit, metric.kind, metric.aggregation, metric.retention_days),
+            *(msgspec.json.encode(metric).decode(), is_defined),
+        )
+        for number, metric, is_defined in metrics
     ]
     pq.write_table(_table(rows, _METRICS), file, compression="zstd", write_page_checksum=True)
 
 
-def put_devices(store: BlockStore, *, stem: str, devices: Iterable[tuple[int, Device, bool]]) -> BlockFile:
-    """Write number, device and whether it is deleted to a file whose name begins with `stem`. Raises: OSError."""
+def read_devices(file: BinaryIO) -> Iterator[NamedDevice]:
+    """The devices of a file, by number, a row group at a time. Raises: DamagedData: it is not such a file."""
+    for row in _rows(file):
+        device = Device(
+            row["id"], json.loads(row["labels"]), row.get("interval_s"), row.get("grace_s"), row.get("note") or ""
+        )
+        deletions = [(start_ns, end_ns) for start_ns, end_ns in json.loads(row.get("deletions") or "[]")]
+        yield NamedDevice(row["device"], device, row["is_deleted"], row.get("created_at") or 0, deletions)
+
+
+def read_metrics(file: BinaryIO) -> Iterator[NamedMetric]:
+    """The metrics of a file, by number. Raises: DamagedData: it is not such a file."""
+    for row in _rows(file):
+        if "definition" in row:
+            metric = msgspec.json.decode(row["definition"], type=MetricDefinition)
+        else:
+            names = ("name", "unit", "kind", "aggregation", "retention_days")
+            metric = MetricDefinition(**{name: row[name] for name in names})
+        yield NamedMetric(row["metric"], metric, row.get("is_defined", True))
+
+
+def _rows(file: BinaryIO) -> Iterator[Mapping[str, Any]]:
+    try:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            yield from parquet.read_row_group(group).to_pylist()
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise DamagedData(f"names cannot be read: {error}. Run `fleetpulse verify`.") from error
+
+
+def put_devices(store: BlockStore, *, stem: str, devices: Iterable[NamedDevice]) -> BlockFile:
+    """Write all that is known of devices to a file whose name begins with `stem`. Raises: OSError."""
     return put_block(store, stem, lambda file: write_devices(file, devices))
 
 
-def put_metrics(store: BlockStore, *, position: Position, metrics: Iterable[tuple[int, MetricDefinition]]) -> BlockFile:
+def put_metrics(store: BlockStore, *, position: Position, metrics: Iterable[NamedMetric]) -> BlockFile:
     """Write number and definition of metrics, for a checkpoint at a journal position. Raises: OSError."""
     return put_block(store, f"metrics-{position}", lambda file: write_metrics(file, metrics))
 

@@ -56,6 +56,11 @@ class LocalIdentity:
     """Names of the files that the manifest lists."""
 
 
+def new_identity() -> str:
+    """An id that no other data folder has."""
+    return secrets.token_hex(8)
+
+
 def read_owner(store: BlockStore) -> tuple[Owner | None, Note | None]:
     """The owner of a store, None where it has none. Raises: ForeignBlocks: the note cannot be read. OSError."""
     note = store.read_note(OWNER)
@@ -78,8 +83,9 @@ def identity_of(local: LocalIdentity, store: BlockStore, owner: Owner | None) ->
     place, folder = store.place, local.folder
     if local.journal and not local.catalog and not local.blocks:
         raise ForeignBlocks(
-            f"the catalog of {folder} is new, but its journal belongs to data folder {local.journal}: the catalog is "
-            f"missing. Restore it from a copy, or make one from the blocks: {_adopt(folder)}"
+            f"the catalog is missing: catalog.sqlite of {folder} is new, but its journal belongs to data folder "
+            f"{local.journal}. If catalog.sqlite or its -wal was moved, put it back; else restore the data folder from "
+            f"a copy; without one, make a catalog from the blocks: {_adopt(folder)}"
         )
     if local.catalog and local.journal and local.catalog != local.journal:
         raise ForeignBlocks(
@@ -88,7 +94,7 @@ def identity_of(local: LocalIdentity, store: BlockStore, owner: Owner | None) ->
         )
     if owner is None:
         _check_without_owner(local, store)
-        return local.catalog or local.journal or secrets.token_hex(8)
+        return local.catalog or local.journal or new_identity()
     if local.catalog == owner.id:
         return owner.id
     # A copy from before there were ids, of the same data folder: the names of blocks occur only once.

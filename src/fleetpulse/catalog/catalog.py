@@ -174,6 +174,10 @@ class Catalog(Protocol):
         """The manifest committed last; an empty one before the first."""
         ...
 
+    def restore(self, records: Iterable[DeviceRecord], metrics: Iterable[tuple[int, MetricDefinition, bool]]) -> None:
+        """Take over devices and metrics with their numbers, in a catalog that has no devices yet."""
+        ...
+
     def commit_manifest(
         self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = (), was_at_rest: bool = False
     ) -> None:

@@ -39,6 +39,17 @@ def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
     return found
 
 
+def insert_record(run: Any, record: DeviceRecord) -> None:
+    """Write a device with its number and its deletions, in a transaction."""
+    deleted_at_ns = record.deletions[-1][0] if record.is_deleted and record.deletions else None
+    if record.is_deleted and deleted_at_ns is None:
+        deleted_at_ns = record.created_at_ns
+    text = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    run(text, (record.number, record.device.id, *declared_fields(record.device), record.created_at_ns, deleted_at_ns))
+    for span in record.deletions:
+        run("INSERT INTO deletion VALUES (?, ?, ?)", (record.number, *span))
+
+
 def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO_DELETIONS) -> DeviceRecord:
     """The record of a device out of its row."""
     number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row

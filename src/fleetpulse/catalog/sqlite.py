@@ -261,6 +261,16 @@ class SqliteCatalog(CatalogDatabase):
         with self._reading():
             return self._lock.run(lambda: read_manifest(self._connection))
 
+    def restore(self, records: Iterable[DeviceRecord], metrics: Iterable[tuple[int, MetricDefinition, bool]]) -> None:
+        """See Catalog."""
+        with self._transaction() as run:
+            for record in records:
+                rows_of.insert_record(run, record)
+            for number, metric, is_defined in metrics:
+                row = (number, metric.name, _json(metric), is_defined)
+                run(f"INSERT OR REPLACE INTO metric ({_METRIC}) VALUES (?, ?, ?, ?)", row)
+            rows_of.note_change(run, self._clock.now_ns())
+
     def commit_manifest(
         self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = (), was_at_rest: bool = False
     ) -> None:

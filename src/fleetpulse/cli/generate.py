@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
+from fleetpulse.blocks.manifest_note import put_manifest_note
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.flags import Time, Whole
@@ -87,7 +88,8 @@ def _make(spec: HistorySpec, folder: Path) -> None:
     catalog = SqliteCatalog(folder / CATALOG)
     default = Settings()
     policy = HeartbeatPolicy(default.interval_s, default.grace_s)
-    generator = Generator(spec, FolderBlockStore(folder / BLOCKS), policy=policy)
+    store = FolderBlockStore(folder / BLOCKS)
+    generator = Generator(spec, store, policy=policy)
     pieces = 1 + spec.metrics * -(-spec.devices // PIECE_DEVICES)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         declaring = progress.add_task("declaring devices", total=None)
@@ -97,5 +99,7 @@ def _make(spec: HistorySpec, folder: Path) -> None:
         for day in generator.days:
             generator.make_day(day, lambda: progress.advance(making))
     # The manifest comes last: a folder whose making was broken off must not look whole.
-    catalog.commit_manifest(generator.finish(catalog))
+    manifest = generator.finish(catalog)
+    put_manifest_note(store, manifest)
+    catalog.commit_manifest(manifest)
     catalog.close()

@@ -33,6 +33,7 @@ COMMANDS = {
     "simulate": "Simulate a fleet that reports to a server, and check the server's figures.",
     "generate": "Generate a data folder with history, to try fleetpulse on it and to measure it.",
     "verify": "Check that a data folder is complete and undamaged.",
+    "adopt": "Make a lost catalog anew from the blocks.",
     "status": "Show the fleet at a glance.",
     "devices": "List, show, declare, pause and relabel devices; import and export them.",
     "uptime": "Show uptime and availability over a window, of a device or of the fleet.",

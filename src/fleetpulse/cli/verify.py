@@ -31,7 +31,7 @@ app = App(
 
 
 @app.default
-@takes_settings(("blocks", "s3_endpoint", "s3_region", "database_wait_s"))
+@takes_settings(("blocks", "s3_endpoint", "s3_region", "s3_timeout_s", "database_wait_s"))
 def verify(
     *,
     data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),

@@ -26,14 +26,13 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.forget import Cuts, days_to_cut, late_without, without_samples
 from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.late import LateRows, distinct_late, join_late
-from fleetpulse.blocks.names import ROWS_AT_ONCE, put_devices, put_metrics
+from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import ClosingData, FrozenFleet
-from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
@@ -235,14 +234,14 @@ def write_names(
     """
     declared = catalog.declared()  # read before the devices, so that these are never older than it
     stem = f"devices-v{declared.version:x}-{declared.changed_at_ns:x}-"
-    metrics = put_metrics(store, position=position, metrics=[(number, one) for number, one, _ in catalog.metrics()])
+    metrics = put_metrics(store, position=position, metrics=[NamedMetric(*row) for row in catalog.metrics()])
     if known and "devices" in known and known["devices"].name.startswith(stem):
         return {"metrics": metrics}
 
-    def devices() -> Iterator[tuple[int, Device, bool]]:
+    def devices() -> Iterator[NamedDevice]:
         for place, record in enumerate(catalog.records()):
             if place % ROWS_AT_ONCE == 0:
                 check()
-            yield record.number, record.device, record.is_deleted
+            yield NamedDevice(record.number, record.device, record.is_deleted, record.created_at_ns, record.deletions)
 
     return {"metrics": metrics, "devices": put_devices(store, stem=f"{stem}{position}", devices=devices())}

@@ -16,6 +16,7 @@ import structlog
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.manifest_note import put_manifest_note
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated, Unfinished
 from fleetpulse.ingest.intake import Intake
@@ -228,8 +229,10 @@ class Housekeeping:
         await self.removal.begin()
 
     async def _commit(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.threads.files, put_manifest_note, self.history.store, manifest)
         commit = partial(self.catalog.commit_manifest, manifest, forgotten=forgotten, was_at_rest=self._is_at_rest)
-        await asyncio.get_running_loop().run_in_executor(self.threads.catalog, commit)
+        await loop.run_in_executor(self.threads.catalog, commit)
         self._is_at_rest = False
 
     async def compact(self, *, is_forced: bool = False) -> bool:

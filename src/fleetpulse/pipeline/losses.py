@@ -47,12 +47,14 @@ def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
     return losses
 
 
-def loss_error(losses: Sequence[tuple[Loss, str]]) -> DataVanished:
+def loss_error(losses: Sequence[tuple[Loss, str]], *, is_catalog_new: bool = False) -> DataVanished:
     """The error that says what has vanished, and what to do."""
+    adopt = " If catalog.sqlite itself is lost, make a new one from the blocks with `fleetpulse adopt`."
     return DataVanished(
         f"{'; '.join(text for _, text in losses)}. A file was deleted, cut or replaced by an older one, most likely "
         "journal.sqlite-wal or catalog.sqlite-wal: put it back, or restore the whole data folder from a copy. To go on "
         "without what is missing, start once with --accept-loss: the time since then becomes blind time."
+        f"{adopt * is_catalog_new}"
     )
 
 
@@ -63,7 +65,8 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
     """
     losses = find_losses(journal, catalog, manifest)
     if losses and not is_accepted:
-        raise loss_error(losses)
+        is_catalog_new = not (manifest.files() or catalog.device_count() or catalog.files.identity())
+        raise loss_error(losses, is_catalog_new=is_catalog_new)
     for loss, text in losses:
         log.warning("a loss was accepted", part=loss.part, after=loss.after, through=loss.through, what=text)
         catalog.accept_loss(loss, at_ns=at_ns)

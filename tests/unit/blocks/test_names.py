@@ -1,11 +1,23 @@
 """Names of devices and metrics are written as they are declared."""
 
+import io
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from fleetpulse.blocks.names import ROWS_AT_ONCE, put_devices, put_metrics
+from fleetpulse.blocks.names import (
+    ROWS_AT_ONCE,
+    NamedDevice,
+    NamedMetric,
+    put_devices,
+    put_metrics,
+    read_devices,
+    read_metrics,
+)
 from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
 from fleetpulse.model.metric import MetricDefinition
 
@@ -13,7 +25,7 @@ from fleetpulse.model.metric import MetricDefinition
 def test_devices_come_with_labels_and_whether_they_are_deleted_however_many() -> None:
     store = MemoryBlockStore()
     devices = (
-        (number, Device(f"d{number}", {"site": "x"} if number else {}), number == 1)
+        NamedDevice(number, Device(f"d{number}", {"site": "x"} if number else {}), number == 1)
         for number in range(ROWS_AT_ONCE + 1)
     )
     file = put_devices(store, stem="devices", devices=devices)
@@ -22,7 +34,40 @@ def test_devices_come_with_labels_and_whether_they_are_deleted_however_many() ->
     assert len(rows) == ROWS_AT_ONCE + 1
     assert (rows[0]["id"], json.loads(rows[0]["labels"]), rows[0]["is_deleted"]) == ("d0", {}, False)
     assert (rows[1]["id"], json.loads(rows[1]["labels"]), rows[1]["is_deleted"]) == ("d1", {"site": "x"}, True)
-    file = put_metrics(store, position=3, metrics=[(0, MetricDefinition(name="cpu", unit="%"))])
+    file = put_metrics(store, position=3, metrics=[NamedMetric(0, MetricDefinition(name="cpu", unit="%"))])
     with store.open(file.name) as reader:
         (metric,) = pq.read_table(reader).to_pylist()
     assert (metric["metric"], metric["name"], metric["unit"], metric["kind"]) == (0, "cpu", "%", "float")
+
+
+def test_names_are_read_as_they_were_written() -> None:
+    store = MemoryBlockStore()
+    devices = [
+        NamedDevice(0, Device("a", {"site": "x"}, 10, 20, "on the roof"), False, 7, [(5, 6)]),
+        NamedDevice(1, Device("b"), True, 8, [(9, None)]),
+    ]
+    metrics = [
+        NamedMetric(0, MetricDefinition(name="upload_time", kind="integer", lowest=0, highest=2**63 - 1)),
+        NamedMetric(1, MetricDefinition(name="cpu", unit="%", raw_days=5, description="load"), is_defined=False),
+    ]
+    with store.open(put_devices(store, stem="devices", devices=devices).name) as reader:
+        assert list(read_devices(reader)) == devices
+    with store.open(put_metrics(store, position=3, metrics=metrics).name) as reader:
+        assert list(read_metrics(reader)) == metrics
+
+
+def test_names_of_older_versions_are_read_without_what_they_lack() -> None:
+    old_devices = {"device": [0], "id": ["a"], "labels": ['{"site": "x"}'], "is_deleted": [False]}
+    with io.BytesIO() as file:
+        pq.write_table(pa.table(old_devices), file)
+        assert list(read_devices(file)) == [NamedDevice(0, Device("a", {"site": "x"}), deletions=[])]
+    old_metrics = {"metric": [1], "name": ["cpu"], "unit": ["%"], "kind": ["float"], "aggregation": ["p99"]}
+    with io.BytesIO() as file:
+        pq.write_table(pa.table({**old_metrics, "retention_days": [9]}), file)
+        metric = MetricDefinition(name="cpu", unit="%", aggregation="p99", retention_days=9)
+        assert list(read_metrics(file)) == [NamedMetric(1, metric)]
+
+
+def test_what_is_no_file_of_names_is_called_damaged() -> None:
+    with pytest.raises(DamagedData, match="names cannot be read"):
+        list(read_devices(io.BytesIO(b"nothing")))
