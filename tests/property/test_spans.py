@@ -12,7 +12,6 @@ from fleetpulse.aggregate.spans import (
     covered_before,
     intersect,
     minutes_inside,
-    minutes_touched,
     spans_of,
     subtract,
     total_ns,
@@ -106,25 +105,20 @@ def test_after_uncovered_is_the_earliest_time_with_the_amount_outside(
 @given(
     st.lists(st.tuples(st.integers(-8, 30), st.integers(-8, 30)), max_size=8), st.integers(-4, 4), st.integers(0, 12)
 )
-def test_minutes_are_touched_or_inside_as_their_quarters_are(
-    pairs: list[tuple[int, int]], first: int, count: int
-) -> None:
+def test_minutes_are_inside_as_their_quarters_are(pairs: list[tuple[int, int]], first: int, count: int) -> None:
     """Spans in quarters of a minute, so that starts and ends fall on and between minutes, before 1970 too."""
     spans = spans_of((start * MINUTE // 4, end * MINUTE // 4) for start, end in pairs)
     quarters = [
         [4 * minute + quarter in model(pairs) for quarter in range(4)] for minute in range(first, first + count)
     ]
-    touched = minutes_touched(spans, first_minute=first, count=count)
     inside = minutes_inside(spans, first_minute=first, count=count)
-    assert touched.dtype == inside.dtype == np.bool_
-    assert touched.tolist() == [any(minute) for minute in quarters]
+    assert inside.dtype == np.bool_
     assert inside.tolist() == [all(minute) for minute in quarters]
 
 
-def test_a_nanosecond_touches_a_minute_and_a_nanosecond_less_is_not_inside() -> None:
+def test_a_minute_less_a_nanosecond_is_not_inside() -> None:
     minute = 29_000_000
     spans = spans_of([(minute * MINUTE - 1, (minute + 1) * MINUTE), ((minute + 1) * MINUTE + 1, (minute + 2) * MINUTE)])
-    assert minutes_touched(spans, first_minute=minute - 2, count=5).tolist() == [False, True, True, True, False]
     assert minutes_inside(spans, first_minute=minute - 2, count=5).tolist() == [False, False, True, False, False]
 
 

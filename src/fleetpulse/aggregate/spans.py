@@ -90,13 +90,6 @@ def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[n
     return times
 
 
-def minutes_touched(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
-    """Which of the minutes first_minute + 0..count-1 since 1970 have any part inside a span: bool, shape (count,)."""
-    return _covered_places(
-        spans[:, 0] // NS_PER_MINUTE - first_minute, -(-spans[:, 1] // NS_PER_MINUTE) - first_minute, count=count
-    )
-
-
 def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
     """Which of the minutes first_minute + 0..count-1 since 1970 lie wholly inside a span: bool, shape (count,)."""
     return _covered_places(

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.model.units import MINUTES_PER_DAY, S_PER_DAY
-from fleetpulse.model.uptime import BLIND, DELETED, DOWN, MAINTENANCE, PAUSED
 
 SLOT_MINUTES = tuple(minutes for minutes in range(1, MINUTES_PER_DAY + 1) if MINUTES_PER_DAY % minutes == 0)
 UNPACKED_ROWS = 2_048
@@ -57,32 +56,6 @@ def fold_slots(rows: Rows, slot: int) -> NDArray[np.uint64]:
         minutes = unpack_minutes(rows[first : first + UNPACKED_ROWS])
         folded.append(pack_minutes(np.asarray(minutes.reshape(-1, MINUTES_PER_DAY // slot, slot).any(axis=2))))
     return np.concatenate(folded)
-
-
-def absent_reasons(
-    *,
-    blind: NDArray[np.bool_],
-    maintenance: NDArray[np.bool_],
-    paused: NDArray[np.bool_],
-    deleted: NDArray[np.bool_],
-    slot: int,
-) -> NDArray[np.int8]:
-    """What each slot counts as where no heartbeat was sent in it: DELETED, PAUSED, MAINTENANCE, BLIND or DOWN.
-
-    In the slots that are BLIND or DOWN a heartbeat counts; the others count neither way.
-
-    Args:
-        blind, maintenance, paused, deleted: which minutes each touches; bool, all of one shape (minutes,), a
-            multiple of `slot`.
-        slot: minutes of a slot.
-    Returns: codes of REASONS, int8, shape (minutes / slot,).
-    Source: docs/explanation/uptime.md, "Windowed uptime".
-    """
-    reasons = np.full(len(blind) // slot, DOWN, np.int8)
-    for reason, minutes in ((BLIND, blind), (MAINTENANCE, maintenance), (PAUSED, paused), (DELETED, deleted)):
-        if minutes.any():
-            reasons[minutes.reshape(-1, slot).any(axis=1)] = reason
-    return reasons
 
 
 def percent(present: int, expected: int) -> float | None:

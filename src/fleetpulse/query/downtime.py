@@ -12,6 +12,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.runs import run_bounds
 from fleetpulse.aggregate.spans import covered_before
 from fleetpulse.aggregate.status import NEVER_NS, Exclusions, ReceptionGap
 from fleetpulse.model.heartbeat_policy import late_after_ns
@@ -177,8 +178,11 @@ class _Clocks:
     ) -> None:
         """Add the time down inside the window of gaps; all of one shape (gaps,)."""
         codes = self._view.excluded.classes[places]
-        for code, clock in enumerate(self._clocks):
-            chosen = np.flatnonzero(codes == code) if len(self._clocks) > 1 else slice(None)
+        order = np.argsort(codes, kind="stable")
+        for first, last in run_bounds(codes[order]):
+            self._view.budget.check()
+            chosen = order[first:last] if last - first < len(codes) else slice(None)
+            clock = self._clocks[int(codes[order[first]])]
             gaps = _divided(
                 (places[chosen], start_ns[chosen], end_ns[chosen], down_after_ns[chosen]), clock.declared_ns
             )

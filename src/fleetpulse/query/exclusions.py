@@ -53,7 +53,9 @@ class Excluded:
         """The places of the devices of each class, int64, shape (members,), and what is excluded for them."""
         if len(self.of_class) == 1:
             return [(slice(None), self.of_class[0])]
-        return [(np.flatnonzero(self.classes == code), exclusions) for code, exclusions in enumerate(self.of_class)]
+        order = np.argsort(self.classes, kind="stable")
+        edges = np.searchsorted(self.classes[order], np.arange(len(self.of_class) + 1))
+        return [(order[edges[code] : edges[code + 1]], exclusions) for code, exclusions in enumerate(self.of_class)]
 
 
 NOTHING_EXCLUDED = Excluded(np.zeros(1, np.int32), [Exclusions()])

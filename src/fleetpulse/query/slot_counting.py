@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
-from fleetpulse.aggregate.spans import Spans, minutes_inside, minutes_touched
-from fleetpulse.aggregate.status import Exclusions
-from fleetpulse.aggregate.uptime import absent_reasons, fold_slots, pack_minutes, unpack_minutes
+from fleetpulse.aggregate.slot_runs import ClassSweep, SlotRuns, slot_runs
+from fleetpulse.aggregate.spans import Spans, minutes_inside
+from fleetpulse.aggregate.uptime import fold_slots, pack_minutes, unpack_minutes
 from fleetpulse.blocks.stored_late import has_late
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from fleetpulse.model.uptime import BACKFILLED, BEFORE, BLIND, DELETED, DOWN, MAINTENANCE, MISSING, PAUSED, UP
@@ -41,22 +41,12 @@ class SlotCounts:
         return np.asarray(self.present + self.counts[DOWN])
 
 
+@dataclass(frozen=True, slots=True)
 class _Class:
     """Devices that share their exclusions, and what each slot counts as for them where nothing was sent in it."""
 
-    def __init__(self, exclusions: Exclusions, members: Places, *, start: int, count: int, slot: int) -> None:
-        blind, maintenance, paused, deleted = (
-            minutes_touched(spans, first_minute=start, count=count)
-            for spans in (exclusions.blind, exclusions.maintenance, exclusions.paused, exclusions.deleted)
-        )
-        self.members = members
-        self.absent = absent_reasons(blind=blind, maintenance=maintenance, paused=paused, deleted=deleted, slot=slot)
-
-    def before(self, reason: int) -> NDArray[np.int32]:
-        """How many slots of a reason lie before each slot, and at the end how many there are, shape (slots + 1,)."""
-        before = np.zeros(len(self.absent) + 1, np.int32)
-        np.cumsum(self.absent == reason, out=before[1:])
-        return before
+    members: Places
+    runs: SlotRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +102,22 @@ class SlotCounting:
         self._edges = np.clip(np.append(edges - self.start // slot, self._slots), 0, self._slots)
         """Where each step begins, and where the last one ends, in slots of the window; with `are_steps_apart` the slots
         that are in two steps are a step of their own between these."""
-        codes = view.excluded.classes
-        many = len(view.excluded.of_class) > 1
         self._classes = [
             _Class(
-                exclusions,
-                np.flatnonzero(is_chosen & (codes == code)) if many else np.flatnonzero(is_chosen),
-                start=self.start,
-                count=count,
-                slot=slot,
+                np.flatnonzero(is_chosen[places]) if isinstance(places, slice) else places[is_chosen[places]],
+                slot_runs(
+                    blind=exclusions.blind,
+                    maintenance=exclusions.maintenance,
+                    paused=exclusions.paused,
+                    deleted=exclusions.deleted,
+                    start_ns=self.start * NS_PER_MINUTE,
+                    slot_ns=slot_ns,
+                    count=self._slots,
+                ),
             )
-            for code, exclusions in enumerate(view.excluded.of_class)
+            for places, exclusions in view.by_class()
         ]
+        self._sweep = ClassSweep([devices.runs for devices in self._classes])
 
     def count_absent(self) -> None:
         """Count all slots as if no heartbeat had been sent."""
@@ -132,7 +126,8 @@ class SlotCounting:
         counts = self._result.counts
         reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED, DELETED)
         for devices in self._classes:
-            for reason in (reason for reason in reasons if (devices.absent == reason).any()):
+            self._view.budget.check()
+            for reason in (reason for reason in reasons if (devices.runs.reasons == reason).any()):
                 counts[reason, devices.members] += self._absent(devices, reason, 0, self._slots)
             if self._unheard is not None:
                 counts[BEFORE, devices.members] += np.diff(np.minimum(self._seen(devices), self._edges))
@@ -145,7 +140,7 @@ class SlotCounting:
     def _absent(self, devices: _Class, reason: int, first: int, last: int) -> NDArray[np.int32]:
         """Slots in [first, last), since the first heartbeat, that count as `reason` when absent: (members, steps)."""
         places = np.clip(np.maximum(self._seen(devices), self._edges), first, last)
-        return np.asarray(np.diff(devices.before(reason)[places]))
+        return np.asarray(np.diff(devices.runs.before(reason, places)))
 
     def day(self, day: int) -> DaySlots | None:
         """A day of the window; None where no slot of the window is in it."""
@@ -186,7 +181,7 @@ class SlotCounting:
             and not self._view.live.has_presence(day.day)
             and not has_late(self._view.manifest, day.day)
             and self._unheard_in(day) is None
-            and all(bool((devices.absent[day.first : day.last] == DOWN).all()) for devices in self._classes)
+            and self._sweep.is_all(DOWN, day.first, day.last)
         )
 
     def _unheard_in(self, day: DaySlots) -> Spans | None:
@@ -208,11 +203,9 @@ class SlotCounting:
 
     def slots_present(self, day: DaySlots, down: int) -> Callable[[Places, Rows], DayPresence]:
         """What gives the slots of a day that are present, by rows of it; `down` is MISSING where its block is lost."""
-        day_slots = MINUTES_PER_DAY // self._slot
-        absent = np.full((len(self._classes), day_slots), PAUSED, np.int8)
-        absent[:, day.offset : day.offset + day.last - day.first] = [
-            devices.absent[day.first : day.last] for devices in self._classes
-        ]
+        rows, of_class = self._sweep.between(day.first, day.last)
+        absent = np.full((len(rows), MINUTES_PER_DAY // self._slot), PAUSED, np.int8)
+        absent[:, day.offset : day.offset + day.last - day.first] = rows
         may_count, blind = pack_minutes((absent == DOWN) | (absent == BLIND)), pack_minutes(absent == BLIND)
         is_blind = bool(blind.any())
         unheard = self._unheard_in(day)
@@ -221,14 +214,14 @@ class SlotCounting:
             minutes = minutes_inside(unheard, first_minute=day.day * MINUTES_PER_DAY, count=MINUTES_PER_DAY)
             heard = ~pack_minutes(minutes)
 
-        def count(all_places: Places, all_rows: Rows) -> DayPresence:
+        def count(all_places: Places, all_presence: Rows) -> DayPresence:
             chosen = slice(None) if self._is_all else np.flatnonzero(self._is_chosen[all_places])
-            places, rows = all_places[chosen], all_rows[chosen]
-            codes = self._view.excluded.classes[places] if len(self._classes) > 1 else slice(None)
-            there = fold_slots(rows, self._slot) & may_count[codes]
-            in_time = there if heard is None else fold_slots(rows & heard, self._slot) & may_count[codes]
+            places, presence = all_places[chosen], all_presence[chosen]
+            codes = of_class[self._view.excluded.classes[places]] if len(rows) > 1 else slice(None)
+            there = fold_slots(presence, self._slot) & may_count[codes]
+            in_time = there if heard is None else fold_slots(presence & heard, self._slot) & may_count[codes]
             if self.is_explained:
-                self._explain(day, absent[0], there, in_time, down)
+                self._explain(day, absent[of_class[0]], there, in_time, down)
             present = self._by_step(there, day)
             return DayPresence(
                 places,

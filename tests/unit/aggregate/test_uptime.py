@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from fleetpulse.aggregate.uptime import (
     SLOT_MINUTES,
-    absent_reasons,
     fold_slots,
     lifetime_uptime_percent,
     pack_minutes,
@@ -15,7 +14,6 @@ from fleetpulse.aggregate.uptime import (
     slot_minutes,
     unpack_minutes,
 )
-from fleetpulse.model.uptime import REASONS
 
 DAY_MINUTES = 1_440
 
@@ -69,13 +67,3 @@ def test_a_slot_is_present_where_any_of_its_minutes_is(minutes: set[int], slot: 
     slots = unpack_minutes(fold_slots(pack_minutes(truths), slot), count=DAY_MINUTES // slot)
     assert np.flatnonzero(slots[1]).tolist() == sorted({minute // slot for minute in minutes})
     assert not slots[0].any()
-
-
-def test_a_pause_goes_before_maintenance_and_maintenance_before_blind_time() -> None:
-    def touched(*minutes: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return np.isin(np.arange(10), minutes)
-
-    codes = absent_reasons(
-        blind=touched(1, 3, 5), maintenance=touched(3, 4, 5), paused=touched(5), deleted=touched(), slot=2
-    )
-    assert [REASONS[code] for code in codes] == ["blind", "maintenance", "paused", "down", "down"]
