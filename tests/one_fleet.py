@@ -205,7 +205,7 @@ class OneFleet:
         """(time, status) of every transition, asked at the end or later."""
         start_ns, end_ns = self.at(start), self.at(end)
         self.now = max(self.now, end_ns)
-        answer = device_transitions(self.view(start_ns, device), f"d{device}", Window(start_ns, end_ns))
+        answer = device_transitions(self.view(start_ns, device), f"d{device}", Window(start_ns, end_ns), limit=10_000)
         return [(change.at[11:19], change.after) for change in answer.transitions]
 
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:

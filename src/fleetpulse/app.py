@@ -129,12 +129,11 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         counters=counters,
         devices_max=settings.devices_max,
         label_names_max=settings.label_names_max,
+        policies_max=settings.policies_max,
         auto_register=settings.auto_register,
     )
     metric_definitions = _build_metric_definitions(settings, stores, clock, catalog_thread, known_metrics)
-    planned_downtime = PlannedDowntime(
-        catalog=catalog, catalog_thread=catalog_thread, clock=clock, windows_max=settings.windows_max
-    )
+    planned_downtime = _build_planned_downtime(settings, stores, clock, catalog_thread)
     writer = Writer(
         journal=stores.journal, counters=counters, committed=follower.follow, commit_timeout_s=settings.commit_timeout_s
     )
@@ -177,6 +176,18 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     )
 
 
+def _build_planned_downtime(
+    settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread
+) -> PlannedDowntime:
+    return PlannedDowntime(
+        catalog=stores.catalog,
+        catalog_thread=catalog_thread,
+        clock=clock,
+        windows_max=settings.windows_max,
+        window_devices_max=settings.window_devices_max,
+    )
+
+
 def _build_metric_definitions(
     settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread, known: KnownMetrics
 ) -> MetricDefinitions:
@@ -186,6 +197,7 @@ def _build_metric_definitions(
         clock=clock,
         known=known,
         metrics_max=settings.metrics_max,
+        types_max=settings.types_max,
         retention_grace_s=settings.retention_grace_s,
     )
 

@@ -62,6 +62,13 @@ class BulkLimits:
     )
     bulk_at_once_max: int = setting(4, "Bodies decompressed and read at the same time; others wait.", "bodies", 1)
     bulk_lines_max: int = setting(200_000, "Lines, at most events_waiting_max; beyond it, 413.", "lines", 1)
+    line_bytes_max: int = setting(65_536, "Size of a line; beyond it, the line is refused.", "bytes", 128)
+    gzip_members_max: int = setting(
+        1_024, "Parts of a gzip body, as files that were joined have them; beyond it, 413.", "members", 1
+    )
+    zstd_window_bytes_max: int = setting(
+        8_388_608, "Memory that a zstd body may ask for; beyond it, 413.", "bytes", 1_024, 2_147_483_648
+    )
     refusals_listed_max: int = setting(
         100, "Refused lines that an answer lists; it also tells how many there were.", "lines", 1
     )
@@ -161,6 +168,17 @@ class QuestionLimits:
         "Retry-After.",
         "bytes",
         1_048_576,
+    )
+    types_max: int = setting(100, "Metrics in one question; beyond it, 422.", "metrics", 1, 65_535)
+    fleet_steps_max: int = setting(
+        400, "Steps of a series of the whole fleet's uptime; beyond it, 422.", "steps", 1, 1_000_000
+    )
+    groups_max: int = setting(10_000, "Groups in an answer about the fleet's uptime; beyond it, 422.", "groups", 1)
+    transitions_listed_max: int = setting(
+        10_000, "Changes of status that an answer lists; with more, it says from where to ask on.", "changes", 1
+    )
+    intervals_listed_max: int = setting(
+        10_000, "Intervals that an answer with `explain` lists; with more, it says `capped`.", "intervals", 1
     )
     compress_bytes_lowest: int = setting(
         1_024, "Size of an answer from which on it is compressed, where the client offers it.", "bytes", 0

@@ -99,8 +99,14 @@ class Definitions:
     label_names_max: int = setting(
         256, "Different names of labels; beyond it, a device is refused (422).", "names", 1, 10_000
     )
+    policies_max: int = setting(
+        1_024, "Different pairs of interval and grace; beyond it, a device is refused (422).", "pairs", 1, 65_000
+    )
     metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
     windows_max: int = setting(1_000, "Maintenance windows; beyond it, 422.", "windows", 1)
+    window_devices_max: int = setting(
+        10_000, "Device ids that a maintenance window names; beyond it, 422.", "devices", 1, 1_000_000
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ class Life:
         window = Window(self.begin_ns - 100 * SECOND, end_ns)
         found: list[Any] = []
         for device in DEVICES:
-            transitions = partial(device_transitions, device_id=device, window=window)
+            transitions = partial(device_transitions, device_id=device, window=window, limit=10_000)
             uptime = partial(device_uptime, device_id=device, window=window, is_explained=False)
             found.append(await self.service.questions.device(device, transitions, start_ns=window.start_ns))
             found.append(await self.service.questions.device(device, partial(stored_gaps, end_ns=end_ns), start_ns=0))

@@ -81,7 +81,7 @@ QUESTIONS: dict[str, Ask] = {
         ONE.views.device("d0", 0, start_ns=START_NS, budget=budget)(), "d0", HOURS, is_explained=True
     ),
     "changes of a device": lambda budget: device_transitions(
-        ONE.views.device("d0", 0, start_ns=START_NS, budget=budget)(), "d0", HOURS
+        ONE.views.device("d0", 0, start_ns=START_NS, budget=budget)(), "d0", HOURS, limit=10_000
     ),
     "metrics of a device": lambda budget: device_metrics(
         samples(budget), metrics("avg"), device_id="d0", device=0, window=METRIC_HOURS, now_ns=NOW_NS

@@ -30,7 +30,13 @@ async def get_uptime(
     *, device_id: DeviceIdPath, window: Window, is_explained: bool, is_deleted_included: bool, questions: Questions
 ) -> Uptime:
     """Uptime and availability of a device over a window."""
-    question = partial(device_uptime, device_id=device_id, window=window, is_explained=is_explained)
+    question = partial(
+        device_uptime,
+        device_id=device_id,
+        window=window,
+        is_explained=is_explained,
+        intervals_max=questions.limits.intervals_listed_max,
+    )
     return await questions.device(
         device_id, question, start_ns=window.start_ns, is_deleted_included=is_deleted_included
     )
@@ -47,7 +53,8 @@ async def get_transitions(
     device_id: DeviceIdPath, window: Window, is_deleted_included: bool, questions: Questions
 ) -> Transitions:
     """Every change of a device's status in a window, oldest first."""
-    question = partial(device_transitions, device_id=device_id, window=window)
+    limit = questions.limits.transitions_listed_max
+    question = partial(device_transitions, device_id=device_id, window=window, limit=limit)
     return await questions.device(
         device_id, question, start_ns=window.start_ns, is_deleted_included=is_deleted_included
     )

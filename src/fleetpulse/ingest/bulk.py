@@ -31,7 +31,6 @@ from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
 PIECE_BYTES = 65_536
-LINE_BYTES_MAX = 65_536
 _COMMA = ord(",")
 PIECE_LINES = 500
 """Lines read one by one before the event loop gets a turn."""
@@ -75,6 +74,7 @@ class BulkReader:
         self._metrics = metrics
         self._earliest_ns, self._latest_ns = limits.earliest_ns, latest_ns
         self._listed_max = limits.refusals_listed_max
+        self._line_bytes_max = limits.line_bytes_max
         self._line = 0
 
     @property
@@ -100,8 +100,10 @@ class BulkReader:
     def _read_columns(self, piece: bytes) -> bool:
         """Accept all lines of a piece. Returns False, and accepts none, where a line is not usual."""
         stripped = piece.removesuffix(b"\n")
-        if len(stripped) > PIECE_BYTES + LINE_BYTES_MAX:
+        if len(stripped) > PIECE_BYTES + self._line_bytes_max:
             return False  # its last line is too long
+        if self._line_bytes_max < PIECE_BYTES and max(map(len, stripped.split(b"\n"))) > self._line_bytes_max:
+            return False
         newlines = stripped.count(b"\n")
         # Every line begins with { and ends with }, and below there are as many values as lines: so each line is one
         # value.
@@ -201,8 +203,9 @@ class BulkReader:
             if not text:
                 continue
             try:
-                if len(text) > LINE_BYTES_MAX:
-                    raise Malformed(f"the line is longer than {LINE_BYTES_MAX} bytes; {_EXPECTED}")
+                if len(text) > self._line_bytes_max:
+                    limit = f"{self._line_bytes_max} bytes (line_bytes_max)"
+                    raise Malformed(f"the line is longer than {limit}; {_EXPECTED}", reason="line_bytes")
                 try:
                     line = _decoder.decode(text)
                 except (ValueError, RecursionError) as error:

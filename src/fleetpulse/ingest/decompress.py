@@ -8,10 +8,7 @@ from fleetpulse.errors import Malformed, TooLarge, UnsupportedMedia
 from fleetpulse.limits import IngestLimits
 
 GZIP_PIECE_BYTES = 65_536
-GZIP_MEMBERS_MAX = 1_024
-"""Members of a gzip body. An empty one costs time but adds no size, so the limits on size do not bound their number."""
 ZSTD_PIECE_BYTES = 256
-ZSTD_WINDOW_BYTES_MAX = 8_388_608
 
 
 def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
@@ -27,9 +24,9 @@ def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
     bytes_max = min(limits.decompressed_bytes_max, bytes_max_by_ratio)
     try:
         if coding == "gzip":
-            decompressed = _gunzip(body, bytes_max)
+            decompressed = _gunzip(body, bytes_max, members_max=limits.gzip_members_max)
         elif coding == "zstd":
-            decompressed = _unzstd(body, bytes_max)
+            decompressed = _unzstd(body, bytes_max, window_bytes_max=limits.zstd_window_bytes_max)
         else:
             raise UnsupportedMedia(f"Content-Encoding `{coding}` is not supported; use one of identity, gzip and zstd")
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
@@ -44,7 +41,7 @@ def decompress(body: bytes, coding: str, limits: IngestLimits) -> bytes:
     return decompressed
 
 
-def _gunzip(body: bytes, bytes_max: int) -> bytes:
+def _gunzip(body: bytes, bytes_max: int, *, members_max: int) -> bytes:
     parts: list[bytes] = []
     size_bytes = place = members = 0
     member = zlib.decompressobj(31)
@@ -57,25 +54,38 @@ def _gunzip(body: bytes, bytes_max: int) -> bytes:
             members += 1
             if body[place : place + 1] == b"\0" and not body[place:].strip(b"\0"):
                 break  # padding, as tape blocks and fixed buffers have it; `gzip -d` ignores it, too
-            if members > GZIP_MEMBERS_MAX:
-                raise EOFError(f"it has more than {GZIP_MEMBERS_MAX} members")
+            # An empty member costs time but adds no size, so the limits on size do not bound their number.
+            if members > members_max:
+                raise TooLarge(
+                    f"the body has more than {members_max} gzip members (gzip_members_max); compress it as one",
+                    reason="gzip_members",
+                )
             member = zlib.decompressobj(31) if place < len(body) else member
     if size_bytes <= bytes_max and not member.eof:
         raise EOFError("it ends too early")
     return b"".join(parts)
 
 
-def _unzstd(body: bytes, bytes_max: int) -> bytes:
+def _unzstd(body: bytes, bytes_max: int, *, window_bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size_bytes = place = 0
-    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=window_bytes_max)
     frame = decompressor.decompressobj()
     # In small pieces, since a few bytes may decompress to 128 KB, and the size is checked between pieces.
     while place < len(body) and size_bytes <= bytes_max:
         if frame.eof:
             frame = decompressor.decompressobj()
         piece = body[place : place + ZSTD_PIECE_BYTES]
-        parts.append(frame.decompress(piece))
+        try:
+            parts.append(frame.decompress(piece))
+        except zstandard.ZstdError as error:
+            if "too much memory" not in str(error):
+                raise
+            raise TooLarge(
+                f"the body asks for more than {window_bytes_max} bytes of memory (zstd_window_bytes_max); compress it "
+                "with a smaller window",
+                reason="zstd_window_bytes",
+            ) from error
         size_bytes += len(parts[-1])
         place += len(piece) - len(frame.unused_data)
     if size_bytes <= bytes_max and not frame.eof:

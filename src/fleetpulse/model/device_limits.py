@@ -6,9 +6,6 @@ from fleetpulse.errors import OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 
-POLICIES_MAX = 1_024
-"""Different pairs of interval and grace. The live fleet reads all of them with every batch of events."""
-
 
 def within_limits(
     devices: Iterable[Device],
@@ -16,6 +13,7 @@ def within_limits(
     label_names: Iterable[str],
     label_names_max: int,
     policies: Iterable[HeartbeatPolicy],
+    policies_max: int,
     default_policy: HeartbeatPolicy,
 ) -> Iterator[Device]:
     """The devices, one by one, as long as they stay within the limits together with the fleet's devices.
@@ -23,6 +21,7 @@ def within_limits(
     Args:
         label_names: those of the fleet; each name is a column over all devices.
         policies: those of the fleet.
+        policies_max: different pairs of interval and grace; the live fleet reads all of them with every batch.
         default_policy: holds where a device has no interval or grace of its own.
     Raises: OutOfRange: perhaps after devices were yielded, so the caller must register them all in one transaction.
     """
@@ -30,9 +29,10 @@ def within_limits(
     for device in devices:
         names.update(device.labels)
         known_policies.add(device.policy(default_policy))
-        if len(known_policies) > POLICIES_MAX:
+        if len(known_policies) > policies_max:
             raise OutOfRange(
-                f"there would be more than {POLICIES_MAX} different pairs of interval and grace: use fewer",
+                f"there would be more than {policies_max} different pairs of interval and grace (policies_max): use "
+                "fewer",
                 reason="terms",
             )
         if len(names) > label_names_max:

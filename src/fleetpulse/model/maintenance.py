@@ -8,7 +8,6 @@ from fleetpulse.model.time_zone import is_timezone
 from fleetpulse.model.units import NS_PER_S, S_PER_DAY
 
 TITLE_CHARS_MAX = 200
-WINDOW_DEVICES_MAX = 10_000
 SPAN_HIGHEST_S = 366 * S_PER_DAY
 """The longest window without recurrence. One with recurrence may go on for years, or without end."""
 DURATION_LOWEST_S = 60
@@ -64,10 +63,6 @@ def check_window(window: MaintenanceWindow) -> None:
 def _check_selection(window: MaintenanceWindow) -> None:
     if not (window.devices or window.labels or window.is_for_all):
         raise ValueError("the window selects no device; give device ids, labels, or that it is for all devices")
-    if len(window.devices) > WINDOW_DEVICES_MAX:
-        raise ValueError(
-            f"{len(window.devices)} device ids are more than {WINDOW_DEVICES_MAX}; select by labels instead"
-        )
     for device in window.devices:
         check_device_id(device)
     check_labels(window.labels)

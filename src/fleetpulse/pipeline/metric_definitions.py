@@ -35,6 +35,7 @@ class MetricDefinitions:
         clock: Clock,
         known: KnownMetrics,
         metrics_max: int,
+        types_max: int,
         retention_grace_s: int,
     ) -> None:
         """`known`, the metrics that may be reported, is shared with the intake."""
@@ -44,6 +45,7 @@ class MetricDefinitions:
         self._catalog_thread = catalog_thread
         self._clock = clock
         self._metrics_max = metrics_max
+        self._types_max = types_max
         self._retention_grace_ns = retention_grace_s * NS_PER_S
         self._graces: Mapping[int, Sequence[Grace]] = {}
         self.changing = asyncio.Lock()
@@ -75,7 +77,7 @@ class MetricDefinitions:
 
     def questions(self, types: str, aggregation: str | None) -> list[MetricQuestion]:
         """The metrics that `types` names, with commas between. Raises: Malformed; OutOfRange; UnknownMetric."""
-        names = split_types(types, self.known.names)
+        names = split_types(types, self.known.names, types_max=self._types_max)
         chosen = read_aggregation(aggregation)
         known = {metric.name: (number, metric) for number, metric in self.kept().items()}
         if not known.keys() >= set(names):

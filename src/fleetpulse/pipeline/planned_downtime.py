@@ -16,7 +16,15 @@ _Result = TypeVar("_Result")
 class PlannedDowntime:
     """Pauses by device number and maintenance windows by id. `version` grows with every change."""
 
-    def __init__(self, *, catalog: Catalog, catalog_thread: CatalogThread, clock: Clock, windows_max: int) -> None:
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        catalog_thread: CatalogThread,
+        clock: Clock,
+        windows_max: int,
+        window_devices_max: int,
+    ) -> None:
         self.pauses: dict[int, list[Pause]] = {}
         self.windows: dict[str, MaintenanceWindow] = {}
         self.version = 0
@@ -26,6 +34,7 @@ class PlannedDowntime:
         self._catalog_thread = catalog_thread
         self._clock = clock
         self._windows_max = windows_max
+        self._window_devices_max = window_devices_max
 
     def load(self) -> None:
         """Read all of it from the catalog. Blocks; for the start, before events are accepted."""
@@ -73,6 +82,12 @@ class PlannedDowntime:
 
         Raises: OutOfRange: there are too many; NotAccepting.
         """
+        if len(window.devices) > self._window_devices_max:
+            raise OutOfRange(
+                f"{len(window.devices)} device ids are more than {self._window_devices_max} (window_devices_max); "
+                "select by labels instead",
+                setting="window_devices_max",
+            )
         if window.id not in self.windows and len(self.windows) >= self._windows_max:
             raise OutOfRange(
                 f"there are {self._windows_max} maintenance windows (windows_max): delete old ones",

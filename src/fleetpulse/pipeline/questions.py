@@ -135,14 +135,14 @@ class Questions:
         self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
     ) -> FleetUptime:
         """See `query.fleet.fleet_uptime`. Raises: OutOfRange: too many steps."""
-        check_steps(window, groups=1, cells_max=self.limits.cells_max)
+        check_steps(window, groups=1, limits=self.limits)
         about = partial(
             fleet_uptime,
             window=window,
             by=by,
             labels=labels,
             is_deleted_included=is_deleted_included,
-            cells_max=self.limits.cells_max,
+            limits=self.limits,
         )
         steps = window.buckets if window.step_ns is not None else 0
         cost_ms = self._fleet_cost_ms(window.start_ns) + steps * list_cost_ms(self._registry.roster.count)

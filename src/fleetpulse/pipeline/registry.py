@@ -48,6 +48,7 @@ class Registry:
         counters: Counters,
         devices_max: int,
         label_names_max: int,
+        policies_max: int,
         auto_register: bool,
     ) -> None:
         self.numbers: dict[str, int] = {}
@@ -70,6 +71,7 @@ class Registry:
         self._counters = counters
         self._devices_max = devices_max
         self._label_names_max = label_names_max
+        self._policies_max = policies_max
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._under_way: dict[str, asyncio.Future[None]] = {}
@@ -232,6 +234,7 @@ class Registry:
             label_names=self.roster.labels,
             label_names_max=self._label_names_max,
             policies=self._fleet.policies,
+            policies_max=self._policies_max,
             default_policy=self._default_policy,
         )
 

@@ -43,10 +43,8 @@ from fleetpulse.query.window import Window
 
 Labels = Sequence[tuple[str, str]]
 WORST_MAX = 10
-GROUPS_MAX = 10_000
-STEPS_MAX = 400
-"""Steps of a series of the whole fleet, each of which costs a pass over it: a year of days, a day of five minutes."""
-CELLS_MAX = QuestionLimits().cells_max
+LIMITS = QuestionLimits()
+"""Unless configured otherwise."""
 """Figures in one answer, unless configured otherwise."""
 PERCENTILES: tuple[Aggregation, ...] = ("p50", "p95", "p99")
 _UPLOAD_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", *PERCENTILES)
@@ -67,7 +65,7 @@ def fleet_uptime(
     by: str,
     labels: Labels,
     is_deleted_included: bool = False,
-    cells_max: int = CELLS_MAX,
+    limits: QuestionLimits = LIMITS,
 ) -> FleetUptime:
     """Uptime and availability of the devices with all of `labels`, by the values of label `by` ("": of all together).
 
@@ -76,9 +74,9 @@ def fleet_uptime(
     columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
     selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
     groups = Groups.of(view.roster, by, selection)
-    if len(groups) > GROUPS_MAX:
+    if len(groups) > limits.groups_max:
         raise OutOfRange(
-            f"label {by[:100]} has {len(groups)} values here, more than {GROUPS_MAX}: "
+            f"label {by[:100]} has {len(groups)} values here, more than {limits.groups_max} (groups_max): "
             "group by another, or filter by `label`",
             reason="groups",
         )
@@ -100,20 +98,21 @@ def fleet_uptime(
         notes=[*window.notes, *selection_notes(view.roster, labels, by=by)],
     )
     if window.step_ns is not None:
-        check_steps(window, groups=len(groups), cells_max=cells_max)
+        check_steps(window, groups=len(groups), limits=limits)
         hold_answer(view.budget, window.buckets * len(groups))
         _add_series(answer, view, window, by=by, labels=labels, is_deleted_included=is_deleted_included)
     return answer
 
 
-def check_steps(window: Window, *, groups: int, cells_max: int) -> None:
+def check_steps(window: Window, *, groups: int, limits: QuestionLimits) -> None:
     """Raises: OutOfRange: a series of the whole fleet in the steps of a window would be too long."""
-    if window.buckets > STEPS_MAX:
+    if window.buckets > limits.fleet_steps_max:
         raise OutOfRange(
-            f"{window.buckets} steps are more than {STEPS_MAX} for the whole fleet: ask for a longer step",
+            f"{window.buckets} steps are more than {limits.fleet_steps_max} for the whole fleet (fleet_steps_max): "
+            "ask for a longer step",
             reason="cells",
         )
-    check_cells(window.buckets * max(1, groups), "figures", cells_max=cells_max)
+    check_cells(window.buckets * max(1, groups), "figures", cells_max=limits.cells_max)
 
 
 def _add_series(

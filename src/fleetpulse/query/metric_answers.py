@@ -22,7 +22,6 @@ from fleetpulse.query.notes import ahead_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 
-TYPES_MAX = 100
 POINTS_AT_ONCE = 1_024
 """Points of a series that are made between two looks whether the question is to be stopped."""
 
@@ -48,13 +47,13 @@ def read_aggregation(text: str | None) -> Aggregation | None:
     return None
 
 
-def split_types(types: str, defined: Sequence[str]) -> list[str]:
+def split_types(types: str, defined: Sequence[str], *, types_max: int) -> list[str]:
     """The names in `types`, each once. Raises: Malformed: there is none. OutOfRange: there are too many."""
     names = [name for name in dict.fromkeys(types.split(",")) if name]
     if not names:
         raise Malformed(f"`types` must name metrics, such as types=cpu,memory; defined are: {', '.join(defined[:50])}")
-    if len(names) > TYPES_MAX:
-        raise OutOfRange(f"{len(names)} types are more than {TYPES_MAX} in one question", reason="types")
+    if len(names) > types_max:
+        raise OutOfRange(f"{len(names)} types are more than {types_max} in one question (types_max)", reason="types")
     return names
 
 

@@ -13,9 +13,6 @@ from fleetpulse.query.downtime import ended_gaps, gaps_of_one
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
-TRANSITIONS_MAX = 10_000
-"""Changes of status in one answer; it says where to go on."""
-
 
 def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Status codes of all devices now, int8, and since when, int64 ns (0: since ever); shape (n,). Reads no blocks."""
@@ -41,7 +38,7 @@ def device_status(view: FleetView) -> tuple[Status, int, int]:
     return STATUSES[int(codes[0])], int(since_ns[0]), int(view.live.last_received_ns[0])
 
 
-def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int = TRANSITIONS_MAX) -> Transitions:
+def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int) -> Transitions:
     """The changes of status of the one device of a view, after the window's start; `more_from` if they are too many."""
     missing: list[Missing] = []
     ended = ended_gaps(view, start_ns=window.start_ns, missing=missing)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.aggregate.uptime import percent
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.model.uptime import BACKFILLED, DOWN, FORMULA, LEFT_OUT, REASONS, UP, Reason
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -25,8 +26,6 @@ POINTS_AT_ONCE = 1_024
 """Points of a series that are made between two looks whether the question is to be stopped."""
 FIGURES_A_POINT = 3
 """A point has several figures and takes as much memory as so many single ones."""
-INTERVALS_MAX = 10_000
-"""Explained intervals in one answer; it says where there are more."""
 
 
 class Figures(TypedDict):
@@ -63,7 +62,14 @@ def declarations_used(view: FleetView, window: Window, *, devices: int) -> Decla
     )
 
 
-def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explained: bool) -> Uptime:
+def device_uptime(
+    view: FleetView,
+    device_id: str,
+    window: Window,
+    *,
+    is_explained: bool,
+    intervals_max: int = QuestionLimits.intervals_listed_max,
+) -> Uptime:
     """The uptime of the one device of a view: settled (all heartbeats), and observed (those that came in time).
 
     Where reception gaps are missing, it is unknown when it was down and what came in time: these figures are null.
@@ -78,7 +84,7 @@ def device_uptime(view: FleetView, device_id: str, window: Window, *, is_explain
     slots = explain_slots(view, window, unheard=unheard.reshape(-1, 2), is_explained=is_explained)
     time = downtime(view, ended, start_ns=window.start_ns, end_ns=window.end_ns)
     counts = slots.counts[:, 0]
-    intervals, is_capped = _intervals(slots) if is_explained else (UNSET, UNSET)
+    intervals, is_capped = _intervals(slots, intervals_max) if is_explained else (UNSET, UNSET)
     whole = _point(counts.sum(axis=1), at_ns=window.start_ns)
     return Uptime(
         device_id=device_id,
@@ -134,12 +140,12 @@ def _point(counts: NDArray[np.int64] | NDArray[np.int32], *, at_ns: int) -> Upti
     )
 
 
-def _intervals(slots: DeviceSlots) -> tuple[list[Interval], bool]:
-    """Neighbouring slots of one reason as intervals, at most INTERVALS_MAX; and whether there are more."""
+def _intervals(slots: DeviceSlots, intervals_max: int) -> tuple[list[Interval], bool]:
+    """Neighbouring slots of one reason as intervals, at most `intervals_max`; and whether there are more."""
     assert slots.codes is not None
     # A device that comes and goes by the minute has millions of them.
     starts = np.flatnonzero(first_of_runs(slots.codes))
-    edges = np.append(starts, len(slots.codes))[: INTERVALS_MAX + 1].tolist()
+    edges = np.append(starts, len(slots.codes))[: intervals_max + 1].tolist()
     intervals = [
         Interval(
             format_rfc3339(slots.start_ns + first * slots.slot_ns),
@@ -149,4 +155,4 @@ def _intervals(slots: DeviceSlots) -> tuple[list[Interval], bool]:
         )
         for first, last in pairwise(edges)
     ]
-    return intervals, len(starts) > INTERVALS_MAX
+    return intervals, len(starts) > intervals_max

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleetpulse.errors import OutOfRange, TooLarge, UnknownDevice
 from fleetpulse.ingest.bodies import RefusedLine
-from fleetpulse.ingest.bulk import LINE_BYTES_MAX, PIECE_BYTES, BulkReader
+from fleetpulse.ingest.bulk import PIECE_BYTES, BulkReader
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from stub_transport import intake_of
@@ -112,9 +112,9 @@ def test_too_many_lines_refuse_the_body_before_any_is_read() -> None:
 
 def test_a_line_that_is_too_long_is_refused_alone() -> None:
     usual = {"device_id": "a", "sent_at": AT}
-    reader = read(lines(usual, {**usual, "more": "x" * (PIECE_BYTES + LINE_BYTES_MAX)}, usual))
+    reader = read(lines(usual, {**usual, "more": "x" * (PIECE_BYTES + IngestLimits().line_bytes_max)}, usual))
     assert ([verdict.line for verdict in reader.refused], len(reader.events)) == ([2], 2)
-    assert f"longer than {LINE_BYTES_MAX} bytes" in reader.refused[0].msg
+    assert f"longer than {IngestLimits().line_bytes_max} bytes (line_bytes_max)" in reader.refused[0].msg
 
 
 def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> None:

@@ -6,15 +6,21 @@ import pytest
 
 from fleetpulse.errors import OutOfRange
 from fleetpulse.model.device import Device
-from fleetpulse.model.device_limits import POLICIES_MAX, within_limits
+from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 
 DEFAULT = HeartbeatPolicy(60, 240)
+POLICIES_MAX = 20
 
 
 def checked(devices: Iterable[Device], *, names: Iterable[str] = (), names_max: int = 2) -> list[Device]:
     limited = within_limits(
-        devices, label_names=names, label_names_max=names_max, policies=[DEFAULT], default_policy=DEFAULT
+        devices,
+        label_names=names,
+        label_names_max=names_max,
+        policies=[DEFAULT],
+        policies_max=POLICIES_MAX,
+        default_policy=DEFAULT,
     )
     return list(limited)
 

@@ -37,6 +37,7 @@ def run(folder: Path, test: Callable[[MetricDefinitions], Awaitable[None]]) -> N
                 clock=CLOCK,
                 known=KnownMetrics(report_metrics_max=10),
                 metrics_max=4,
+                types_max=100,
                 retention_grace_s=3_600,
             )
             loaded.load()

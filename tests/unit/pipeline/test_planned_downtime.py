@@ -30,7 +30,9 @@ class Plans:
     def reopened(self) -> PlannedDowntime:
         """What a restart would load."""
         thread = CatalogThread(self._threads.catalog)
-        downtime = PlannedDowntime(catalog=self._catalog, catalog_thread=thread, clock=self.clock, windows_max=2)
+        downtime = PlannedDowntime(
+            catalog=self._catalog, catalog_thread=thread, clock=self.clock, windows_max=2, window_devices_max=3
+        )
         downtime.load()
         return downtime
 

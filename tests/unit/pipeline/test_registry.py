@@ -28,7 +28,13 @@ class Devices:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self._catalog = SqliteCatalog(folder / "catalog.sqlite")
         self._threads = Threads()
-        self._settings = {"devices_max": 100, "label_names_max": 3, "auto_register": True, **settings}
+        self._settings = {
+            "devices_max": 100,
+            "label_names_max": 3,
+            "policies_max": 1_024,
+            "auto_register": True,
+            **settings,
+        }
         self.counters = Counters()
         self.registry = self.reopened()
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fleetpulse.errors import OutOfRange
+from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import BUILT_IN
 from fleetpulse.query.answers import AvailableFigures, FleetUptime
 from fleetpulse.query.fleet import check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
@@ -14,6 +15,7 @@ from fleetpulse.query.window import Window
 from one_fleet import SECOND, OneFleet
 
 MINUTE = 60 * SECOND
+LIMITS = QuestionLimits(cells_max=100)
 
 
 def fleet() -> OneFleet:
@@ -93,9 +95,9 @@ def test_a_whole_window_has_no_series() -> None:
 
 @pytest.mark.parametrize(("minutes", "groups"), [(401, 1), (10, 11)])
 def test_a_series_that_is_too_long_is_refused(minutes: int, groups: int) -> None:
-    check_steps(Window(0, 10 * MINUTE, MINUTE), groups=10, cells_max=100)
+    check_steps(Window(0, 10 * MINUTE, MINUTE), groups=10, limits=LIMITS)
     with pytest.raises(OutOfRange, match="ask for a longer step"):
-        check_steps(Window(0, minutes * MINUTE, MINUTE), groups=groups, cells_max=100)
+        check_steps(Window(0, minutes * MINUTE, MINUTE), groups=groups, limits=LIMITS)
 
 
 def test_without_the_blocks_of_gaps_nobody_knows_how_long_devices_were_down() -> None:

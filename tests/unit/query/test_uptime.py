@@ -248,7 +248,7 @@ def test_too_many_transitions_say_where_to_go_on() -> None:
     one = OneFleet()
     one.hear("10:00:00", "10:10:00", "10:20:00")
     window = Window(one.at("09:00:00"), one.now)
-    whole = device_transitions(one.view(window.start_ns), "d0", window)
+    whole = device_transitions(one.view(window.start_ns), "d0", window, limit=10_000)
     assert (whole.status_before, len(whole.transitions), whole.more_from) == ("new", 6, None)
     part = device_transitions(one.view(window.start_ns), "d0", window, limit=4)
     assert (part.transitions, part.more_from) == (whole.transitions[:4], whole.transitions[3].at)
