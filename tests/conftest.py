@@ -61,6 +61,7 @@ class Server:
     def _start(self, command: list[str], *, log: Path, folder: Path, await_ready: bool = True) -> None:
         self.folder, self.log = folder, log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
+        environment["FLEETPULSE_DISK_RESERVE_BYTES"] = "0"  # pytest keeps the folders of hundreds of servers
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment)
         url = self.wait_for_log(r'"url": "http://127\.0\.0\.1:(\d+)"')

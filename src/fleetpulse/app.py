@@ -19,6 +19,7 @@ from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forgetting import Forgetting
@@ -58,19 +59,10 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
     stages = _build_stages(settings, stores)
     readiness = Readiness(stages.intake)
-    declared_files = DeclaredFiles(
-        devices_path=Path(settings.devices) if settings.devices else None,
-        metrics_path=Path(settings.metrics) if settings.metrics else None,
-        catalog=stages.catalog,
-        catalog_thread=stages.catalog_thread,
-        clock=stages.clock,
-        registry=stages.registry,
-        metric_definitions=stages.metric_definitions,
-        readiness=readiness,
-        changes_listed_max=settings.changes_listed_max,
-    )
+    declared_files = _build_declared_files(settings, stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness)
     startup = _build_startup(stages, declared_files, readiness)
+    disk_watch = _build_disk_watch(settings, stages, housekeeping)
     node = Node(
         clock=stages.clock,
         startup=startup,
@@ -90,8 +82,15 @@ def assemble(settings: Settings, stores: Stores) -> Service:
             retry_s=settings.s3_retry_s,
             **_stages_of(stages, StoreReturn),
         ),
+        disk_watch=disk_watch,
         loop_lag=stages.loop_lag,
-        closers=[stages.threads.close_storage, stages.journal.close, stages.catalog.close, stages.threads.close_others],
+        closers=[
+            disk_watch.close,
+            stages.threads.close_storage,
+            stages.journal.close,
+            stages.catalog.close,
+            stages.threads.close_others,
+        ],
     )
     door = Door(
         intake=stages.intake,
@@ -105,7 +104,8 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         reception=_build_reception(settings, stages),
         inventory=_build_inventory(settings, stages),
         exports=_build_exports(settings, stages),
-        self_metrics=_build_self_metrics(stages, readiness),
+        self_metrics=_build_self_metrics(stages, readiness, disk_watch),
+        disk_watch=disk_watch,
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
         housekeeping=housekeeping,
@@ -214,6 +214,31 @@ def _build_housekeeping(settings: Settings, stages: Stages, readiness: Readiness
     return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, readiness=readiness, **parts)
 
 
+def _build_declared_files(settings: Settings, stages: Stages, readiness: Readiness) -> DeclaredFiles:
+    return DeclaredFiles(
+        devices_path=Path(settings.devices) if settings.devices else None,
+        metrics_path=Path(settings.metrics) if settings.metrics else None,
+        catalog=stages.catalog,
+        catalog_thread=stages.catalog_thread,
+        clock=stages.clock,
+        registry=stages.registry,
+        metric_definitions=stages.metric_definitions,
+        readiness=readiness,
+        changes_listed_max=settings.changes_listed_max,
+    )
+
+
+def _build_disk_watch(settings: Settings, stages: Stages, housekeeping: Housekeeping) -> DiskWatch:
+    return DiskWatch(
+        folder=Path(settings.data),
+        limits=settings,
+        backlog_after_s=settings.backlog_after_s,
+        intake=stages.intake,
+        watch=stages.watch,
+        free_journal=housekeeping.urge,
+    )
+
+
 def _build_startup(stages: Stages, declared_files: DeclaredFiles, readiness: Readiness) -> Startup:
     return Startup(declared_files=declared_files, readiness=readiness, **_stages_of(stages, Startup))
 
@@ -261,8 +286,10 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
     )
 
 
-def _build_self_metrics(stages: Stages, readiness: Readiness) -> SelfMetrics:
-    return SelfMetrics(readiness=readiness, lanes=stages.questions.lanes, **_stages_of(stages, SelfMetrics))
+def _build_self_metrics(stages: Stages, readiness: Readiness, disk_watch: DiskWatch) -> SelfMetrics:
+    return SelfMetrics(
+        readiness=readiness, lanes=stages.questions.lanes, disk_watch=disk_watch, **_stages_of(stages, SelfMetrics)
+    )
 
 
 def build_parts(settings: Settings, service: Service) -> Parts:

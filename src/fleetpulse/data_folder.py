@@ -5,6 +5,7 @@ catalog.sqlite    what people declare, and the manifest of blocks
 blocks/           history, where it is not kept in an S3 store
 cache/            copies of files of the S3 store; may be deleted while the service is stopped
 reached           how far journal and catalog have certainly come, see reached.py
+reserve           space that is given up when the disk is full
 lock              the number of the process that uses the folder, for people; anybody may remove it
 
 The lock is on the folder itself, so that a second path to it (a link, a bind mount) leads to the same lock, and nobody

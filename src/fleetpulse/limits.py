@@ -88,6 +88,9 @@ class EventLimits:
     future_s: float = setting(
         86_400.0, "How far sent_at may be ahead of the server's clock; beyond it, 422.", "s", 0, 1e9
     )
+    backlog_after_s: float = setting(
+        3_600.0, "Age of sent_at from which on a single report is a backlog, which is refused before others.", "s", 1
+    )
     unknown_fields_max: int = setting(
         10_000, "Names of ignored fields that are counted, of all devices together; others share one.", "names", 0
     )
@@ -107,6 +110,27 @@ class EventLimits:
 @dataclass(frozen=True, kw_only=True)
 class IngestLimits(ConnectionLimits, BulkLimits, EventLimits):
     """What a connection, a body and a report may cost the service: all limits of the stage `ingest`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskLimits:
+    """Space on the disk."""
+
+    disk_free_low_bytes: int = setting(
+        1_073_741_824,
+        "Free space, at most a tenth of the disk, below which backlogs and bulk bodies are refused (503 `disk_low`).",
+        "bytes",
+        0,
+    )
+    disk_free_least_bytes: int = setting(
+        134_217_728,
+        "Free space, at most a fiftieth of the disk, below which nothing is accepted (503 `disk_low`).",
+        "bytes",
+        0,
+    )
+    disk_reserve_bytes: int = setting(
+        16_777_216, "Size of a file that is given up when the disk is full, so that a checkpoint fits.", "bytes", 0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

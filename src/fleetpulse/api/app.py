@@ -36,6 +36,7 @@ from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.inventory import Inventory
@@ -67,6 +68,7 @@ class Parts:
     counters: Counters
     limits: QuestionLimits
     readiness: Readiness
+    disk_watch: DiskWatch
     reception: Reception
     registry: Registry
     catalog_thread: CatalogThread

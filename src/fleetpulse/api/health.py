@@ -1,6 +1,7 @@
 """Routes about the service itself: whether it runs and is ready, what it counts, offers, and holds of one device."""
 
 from litestar import Response
+from msgspec import UNSET
 
 from fleetpulse import __version__
 from fleetpulse.api.docs_page import HTML_HEADERS, docs_page
@@ -9,12 +10,13 @@ from fleetpulse.api.openapi import OpenApiSource
 from fleetpulse.api.parameters import DeviceIdPath, read_include_deleted
 from fleetpulse.api.routes import Media, route
 from fleetpulse.errors import READ_ONLY
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.query.answers import DeviceAudit, DeviceStats
-from fleetpulse.query.declaration_answers import Health, Ready, Replay
+from fleetpulse.query.declaration_answers import DiskState, Health, Ready, Replay
 from fleetpulse.telemetry.exposition import CONTENT_TYPE
 
 
@@ -54,18 +56,20 @@ async def get_health(readiness: Readiness) -> Response[Health]:
 
 
 @route("GET /readyz", group="service", operation="readyz", failures={503: Ready})
-async def get_readiness(readiness: Readiness) -> Response[Ready]:
+async def get_readiness(readiness: Readiness, disk_watch: DiskWatch) -> Response[Ready]:
     """Tell whether events are accepted and questions answered; why not, and the replay's progress.
 
     Status `degraded`, with 200, says that events are accepted, and in `msg` what does not work.
     """
     replay = Replay(readiness.replay.position, readiness.replay.until, readiness.replay.events)
-    refusal = readiness.refusal
+    refusal, space = readiness.refusal, disk_watch.space
+    disk = UNSET if space is None else DiskState(space.free_bytes, disk_watch.note or UNSET)
     if refusal is None:
-        if readiness.degraded:
-            return Response(Ready(status="degraded", msg="; ".join(readiness.degraded.values()), replay=replay))
-        return Response(Ready(status="ready", replay=replay))
-    unready = Ready(status=refusal.reason, msg=refusal.msg, stage=readiness.stage, replay=replay)
+        degraded = [*readiness.degraded.values(), *([disk_watch.note] if disk_watch.level else [])]
+        if degraded:
+            return Response(Ready(status="degraded", msg="; ".join(degraded), replay=replay, disk=disk))
+        return Response(Ready(status="ready", replay=replay, disk=disk))
+    unready = Ready(status=refusal.reason, msg=refusal.msg, stage=readiness.stage, replay=replay, disk=disk)
     return Response(unready, status_code=503)
 
 

@@ -188,8 +188,8 @@ class FrontDoor(asyncio.Protocol):
                     if intake.room < report.events:
                         raise intake.refusal()
                     if device is not None:
-                        intake.received += report.events - 1
                         intake.add_report(device, report, self)
+                        intake.received += report.events - 1
                 else:
                     sent_at_ns, upload_time = decode_stats(body, earliest_ns=earliest_ns, latest_ns=latest_ns)
                     if device is not None:

@@ -70,6 +70,10 @@ class Intake:
         """The earliest sent_at that is accepted, in nanoseconds."""
         self.latest_ns = 0
         """The latest sent_at that is accepted, in nanoseconds. The node moves it on with the clock, once a second."""
+        self.backlog_before_ns = 0
+        """A single report with an earlier sent_at is a backlog, which is refused with `backlog_refusal`; 0: none is."""
+        self.backlog_refusal: Busy | None = None
+        """Why no backlogs are taken now, bulk bodies included; None where they are."""
         self.wake_at = 1
         """How many waiters wake the writer. It may also take a batch earlier, by itself."""
         self.waiting_max = events_waiting_max
@@ -106,6 +110,11 @@ class Intake:
         if count > self.room:
             raise self.refusal()
 
+    def check_backlog(self) -> None:
+        """Raises: Busy: no backlogs are taken now."""
+        if self.backlog_refusal is not None:
+            raise self.backlog_refusal
+
     def refusal(self) -> Answerable:
         """The error to answer where there is no room: NotAccepting or Busy."""
         return self._closed_by or Busy(
@@ -115,7 +124,9 @@ class Intake:
         )
 
     def add_heartbeat(self, device: int, sent_at_ns: int, waiter: Waiter) -> None:
-        """Accept a heartbeat. Call `check` first."""
+        """Accept a heartbeat. Call `check` first. Raises: Busy: it is a backlog, and none is taken now."""
+        if sent_at_ns < self.backlog_before_ns:
+            self.check_backlog()
         batch = self.batch
         batch.heartbeat_devices.append(device)
         batch.heartbeat_sent_at_ns.append(sent_at_ns)
@@ -125,7 +136,9 @@ class Intake:
             self._wake()
 
     def add_sample(self, device: int, sent_at_ns: int, upload_time: int, waiter: Waiter) -> None:
-        """Accept a sample of upload_time. Call `check` first."""
+        """Accept a sample of upload_time. Call `check` first. Raises: Busy, as `add_heartbeat`."""
+        if sent_at_ns < self.backlog_before_ns:
+            self.check_backlog()
         batch = self.batch
         batch.sample_devices.append(device)
         batch.sample_sent_at_ns.append(sent_at_ns)
@@ -137,7 +150,12 @@ class Intake:
             self._wake()
 
     def add_report(self, device: int, report: Report, waiter: Waiter) -> None:
-        """Accept the samples of one report, which become durable together. Call `check` first, with `report.events`."""
+        """Accept the samples of one report, which become durable together. Call `check` first, with `report.events`.
+
+        Raises: Busy, as `add_heartbeat`.
+        """
+        if report.sent_at_ns < self.backlog_before_ns:
+            self.check_backlog()
         self.not_measured += report.not_measured
         count = len(report.metrics)
         if not count:

@@ -70,6 +70,7 @@ class Housekeeping:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _tried_at_s: float = field(default=0.0, init=False)
     _has_failed: bool = field(default=False, init=False)
+    _is_urged: bool = field(default=False, init=False)
     _policy_version: int = field(default=0, init=False)
     _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
     _damaged: list[SampleBlock | BlockFile] = field(default_factory=list, init=False)
@@ -109,8 +110,14 @@ class Housekeeping:
         """Whether the journal holds entries that no checkpoint covers."""
         return self.follower.position > self.history.manifest.position
 
+    def urge(self) -> None:
+        """Have a checkpoint taken soon, whatever has gathered: it frees the journal, where space is scarce."""
+        self._is_urged = True
+
     def is_due(self) -> bool:
         """Whether a checkpoint is due."""
+        if self._is_urged and self.has_news:
+            return True
         manifest = self.history.manifest
         since = SinceCheckpoint(
             elapsed_s=self.monotonic_s() - self._tried_at_s,
@@ -147,6 +154,7 @@ class Housekeeping:
 
     async def _checkpoint(self) -> bool:
         started_s = self._tried_at_s = self.monotonic_s()
+        self._is_urged = False
         self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
         try:
             await self._begin_writing()

@@ -13,6 +13,7 @@ from fleetpulse.errors import READ_ONLY, NotAccepting
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.readiness import Readiness
@@ -43,6 +44,7 @@ class Node:
     watch: Watch
     housekeeping: Housekeeping
     store_return: StoreReturn
+    disk_watch: DiskWatch
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -76,6 +78,7 @@ class Node:
         if self.writer.trouble is None:  # else the writer opens it, when the disk takes an entry
             self.watch.open()
         self.readiness.is_ready = True
+        self.disk_watch.start()
         log.info(
             "ready",
             devices=len(self.intake.numbers),
@@ -104,6 +107,7 @@ class Node:
 
     def _move_on(self) -> None:
         self.watch.turn()
+        self.disk_watch.tick()
         self.store_return.tick()
         if not self.follower.is_away:
             self.follower.advance(self.clock.now_ns())

@@ -97,14 +97,14 @@ class Reception:
             add, count = await self._decoded(device_id, decode)
             device = await self._known_device(device_id)
             self.intake.check(count)
+            waiter = FutureWaiter()
+            add(device, waiter)
         except Answerable as error:
             self.intake.received += 1
             self.counters.events_refused[error.reason] += 1
             raise
         # Counted only now: while its device is being registered, an event does not wait for the disk.
-        waiter = FutureWaiter()
         self.intake.received += count
-        add(device, waiter)
         self.intake.unknown_fields.look(device, body, known)
         await waiter.outcome
 
@@ -148,6 +148,7 @@ class Reception:
 
     async def _bulk_reader(self, body: bytes, coding: str) -> BulkReader:
         self.intake.check()
+        self.intake.check_backlog()
         if coding not in ("", "identity"):
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(self.decompress_thread, decompress, body, coding, self.limits)

@@ -10,6 +10,7 @@ from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.manifest import Manifest
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.readiness import Readiness
@@ -33,6 +34,7 @@ class SelfMetrics:
     fleet: Fleet
     history: History
     readiness: Readiness
+    disk_watch: DiskWatch
     watch: Watch
     lanes: Lanes
     loop_lag: LoopLag
@@ -106,6 +108,7 @@ class SelfMetrics:
             "degraded": ("1 while something else does not work, see /readyz", int(bool(self.readiness.degraded))),
             "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
             "expiry_waits": ("1 while nothing expires, since the clock leapt", int(bool(self.watch.kept_because))),
+            **self._disk(),
             "events_unknown": (
                 "Events whose commit failed or has not ended in time; stored ones move to accepted",
                 self.counters.events_unknown,
@@ -140,6 +143,15 @@ class SelfMetrics:
                 "The longest of these delays in the last minute",
                 self.loop_lag.longest_recent_s(),
             ),
+        }
+
+    def _disk(self) -> Series:
+        space = self.disk_watch.space
+        if space is None:
+            return {}
+        return {
+            "disk_free_bytes": ("Bytes free on the disk of the data folder", space.free_bytes),
+            "disk_size_bytes": ("Size of that disk", space.size_bytes),
         }
 
     def _block_cache(self) -> tuple[Series, Series]:

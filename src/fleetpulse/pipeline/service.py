@@ -13,6 +13,7 @@ from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forgetting import Forgetting
@@ -78,6 +79,7 @@ class Service(Stages):
     inventory: Inventory
     exports: Exports
     self_metrics: SelfMetrics
+    disk_watch: DiskWatch
     clock_acceptance: ClockAcceptance
     readiness: Readiness
     housekeeping: Housekeeping

@@ -74,6 +74,11 @@ def journal_thread(run: Callable[[], None]) -> threading.Thread:
     return threading.Thread(target=run, name="journal", daemon=True)
 
 
+def disk_thread(run: Callable[[], None]) -> threading.Thread:
+    """The thread that measures the disk, not started; a daemon, since a disk that hangs must keep no process alive."""
+    return threading.Thread(target=run, name="disk", daemon=True)
+
+
 async def end_threads(close: Callable[[], None]) -> None:
     """Call `close`, which waits for other threads to end, in a thread of its own, while the loop goes on."""
     executor = ThreadPoolExecutor(1, "end")

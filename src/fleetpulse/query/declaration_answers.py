@@ -301,6 +301,13 @@ class ServerClock(Struct, kw_only=True):
     ]
 
 
+class DiskState(Struct):
+    """The disk of the data folder."""
+
+    free_bytes: Count
+    msg: Annotated[str | UnsetType, Meta(description="what to know of it, long before it is full")] = UNSET
+
+
 class Ready(Struct, kw_only=True):
     """Whether events are accepted, and why not."""
 
@@ -310,3 +317,4 @@ class Ready(Struct, kw_only=True):
     ] = UNSET
     stage: Annotated[str | UnsetType, Meta(description="of the start", examples=["replay"])] = UNSET
     replay: Replay
+    disk: DiskState | UnsetType = UNSET
