@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from fleetpulse.blocks.manifest_note import MANIFEST, put_manifest_note
 from fleetpulse.blocks.owner import LocalIdentity, Owner, check_owner, claim, has_conditional_writes
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
@@ -83,4 +84,7 @@ class Ownership:
                 "believe that they are the only one until they look again",
                 todo="see that no copy of this data folder is started",
             )
+        if manifest.files() and self.store.read_note(MANIFEST) is None:
+            # Of a folder from before there was one: from now on the catalog can be made anew.
+            put_manifest_note(self.store, manifest)
         self.owner, self.trouble = owner, ""

@@ -29,6 +29,7 @@ log = structlog.get_logger("files")
 _Result = TypeVar("_Result")
 NAMES_LOGGED = 100
 """Names of files in one line of the log, which also tells how many there are."""
+_FOR_EVER_NS = 2**64
 MARKS_KEPT_NS = 7 * NS_PER_DAY
 """Work ends long before, and its leftovers are found by the next look at the store."""
 
@@ -54,7 +55,7 @@ class Removal:
     async def run(self, *, is_kept: bool) -> None:
         """Look through the store, and remove what is due. A failure is logged, and the next run tries again.
 
-        `is_kept`: nothing may expire now, since the time is not certain.
+        `is_kept`: nothing may expire now, since the time is not certain; the limit of bytes holds all the same.
         """
         try:
             await self._run(is_kept=is_kept)
@@ -75,15 +76,11 @@ class Removal:
             *written.superseded,
             *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
         ]
-        due = (
-            ()
-            if is_kept
-            else due_for_removal(
-                superseded,
-                now_ns=now_ns,
-                grace_ns=int(self.grace.block_grace_h * NS_PER_HOUR),
-                bytes_max=self.grace.block_grace_bytes_max,
-            )
+        due = due_for_removal(
+            superseded,
+            now_ns=now_ns,
+            grace_ns=_FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR),
+            bytes_max=self.grace.block_grace_bytes_max,
         )
         removable = [file.name for file in due if file.name not in in_use]
         if removable:

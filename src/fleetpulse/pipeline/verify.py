@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from fleetpulse.blocks.history import closed_days
 from fleetpulse.blocks.leftovers import take_inventory
+from fleetpulse.blocks.owner import read_owner
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, Unreadable
+from fleetpulse.errors import DamagedData, ForeignBlocks, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
@@ -58,6 +59,7 @@ def verify(
         *vanished,
         _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
         _check("journal", lambda: _journal(journal, catalog, manifest)),
+        _identity(journal, catalog, store),
     ]
     try:
         names = store.names()
@@ -76,6 +78,20 @@ def verify(
     else:
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
     return [*about, *blocks, minutes, *_outside(catalog, names, manifest)]
+
+
+def _identity(journal: Journal, catalog: Catalog, store: BlockStore) -> Finding:
+    """Whether journal, catalog and blocks are of one data folder."""
+    try:
+        owner, _ = read_owner(store)
+    except (ForeignBlocks, OSError) as error:
+        return Finding("identity", str(error), is_good=False)
+    parts = {"catalog": catalog.files.identity(), "journal": journal.identity(), "blocks": owner and owner.id}
+    known = {part: identity for part, identity in parts.items() if identity is not None}
+    if len(set(known.values())) > 1:
+        text = ", ".join(f"the {part} of {identity}" for part, identity in known.items())
+        return Finding("identity", f"they are of different data folders: {text}. {RESTORE}", is_good=False)
+    return Finding("identity", f"data folder {next(iter(known.values()), 'without an id, which the next start gives')}")
 
 
 def _check_blocks(

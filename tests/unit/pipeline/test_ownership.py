@@ -1,12 +1,15 @@
 """A service uses only the block store that belongs to its folder, and only until a copy of it is started."""
 
 import asyncio
+import contextlib
 import shutil
+import sqlite3
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from fleetpulse.blocks.manifest_note import read_manifest_note
 from fleetpulse.blocks.owner import OWNER
 from fleetpulse.blocks.store import MemoryBlockStore, Note
 from fleetpulse.errors import ForeignBlocks, NotAccepting
@@ -106,5 +109,27 @@ def test_a_store_that_cannot_be_reached_gets_its_owner_later(tmp_path: Path) -> 
         await service.node.stop()
         await (await world.started("d0")).node.stop()
         assert world.journal.identity() == owner.id
+
+    asyncio.run(life())
+
+
+def test_a_folder_from_before_gets_its_id_and_a_copy_of_its_manifest_at_its_first_start(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path)
+        service = await world.started("d0")
+        await beat(service, "d0")
+        assert await service.housekeeping.checkpoint()
+        await service.node.stop()
+        manifest = service.history.manifest
+        world.store._notes.clear()
+        world.journal._identity = None
+        with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)) as catalog:
+            catalog.execute("DELETE FROM owner")
+        service = world.service()
+        await service.node.start()
+        assert read_manifest_note(world.store) == manifest
+        assert service.ownership.owner is not None
+        assert service.ownership.owner.id == world.journal.identity() == service.catalog.files.identity()
+        await service.node.stop()
 
     asyncio.run(life())

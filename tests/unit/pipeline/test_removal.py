@@ -11,6 +11,7 @@ import pytest
 
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.pipeline.service import Service
+from fleetpulse.settings import Settings
 from memory_service import SECOND, World, beat
 
 HOUR = 3_600 * SECOND
@@ -125,6 +126,24 @@ def test_a_store_that_cannot_be_looked_through_fails_no_checkpoint(
                 patch.setattr(world.store, method, fail)
                 await checkpoints(service)
             assert before <= world.store.names()
+        await checkpoints(service)
+        assert world.store.names() == named(service)
+
+    live(world, test)
+
+
+def test_while_the_time_is_not_certain_only_the_limit_of_bytes_removes_files(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def test(service: Service) -> None:
+        await checkpoints(service)
+        first = named(service)
+        world.clock.step(2 * HOUR)  # a leap
+        service.watch.turn()
+        assert service.watch.kept_because
+        await checkpoints(service)
+        assert first <= world.store.names()
+        service.housekeeping.removal.grace = Settings(block_grace_bytes_max=0)
         await checkpoints(service)
         assert world.store.names() == named(service)
 

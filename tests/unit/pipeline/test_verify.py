@@ -177,3 +177,14 @@ def test_how_many_blocks_were_read_is_seen_on_the_way(folder: Folder) -> None:
     verify(folder.journal, folder.catalog, folder.store, advanced=lambda *figures: seen.append(figures))
     assert [figures[:2] for figures in seen] == [(place + 1, 7) for place in range(7)]
     assert sum(figures[2] for figures in seen) == sum(file.size_bytes for file in folder.catalog.manifest().files())
+
+
+def test_parts_of_different_data_folders_are_wrong(folder: Folder) -> None:
+    assert "without an id" in folder.findings()["identity"].text
+    folder.catalog.files.identify("one")
+    assert folder.findings()["identity"].text == "data folder one"
+    folder.journal.identify("other")
+    finding = folder.findings()["identity"]
+    assert (finding.is_good, "the journal of other" in finding.text) == (False, True)
+    folder.store.put_note("owner.json", b"{}")
+    assert "cannot be read" in folder.findings()["identity"].text
