@@ -119,7 +119,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
     clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
     catalog_thread = CatalogThread(threads.catalog, timeout_s=settings.commit_timeout_s, activity=catalog.activity)
     known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
-    fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s))
+    fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s), reserve=settings.devices_max)
     follower = Follower(fleet, counters)
     registry = Registry(
         catalog=catalog,

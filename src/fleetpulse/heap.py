@@ -1,10 +1,17 @@
-"""Make glibc return freed memory to the system; with another C library these functions do nothing.
+"""Memory of the machine: large arrays that cost nothing until they are written to, and glibc made to return memory.
 
 By itself glibc keeps the memory of freed large arrays for later, so the service would look much larger than it is.
+With another C library the functions about that do nothing.
 """
 
 import contextlib
 import ctypes
+import math
+import mmap
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt, numbered as in malloc.h."""
@@ -23,3 +30,20 @@ def give_back() -> None:
     """Return all freed pages to the system. Takes a few milliseconds."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+def lazy_zeros(shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
+    """Zeros of `shape` and `dtype` (int64, say) whose pages cost memory only once they are written to.
+
+    So the array may be far too large.
+    `numpy.zeros` promises that only where the C library maps new pages, not where it clears memory that was freed.
+
+    Raises: OSError: the system does not map so much.
+    """
+    size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    pages = mmap.mmap(-1, max(1, size_bytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    array: NDArray[_Number] = np.frombuffer(pages, dtype, math.prod(shape)).reshape(shape)
+    return array

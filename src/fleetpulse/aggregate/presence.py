@@ -4,8 +4,6 @@ A row is 23 words of 64 bits; minute m of the UTC day is bit m % 64 of word m //
 stay clear. Marking is idempotent and commutative: retries, duplicates and any order give the same rows.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,22 +63,3 @@ def from_bytes(packed: NDArray[np.uint8]) -> Rows:
     padded = np.zeros((len(packed), WORDS_PER_DAY * 8), np.uint8)
     padded[:, :BYTES_PER_DAY] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)
-
-
-def split_days(
-    devices: NDArray[np.uint32], minutes: NDArray[np.int64]
-) -> Iterator[tuple[int, NDArray[np.uint32], NDArray[np.int64]]]:
-    """(day, devices, minutes of that day) of each day that has any; days and minutes count from 1970-01-01 UTC.
-
-    Args: `devices` (uint32) and `minutes` (int64), shape (n,), n at least 1; they need not be in order.
-    """
-    days = minutes // MINUTES_PER_DAY
-    minutes_of_day = minutes - days * MINUTES_PER_DAY
-    lowest, highest = int(days.min()), int(days.max())
-    if lowest == highest:
-        yield lowest, devices, minutes_of_day
-        return
-    for day in range(lowest, highest + 1) if highest - lowest < len(days) else np.unique(days).tolist():
-        chosen = days == day
-        if chosen.any():
-            yield day, devices[chosen], minutes_of_day[chosen]

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_blind, correct_gaps, correct_times
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes, mark_minutes, split_days
+from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
 from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
-from fleetpulse.live.growth import grown, grown_rows
+from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows
+from fleetpulse.live.marks import mark_days
 from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
@@ -37,9 +38,13 @@ from fleetpulse.model.units import NS_PER_MINUTE
 class Fleet:
     """The columns, and the data of the days that no block holds yet. See the module for who may read what."""
 
-    def __init__(self, *, policy: HeartbeatPolicy) -> None:
-        """`policy` is the default heartbeat policy, of devices that have none of their own."""
+    def __init__(self, *, policy: HeartbeatPolicy, reserve: int = 1024) -> None:
+        """`policy` is the default heartbeat policy, of devices that have none of their own.
+
+        With no more than `reserve` devices nothing is ever copied to make room.
+        """
         self.count = 0
+        self._reserve = reserve
         self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
         self.last_minute = np.full(0, NO_MINUTE_LAST, np.int32)
         self.last_received_ns = np.zeros(0, np.int64)
@@ -84,28 +89,27 @@ class Fleet:
     def resize(self, count: int) -> None:
         """Make room for devices 0 .. count - 1."""
         if count > len(self.first_minute):
-            # Pages of zeros cost memory only once they are written to, so spare room is free.
-            capacity = max(1024, count + count // 4)
+            capacity = capacity_for(count, reserve=self._reserve)
             for name, column in self.columns().items():
-                fill = {"first_minute": NO_MINUTE_FIRST, "last_minute": NO_MINUTE_LAST}.get(name, 0)
-                setattr(self, name, grown(column, capacity, fill))
+                setattr(self, name, grown(column, capacity))
             self.dense = {day: grown_rows(rows, capacity) for day, rows in self.dense.items()}
             self.policy_codes = grown(self.policy_codes, capacity)
-        self.count = max(self.count, count)
+        if count > self.count:
+            self.first_minute[self.count : count] = NO_MINUTE_FIRST
+            self.last_minute[self.count : count] = NO_MINUTE_LAST
+            self.count = count
 
     def advance(self, today: int) -> None:
         """Make `today` and the day before it open days, with dense presence; the next checkpoint closes older days.
 
         Open days never move back. After a server clock that was ahead is corrected, heartbeats of the present fall
-        before the open days: they are kept as sparse presence, which is slower but as exact.
+        before the open days: they are kept as sparse presence, which is slower but as exact. What came for a day before
+        it was open stays sparse, too, until `SparsePresence.settle_into` has moved it.
         """
         self.open_from_day = max(self.open_from_day, today - 1)
         for day in (self.open_from_day, self.open_from_day + 1):
             if day not in self.dense:
-                rows: Rows = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
-                devices, sparse_rows = self.sparse.take(day).all_rows()
-                rows[devices] |= sparse_rows
-                self.dense[day] = rows
+                self.dense[day] = empty_rows(len(self.first_minute))
 
     def set_policy(self, device: int, policy: HeartbeatPolicy) -> None:
         """Set the policy of a device. Raises: ValueError: there would be more than 65,536 different policies."""
@@ -149,8 +153,8 @@ class Fleet:
         """Put right what was received while the server's clock was ahead, and nothing from before."""
         self.leaps = KnownLeaps(min(self.leaps.last_at_ns, correction.at_ns))
         if self.alive_at_ns > correction.since_ns:
-            correct_times(self.last_received_ns, correction)
-            correct_times(self.up_since_ns, correction)
+            correct_times(self.last_received_ns[: self.count], correction)
+            correct_times(self.up_since_ns[: self.count], correction)
             self.gaps = [correct_gaps(piece, [correction]) for piece in self.gaps]
             self.corrections.append(correction)
             self.blind_ns = correct_blind(self.blind_ns, correction)
@@ -177,6 +181,8 @@ class Fleet:
     def _receive(self, received: Receptions) -> None:
         """Advance `last_received_ns`, and keep the reception gaps that ended by it."""
         devices, at_ns = received.devices, received.at_ns
+        if devices.max() >= self.count:  # the columns have room for it
+            raise IndexError(f"the fleet has no device {devices.max()}")
         last_ns = self.last_received_ns[devices]
         newest_ns = int(at_ns.max())
         shortest_ns = int(self._late_after_ns.min())
@@ -202,12 +208,7 @@ class Fleet:
         narrow = minutes.astype(np.int32)
         np.minimum.at(self.first_minute, devices, narrow)
         np.maximum.at(self.last_minute, devices, narrow)
-        for day, of_day, minutes_of_day in split_days(devices, minutes):
-            rows = self.dense.get(day)
-            if rows is None:
-                self.sparse.mark(day, devices=of_day, minutes_of_day=minutes_of_day)
-            else:
-                mark_minutes(rows, places=of_day.astype(np.int64), minutes_of_day=minutes_of_day)
+        mark_days(devices, minutes, dense=self.dense, sparse=self.sparse)
 
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
         """The lifetime figures of a device, without doubtful uploads. `known` must have the rows of `touched_days`."""
@@ -340,7 +341,7 @@ class Fleet:
         if day in self.dense or day in (self.open_from_day, self.open_from_day + 1):
             dense = self.dense.get(day)
             if dense is None:
-                dense = self.dense[day] = np.zeros((len(self.first_minute), WORDS_PER_DAY), np.uint64)
+                dense = self.dense[day] = empty_rows(len(self.first_minute))
             dense[devices] |= rows
         else:
             self.sparse.put(day, devices=devices, rows=rows)

@@ -1,25 +1,62 @@
-"""Columns of the live fleet with room for more devices."""
+"""Columns of the live fleet with room for more devices.
 
+A column is reserved for as many devices as there may ever be: what no device needs yet costs no memory, and a fleet
+that grows is never copied. Copying a million devices would hold the event loop for most of a second.
+"""
+
+import contextlib
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.heap import lazy_zeros
 
+OPEN_DAYS_MOST = 4
+"""Days that have dense presence at the same time at most, while a checkpoint writes those that have closed."""
 _Number = TypeVar("_Number", bound=np.generic)
 
 
+def capacity_for(count: int, *, reserve: int) -> int:
+    """For how many devices to make room: `reserve`, or a quarter more than `count` where that does not suffice.
+
+    The system may map too little for the reserve, by a limit on the process or on the whole machine.
+    """
+    if count <= reserve:
+        with contextlib.suppress(OSError):
+            lazy_zeros((OPEN_DAYS_MOST * reserve, WORDS_PER_DAY), np.uint64)
+            return reserve
+    return max(1024, count + count // 4)
+
+
 def grown(column: NDArray[_Number], capacity: int, fill: int = 0) -> NDArray[_Number]:
-    """A copy of a column, shape (n,) and of its dtype, with room for `capacity` devices; the new ones have `fill`."""
-    longer = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
+    """A copy of a column, shape (n,) and of its dtype, with room for `capacity` devices.
+
+    Args: fill: of the new devices. It is written, so leave it out where the room is to cost nothing.
+    """
+    longer = _zeros((capacity,), column.dtype.type)
     if column.any():  # copying zeros would write to every page, and so use memory
         longer[: len(column)] = column
+    if fill:
+        longer[len(column) :] = fill
     return longer
 
 
 def grown_rows(rows: Rows, capacity: int) -> Rows:
     """A copy of presence, shape (n, 23), with room for `capacity` devices."""
-    longer: Rows = np.zeros((capacity, WORDS_PER_DAY), np.uint64)
+    longer = empty_rows(capacity)
     longer[: len(rows)] = rows
     return longer
+
+
+def empty_rows(capacity: int) -> Rows:
+    """No presence of any of `capacity` devices."""
+    return _zeros((capacity, WORDS_PER_DAY), np.uint64)
+
+
+def _zeros(shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
+    try:
+        return lazy_zeros(shape, dtype)
+    except OSError:
+        return np.zeros(shape, dtype)

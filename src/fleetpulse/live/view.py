@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
-from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.live.sparse_presence import SparseDay, SparsePresence
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.server_clock import ClockCorrection
-
-SparseRows = tuple[NDArray[np.uint32], Rows]
-"""Numbers of devices, uint32, ascending and distinct, shape (m,), and their rows, uint64, shape (m, 23)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,8 @@ class LiveView:
     """The policies that `policy_codes` stand for."""
     dense: Mapping[int, Sequence[Rows]]
     """Presence by day: rows of the first devices of `devices`, each shape (at most n, 23)."""
-    sparse: Mapping[int, Sequence[SparseRows]]
-    """Presence by day of the few devices that have any on days that are not open; perhaps also of other devices."""
+    sparse: Mapping[int, Sequence[SparseDay]]
+    """Presence by day of the devices that have any on days that were not open; perhaps also of other devices."""
     gaps: Sequence[ReceptionGapColumns]
     """Reception gaps of all devices."""
     samples: Sequence[SampleColumns]
@@ -58,7 +55,7 @@ class LiveView:
 
 def presence_from(
     first_day: int, devices: range, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]
-) -> tuple[dict[int, list[Rows]], dict[int, list[SparseRows]]]:
+) -> tuple[dict[int, list[Rows]], dict[int, list[SparseDay]]]:
     """The presence of devices on `first_day` and later, as `LiveView.dense` and `LiveView.sparse`."""
     if len(devices) == 1:
         # One device's rows are joined and copied at once, and not searched for among all sparse rows.
@@ -68,7 +65,7 @@ def presence_from(
     part = slice(devices.start, devices.stop)
     return (
         {day: [open_rows[day][part] for open_rows in dense if day in open_rows] for day in days},
-        {day: [rows.of_day(day) for rows in sparse if day in rows.days] for day in days},
+        {day: [rows.of(day).copy() for rows in sparse if rows.has(day)] for day in days},
     )
 
 

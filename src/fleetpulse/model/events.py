@@ -6,7 +6,7 @@ A batch is filled as typed arrays, which are cheap to append to, and read as num
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,33 @@ class EventColumns:
 
     def __len__(self) -> int:
         return len(self.heartbeat_devices) + len(self.sample_devices)
+
+    def cut(self, events_max: int) -> list[EventColumns]:
+        """The same in pieces of at most so many events, without a copy: applied in their order they are the whole.
+
+        What comes before the events of a batch (a correction, spans, a leap) is in the first piece, and what comes
+        after them (orders to forget) in the last one.
+        """
+        if len(self) <= events_max:
+            return [self]
+        beats, nothing = len(self.heartbeat_devices), self.blind_ns[:0]
+        pieces = []
+        for start in range(0, len(self), events_max):
+            heartbeats = slice(start, start + events_max)
+            samples = slice(max(0, start - beats), max(0, start + events_max - beats))
+            piece = replace(
+                self,
+                heartbeat_devices=self.heartbeat_devices[heartbeats],
+                heartbeat_sent_at_ns=self.heartbeat_sent_at_ns[heartbeats],
+                sample_devices=self.sample_devices[samples],
+                sample_sent_at_ns=self.sample_sent_at_ns[samples],
+                sample_values=self.sample_values[samples],
+                sample_metrics=self.sample_metrics[samples],
+                forgotten=nothing,
+            )
+            pieces.append(replace(piece, blind_ns=nothing, leap_ns=nothing, correction_ns=nothing) if start else piece)
+        pieces[-1] = replace(pieces[-1], forgotten=self.forgotten)
+        return pieces
 
     @classmethod
     def of(cls, batch: EventBatch) -> EventColumns:

@@ -144,6 +144,7 @@ class Exports:
 
     async def _pieces_of_file(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
         with self.history.pinned():
+            await self.follower.caught_up()
             begin = self._pieces(request, selected)
             # A Parquet file names the unit of its times first, so all of them are looked at before.
             unit: TimeUnit = "ns"

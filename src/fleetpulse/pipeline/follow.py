@@ -1,8 +1,14 @@
 """The follower: applies durable batches to the live fleet, in journal order.
 
 Applying need not happen before the ack, only before the next read; so it is put off and done for thousands at once.
+A large batch is applied in slices, between which the event loop serves others. Whoever reads waits for the slices.
 After a crash the replay of the journal does the same work.
 """
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
@@ -12,20 +18,41 @@ from fleetpulse.pipeline.readiness import blocks_away
 from fleetpulse.telemetry.counters import Counters
 
 APPLY_AT_EVENTS = 16_384
+PIECE_EVENTS = 8_192
+"""Applied in one go: one to four milliseconds."""
+SLICE_S = 0.004
+"""After so long other work of the loop has its turn; the piece that was begun may take some milliseconds more."""
+
+
+def _next_turn(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(call)
 
 
 class Follower:
     """The only writer of events to the fleet. `position` is the journal entry that `catch_up` brings the fleet to."""
 
-    def __init__(self, fleet: Fleet, counters: Counters, *, position: Position = 0) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        counters: Counters,
+        *,
+        position: Position = 0,
+        later: Callable[[Callable[[], None]], None] = _next_turn,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`later` has a call made when the rest of the loop has had its turn."""
         self.fleet = fleet
         self.position = position
         self._counters = counters
-        self._pending: list[EventColumns] = []
+        self._later = later
+        self._monotonic_s = monotonic_s
+        self._pending: deque[EventColumns] = deque()
         self._pending_events = 0
         self._is_broken = False
         self.is_away = False
         """The fleet has no snapshot, so nothing can be applied: the journal keeps the events until it is replayed."""
+        self._is_turn_due = False
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def pending_events(self) -> int:
@@ -38,10 +65,10 @@ class Follower:
         if self.is_away:
             self._pending_events += len(batch)
             return
-        self._pending.append(EventColumns.of(batch))
+        self._pending.extend(EventColumns.of(batch).cut(PIECE_EVENTS))
         self._pending_events += len(batch)
         if self._pending_events >= APPLY_AT_EVENTS:
-            self.catch_up()
+            self._go_on()
 
     def pending_of(self, device: int) -> int:
         """Durable events of one device that are not applied yet."""
@@ -51,24 +78,29 @@ class Follower:
             for column in (batch.heartbeat_devices, batch.sample_devices)
         )
 
+    async def caught_up(self) -> None:
+        """Apply all that is durable, in slices. Every read waits for this first, so it finds what was answered 204.
+
+        When it returns, and until something else is awaited, the fleet is the one at `position`.
+
+        Raises: DamagedData: see `catch_up`.
+        """
+        while self._pending and self._pending_events > PIECE_EVENTS and not self._is_broken:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            self._go_on()
+            await turn
+        self.catch_up()
+
     def catch_up(self) -> None:
-        """Apply all that is durable. Every read calls this first, so that an event that was answered 204 is found.
+        """Apply all that is durable at once: for whoever cannot wait.
 
         Raises: DamagedData: an earlier call failed in its middle, so the fleet is no state of the journal.
             NotAccepting: the fleet has no snapshot yet.
         """
-        if self.is_away:
-            raise blocks_away()
-        if self._is_broken:
-            raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
-        if self._pending:
-            # If applying fails, nothing may read the fleet any more; a checkpoint, above all, must not store it.
-            self._is_broken = True
-            self.fleet.apply(self._pending)
-            self._is_broken = False
-            self._counters.events_applied += self._pending_events
-            self._pending = []
-            self._pending_events = 0
+        self._check()
+        while self._pending:
+            self._apply_piece()
 
     def come_back(self, position: Position) -> None:
         """The fleet has its snapshot, and the journal was replayed up to `position`, where it ends."""
@@ -77,6 +109,63 @@ class Follower:
         self._pending_events = 0
 
     def advance(self, now_ns: int) -> None:
-        """Apply all that is durable, and open the day of `now_ns` in the fleet."""
+        """Apply all that is durable, and open the day of `now_ns` in the fleet. Raises: DamagedData: see `catch_up`."""
         self.catch_up()
         self.fleet.advance(now_ns // NS_PER_DAY)
+
+    def move_on(self, now_ns: int) -> None:
+        """Do the same, in later turns of the loop where it is more than a piece. Raises: DamagedData."""
+        self._check()
+        if self._pending_events <= PIECE_EVENTS:
+            self.catch_up()
+        self.fleet.advance(now_ns // NS_PER_DAY)
+        if self._pending or self.fleet.sparse.touches(self.fleet.dense):
+            self._go_on()
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise blocks_away()
+        if self._is_broken:
+            raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
+
+    def _go_on(self) -> None:
+        if not self._is_turn_due and not self._is_broken:
+            self._is_turn_due = True
+            self._later(self._turn)
+
+    def _turn(self) -> None:
+        """Work for one slice of time; again in the next turn while more than a piece is left."""
+        self._is_turn_due = False
+        end_s = self._monotonic_s() + SLICE_S
+        try:
+            is_left = self._step()
+            while is_left and self._monotonic_s() < end_s:
+                is_left = self._step()
+            if is_left:
+                self._go_on()
+        finally:
+            waiting, self._waiting = self._waiting, []
+            for turn in waiting:
+                if not turn.done():
+                    turn.set_result(None)
+
+    def _step(self) -> bool:
+        """Do one piece of work; whether there is more."""
+        if self._pending:
+            self._apply_piece()
+            return bool(self._pending) or self.fleet.sparse.touches(self.fleet.dense)
+        return self.fleet.sparse.settle_into(self.fleet.dense)
+
+    def _apply_piece(self) -> None:
+        """Apply the oldest batches, of at most PIECE_EVENTS events together."""
+        piece = [self._pending.popleft()]
+        events = len(piece[0])
+        while self._pending and events + len(self._pending[0]) <= PIECE_EVENTS:
+            events += len(self._pending[0])
+            piece.append(self._pending.popleft())
+        # If applying fails, nothing may read the fleet any more; a checkpoint, above all, must not store it.
+        self._is_broken = True
+        self.fleet.apply(piece)
+        self._is_broken = False
+        self._counters.events_applied += events
+        self._pending_events -= events

@@ -110,7 +110,7 @@ class Node:
         self.disk_watch.tick()
         self.store_return.tick()
         if not self.follower.is_away:
-            self.follower.advance(self.clock.now_ns())
+            self.follower.move_on(self.clock.now_ns())
             self.housekeeping.tick()
 
     async def stop(self, *, within_s: float = 1e6) -> None:

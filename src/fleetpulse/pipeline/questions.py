@@ -84,7 +84,7 @@ class Questions:
 
     async def figures(self, device: int) -> DeviceFigures:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
-        self._follower.catch_up()
+        await self._follower.caught_up()
         fleet = self._follower.fleet
         is_late = bool(self._history.manifest.late) or any(map(self._history.has_closed, fleet.touched_days(device)))
         if is_late or fleet.has_doubtful_uploads(device):
@@ -213,7 +213,7 @@ class Questions:
         # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
         async with self.lanes.turn("small" if cost_ms <= self.limits.small_question_ms else "big") as ticket:
             for tries_left in reversed(range(TRIES)):
-                self._follower.catch_up()
+                await self._follower.caught_up()
                 budget = self._budget(ticket.asker)
                 manifest, complete = self._history.manifest, look(budget=budget)
                 try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fleetpulse.live.growth import grown, grown_rows
+from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows
 
 
 def test_a_column_keeps_its_values_and_new_devices_have_the_fill() -> None:
@@ -14,3 +14,17 @@ def test_a_column_keeps_its_values_and_new_devices_have_the_fill() -> None:
 def test_presence_keeps_its_rows() -> None:
     rows = np.ones((1, 23), np.uint64)
     assert grown_rows(rows, 2).sum(axis=1).tolist() == [23, 0]
+
+
+def test_up_to_the_reserve_there_is_room_from_the_beginning() -> None:
+    assert [capacity_for(count, reserve=10_000) for count in (1, 10_000, 20_000)] == [10_000, 10_000, 25_000]
+
+
+def test_where_the_system_does_not_map_the_reserve_there_is_room_for_a_quarter_more() -> None:
+    assert capacity_for(10_000, reserve=2**40) == 12_500
+
+
+def test_rows_that_no_device_needs_cost_no_memory_and_are_empty() -> None:
+    rows = empty_rows(10_000_000)  # 1.8 GB
+    rows[9_999_999, 3] = 5
+    assert rows[9_999_990:].sum() == 5

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
-from fleetpulse.live.sparse_presence import SparsePresence
+from fleetpulse.live.sparse_presence import PIECE_ROWS, SparsePresence
 
 MARKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 1439)), max_size=60)
 """(day, device, minute)."""
@@ -72,3 +72,24 @@ def test_rows_are_added_to_the_rows_that_are_there() -> None:
     stored = presence.row(1, 5)
     assert stored is not None
     assert (minutes(stored), int(count_minutes(stored))) == ({0, 2, 7}, 3)
+
+
+def test_rows_of_days_that_have_opened_settle_into_their_dense_rows_a_piece_at_a_time() -> None:
+    presence = SparsePresence()
+    devices = np.arange(2 * PIECE_ROWS + 1, dtype=np.uint32)
+    presence.mark(5, devices=devices, minutes_of_day=np.full(len(devices), 70))
+    presence.mark(9, devices=devices[:1], minutes_of_day=np.zeros(1, np.int64))
+    dense = {5: np.zeros((len(devices), 23), np.uint64)}
+    dense[5][1, 0] = 1
+    turns = [presence.settle_into(dense) for _ in range(4)]
+    assert (turns, presence.days) == ([True, True, True, False], [9])
+    assert (dense[5][:, 1] == 1 << 6).all()
+    assert dense[5][:2, 0].tolist() == [0, 1]
+
+
+def test_a_copy_of_a_day_does_not_change_with_it() -> None:
+    presence = marked([(5, 1, 0)])
+    copy = presence.of(5).copy()
+    presence.mark(5, devices=np.array([1, 2], np.uint32), minutes_of_day=np.array([1, 1]))
+    devices, rows = copy.all_rows()
+    assert (devices.tolist(), int(rows[0, 0])) == ([1], 1)

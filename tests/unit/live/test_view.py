@@ -36,5 +36,7 @@ def test_presence_of_one_device_and_of_several_is_that_of_their_days() -> None:
         5: [(2, 23), (3, 23)],
         6: [(3, 23)],
     }
-    assert [(devices.tolist(), int(found[0, 0])) for devices, found in late[5]] == [([1], 0b1000)]
+    assert [(devices.tolist(), int(found[0, 0])) for devices, found in [day.all_rows() for day in late[5]]] == [
+        ([1], 0b1000)
+    ]
     assert presence_from(0, range(0), dense=DENSE, sparse=SPARSE) == ({}, {})

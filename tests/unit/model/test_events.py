@@ -1,5 +1,7 @@
 from dataclasses import fields
 
+import numpy as np
+
 from fleetpulse.model.events import EventBatch, EventColumns
 
 
@@ -38,3 +40,30 @@ def test_columns_hold_the_values_of_the_batch_without_a_copy() -> None:
         )
     batch.heartbeat_devices[0] = 9
     assert (columns.heartbeat_devices.tolist(), columns.do_reports_mark) == ([9], True)
+
+
+def test_pieces_of_a_batch_are_the_whole_in_its_order() -> None:
+    batch = EventBatch()
+    batch.heartbeat_devices.extend(range(5))
+    batch.heartbeat_sent_at_ns.extend(range(10, 15))
+    batch.sample_devices.extend(range(4))
+    batch.sample_sent_at_ns.extend(range(20, 24))
+    batch.sample_values.extend(range(30, 34))
+    batch.sample_metrics.extend(range(40, 44))
+    batch.blind_ns.extend((1, 2))
+    batch.leap_ns.extend((3, 4))
+    batch.correction_ns.extend((5, 6))
+    batch.forgotten.extend(range(8))
+    batch.received_at_ns = 7
+    whole = EventColumns.of(batch)
+    assert whole.cut(9) == [whole]
+    pieces = whole.cut(2)
+    assert [len(piece) for piece in pieces] == [2, 2, 2, 2, 1]
+    for name in EventColumns.__slots__:
+        if name in ("received_at_ns", "do_reports_mark"):
+            assert {getattr(piece, name) for piece in pieces} == {getattr(whole, name)}
+        else:
+            joined = np.concatenate([getattr(piece, name) for piece in pieces])
+            assert joined.tolist() == getattr(whole, name).tolist()
+    assert len(pieces[0].blind_ns) == len(pieces[0].correction_ns) == 2
+    assert len(pieces[-1].forgotten) == 8

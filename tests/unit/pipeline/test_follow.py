@@ -1,18 +1,23 @@
 """The follower: durable batches into the live fleet."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, Follower
+from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, PIECE_EVENTS, SLICE_S, Follower
 from fleetpulse.telemetry.counters import Counters
 from memory_service import DAY, NOON
 
 
-def make_follower(devices: int = 2) -> Follower:
-    follower = Follower(Fleet(policy=HeartbeatPolicy(60, 240)), Counters())
+def make_follower(devices: int = 2, **parts: Any) -> Follower:
+    follower = Follower(Fleet(policy=HeartbeatPolicy(60, 240)), Counters(), **parts)
     follower.fleet.resize(devices)
     follower.advance(NOON)
     return follower
@@ -39,12 +44,82 @@ def test_a_batch_is_applied_with_the_next_read() -> None:
     assert (follower.pending_events, heard(follower, 1), heard(follower, 0)) == (0, True, False)
 
 
-def test_many_events_are_applied_without_a_read() -> None:
-    follower = make_follower()
+def test_many_events_are_applied_without_a_read_in_a_later_turn_of_the_loop() -> None:
+    calls: list[Callable[[], None]] = []
+    follower = make_follower(later=calls.append, monotonic_s=lambda: 0.0)
     follower.follow(heartbeats(*[0] * (APPLY_AT_EVENTS - 1)), 1)
-    assert not heard(follower, 0)
+    assert calls == []
     follower.follow(heartbeats(0), 2)
-    assert heard(follower, 0)
+    follower.follow(heartbeats(0), 3)
+    assert (len(calls), heard(follower, 0)) == (1, False)
+    calls.pop()()
+    assert (calls, heard(follower, 0), follower.pending_events) == ([], True, 0)
+
+
+class SlowClock:
+    """Each look at it takes half a slice."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += SLICE_S / 2
+        return self.now_s
+
+
+def test_a_large_batch_is_applied_in_slices_and_who_reads_waits_for_all_of_it() -> None:
+    async def test() -> None:
+        calls: list[Callable[[], None]] = []
+        follower = make_follower(later=calls.append, monotonic_s=SlowClock())
+        count = 6 * PIECE_EVENTS + 1
+        follower.follow(heartbeats(*[1] * count), 1)
+        readers = [asyncio.create_task(follower.caught_up()) for _ in range(2)]
+        slices, left = 0, [count]
+        while not all(reader.done() for reader in readers):
+            await asyncio.sleep(0)
+            if calls:
+                assert len(calls) == 1  # however many wait, the loop is given one slice a turn
+                calls.pop()()
+                slices += 1
+                left.append(follower.pending_events)
+                assert follower.pending_of(1) == follower.pending_events
+            await asyncio.sleep(0)
+        assert slices == 3
+        assert left == [count - 2 * PIECE_EVENTS * done for done in range(4)]
+        assert follower.pending_events == 0  # the last piece is small, so the readers applied it themselves
+        assert int(follower.fleet.heartbeats[1]) == count
+
+    asyncio.run(test())
+
+
+def test_who_waits_for_a_fleet_that_breaks_is_told() -> None:
+    async def test() -> None:
+        calls: list[Callable[[], None]] = []
+        follower = make_follower(devices=1, later=calls.append)
+        follower.follow(heartbeats(*[1_000_000] * (2 * PIECE_EVENTS)), 1)
+        reader = asyncio.create_task(follower.caught_up())
+        await asyncio.sleep(0)
+        with pytest.raises(IndexError):
+            calls.pop()()
+        with pytest.raises(DamagedData, match="restart"):
+            await reader
+
+    asyncio.run(test())
+
+
+def test_a_tick_puts_off_what_is_much_and_rows_that_came_before_their_day() -> None:
+    calls: list[Callable[[], None]] = []
+    follower = make_follower(later=calls.append)
+    tomorrow = NOON // DAY + 1
+    follower.fleet.sparse.mark(tomorrow, devices=np.ones(1, np.uint32), minutes_of_day=np.array([3]))
+    follower.follow(heartbeats(*[0] * (2 * PIECE_EVENTS - 1)), 1)
+    follower.move_on(NOON + DAY)
+    assert (heard(follower, 0), follower.fleet.sparse.days) == (False, [tomorrow])
+    assert tomorrow in follower.fleet.touched_days(1)
+    while calls:
+        calls.pop()()
+    assert (heard(follower, 0), follower.fleet.sparse.days) == (True, [])
+    assert int(follower.fleet.dense[tomorrow][1, 0]) == 0b1000
 
 
 def test_what_is_pending_is_applied_before_a_new_day_is_opened() -> None:
