@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Protocol
 
-ASK_AFTER_S = 0.1
+ASK_AFTER_S = 0.05
 ASK_AGAIN_S = 5.0
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE, _CLOSE_WAIT = 7, 8

@@ -26,7 +26,7 @@ from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
 from fleetpulse.telemetry.counters import Counters
 
 LaneName = Literal["small", "big"]
-LOOK_S = 0.05
+LOOK_S = 0.025
 """How often questions are looked at: whether their clients are there, and their time is not over."""
 GRACE_NS = NS_PER_S // 20
 """How long after the deadline a question may tell of it itself, before it is answered without its thread."""
