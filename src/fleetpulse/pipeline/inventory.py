@@ -35,6 +35,7 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
+from fleetpulse.query.budget import abandoned
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, Page, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
@@ -169,13 +170,16 @@ class Inventory:
 
     async def export_csv(self, chosen: Filter) -> AsyncGenerator[bytes]:
         """The devices that match, as CSV in pieces. Raises: DamagedData: who matches is not known."""
-        numbers = await self._matching(chosen)
-        label_names = sorted(self.registry.roster.labels)
-        yield devices_header(label_names).encode()
-        for piece in in_pieces(numbers):
-            records = await self.registry.records_of(piece)
-            work = partial(_csv_rows, records, label_names)
-            yield await asyncio.get_running_loop().run_in_executor(self.rendering_thread, work)
+        async with self.questions.lanes.turn("csv") as ticket:
+            numbers = await self._matching(chosen)
+            label_names = sorted(self.registry.roster.labels)
+            yield devices_header(label_names).encode()
+            for piece in in_pieces(numbers):
+                if ticket.asker.look():
+                    raise abandoned()
+                records = await self.registry.records_of(piece)
+                work = partial(_csv_rows, records, label_names)
+                yield await asyncio.get_running_loop().run_in_executor(self.rendering_thread, work)
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""

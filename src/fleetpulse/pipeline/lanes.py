@@ -25,7 +25,7 @@ from fleetpulse.pipeline.turns import Turns
 from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
 from fleetpulse.telemetry.counters import Counters
 
-LaneName = Literal["small", "big"]
+LaneName = Literal["small", "big", "csv"]
 LOOK_S = 0.025
 """How often questions are looked at: whether their clients are there, and their time is not over."""
 GRACE_NS = NS_PER_S // 20
@@ -79,10 +79,11 @@ class Lane:
     def refusal(self) -> Busy:
         """What a question is told for which there is no room."""
         return Busy(
-            f"{len(self.waiting)} {self.name} questions wait already, as many as may (questions_{self.name}_waiting_"
-            "max): ask again after the seconds of Retry-After",
+            f"{len(self.waiting)} {self.name} questions wait already, as many as may "
+            f"({'questions_small_waiting_max' if self.name == 'small' else 'questions_big_waiting_max'}): "
+            "ask again after the seconds of Retry-After",
             reason="questions_busy",
-            retry_after_s=RETRY_AFTER_S if self.name == "big" else 1,
+            retry_after_s=1 if self.name == "small" else RETRY_AFTER_S,
         )
 
 
@@ -102,7 +103,7 @@ class Lanes:
 
     @classmethod
     def of(cls, limits: QuestionLimits, threads: Threads, *, counters: Counters, clock: Clock) -> "Lanes":
-        """The two lanes of a service."""
+        """The lanes of a service."""
         small = Lane(
             "small",
             threads.small_questions,
@@ -116,8 +117,10 @@ class Lanes:
             running_max=limits.questions_big_running_max,
             waiting_max=limits.questions_big_waiting_max,
         )
+        # The list of all devices as CSV is long, and takes longer than a question may. So one is made at a time.
+        csv = Lane("csv", threads.rendering, running_max=1, waiting_max=limits.questions_big_waiting_max)
         timeout_s = limits.question_timeout_s
-        return cls((small, big), counters=counters, timeout_s=timeout_s, monotonic_ns=clock.monotonic_ns)
+        return cls((small, big, csv), counters=counters, timeout_s=timeout_s, monotonic_ns=clock.monotonic_ns)
 
     def running(self) -> dict[str, float]:
         """How many questions are worked on, by lane."""

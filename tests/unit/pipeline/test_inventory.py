@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from fleetpulse.app import build_parts
-from fleetpulse.errors import Conflict, OutOfRange, UnknownDevice
+from fleetpulse.errors import Conflict, OutOfRange, QuestionStopped, UnknownDevice
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
+from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Filter, Order
@@ -88,5 +90,23 @@ def test_an_import_can_be_tried_and_what_is_exported_is_imported_without_a_chang
         exported = b"".join([piece async for piece in inventory.export_csv(Filter())]).decode()
         assert exported.splitlines()[0] == "device_id,interval,grace,note,site"
         assert (await inventory.import_csv(exported.encode(), is_dry=False)).changed == 0
+
+    run(tmp_path, test)
+
+
+def test_one_list_as_csv_is_made_at_a_time_and_not_for_a_client_that_has_gone(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        async def header(asker: Asker) -> bytes:
+            set_asker(asker)
+            async with aclosing(inventory.export_csv(Filter())) as pieces:
+                first = await anext(pieces)
+                assert service.questions.lanes.running()["csv"] == 1
+                asker.is_gone = True
+                with pytest.raises(QuestionStopped):
+                    await anext(pieces)
+                return first
+
+        assert len(set(await asyncio.gather(*(header(Asker(str(number))) for number in range(5))))) == 1
+        assert service.questions.lanes.running()["csv"] == 0
 
     run(tmp_path, test)
