@@ -201,6 +201,7 @@ def test_a_damaged_day_keeps_its_late_rows_and_others_are_merged() -> None:
         pass
     assert [block.days for block in life.one.history.manifest.late] == [frozenset({FIRST_DAY})]
     life.one.store.put(file.name, lambda out: out.write(body))
+    assert life.one.history.check_again() == [file.name]
     while life.merge():
         pass
     assert not life.one.history.manifest.late

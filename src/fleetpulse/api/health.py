@@ -65,7 +65,7 @@ async def get_readiness(readiness: Readiness, disk_watch: DiskWatch) -> Response
     refusal, space = readiness.refusal, disk_watch.space
     disk = UNSET if space is None else DiskState(space.free_bytes, disk_watch.note or UNSET)
     if refusal is None:
-        degraded = [*readiness.degraded.values(), *([disk_watch.note] if disk_watch.level else [])]
+        degraded = [*readiness.troubles, *([disk_watch.note] if disk_watch.level else [])]
         if degraded:
             return Response(Ready(status="degraded", msg="; ".join(degraded), replay=replay, disk=disk))
         return Response(Ready(status="ready", replay=replay, disk=disk))

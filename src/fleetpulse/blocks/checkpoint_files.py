@@ -19,6 +19,7 @@ from functools import partial
 from typing import BinaryIO
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_gaps
@@ -32,8 +33,9 @@ from fleetpulse.blocks.presence_merge import counted, merge_presence
 from fleetpulse.blocks.reception_gaps import STEM, sorted_pieces, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.snapshot import write_snapshot
-from fleetpulse.blocks.store import check_file, put_block
+from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
@@ -42,6 +44,7 @@ from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
 
+log = structlog.get_logger("checkpoint")
 _NO_CUTS: Cuts = {}
 
 
@@ -121,7 +124,7 @@ class CheckpointFiles:
 
         Without corrections no file is read, so the cost does not depend on how many gaps a day has already.
         Returns: the files of all days, by day.
-        Raises: DamagedData: a block that must be corrected is not as it was written.
+        A damaged file stays as it is, uncorrected.
         """
         files = self._corrected_gaps(corrections)
         days = {int(day) for piece in pieces for day in np.unique(piece.end_ns // NS_PER_DAY)}
@@ -140,7 +143,14 @@ class CheckpointFiles:
         files = {day: kept for day, kept in stored.items() if day < first}
         for day in sorted(stored.keys() - files.keys()):
             for file in stored[day]:
-                check_file(self._history.store, file)  # a damaged file must not be rewritten: it would look sound
+                try:
+                    self._history.check(file)
+                except DamagedData as error:
+                    # A damaged file must not be rewritten, since it would look sound; and it must keep neither this
+                    # checkpoint nor any later one from being taken.
+                    log.error("reception gaps of a damaged block are not corrected", error=str(error))
+                    files[day] = (*files.get(day, ()), file)
+                    continue
                 corrected = partial(self._corrected, file, corrections)
                 rows = count_gaps(self._history, file)
                 # A correction moves ends to its own day, and leaves the order by device and start as it is.

@@ -19,7 +19,7 @@ from fleetpulse.blocks.late import LateRows
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.presence import Chunk
 from fleetpulse.blocks.samples import RollupRows, write_samples
-from fleetpulse.blocks.store import check_file, put_block
+from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import all_late, late_of_device
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.forgotten import NO_MINUTE, BeforeCut
@@ -156,7 +156,7 @@ def without_samples(
     if not removed:
         return block
     for file in block.files.values():  # a damaged file must not be rewritten: its new checksum would hide the damage
-        check_file(history.store, file)
+        history.check(file)
     if block.day is None:
         return _fresh_without(history, block, cuts, pause)
     return _part_without(history, block, cuts, pause, samples=block.samples - removed)

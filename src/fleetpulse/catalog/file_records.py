@@ -8,7 +8,7 @@ transaction that commits the manifest.
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -57,9 +57,17 @@ class FileRecords(Protocol):
         """
         ...
 
+    def set_aside(self) -> dict[str, tuple[str, int]]:
+        """Blocks that are set aside, by name: what is wrong with each, and since when. Raises: DamagedData."""
+        ...
+
+    def note_set_aside(self, blocks: Mapping[str, tuple[str, int]]) -> None:
+        """Record which blocks are set aside, in the place of what was recorded. Raises: OSError; DatabaseBusy."""
+        ...
+
 
 class SqliteFileRecords:
-    """See FileRecords; tables `owner`, `written` and `superseded`."""
+    """See FileRecords; tables `owner`, `written`, `superseded` and `set_aside`."""
 
     def __init__(
         self,
@@ -109,6 +117,18 @@ class SqliteFileRecords:
             for name in removed:
                 run("DELETE FROM superseded WHERE name = ?", (name,))
             run("DELETE FROM written WHERE at_ns < ?", (marks_before_ns,))
+
+    def set_aside(self) -> dict[str, tuple[str, int]]:
+        """See FileRecords."""
+        with self._reading():
+            return {name: (because, since_ns) for name, because, since_ns in self._select("SELECT * FROM set_aside")}
+
+    def note_set_aside(self, blocks: Mapping[str, tuple[str, int]]) -> None:
+        """See FileRecords."""
+        with self._transaction() as run:
+            run("DELETE FROM set_aside")
+            for name, (because, since_ns) in blocks.items():
+                run("INSERT INTO set_aside VALUES (?, ?, ?)", (name, because, since_ns))
 
 
 def note_superseded(run: Callable[..., Any], manifest: Manifest, *, at_ns: int, was_at_rest: bool) -> None:

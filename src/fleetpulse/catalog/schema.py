@@ -10,6 +10,7 @@ forgotten(device, before_ns, …)  what people had the history of devices forget
 expired(metric, day, samples)    how many samples of a day (since 1970-01-01) retention has deleted
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
+set_aside(name, because, …)      blocks of the manifest that are damaged or missing, until they are back
 late_days(name, start_day, …)    ranges of days that count of the late block whose file by day has this name
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
 declared(version, …)             one row: how often devices, pauses and windows were changed, and when last
@@ -115,6 +116,9 @@ _LATE_BLOCKS = """
 CREATE TABLE late_days (name TEXT NOT NULL, start_day INTEGER NOT NULL, end_day INTEGER NOT NULL);
 CREATE INDEX late_days_name ON late_days (name);
 """
+_SET_ASIDE = """
+CREATE TABLE set_aside (name TEXT PRIMARY KEY, because TEXT NOT NULL, since_ns INTEGER NOT NULL) WITHOUT ROWID;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -123,6 +127,7 @@ _STEPS = (
     _OWNER,
     _LOSSES,
     _LATE_BLOCKS,
+    _SET_ASIDE,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

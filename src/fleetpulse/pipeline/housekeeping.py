@@ -7,7 +7,7 @@ that is committed to the catalog, so they run one at a time. A failure loses not
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -74,6 +74,7 @@ class Housekeeping:
     _policy_version: int = field(default=0, init=False)
     _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
     _damaged: list[SampleBlock | BlockFile] = field(default_factory=list, init=False)
+    _recorded_set_aside: Mapping[str, tuple[str, int]] = field(default_factory=dict, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _was_kept: bool = field(default=False, init=False)
     _is_ending: bool = field(default=False, init=False)
@@ -82,6 +83,9 @@ class Housekeeping:
 
     def begin(self) -> None:
         """Count the interval from now on. The fleet was recovered under the policies that hold now."""
+        self._recorded_set_aside = {
+            block.file.name: (block.because, block.since_ns) for block in self.history.set_aside
+        }
         self._tried_at_s = self.monotonic_s()
         self._policy_version = self.registry.policy_version
 
@@ -159,6 +163,7 @@ class Housekeeping:
         try:
             await self._begin_writing()
             await self.follower.caught_up()
+            await self.check_set_aside()
             # Nothing may be awaited between these: what is frozen is the fleet at this position, and not an event more.
             self.follower.catch_up()
             position, frozen = self.follower.position, self.follower.fleet.freeze()
@@ -223,6 +228,18 @@ class Housekeeping:
         written = await loop.run_in_executor(self.threads.files, work)
         await self._commit(written.manifest, forgotten=frozen.forgotten)
         return written
+
+    async def check_set_aside(self) -> list[str]:
+        """Look whether blocks that are set aside are sound again; record which are. Returns the names of those."""
+        loop, history = asyncio.get_running_loop(), self.history
+        found = await loop.run_in_executor(self.threads.files, history.check_again)
+        if found:
+            log.info("blocks are whole again", blocks=found)
+        now = {block.file.name: (block.because, block.since_ns) for block in history.set_aside}
+        if now != self._recorded_set_aside:
+            await loop.run_in_executor(self.threads.catalog, self.catalog.files.note_set_aside, now)
+            self._recorded_set_aside = now
+        return found
 
     async def _begin_writing(self) -> None:
         """See that the blocks are ours to write, and record the mark of what is written.

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fleetpulse.blocks.history import History
 from fleetpulse.errors import NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.events import Position
+from fleetpulse.notation.count import count_text
 
+NAMED_MAX = 5
+"""Blocks that /readyz names."""
 Stage = Literal["opening", "devices", "snapshot", "replay", "ready"]
 """What a start is doing, in this order."""
 Degradation = Literal["blocks", "snapshot", "checkpoint"]
@@ -29,6 +33,7 @@ class Readiness:
     """`is_ready`: questions are answered unless `is_away`, and events are accepted unless the intake is closed."""
 
     intake: Intake
+    history: History | None = None
     is_ready: bool = False
     stage: Stage = "opening"
     replay: ReplayProgress = field(default_factory=ReplayProgress)
@@ -48,6 +53,19 @@ class Readiness:
         if self.intake.closed_by is None and not self.is_ready:
             return NotAccepting("stopping", reason="stopping")
         return self.intake.closed_by
+
+    @property
+    def troubles(self) -> list[str]:
+        """What does not work while events are accepted, as sentences; those of blocks that are set aside included."""
+        blocks = [] if self.history is None else [block.file.name for block in self.history.set_aside]
+        if not blocks:
+            return [*self.degraded.values()]
+        named = ", ".join(blocks[:NAMED_MAX]) + (" and others" if len(blocks) > NAMED_MAX else "")
+        count = count_text(len(blocks), "block")
+        return [
+            *self.degraded.values(),
+            f"{count} set aside, damaged or missing ({named}): copy them back under their names",
+        ]
 
     def check(self) -> None:
         """Raises: NotAccepting: questions cannot be answered yet, or no longer."""

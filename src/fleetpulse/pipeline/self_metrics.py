@@ -133,6 +133,7 @@ class SelfMetrics:
                 "Of these, late ones that the next checkpoint compares with earlier ones",
                 self.fleet.samples.doubtful.count,
             ),
+            "blocks_set_aside": ("Blocks that are damaged or missing, and set aside", len(self.history.set_aside)),
             "late_rows": ("Device-days of late data that the next checkpoint closes", self.fleet.late_rows()),
             "ahead_rows": (
                 "Device-days of data ahead of the open days, from devices whose clocks are ahead",

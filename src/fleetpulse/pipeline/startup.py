@@ -84,6 +84,7 @@ class Startup:
         """
         readiness, fleet = self.readiness, self.follower.fleet
         readiness.stage = "snapshot"
+        self._load_set_aside()
         self.history.fetch(files_to_start(self.history.manifest))
         load_snapshot(fleet, self.history)
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
@@ -112,3 +113,11 @@ class Startup:
         """The loop gets its turn, so that /readyz is answered during a long replay, and may end it."""
         time.sleep(0)
         self.threads.ending.check()
+
+    def _load_set_aside(self) -> None:
+        """Take up which blocks are set aside, less those that were restored while the service did not run."""
+        history = self.history
+        history.set_aside.restore(
+            self.catalog.files.set_aside(), {file.name: file for file in history.manifest.files()}
+        )
+        history.check_again()

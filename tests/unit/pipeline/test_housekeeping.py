@@ -6,6 +6,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pytest
+
+from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.model.device import Device
 from fleetpulse.model.manifest import BlockFile
@@ -231,5 +234,98 @@ def test_a_checkpoint_holds_the_events_up_to_its_position_and_none_that_came_whi
         snapshot = service.history.manifest.snapshot
         assert snapshot
         return int(service.history.read_snapshot(snapshot)["uploads"].sum())
+
+    run(tmp_path, test)
+
+
+async def beat_at(service: Service, sent_at_ns: int) -> None:
+    sender = Sender()
+    service.intake.add_heartbeat(0, sent_at_ns, sender)
+    await service.writer.drain()
+    await sender.outcome
+
+
+KINDS = ("presence", "open", "late-days", "late-devices", "silences", "samples", "snapshot", "devices", "metrics")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_block_of_any_kind_keeps_no_checkpoint_from_being_taken(tmp_path: Path, kind: str) -> None:
+    async def test(world: World, service: Service) -> None:
+        for days in (9, 0):
+            await beat_at(service, NOON - days * DAY)
+        await sample(service, 5)
+        assert await service.housekeeping.checkpoint()
+        while await service.housekeeping.compact(is_forced=True):
+            pass
+        await beat_at(service, NOON - 9 * DAY + 60 * SECOND)
+        world.clock.ns += 3600 * SECOND  # the beat that comes next ends a reception gap
+        await beat(service, "d0")
+        await sample(service, 6)
+        assert await service.housekeeping.checkpoint()
+        found = [file for file in service.history.manifest.files() if file.name.startswith(kind)]
+        assert found
+        bodies = {}
+        for file in found:
+            with world.store.open(file.name) as reader:
+                bodies[file.name] = reader.read()
+            damaged = bytes(byte ^ 1 for byte in bodies[file.name])
+            world.store.put(file.name, lambda out, body=damaged: out.write(body))
+        service.history._checked.clear()
+        service.history.memory_cache = MemoryCache(0)
+        for days in (9, 8, 1):
+            await beat_at(service, NOON - days * DAY + 120 * SECOND)
+        await sample(service, 7)
+        assert await service.housekeeping.checkpoint()
+        while await service.housekeeping.compact(is_forced=True):
+            pass
+        assert await service.housekeeping.checkpoint()
+        for name, body in bodies.items():
+            if any(name == file.name for file in service.history.manifest.files()):
+                world.store.put(name, lambda out, body=body: out.write(body))
+        await service.housekeeping.check_set_aside()
+        assert not list(service.history.set_aside)
+        assert service.housekeeping.catalog.files.set_aside() == {}
+        while await service.housekeeping.compact(is_forced=True):
+            pass
+        assert not service.history.manifest.late
+        assert (await service.questions.figures(0)).minutes_present == 7
+
+    run(tmp_path, test, earliest="2000-01-01T00:00:00Z")
+
+
+def test_a_block_that_is_set_aside_is_recorded_until_it_is_back(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat_at(service, NOON - 9 * DAY)
+        assert await service.housekeeping.checkpoint()
+        assert await service.housekeeping.compact(is_forced=True)
+        file = service.history.manifest.presence[(NOON - 9 * DAY) // DAY]
+        with world.store.open(file.name) as reader:
+            body = reader.read()
+        world.store.remove(file.name)
+        service.history._checked.clear()
+        await beat_at(service, NOON - 9 * DAY + 60 * SECOND)
+        assert await service.housekeeping.checkpoint()
+        assert not await service.housekeeping.compact(is_forced=True)
+        assert await service.housekeeping.checkpoint()
+        assert list(service.housekeeping.catalog.files.set_aside()) == [file.name]
+        assert file.name in str(service.readiness.troubles)
+        world.store.put(file.name, lambda out: out.write(body))
+        assert await service.housekeeping.check_set_aside() == [file.name]
+        assert not service.readiness.troubles
+        assert await service.housekeeping.compact(is_forced=True)
+        assert (await service.questions.figures(0)).minutes_present == 2
+
+    run(tmp_path, test, earliest="2000-01-01T00:00:00Z")
+
+
+def test_while_checkpoints_fail_the_node_is_degraded_and_says_why(tmp_path: Path) -> None:
+    async def test(world: World, service: Service) -> None:
+        await beat(service, "d0")
+        world.store.is_full = True
+        assert not await service.housekeeping.checkpoint()
+        assert "no space left" in str(service.readiness.troubles)
+        world.store.is_full = False
+        assert await service.housekeeping.checkpoint()
+        assert not service.readiness.troubles
 
     run(tmp_path, test)

@@ -1,8 +1,11 @@
 """Whether events are accepted, and why not."""
 
-from fleetpulse.errors import NotAccepting
+from fleetpulse.blocks.history import History
+from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.errors import DamagedData, NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
+from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.pipeline.readiness import Readiness
 
 
@@ -38,3 +41,20 @@ def test_a_node_that_is_no_longer_ready_is_stopping_while_its_intake_still_drain
     readiness = make_readiness()
     readiness.intake.open()
     assert reason_of(readiness) == "stopping"
+
+
+def test_a_node_that_works_although_something_is_wrong_says_what() -> None:
+    readiness = make_readiness()
+    assert not readiness.troubles
+    readiness.history = History(MemoryBlockStore(), Manifest())
+    for number in range(7):
+        file = BlockFile(f"presence-{number}.parquet", 1, "")
+        readiness.history.set_aside.note(file, DamagedData("it is damaged"), at_ns=5)
+    readiness.degraded["checkpoint"] = "checkpoints fail"
+    assert readiness.troubles == [
+        "checkpoints fail",
+        (
+            "7 blocks set aside, damaged or missing (presence-0.parquet, presence-1.parquet, "
+            "presence-2.parquet, presence-3.parquet, presence-4.parquet and others): copy them back under their names"
+        ),
+    ]

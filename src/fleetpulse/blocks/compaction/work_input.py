@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import TIERS, BlockFile, SampleBlock
 from fleetpulse.model.metric import Kind, MetricDefinition
@@ -54,7 +53,7 @@ class CompactionInput:
         try:
             for tier in tiers:
                 if tier in block.files:
-                    check_file(self.history.store, block.files[tier])
+                    self.history.check(block.files[tier])
                     self.pause()
         except DamagedData as error:
             self.on_damage(block, error)
@@ -64,7 +63,7 @@ class CompactionInput:
     def is_sound_file(self, file: BlockFile) -> bool:
         """The same of a file of reception gaps."""
         try:
-            check_file(self.history.store, file)
+            self.history.check(file)
             self.pause()
         except DamagedData as error:
             self.on_damage(file, error)
