@@ -33,6 +33,7 @@ bench: tools ## measure everything against its goals; results in benchmarks/resu
 	$(BIN)/python benchmarks/load/bench_metrics.py
 	$(BIN)/python benchmarks/load/bench_questions.py
 	$(BIN)/python benchmarks/load/bench_million.py
+	$(BIN)/python benchmarks/bench_reception_gaps.py
 
 bench-pressure: tools ## heartbeats beside dear questions, slow readers and hostile input; five minutes
 	$(BIN)/python benchmarks/load/bench_pressure.py

@@ -62,7 +62,7 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "WRONG" in done.stdout) == (0, False), done.stdout + done.stderr
     # A block that is damaged in the bucket is found although its copy in the cache is not, and the other way round.
-    copy = next((server.folder / "cache").glob("presence-*"))
+    copy = next((server.folder / "cache").glob("silences-*"))
     s3.store(tmp_path / "other", url=flags[1]).put(copy.name, lambda to: to.write(b"damage") and None)
     found = {}
     for name, more in (("bucket", []), ("cache", ["--cache"])):

@@ -106,8 +106,7 @@ class History:
     def fetch(self, files: Iterable[BlockFile]) -> None:
         """See that files can be read, so that they are in the cache. Raises: DamagedData; Unreadable."""
         for file in files:
-            with self.opened_whole(file):
-                pass
+            self.check_once(file)
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
         """The columns of SNAPSHOT_COLUMNS, with its dtypes, by name, each of shape (devices,). Raises: DamagedData."""
@@ -261,11 +260,15 @@ class History:
         The check comes before the first use: a damaged file must neither be answered from, nor be merged into a new
         file whose checksum would hide the damage.
         """
+        self.check_once(file)
+        with self.opened(file) as reader:
+            yield reader
+
+    def check_once(self, file: BlockFile) -> None:
+        """Compare the checksum of a file, unless it was done before in this process. Raises: DamagedData."""
         if file.name not in self._checked:
             self.check(file)
             self._checked.add(file.name)
-        with self.opened(file) as reader:
-            yield reader
 
     def check(self, file: BlockFile) -> None:
         """Read a whole file. Raises: DamagedData: it is not what was written, and is set aside from now on."""

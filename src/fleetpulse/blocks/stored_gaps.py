@@ -103,8 +103,7 @@ def _cached(history: History, file: BlockFile, groups: Sequence[int], devices: r
 def _footer(history: History, file: BlockFile) -> Footer:
     if file.size_bytes <= WHOLE_FILE_BYTES:
         # The checksum of a small file costs little and covers the footer, too; else only pages have their own.
-        with history.opened_whole(file):
-            pass
+        history.check_once(file)
     return history.footer_of(file, INDEXED)
 
 
