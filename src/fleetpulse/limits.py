@@ -69,6 +69,9 @@ class BulkLimits:
     zstd_window_bytes_max: int = setting(
         8_388_608, "Memory that a zstd body may ask for; beyond it, 413.", "bytes", 1_024, 2_147_483_648
     )
+    csv_bad_records_max: int = setting(
+        1_000, "Badly quoted records of a CSV of devices; beyond it, all of it is refused (400).", "records", 0
+    )
     refusals_listed_max: int = setting(
         100, "Refused lines that an answer lists; it also tells how many there were.", "lines", 1
     )

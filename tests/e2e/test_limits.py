@@ -15,6 +15,7 @@ from http_client import Client
 WINDOW = "from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z"
 LINE = b'{"device_id":"a","sent_at":"2026-01-01T00:00:00Z"}\n'
 EVENTS = "/api/v1/events"
+CSV, BAD_RECORD = b"device_id,note\nd,n\n", b'e,"f"g\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,15 @@ LIMITS = [
         says="line_bytes_max",
     ),
     Limit(
+        setting="csv_bad_records_max",
+        value=2,
+        within=("POST", "/api/v1/devices.csv", CSV + BAD_RECORD * 2),
+        beyond=("POST", "/api/v1/devices.csv", CSV + BAD_RECORD * 3),
+        status=400,
+        reason="malformed",
+        headers=(("Content-Type", "text/csv"),),
+    ),
+    Limit(
         setting="gzip_members_max",
         value=2,
         within=bulk(gzip.compress(LINE) * 2),
@@ -135,7 +145,7 @@ def test_a_limit_is_a_setting_whose_refusal_names_it(
     headers = {name.replace("-", "_"): value for name, value in limit.headers}
     status, answer = client.ask(*limit.within, **headers)
     assert status < 300, answer
-    assert not answer.get("refused"), answer
+    assert not answer.get("refused") or limit.setting == "csv_bad_records_max", answer
     status, answer = client.ask(*limit.beyond, **headers)
     assert status == limit.status, answer
     if limit.reason:

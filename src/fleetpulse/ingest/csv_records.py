@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from fleetpulse.limits import BulkLimits
+
 RECORD_CHARS_MAX = 32_768
 """Of a record with line ends in its cells; a device cannot have as much. It bounds how far an open quote reaches."""
-BAD_RECORDS_MAX = 1_000
-"""Beyond it the rest is not read: each bad record may cost RECORD_CHARS_MAX characters again."""
 _SEPARATOR = re.compile(r"""\s*"?device_id"?[ ]*([,;\t])""", re.IGNORECASE)
 _SEPARATOR_LINE = re.compile(r""""?sep=([,;\t])"?\s*""", re.IGNORECASE)
 
@@ -30,11 +30,12 @@ class Record:
     error: str = ""
 
 
-def read_records(text: Iterable[str]) -> Iterator[Record]:
+def read_records(text: Iterable[str], *, bad_records_max: int = BulkLimits.csv_bad_records_max) -> Iterator[Record]:
     """The records of a CSV whose header begins with `device_id`, separated by what follows it: `,`, `;` or a tab.
 
     Without such a header the separator is a comma. A first line `sep=;`, as spreadsheets have it, is left out.
-    Raises: csv.Error: more than BAD_RECORDS_MAX records are badly quoted.
+    Raises: csv.Error: more than `bad_records_max` records are badly quoted. The rest is not read, since each of them
+    may cost RECORD_CHARS_MAX characters again.
     """
     lines = _Lines(text)
     separator = lines.find_separator()
@@ -48,8 +49,11 @@ def read_records(text: Iterable[str]) -> Iterator[Record]:
             return
         except csv.Error as error:
             bad += 1
-            if bad > BAD_RECORDS_MAX:
-                raise
+            if bad > bad_records_max:
+                text = (
+                    f"more than {bad_records_max} records are badly quoted (csv_bad_records_max), the last one: {error}"
+                )
+                raise csv.Error(text) from error
             yield Record(lines.go_back(), [], f"it is badly quoted ({error}); write a quote within a cell twice")
             rows = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
         else:

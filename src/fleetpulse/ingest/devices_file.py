@@ -22,6 +22,7 @@ import numpy as np
 from fleetpulse.errors import DevicesFileError
 from fleetpulse.ingest.csv_records import read_records
 from fleetpulse.ingest.file_bytes import read_whole
+from fleetpulse.limits import BulkLimits
 from fleetpulse.model.declaration_merge import Fields, Value
 from fleetpulse.model.device import Device
 from fleetpulse.model.device_fields import RESERVED_NAMES, device_with
@@ -50,13 +51,13 @@ class DeviceLine:
     is_short: bool = False
 
 
-def read_lines(text: Iterable[str]) -> Iterator[DeviceLine]:
+def read_lines(text: Iterable[str], *, bad_records_max: int = BulkLimits.csv_bad_records_max) -> Iterator[DeviceLine]:
     """The lines after the header.
 
     Raises: csv.Error: this is not CSV. ValueError: the header is missing or wrong.
     """
     names: list[str] | None = None
-    for record in read_records(text):
+    for record in read_records(text, bad_records_max=bad_records_max):
         if record.error:
             if names is None:
                 raise ValueError(f"line {record.line}, the header: {record.error}")

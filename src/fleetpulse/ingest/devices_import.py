@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fleetpulse.errors import Malformed, TooLarge
 from fleetpulse.ingest.devices_file import DeviceLine, NamedDevice, read_lines
+from fleetpulse.limits import BulkLimits
 
 
 @dataclass(slots=True)
@@ -17,13 +18,14 @@ class DeviceImport:
     line_of: dict[str, int] = field(default_factory=dict)
 
 
-def read_import(body: bytes, *, lines_max: int) -> DeviceImport:
+def read_import(body: bytes, *, lines_max: int, bad_records_max: int = BulkLimits.csv_bad_records_max) -> DeviceImport:
     """Read a CSV of devices. Takes seconds for a large one, so call it in a thread.
 
     Raises: Malformed: the body is no CSV of devices. TooLarge: it has more than `lines_max` lines.
     """
     try:
-        lines = list(read_lines(io.StringIO(body.decode("utf-8-sig"), newline="")))
+        decoded = io.StringIO(body.decode("utf-8-sig"), newline="")
+        lines = list(read_lines(decoded, bad_records_max=bad_records_max))
     except (UnicodeDecodeError, csv.Error) as error:
         raise Malformed(f"the body cannot be read as CSV in UTF-8: {error}") from error
     except ValueError as error:

@@ -183,7 +183,9 @@ class Inventory:
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""
-        read = partial(read_import, body, lines_max=self.limits.bulk_lines_max)
+        read = partial(
+            read_import, body, lines_max=self.limits.bulk_lines_max, bad_records_max=self.limits.csv_bad_records_max
+        )
         found = await asyncio.get_running_loop().run_in_executor(self.import_thread, read)
         report = MergeReport(self.limits.changes_listed_max)
         async with self.registry.changing:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.ingest.csv_records import BAD_RECORDS_MAX, RECORD_CHARS_MAX, read_records
+from fleetpulse.ingest.csv_records import RECORD_CHARS_MAX, read_records
+from fleetpulse.limits import BulkLimits
 
 
 def read(text: str) -> list[tuple[int, list[str] | str]]:
@@ -60,5 +61,5 @@ def test_open_quotes_cost_a_bounded_time() -> None:
     with pytest.raises(csv.Error):
         read(text + "z,a" * RECORD_CHARS_MAX)
     assert time.process_time() - started_s < 10
-    errors = read("device_id,note\n" + 'x,"y"z\n' * BAD_RECORDS_MAX)
-    assert [cells for _, cells in errors[1:]] == ["ERROR"] * BAD_RECORDS_MAX
+    errors = read("device_id,note\n" + 'x,"y"z\n' * BulkLimits.csv_bad_records_max)
+    assert [cells for _, cells in errors[1:]] == ["ERROR"] * BulkLimits.csv_bad_records_max

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DevicesFileError
-from fleetpulse.ingest.csv_records import BAD_RECORDS_MAX
 from fleetpulse.ingest.devices_file import DeviceLine, NamedDevice, read_devices, read_lines
+from fleetpulse.limits import BulkLimits
 from fleetpulse.model.device import Device
 
 
@@ -71,7 +71,7 @@ def test_a_badly_quoted_line_is_refused_by_its_number_and_the_others_are_read() 
     with pytest.raises(ValueError, match="line 1, the header: it is badly quoted"):
         read('device_id,"no"te\na,x\n')
     with pytest.raises(csv.Error):
-        read("device_id,note\n" + 'a,"b"c\n' * (BAD_RECORDS_MAX + 1))
+        read("device_id,note\n" + 'a,"b"c\n' * (BulkLimits.csv_bad_records_max + 1))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
