@@ -78,6 +78,9 @@ def slot_runs(
     return SlotRuns(edges[is_first], reasons[is_first], count)
 
 
+NO_CLASSES = np.zeros(0, np.int64)
+
+
 class ClassSweep:
     """The runs of all classes of devices together, looked at a range of slots after the other, in their order."""
 
@@ -98,9 +101,10 @@ class ClassSweep:
         if begun < self._swept:
             raise ValueError("ranges of slots come in their order")
         # Where a class has several runs in it, the last one of them stays.
-        self._now[self._classes[self._swept : begun]] = self._reasons[self._swept : begun]
-        self._swept = begun
-        return np.unique(self._classes[begun : max(begun, ended)])
+        if begun > self._swept:
+            self._now[self._classes[self._swept : begun]] = self._reasons[self._swept : begun]
+            self._swept = begun
+        return np.unique(self._classes[begun:ended]) if ended > begun else NO_CLASSES
 
     def is_all(self, reason: int, first: int, last: int) -> bool:
         """Whether the slots [first, last) count as `reason` for all classes."""
