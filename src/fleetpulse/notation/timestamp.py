@@ -8,8 +8,9 @@ Whole columns of times are read by `timestamp_columns.py`; this module loads no 
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
-from fleetpulse.model.units import NS_PER_S
+from fleetpulse.model.units import NS_PER_S, S_PER_DAY
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?"
@@ -91,11 +92,21 @@ def parse_query_time_ns(text: str) -> int:
     return parse_rfc3339_ns(text[:10] + text[10:11].replace("+", "T") + text[11:])
 
 
+@lru_cache(4096)
+def _day_text(day: int) -> str:
+    """The date of a day since 1970. Raises: OverflowError."""
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+
+
 def format_rfc3339(at_ns: int) -> str:
     """The RFC 3339 time, in UTC, of `at_ns` (nanoseconds since 1970), with as few digits of fraction as are exact.
 
     Raises: OverflowError: the time is not in the years 1 to 9999.
     """
-    second, fraction = divmod(at_ns, NS_PER_S)
-    text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+    # A series of minutes has 1,440 times of each day, and `strftime` takes longer than all of the rest.
+    seconds, fraction = divmod(at_ns, NS_PER_S)
+    day, seconds = divmod(seconds, S_PER_DAY)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    text = f"{_day_text(day)}T{hour:02}:{minute:02}:{second:02}"
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"

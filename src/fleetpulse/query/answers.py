@@ -141,7 +141,7 @@ class Uptime(AvailableFigures, kw_only=True):
         self.left_out_slots = {key_of(reason): count for reason, count in self.left_out.items()}
 
 
-class Transition(Struct):
+class Transition(Struct, gc=False):
     """A change of status."""
 
     at: Time
@@ -172,7 +172,7 @@ class FleetFigures(AvailableFigures):
     devices: DeviceCount
 
 
-class FleetPoint(Struct, kw_only=True):
+class FleetPoint(Struct, kw_only=True, gc=False):
     """Figures of a group in one step; only `at` where the group had no device then."""
 
     at: Time
@@ -249,7 +249,7 @@ class FleetStats(Struct, kw_only=True):
     notes: Notes = []
 
 
-class MetricPoint(Struct):
+class MetricPoint(Struct, gc=False):
     """The value of a metric in one step."""
 
     at: Time

@@ -25,6 +25,12 @@ def test_any_offset_and_any_fraction_is_exact(
     assert parse_rfc3339_ns(text) == expected
 
 
+@given(st.integers(-(10**10), 10**11))
+def test_whole_seconds_are_written_as_strftime_writes_them(second: int) -> None:
+    text = (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert format_rfc3339(second * 10**9) == text
+
+
 @given(st.integers(0, 4_000_000_000 * 10**9))
 def test_what_is_written_reads_back(at_ns: int) -> None:
     assert parse_rfc3339_ns(format_rfc3339(at_ns)) == at_ns
