@@ -16,7 +16,7 @@ from fleetpulse.model.units import MINUTES_PER_DAY
 
 _ROW_BYTES = WORDS_PER_DAY * 8
 _BIT = [1 << minute for minute in range(MINUTES_PER_DAY)]
-PIECE_ROWS = 4_096
+PIECE_ROWS = 2_048
 """Rows that are made of numbers in one go: so long a thread holds the interpreter, about a millisecond."""
 
 

@@ -18,7 +18,7 @@ from fleetpulse.pipeline.readiness import blocks_away
 from fleetpulse.telemetry.counters import Counters
 
 APPLY_AT_EVENTS = 16_384
-PIECE_EVENTS = 8_192
+PIECE_EVENTS = 4_096
 """Applied in one go: one to four milliseconds."""
 SLICE_S = 0.004
 """After so long other work of the loop has its turn; the piece that was begun may take some milliseconds more."""

@@ -161,7 +161,7 @@ class _Clocks:
     def __init__(self, view: FleetView, edges_ns: Sequence[int]) -> None:
         steps = len(edges_ns) - 1
         self._view = view
-        self._clocks = [_Clock(exclusions) for exclusions in view.excluded.of_class]
+        self._clocks: dict[int, _Clock] = {}
         self._edges_ns = np.array(edges_ns, np.int64)
         self._down_ns = np.zeros((view.count, steps), np.int64)
         self._whole = np.zeros((view.count, steps), np.int32)
@@ -182,7 +182,7 @@ class _Clocks:
         for first, last in run_bounds(codes[order]):
             self._view.budget.check()
             chosen = order[first:last] if last - first < len(codes) else slice(None)
-            clock = self._clocks[int(codes[order[first]])]
+            clock = self._clock(int(codes[order[first]]))
             gaps = _divided(
                 (places[chosen], start_ns[chosen], end_ns[chosen], down_after_ns[chosen]), clock.declared_ns
             )
@@ -190,6 +190,18 @@ class _Clocks:
             begins = np.maximum(clock.at(gaps[1]) + gaps[3], edges[0])
             ends = np.minimum(clock.at(gaps[2]), edges[-1])
             self._add(gaps[0], begins, ends, edges)
+
+    def _clock(self, code: int) -> "_Clock":
+        """The clock of a class, made when it is needed: most of thousands of classes have no gap."""
+        clock = self._clocks.get(code)
+        if clock is None:
+            clock = self._clocks[code] = _Clock(self._view.excluded.of_class[code])
+        return clock
+
+    def _in_window(self) -> list[tuple[NDArray[np.int64] | slice, "_Clock"]]:
+        """The places of devices, and clocks that run as theirs do inside the window, whatever they show."""
+        excluded = self._view.excluded.within(int(self._edges_ns[0]), int(self._edges_ns[-1]))
+        return [(places, _Clock(exclusions)) for places, exclusions in excluded.by_class()]
 
     def _add(
         self, places: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], edges: NDArray[np.int64]
@@ -211,7 +223,7 @@ class _Clocks:
 
     def down_ns(self) -> NDArray[np.int64]:
         """The time down of each device in each step, shape (n, steps)."""
-        for (devices, _), clock in zip(self._view.by_class(), self._clocks, strict=True):
+        for devices, clock in self._in_window():
             covered = np.cumsum(self._whole[devices], axis=1)
             self._down_ns[devices] += covered * np.diff(clock.at(self._edges_ns))
         return self._down_ns
@@ -220,7 +232,7 @@ class _Clocks:
         """The time that counts of each device in each step from `first_ns` on; shape (n, steps)."""
         counted_ns = np.zeros(self._down_ns.shape, np.int64)
         starts_ns, ends_ns = self._edges_ns[:-1], self._edges_ns[1:]
-        for (devices, _), clock in zip(self._view.by_class(), self._clocks, strict=True):
+        for devices, clock in self._in_window():
             since_ns = np.clip(first_ns[devices, None], starts_ns, ends_ns)
             counted_ns[devices] = clock.at(ends_ns) - clock.at(since_ns)
         return counted_ns

@@ -1,7 +1,7 @@
 """Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ LOOK_BACK_NS = 400 * NS_PER_DAY
 """How long before the start of a question exclusions are looked up, for a reception gap that began before it."""
 CACHED_MAX = 8
 """Exclusions of the whole fleet that are kept for the next questions."""
+_Pair = tuple[int, int]
+"""The start and the end of a span, in ns."""
+_Change = Callable[[Exclusions, Spans], Exclusions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Excluded:
 
     classes: NDArray[np.int32]
     of_class: Sequence[Exclusions]
+    _found: list[tuple[NDArray[np.int64], Spans]] = field(default_factory=list, init=False, compare=False)
 
     def of(self, place: int) -> Exclusions:
         """What is excluded for the device at a place."""
@@ -56,6 +60,33 @@ class Excluded:
         order = np.argsort(self.classes, kind="stable")
         edges = np.searchsorted(self.classes[order], np.arange(len(self.of_class) + 1))
         return [(order[edges[code] : edges[code + 1]], exclusions) for code, exclusions in enumerate(self.of_class)]
+
+    def within(self, start_ns: NDArray[np.int64] | int, end_ns: int) -> "Excluded":
+        """The same for [start_ns, end_ns), where most classes differ in nothing and so are one.
+
+        Thousands of windows or pauses make thousands of classes, each of which costs a pass; few of them are about the
+        time of a question.
+
+        Args: start_ns: int64 ns, for all classes or, in shape (classes,), for each.
+        """
+        if len(self.of_class) == 1:
+            return self
+        codes, spans = self._declared()
+        starts_ns = start_ns if isinstance(start_ns, int) else start_ns[codes]
+        touching = np.unique(codes[(spans[:, 1] > starts_ns) & (spans[:, 0] < end_ns)])
+        renumbered = np.zeros(len(self.of_class), np.int32)
+        renumbered[touching] = np.arange(1, len(touching) + 1)
+        plain = Exclusions(self.of_class[0].blind)
+        return Excluded(renumbered[self.classes], [plain, *(self.of_class[code] for code in touching.tolist())])
+
+    def _declared(self) -> tuple[NDArray[np.int64], Spans]:
+        """(codes of classes, spans): all that is excluded beside blind time, found once for all questions."""
+        if not self._found:
+            kinds = [(one.maintenance, one.paused, one.deleted) for one in self.of_class]
+            counts = [sum(map(len, kind)) for kind in kinds]
+            spans = np.concatenate([part for kind in kinds for part in kind])
+            self._found.append((np.repeat(np.arange(len(kinds)), counts), spans))
+        return self._found[0]
 
 
 NOTHING_EXCLUDED = Excluded(np.zeros(1, np.int32), [Exclusions()])
@@ -137,50 +168,83 @@ def exclude(
     Devices to which the same windows apply are one class; a device that is paused or deleted in it has a class of its
     own. `check` is called between windows and between devices.
     """
-    blind = spans_of(blind_ns)
-    classes = np.zeros(roster.count, np.int32)
-    of_class = [Exclusions(blind)]
+    classes = _Classes(roster.count, spans_of(blind_ns))
+    of_labels: dict[tuple[tuple[str, str], ...] | None, list[_Pair]] = {}
+    of_device: dict[int, list[_Pair]] = {}
     for window in windows:
         check()
-        spans = spans_of(occurrences(window, start_ns=start_ns, end_ns=end_ns))
-        if not len(spans):
+        found = occurrences(window, start_ns=start_ns, end_ns=end_ns)
+        if not found:
             continue
-        members = _members(window, roster, numbers)
-        split: dict[int, int] = {}
-        for code in np.unique(classes[members]).tolist():
-            split[code] = len(of_class)
-            known = of_class[code]
-            of_class.append(Exclusions(blind, union(known.maintenance, spans)))
-        renumbered = np.arange(len(of_class), dtype=np.int32)
-        renumbered[list(split)] = list(split.values())
-        classes[members] = renumbered[classes[members]]
+        if window.is_for_all or window.labels:
+            of_labels.setdefault(None if window.is_for_all else tuple(window.labels.items()), []).extend(found)
+        for device_id in window.devices:
+            # `numbers` changes while this thread reads it: a new device is not in this roster yet; and a device may be
+            # deleted between two look-ups, so each id is looked up once.
+            of_device.setdefault(numbers.get(device_id, roster.count), []).extend(found)
+    for labels, spans in of_labels.items():
+        check()
+        members = np.ones(roster.count, bool)
+        if labels is not None:
+            members = roster.with_labels(labels, is_deleted_included=True)
+        classes.add_maintenance(members, spans_of(spans))
+    for device, spans in of_device.items():
+        check()
+        classes.divide(device, tuple(sorted(set(spans))), _with_maintenance)
     for device, every in pauses.items():
         check()
-        pauses_since = _since(every, start_ns)
-        if pauses_since and device < roster.count:
-            known = of_class[int(classes[device])]
-            classes[device] = len(of_class)
-            of_class.append(Exclusions(blind, known.maintenance, pause_spans(pauses_since)))
+        paused = pause_spans(_since(every, start_ns))
+        classes.divide(device, _pairs(paused), _with_pauses)
     for device, every_deletion in deletions.items():
         check()
         deleted = deletion_spans(every_deletion, start_ns=start_ns)
-        if len(deleted) and device < roster.count:
-            known = of_class[int(classes[device])]
-            classes[device] = len(of_class)
-            of_class.append(replace(known, deleted=deleted))
-    return Excluded(classes, of_class)
+        classes.divide(device, _pairs(deleted), _with_deletions)
+    return Excluded(classes.codes, classes.of_class)
 
 
-def _members(window: MaintenanceWindow, roster: Roster, numbers: Mapping[str, int]) -> NDArray[np.bool_]:
-    if window.is_for_all:
-        return np.ones(roster.count, bool)
-    labels = list(window.labels.items())
-    members = roster.with_labels(labels, is_deleted_included=True) if window.labels else np.zeros(roster.count, bool)
-    # `numbers` changes while this thread reads it: a new device is not in this roster yet; and a device may be deleted
-    # between two look-ups, so each id is looked up once.
-    named = [numbers.get(device_id, roster.count) for device_id in window.devices]
-    members[[number for number in named if number < roster.count]] = True
-    return members
+class _Classes:
+    """Classes of devices while they are divided by what is declared of them."""
+
+    def __init__(self, count: int, blind: Spans) -> None:
+        self.codes = np.zeros(count, np.int32)
+        self.of_class = [Exclusions(blind)]
+        self._parts: dict[tuple[int, tuple[_Pair, ...], _Change], int] = {}
+
+    def add_maintenance(self, members: NDArray[np.bool_], spans: Spans) -> None:
+        """Divide each class into members, under maintenance in the spans, and others."""
+        codes = np.unique(self.codes[members])
+        renumbered = np.arange(len(self.of_class), dtype=np.int32)
+        renumbered[codes] = np.arange(len(codes)) + len(self.of_class)
+        known = [self.of_class[code] for code in codes.tolist()]
+        self.of_class += [replace(one, maintenance=union(one.maintenance, spans)) for one in known]
+        self.codes[members] = renumbered[self.codes[members]]
+
+    def divide(self, device: int, spans: tuple[_Pair, ...], change: _Change) -> None:
+        """Change what is excluded for one device. Devices of a class with the same spans are a class again."""
+        if not spans or device >= len(self.codes):
+            return
+        key = int(self.codes[device]), spans, change
+        code = self._parts.get(key)
+        if code is None:
+            code = self._parts[key] = len(self.of_class)
+            self.of_class.append(change(self.of_class[key[0]], spans_of(spans)))
+        self.codes[device] = code
+
+
+def _pairs(spans: Spans) -> tuple[_Pair, ...]:
+    return tuple((start_ns, end_ns) for start_ns, end_ns in spans.tolist())
+
+
+def _with_maintenance(known: Exclusions, spans: Spans) -> Exclusions:
+    return replace(known, maintenance=union(known.maintenance, spans))
+
+
+def _with_pauses(known: Exclusions, spans: Spans) -> Exclusions:
+    return replace(known, paused=spans)
+
+
+def _with_deletions(known: Exclusions, spans: Spans) -> Exclusions:
+    return replace(known, deleted=spans)
 
 
 def exclude_device(

@@ -6,7 +6,7 @@ Source: docs/explanation/uptime.md, "Windowed uptime".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ def count_slots_by_step(view: FleetView, window: Window) -> SlotCounts:
 
 def _counted(view: FleetView, window: Window, *, are_steps_apart: bool) -> SlotCounts:
     """See SlotCounting. Args: are_steps_apart: whether there are columns for the slots between two steps."""
+    excluded = view.excluded.within(window.start_ns - NS_PER_DAY, window.end_ns + NS_PER_DAY)
+    view = replace(view, excluded=excluded)
     slots = view.of_policies(lambda policy: slot_minutes(policy.interval_s))
     columns = 2 * window.buckets - 1 if are_steps_apart else window.buckets
     result = SlotCounts(np.zeros((len(REASONS), view.count, columns), np.int32))

@@ -20,7 +20,10 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     codes, since_ns = np.zeros(view.count, np.int8), np.zeros(view.count, np.int64)
     late_after_ns = view.of_policies(lambda policy: policy.late_after_ns)
     down_after_ns = view.of_policies(lambda policy: policy.down_after_ns)
-    for devices, exclusions in view.by_class():
+    # What ended before a device was last heard, or has not begun, does not matter to its status now.
+    heard_ns = np.full(len(view.excluded.of_class), view.now_ns)
+    np.minimum.at(heard_ns, view.excluded.classes, np.where(live.last_received_ns, live.last_received_ns, view.now_ns))
+    for devices, exclusions in view.excluded.within(heard_ns, view.now_ns + 1).by_class():
         codes[devices], since_ns[devices] = status_codes(
             live.last_received_ns[devices],
             live.up_since_ns[devices],

@@ -2,12 +2,13 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
-from fleetpulse.query.exclusions import FOREVER_NS, exclude, exclude_one
+from fleetpulse.query.exclusions import FOREVER_NS, NOTHING_EXCLUDED, exclude, exclude_one
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -99,3 +100,53 @@ def test_a_pause_that_goes_on_has_no_end() -> None:
         end_ns=DAY,
     )
     assert found.paused.tolist() == [[5, 9], [20, FOREVER_NS]]
+
+
+def test_devices_with_the_same_windows_or_pauses_are_one_class() -> None:
+    roster = Roster()
+    roster.resize(1_000)
+    numbers = {f"d{number}": number for number in range(1_000)}
+    windows = [MaintenanceWindow(f"w{number}", "", {}, (f"d{number}",), 0, DAY) for number in range(500)]
+    pauses = {number: [Pause(number, 0, 2 * DAY)] for number in range(400, 600)}
+    found = exclude(
+        blind_ns=[],
+        windows=windows,
+        pauses=pauses,
+        deletions={},
+        roster=roster,
+        numbers=numbers,
+        start_ns=0,
+        end_ns=9 * DAY,
+    )
+    assert len(found.by_class()) == 4
+    assert len(np.unique(found.classes)) == 4
+
+
+def test_only_classes_that_differ_in_the_time_of_a_question_stay_apart() -> None:
+    roster = Roster()
+    roster.resize(1_000)
+    numbers = {f"d{number}": number for number in range(1_000)}
+    windows = [
+        MaintenanceWindow(f"w{number}", "", {}, (f"d{number}",), number * DAY, (number + 1) * DAY)
+        for number in range(300)
+    ]
+    found = exclude(
+        blind_ns=[(5, 6)],
+        windows=windows,
+        pauses={},
+        deletions={},
+        roster=roster,
+        numbers=numbers,
+        start_ns=0,
+        end_ns=400 * DAY,
+    )
+    within = found.within(100 * DAY, 102 * DAY)
+    assert [(places.tolist(), one.maintenance.tolist()) for places, one in within.by_class()[1:]] == [
+        ([100], [[100 * DAY, 101 * DAY]]),
+        ([101], [[101 * DAY, 102 * DAY]]),
+    ]
+    assert {one.blind.tolist()[0][0] for _, one in within.by_class()} == {5}
+    starts_ns = np.full(len(found.of_class), 400 * DAY)
+    starts_ns[found.classes[7]] = 0
+    assert found.within(starts_ns, 500 * DAY).classes.nonzero()[0].tolist() == [7]
+    assert NOTHING_EXCLUDED.within(0, DAY) is NOTHING_EXCLUDED
