@@ -33,6 +33,8 @@ class DeviceRecord:
     is_deleted: bool = False
     deletions: tuple[Span, ...] = ()
     """When it was deleted, ascending, each until it was declared again."""
+    unreadable: str = ""
+    """The fields of its row that cannot be read, and count as not declared; empty where all can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class Catalog(Protocol):
 
     def records(self) -> Iterator[DeviceRecord]:
         """All devices, deleted ones too, in the order of their numbers 0, 1, 2, …, without gaps."""
+        ...
+
+    def damage(self) -> list[str]:
+        """What is wrong with the catalog, as sentences. Reads all of it. Raises: DamagedData: it cannot be read."""
         ...
 
     def device_count(self) -> int:

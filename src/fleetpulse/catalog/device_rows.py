@@ -5,19 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleetpulse.catalog.catalog import DeviceRecord, Span
+from fleetpulse.catalog.device_checks import checksum, is_readable, unreadable_fields
 from fleetpulse.model.device import Device
 
 NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
 
 KNOWN_SQL = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
 DECLARE_SQL = (
-    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, deleted_at_ns = NULL WHERE number = ?"
+    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, checksum = ?, deleted_at_ns = NULL"
+    " WHERE number = ?"
 )
 UPDATE_SQL = (
-    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ? WHERE number = ? AND deleted_at_ns IS NULL"
+    "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, checksum = ?"
+    " WHERE number = ? AND deleted_at_ns IS NULL"
 )
 DEVICE_SQL = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
-INSERT_SQL = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(id) DO NOTHING"
+INSERT_SQL = (
+    "INSERT INTO device (number, id, labels, interval_s, grace_s, note, checksum, created_at_ns)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
+)
 
 
 def note_change(run: Any, at_ns: int) -> None:
@@ -29,6 +35,12 @@ def declared_fields(device: Device) -> tuple[str, int | None, int | None, str]:
     """What is declared of a device, as the columns of its row."""
     labels = json.dumps(device.labels, sort_keys=True) if device.labels else "{}"
     return labels, device.interval_s, device.grace_s, device.note
+
+
+def written_fields(device: Device) -> tuple[object, ...]:
+    """What is declared of a device as columns, and the checksum of it."""
+    declared = declared_fields(device)
+    return *declared, checksum(device.id, declared)
 
 
 def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
@@ -53,5 +65,24 @@ def insert_record(run: Any, record: DeviceRecord) -> None:
 def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO_DELETIONS) -> DeviceRecord:
     """The record of a device out of its row."""
     number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
-    device = Device(device_id, {} if labels == "{}" else json.loads(labels), interval_s, grace_s, note)
-    return DeviceRecord(number, device, created_at_ns, deleted_at_ns is not None, tuple(deletions.get(number, ())))
+    is_deleted, when_deleted = deleted_at_ns is not None, tuple(deletions.get(number, ()))
+    parsed: Any = {}
+    if labels != "{}":
+        try:
+            parsed = json.loads(labels)
+        except (ValueError, TypeError):  # ValueError: it is no JSON, or no UTF-8
+            parsed = None
+    if is_readable(row, parsed):
+        device = Device(device_id, parsed, interval_s, grace_s, note)
+        return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted)
+    wrong = unreadable_fields(row, parsed)
+    device = Device(
+        # Nobody can name a device with such an id, so its number stays its own and it takes no other's place.
+        f"unreadable-{number}" if "id" in wrong else device_id,
+        {} if "labels" in wrong else parsed,
+        None if "interval_s" in wrong else interval_s,
+        None if "grace_s" in wrong else grace_s,
+        "" if "note" in wrong else note,
+    )
+    created_at_ns = 0 if "created_at_ns" in wrong else created_at_ns
+    return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted, ", ".join(wrong))

@@ -1,6 +1,7 @@
 """The tables of the SQLite catalog, and the steps from each version of them to the next.
 
-device(number, id, labels, …)    number: the index into all arrays; stays the device's when deleted_at_ns is set
+device(number, id, labels, …)    number: the index into all arrays; stays the device's when deleted_at_ns is set;
+                                 checksum: of what is declared; NULL in rows that older versions wrote
 pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
 deletion(device, start_ns, …)    when a device was deleted; end_ns NULL: it has not been declared again
 maintenance(id, body)            body: the maintenance window as JSON
@@ -119,6 +120,9 @@ CREATE INDEX late_days_name ON late_days (name);
 _SET_ASIDE = """
 CREATE TABLE set_aside (name TEXT PRIMARY KEY, because TEXT NOT NULL, since_ns INTEGER NOT NULL) WITHOUT ROWID;
 """
+_CHECKSUMS = """
+ALTER TABLE device ADD COLUMN checksum INTEGER;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -128,6 +132,7 @@ _STEPS = (
     _LOSSES,
     _LATE_BLOCKS,
     _SET_ASIDE,
+    _CHECKSUMS,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

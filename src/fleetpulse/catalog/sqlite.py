@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
 from fleetpulse.catalog.database import CatalogDatabase
+from fleetpulse.catalog.device_checks import CHECK_SQL, NAMED_MAX, all_rows, changed_devices
 from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.catalog.retention_records import RetentionRecords, SqliteRetentionRecords, replace_graces
@@ -26,6 +28,7 @@ from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.retention import graces_after
+from fleetpulse.notation.count import count_text
 from fleetpulse.storage_causes import RESTORE
 
 _METRIC = "number, name, body, is_defined"
@@ -77,12 +80,30 @@ class SqliteCatalog(CatalogDatabase):
     def records(self) -> Iterator[DeviceRecord]:
         """See Catalog."""
         with self._reading():
-            rows = self._select(f"SELECT {rows_of.DEVICE_SQL} FROM device ORDER BY number")
+            rows = self._all_rows(f"SELECT {rows_of.DEVICE_SQL} FROM device ORDER BY number")
             deletions = rows_of.read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
             for expected, row in enumerate(rows):
                 if row[0] != expected:
                     raise DamagedData(f"{self._path}: device number {expected} is missing. {RESTORE}")
                 yield rows_of.read_record(row, deletions)
+
+    def _all_rows(self, query: str, *parameters: object) -> Iterator[Any]:
+        return all_rows(self._connection, self._select, query, *parameters)
+
+    def damage(self) -> list[str]:
+        """See Catalog."""
+        with self._reading():
+            found = [str(text) for (text,) in self._select("PRAGMA integrity_check(10)") if text != "ok"]
+            unreadable = {record.number: record.device.id for record in self.records() if record.unreadable}
+            changed = changed_devices(self._all_rows(CHECK_SQL))
+        changed = {number: name for number, name in changed.items() if number not in unreadable}
+        for what, devices in (("cannot be read", unreadable), ("are not what was written", changed)):
+            names = list(devices.values())
+            if names:
+                more = " and others" if len(names) > NAMED_MAX else ""
+                named = ", ".join(names[:NAMED_MAX]) + more
+                found.append(f"the rows of {count_text(len(names), 'device')} {what} ({named}): declare them again")
+        return found
 
     def device_count(self) -> int:
         """See Catalog."""
@@ -93,9 +114,9 @@ class SqliteCatalog(CatalogDatabase):
         """See Catalog."""
         with self._reading():
             # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
-            rows = self._select(
+            rows = self._all_rows(
                 f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(numbers)),),
+                json.dumps(list(numbers)),
             )
             text = "SELECT * FROM deletion WHERE device IN (SELECT value FROM json_each(?)) ORDER BY start_ns"
             deletions = rows_of.read_deletions(self._select(text, (json.dumps(list(numbers)),)))
@@ -105,7 +126,8 @@ class SqliteCatalog(CatalogDatabase):
     def find(self, device_id: str) -> DeviceRecord | None:
         """See Catalog."""
         with self._reading():
-            row = self._select(f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE id = ?", (device_id,)).fetchone()
+            query = f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE id = ?"
+            row = next(self._all_rows(query, device_id), None)
             return None if row is None else rows_of.read_record(row)
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
@@ -120,7 +142,7 @@ class SqliteCatalog(CatalogDatabase):
             while devices_read := list(islice(remaining, _REGISTER_ROWS)):
                 for device in devices_read:
                     declared = rows_of.declared_fields(device)
-                    if run(rows_of.INSERT_SQL, (count, device.id, *declared, at_ns)).rowcount:
+                    if run(rows_of.INSERT_SQL, (count, device.id, *rows_of.written_fields(device), at_ns)).rowcount:
                         new.append(count)
                         count += 1
                         continue
@@ -128,7 +150,7 @@ class SqliteCatalog(CatalogDatabase):
                     if not (replaces or is_deleted):
                         changed.append(number)
                     elif is_deleted or tuple(known) != declared:
-                        run(rows_of.DECLARE_SQL, (*declared, number))
+                        run(rows_of.DECLARE_SQL, (*rows_of.written_fields(device), number))
                         if is_deleted:
                             run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
                         (new if is_deleted else changed).append(number)
@@ -145,7 +167,7 @@ class SqliteCatalog(CatalogDatabase):
         """See Catalog."""
         with self._transaction() as run:
             for number, device in devices.items():
-                run(rows_of.UPDATE_SQL, (*rows_of.declared_fields(device), number))
+                run(rows_of.UPDATE_SQL, (*rows_of.written_fields(device), number))
             if devices:
                 rows_of.note_change(run, self._clock.now_ns())
 

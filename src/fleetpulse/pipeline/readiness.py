@@ -13,8 +13,9 @@ NAMED_MAX = 5
 """Blocks that /readyz names."""
 Stage = Literal["opening", "devices", "snapshot", "replay", "ready"]
 """What a start is doing, in this order."""
-Degradation = Literal["blocks", "snapshot", "checkpoint"]
-"""The block store cannot be used, the snapshot in it cannot be read, or the last checkpoint failed."""
+Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog"]
+"""The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, or rows of
+the catalog cannot be read."""
 RETRY_S = 10
 """What Retry-After says meanwhile."""
 

@@ -59,6 +59,8 @@ class Registry:
         self.roster = Roster()
         self.policy_version = 0
         """Grows whenever the heartbeat policy of a device changes."""
+        self.unreadable: dict[str, str] = {}
+        """Devices whose rows in the catalog could not be read at the start, by id: the names of the fields."""
         self.declared = NOTHING_CHANGED
         """Which declarations are in effect as of the last change of a device."""
         self.auto_register = auto_register
@@ -85,6 +87,8 @@ class Registry:
         """Read all devices from the catalog. Blocks; for the start, before events are accepted."""
         self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
+            if record.unreadable:
+                self.unreadable[record.device.id] = record.unreadable
             self._apply(record)
         self.declared = self._catalog.declared()
 

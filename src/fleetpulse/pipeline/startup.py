@@ -11,12 +11,13 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import Unreadable
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
-from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.readiness import NAMED_MAX, Readiness
 from fleetpulse.pipeline.recover import load_snapshot, log_missing_blocks, mark_the_end, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
@@ -55,6 +56,12 @@ class Startup:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
         self.registry.load()
+        if self.registry.unreadable:
+            devices = self.registry.unreadable
+            named = ", ".join(f"{device} ({fields})" for device, fields in list(devices.items())[:NAMED_MAX])
+            text = f"catalog rows of {count_text(len(devices), 'device')} cannot be read: {named}"
+            readiness.degraded["catalog"] = f"{text}: what they said counts as not declared; declare it again"
+            log.error(text, todo="declare these devices again, then restart; `fleetpulse verify` names all of them")
         self.metric_definitions.load()
         self.planned_downtime.load()
         self._let_others()

@@ -57,7 +57,7 @@ def verify(
     vanished = [Finding("vanished data", str(loss_error(losses)), is_good=False)] if losses else []
     about = [
         *vanished,
-        _check("catalog", lambda: count_text(sum(1 for _ in catalog.records()), "device")),
+        _check("catalog", lambda: _catalog(catalog)),
         _check("journal", lambda: _journal(journal, catalog, manifest)),
         _identity(journal, catalog, store),
     ]
@@ -124,6 +124,14 @@ def _outside(catalog: Catalog, names: set[str], manifest: Manifest) -> list[Find
     unknown = ", ".join(sorted(found.unknown))
     text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {unknown}"
     return [ours, Finding("unknown files", text)]
+
+
+def _catalog(catalog: Catalog) -> str:
+    """Raises: DamagedData: a row cannot be read or is not what was written, or the file is corrupt."""
+    damage = catalog.damage()
+    if damage:
+        raise DamagedData("; ".join(damage))
+    return count_text(catalog.device_count(), "device")
 
 
 def _check(part: str, check: Callable[[], str]) -> Finding:
