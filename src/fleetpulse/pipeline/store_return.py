@@ -91,10 +91,14 @@ class StoreReturn:
             if "checkpoint" in self.readiness.degraded and not self.follower.is_away:
                 await self.housekeeping.checkpoint()
 
+    def _read_files(self) -> None:
+        self.history.check_again()  # a block that was found damaged may have been restored
+        self.history.fetch(files_to_start(self.history.manifest))
+
     async def _fetch(self) -> None:
-        loop, files = asyncio.get_running_loop(), files_to_start(self.history.manifest)
+        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self.threads.files, self.history.fetch, files)
+            await loop.run_in_executor(self.threads.files, self._read_files)
         except DamagedData as error:
             # Also where it is damaged: whoever restores the object need not restart the service.
             self.readiness.degraded["snapshot"] = str(error)
