@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install tools test check reference bench test-crash test-power test-soak bench-pressure clean
+.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak bench-pressure clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -43,6 +43,9 @@ test-crash: tools ## kill -9 at 60 random moments under load
 
 test-power: tools ## cut the power of a disk 12 times under load (root)
 	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py --power-cuts 12
+
+test-faults: tools ## let one system call after the other fail in 150 whole lives (strace)
+	$(BIN)/python -m pytest -s --timeout 7200 tests/fault/test_faults.py --fault-rounds 150
 
 test-soak: tools ## a quarter of an hour of everything at once: clients, restarts, kills, wrong clocks, locks
 	$(BIN)/python -m pytest -s --timeout 2400 tests/fault/test_soak.py --soak-s 900

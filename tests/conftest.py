@@ -24,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the fault tests go on: short in `make test`, long in targets of their own."""
     parser.addoption("--crash-rounds", type=int, default=5, help="kills of tests/fault/test_crash.py")
     parser.addoption("--crash-seed", type=int, default=1, help="seed of its moments and its load")
+    parser.addoption("--fault-rounds", type=int, default=3, help="lives of tests/fault/test_faults.py")
+    parser.addoption("--fault-seed", type=int, default=1, help="seed of the first of them")
     parser.addoption("--power-cuts", type=int, default=3, help="cuts of tests/fault/test_power.py")
     parser.addoption("--soak-s", type=float, default=60.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")

@@ -206,7 +206,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 def test_a_full_disk_refuses_loses_nothing_and_goes_on_by_itself_with_space(disk: Path) -> None:
-    server = Server(disk / "data")
+    server = Server(disk / "data", *WITHOUT_THRESHOLDS)
     try:
         acknowledged = fill(server)
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
@@ -223,7 +223,7 @@ def test_a_full_disk_refuses_loses_nothing_and_goes_on_by_itself_with_space(disk
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 def test_after_a_full_disk_a_restart_has_everything(disk: Path) -> None:
-    servers = [Server(disk / "data")]
+    servers = [Server(disk / "data", *WITHOUT_THRESHOLDS)]
     try:
         acknowledged = fill(servers[0])
         # It cannot take its last checkpoint either; the journal still holds everything.
@@ -240,6 +240,40 @@ def test_after_a_full_disk_a_restart_has_everything(disk: Path) -> None:
             server.stop(signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_backlogs_are_refused_before_the_disk_is_full_and_heartbeats_last(disk: Path) -> None:
+    server = Server(disk / "data")
+    try:
+        client = Client(server.port)
+        free = client.ask("GET", "/readyz")[1]["disk"]["free_bytes"]
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * (free - 400_000))  # below a tenth of 6 MB, not below a fiftieth
+        line = json.dumps({"device_id": PUBLISHED[0], "sent_at": "2026-01-01T00:00:00Z"}).encode()
+
+        def bulk() -> Answer:
+            return client.ask("POST", "/api/v1/events", line)
+
+        wait_until(lambda: bulk()[0] == 503)
+        for status, problem in (bulk(), client.ask("POST", HEARTBEAT, {"sent_at": "2026-01-01T00:10:00Z"})):
+            assert (status, reason_of(problem)) == (503, "disk_low")
+        assert client.ask("POST", f"/api/v1/devices/{PUBLISHED[0]}/ping")[0] == 204
+        status, ready = client.ask("GET", "/readyz")
+        assert (status, ready["status"], "disk_free_low_bytes" in ready["msg"]) == (200, "degraded", True)
+        with filler.open("ab") as file:
+            file.write(b"x" * 350_000)
+        wait_until(lambda: client.ask("GET", "/readyz")[0] == 503)
+        assert reason_of(client.ask("POST", f"/api/v1/devices/{PUBLISHED[0]}/ping")[1]) == "disk_low"
+        filler.unlink()
+        wait_until(lambda: bulk()[0] == 200)
+        assert client.ask("GET", "/readyz")[1]["status"] == "ready"
+        check_that_they_add_up(counters(server))
+        client.close()
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.stop(signal.SIGKILL)
+
+
+WITHOUT_THRESHOLDS = ("--disk-free-low-bytes", "0", "--disk-free-least-bytes", "0")
 AUDIT = f"/api/v1/devices/{PUBLISHED[0]}/audit"
 
 

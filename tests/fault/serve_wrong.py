@@ -1,0 +1,42 @@
+"""`serve` with a defect of the first argument, for the controls of the fault test, which must find it.
+
+`early`: an entry is acknowledged before it is written, with the next one. `remover`: unknown files are removed.
+"""
+
+import sys
+
+from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.cli.main import main
+from fleetpulse.journal.sqlite import SqliteJournal
+from fleetpulse.model.events import Position
+
+
+def answer_early() -> None:
+    """Let `append` return before the entry is on disk."""
+    append = SqliteJournal.append
+    unwritten: list[bytes] = []
+
+    def append_later(self: SqliteJournal, body: bytes) -> Position:
+        position = append(self, unwritten.pop()) if unwritten else self.last_position()
+        unwritten.append(body)
+        return position + 1
+
+    SqliteJournal.append = append_later  # type: ignore[method-assign]  # the defect
+
+
+def remove_unknown() -> None:
+    """Remove what is not ours whenever the files are listed."""
+    names = FolderBlockStore.names
+
+    def names_of_ours(self: FolderBlockStore) -> set[str]:
+        for name in names(self):
+            if "foreign" in name:
+                self.remove(name)
+        return names(self)
+
+    FolderBlockStore.names = names_of_ours  # type: ignore[method-assign]  # the defect
+
+
+if __name__ == "__main__":
+    {"early": answer_early, "remover": remove_unknown}[sys.argv[1]]()
+    sys.exit(main(sys.argv[2:]))
