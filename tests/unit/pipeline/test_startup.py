@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, Unfinished
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.pipeline.service import Service
@@ -90,5 +90,25 @@ def test_a_catalog_that_lost_its_devices_ends_the_start_before_new_ones_take_the
         with pytest.raises(DamagedData, match="device number 0"):
             await after.node.start()
         await after.node.stop()
+
+    asyncio.run(life())
+
+
+def test_a_start_that_is_to_be_left_ends_and_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path)
+        service = await world.started("d0")
+        await beat(service, "d0")
+        await service.node.stop()
+        position = world.journal.last_position()
+        again = world.service()
+        again.housekeeping.leave()
+        with pytest.raises(Unfinished):
+            await again.node.start()
+        await again.node.stop()
+        assert world.journal.last_position() == position
+        third = await world.started()
+        assert third.fleet.count == 1
+        await third.node.stop()
 
     asyncio.run(life())
