@@ -115,7 +115,7 @@ def test_nothing_is_declared_in_a_catalog_that_was_replaced(server: Server) -> N
     (server.folder / "new").replace(server.folder / "catalog.sqlite")
     client = Client(server.port)
     status, problem = client.ask("POST", "/api/v1/devices", {"id": "another"})
-    assert (status, "catalog.sqlite" in problem["msg"]) == (503, True), problem
+    assert (status, "removed, or replaced" in problem["msg"]) == (503, True), problem
     client.close()
 
 
@@ -168,7 +168,7 @@ def test_one_folder_has_one_process_though_its_lock_file_is_removed(
 ) -> None:
     (server.folder / "lock").unlink()
     path = {"same": lambda folder: folder, "link": link, "mount": mounted, "moved": moved}[way](server.folder)
-    for command in COMMANDS:
+    for command in COMMANDS if way == "same" else COMMANDS[:1]:  # they all take the same lock
         done = subprocess.run(
             [sys.executable, "-m", "fleetpulse", *command, "--data", str(path)],
             capture_output=True,
