@@ -27,6 +27,7 @@ from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.lanes import Lanes
+from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -83,6 +84,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
             **_stages_of(stages, StoreReturn),
         ),
         disk_watch=disk_watch,
+        late_hold=_build_late_hold(settings, stages),
         loop_lag=stages.loop_lag,
         closers=[
             disk_watch.close,
@@ -225,6 +227,16 @@ def _build_declared_files(settings: Settings, stages: Stages, readiness: Readine
         metric_definitions=stages.metric_definitions,
         readiness=readiness,
         changes_listed_max=settings.changes_listed_max,
+    )
+
+
+def _build_late_hold(settings: Settings, stages: Stages) -> LateHold:
+    return LateHold(
+        fleet=stages.fleet,
+        intake=stages.intake,
+        watch=stages.watch,
+        late_rows_max=HELD_AT * settings.checkpoint_late_rows,
+        backlog_after_s=settings.backlog_after_s,
     )
 
 

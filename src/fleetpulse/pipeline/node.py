@@ -16,6 +16,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.late_hold import LateHold
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.store_return import StoreReturn
@@ -45,6 +46,7 @@ class Node:
     housekeeping: Housekeeping
     store_return: StoreReturn
     disk_watch: DiskWatch
+    late_hold: LateHold
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -111,6 +113,7 @@ class Node:
         self.store_return.tick()
         if not self.follower.is_away:
             self.follower.move_on(self.clock.now_ns())
+            self.late_hold.tick()
             self.housekeeping.tick()
 
     async def stop(self, *, within_s: float = 1e6) -> None:

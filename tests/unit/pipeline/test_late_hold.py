@@ -1,0 +1,58 @@
+"""Backlogs are held back while late data fills the memory; current reports never are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from fleetpulse.errors import Busy
+from fleetpulse.pipeline.service import Service
+from memory_service import World
+
+LINE = b'{"device_id":"a","sent_at":"2024-09-0%dT11:00:00Z"}'
+
+
+def run(folder: Path, test: Callable[[Service], Awaitable[None]]) -> None:
+    async def life() -> None:
+        service = await World(folder).started("a", checkpoint_late_rows=2, earliest="2000-01-01T00:00:00Z")
+        try:
+            await test(service)
+        finally:
+            await service.node.stop()
+
+    asyncio.run(life())
+
+
+async def report(service: Service, *, sent_at: str) -> None:
+    await service.reception.heartbeat("a", f'{{"sent_at":"{sent_at}"}}'.encode())
+
+
+def test_backlogs_wait_until_a_checkpoint_has_written_the_late_rows(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        hold = service.node.late_hold
+        await service.reception.bulk(b"\n".join(LINE % day for day in range(1, 5)), "")
+        await service.follower.caught_up()
+        hold.tick()
+        assert hold.is_holding
+        await report(service, sent_at="2024-10-04T11:59:00Z")
+        for refused in (report(service, sent_at="2024-10-04T10:00:00Z"), service.reception.bulk(LINE % 9, "")):
+            with pytest.raises(Busy, match="checkpoint_late_rows") as caught:
+                await refused
+            assert (caught.value.reason, caught.value.retry_after_s) == ("late_rows", 10)
+        assert await service.housekeeping.checkpoint()
+        hold.tick()
+        assert not hold.is_holding
+        await report(service, sent_at="2024-10-04T10:00:00Z")
+        await service.reception.bulk(LINE % 9, "")
+
+    run(tmp_path, test)
+
+
+def test_a_refusal_of_another_cause_stays(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        other = service.intake.backlog_refusal = Busy("the disk is nearly full", reason="disk_low")
+        service.node.late_hold.tick()
+        assert service.intake.backlog_refusal is other
+
+    run(tmp_path, test)
