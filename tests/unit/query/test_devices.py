@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fleetpulse.errors import Malformed
-from fleetpulse.query.devices import SORTS, Filter, Order
+from fleetpulse.query.devices import IDS_AT_ONCE, SORTS, Filter, Listing, Order
 from fleetpulse.query.status import device_status
 from one_fleet import SECOND, OneFleet
 
@@ -238,3 +238,19 @@ def test_a_cursor_that_somebody_made_up_does_no_harm(order: Order, key: float | 
     )
     assert page.total == 20
     assert set(ids) <= set(one.numbers)
+
+
+def test_devices_are_ranked_by_their_ids_whatever_their_numbers_and_one_without_an_id_has_none() -> None:
+    chance = random.Random(1)
+    ids = [f"{chance.choice('aZ09._-')}{number % 97}{'x' * (number % 5)}{number}" for number in range(IDS_AT_ONCE + 9)]
+    chance.shuffle(ids)
+    numbers = [(device_id, number) for number, device_id in enumerate(ids) if number != 3]
+    listing = Listing.of(reversed(numbers), len(ids))
+    assert [device_id for device_id, _ in sorted(numbers)] == [
+        listing.ids[number] for _, number in sorted((int(listing.ranks[number]), number) for _, number in numbers)
+    ]
+    assert (listing.ids[3], len(listing.ids)) == ("", len(ids))
+
+
+def test_a_fleet_without_devices_has_an_empty_listing() -> None:
+    assert (list(Listing.of([], 0).ids), len(Listing.of([], 0).ranks)) == ([], 0)
