@@ -4,7 +4,7 @@ To add an aggregation, name it in `model/metric.py` and say here how it is compu
 docs/contributing/add-an-aggregation.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.cell_groups import CellGroups
-from fleetpulse.aggregate.exact_sums import ratios, sum_doubles
+from fleetpulse.aggregate.exact_sums import ExactSums, fold_sums, join_sums, no_sums, ratios, sum_doubles
 from fleetpulse.aggregate.rollup import CellPart, Cells
 from fleetpulse.aggregate.sketch import exact_quantiles, sketch_quantiles
 from fleetpulse.model.metric import Aggregation
 
 Figure = int | float
+_SLICE_ROWS = 262_144
+"""Samples of which a standard deviation is worked out at a time."""
 OfSamples = Callable[[NDArray[np.int64], NDArray[Any], int], Sequence[Figure]]
 
 
@@ -101,38 +103,63 @@ def _quantile(percent: int) -> AggregationRule:
 def _standard_deviations(cells: NDArray[np.int64], values: NDArray[Any], count: int) -> list[Figure]:
     """Of the population of each cell, in two passes: one for the mean, one for the squares of what differs from it.
 
-    Both sums are exact, so that the order of the samples does not matter.
+    Both sums are exact, so that the order of the samples does not matter, and they may be added some at a time.
     """
-    groups = CellGroups(cells, count)
-    counts = np.maximum(1, groups.counts()).tolist()
-    above, exponents = _above_lowest(cells, values, count)
-    means = np.array(ratios(sum_doubles(groups, above), counts), np.float64)
-    variances = np.array(ratios(sum_doubles(groups, np.square(above - means[cells])), counts), np.float64)
-    deviations: list[Figure] = np.ldexp(np.sqrt(variances), exponents).tolist()
+    above = _AboveLowest(cells, values, count)
+    counts = np.maximum(1, np.bincount(cells, minlength=count)).tolist()
+    means = np.array(ratios(_sum_slices(cells, above.of, count), counts), np.float64)
+    squares = _sum_slices(cells, lambda rows: np.square(above.of(rows) - means[cells[rows]]), count)
+    variances = np.array(ratios(squares, counts), np.float64)
+    deviations: list[Figure] = np.ldexp(np.sqrt(variances), above.exponents).tolist()
     return deviations
 
 
-def _above_lowest(
-    cells: NDArray[np.int64], values: NDArray[Any], count: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def _slices(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, _SLICE_ROWS):
+        yield slice(start, start + _SLICE_ROWS)
+
+
+def _sum_slices(cells: NDArray[np.int64], values_of: Callable[[slice], NDArray[np.float64]], count: int) -> ExactSums:
+    """The sums by cell of what `values_of` gives for a slice of rows, so that it need not be there for all at once."""
+    total = no_sums(count)
+    twice = CellGroups(np.tile(np.arange(count), 2), count)
+    for rows in _slices(len(cells)):
+        sums = sum_doubles(CellGroups(cells[rows], count), values_of(rows))
+        total = fold_sums(twice, join_sums([total, sums])) if len(total.words) else sums
+    return total
+
+
+class _AboveLowest:
     """How far each sample is above the lowest one of its cell, in units of 2**exponent of the cell.
 
     Counted from there, equal values are all 0, and so are their mean and deviation. Small differences of large values
     are not lost in the mean either.
     """
-    exponents = np.zeros(count, np.int32)
-    if values.dtype == np.float64:
-        # Else squares of large values would be infinite, and those of tiny ones 0. A power of two rounds nothing.
-        sizes = np.zeros(count)
-        np.maximum.at(sizes, cells, np.abs(values))
-        exponents = np.frexp(sizes)[1]
-        values = np.ldexp(values, -exponents[cells])
-    lowest = np.zeros(count, values.dtype)
-    lowest[cells] = values  # any sample of the cell, to begin with
-    np.minimum.at(lowest, cells, values)
-    above = values - lowest[cells]
-    # A difference of two int64 that does not fit into one has wrapped around, and is right again as uint64.
-    return (above.view(np.uint64) if above.dtype == np.int64 else above).astype(np.float64), exponents
+
+    def __init__(self, cells: NDArray[np.int64], values: NDArray[Any], count: int) -> None:
+        self._cells, self._values = cells, values
+        self.exponents = np.zeros(count, np.int32)
+        if values.dtype == np.float64:
+            # Else squares of large values would be infinite, and those of tiny ones 0. A power of two rounds nothing.
+            sizes = np.zeros(count)
+            for rows in _slices(len(cells)):
+                np.maximum.at(sizes, cells[rows], np.abs(values[rows]))
+            self.exponents = np.frexp(sizes)[1]
+        self._lowest = np.zeros(count, values.dtype)
+        for rows in _slices(len(cells)):
+            self._lowest[cells[rows]] = self._scaled(rows)  # any sample of the cell, to begin with
+        for rows in _slices(len(cells)):
+            np.minimum.at(self._lowest, cells[rows], self._scaled(rows))
+
+    def _scaled(self, rows: slice) -> NDArray[Any]:
+        values = self._values[rows]
+        return np.ldexp(values, -self.exponents[self._cells[rows]]) if values.dtype == np.float64 else values
+
+    def of(self, rows: slice) -> NDArray[np.float64]:
+        """Of a slice of samples, float64, shape (rows,)."""
+        above = self._scaled(rows) - self._lowest[self._cells[rows]]
+        # A difference of two int64 that does not fit into one has wrapped around, and is right again as uint64.
+        return (above.view(np.uint64) if above.dtype == np.int64 else above).astype(np.float64)
 
 
 RULES: dict[Aggregation, AggregationRule] = {

@@ -76,3 +76,12 @@ def test_a_standard_deviation_is_right_however_large_or_small_the_values_are(
 def test_each_cell_has_a_standard_deviation_of_its_own(dtype: Any) -> None:
     assert deviations([2, 0, 2, 0, 0], [-5, 100, 5, 103, 106], dtype, count=3) == [pytest.approx(6**0.5), 0, 5]
     assert deviations([], [], dtype, count=2) == [0, 0]
+
+
+def test_a_deviation_of_more_samples_than_are_worked_out_at_a_time_does_not_depend_on_their_order() -> None:
+    chance = np.random.default_rng(5)
+    values = chance.normal(1e6, 3.0, 600_000)
+    of_samples = RULES["stddev"].of_samples
+    assert of_samples is not None
+    one, other = (of_samples(np.zeros(len(values), np.int64), order, 1)[0] for order in (values, np.sort(values)))
+    assert one == other == pytest.approx(float(np.std(values)), rel=1e-9)
