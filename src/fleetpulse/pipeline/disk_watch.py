@@ -108,7 +108,7 @@ class DiskWatch:
         intake = self._intake
         intake.backlog_before_ns = self._watch.clock.now_ns() - self._backlog_after_ns if self.level else 0
         if self.level != before:
-            self._enter(before)
+            self._enter()
         if self.level == LEAST and intake.closed_by is None and self._refusal is not None:
             self._watch.hold()
             intake.close(self._refusal)
@@ -119,7 +119,7 @@ class DiskWatch:
                 return level
         return ENOUGH
 
-    def _enter(self, before: int) -> None:
+    def _enter(self) -> None:
         space = self.space
         free_bytes = 0 if space is None else space.free_bytes
         if self.level:
@@ -134,5 +134,5 @@ class DiskWatch:
             if self._intake.closed_by is self._refusal:
                 self._watch.open()
             self._refusal = None
-        if self.level > before:
-            self._free_journal()
+        # Also when there is space again: the last checkpoint may have failed for want of it.
+        self._free_journal()
