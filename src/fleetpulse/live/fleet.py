@@ -19,7 +19,7 @@ from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_s
 from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
-from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows
+from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows, prepare
 from fleetpulse.live.marks import mark_days
 from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
@@ -98,6 +98,7 @@ class Fleet:
             self.first_minute[self.count : count] = NO_MINUTE_FIRST
             self.last_minute[self.count : count] = NO_MINUTE_LAST
             self.count = count
+            prepare(count, [*self.columns().values(), self.policy_codes, *self.dense.values()])
 
     def advance(self, today: int) -> None:
         """Make `today` and the day before it open days, with dense presence; the next checkpoint closes older days.
@@ -110,6 +111,7 @@ class Fleet:
         for day in (self.open_from_day, self.open_from_day + 1):
             if day not in self.dense:
                 self.dense[day] = empty_rows(len(self.first_minute))
+                prepare(self.count, [self.dense[day]])
 
     def set_policy(self, device: int, policy: HeartbeatPolicy) -> None:
         """Set the policy of a device. Raises: ValueError: there would be more than 65,536 different policies."""

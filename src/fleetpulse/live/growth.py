@@ -5,16 +5,19 @@ that grows is never copied. Copying a million devices would hold the event loop 
 """
 
 import contextlib
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
-from fleetpulse.heap import lazy_zeros
+from fleetpulse.heap import lazy_zeros, use_huge_pages
 
 OPEN_DAYS_MOST = 4
 """Days that have dense presence at the same time at most, while a checkpoint writes those that have closed."""
+HUGE_PAGES_AT = 100_000
+"""Devices from which on large pages pay: with few they would take more memory than all else."""
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -60,3 +63,10 @@ def _zeros(shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
         return lazy_zeros(shape, dtype)
     except OSError:
         return np.zeros(shape, dtype)
+
+
+def prepare(count: int, arrays: Iterable[NDArray[Any]]) -> None:
+    """Make access to arrays (any shape and dtype) of many devices fast."""
+    if count >= HUGE_PAGES_AT:
+        for array in arrays:
+            use_huge_pages(array)

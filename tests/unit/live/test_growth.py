@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows
+from fleetpulse.live.growth import HUGE_PAGES_AT, capacity_for, empty_rows, grown, grown_rows, prepare
 
 
 def test_a_column_keeps_its_values_and_new_devices_have_the_fill() -> None:
@@ -28,3 +28,10 @@ def test_rows_that_no_device_needs_cost_no_memory_and_are_empty() -> None:
     rows = empty_rows(10_000_000)  # 1.8 GB
     rows[9_999_999, 3] = 5
     assert rows[9_999_990:].sum() == 5
+
+
+def test_columns_of_many_devices_may_have_large_pages_and_keep_their_values() -> None:
+    rows = empty_rows(HUGE_PAGES_AT)
+    rows[7, 1] = 3
+    prepare(HUGE_PAGES_AT, [rows[:50], np.zeros(4)])
+    assert rows.sum() == 3

@@ -11,7 +11,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, PIECE_EVENTS, SLICE_S, Follower
+from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, LATE_PIECE_EVENTS, PIECE_EVENTS, SLICE_S, Follower
 from fleetpulse.telemetry.counters import Counters
 from memory_service import DAY, NOON
 
@@ -137,3 +137,13 @@ def test_a_fleet_that_was_half_applied_is_never_read_again() -> None:
         follower.catch_up()
     with pytest.raises(DamagedData, match="restart"):
         follower.catch_up()
+
+
+def test_a_large_batch_of_late_data_is_applied_in_smaller_pieces() -> None:
+    calls: list[Callable[[], None]] = []
+    follower = make_follower(later=calls.append, monotonic_s=SlowClock())
+    late = heartbeats(*[0] * (4 * LATE_PIECE_EVENTS))
+    late.heartbeat_sent_at_ns[7] = NOON - 9 * DAY
+    follower.follow(late, 1)
+    calls.pop()()
+    assert follower.pending_events == 2 * LATE_PIECE_EVENTS
