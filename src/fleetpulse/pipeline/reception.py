@@ -28,6 +28,8 @@ _NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 """A bulk body without an event: whitespace at most, perhaps after a byte order mark."""
 Events = tuple[Callable[[int, FutureWaiter], None], int]
 """A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
+DEVICES_A_TURN = 32
+"""Devices of a bulk body, unknown before, whose lines are settled before others of the loop have their turn."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -192,7 +194,9 @@ class Reception:
         if self.registry.auto_register:
             outcomes = {device_id: self.registry.register(device_id) for device_id in reader.unknown}
             await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
-        for device_id in list(reader.unknown):
+        for place, device_id in enumerate(list(reader.unknown)):
+            if place % DEVICES_A_TURN == 0:
+                await asyncio.sleep(0)
             error = outcomes[device_id].exception() if device_id in outcomes else self.registry.unknown(device_id)
             must_wait = isinstance(error, DatabaseBusy | NotAccepting)
             if error is not None and (must_wait or not isinstance(error, Answerable)):
