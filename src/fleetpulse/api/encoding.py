@@ -10,33 +10,35 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-PIECE_ITEMS = 500
-"""Values that are encoded at once: less than a millisecond."""
+PIECE_ITEMS = 20_000
+"""Values that are encoded at once: about a millisecond."""
+SAMPLED = 4
+"""Elements of a list, or values of a large dict, by which it is told how much all of them hold."""
 _encode = msgspec.json.encode
 
 
 def is_long(value: Any, items_max: int = PIECE_ITEMS) -> bool:
-    """Whether a value holds more than `items_max` others, however deep; no more than these are looked at."""
-    return _left(value, items_max) < 0
+    """Whether a value holds more than about `items_max` others, however deep.
+
+    To count them all would take longer than to encode them, so lists are told by a few of their elements.
+    """
+    return items_of(value) > items_max
 
 
-def _left(value: Any, left: int) -> int:
-    """How many of `left` items are left after those of a value; below 0 where there are more."""
+def items_of(value: Any) -> int:
+    """About how many values a value holds, however deep."""
     if isinstance(value, Struct):
         inner: Any = [getattr(value, name) for name in value.__struct_fields__]
     elif isinstance(value, dict):
-        inner = value.values()
+        inner = list(value.values())
     elif isinstance(value, (list, tuple)):
         inner = value
     else:
-        return left
-    left -= len(inner)
-    for one in inner:
-        if left < 0:
-            break
-        if isinstance(one, (Struct, dict, list, tuple)):
-            left = _left(one, left)
-    return left
+        return 0
+    if len(inner) <= SAMPLED or isinstance(value, Struct):
+        return len(inner) + sum(map(items_of, inner))
+    sample = [inner[place * (len(inner) - 1) // (SAMPLED - 1)] for place in range(SAMPLED)]
+    return len(inner) + len(inner) * sum(map(items_of, sample)) // SAMPLED
 
 
 def encode_pieces(value: Any) -> Iterator[bytes]:
@@ -71,18 +73,13 @@ def _object_pieces(items: Any) -> Iterator[bytes]:
 
 
 def _list_pieces(values: Any) -> Iterator[bytes]:
+    step = max(1, len(values) * PIECE_ITEMS // items_of(values))
     yield b"["
-    start = 0
-    while start < len(values):
+    for start in range(0, len(values), step):
         if start:
             yield b","
-        end, left = start, PIECE_ITEMS
-        while end < len(values) and left >= 0:
-            left = _left(values[end], left - 1)
-            end += 1
-        if end == start + 1:
+        if step == 1:
             yield from encode_pieces(values[start])
         else:
-            yield _encode(values[start:end])[1:-1]
-        start = end
+            yield _encode(values[start : start + step])[1:-1]
     yield b"]"

@@ -23,7 +23,7 @@ class Rarely(Struct, omit_defaults=True):
 
 
 POINTS = st.builds(Point, st.text(max_size=3), st.none() | st.integers(-9, 9), st.just(UNSET) | st.just(0.5))
-LONG_LISTS = st.tuples(st.integers(1, 3 * PIECE_ITEMS), POINTS).map(lambda pair: [pair[1]] * pair[0])
+LONG_LISTS = st.tuples(st.integers(1, PIECE_ITEMS), POINTS).map(lambda pair: [pair[1]] * pair[0])
 VALUES = st.recursive(
     POINTS | st.none() | st.integers(-9, 9) | st.text(max_size=3) | LONG_LISTS,
     lambda inner: (
@@ -49,18 +49,19 @@ def series(count: int) -> answers.DeviceMetrics:
     )
 
 
-@pytest.mark.parametrize("count", [0, 1, PIECE_ITEMS // 2, PIECE_ITEMS, 10 * PIECE_ITEMS + 7])
+@pytest.mark.parametrize("count", [0, 1, PIECE_ITEMS // 16, PIECE_ITEMS, 10 * PIECE_ITEMS + 7])
 def test_a_long_answer_is_cut_into_short_pieces(count: int) -> None:
     answer = series(count)
     pieces = list(encode_pieces(answer))
     assert b"".join(pieces) == msgspec.json.encode(answer)
     assert max(map(len, pieces)) < 100 * PIECE_ITEMS
-    assert is_long(answer) == (len(pieces) > 1) == (count >= PIECE_ITEMS // 4)
+    assert is_long(answer) == (len(pieces) > 1) == (count >= PIECE_ITEMS // 8)
 
 
 def test_lists_of_lists_are_long_by_what_all_of_them_hold() -> None:
-    assert is_long([[0] * 10] * 100)
-    assert not is_long([[0] * 10] * 10)
-    assert not is_long("x" * 10_000)
-    pieces = list(encode_pieces([[0] * 10] * 1_000))
-    assert max(map(len, pieces)) <= 3 * PIECE_ITEMS
+    rows = PIECE_ITEMS // 10
+    assert is_long([[0] * 10] * rows)
+    assert not is_long([[0] * 10] * (rows // 2))
+    assert not is_long("x" * 10 * PIECE_ITEMS)
+    assert max(map(len, encode_pieces([[0] * 10] * 10 * rows))) <= 3 * PIECE_ITEMS
+    assert max(map(len, encode_pieces([[0] * 2 * PIECE_ITEMS] * 3))) <= 3 * PIECE_ITEMS
