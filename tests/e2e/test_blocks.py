@@ -1,54 +1,44 @@
-"""Blocks are an open layout: DuckDB reads them alone, by what docs/reference/blocks.md says."""
+"""`fleetpulse blocks`: a damaged block is set aside, checkpoints go on, and a copy is taken up again."""
 
-import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import pytest
-
-from conftest import PUBLISHED, ROOT, Server
+from conftest import Server
 from http_client import Client
 
 
-def test_duckdb_alone_finds_what_was_said(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    server = serve("--auto-define")
-    client = Client(server.port)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for value in (40, 42.5):
-        body = {"sent_at": now, "metrics": {"cpu": value}}
-        assert client.ask("POST", f"/api/v1/devices/{PUBLISHED[1]}/metrics", body)[0] == 204
-    assert (
-        client.ask("POST", f"/api/v1/devices/{PUBLISHED[1]}/heartbeat", {"sent_at": "2026-01-01T07:04:05Z"})[0] == 204
+def blocks(server: Server, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "fleetpulse", "blocks", *words, "--url", f"http://127.0.0.1:{server.port}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    client.close()
-    assert server.stop(signal.SIGTERM) == 0
-    monkeypatch.chdir(server.folder / "blocks")
-    rows = duckdb.sql(
-        "SELECT id, name, value, epoch_ns(\"at\") // 1000000000 FROM 'samples-float-*.parquet' "
-        "JOIN 'devices-*.parquet' USING (device) JOIN 'metrics-*.parquet' USING (metric) ORDER BY value"
-    ).fetchall()
-    at_s = int(datetime.fromisoformat(now).timestamp())
-    assert rows == [(PUBLISHED[1], "cpu", 40.0, at_s), (PUBLISHED[1], "cpu", 42.5, at_s)]
-    ((device, minutes, present),) = duckdb.sql(
-        "SELECT id, minutes, present FROM 'presence-*.parquet' JOIN 'devices-*.parquet' USING (device)"
-    ).fetchall()
-    assert (device, minutes, [m for m in range(1440) if present[m // 8] >> m % 8 & 1]) == (
-        PUBLISHED[1],
-        1,
-        [7 * 60 + 4],
-    )
+    return done.stdout
 
 
-def test_the_query_of_the_reference_works_on_a_generated_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_block_is_listed_until_its_copy_is_back(serve: Callable[..., Server], tmp_path: Path) -> None:
     from fleetpulse.cli.main import main
 
-    assert main(["generate", "--data", str(tmp_path / "past"), "--devices", "3", "--days", "2"]) == 0
-    monkeypatch.chdir(tmp_path / "past" / "blocks")
-    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "reference" / "blocks.md").read_text(), re.DOTALL)
-    rows = duckdb.sql(query).fetchall()
-    assert len(rows) == 5
-    assert {row[0] for row in rows} == {"device-0000000"}
-    assert all(0 <= row[2] <= 100 for row in rows)
+    assert main(["generate", "--data", str(tmp_path / "data"), "--devices", "20", "--days", "5"]) == 0
+    block = sorted((tmp_path / "data" / "blocks").glob("presence-*"))[1]
+    body = block.read_bytes()
+    block.write_bytes(body[:99] + bytes([body[99] ^ 1]) + body[100:])
+    server = serve(devices=None)
+    client = Client(server.port)
+    assert "No block is set aside." in blocks(server, "list")
+    _, answer = client.ask("GET", "/api/v1/fleet/uptime?window=5d&step=1h")
+    assert any(block.name in span["reason"] for span in answer["missing"])
+    assert block.name in blocks(server, "list", "--json")
+    status, ready = client.ask("GET", "/readyz")
+    assert (status, ready["status"], block.name in ready["msg"]) == (200, "degraded", True)
+    assert block.name in blocks(server, "check", "--json")
+    block.write_bytes(body)
+    assert block.name in blocks(server, "check")
+    assert client.ask("GET", "/readyz")[1]["status"] == "ready"
+    assert client.ask("GET", "/api/v1/fleet/uptime?window=5d&step=1h")[1]["missing"] == []
+    client.close()
+    assert server.stop(signal.SIGTERM) == 0

@@ -9,6 +9,7 @@ UNIT = ROOT / "tests/unit"
 ELSEWHERE = {
     "aggregate/sketch.py": "property/test_sketch.py",
     "aggregate/spans.py": "property/test_spans.py",
+    "api/blocks.py": "e2e/test_blocks.py",
     "api/definitions.py": "e2e/test_questions.py",
     "api/devices.py": "e2e/test_devices.py",
     "api/export.py": "e2e/test_questions.py",
@@ -21,6 +22,7 @@ ELSEWHERE = {
     "catalog/device_rows.py": "contract/test_catalog.py",
     "catalog/sqlite.py": "contract/test_catalog.py",
     "cli/adopt.py": "fault/test_owner.py",
+    "cli/blocks.py": "e2e/test_blocks.py",
     "cli/clock.py": "e2e/test_clock.py",
     "cli/device_changes.py": "e2e/test_commands.py",
     "cli/export.py": "e2e/test_commands.py",

@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
 from fleetpulse.api import (
+    blocks,
     definitions,
     devices,
     export,
@@ -39,6 +40,7 @@ from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.forgetting import Forgetting
+from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -52,7 +54,10 @@ from fleetpulse.telemetry.counters import Counters
 
 ROUTES = [
     route
-    for module in (reports, ping, devices, uptime, metrics, export, definitions, server_clock, front_page, health)
+    for module in (
+        *(reports, ping, devices, uptime, metrics, export, definitions, server_clock, blocks),
+        *(front_page, health),
+    )
     for route in vars(module).values()
     if isinstance(route, Route)
 ]
@@ -81,6 +86,7 @@ class Parts:
     exports: Exports
     self_metrics: SelfMetrics
     clock_acceptance: ClockAcceptance
+    housekeeping: Housekeeping
 
 
 def build_api(parts: Parts) -> Manners:

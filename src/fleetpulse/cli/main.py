@@ -41,6 +41,7 @@ COMMANDS = {
     "maintenance": "Declare when nothing is expected of devices, once or every week.",
     "files": "Show what reading the devices and metrics files again would change.",
     "report": "Write service level reports: which uptime was reached, and whether it was promised.",
+    "blocks": "List blocks that are set aside, and take them up again.",
     "clock": "Show the server's clock, and accept it as it is after it was wrong.",
     "export": "Write raw data to a file, as CSV or Parquet.",
 }

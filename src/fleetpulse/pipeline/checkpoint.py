@@ -41,6 +41,9 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY
 
 log = structlog.get_logger("checkpoint")
+NEW_DAYS_MAX = 4
+"""Days of late data that have no block yet are written as blocks of their own, if they are so few: after a pause of the
+service of a few days, and of a young service. No other block is read for it."""
 
 
 def _nothing() -> None:
@@ -158,9 +161,12 @@ def _put_closed_days(
     for day in days_to_cut(history, history.manifest, cuts, _note_damage) if cuts else ():
         presence[day] = files.put_closed_day(day, dense=None, closed_minutes=minutes, cuts=cuts)
     closing_now = [day for day in sorted(closing.dense) if not history.has_closed(day)]
+    never_closed = [day for day in closing.sparse.days if day not in closing.dense and not history.has_closed(day)]
+    if len(never_closed) <= NEW_DAYS_MAX:
+        closing_now += never_closed
     for day in closing_now:
         presence[day] = files.put_closed_day(
-            day, dense=closing.dense[day], sparse=[closing.sparse.of_day(day)], closed_minutes=minutes
+            day, dense=closing.dense.get(day), sparse=[closing.sparse.of_day(day)], closed_minutes=minutes
         )
     late_blocks = list(_late_without(history, files, cuts)) if cuts else list(history.manifest.late)
     late = late_rows(closing, leaving_out=closing_now)

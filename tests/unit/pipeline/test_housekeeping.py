@@ -297,7 +297,6 @@ def test_a_block_that_is_set_aside_is_recorded_until_it_is_back(tmp_path: Path) 
     async def test(world: World, service: Service) -> None:
         await beat_at(service, NOON - 9 * DAY)
         assert await service.housekeeping.checkpoint()
-        assert await service.housekeeping.compact(is_forced=True)
         file = service.history.manifest.presence[(NOON - 9 * DAY) // DAY]
         with world.store.open(file.name) as reader:
             body = reader.read()

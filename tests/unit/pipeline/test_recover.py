@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
-from fleetpulse.blocks.compaction.change import apply_change
-from fleetpulse.blocks.compaction.merge_late import merge_late
-from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
@@ -107,11 +104,6 @@ def test_a_missing_closed_block_does_not_keep_the_fleet_from_being_loaded() -> N
     fleet = empty_fleet()
     replayed(fleet, journal_of(-9 * MINUTES_PER_DAY))
     history = checkpointed(fleet, 1)
-    change = merge_late(
-        CompactionInput(history, {}, 0, lambda: None, lambda _block, _error: None), history.manifest, is_forced=True
-    )
-    assert change is not None
-    history.manifest = apply_change(history.manifest, change)
     history.store.remove(history.manifest.presence[DAY - 9].name)
     recovered = empty_fleet()
     load_snapshot(recovered, history)
