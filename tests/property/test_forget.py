@@ -114,7 +114,7 @@ async def check(service: Service, model: Model) -> None:
 async def total(service: Service, number: int, selection: DeviceSelection) -> tuple[int, int]:
     metric = service.metric_definitions.metrics[number]
     question = partial(find, number=number, metric=metric, aggregation="sum", selection=selection, window=WINDOW)
-    found = await service.questions.samples(question, is_quick=selection.device is not None)
+    found = await service.questions.samples(question, cost_ms=0.0)
     return found.counts[0], int(found.values[0] or 0)
 
 

@@ -24,7 +24,7 @@ from fleetpulse.model.events import EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.service import Service
-from fleetpulse.query.export import export_samples
+from fleetpulse.query.export import Selection, export_samples
 from fleetpulse.query.metrics import DeviceSelection, MetricResult, find
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
@@ -151,13 +151,13 @@ class Life:
                                 selection=selection,
                                 window=window,
                             ),
-                            is_quick=whom is not None,
+                            cost_ms=0.0,
                         )
                         for aggregation in ("count", "sum", "p50")
                     }
                     mine = [one for one in distinct if one[1] == metric and whom in (None, one[0])]
                     check_cells(found, mine, window)
-            exported = await questions.samples(partial(export, number=metric, metric=definition), is_quick=False)
+            exported = await questions.samples(partial(export, number=metric, metric=definition), cost_ms=0.0)
             assert sorted(exported) == sorted(one for one in distinct if one[1] == metric)
 
 
@@ -167,10 +167,9 @@ def ask(where: Samples, **question: Any) -> MetricResult:
 
 def export(where: Samples, *, number: int, metric: MetricDefinition) -> list[Sample]:
     """All samples of a metric, as an export has them."""
-    pieces = export_samples(
-        where, np.arange(3), np.ones(3, bool), [(number, metric)], start_ns=NOON - 9 * DAY, end_ns=NOON + 9 * DAY
-    )
-    columns = [(piece["device_id"], piece["sent_at"], piece["value"]) for piece in pieces]
+    selection = Selection(str, np.ones(3, bool), 100)
+    pieces = export_samples(where, selection, [(number, metric)], start_ns=NOON - 9 * DAY, end_ns=NOON + 9 * DAY)
+    columns = [(piece["device_id"].tolist(), piece["sent_at"], piece["value"]) for piece in pieces if piece]
     return [
         (int(device), number, int(at_ns), int(value))
         for rows in columns
