@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak bench-pressure clean
+.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-pressure \
+	bench-pressure clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -49,6 +50,9 @@ test-faults: tools ## let one system call after the other fail in 150 whole live
 
 test-soak: tools ## a quarter of an hour of everything at once: clients, restarts, kills, wrong clocks, locks
 	$(BIN)/python -m pytest -s --timeout 2400 tests/fault/test_soak.py --soak-s 900
+
+test-pressure: tools ## an hour of dear questions, slow readers and hostile input beside heartbeats
+	$(BIN)/python -m pytest -s --timeout 5400 tests/fault/test_pressure.py --pressure-s 3600
 
 check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
 	$(BIN)/ruff format --check src tests benchmarks

@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--power-cuts", type=int, default=3, help="cuts of tests/fault/test_power.py")
     parser.addoption("--soak-s", type=float, default=60.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")
+    parser.addoption("--pressure-s", type=float, default=40.0, help="seconds of tests/fault/test_pressure.py")
     parser.addoption("--life-rounds", type=int, default=8, help="lives of tests/property/test_status.py")
     parser.addoption("--life-seed", type=int, default=1, help="seed of the first of them")
 
