@@ -22,7 +22,6 @@ from conftest import ROOT, Server
 from http_client import Client
 
 DEVICES, METRICS, DAYS = 200, 2, 30
-DEVICE = "/api/v1/devices/device-{:07d}"
 GROWTH_MAX, GROWTH_MB_MAX = 1.25, 40.0
 """How much more memory the last third may take than the middle one: allocators and late data settle meanwhile."""
 
@@ -43,9 +42,8 @@ class Heartbeats(threading.Thread):
         client = Client(self._server.port)
         while not self.ending.wait(0.05):
             sent_at = datetime.now(UTC).isoformat()
-            status, body = client.post(
-                f"/api/v1/devices/device-{self.sent % DEVICES:07d}/heartbeat", {"sent_at": sent_at}
-            )
+            path = f"/api/v1/devices/device-{self.sent % DEVICES:07d}/heartbeat"
+            status, body = client.ask("POST", path, {"sent_at": sent_at})
             self.sent += 1
             if status != 204:
                 self.refused.append((status, body))
@@ -72,6 +70,7 @@ def heartbeats(server: Server) -> Iterator[Heartbeats]:
 
 def grows(memory_mb: list[float]) -> bool:
     """Whether the last third of a series lies clearly above its middle third."""
+    assert len(memory_mb) >= 9, "memory is looked at with every twentieth heartbeat"
     third = len(memory_mb) // 3
     middle, last = statistics.median(memory_mb[third : 2 * third]), statistics.median(memory_mb[-third:])
     return last > max(middle * GROWTH_MAX, middle + GROWTH_MB_MAX)
