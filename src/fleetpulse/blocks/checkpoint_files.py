@@ -33,7 +33,7 @@ from fleetpulse.blocks.presence_merge import counted, merge_presence
 from fleetpulse.blocks.reception_gaps import STEM, sorted_pieces, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.snapshot import write_snapshot
-from fleetpulse.blocks.store import put_block
+from fleetpulse.blocks.store import put_block, raise_if_away
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import Position
@@ -146,6 +146,7 @@ class CheckpointFiles:
                 try:
                     self._history.check(file)
                 except DamagedData as error:
+                    raise_if_away(self._history.store, error)
                     # A damaged file must not be rewritten, since it would look sound; and it must keep neither this
                     # checkpoint nor any later one from being taken.
                     log.error("reception gaps of a damaged block are not corrected", error=str(error))

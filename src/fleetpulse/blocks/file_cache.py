@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from fleetpulse.blocks.store import SUFFIX, TEMPORARY
 
-PINNED_STEMS = ("snapshot-", "open-")
+PINNED_STEMS = ("snapshot-", "counted-", "open-")
 """Names of the files without which a service cannot start."""
 
 

@@ -310,9 +310,9 @@ class History:
 
 
 def files_to_start(manifest: Manifest) -> list[BlockFile]:
-    """The files that a start needs: the snapshot, and the presence of the days that were open."""
+    """The files that a start needs: the snapshot, what was counted since, and the presence of days that were open."""
     open_days = [file for day, file in manifest.presence.items() if day >= manifest.open_from_day]
-    return [*([manifest.snapshot] if manifest.snapshot else []), *open_days]
+    return [*filter(None, (manifest.snapshot, manifest.counted)), *open_days]
 
 
 def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:

@@ -109,6 +109,15 @@ def mark_of(name: str) -> str:
     return name.removesuffix(TEMPORARY).removesuffix(SUFFIX).rpartition("-")[2]
 
 
+def raise_if_away(store: BlockStore, error: DamagedData) -> None:
+    """Raise the error of a block of a remote store that may be sound: whoever writes tries again later.
+
+    What a local disk does not give counts as damaged, since it would keep every checkpoint from being taken.
+    """
+    if isinstance(error, Unreadable) and store.is_remote:
+        raise error
+
+
 def check_size(store: BlockStore, file: BlockFile) -> None:
     """The quick part of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
     _check(store, file, _size_fault)

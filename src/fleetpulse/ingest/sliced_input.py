@@ -4,12 +4,27 @@ A read of a socket brings up to 256 KB at once, and many reads may follow each o
 or 40,000 chunks of one byte: each costs a call or more into Python.
 """
 
+import asyncio
+
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 PIECE_BYTES = 4_096
 """Parsed in one go: at most 150 requests, or 680 chunks of a body."""
 SLICE_S = 0.005
 """Pieces are parsed for so long before other connections get their turn."""
+
+
+class _Flow(FlowControl):
+    """Uvicorn's flow control, which resumes reading after each answer: not while anything is unread."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: "SlicedInput") -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        if not self._protocol.has_unread:
+            super().resume_reading()
 
 
 class SlicedInput(HttpToolsProtocol):
@@ -21,6 +36,16 @@ class SlicedInput(HttpToolsProtocol):
     _unread: memoryview = memoryview(b"")
     _has_unread_end = False
     """The peer has ended its side behind what is not parsed yet."""
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether anything is received and not parsed yet."""
+        return bool(self._unread)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        """Take the connection."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self)
 
     def receive(self, data: memoryview) -> None:
         """Parse a piece of what the peer sent."""

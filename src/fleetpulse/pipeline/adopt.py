@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from fleetpulse.blocks.history import files_to_start
 from fleetpulse.blocks.manifest_note import read_manifest_note
 from fleetpulse.blocks.names import NamedDevice, NamedMetric, read_devices, read_metrics
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
@@ -76,9 +77,7 @@ def look(store: BlockStore) -> Found:
         raise ForeignBlocks(f"the last checkpoint in {store.place} holds no devices: there is nothing to adopt.")
     present = store.names()
     named = {file.name for file in manifest.files()}
-    needed = [manifest.snapshot, *manifest.names.values()]
-    needed += [file for day, file in manifest.presence.items() if day >= manifest.open_from_day]
-    for file in needed:
+    for file in (*files_to_start(manifest), *manifest.names.values()):
         check_file(store, file)
     devices = list(_devices(store, manifest))
     return Found(

@@ -17,6 +17,7 @@ takes those outside of this module:
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import structlog
@@ -28,7 +29,7 @@ from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.store import BlockStore, raise_if_away
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
@@ -127,6 +128,7 @@ def _compare(comparison: Comparison, doubtful: Sequence[SampleColumns]) -> tuple
     damage: list[DamagedData] = []
     compared = replace(comparison, on_damage=damage.append).compare(doubtful)
     for error in damage:
+        raise_if_away(comparison.history.store, error)
         log.error("late samples could not be compared with a block", error=str(error), todo="run `fleetpulse verify`")
     return compared, not damage
 
@@ -136,7 +138,8 @@ def cuts_of(forgotten: Sequence[Forgotten]) -> Cuts:
     return {one.device: max(other.before_ns for other in forgotten if other.device == one.device) for one in forgotten}
 
 
-def _note_damage(_day: int, error: DamagedData) -> None:
+def _note_damage(history: History, _day: int, error: DamagedData) -> None:
+    raise_if_away(history.store, error)
     log.error("a damaged block keeps what was to be forgotten", error=str(error), todo="run `fleetpulse verify`")
 
 
@@ -158,7 +161,7 @@ def _put_closed_days(
     Args: presence, minutes (int32, shape (devices,)): those of the closed days; changed in place.
     """
     # A damaged day stays as it is: a checkpoint must not fail for ever because something in it is to be forgotten.
-    for day in days_to_cut(history, history.manifest, cuts, _note_damage) if cuts else ():
+    for day in days_to_cut(history, history.manifest, cuts, partial(_note_damage, history)) if cuts else ():
         presence[day] = files.put_closed_day(day, dense=None, closed_minutes=minutes, cuts=cuts)
     closing_now = [day for day in sorted(closing.dense) if not history.has_closed(day)]
     never_closed = [day for day in closing.sparse.days if day not in closing.dense and not history.has_closed(day)]
@@ -197,7 +200,7 @@ def _late_without(history: History, files: CheckpointFiles, cuts: Cuts) -> Itera
         try:
             late = late_without(history, history.manifest, block, cuts)
         except DamagedData as error:
-            _note_damage(0, error)
+            _note_damage(history, 0, error)
         else:
             if late is not None:
                 kept = files.put_late(late, written_day=block.written_day) if len(late.days) else None
@@ -218,7 +221,7 @@ def _without(
             try:
                 kept = without_samples(history, block, cuts, pause=pause)
             except DamagedData as error:
-                _note_damage(0, error)
+                _note_damage(history, 0, error)
         if kept is not None:
             yield kept
 

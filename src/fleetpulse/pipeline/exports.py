@@ -143,8 +143,8 @@ class Exports:
             self.counters.exports_ended[ended] += 1
 
     async def _pieces_of_file(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
-        with self.history.pinned():
-            await self.follower.caught_up()
+        await self.follower.caught_up()
+        with self.history.pinned():  # nothing is awaited until the views are taken: they read what is pinned
             begin = self._pieces(request, selected)
             # A Parquet file names the unit of its times first, so all of them are looked at before.
             unit: TimeUnit = "ns"

@@ -164,8 +164,8 @@ class Housekeeping:
         self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
         try:
             await self._begin_writing()
-            await self.follower.caught_up()
             await self.check_set_aside()
+            await self.follower.caught_up()
             # Nothing may be awaited between these: what is frozen is the fleet at this position, and not an event more.
             self.follower.catch_up()
             position, frozen = self.follower.position, self.follower.fleet.freeze()

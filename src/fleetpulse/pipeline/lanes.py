@@ -72,7 +72,7 @@ class Lane:
             yielding = self.waiting.yielding_to(ticket.client)
             if yielding is None:
                 raise self.refusal()
-            self.waiting.remove(yielding)
+            self.waiting.discard(yielding)
         self.waiting.add(ticket)
         return yielding
 
@@ -167,7 +167,7 @@ class Lanes:
         except Busy as busy:
             self._counters.questions_refused[busy.reason] += 1
             raise
-        if yielding is not None and yielding.waiter is not None:
+        if yielding is not None and yielding.waiter is not None and not yielding.waiter.done():
             self._counters.questions_refused["questions_busy"] += 1
             self._tickets.discard(yielding)
             yielding.waiter.set_exception(lane.refusal())
@@ -218,13 +218,15 @@ class Lanes:
         while lane.waiting and lane.running < lane.running_max:
             following = lane.waiting.next()
             assert following.waiter is not None, "whoever waits has a waiter"
+            if following.waiter.done():
+                continue  # it was cancelled, and has not run since
             lane.running += 1
             following.began_ns = self.monotonic_ns()
             following.waiter.set_result(None)
 
     def _stop_waiting(self, ticket: Ticket) -> None:
         self._tickets.discard(ticket)
-        ticket.lane.waiting.remove(ticket)
+        ticket.lane.waiting.discard(ticket)
 
     def _follow(self, ticket: Ticket) -> None:
         self._tickets.add(ticket)

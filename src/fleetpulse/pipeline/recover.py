@@ -33,7 +33,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
-    columns = history.read_snapshot(manifest.snapshot)
+    columns, counted = history.read_snapshot(manifest.snapshot), read_counted(history, manifest)
     fleet.restore(
         {**columns, **_latest_of_older_version(columns, manifest)},
         open_from_day=manifest.open_from_day,
@@ -41,7 +41,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
         blind_ns=manifest.blind_ns,
         leaps=manifest.leaps,
     )
-    fleet.add_closed_minutes(*read_counted(history, manifest))
+    fleet.add_closed_minutes(*counted)
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)
 

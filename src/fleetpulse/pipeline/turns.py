@@ -49,9 +49,11 @@ class Turns(Generic[_Waiting]):
         self._count -= 1
         return question
 
-    def remove(self, question: _Waiting) -> None:
-        """Take a question out that waits no longer. It must be there."""
-        questions = self._of_client[question.client]
+    def discard(self, question: _Waiting) -> None:
+        """Take a question out that waits no longer, if it is still there."""
+        questions = self._of_client.get(question.client)
+        if questions is None or question not in questions:
+            return
         del questions[question]
         if not questions:
             del self._of_client[question.client]

@@ -1,5 +1,6 @@
 """Input that costs many calls is parsed in slices; what is parsed, and what is answered, is the same."""
 
+import logging
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -140,3 +141,17 @@ def test_a_connection_that_is_lost_parses_no_more() -> None:
     recorder.transport.abort()
     recorder.loop.run()
     assert len(recorder.pieces) == 1
+
+
+def test_reading_is_not_resumed_by_answers_while_anything_is_unread() -> None:
+    recorder = Recorder(step_s=0.0)
+    recorder.connections = set()
+    recorder.logger = logging.getLogger("test")
+    recorder.connection_made(recorder.transport)
+    recorder.pipeline = ["a request"]
+    recorder.data_received(DATA)
+    recorder.flow.resume_reading()
+    assert not recorder.transport.is_reading
+    recorder.pipeline = []
+    recorder._go_on()
+    assert recorder.transport.is_reading

@@ -17,6 +17,8 @@ from fleetpulse.model.retention import FOREVER_DAYS
 
 FRESH_MAX = 8
 """Fresh blocks of a kind before they are folded into parts."""
+LATE_BLOCKS_HARD_MAX = 16
+"""Late blocks beyond which merging them comes before other work, since questions about one device read all of them."""
 PARTS_MAX = 4
 """Parts of a day before they are merged."""
 
@@ -51,6 +53,7 @@ def next_change(
     return (
         remove_expired(work, manifest)
         or remove_expired_gaps(work, manifest)
+        or (merge_late(work, manifest) if len(manifest.late) > LATE_BLOCKS_HARD_MAX else None)
         # Before samples, since each checkpoint adds a file, and questions about one device read all files of a day.
         or merge_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
