@@ -200,5 +200,6 @@ def test_a_restored_older_copy_of_the_folder_starts_within_the_grace(
     (tmp_path / "copy").rename(server.folder)
     shutil.rmtree(server.folder / "cache")
     restored = serve(*flags)
+    restored.wait_for_log("the blocks are newer than this data folder")
     assert present(restored) == 1
     assert beat(restored, 9) == 204

@@ -344,6 +344,7 @@ def test_the_cache_outlives_a_restart_and_half_files_do_not(
     assert (cached(folder), again.cache_bytes) == ({"a.parquet", "b.parquet", "c.parquet"}, 27)
     assert read(again, "a.parquet") == b"a.parquet"
     smaller = s3.store(folder, url=url, cache_bytes_max=18)
+    smaller.keep_copies(frozenset())  # a start says what must stay before anything goes
     assert (cached(folder), smaller.cache_bytes) == ({"a.parquet", "b.parquet"}, 18)
 
 

@@ -34,7 +34,7 @@ async def answers(service: Service, world: World) -> dict[str, bytes]:
     window = Window(NOON - SECOND, world.clock.ns + 1)
     found = {}
     for device in DEVICES:
-        for question in (device_transitions, partial(device_uptime, is_explained=True)):
+        for question in (partial(device_transitions, limit=10_000), partial(device_uptime, is_explained=True)):
             about = partial(question, device_id=device, window=window)
             answer = await service.questions.device(device, about, start_ns=window.start_ns)
             found[f"{device} {type(answer).__name__}"] = msgspec.json.encode(answer)

@@ -68,7 +68,7 @@ def read_owner(store: BlockStore) -> tuple[Owner | None, Note | None]:
         return None, None
     try:
         return msgspec.json.decode(note.body, type=Owner), note
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ForeignBlocks(
             f"{OWNER} in {store.place} cannot be read: {error}. It says which data folder the blocks belong to. "
             f"Restore it from a copy; if you are sure that they belong to this one, remove {OWNER} and start again."

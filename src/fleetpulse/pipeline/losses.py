@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from fleetpulse.blocks.manifest_note import keep_newer_note
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DataVanished
+from fleetpulse.errors import DamagedData, DataVanished
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import Manifest
@@ -36,7 +38,8 @@ def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
         loss = Loss(JOURNAL, max(last, manifest.position), through, since_ns)
         text = f"the journal ends at entry {last}, but it had reached entry {through}{_when(reached, through)}"
         entries = f"{count_text(loss.count, 'entry', 'entries')} of acknowledged events"
-        missing = f"{entries} are missing{_since(since_ns)}" if loss.count else "no event is missing: blocks have them"
+        verb = "is" if loss.count == 1 else "are"
+        missing = f"{entries} {verb} missing{_since(since_ns)}" if loss.count else _what_blocks_have(reached)
         losses.append((loss, f"{text}: {missing}"))
     reached = catalog.reached()
     if reached is not None and catalog.transactions() < reached.number:
@@ -72,6 +75,29 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
         catalog.accept_loss(loss, at_ns=at_ns)
         if loss.part == JOURNAL:
             journal.accept_loss(through=manifest.position)
+
+
+def note_newer_blocks(store: BlockStore, manifest: Manifest) -> None:
+    """Say where the blocks are newer than the data folder, as those of a restored copy are; their manifest is kept."""
+    try:
+        newer = keep_newer_note(store, manifest)
+    except (DamagedData, OSError) as error:
+        log.warning("it cannot be told whether the blocks are newer than the data folder", error=str(error))
+        return
+    if newer is not None:
+        log.warning(
+            "the blocks are newer than this data folder: what was acknowledged in between is not here",
+            blocks_reached=newer.position,
+            folder_reached=manifest.position,
+            kept=f"manifest-{newer.position}.json",
+            todo="if this folder is an older copy by mistake, stop, and start the newer one",
+        )
+
+
+def _what_blocks_have(reached: Reached | None) -> str:
+    if reached is None:
+        return "blocks have these; whether there were further ones cannot be told, since the file `reached` is missing"
+    return "no event is missing: blocks have them"
 
 
 def _last_entry_ns(journal: Journal, last: int) -> int:

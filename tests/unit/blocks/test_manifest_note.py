@@ -1,8 +1,9 @@
 """The copy of the manifest that stands beside the blocks."""
 
+import msgspec
 import pytest
 
-from fleetpulse.blocks.manifest_note import MANIFEST, put_manifest_note, read_manifest_note
+from fleetpulse.blocks.manifest_note import MANIFEST, keep_newer_note, put_manifest_note, read_manifest_note
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, Manifest, SampleBlock
@@ -42,3 +43,15 @@ def test_a_note_that_is_no_manifest_is_called_damaged(body: bytes) -> None:
     store.put_note(MANIFEST, body)
     with pytest.raises(DamagedData, match=r"manifest\.json in memory cannot be read"):
         read_manifest_note(store)
+
+
+def test_a_newer_note_is_kept_where_an_older_folder_is_started() -> None:
+    store = MemoryBlockStore()
+    assert keep_newer_note(store, Manifest(position=4)) is None
+    put_manifest_note(store, Manifest(position=7))
+    assert keep_newer_note(store, Manifest(position=7)) is None
+    assert keep_newer_note(store, Manifest(position=4)) == Manifest(position=7)
+    put_manifest_note(store, Manifest(position=5))
+    kept = store.read_note("manifest-7.json")
+    assert kept
+    assert msgspec.json.decode(kept.body, type=Manifest) == Manifest(position=7)
