@@ -80,6 +80,7 @@ def test_a_generated_client_calls_every_route(package: ModuleType, serve: Callab
     assert call("getClock").is_behind is False
     call("acceptClock", body=models.ClockBody())
     assert call("previewFiles").files[0].unchanged == 5
+    assert call("getBlocks").set_aside == call("checkBlocks").set_aside == []
     assert b"fleetpulse_ready 1.0" in call.modules["metrics"].sync_detailed(client=call.client).content
     for service in ("metrics", "openapi", "docs"):
         call(service)

@@ -49,6 +49,7 @@ class Heartbeats(threading.Thread):
                 self.refused.append((status, body))
             if self.sent % 20 == 0:
                 self.memory_mb.append(resident_mb(self._server))
+        client.close()
 
 
 def resident_mb(server: Server) -> float:
