@@ -1,12 +1,10 @@
 """A disk that fails, hangs or is full: nobody is acknowledged, every 503 tells the truth, and nothing is lost."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ import pytest
 
 from conftest import PUBLISHED, Server
 from http_client import Client
+from strace import injected
 
 HEARTBEAT, STATS = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat", f"/api/v1/devices/{PUBLISHED[0]}/stats"
 
@@ -128,23 +127,6 @@ def test_declarations_on_a_disk_that_hangs_are_told_in_time(serve: Callable[...,
     assert [device["id"] for device in after] == [device["id"] for device in before]
     assert [device["status"] == "paused" for device in after] == [device["status"] == "paused" for device in before]
     client.close()
-
-
-@contextlib.contextmanager
-def injected(server: Server, calls: str, fault: str) -> Iterator[None]:
-    """System calls of a server fail, or take long, as strace makes them."""
-    command = ["strace", "-f", "-p", str(server.process.pid), "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
-        assert tracer.stderr is not None
-        line = tracer.stderr.readline()
-        if "attached" not in line:
-            tracer.kill()
-            pytest.skip(f"strace may not attach here: {line.strip()}")
-        threading.Thread(target=tracer.stderr.read, daemon=True).start()
-        try:
-            yield
-        finally:
-            tracer.send_signal(signal.SIGINT)
 
 
 Answer = tuple[int, Any]

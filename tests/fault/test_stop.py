@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,28 +15,10 @@ import pytest
 from conftest import PUBLISHED, Server
 from fleetpulse.stop_signals import OUT_OF_TIME_STATUS
 from http_client import Client
+from strace import injected
 
 HEARTBEAT, STATS = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat", f"/api/v1/devices/{PUBLISHED[0]}/stats"
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (Debian package strace)")
-
-
-@contextlib.contextmanager
-def hanging(server: Server, calls: str) -> Iterator[subprocess.Popen[str]]:
-    """System calls of a server hang for a minute. The tracer, which must be killed to let an ended process go."""
-    command = ["strace", "-f", "-p", str(server.process.pid), "-e", f"trace={calls}"]
-    with subprocess.Popen(
-        [*command, "-e", f"inject={calls}:delay_enter=60s"], stderr=subprocess.PIPE, text=True
-    ) as tracer:
-        assert tracer.stderr is not None
-        line = tracer.stderr.readline()
-        if "attached" not in line:
-            tracer.kill()
-            pytest.skip(f"strace may not attach here: {line.strip()}")
-        threading.Thread(target=tracer.stderr.read, daemon=True).start()
-        try:
-            yield tracer
-        finally:
-            tracer.kill()
 
 
 def status_of_ended(server: Server, tracer: subprocess.Popen[str], *, within_s: float) -> int:
@@ -124,7 +105,7 @@ def test_a_disk_that_does_not_answer_does_not_keep_it_and_nothing_is_lost(
 ) -> None:
     server = serve("--shutdown-s", "1.5")
     beat(server, "2026-01-01T00:00:00Z")
-    with hanging(server, calls) as tracer:
+    with injected(server, calls, "delay_enter=60s") as tracer:
         request = (
             f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 35\r\n\r\n"
         )
@@ -146,7 +127,7 @@ def test_a_disk_that_does_not_answer_does_not_keep_it_and_nothing_is_lost(
 def test_a_second_signal_ends_it_at_once(serve: Callable[..., Server], number: signal.Signals) -> None:
     server = serve("--shutdown-s", "60")
     beat(server, "2026-01-01T00:00:00Z")
-    with hanging(server, "fdatasync,fsync") as tracer:
+    with injected(server, "fdatasync,fsync", "delay_enter=60s") as tracer:
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert server.process.poll() is None

@@ -157,8 +157,7 @@ def _checksum_fault(reader: BinaryIO, file: BlockFile) -> str:
     """The same of its checksum."""
     if _size_fault(reader, file):
         return "is not what was written (size or checksum differ)"
-    # typeshed wants a reader with readinto, which every store's reader has
-    digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]
+    digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]  # every reader has readinto
     return "" if digest == file.sha256 else "is not what was written (size or checksum differ)"
 
 

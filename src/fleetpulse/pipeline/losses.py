@@ -52,12 +52,16 @@ def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
 
 def loss_error(losses: Sequence[tuple[Loss, str]], *, is_catalog_new: bool = False) -> DataVanished:
     """The error that says what has vanished, and what to do."""
-    adopt = " If catalog.sqlite itself is lost, make a new one from the blocks with `fleetpulse adopt`."
+    is_catalog_lost = is_catalog_new or any(loss.part == CATALOG for loss, _ in losses)
+    adopt = (
+        " If catalog.sqlite or its -wal is lost for good, move what is left of both away, and make a new catalog from "
+        "the blocks with `fleetpulse adopt`."
+    )
     return DataVanished(
         f"{'; '.join(text for _, text in losses)}. A file was deleted, cut or replaced by an older one, most likely "
         "journal.sqlite-wal or catalog.sqlite-wal: put it back, or restore the whole data folder from a copy. To go on "
         "without what is missing, start once with --accept-loss: the time since then becomes blind time."
-        f"{adopt * is_catalog_new}"
+        f"{adopt * is_catalog_lost}"
     )
 
 
@@ -66,6 +70,12 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
 
     Raises: DataVanished; DamagedData; OSError; DatabaseBusy.
     """
+    if journal.reached() is None and catalog.files.identity() is not None:
+        log.warning(
+            "the file `reached` is missing or cannot be read: whether the last entries of the journal are all there "
+            "cannot be told",
+            todo="restore it from a copy if there is one; it is written anew with the next commit",
+        )
     losses = find_losses(journal, catalog, manifest)
     if losses and not is_accepted:
         is_catalog_new = not (manifest.files() or catalog.device_count() or catalog.files.identity())

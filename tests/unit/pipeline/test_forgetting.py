@@ -45,12 +45,12 @@ def test_a_crash_before_the_blocks_have_forgotten_is_made_up_for_before_the_serv
         def commit(*arguments: object, **more: object) -> None:
             if fails and service.fleet.forgotten:
                 raise OSError("the disk is full")
-            type(service.catalog).commit_manifest(service.catalog, *arguments, **more)  # type: ignore[arg-type]
+            type(service.catalog).commit_manifest(service.catalog, *arguments, **more)  # type: ignore[arg-type]  # passed on
 
-        service.housekeeping.catalog.commit_manifest = commit  # type: ignore[method-assign]
+        service.housekeeping.catalog.commit_manifest = commit  # type: ignore[method-assign]  # the full disk
         assert not (await service.forgetting.forget("a", before, is_dry=False)).done
         assert service.housekeeping.is_due() is False  # after a failure, not before the interval has passed
-        service.node._ticker.cancel()  # type: ignore[union-attr]
+        service.node._ticker.cancel()  # type: ignore[union-attr]  # it was started
         await service.writer.stop()
         service.catalog.close()
         service = await world.started("a")
