@@ -12,8 +12,9 @@ looks at the note before it writes a checkpoint or removes a file, and does neit
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -134,9 +135,14 @@ def _adopt(folder: Path) -> str:
     )
 
 
-def claim(store: BlockStore, local: LocalIdentity, *, now_ns: int) -> Owner:
+def claim(
+    store: BlockStore, local: LocalIdentity, *, now_ns: int, keep_identity: Callable[[str], None] = lambda _: None
+) -> Owner:
     """Become the owner of a store, with the next generation.
 
+    Args:
+        keep_identity: stores a new id in the catalog. Called before the id is written to the store, since that write
+            may be carried out although its answer is lost; the next attempt then finds an owner that it knows.
     Raises: ForeignBlocks: the store is not that of the data folder; nothing was written. OSError.
     """
     holder = secrets.token_hex(8)
@@ -144,8 +150,12 @@ def claim(store: BlockStore, local: LocalIdentity, *, now_ns: int) -> Owner:
         before, note = read_owner(store)
         if before is not None and before.holder == holder:
             return before  # it was written, and only the answer was lost
+        identity = identity_of(local, store, before)
+        if identity != local.catalog:
+            keep_identity(identity)
+            local = replace(local, catalog=identity)
         owner = Owner(
-            id=identity_of(local, store, before),
+            id=identity,
             generation=1 if before is None else before.generation + 1,
             holder=holder,
             host=socket.gethostname(),

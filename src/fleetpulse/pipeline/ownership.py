@@ -5,8 +5,8 @@ service starts all the same, since events go to the journal; it becomes the owne
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -46,14 +46,12 @@ class Ownership:
         """
         self._ids = self.catalog.files.identity(), self.journal.identity()
         try:
-            self._claim(self.catalog.manifest())
+            self._claim(self.catalog.manifest(), self.catalog.files.identify)
         except OSError as error:
             log.error("it cannot be told whose the blocks are; it is tried again", error=str(error))
             self.trouble = str(error)
             return
         assert self.owner is not None
-        if self._ids[0] is None:
-            self.catalog.files.identify(self.owner.id)
         if self._ids[1] is None:
             self.journal.identify(self.owner.id)
 
@@ -66,17 +64,23 @@ class Ownership:
         if self.owner is not None:
             await loop.run_in_executor(self.threads.files, check_owner, self.store, self.owner)
             return
-        await loop.run_in_executor(self.threads.files, self._claim, manifest)
-        assert self.owner is not None
-        if self._ids[0] is None:
-            # The journal is told at the next start: it belongs to another thread now.
-            record = partial(self.catalog.files.identify, self.owner.id)
-            await loop.run_in_executor(self.threads.catalog, record)
 
-    def _claim(self, manifest: Manifest) -> None:
+        def identify(identity: str) -> None:
+            self.threads.catalog.submit(self.catalog.files.identify, identity).result()
+
+        # The journal is told at the next start: it belongs to another thread now.
+        await loop.run_in_executor(self.threads.files, self._claim, manifest, identify)
+
+    def _claim(self, manifest: Manifest, identify: Callable[[str], None]) -> None:
+        """`identify` stores an id in the catalog, on its thread."""
+
+        def keep(identity: str) -> None:
+            identify(identity)
+            self._ids = identity, self._ids[1]
+
         names = {file.name for file in manifest.files()}
         local = LocalIdentity(self.folder, *self._ids, names)
-        owner = claim(self.store, local, now_ns=self.clock.now_ns())
+        owner = claim(self.store, local, now_ns=self.clock.now_ns(), keep_identity=keep)
         log.info("owner", id=owner.id, generation=owner.generation, blocks=self.store.place)
         if not has_conditional_writes(self.store, owner):
             log.warning(

@@ -126,6 +126,23 @@ def test_an_answer_that_was_lost_does_not_make_two_generations_of_one_start() ->
     assert claim(LostAnswer(), local("x", "x"), now_ns=1).generation == 1
 
 
+def test_a_first_claim_whose_answer_never_came_is_recognised_at_the_next_attempt() -> None:
+    class Silent(MemoryBlockStore):
+        is_silent = True
+
+        def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+            super().replace_note(name, body, expected=expected)
+            if self.is_silent:
+                raise OSError("no answer")
+
+    store, kept = Silent(), list[str]()
+    with pytest.raises(OSError, match="no answer"):
+        claim(store, local(), now_ns=1, keep_identity=kept.append)
+    store.is_silent = False
+    owner = claim(store, local(kept[0]), now_ns=2, keep_identity=kept.append)
+    assert (kept, owner.generation) == ([owner.id], 2)
+
+
 def test_a_store_that_ignores_conditions_is_noticed() -> None:
     class Careless(MemoryBlockStore):
         def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:

@@ -133,3 +133,33 @@ def test_a_folder_from_before_gets_its_id_and_a_copy_of_its_manifest_at_its_firs
         await service.node.stop()
 
     asyncio.run(life())
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_claim_that_was_carried_out_without_an_answer_does_not_make_the_store_foreign(
+    is_restarted: bool, tmp_path: Path
+) -> None:
+    class Silent(MemoryBlockStore):
+        is_silent = True
+
+        def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+            super().replace_note(name, body, expected=expected)
+            if self.is_silent:
+                raise OSError("no answer")
+
+    async def life() -> None:
+        world = World(tmp_path)
+        world.store = store = Silent()
+        service = await world.started("d0")
+        assert service.ownership.owner is None and service.ownership.trouble == "no answer"
+        store.is_silent = False
+        if is_restarted:
+            await service.node.stop()
+            service = await world.started()
+        else:
+            await service.ownership.ensure(service.history.manifest)
+        owner = service.ownership.owner
+        assert owner is not None and owner.id == service.catalog.files.identity()
+        await service.node.stop()
+
+    asyncio.run(life())
