@@ -245,7 +245,7 @@ class Fleet:
 
     def late_rows(self) -> int:
         """How many rows of late data there are, one for each device and day; the next checkpoint closes them."""
-        return sum(len(self.sparse.of(day)) for day in self.sparse.days if day < self.open_from_day)
+        return len(self.sparse) - self.sparse.rows_from(self.open_from_day)
 
     def view(self, devices: range, *, from_day: int) -> LiveView:
         """What a question may see of these devices, of their presence that of the day `from_day` and later."""

@@ -98,9 +98,15 @@ class SparsePresence:
 
     def __init__(self) -> None:
         self._days: dict[int, SparseDay] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._days.values()))
+        """How many rows there are, one for each device and day."""
+        return self._count
+
+    def rows_from(self, first_day: int) -> int:
+        """How many of the rows are of the day `first_day` or later."""
+        return sum(len(self._days[day]) for day in self._days if day >= first_day)
 
     @property
     def days(self) -> list[int]:
@@ -109,7 +115,10 @@ class SparsePresence:
 
     def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
         """Mark minutes (int64) of devices (uint32) on one day, both shape (n,); see SparseDay."""
-        self._day(day).mark(devices, minutes_of_day)
+        sparse_day = self._day(day)
+        before = len(sparse_day)
+        sparse_day.mark(devices, minutes_of_day)
+        self._count += len(sparse_day) - before
 
     def mark_all(
         self, days: NDArray[np.int64], *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]
@@ -119,13 +128,18 @@ class SparsePresence:
         One pass, since late data may be about thousands of days, with an event or two of each.
         """
         bits_of = {day: self._day(day).bits for day in set(days.tolist())}
+        self._count -= sum(map(len, bits_of.values()))
         for day, device, minute in zip(days.tolist(), devices.tolist(), minutes_of_day.tolist(), strict=True):
             bits = bits_of[day]
             bits[device] = bits.get(device, 0) | _BIT[minute]
+        self._count += sum(map(len, bits_of.values()))
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Mark all minutes of `rows`, uint64, shape (n, 23), on one day; see SparseDay."""
-        self._day(day).put(devices, rows)
+        sparse_day = self._day(day)
+        before = len(sparse_day)
+        sparse_day.put(devices, rows)
+        self._count += len(sparse_day) - before
 
     def _day(self, day: int) -> SparseDay:
         sparse_day = self._days.get(day)
@@ -156,7 +170,9 @@ class SparsePresence:
 
     def take(self, day: int) -> SparseDay:
         """Remove a day, and return it."""
-        return self._days.pop(day, None) or SparseDay()
+        sparse_day = self._days.pop(day, None) or SparseDay()
+        self._count -= len(sparse_day)
+        return sparse_day
 
     def settle_into(self, dense: Mapping[int, Rows]) -> bool:
         """Move some rows of days that are in `dense` there: days that were ahead when they came, and are open now.
@@ -168,6 +184,7 @@ class SparsePresence:
             sparse_day = self._days[day]
             devices, rows = sparse_day.take(PIECE_ROWS)
             dense[day][devices] |= rows
+            self._count -= len(devices)
             if not len(sparse_day):
                 del self._days[day]
             return True
@@ -180,6 +197,7 @@ class SparsePresence:
             self.put(day, devices=devices, rows=rows)
         else:
             self._days[day] = taken
+            self._count += len(taken)
 
     def copy_of(self, days: Iterable[int]) -> "SparsePresence":
         """A copy of `days`, and only of them."""

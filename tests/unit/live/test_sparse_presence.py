@@ -26,6 +26,7 @@ def minutes(row: Rows | None) -> set[int]:
 def test_presence_is_the_set_of_minutes_that_were_marked(marks: list[tuple[int, int, int]]) -> None:
     presence = marked(marks)
     assert presence.days == sorted({day for day, _, _ in marks})
+    assert presence.rows_from(1) == len({(day, device) for day, device, _ in marks if day >= 1})
     assert len(presence) == len({(day, device) for day, device, _ in marks})
     for day in range(3):
         devices, rows = presence.of_day(day)
@@ -46,6 +47,7 @@ def test_a_day_that_is_taken_and_adopted_joins_what_is_there(
         here.adopt(day, other.take(day))
     assert (other.days, len(other)) == ([], 0)
     joined = marked([*first, *second])
+    assert (len(here), here.rows_from(1)) == (len(joined), joined.rows_from(1))
     for day in range(3):
         for column, expected in zip(here.of_day(day), joined.of_day(day), strict=True):
             assert np.array_equal(column, expected)

@@ -1,11 +1,13 @@
-"""The threads: their names, and how they end."""
+"""The threads: their names, who comes first where processors are short, and how they end."""
 
+import os
+import sys
 import threading
 from concurrent.futures import CancelledError, Executor
 
 import pytest
 
-from fleetpulse.pipeline.threads import Threads, journal_thread
+from fleetpulse.pipeline.threads import FILES_NICENESS, QUESTIONS_NICENESS, Threads, journal_thread
 
 
 def executors_of(threads: Threads) -> dict[str, Executor]:
@@ -23,6 +25,20 @@ def test_every_executor_has_one_thread_that_carries_its_name() -> None:
         names = {executor.submit(current_name).result() for _ in range(3)}
         assert names == {f"{name}_0"}
     threads.close()
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_what_writes_gives_way_to_the_loop_and_what_answers_to_both() -> None:
+    threads = Threads()
+    found = {name: executor.submit(niceness).result() for name, executor in executors_of(threads).items()}
+    threads.close()
+    own, is_linux = niceness(), sys.platform == "linux"
+    assert found.pop("catalog") == own
+    assert found.pop("files") == min(own + FILES_NICENESS * is_linux, 19)
+    assert set(found.values()) == {min(own + QUESTIONS_NICENESS * is_linux, 19)}
 
 
 def test_closing_waits_for_what_has_begun_and_cancels_questions_that_wait() -> None:
