@@ -27,9 +27,9 @@ _REFUSALS = {
     415: "The content type or coding is not accepted",
     422: "Understood, but a value is out of range, or a metric is not defined; the text says what was expected",
     431: "The header is over its limit",
-    500: "A defect of the service, or damaged data; the text names the file",
+    500: "A defect of the service",
     501: "The body has a transfer coding other than `chunked`",
-    503: "The service starts or stops, cannot write a change, or too much waits (then with Retry-After)",
+    503: "The service starts, stops or cannot write, data is damaged, or too much waits (then with Retry-After)",
     505: "The request is of another version than HTTP/1.1 or 1.0",
 }
 _GROUP_REFUSALS = {

@@ -11,13 +11,15 @@ from fleetpulse.ingest.problem_response import problem_body, problem_headers
 
 log = structlog.get_logger("api")
 _REASONS = {404: "no_route", 405: "method", 400: "malformed", 500: "failed"}
+DAMAGED = "damaged_data"
+"""The reason of a request that what is on disk keeps from being answered."""
 
 
 class _Framework(Answerable):
-    """What the framework refused: no such route, no such method."""
+    """What the framework refused: no such route, no such method; and what has no class of its own."""
 
-    def __init__(self, msg: str, *, status: int, title: str) -> None:
-        super().__init__(msg, reason=_REASONS.get(status, "failed"))
+    def __init__(self, msg: str, *, status: int, title: str, reason: str = "") -> None:
+        super().__init__(msg, reason=reason or _REASONS.get(status, "failed"))
         self.status = status  # type: ignore[misc]  # elsewhere a class has one status; the framework has many
         self.title = title  # type: ignore[misc]  # the same
 
@@ -46,9 +48,9 @@ def answer_framework(request: AnyRequest, error: HTTPException) -> Response[byte
 
 
 def answer_damaged(request: AnyRequest, error: OperatorError) -> Response[bytes]:
-    """Answer that data on disk is damaged: the question cannot be answered, and the operator must act."""
+    """Answer that data on disk is damaged, so that the operator must act; it is no defect, so it is no 500."""
     log.error("a request could not be answered", method=request.method, path=request.url.path, error=str(error))
-    return answer_refusal(request, _Framework(str(error), status=500, title="Damaged data"))
+    return answer_refusal(request, _Framework(str(error), status=503, title="Damaged data", reason=DAMAGED))
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -47,9 +47,11 @@ class Footer:
 def open_parquet(file: BinaryIO, **options: Any) -> Any:
     """A Parquet file that is read in this thread: reading ahead in other ones takes a small file three times as long.
 
+    The checksums of pages are compared, since a disk may spoil a file after it was checked as a whole.
+
     Raises: pyarrow.ArrowException, OSError: the file cannot be read.
     """
-    return pq.ParquetFile(file, pre_buffer=False, **options)
+    return pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True, **options)
 
 
 def read_footer(file: BinaryIO, name: str, *, indexed: Sequence[str]) -> Footer:
@@ -100,7 +102,7 @@ def read_groups(
     Raises: DamagedData: a page is not as it was written.
     """
     try:
-        parquet = open_parquet(file, metadata=footer.metadata, page_checksum_verification=True)
+        parquet = open_parquet(file, metadata=footer.metadata)
         for group in groups:
             wanted = [name for name in columns if name not in footer.empty_lists or not footer.empty_lists[name][group]]
             table = parquet.read_row_group(group, columns=wanted, use_threads=False)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fleetpulse.blocks.columns import open_parquet
 from fleetpulse.blocks.history import History
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.storage_causes import unreadable
@@ -49,7 +50,7 @@ def read_counted(history: History, manifest: Manifest) -> Minutes:
         return no_minutes()
     with history.opened_whole(manifest.counted) as file:
         try:
-            table = pq.read_table(file, columns=["device", "minutes"], use_threads=False)
+            table = open_parquet(file).read(columns=["device", "minutes"], use_threads=False)
             return table.column("device").to_numpy(), table.column("minutes").to_numpy()
         except (pa.ArrowException, OSError, KeyError) as error:
             raise unreadable(f"block {manifest.counted.name}", error) from error

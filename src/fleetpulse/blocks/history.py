@@ -1,8 +1,8 @@
 """The closed part of history, read from the blocks that a manifest names.
 
 In come questions, and late data that must be merged with what a day holds already. Out come arrays. Files never change,
-so footers and small columns stay in a bounded cache. Each whole file that is used is checked against its checksum once;
-of samples and roll-ups, of which single row groups are read, the size is checked, and the checksum of each page.
+so footers and small columns stay in a bounded cache. Each file is checked against its checksum once, before it is used;
+of large ones, of which single row groups are read, the size is checked, and the checksum of each page.
 """
 
 import contextlib
@@ -40,8 +40,9 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.storage_causes import RESTORE, storage_text
 
 log = structlog.get_logger("blocks")
-MEMORY_CACHE_BYTES_MAX = 67_108_864
-"""Bytes of footers and small columns in memory, unless configured otherwise."""
+MEMORY_CACHE_BYTES_MAX = 67_108_864  # of footers and small columns, unless configured otherwise
+WHOLE_FILE_BYTES = 4_194_304
+"""A file of up to this size is checked as a whole before it is used: of larger ones, only pages have checksums."""
 OnDamage = Callable[[int, DamagedData], None]
 """Called with a day whose block is missing or damaged, and with what is wrong with it."""
 
@@ -194,6 +195,8 @@ class History:
 
     def footer(self, file: BlockFile) -> Footer:
         """The footer of a file of samples or roll-ups. Raises: DamagedData."""
+        if file.size_bytes <= WHOLE_FILE_BYTES:
+            self.check_once(file)
         return self.footer_of(file, INDEXED)
 
     def sample_groups(self, file: BlockFile, groups: Sequence[int]) -> Iterator[SampleColumns]:
@@ -293,7 +296,9 @@ class History:
             if is_current and self.set_aside.note(file, error, at_ns=time.time_ns()):
                 self._checked.discard(file.name)
                 log.error("a block is set aside", block=file.name, error=str(error), todo="copy it back under its name")
-            raise
+            if file.name in str(error):
+                raise
+            raise type(error)(f"block {file.name}: {error}") from error
 
     @contextlib.contextmanager
     def opened(self, file: BlockFile) -> Generator[BinaryIO, None, None]:

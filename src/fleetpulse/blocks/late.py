@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import BYTES_PER_DAY, WORDS_PER_DAY, Rows, from_bytes, to_bytes
-from fleetpulse.blocks.columns import Footer
+from fleetpulse.blocks.columns import Footer, open_parquet
 from fleetpulse.blocks.presence import packed_rows
 from fleetpulse.storage_causes import unreadable
 
@@ -81,7 +81,7 @@ def write_late(file: BinaryIO, late: LateRows, *, is_by_day: bool, pause: Callab
 def read_late(file: BinaryIO, name: str, footer: Footer, groups: Sequence[int]) -> Iterator[LateRows]:
     """Row groups of the file `name`, one at a time. Raises: DamagedData: a page is not as it was written."""
     try:
-        parquet = pq.ParquetFile(file, metadata=footer.metadata, page_checksum_verification=True)
+        parquet = open_parquet(file, metadata=footer.metadata)
         for group in groups:
             table = parquet.read_row_group(group, use_threads=False)
             yield LateRows(

@@ -22,6 +22,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleetpulse.blocks.columns import open_parquet
 from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
@@ -126,7 +127,7 @@ def read_metrics(file: BinaryIO) -> Iterator[NamedMetric]:
 
 def _rows(file: BinaryIO) -> Iterator[Mapping[str, Any]]:
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = open_parquet(file)
         for group in range(parquet.num_row_groups):
             yield from parquet.read_row_group(group).to_pylist()
     except (pa.ArrowException, KeyError, ValueError) as error:

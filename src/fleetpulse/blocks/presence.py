@@ -61,7 +61,7 @@ def read_row(file: BinaryIO, name: str, footer: Footer, device: int) -> Rows | N
     groups = np.flatnonzero((footer.least["device"] <= device) & (footer.greatest["device"] >= device)).tolist()
     try:
         for group in groups:
-            parquet = open_parquet(file, metadata=footer.metadata, page_checksum_verification=True)
+            parquet = open_parquet(file, metadata=footer.metadata)
             table = parquet.read_row_group(group, columns=["device", "present"], use_threads=False)
             place = int(table.column("device").to_numpy().searchsorted(np.uint32(device)))
             if place < len(table) and table.column("device")[place].as_py() == device:

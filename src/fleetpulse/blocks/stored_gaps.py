@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fleetpulse.blocks.columns import Footer, read_groups
-from fleetpulse.blocks.history import History, OnDamage
+from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History, OnDamage
 from fleetpulse.blocks.reception_gaps import BYTES_A_GAP, COLUMNS, INDEXED, gap_rows, merge_gaps, of_devices
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, Manifest
@@ -20,8 +20,6 @@ GAPS_CACHED_MAX = 65_536
 """A file of so many reception gaps is kept in the cache as a whole, by whatever question it is read."""
 CACHED_ENTRY_BYTES = 512
 """About what an entry of the cache costs beside its columns."""
-WHOLE_FILE_BYTES = 4_194_304
-"""A file of up to this size is checked as a whole before it is used for the first time."""
 
 
 def read_gaps(
@@ -102,7 +100,6 @@ def _cached(history: History, file: BlockFile, groups: Sequence[int], devices: r
 
 def _footer(history: History, file: BlockFile) -> Footer:
     if file.size_bytes <= WHOLE_FILE_BYTES:
-        # The checksum of a small file costs little and covers the footer, too; else only pages have their own.
         history.check_once(file)
     return history.footer_of(file, INDEXED)
 

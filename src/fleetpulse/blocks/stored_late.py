@@ -3,20 +3,23 @@
 Only the pending days of a late block count (`LateBlock.days`): the rows of its other days have joined their blocks.
 """
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.columns import Footer
-from fleetpulse.blocks.history import History
+from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History
 from fleetpulse.blocks.late import INDEXED, LateRows, join_late, read_late
 from fleetpulse.blocks.presence import Chunk
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
 
-WHOLE_FILE_BYTES = 4_194_304
-"""A file of up to this size is checked as a whole before it is used for the first time."""
 CACHED_ROW_BYTES = 256
 """About what a row of one device costs in the cache."""
 CACHED_ENTRY_BYTES = 512
+OnDamagedDays = Callable[[Collection[int], DamagedData], None]
+"""Called with days of which some late data cannot be read, and with what is wrong."""
 
 
 def late_days(manifest: Manifest) -> set[int]:
@@ -40,11 +43,23 @@ def day_of_block(history: History, block: LateBlock, day: int) -> Chunk:
     return found.devices, found.rows
 
 
-def late_of_device(history: History, manifest: Manifest, device: int) -> dict[int, Rows]:
-    """The late rows of one device by day, each shape (23,): the union of those of all blocks. Raises: DamagedData."""
+def late_of_device(
+    history: History, manifest: Manifest, device: int, *, on_damage: OnDamagedDays | None = None
+) -> dict[int, Rows]:
+    """The late rows of one device by day, each shape (23,): the union of those of all blocks.
+
+    Args: on_damage: called with the days of a block that cannot be read, which is then left out.
+    Raises: DamagedData: a block cannot be read, and there is no `on_damage`.
+    """
     rows_by_day: dict[int, Rows] = {}
     for block in manifest.late:
-        found = _device_of_block(history, block, device)
+        try:
+            found = _device_of_block(history, block, device)
+        except DamagedData as error:
+            if on_damage is None:
+                raise
+            on_damage(block.days, error)
+            continue
         for place, day in enumerate(found.days.tolist()):
             if day in block.days:
                 known = rows_by_day.get(day)
@@ -88,7 +103,6 @@ def _matching(history: History, file: BlockFile, column: str, value: int) -> Lat
 
 def _footer(history: History, file: BlockFile) -> Footer:
     if file.size_bytes <= WHOLE_FILE_BYTES:
-        # The checksum of a small file costs little and covers the footer, too; else only pages have their own.
         with history.opened_whole(file):
             pass
     return history.footer_of(file, INDEXED)

@@ -32,7 +32,7 @@ from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
 from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.reads import Samples
-from fleetpulse.query.stats import device_audit, device_stats, lifetime_figures
+from fleetpulse.query.stats import Lifetime, device_audit, device_stats, lifetime_figures
 from fleetpulse.query.status import device_status
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
@@ -80,9 +80,14 @@ class Questions:
     async def stats(self, device_id: str, *, is_deleted_included: bool = False) -> DeviceStats:
         """Uptime and average upload time over the whole life of a device. Raises: UnknownDevice."""
         number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
-        return device_stats(await self.figures(number))
+        lifetime = await self.lifetime(number)
+        return device_stats(lifetime.figures, lifetime.missing)
 
     async def figures(self, device: int) -> DeviceFigures:
+        """The figures of `lifetime`, whether they lack something or not."""
+        return (await self.lifetime(device)).figures
+
+    async def lifetime(self, device: int) -> Lifetime:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
         await self._follower.caught_up()
         fleet = self._follower.fleet
@@ -90,7 +95,7 @@ class Questions:
         if is_late or fleet.has_doubtful_uploads(device):
             question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
             return await self._ask(self._device_cost_ms(0), partial(self._views.lifetime, device), question)
-        return fleet.figures(device, known={})
+        return Lifetime(fleet.figures(device, known={}), [])
 
     def audit(self, device: int) -> DeviceAudit:
         """How many events of a device there are; nothing is applied first, so that it tells what is pending."""

@@ -63,6 +63,10 @@ class DeviceStats(Struct):
 
     uptime: Percent
     avg_upload_time: Annotated[str, Meta(description="a duration as Go writes it", examples=["3m29.226522788s"])]
+    missing: Annotated[
+        list[Missing] | UnsetType,
+        Meta(description="only where a block is missing or damaged: spans whose late data the figures lack"),
+    ] = UNSET
 
 
 class DeviceAudit(Struct):

@@ -34,6 +34,7 @@ from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_notes import buckets_note, expired_samples
 from fleetpulse.query.metrics import DeviceSelection, find
+from fleetpulse.query.missing import distinct
 from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.status import fleet_status
@@ -198,7 +199,8 @@ def upload_times(samples: Samples, metric: MetricDefinition, window: Window, sel
     expired = expired_samples(samples.manifest.expired, UPLOAD_TIME, window)
     notes += [f"upload_time: {buckets_note(result, window)}" for result in [results["sum"]] if result.coarse]
     notes += [] if expired is None else [f"upload_time: {expired.note}"]
-    return Uploads(UploadTimes(unit="ns", count=last.counts[0], **values), last.missing, notes)
+    missing = distinct([span for result in results.values() for span in result.missing])
+    return Uploads(UploadTimes(unit="ns", count=last.counts[0], **values), missing, notes)
 
 
 def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: Mapping[int, str]) -> FleetStats:
@@ -215,6 +217,6 @@ def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: M
         ],
         upload_time=uploads.times,
         declarations=glance.declarations,
-        missing=[*glance.missing, *uploads.missing],
+        missing=distinct([*glance.missing, *uploads.missing]),
         notes=[*window.notes, *glance.notes, *uploads.notes],
     )

@@ -1,5 +1,7 @@
 """What an answer lacks because a block is missing or damaged, or gaps were deleted: spans, each once, with a reason."""
 
+from collections.abc import Collection
+
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import GAPS, Expired
 from fleetpulse.model.units import NS_PER_DAY
@@ -17,6 +19,12 @@ def note_missing(missing: list[Missing], start_ns: int, end_ns: int, error: Exce
 def note_missing_day(missing: list[Missing], day: int, error: Exception) -> None:
     """Note that a UTC day (days since 1970-01-01) is lacking."""
     note_missing(missing, day * NS_PER_DAY, (day + 1) * NS_PER_DAY, error)
+
+
+def note_missing_days(missing: list[Missing], days: Collection[int], error: Exception) -> None:
+    """Note that the time from the first to the last of some UTC days may lack something."""
+    if days:
+        note_missing(missing, min(days) * NS_PER_DAY, (max(days) + 1) * NS_PER_DAY, error)
 
 
 def note_expired_gaps(missing: list[Missing], expired: Expired, *, start_ns: int) -> None:

@@ -51,6 +51,7 @@ def test_a_route_or_method_that_does_not_exist_points_to_those_that_do() -> None
 
 
 def test_damaged_data_are_named_and_a_defect_is_not_described() -> None:
-    assert problem(answer_damaged(REQUEST, DamagedData("block b1 is damaged")))["msg"] == "block b1 is damaged"
+    damaged = problem(answer_damaged(REQUEST, DamagedData("block b1 is damaged")))
+    assert (damaged["msg"], damaged["status"]) == ("block b1 is damaged", 503)
     body = problem(answer_defect(REQUEST, KeyError("secret")))
     assert (body["status"], "secret" in json.dumps(body)) == (500, False)
