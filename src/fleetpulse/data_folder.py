@@ -27,7 +27,7 @@ from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DataFolderInUse, StorageFailed
 from fleetpulse.journal.sqlite import SqliteJournal
-from fleetpulse.pipeline.losses import note_newer_blocks, settle_losses
+from fleetpulse.pipeline.losses import settle_losses
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.service import Stores
 from fleetpulse.pipeline.threads import Threads
@@ -114,7 +114,6 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     # Before anything is written: a log that is put back must fit to the database.
     settle_losses(journal, catalog, manifest, is_accepted=settings.accept_loss, at_ns=clock.now_ns())
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
-    note_newer_blocks(history.store, manifest)
     threads = Threads(settings)
     ownership = Ownership(
         folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads

@@ -13,6 +13,7 @@ from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DataVanished
 from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.notation.count import count_text
@@ -80,11 +81,34 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
     if losses and not is_accepted:
         is_catalog_new = not (manifest.files() or catalog.device_count() or catalog.files.identity())
         raise loss_error(losses, is_catalog_new=is_catalog_new)
+    if losses:
+        check_fit(journal, catalog, manifest, because="; ".join(text for _, text in losses))
     for loss, text in losses:
         log.warning("a loss was accepted", part=loss.part, after=loss.after, through=loss.through, what=text)
         catalog.accept_loss(loss, at_ns=at_ns)
         if loss.part == JOURNAL:
             journal.accept_loss(through=manifest.position)
+
+
+def check_fit(journal: Journal, catalog: Catalog, manifest: Manifest, *, because: str) -> None:
+    """See that a start can go on with what is left, before a loss is recorded as accepted.
+
+    `because`: what has vanished, as sentences without the last full stop.
+    Raises: DataVanished: the journal builds on what the catalog has lost. OSError; DatabaseBusy.
+    """
+    if journal.last_position() < manifest.position:
+        return  # accepting drops what the journal holds: blocks have it
+    devices, metrics = catalog.device_count(), len(catalog.metrics())
+    try:
+        for _ in read_events(journal, after=manifest.position, device_count=devices, metric_count=metrics):
+            pass
+    except DamagedData as error:
+        raise DataVanished(
+            f"{because}. This cannot be accepted, since the start would be refused all the same: {error} "
+            "Nothing was changed. Put the file back that was deleted, cut or replaced by an older one, most likely "
+            "catalog.sqlite-wal, or restore the whole data folder from a copy. Without a copy, move catalog.sqlite and "
+            "its -wal away, and make a new catalog from the blocks and the journal with `fleetpulse adopt`."
+        ) from error
 
 
 def note_newer_blocks(store: BlockStore, manifest: Manifest) -> None:

@@ -50,7 +50,7 @@ class Startup:
         Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError. Unfinished.
         """
         readiness, fleet, manifest = self.readiness, self.follower.fleet, self.history.manifest
-        self.ownership.begin()
+        self.ownership.compare()
         self._let_others()
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
@@ -82,7 +82,11 @@ class Startup:
                 metrics_count=len(self.metric_definitions.metrics),
                 day=self.clock.now_ns() // NS_PER_DAY,
             )
-            readiness.stage = "ready"
+        # Last: what is on disk can be used, so another service may be thrown out of the store now.
+        self.ownership.begin()
+        if self.ownership.trouble:
+            readiness.degraded["blocks"] = self.ownership.trouble
+        readiness.stage = "ready"
 
     def load(self) -> None:
         """The steps from the snapshot on. Blocks; while nothing is appended to the journal.

@@ -121,6 +121,43 @@ def test_a_catalog_that_is_less_than_it_was_is_refused(folder: Folder) -> None:
     assert folder.losses() == []
 
 
+def beats(*devices: int) -> bytes:
+    batch = EventBatch()
+    batch.received_at_ns = NOON
+    for device in devices:
+        batch.heartbeat_devices.append(device)
+        batch.heartbeat_sent_at_ns.append(NOON)
+    return encode_entry(batch)
+
+
+def drop_entries(folder: Folder) -> None:
+    with closing(folder.journal()) as journal:
+        journal.drop(through=3, entries_max=10)
+
+
+def name_devices(folder: Folder) -> None:
+    with closing(folder.journal()) as journal:
+        journal.append(beats(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("builds_on_it", "text"),
+    [(drop_entries, "the catalog's last checkpoint ends at 0"), (name_devices, "speaks of device number 1")],
+)
+def test_a_loss_that_a_start_cannot_go_on_with_is_not_accepted(
+    folder: Folder, builds_on_it: Callable[[Folder], None], text: str
+) -> None:
+    builds_on_it(folder)
+    (folder.folder / "catalog.sqlite-wal").unlink()
+    before = {path.name: path.read_bytes() for path in folder.folder.iterdir()}
+    for _ in range(2):
+        with pytest.raises(DataVanished, match=f"(?s)cannot be accepted.*{text}.*fleetpulse adopt"):
+            folder.settle(is_accepted=True)
+    with closing(folder.catalog()) as catalog:
+        assert catalog.losses() == []
+    assert (folder.folder / "reached").read_bytes() == before["reached"]
+
+
 def test_what_blocks_hold_is_not_lost_with_the_journal(folder: Folder) -> None:
     remove("journal.sqlite-wal", "journal.sqlite")(folder.folder)
     manifest = Manifest(position=3, alive_at_ns=NOON + 3 * SECOND)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from fleetpulse.blocks.manifest_note import read_manifest_note
 from fleetpulse.blocks.owner import OWNER
 from fleetpulse.blocks.store import MemoryBlockStore, Note
-from fleetpulse.errors import ForeignBlocks, NotAccepting
+from fleetpulse.errors import DamagedData, ForeignBlocks, NotAccepting
 from memory_service import World, beat
 
 
@@ -79,6 +80,42 @@ def test_the_older_of_two_copies_goes_read_only_and_writes_and_removes_nothing(t
         await older.node.stop()
         await newer.node.stop()
         assert not (world.store.names() & before) - {file.name for file in newer.history.manifest.files()}
+
+    asyncio.run(life())
+
+
+def spoil_snapshot(world: World, _data: Path) -> None:
+    for name, body in world.store._files.items():
+        if name.startswith("snapshot"):
+            world.store._files[name] = body[:-1]
+
+
+def spoil_journal(world: World, _data: Path) -> None:
+    world.journal._entries[world.journal.append(b"no entry")] = b"no entry"
+
+
+@pytest.mark.parametrize("spoil", [spoil_snapshot, spoil_journal])
+def test_a_start_that_is_refused_does_not_throw_out_the_service_that_runs(
+    spoil: Callable[[World, Path], None], tmp_path: Path
+) -> None:
+    async def life() -> None:
+        world = World(tmp_path / "data")
+        world.folder.mkdir()
+        running = await world.started("d0")
+        await beat(running, "d0")
+        assert await running.housekeeping.checkpoint()
+        await beat(running, "d0")
+        copy = copy_of(world, tmp_path / "copy")
+        copy.store = deepcopy(world.store)
+        spoil(copy, copy.folder)
+        before = copy.store._notes.copy()
+        service = copy.service()
+        with pytest.raises(DamagedData):
+            await service.node.start()
+        await service.node.stop()
+        assert copy.store._notes == before
+        assert await running.housekeeping.checkpoint()
+        await running.node.stop()
 
     asyncio.run(life())
 
