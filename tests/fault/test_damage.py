@@ -243,3 +243,51 @@ def rounds(*, is_whole: bool) -> list[tuple[str, str, bool]]:
         for place, kind in enumerate(read)
         for is_new in (True, False)
     ]
+
+
+@pytest.mark.parametrize("begin", ["snapshot-", "open-", "counted-"])
+@pytest.mark.parametrize("way", ["flipped", "missing"])
+def test_a_start_whose_blocks_are_damaged_takes_events_until_they_are_back(
+    tmp_path: Path, begin: str, way: str
+) -> None:
+    async def life() -> None:
+        async with service_of(tmp_path) as (world, service, client):
+            while begin == "counted-" and service.history.manifest.counted is None:
+                assert await service.housekeeping.compact(is_forced=True)
+            sound = (await client.get("/api/v1/devices/d0/stats")).json()
+            service.housekeeping.leave()  # as after a crash: no last checkpoint
+        blocks = Blocks(world, service, begin)
+        assert blocks.bodies
+        blocks.damage(DAMAGE[way])
+        service = world.service(earliest="2000-01-01T00:00:00Z", block_grace_h=1000.0)
+        await service.node.start()
+        if begin != "counted-":
+            (trouble,) = service.readiness.degraded.values()
+            assert all(name in trouble for name in blocks.bodies)
+            assert "put back" in trouble
+            assert service.readiness.refusal is None
+            assert not service.readiness.answers
+            blocks.mend()
+            await service.node.store_return.try_again()
+        transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
+            assert (await client.get("/api/v1/devices/d0/stats")).json() == sound
+        assert service.readiness.degraded == {}
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+@pytest.mark.parametrize("way", DAMAGE)
+def test_damaged_names_are_noticed_and_written_anew(tmp_path: Path, way: str) -> None:
+    async def life() -> None:
+        async with service_of(tmp_path) as (world, service, _):
+            for begin in ("devices-", "metrics-"):
+                blocks = Blocks(world, service, begin)
+                blocks.damage(DAMAGE[way])
+                assert await service.housekeeping.checkpoint()
+                assert files_of(service.history.manifest, begin)[0].name not in blocks.bodies
+                assert await service.housekeeping.checkpoint()
+                assert service.readiness.troubles == []
+
+    asyncio.run(life())

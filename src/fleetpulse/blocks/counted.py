@@ -4,7 +4,8 @@
     minutes  int32    to be added to the column `closed_minutes` of the snapshot
 
 Compaction merges late presence into days, which the snapshot has not counted. It writes this file anew each time, since
-a snapshot is large; the next checkpoint writes a snapshot that counts all, and no such file.
+a snapshot is large; the next checkpoint writes a snapshot that counts all, and no such file. A file that is lost is
+counted anew from the blocks of the days.
 """
 
 from typing import BinaryIO
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.columns import open_parquet
-from fleetpulse.blocks.history import History
+from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.storage_causes import unreadable
 
@@ -54,3 +55,19 @@ def read_counted(history: History, manifest: Manifest) -> Minutes:
             return table.column("device").to_numpy(), table.column("minutes").to_numpy()
         except (pa.ArrowException, OSError, KeyError) as error:
             raise unreadable(f"block {manifest.counted.name}", error) from error
+
+
+def recount(history: History, manifest: Manifest, closed_minutes: NDArray[np.int32]) -> Minutes:
+    """What the file holds, by the blocks of closed days.
+
+    Args: closed_minutes: of the snapshot, int32, shape (devices,).
+    Raises: DamagedData: one of these blocks cannot be read, either.
+    """
+    more = -closed_minutes.astype(np.int64)
+    for day in closed_days(manifest):
+        devices, minutes = history.minutes(day, manifest=manifest)
+        if len(devices) and int(devices[-1]) >= len(more):  # of devices that are newer than the snapshot
+            more = np.concatenate([more, np.zeros(int(devices[-1]) + 1 - len(more), np.int64)])
+        more[devices] += minutes
+    changed = np.flatnonzero(more)
+    return changed.astype(np.uint32), more[changed].astype(np.int32)

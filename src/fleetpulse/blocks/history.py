@@ -8,7 +8,7 @@ of large ones, of which single row groups are read, the size is checked, and the
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -103,11 +103,6 @@ class History:
     def missing_files(self) -> set[str]:
         """Names that the manifest has and the store has not. Raises: OSError: the store cannot list its files."""
         return {file.name for file in self.manifest.files()} - self.store.names()
-
-    def fetch(self, files: Iterable[BlockFile]) -> None:
-        """See that files can be read, so that they are in the cache. Raises: DamagedData; Unreadable."""
-        for file in files:
-            self.check_once(file)
 
     def read_snapshot(self, file: BlockFile) -> dict[str, NDArray[np.generic]]:
         """The columns of SNAPSHOT_COLUMNS, with its dtypes, by name, each of shape (devices,). Raises: DamagedData."""

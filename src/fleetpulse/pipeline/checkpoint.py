@@ -226,6 +226,23 @@ def _without(
             yield kept
 
 
+def sound_names(history: History) -> dict[str, BlockFile]:
+    """The files of names that are as they were written; the others are set aside.
+
+    No question reads them, so that nobody else would notice. Those of a remote store are not fetched for it.
+    """
+    sound = {}
+    for kind, file in history.manifest.names.items():
+        try:
+            if not history.store.is_remote:
+                history.check(file)
+        except DamagedData as error:
+            log.warning("names are written anew from the catalog by the next checkpoint", because=str(error))
+        else:
+            sound[kind] = file
+    return sound
+
+
 def write_names(
     store: BlockStore,
     catalog: Catalog,

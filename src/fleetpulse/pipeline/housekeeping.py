@@ -28,7 +28,7 @@ from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
+from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, sound_names, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.gap_retention import GapRetention
@@ -204,7 +204,8 @@ class Housekeeping:
         """
         loop = asyncio.get_running_loop()
         names: dict[str, BlockFile] = {}
-        if names_now != self._written_names:
+        sound = await loop.run_in_executor(self.threads.files, sound_names, self.history)
+        if names_now != self._written_names or len(sound) < len(self.history.manifest.names):
             names = await loop.run_in_executor(
                 self.threads.catalog,
                 partial(
@@ -212,7 +213,7 @@ class Housekeeping:
                     self.history.store,
                     self.catalog,
                     position=position,
-                    known=self.history.manifest.names,
+                    known=sound,
                     check=self.threads.ending.check,
                 ),
             )

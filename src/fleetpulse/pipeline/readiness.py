@@ -79,8 +79,8 @@ class Readiness:
 def blocks_away() -> NotAccepting:
     """Why nothing is answered while the snapshot cannot be read."""
     return NotAccepting(
-        "the snapshot of the fleet cannot be read from the block store, so nothing can be answered yet; events are "
-        "accepted, and all of them count once the store answers: see /readyz",
+        "the snapshot of the fleet, or a day that belongs to it, cannot be read from the block store, so nothing can "
+        "be answered yet; events are accepted, and all of them count once the block is there: see /readyz",
         reason="blocks_away",
         retry_after_s=RETRY_S,
     )

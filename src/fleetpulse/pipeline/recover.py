@@ -11,8 +11,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from fleetpulse.blocks.counted import read_counted
+from fleetpulse.blocks.counted import Minutes, read_counted, recount
 from fleetpulse.blocks.history import History
+from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
@@ -33,7 +34,8 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     manifest = history.manifest
     if manifest.snapshot is None:
         return
-    columns, counted = history.read_snapshot(manifest.snapshot), read_counted(history, manifest)
+    columns = history.read_snapshot(manifest.snapshot)
+    counted = counted_since(history, columns)
     fleet.restore(
         {**columns, **_latest_of_older_version(columns, manifest)},
         open_from_day=manifest.open_from_day,
@@ -44,6 +46,22 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
     fleet.add_closed_minutes(*counted)
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)
+
+
+def counted_since(history: History, columns: Mapping[str, NDArray[Any]]) -> Minutes:
+    """The minutes that compaction has counted since the snapshot; where their file is lost, anew.
+
+    Args: columns: those of the snapshot, `closed_minutes` int32, shape (devices,).
+    Raises: DamagedData: neither can be told.
+    """
+    try:
+        return read_counted(history, history.manifest)
+    except Unreadable:
+        raise
+    except DamagedData as error:
+        found = recount(history, history.manifest, columns["closed_minutes"])
+        log.warning("minutes of closed days were counted anew from their blocks", because=str(error))
+        return found
 
 
 def _latest_of_older_version(columns: Mapping[str, NDArray[Any]], manifest: Manifest) -> dict[str, NDArray[np.int64]]:

@@ -8,19 +8,21 @@ import structlog
 from fleetpulse.blocks.history import History, files_to_start
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Unreadable
+from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.count import count_text
+from fleetpulse.pipeline.checkpoint import sound_names
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.readiness import NAMED_MAX, Readiness
-from fleetpulse.pipeline.recover import load_snapshot, log_missing_blocks, mark_the_end, replay
+from fleetpulse.pipeline.recover import counted_since, load_snapshot, log_missing_blocks, mark_the_end, replay
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
+from fleetpulse.storage_causes import RESTORE
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("start")
@@ -67,10 +69,12 @@ class Startup:
         self._let_others()
         if manifest.snapshot is not None and not self.ownership.trouble:
             log_missing_blocks(self.history)
+        readiness.stage = "snapshot"
+        self._load_set_aside()
         try:
-            self.load()
-        except Unreadable as error:
-            if not self.history.store.is_remote:
+            self.fetch()
+        except DamagedData as error:
+            if isinstance(error, Unreadable) and not self.history.store.is_remote:
                 raise
             log.error("the snapshot cannot be read; events are accepted, and nothing is answered", error=str(error))
             readiness.degraded["snapshot"] = str(error)
@@ -82,22 +86,48 @@ class Startup:
                 metrics_count=len(self.metric_definitions.metrics),
                 day=self.clock.now_ns() // NS_PER_DAY,
             )
-        # Last: what is on disk can be used, so another service may be thrown out of the store now.
-        self.ownership.begin()
+        else:
+            self.load()
+            # Last: what is on disk can be used, so another service may be thrown out of the store now. Otherwise the
+            # first checkpoint does it: blocks may be missing because this is an older copy of a folder that runs.
+            self.ownership.begin()
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "ready"
 
-    def load(self) -> None:
-        """The steps from the snapshot on. Blocks; while nothing is appended to the journal.
+    def fetch(self) -> None:
+        """See that the blocks can be read without which there is no fleet. Blocks; in any thread.
 
-        Raises: Unreadable: the block store does not give the snapshot; nothing was changed. OperatorError; OSError.
+        Raises: Unreadable: the storage does not give one. DamagedData: some are damaged or missing, with what to do.
         """
+        history = self.history
+        manifest = history.manifest
+        history.check_again()  # a block that was found damaged may have been put back
+        wrong: list[str] = []
+        for file in files_to_start(manifest):
+            try:
+                if file is manifest.counted and manifest.snapshot is not None and not wrong:
+                    counted_since(history, history.read_snapshot(manifest.snapshot))
+                else:
+                    history.check_once(file)
+            except Unreadable:
+                raise
+            except DamagedData as error:
+                fault = str(error).removesuffix(RESTORE).rstrip(" .")
+                wrong.append(f"{fault} ({file.size_bytes} bytes, SHA-256 {file.sha256})")
+        if wrong:
+            raise DamagedData(
+                f"{'; '.join(wrong)}: put back, from a copy, {'this file' if len(wrong) == 1 else 'these files'} under "
+                f"the same name in {history.store.place}, and nothing else; it is looked for again and again, without "
+                "a restart. Until then events are accepted, and nothing is answered"
+            )
+
+    def load(self) -> None:
+        """The steps after `fetch`. Blocks; while nothing is appended to the journal. Raises: OperatorError; OSError."""
         readiness, fleet = self.readiness, self.follower.fleet
         readiness.stage = "snapshot"
-        self._load_set_aside()
-        self.history.fetch(files_to_start(self.history.manifest))
         load_snapshot(fleet, self.history)
+        sound_names(self.history)
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
         fleet.advance(self.clock.now_ns() // NS_PER_DAY)
         self._let_others()

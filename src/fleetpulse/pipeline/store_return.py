@@ -1,4 +1,4 @@
-"""What a start could not do because the block store did not answer, done as soon as it does.
+"""What a start could not do because the block store did not answer, or a block was damaged, done as soon as it can be.
 
 Until then events go to the journal. Without an owner nothing is written to the store; without a snapshot nothing is
 applied and answered, and no checkpoint is taken. To load the snapshot, events are refused for as long as the replay of
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from fleetpulse.blocks.history import History, files_to_start
+from fleetpulse.blocks.history import History
 from fleetpulse.errors import READ_ONLY, DamagedData, DatabaseBusy, NotAccepting, OperatorError
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.pipeline.follow import Follower
@@ -91,14 +91,10 @@ class StoreReturn:
             if "checkpoint" in self.readiness.degraded and not self.follower.is_away:
                 await self.housekeeping.checkpoint()
 
-    def _read_files(self) -> None:
-        self.history.check_again()  # a block that was found damaged may have been restored
-        self.history.fetch(files_to_start(self.history.manifest))
-
     async def _fetch(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self.threads.files, self._read_files)
+            await loop.run_in_executor(self.threads.files, self.startup.fetch)
         except DamagedData as error:
             # Also where it is damaged: whoever restores the object need not restart the service.
             self.readiness.degraded["snapshot"] = str(error)
