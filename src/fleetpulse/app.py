@@ -159,6 +159,7 @@ def _build_stages(settings: Settings, stores: Stores) -> Stages:
         views=views,
         limits=settings,
         lanes=Lanes.of(settings, threads, counters=counters, clock=clock),
+        computing=threads.computing,
     )
     return Stages(
         **{**vars(stores), "clock": clock},
@@ -295,6 +296,7 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
         counters=stages.counters,
         limits=settings,
         thread=stages.threads.export,
+        computing=stages.threads.computing,
     )
 
 

@@ -53,6 +53,7 @@ class AsgiProtocol(SlicedInput):
     ) -> None:
         super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
         self._connections = connections
+        self.slices = connections.slices
         self._address = address
         self._limits = connections.limits
         self._header_bytes = 0

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from fleetpulse.errors import RequestTimeout
+from fleetpulse.ingest.slices import Slices
 from fleetpulse.limits import IngestLimits
 from fleetpulse.telemetry.counters import Counters
 
@@ -53,6 +54,8 @@ class Connections:
         """The event loop's time at the last sweep: exact enough for deadlines of seconds, and free to read."""
         self.bulk_bytes_held = 0
         """Bytes of all bulk bodies that are not answered yet."""
+        self.slices = Slices()
+        """The work of connections that have sent more than fits into one go."""
         self._open: set[TimedConnection] = set()
         self._of_address: Counter[str] = Counter()
         seconds = (limits.first_byte_s, limits.header_s, limits.body_s, limits.idle_s)

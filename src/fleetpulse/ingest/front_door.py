@@ -213,7 +213,7 @@ class FrontDoor(asyncio.Protocol):
         """Go on with the requests from `start` on when the other connections have had their turn."""
         self._wait_with(data, start)
         self.phase = _ANSWER  # so that what arrives meanwhile waits behind these
-        (self._loop or asyncio.get_running_loop()).call_soon(self._begin_turn)
+        self._door.connections.slices.add(self._begin_turn)
 
     def _begin_turn(self) -> None:
         if not self._transport.is_closing():

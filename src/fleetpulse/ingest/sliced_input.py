@@ -9,9 +9,11 @@ import asyncio
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fleetpulse.ingest.slices import Slices
+
 PIECE_BYTES = 4_096
 """Parsed in one go: at most 150 requests, or 680 chunks of a body."""
-SLICE_S = 0.005
+SLICE_S = 0.003
 """Pieces are parsed for so long before other connections get their turn."""
 
 
@@ -30,9 +32,11 @@ class _Flow(FlowControl):
 class SlicedInput(HttpToolsProtocol):
     """Uvicorn's protocol, which reads no further while requests wait that were pipelined.
 
-    What is not parsed yet is kept, and the socket is not read meanwhile. A protocol of it implements `receive`.
+    What is not parsed yet is kept, and the socket is not read meanwhile. A protocol of it implements `receive`, and has
+    the `slices` in which all connections take turns.
     """
 
+    slices: Slices
     _unread: memoryview = memoryview(b"")
     _has_unread_end = False
     """The peer has ended its side behind what is not parsed yet."""
@@ -83,7 +87,7 @@ class SlicedInput(HttpToolsProtocol):
         """An answer is written: go on when no parsed request waits any more."""
         super().on_response_complete()
         if self._unread and not self.pipeline:
-            self._go_on_soon()
+            self.slices.add(self._go_on)
 
     def _parse_slice(self, data: memoryview) -> None:
         self._unset_keepalive_if_required()
@@ -95,7 +99,7 @@ class SlicedInput(HttpToolsProtocol):
             if data and (self.pipeline or self.loop.time() >= until_s):
                 self._keep(data)
                 if not self.pipeline:
-                    self._go_on_soon()
+                    self.slices.add(self._go_on)
                 return
         self._unread = memoryview(b"")
 
@@ -103,9 +107,6 @@ class SlicedInput(HttpToolsProtocol):
         self._unread = data
         if not self._has_unread_end:
             self.flow.pause_reading()
-
-    def _go_on_soon(self) -> None:
-        self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         if not self._unread or self.pipeline or self.transport.is_closing():

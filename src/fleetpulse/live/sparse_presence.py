@@ -160,6 +160,11 @@ class SparsePresence:
         sparse_day = self._days.get(day)
         return None if sparse_day is None else sparse_day.row(device)
 
+    def rows_of(self, device: int) -> dict[int, Rows]:
+        """The presence of a device by day, each shape (23,), in one pass: there may be thousands of days."""
+        numbers = {day: rows.bits[device] for day, rows in self._days.items() if device in rows.bits}
+        return dict(zip(numbers, _rows_of(list(numbers.values())), strict=True))
+
     def of_day(self, day: int) -> tuple[NDArray[np.uint32], Rows]:
         """(devices, rows) of a day: uint32, shape (n,), ascending, and a copy of their rows, uint64, shape (n, 23)."""
         return self.of(day).all_rows()

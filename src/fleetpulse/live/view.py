@@ -72,11 +72,10 @@ def presence_from(
 def rows_of(device: int, *, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]) -> dict[int, Rows]:
     """The presence of one device by day, each shape (23,), a copy; days of which there is no row are left out."""
     found: dict[int, Rows] = {}
-    for day in _days(dense, sparse):
-        rows = [open_rows[day][device] for open_rows in dense if day in open_rows and device < len(open_rows[day])]
-        rows += [row for one in sparse if (row := one.row(day, device)) is not None]
-        if rows:
-            found[day] = np.bitwise_or.reduce(rows)
+    parts = [{day: rows[device].copy() for day, rows in one.items() if device < len(rows)} for one in dense]
+    for part in [*parts, *(one.rows_of(device) for one in sparse)]:
+        for day, row in part.items():
+            found[day] = row if day not in found else found[day] | row
     return found
 
 

@@ -22,6 +22,7 @@ from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting
 from fleetpulse.limits import ExportLimits
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.cut_file import cut_text
+from fleetpulse.pipeline.computing import EXPORT, Computing
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
@@ -68,6 +69,7 @@ class Exports:
     counters: Counters
     limits: ExportLimits
     thread: Executor
+    computing: Computing
     monotonic_s: Callable[[], float] = time.monotonic
     running: int = field(default=0, init=False)
     """Exports that have begun and have not ended."""
@@ -173,12 +175,13 @@ class Exports:
             started_s = time.monotonic()
             made = None
             piece: Piece = {}
-            while not piece and time.monotonic() - started_s < STEP_S:
-                piece = next(pieces, end_of_pieces)
-                if piece is end_of_pieces:
-                    return True, None
-            if piece:
-                made = use(piece)
+            with self.computing.turn(EXPORT):
+                while not piece and time.monotonic() - started_s < STEP_S:
+                    piece = next(pieces, end_of_pieces)
+                    if piece is end_of_pieces:
+                        return True, None
+                if piece:
+                    made = use(piece)
             time.sleep((time.monotonic() - started_s) * PAUSE_SHARE)
             return False, made
 

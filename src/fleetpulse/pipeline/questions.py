@@ -6,6 +6,7 @@ Where a checkpoint or a compaction has replaced files meanwhile, the question is
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.asker import Asker
+from fleetpulse.pipeline.computing import BIG, SMALL, Computing, Turn
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -66,6 +68,7 @@ class Questions:
         views: Views,
         limits: QuestionLimits,
         lanes: Lanes,
+        computing: Computing,
     ) -> None:
         self.limits = limits
         self.memory = QuestionMemory(limits.questions_memory_max)
@@ -76,6 +79,7 @@ class Questions:
         self._metric_definitions = metric_definitions
         self._views = views
         self.lanes = lanes
+        self._computing = computing
 
     async def stats(self, device_id: str, *, is_deleted_included: bool = False) -> DeviceStats:
         """Uptime and average upload time over the whole life of a device. Raises: UnknownDevice."""
@@ -216,13 +220,15 @@ class Questions:
 
     async def _ask(self, cost_ms: float, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
         # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
-        async with self.lanes.turn("small" if cost_ms <= self.limits.small_question_ms else "big") as ticket:
+        is_small = cost_ms <= self.limits.small_question_ms
+        computing = partial(self._computing.turn, SMALL if is_small else BIG)
+        async with self.lanes.turn("small" if is_small else "big") as ticket:
             for tries_left in reversed(range(TRIES)):
                 await self._follower.caught_up()
                 budget = self._budget(ticket.asker)
                 manifest, complete = self._history.manifest, look(budget=budget)
                 try:
-                    found = await self.lanes.run(ticket, partial(_answer, question, complete, budget))
+                    found = await self.lanes.run(ticket, partial(_answer, question, complete, budget, computing))
                 except DamagedData:
                     if manifest is self._history.manifest or not tries_left:
                         raise
@@ -243,10 +249,17 @@ class Questions:
         )
 
 
-def _answer(question: Callable[[_View], _Answer], complete: Callable[[], _View], budget: Budget) -> _Answer:
+def _answer(
+    question: Callable[[_View], _Answer],
+    complete: Callable[[], _View],
+    budget: Budget,
+    computing: Callable[[], AbstractContextManager[Turn]],
+) -> _Answer:
     try:
-        budget.check()
-        return question(complete())
+        with computing() as turn:
+            budget.pass_on = turn.pass_on
+            budget.check()
+            return question(complete())
     except BaseException as error:
         # Else the traceback would keep everything that the question has read, for as long as the error is known.
         traceback.clear_frames(error.__traceback__)

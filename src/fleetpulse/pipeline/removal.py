@@ -13,8 +13,9 @@ from typing import TypeVar
 import structlog
 
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.leftovers import due_for_removal, take_inventory
+from fleetpulse.blocks.leftovers import Inventory, due_for_removal, take_inventory
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.file_records import WrittenFiles
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DatabaseBusy, OperatorError
 from fleetpulse.heap import give_back
@@ -64,25 +65,17 @@ class Removal:
         await asyncio.get_running_loop().run_in_executor(self.threads.files, give_back)
 
     async def _run(self, *, is_kept: bool) -> None:
-        loop, now_ns, store = asyncio.get_running_loop(), self.clock.now_ns(), self.history.store
+        loop, now_ns = asyncio.get_running_loop(), self.clock.now_ns()
         written = await self._in_catalog(self.catalog.files.written)
-        names = await loop.run_in_executor(self.threads.files, store.names)
         in_use = self.history.in_use()
-        found = take_inventory(names, in_use=in_use, superseded=written.superseded, marks=written.marks)
+        look = partial(self._look, written, in_use=in_use, now_ns=now_ns, is_kept=is_kept)
+        # In the thread, since there may be tens of thousands of files.
+        found, superseded, due = await loop.run_in_executor(self.threads.files, look)
         self._note_unknown(found.unknown)
         if found.leftovers:
             _log_names("files were left over by a crash, or by work that failed", found.leftovers)
-        superseded = [
-            *written.superseded,
-            *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
-        ]
-        due = due_for_removal(
-            superseded,
-            now_ns=now_ns,
-            grace_ns=_FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR),
-            bytes_max=self.grace.block_grace_bytes_max,
-        )
-        removable = [file.name for file in due if file.name not in in_use]
+        now_in_use = self.history.in_use()
+        removable = [file.name for file in due if file.name not in now_in_use]
         if removable:
             await self.ownership.ensure(self.history.manifest)
         removed = await loop.run_in_executor(self.threads.files, self._remove, removable)
@@ -95,6 +88,27 @@ class Removal:
             marks_before_ns=now_ns - MARKS_KEPT_NS,
         )
         await self._in_catalog(settle)
+
+    def _look(
+        self, written: WrittenFiles, *, in_use: set[str], now_ns: int, is_kept: bool
+    ) -> tuple[Inventory, list[Superseded], list[Superseded]]:
+        """What is in the store, all files that are superseded, and those of them that are due. In the thread `files`.
+
+        Raises: OSError.
+        """
+        names = self.history.store.names()
+        found = take_inventory(names, in_use=in_use, superseded=written.superseded, marks=written.marks)
+        superseded = [
+            *written.superseded,
+            *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
+        ]
+        due = due_for_removal(
+            superseded,
+            now_ns=now_ns,
+            grace_ns=_FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR),
+            bytes_max=self.grace.block_grace_bytes_max,
+        )
+        return found, superseded, due
 
     def _remove(self, names: Collection[str]) -> set[str]:
         """Remove files; those that could be removed. In the thread `files`."""

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.pipeline.computing import Computing, threads_at_once
 from fleetpulse.pipeline.ending import Ending
 
 FILES_NICENESS, QUESTIONS_NICENESS = 5, 10
@@ -35,6 +36,8 @@ class Threads:
         limits = limits or QuestionLimits()
         self.ending = Ending()
         """Whether the long work of `catalog` and `files` should be left."""
+        self.computing = Computing(threads_at_once())
+        """Whose turn it is to compute among the threads of questions and exports."""
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""
         self.files = _executor(1, "files", FILES_NICENESS)

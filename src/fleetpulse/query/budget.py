@@ -68,6 +68,7 @@ class Budget:
         question_memory_max: bytes that this question may hold at once.
         deadline_ns: when it is stopped, by `monotonic_ns`.
         is_gone: whether nobody waits for the answer any more; called often and from the thread of the question.
+        pass_on: lets other threads compute that come first; called as often. Blocks.
     """
 
     def __init__(
@@ -79,15 +80,21 @@ class Budget:
         timeout_s: float = 0,
         monotonic_ns: Callable[[], int] = int,
         is_gone: Callable[[], bool] = bool,
+        pass_on: Callable[[], object] = bool,
     ) -> None:
         self.question_memory_max = question_memory_max
         self.taken_bytes = self.peak_bytes = 0
         self._memory = memory or QuestionMemory()
         self._deadline_ns, self._timeout_s = deadline_ns, timeout_s
         self._monotonic_ns, self._is_gone = monotonic_ns, is_gone
+        self.pass_on = pass_on
 
     def check(self) -> None:
-        """Raises: QuestionStopped: the deadline has passed, or nobody waits for the answer."""
+        """Go on after a piece of work, when no other thread comes first.
+
+        Raises: QuestionStopped: the deadline has passed, or nobody waits for the answer.
+        """
+        self.pass_on()
         if self._is_gone():
             raise abandoned()
         if self._monotonic_ns() >= self._deadline_ns:

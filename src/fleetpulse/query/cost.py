@@ -4,7 +4,7 @@ The estimate counts what the manifest lists: files to open, rows to look at, and
 measurements on a machine with 2 cores (see docs/decisions/0016-lanes-of-questions.md); a factor of two does not matter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fleetpulse.aggregate.aggregations import RULES
 from fleetpulse.model.manifest import Manifest, SampleBlock
@@ -28,12 +28,16 @@ FIGURES_A_MS = 250
 
 def device_cost_ms(manifest: Manifest, *, start_ns: int, now_ns: int) -> float:
     """Of a question about presence, status and reception gaps of one device from `start_ns` on."""
-    return FILE_MS * _files(manifest, start_ns, now_ns)
+    days = _days(start_ns, now_ns)
+    late = sum(1 for block in manifest.late if _count(block.days, days))  # each is one file, sorted by device
+    return FILE_MS * (_count(manifest.presence, days) + _count(manifest.gaps, days) + late)
 
 
 def fleet_cost_ms(manifest: Manifest, *, devices: int, start_ns: int, now_ns: int) -> float:
     """Of a question about presence, status and reception gaps of all devices from `start_ns` on."""
-    files = _files(manifest, start_ns, now_ns)
+    days = _days(start_ns, now_ns)
+    late = sum(_count(block.days, days) for block in manifest.late)  # each is read a day at a time
+    files = _count(manifest.presence, days) + _count(manifest.gaps, days) + late
     return list_cost_ms(devices) + FILE_MS * files + devices * files / DEVICE_DAYS_A_MS
 
 
@@ -42,11 +46,13 @@ def list_cost_ms(devices: int) -> float:
     return devices / DEVICES_A_MS
 
 
-def _files(manifest: Manifest, start_ns: int, now_ns: int) -> int:
-    """How many files of presence and of gaps are read, at most: each day has one of each."""
-    days = max(0, now_ns // NS_PER_DAY - start_ns // NS_PER_DAY + 1)
-    files = min(days, len(manifest.presence)) + min(days, len(manifest.gaps))
-    return files + sum(min(days, len(block.days)) for block in manifest.late)
+def _days(start_ns: int, now_ns: int) -> range:
+    return range(start_ns // NS_PER_DAY, now_ns // NS_PER_DAY + 1)
+
+
+def _count(known: Collection[int], days: range) -> int:
+    """How many of the known days are among `days`, or about as many: a short window is looked through exactly."""
+    return len(known) if len(days) >= len(known) else sum(map(known.__contains__, days))
 
 
 def samples_cost_ms(

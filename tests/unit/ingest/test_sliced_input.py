@@ -30,7 +30,7 @@ class Flow:
 
 
 class SteppedLoop:
-    """A loop whose clock moves on with each look at it, and that runs what is due when it is told to."""
+    """A loop whose clock moves on with each look at it, with slices that have their turn when it is told to run."""
 
     def __init__(self, step_s: float) -> None:
         self.now_s, self._step_s = 0.0, step_s
@@ -40,7 +40,7 @@ class SteppedLoop:
         self.now_s += self._step_s
         return self.now_s
 
-    def call_soon(self, callback: object) -> None:
+    def add(self, callback: object) -> None:
         self.due.append(callback)
 
     def run(self) -> None:
@@ -57,11 +57,12 @@ class Recorder(SlicedInput):
     loop: Any
     flow: Any
     pipeline: Any
+    slices: Any
 
     def __init__(self, *, step_s: float) -> None:  # uvicorn's own state is not needed
         self.transport = StubTransport()
         self.flow = Flow(self.transport)
-        self.loop = SteppedLoop(step_s)
+        self.loop = self.slices = SteppedLoop(step_s)
         self.pipeline = []
         self.timeout_keep_alive_task = None
         self.pieces: list[bytes] = []

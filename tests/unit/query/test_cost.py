@@ -1,9 +1,11 @@
 """The estimate tells small questions from big ones by the work, whatever the route."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, list_cost_ms, samples_cost_ms
@@ -48,6 +50,20 @@ def of_metric(aggregation: Aggregation = "avg") -> list[MetricQuestion]:
 def test_one_device_is_small_up_to_about_a_month_and_a_half(days: int, *, is_small: bool) -> None:
     cost_ms = device_cost_ms(manifest(3_660), start_ns=NOW_NS - days * NS_PER_DAY, now_ns=NOW_NS)
     assert (cost_ms <= SMALL_MS) == is_small
+
+
+def test_late_data_of_thousands_of_days_makes_no_question_about_last_week_big() -> None:
+    file = BlockFile("x", 1, "")
+    late = LateBlock(file, file, frozenset(range(TODAY - 9_000, TODAY - 60)), TODAY)
+    known = replace(manifest(30), late=(late,) * 12)
+    cost_ms = {days: device_cost_ms(known, start_ns=NOW_NS - days * NS_PER_DAY, now_ns=NOW_NS) for days in (7, 3_660)}
+    assert cost_ms[7] == device_cost_ms(manifest(30), start_ns=NOW_NS - 7 * NS_PER_DAY, now_ns=NOW_NS) == 14
+    assert cost_ms[3_660] == 60 + 12  # each late block is one file for one device
+    fleet_ms = {
+        days: fleet_cost_ms(known, devices=1_000, start_ns=NOW_NS - days * NS_PER_DAY, now_ns=NOW_NS)
+        for days in (7, 3_660)
+    }
+    assert fleet_ms[7] < SMALL_MS < fleet_ms[3_660]
 
 
 @pytest.mark.parametrize(
