@@ -43,12 +43,13 @@ def measure(folder: Path, seconds: float) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     with fleetpulse(folder, "--earliest", "2000-01-01T00:00:00Z") as server:
         figures["quiet"] = heartbeats(server, seconds / 3)
-        figures["memory_mb"] = {"before": round(server.memory_mb(), 1)}
+        figures["memory_mb"] = {"started": round(server.memory_mb(), 1)}
         command = ["taskset", "-c", str(LOAD_CORE), "nice", sys.executable, str(HERE / "pressure.py")]
         flags = ["--port", str(server.port), "--devices", str(DEVICES), "--seconds", str(seconds)]
         with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True) as pressing:
             assert pressing.stdout
-            pressing.stdout.readline()  # "learned": the pressure begins
+            pressing.stdout.readline()  # "learned": each question was answered once, and the pressure begins
+            figures["memory_mb"]["before"] = round(server.memory_mb(), 1)
             figures["under pressure"] = heartbeats(server, seconds)
             tally = json.loads(pressing.stdout.read() or '{"faults": ["no tally"]}')
         figures["clients"] = tally

@@ -16,6 +16,7 @@ from fleetpulse.model.units import MINUTES_PER_DAY
 
 _ROW_BYTES = WORDS_PER_DAY * 8
 _BIT = [1 << minute for minute in range(MINUTES_PER_DAY)]
+"""The numbers of a single minute: all rows of one minute share them, which saves some 130 bytes each."""
 PIECE_ROWS = 2_048
 """Rows that are made of numbers in one go: so long a thread holds the interpreter, about a millisecond."""
 
@@ -35,7 +36,8 @@ class SparseDay:
         """Mark minute `minutes_of_day[i]` (0..1439) of device `devices[i]`, for all i; int64 and uint32, shape (n,)."""
         bits = self.bits
         for device, minute in zip(devices.tolist(), minutes_of_day.tolist(), strict=True):
-            bits[device] = bits.get(device, 0) | _BIT[minute]
+            known = bits.get(device)
+            bits[device] = _BIT[minute] if known is None else known | _BIT[minute]
 
     def put(self, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Mark all minutes of `rows`, uint64, shape (n, 23), of `devices`, uint32, shape (n,), distinct."""
@@ -131,7 +133,8 @@ class SparsePresence:
         self._count -= sum(map(len, bits_of.values()))
         for day, device, minute in zip(days.tolist(), devices.tolist(), minutes_of_day.tolist(), strict=True):
             bits = bits_of[day]
-            bits[device] = bits.get(device, 0) | _BIT[minute]
+            known = bits.get(device)
+            bits[device] = _BIT[minute] if known is None else known | _BIT[minute]
         self._count += sum(map(len, bits_of.values()))
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
