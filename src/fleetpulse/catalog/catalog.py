@@ -95,6 +95,10 @@ class Catalog(Protocol):
         """What is wrong with the catalog, as sentences. Reads all of it. Raises: DamagedData: it cannot be read."""
         ...
 
+    def wrong_rows(self) -> list[str]:
+        """What is wrong with rows about windows, pauses and metrics, as sentences. Raises: DamagedData."""
+        ...
+
     def device_count(self) -> int:
         """How many devices there are, deleted ones too, so also the next number."""
         ...

@@ -4,8 +4,8 @@ device(number, id, labels, …)    number: the index into all arrays; stays the 
                                  checksum: of what is declared; NULL in rows that older versions wrote
 pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
 deletion(device, start_ns, …)    when a device was deleted; end_ns NULL: it has not been declared again
-maintenance(id, body)            body: the maintenance window as JSON
-metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time
+maintenance(id, body, checksum)  body: the maintenance window as JSON
+metric(number, name, body, …)    body: the definition as JSON; number 0 is upload_time; checksums: see row_checks.py
 manifest(position, …)            one row: the last checkpoint
 forgotten(device, before_ns, …)  what people had the history of devices forget, and how much that was
 expired(metric, day, samples)    how many samples of a day (since 1970-01-01) retention has deleted
@@ -123,6 +123,11 @@ CREATE TABLE set_aside (name TEXT PRIMARY KEY, because TEXT NOT NULL, since_ns I
 _CHECKSUMS = """
 ALTER TABLE device ADD COLUMN checksum INTEGER;
 """
+_ROW_CHECKSUMS = """
+ALTER TABLE maintenance ADD COLUMN checksum INTEGER;
+ALTER TABLE pause ADD COLUMN checksum INTEGER;
+ALTER TABLE metric ADD COLUMN checksum INTEGER;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -133,6 +138,7 @@ _STEPS = (
     _LATE_BLOCKS,
     _SET_ASIDE,
     _CHECKSUMS,
+    _ROW_CHECKSUMS,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

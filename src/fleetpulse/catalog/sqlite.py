@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from fleetpulse.catalog import device_rows as rows_of
-from fleetpulse.catalog import schema
+from fleetpulse.catalog import row_checks, schema
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
 from fleetpulse.catalog.database import CatalogDatabase
 from fleetpulse.catalog.device_checks import CHECK_SQL, NAMED_MAX, all_rows, changed_devices
 from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.catalog.retention_records import RetentionRecords, SqliteRetentionRecords, replace_graces
+from fleetpulse.catalog.row_checks import ReadRows
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declaration_merge import Fields
@@ -31,7 +32,6 @@ from fleetpulse.model.retention import graces_after
 from fleetpulse.notation.count import count_text
 from fleetpulse.storage_causes import RESTORE
 
-_METRIC = "number, name, body, is_defined"
 _REGISTER_ROWS = 10_000
 """Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
 
@@ -56,13 +56,15 @@ class SqliteCatalog(CatalogDatabase):
         self._open(self._prepare)
 
     def _prepare(self) -> None:
+        checksum = row_checks.row_checksum
+        self._connection.create_function(row_checks.CHECKSUM_FUNCTION, -1, checksum, deterministic=True)
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(
                 f"{self._path} has schema {version}; this fleetpulse knows {schema.VERSION}. Run the newer version."
             )
-        built_in = (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN))
-        self._connection.execute(f"INSERT INTO metric ({_METRIC}) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING", built_in)
+        text = "INSERT INTO metric (number, name, body, is_defined) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
+        self._connection.execute(text, (UPLOAD_TIME, BUILT_IN.name, _json(BUILT_IN)))
 
     @contextlib.contextmanager
     def transaction(self, *, is_dry: bool = False) -> Generator[None, None, None]:
@@ -103,7 +105,11 @@ class SqliteCatalog(CatalogDatabase):
                 more = " and others" if len(names) > NAMED_MAX else ""
                 named = ", ".join(names[:NAMED_MAX]) + more
                 found.append(f"the rows of {count_text(len(names), 'device')} {what} ({named}): declare them again")
-        return found
+        return [*found, *self.wrong_rows()]
+
+    def wrong_rows(self) -> list[str]:
+        """See Catalog."""
+        return row_checks.sentences(self._windows().wrong, self._pauses().wrong, self._metrics().wrong)
 
     def device_count(self) -> int:
         """See Catalog."""
@@ -179,34 +185,37 @@ class SqliteCatalog(CatalogDatabase):
                 if run(text, (at_ns, number)).rowcount:
                     run("INSERT INTO deletion VALUES (?, ?, NULL)", (number, at_ns))
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
-                    text = "UPDATE pause SET end_ns = ?1 WHERE device = ?2 AND coalesce(end_ns, ?1 + 1) > ?1"
-                    run(text, (at_ns, number))
+                    run(row_checks.END_PAUSES_SQL, (at_ns, number))
                     rows_of.note_change(run, at_ns)
 
     def pauses(self) -> list[Pause]:
         """See Catalog."""
+        return self._pauses().values
+
+    def _pauses(self) -> ReadRows[Pause]:
         with self._reading():
-            rows = self._select("SELECT device, start_ns, end_ns FROM pause ORDER BY device, start_ns")
-            return [Pause(*row) for row in rows]
+            return row_checks.read_pauses(self._all_rows(row_checks.PAUSES_SQL))
 
     def replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
         """See Catalog."""
         with self._transaction() as run:
             run("DELETE FROM pause WHERE device = ?", (device,))
             for pause in pauses:
-                run("INSERT INTO pause VALUES (?, ?, ?)", (device, pause.start_ns, pause.end_ns))
+                run(row_checks.PUT_PAUSE_SQL, (device, pause.start_ns, pause.end_ns))
             rows_of.note_change(run, self._clock.now_ns())
 
     def windows(self) -> list[MaintenanceWindow]:
         """See Catalog."""
+        return self._windows().values
+
+    def _windows(self) -> ReadRows[MaintenanceWindow]:
         with self._reading():
-            rows = self._select("SELECT body FROM maintenance ORDER BY id").fetchall()
-            return [msgspec.json.decode(body, type=MaintenanceWindow) for (body,) in rows]
+            return row_checks.read_windows(self._all_rows(row_checks.WINDOWS_SQL))
 
     def put_window(self, window: MaintenanceWindow) -> None:
         """See Catalog."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO maintenance VALUES (?, ?)", (window.id, _json(window)))
+            run(row_checks.PUT_WINDOW_SQL, (window.id, _json(window)))
             rows_of.note_change(run, self._clock.now_ns())
 
     def delete_window(self, window_id: str) -> bool:
@@ -219,19 +228,19 @@ class SqliteCatalog(CatalogDatabase):
 
     def metrics(self) -> list[tuple[int, MetricDefinition, bool]]:
         """See Catalog."""
+        return self._metrics().values
+
+    def _metrics(self) -> ReadRows[tuple[int, MetricDefinition, bool]]:
         with self._reading():
-            rows = self._select("SELECT number, body, is_defined FROM metric ORDER BY number").fetchall()
-            return [
-                (number, msgspec.json.decode(body, type=MetricDefinition), bool(is_defined))
-                for number, body, is_defined in rows
-            ]
+            return row_checks.read_metrics(self._all_rows(row_checks.METRICS_SQL))
 
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """See Catalog."""
-        known = {old.name: (number, old) for number, old, _ in self.metrics()}
+        read = self._metrics()
+        known = {old.name: (number, old) for number, old, _ in read.values}
         number, old = known.get(metric.name, (len(known), None))
         if old is not None:
-            if old.kind != metric.kind:
+            if old.kind != metric.kind and number not in read.wrong:
                 raise OutOfRange(
                     f"{metric.name} is of kind {old.kind}, and so are its samples; "
                     f"define a metric of another name for kind {metric.kind}",
@@ -242,15 +251,14 @@ class SqliteCatalog(CatalogDatabase):
         before = self.retention.graces().get(number, [])
         graces = [] if old is None else graces_after(before, old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
-            row = (number, metric.name, _json(metric))
-            run(f"INSERT OR REPLACE INTO metric ({_METRIC}) VALUES (?, ?, ?, 1)", row)
+            run(row_checks.PUT_METRIC_SQL, (number, metric.name, _json(metric), 1))
             replace_graces(run, number, graces)
         return number
 
     def delete_metric(self, name: str) -> bool:
         """See Catalog."""
         with self._transaction() as run:
-            return bool(run("UPDATE metric SET is_defined = 0 WHERE name = ? AND is_defined = 1", (name,)).rowcount)
+            return bool(run(row_checks.END_METRIC_SQL, (name,)).rowcount)
 
     def file_read_at(self, kind: FileKind) -> int | None:
         """See Catalog."""
@@ -289,8 +297,7 @@ class SqliteCatalog(CatalogDatabase):
             for record in records:
                 rows_of.insert_record(run, record)
             for number, metric, is_defined in metrics:
-                row = (number, metric.name, _json(metric), is_defined)
-                run(f"INSERT OR REPLACE INTO metric ({_METRIC}) VALUES (?, ?, ?, ?)", row)
+                run(row_checks.PUT_METRIC_SQL, (number, metric.name, _json(metric), is_defined))
             rows_of.note_change(run, self._clock.now_ns())
 
     def commit_manifest(

@@ -13,7 +13,7 @@ Aggregation = Literal["avg", "sum", "min", "max", "latest", "count", "p50", "p90
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 INTEGER_LOWEST, INTEGER_HIGHEST = -(2**63), 2**63 - 1
 _TEXT_CHARS_MAX = 500
-_RETENTION_DAYS_HIGHEST = 36_500
+RETENTION_DAYS_HIGHEST = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,9 @@ def check_definition(metric: MetricDefinition) -> None:
         raise ValueError(
             f"aggregation of {metric.name} must be one of {', '.join(AGGREGATIONS)}, not `{metric.aggregation[:100]}`"
         )
-    if not 1 <= metric.retention_days <= _RETENTION_DAYS_HIGHEST:
+    if not 1 <= metric.retention_days <= RETENTION_DAYS_HIGHEST:
         actual = _shown(metric.retention_days)
-        raise ValueError(f"retention_days of {metric.name} must be 1 to {_RETENTION_DAYS_HIGHEST}, not {actual}")
+        raise ValueError(f"retention_days of {metric.name} must be 1 to {RETENTION_DAYS_HIGHEST}, not {actual}")
     if metric.raw_days is not None and not 1 <= metric.raw_days <= metric.retention_days:
         expected = f"1 to its retention_days ({metric.retention_days})"
         raise ValueError(f"raw_days of {metric.name} must be {expected}, not {_shown(metric.raw_days)}")

@@ -58,12 +58,7 @@ class Startup:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
         self.registry.load()
-        if self.registry.unreadable:
-            devices = self.registry.unreadable
-            named = ", ".join(f"{device} ({fields})" for device, fields in list(devices.items())[:NAMED_MAX])
-            text = f"catalog rows of {count_text(len(devices), 'device')} cannot be read: {named}"
-            readiness.degraded["catalog"] = f"{text}: what they said counts as not declared; declare it again"
-            log.error(text, todo="declare these devices again, then restart; `fleetpulse verify` names all of them")
+        self._note_wrong_rows()
         self.metric_definitions.load()
         self.planned_downtime.load()
         self._let_others()
@@ -94,6 +89,19 @@ class Startup:
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "ready"
+
+    def _note_wrong_rows(self) -> None:
+        """Say which rows of the catalog are damaged: each costs what it said, and nothing else."""
+        devices, wrong = self.registry.unreadable, self.catalog.wrong_rows()
+        texts = wrong[:NAMED_MAX]
+        if devices:
+            named = ", ".join(f"{device} ({fields})" for device, fields in list(devices.items())[:NAMED_MAX])
+            text = f"catalog rows of {count_text(len(devices), 'device')} cannot be read: {named}"
+            texts.append(f"{text}: what they said counts as not declared; declare it again")
+        if texts:
+            self.readiness.degraded["catalog"] = "; ".join(texts)
+            todo = "declare these again, then restart; `fleetpulse verify` names all damaged rows"
+            log.error("rows of the catalog are damaged", rows=texts, todo=todo)
 
     def fetch(self) -> None:
         """See that the blocks can be read without which there is no fleet. Blocks; in any thread.

@@ -112,3 +112,31 @@ def test_a_start_that_is_to_be_left_ends_and_leaves_the_journal_as_it_was(tmp_pa
         await third.node.stop()
 
     asyncio.run(life())
+
+
+def test_damaged_rows_of_the_catalog_are_named_and_cost_only_themselves(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path)
+        service = await world.started("d0", "d1")
+        await service.metric_definitions.add(MetricDefinition(name="cpu"))
+        await service.planned_downtime.pause(0, until_ns=None)
+        await service.planned_downtime.pause(1, until_ns=None)
+        await service.node.stop()
+        connection = sqlite3.connect(tmp_path / "catalog.sqlite")
+        connection.execute("UPDATE metric SET body = 'x' WHERE name = 'cpu'")
+        connection.execute("UPDATE pause SET start_ns = 'x' WHERE device = 0")
+        connection.execute("INSERT INTO maintenance VALUES ('w1', '{', 7)")
+        connection.execute("UPDATE device SET labels = '{' WHERE id = 'd1'")
+        connection.commit()
+        connection.close()
+        service = await world.started()
+        trouble = service.readiness.degraded["catalog"]
+        for name in ("metric cpu", "pause of device number 0", "window w1", "d1 (labels)"):
+            assert name in trouble
+        assert (await service.questions.status("d1"))[0] == "paused"
+        assert (await service.questions.status("d0"))[0] != "paused"
+        await beat(service, "d0")
+        assert await service.housekeeping.checkpoint()
+        await service.node.stop()
+
+    asyncio.run(life())
