@@ -4,7 +4,8 @@
 clients that press are a process of their own, of lower priority than the one that measures.
 
 Paper estimate: the loop's own work at 500 heartbeats a second is a hundredth of a core; a thread that computes holds
-the interpreter for at most 5 ms at a time, so two of them and a slice of the loop of 10 ms make 20-25 ms.
+the interpreter for at most 5 ms at a time, so one of them and a slice of the loop of 10 ms make 15 ms, beside the
+syncs of the disk. With --keep in /dev/shm these are left out.
 
     python benchmarks/load/bench_pressure.py [--keep FOLDER] [--seconds 60] [--other ../before]
 """
