@@ -59,7 +59,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
     stages = _build_stages(settings, stores)
-    readiness = Readiness(stages.intake, history=stages.history)
+    readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
     declared_files = _build_declared_files(settings, stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness)
     startup = _build_startup(stages, declared_files, readiness)

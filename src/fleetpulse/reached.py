@@ -2,7 +2,9 @@
 
 A write-ahead log that is missing or cut leaves a database that is older, and looks as good as any other. So after each
 commit, when it is on disk, its number is written here. That costs two microseconds, since the mark itself is not
-synced: it survives a crash of the process, and after a power cut it is at worst behind. It is never ahead.
+synced: it survives a crash of the process, and after a power cut it is at worst behind. It is never ahead. Once the
+file itself is durable, the catalog says that it exists, so that a start notices where it is missing. While the service
+runs, a mark that was removed, replaced or cut is written anew within a second of commits.
 
     offset 0      record of the journal      numbers are positions of entries
     offset 512    record of the catalog      numbers count its transactions
@@ -10,18 +12,23 @@ synced: it survives a crash of the process, and after a power cut it is at worst
     record: magic b"FPRC", u32 1 where the file was closed cleanly, u64 number, i64 at_ns, i64 since_ns, u32 CRC-32
 """
 
-import contextlib
 import os
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetpulse.disk import sync_folder
+from fleetpulse.storage_causes import storage_text
+
 NAME = "reached"
 _RECORD = struct.Struct("<4sIQqq")
 _CRC = struct.Struct("<I")
+_RECORD_BYTES = _RECORD.size + _CRC.size
 _MAGIC = b"FPRC"
 _SLOT_BYTES = 512
+LOOK_NS = 1_000_000_000
+"""Between two looks whether the file is still there; each costs some microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +64,84 @@ class ReachedMark:
 
     def __init__(self, folder: Path, *, slot: int) -> None:
         self._path = folder / NAME
-        self._offset = slot * _SLOT_BYTES
+        self._offset, self._other_offset = slot * _SLOT_BYTES, (1 - slot) * _SLOT_BYTES
         self._descriptor = -1
+        self._identity = (0, 0)
+        self._looked_at_ns = 0
+        self._other = b""
+        """The record of the other, as it was at the last look: it is written back where it has vanished."""
         self._since_ns = 0
+        self.trouble = ""
+        """Why it could not be written last; empty where it was. May be read by any thread."""
         self.found = self._read()
         """What the record said when it was opened; None where nothing could be read, or once it was written."""
         if self.found is not None:
             self._since_ns = self.found.since_ns
 
     def _read(self) -> Reached | None:
-        # A mark that cannot be read proves nothing, as one that never was.
-        with contextlib.suppress(OSError), self._path.open("rb") as file:
-            file.seek(self._offset)
-            record = file.read(_RECORD.size + _CRC.size)
-            if len(record) == _RECORD.size + _CRC.size and record.startswith(_MAGIC):
-                _, is_closed, number, at_ns, since_ns = _RECORD.unpack_from(record)
-                if _CRC.unpack_from(record, _RECORD.size)[0] == zlib.crc32(record[: _RECORD.size]):
-                    return Reached(number, at_ns, since_ns, bool(is_closed))
-        return None
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                return _decode(file.read(_RECORD_BYTES))
+        except OSError:
+            return None  # it proves nothing, as one that never was; whether there was one, the catalog knows
 
     def write(self, number: int, at_ns: int, *, is_closed: bool = False) -> None:
-        """Record that commit `number` is on disk, which it must be already."""
+        """Record that commit `number` is on disk, which it must be already. Where that fails, `trouble` says why."""
         if self.found is not None:
             if number < self.found.number:
                 return  # what has vanished must be told at each start, until it is accepted
             self.found = None
         # The commit itself has succeeded: without its mark it is as safe, and only a later loss may go unnoticed.
-        with contextlib.suppress(OSError):
-            if self._descriptor < 0:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if self._descriptor < 0 or is_closed or not 0 <= at_ns - self._looked_at_ns < LOOK_NS:
+                self._look()
+                self._looked_at_ns = at_ns
             self._since_ns = self._since_ns or at_ns
             record = _RECORD.pack(_MAGIC, is_closed, number, at_ns, self._since_ns)
             os.pwrite(self._descriptor, record + _CRC.pack(zlib.crc32(record)), self._offset)
             if is_closed:
                 os.fsync(self._descriptor)
+            self.trouble = ""
+        except OSError as error:
+            self.trouble = (
+                f"how far journal and catalog have come cannot be recorded, so that a later loss of files may go "
+                f"unnoticed: {storage_text(error, self._path)}"
+            )
+
+    def _look(self) -> None:
+        """Open the file, also where another or none has come into its place, and see that it has both records."""
+        if self._descriptor >= 0 and not self._is_in_place():
+            self.close()
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            state = os.fstat(self._descriptor)
+            self._identity = state.st_dev, state.st_ino
+        other = os.pread(self._descriptor, _RECORD_BYTES, self._other_offset)
+        if _decode(other) is not None:
+            self._other = other
+        elif self._other:
+            os.pwrite(self._descriptor, self._other, self._other_offset)
+
+    def _is_in_place(self) -> bool:
+        try:
+            state = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (state.st_dev, state.st_ino) == self._identity
+
+    def make_durable(self, number: int, at_ns: int) -> bool:
+        """Record `number` so that the file outlives a power cut; False where that failed, and `trouble` says why."""
+        self.accept(number, at_ns or (self.found.at_ns if self.found else 0))
+        if self.trouble:
+            return False
+        try:
+            os.fsync(self._descriptor)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            self.trouble = storage_text(error, self._path)
+            return False
+        return True
 
     def accept(self, number: int, at_ns: int) -> None:
         """Record that this is all there is, although it was more."""
@@ -102,3 +153,13 @@ class ReachedMark:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _decode(record: bytes) -> Reached | None:
+    """The record in bytes; None where it is none, or is damaged."""
+    if len(record) < _RECORD_BYTES or not record.startswith(_MAGIC):
+        return None
+    _, is_closed, number, at_ns, since_ns = _RECORD.unpack_from(record)
+    if _CRC.unpack_from(record, _RECORD.size)[0] != zlib.crc32(record[: _RECORD.size]):
+        return None
+    return Reached(number, at_ns, since_ns, bool(is_closed))

@@ -1,8 +1,11 @@
 """The mark is never ahead of what is on disk, survives a crash, and keeps what has vanished until it is accepted."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from fleetpulse.reached import NAME, Loss, Reached, ReachedMark
+import pytest
+
+from fleetpulse.reached import LOOK_NS, NAME, Loss, Reached, ReachedMark
 
 
 def found(folder: Path, slot: int = 0) -> Reached | None:
@@ -57,8 +60,41 @@ def test_a_mark_that_cannot_be_written_does_not_fail_what_it_is_about(tmp_path: 
     (tmp_path / NAME).mkdir()
     mark = ReachedMark(tmp_path, slot=0)
     mark.write(1, 100)
-    mark.close()
     assert mark.found is None
+    assert "may go unnoticed" in mark.trouble and "a folder where a file belongs" in mark.trouble
+    assert not mark.make_durable(1, 100)
+    (tmp_path / NAME).rmdir()
+    mark.write(2, 200)
+    assert mark.trouble == ""
+    assert (record := found(tmp_path)) is not None and record.number == 2
+    mark.close()
+
+
+def replace(path: Path) -> None:
+    body = path.read_bytes()
+    path.unlink()
+    path.write_bytes(body[:100])
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [Path.unlink, lambda path: path.rename(path.with_name("moved")), lambda path: path.write_bytes(b""), replace],
+)
+def test_a_mark_that_vanishes_while_it_is_used_is_written_anew_with_both_records(
+    accident: Callable[[Path], object], tmp_path: Path
+) -> None:
+    journal, catalog = ReachedMark(tmp_path, slot=0), ReachedMark(tmp_path, slot=1)
+    for number in (1, 2):
+        catalog.write(10 + number, number * LOOK_NS)
+        journal.write(number, number * LOOK_NS)
+    accident(tmp_path / NAME)
+    journal.write(3, 3 * LOOK_NS)
+    assert [(record := found(tmp_path, slot)) and record.number for slot in (0, 1)] == [3, 12]
+    catalog.write(13, 3 * LOOK_NS)
+    journal.write(4, 3 * LOOK_NS, is_closed=True)
+    assert [(record := found(tmp_path, slot)) and record.number for slot in (0, 1)] == [4, 13]
+    journal.close()
+    catalog.close()
 
 
 def test_a_loss_counts_what_is_missing() -> None:

@@ -217,6 +217,25 @@ class Catalog(Protocol):
         """How many had certainly changed it, as was recorded outside of it; None where nothing is recorded."""
         ...
 
+    @property
+    def mark_trouble(self) -> str:
+        """Why that could not be recorded last; empty where it was. May be read by any thread."""
+        ...
+
+    def is_marked(self) -> bool:
+        """Whether what is recorded outside was certainly on disk once, for journal and catalog, and so must be there.
+
+        Raises: DamagedData; DatabaseBusy.
+        """
+        ...
+
+    def note_marked(self, *, at_ns: int) -> bool:
+        """Make durable what is recorded outside, and record that it is; False where it cannot be (`mark_trouble`).
+
+        Raises: OSError; DatabaseBusy.
+        """
+        ...
+
     def accept_loss(self, loss: Loss, *, at_ns: int) -> None:
         """Record a loss that people accepted, and that no more transactions are missing than it says.
 

@@ -115,6 +115,24 @@ class CatalogDatabase:
         """See Catalog."""
         return self._mark.found
 
+    @property
+    def mark_trouble(self) -> str:
+        """See Catalog."""
+        return self._mark.trouble
+
+    def is_marked(self) -> bool:
+        """See Catalog."""
+        with self._reading():
+            return self._select("SELECT 1 FROM marked").fetchone() is not None
+
+    def note_marked(self, *, at_ns: int) -> bool:
+        """See Catalog."""
+        if not self._mark.make_durable(self._transactions, at_ns):
+            return False
+        with self._transaction() as run:
+            run("INSERT INTO marked SELECT ? WHERE NOT EXISTS (SELECT 1 FROM marked)", (at_ns,))
+        return True
+
     def accept_loss(self, loss: Loss, *, at_ns: int) -> None:
         """See Catalog."""
         with self._transaction() as run:

@@ -21,6 +21,7 @@ owner(id)                        one row, once it is known: the id of the data f
 superseded(name, since_ns, …)    files of ours that the manifest does not name any more, and that are still there
 file_value(kind, name, fields)   fields: what such a file last said of a device or metric, as a JSON object
 transactions(number)             one row: how many transactions changed the catalog, see `reached.py`
+marked(since_ns)                 one row, once the file `reached` is certainly on disk: from then on it must be there
 loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
@@ -128,6 +129,9 @@ ALTER TABLE maintenance ADD COLUMN checksum INTEGER;
 ALTER TABLE pause ADD COLUMN checksum INTEGER;
 ALTER TABLE metric ADD COLUMN checksum INTEGER;
 """
+_MARKED = """
+CREATE TABLE marked (since_ns INTEGER NOT NULL);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -139,6 +143,7 @@ _STEPS = (
     _SET_ASIDE,
     _CHECKSUMS,
     _ROW_CHECKSUMS,
+    _MARKED,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

@@ -30,6 +30,15 @@ class Journal(Protocol):
         """How far the journal had certainly come, as was recorded outside of it; None where nothing is recorded."""
         ...
 
+    @property
+    def mark_trouble(self) -> str:
+        """Why that could not be recorded last; empty where it was. May be read by any thread."""
+        ...
+
+    def make_mark(self) -> bool:
+        """Make durable what is recorded outside; False where it cannot be, and `mark_trouble` says why."""
+        ...
+
     def accept_loss(self, *, through: Position) -> None:
         """Record that the journal ends where it does, since people accepted that the rest has vanished.
 

@@ -26,6 +26,12 @@ class MemoryJournal:
         """See Journal."""
         return self.mark
 
+    mark_trouble = ""
+
+    def make_mark(self) -> bool:
+        """See Journal. What is in memory has no mark outside of it."""
+        return False
+
     def accept_loss(self, *, through: Position) -> None:
         """See Journal."""
         self.mark = None

@@ -111,6 +111,15 @@ class SqliteJournal:
         """See Journal."""
         return self._mark.found
 
+    @property
+    def mark_trouble(self) -> str:
+        """See Journal."""
+        return self._mark.trouble
+
+    def make_mark(self) -> bool:
+        """See Journal."""
+        return self._mark.make_durable(self._last, self._at_ns)
+
     def accept_loss(self, *, through: Position) -> None:
         """See Journal."""
         while self._last < through and self.drop(through=self._last, entries_max=SKIP_ENTRIES):

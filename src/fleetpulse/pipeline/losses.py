@@ -51,15 +51,42 @@ def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
     return losses
 
 
-def loss_error(losses: Sequence[tuple[Loss, str]], *, is_catalog_new: bool = False) -> DataVanished:
-    """The error that says what has vanished, and what to do."""
+def find_doubts(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[tuple[Loss, str]]:
+    """Of what it cannot be told whether something has vanished, since the mark that must be there is not; as losses.
+
+    Raises: DamagedData: the last entry of the journal cannot be read.
+    """
+    doubts = []
+    if journal.reached() is None and journal.last_position() >= manifest.position and catalog.is_marked():
+        last = journal.last_position()
+        text = f"whether entries after {last}, the last one of the journal, have vanished cannot be told"
+        doubts.append((Loss(JOURNAL, last, last, _last_entry_ns(journal, last) or manifest.alive_at_ns), text))
+    if catalog.reached() is None and catalog.is_marked():
+        number = catalog.transactions()
+        text = f"whether changes of the catalog after number {number} have vanished cannot be told"
+        doubts.append((Loss(CATALOG, number, number, 0), text))
+    return doubts
+
+
+def loss_error(
+    losses: Sequence[tuple[Loss, str]], doubts: Sequence[tuple[Loss, str]] = (), *, is_catalog_new: bool = False
+) -> DataVanished:
+    """The error that says what has vanished or may have, and what to do."""
+    found = "; ".join(text for _, text in (*losses, *doubts))
+    if doubts:
+        found += ": the file `reached`, which says how far they had come, is missing or damaged"
+    if not losses:
+        return DataVanished(
+            f"{found}. Put `reached` back if it was moved. If no other file of the data folder was deleted, cut or "
+            "replaced, nothing is missing: start once with --accept-loss, and it is written anew."
+        )
     is_catalog_lost = is_catalog_new or any(loss.part == CATALOG for loss, _ in losses)
     adopt = (
         " If catalog.sqlite or its -wal is lost for good, move what is left of both away, and make a new catalog from "
         "the blocks with `fleetpulse adopt`."
     )
     return DataVanished(
-        f"{'; '.join(text for _, text in losses)}. A file was deleted, cut or replaced by an older one, most likely "
+        f"{found}. A file was deleted, cut or replaced by an older one, most likely "
         "journal.sqlite-wal or catalog.sqlite-wal: put it back, or restore the whole data folder from a copy. To go on "
         "without what is missing, start once with --accept-loss: the time since then becomes blind time."
         f"{adopt * is_catalog_lost}"
@@ -71,23 +98,19 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
 
     Raises: DataVanished; DamagedData; OSError; DatabaseBusy.
     """
-    if journal.reached() is None and catalog.files.identity() is not None:
-        log.warning(
-            "the file `reached` is missing or cannot be read: whether the last entries of the journal are all there "
-            "cannot be told",
-            todo="restore it from a copy if there is one; it is written anew with the next commit",
-        )
-    losses = find_losses(journal, catalog, manifest)
-    if losses and not is_accepted:
+    losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
+    if (losses or doubts) and not is_accepted:
         is_catalog_new = not (manifest.files() or catalog.device_count() or catalog.files.identity())
-        raise loss_error(losses, is_catalog_new=is_catalog_new)
-    if losses:
-        check_fit(journal, catalog, manifest, because="; ".join(text for _, text in losses))
-    for loss, text in losses:
+        raise loss_error(losses, doubts, is_catalog_new=is_catalog_new)
+    if losses or doubts:
+        check_fit(journal, catalog, manifest, because="; ".join(text for _, text in (*losses, *doubts)))
+    for loss, text in (*losses, *doubts):
         log.warning("a loss was accepted", part=loss.part, after=loss.after, through=loss.through, what=text)
         catalog.accept_loss(loss, at_ns=at_ns)
         if loss.part == JOURNAL:
             journal.accept_loss(through=manifest.position)
+    if (losses or doubts or not catalog.is_marked()) and not (journal.make_mark() and catalog.note_marked(at_ns=at_ns)):
+        log.warning("a later loss of files may go unnoticed", because=journal.mark_trouble or catalog.mark_trouble)
 
 
 def check_fit(journal: Journal, catalog: Catalog, manifest: Manifest, *, because: str) -> None:
@@ -135,6 +158,8 @@ def _what_blocks_have(reached: Reached | None) -> str:
 
 
 def _last_entry_ns(journal: Journal, last: int) -> int:
+    if journal.first_position() > last:
+        return 0
     for _, body in journal.read(after=last - 1):
         return decode_entry(body, where=f"journal entry {last}").received_at_ns
     return 0

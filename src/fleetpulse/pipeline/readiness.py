@@ -1,11 +1,14 @@
 """How far a start has come, and whether the node answers: plain state, set by start and stop, read by the API."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetpulse.blocks.history import History
+from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import NotAccepting
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import Position
 from fleetpulse.notation.count import count_text
 
@@ -35,6 +38,8 @@ class Readiness:
 
     intake: Intake
     history: History | None = None
+    marked: Sequence[Journal | Catalog] = ()
+    """Of which is recorded how far they have come, see `reached.py`."""
     is_ready: bool = False
     stage: Stage = "opening"
     replay: ReplayProgress = field(default_factory=ReplayProgress)
@@ -58,13 +63,15 @@ class Readiness:
     @property
     def troubles(self) -> list[str]:
         """What does not work while events are accepted, as sentences; those of blocks that are set aside included."""
+        marks = {part.mark_trouble for part in self.marked if part.mark_trouble}
         blocks = [] if self.history is None else [block.file.name for block in self.history.set_aside]
         if not blocks:
-            return [*self.degraded.values()]
+            return [*self.degraded.values(), *marks]
         named = ", ".join(blocks[:NAMED_MAX]) + (" and others" if len(blocks) > NAMED_MAX else "")
         count = count_text(len(blocks), "block")
         return [
             *self.degraded.values(),
+            *marks,
             f"{count} set aside, damaged or missing ({named}): copy them back under their names",
         ]
 

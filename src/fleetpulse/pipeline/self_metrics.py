@@ -105,7 +105,7 @@ class SelfMetrics:
         history = self.history
         return {
             "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
-            "degraded": ("1 while something else does not work, see /readyz", int(bool(self.readiness.degraded))),
+            "degraded": ("1 while something else does not work, see /readyz", int(bool(self.readiness.troubles))),
             "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
             "expiry_waits": ("1 while nothing expires, since the clock leapt", int(bool(self.watch.kept_because))),
             **self._disk(),

@@ -15,7 +15,7 @@ from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
-from fleetpulse.pipeline.losses import find_losses, loss_error
+from fleetpulse.pipeline.losses import find_doubts, find_losses, loss_error
 from fleetpulse.storage_causes import RESTORE
 
 
@@ -53,8 +53,8 @@ def verify(
     Raises: DamagedData: the catalog's manifest cannot be read.
     """
     manifest = catalog.manifest()
-    losses = find_losses(journal, catalog, manifest)
-    vanished = [Finding("vanished data", str(loss_error(losses)), is_good=False)] if losses else []
+    losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
+    vanished = [Finding("vanished data", str(loss_error(losses, doubts)), is_good=False)] if losses or doubts else []
     about = [
         *vanished,
         _check("catalog", lambda: _catalog(catalog)),

@@ -180,6 +180,50 @@ def test_a_manifest_is_ahead_of_a_journal_that_has_no_mark(folder: Folder) -> No
         assert (journal.last_position(), list(journal.read(after=8))) == (8, [])
 
 
+def cut_to(size_bytes: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / "reached").write_bytes((folder / "reached").read_bytes()[:size_bytes])
+
+
+@pytest.mark.parametrize(
+    ("accident", "parts"),
+    [(remove("reached"), ["journal", "catalog"]), (cut_to(0), ["journal", "catalog"]), (cut_to(512), ["catalog"])],
+)
+def test_a_mark_that_must_be_there_and_is_not_is_a_question_of_loss(
+    folder: Folder, accident: Callable[[Path], None], parts: list[str]
+) -> None:
+    accident(folder.folder)
+    folder.settle(is_accepted=False)  # a folder of before, where it need not be there
+    with closing(folder.catalog()) as catalog:
+        assert catalog.is_marked()
+    accident(folder.folder)
+    for _ in range(2):
+        with pytest.raises(DataVanished, match=r"(?s)cannot be told.*`reached`.*nothing is missing.*--accept-loss"):
+            folder.settle(is_accepted=False)
+    assert folder.losses() == []
+    folder.settle(is_accepted=True)
+    folder.settle(is_accepted=False)
+    with closing(folder.catalog()) as catalog:
+        assert [(loss.part, loss.count) for _, loss in catalog.losses()] == [(part, 0) for part in parts]
+
+
+def test_a_mark_that_cannot_be_written_is_not_expected_at_the_next_start(folder: Folder) -> None:
+    (folder.folder / "reached").unlink()
+    (folder.folder / "reached").mkdir()
+    folder.settle(is_accepted=False)
+    (folder.folder / "reached").rmdir()
+    folder.settle(is_accepted=False)
+
+
+def test_a_log_and_the_mark_that_vanish_together_are_a_question_of_loss(folder: Folder) -> None:
+    folder.settle(is_accepted=False)
+    with closing(folder.journal()) as journal:
+        journal.append(entry(6))
+    for name in ("journal.sqlite", "reached"):
+        (folder.folder / name).unlink()
+    with pytest.raises(DataVanished, match="whether entries after 0"):
+        folder.settle(is_accepted=False)
+
+
 def test_a_clean_close_is_known(folder: Folder) -> None:
     with closing(folder.journal()) as journal:
         journal.append(entry(6))
