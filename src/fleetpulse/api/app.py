@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from functools import cache, partial
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
@@ -25,11 +25,12 @@ from fleetpulse.api import (
     server_clock,
     uptime,
 )
+from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
-from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
+from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal, count_refusal
 from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
@@ -100,8 +101,13 @@ def build_api(parts: Parts) -> Manners:
     methods: dict[str, list[str]] = {}
     for route in ROUTES:
         methods.setdefault(route.path.replace(":str", ""), []).append(route.method)
+
+    def refuse(request: AnyRequest, error: Answerable) -> Response[bytes]:
+        count_refusal(parts.counters, request, error)
+        return answer_refusal(request, error)
+
     return Manners(
-        _litestar(handlers, guards=[partial(_check_request, parts, query_names)]),
+        _litestar(handlers, guards=[partial(_check_request, parts, query_names)], refuse=refuse),
         methods=methods,
         counters=parts.counters,
         rendering=rendering,
@@ -121,9 +127,9 @@ def describe_api() -> OpenApi:
     return describe(_litestar([route.handler(nothing) for route in ROUTES], openapi_config=config))
 
 
-def _litestar(handlers: list[HTTPRouteHandler], **options: Any) -> Litestar:
+def _litestar(handlers: list[HTTPRouteHandler], *, refuse: Any = answer_refusal, **options: Any) -> Litestar:
     exception_handlers: dict[Any, Any] = {
-        Answerable: answer_refusal,
+        Answerable: refuse,
         OperatorError: answer_damaged,
         HTTPException: answer_framework,
         Exception: answer_defect,

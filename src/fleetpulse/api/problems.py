@@ -3,11 +3,13 @@
 import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 
 from fleetpulse.api.bind import AnyRequest
-from fleetpulse.errors import Answerable, OperatorError
+from fleetpulse.errors import Answerable, OperatorError, Refusal
 from fleetpulse.ingest.accept import problem_media
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("api")
 _REASONS = {404: "no_route", 405: "method", 400: "malformed", 500: "failed"}
@@ -29,6 +31,15 @@ def answer_refusal(request: AnyRequest, error: Answerable) -> Response[bytes]:
     media = problem_media(", ".join(request.headers.getall("accept", [])))
     headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
     return Response(problem_body(error), status_code=error.status, media_type=media, headers=headers)
+
+
+def count_refusal(counters: Counters, request: AnyRequest, error: Answerable) -> None:
+    """Count what a person or a program has to ask otherwise; what devices report is counted as events."""
+    handler = request.scope.get("route_handler")
+    groups = set(handler.tags or ()) if isinstance(handler, HTTPRouteHandler) else set()
+    if isinstance(error, Refusal) and groups and not {"ingest", "service"} & groups:
+        counts = counters.questions_refused if request.method == "GET" else counters.changes_refused
+        counts[error.reason] += 1
 
 
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -28,7 +28,9 @@ class Counters:
     questions_answered: Counter[str] = field(default_factory=Counter)
     """Questions that threads have answered, by lane; some answers take several."""
     questions_refused: Counter[str] = field(default_factory=Counter)
-    """Questions for which there was no room, by reason."""
+    """Questions that were refused, by reason: for which there was no room, or that nobody can answer as they are."""
+    changes_refused: Counter[str] = field(default_factory=Counter)
+    """Changes of what is declared that were refused with a 4xx, by reason."""
     questions_stopped: Counter[str] = field(default_factory=Counter)
     """Questions that were stopped while they waited or ran, by reason."""
     answer_bytes_held: int = 0

@@ -114,3 +114,22 @@ def test_the_names_that_a_query_may_have_are_those_of_the_document() -> None:
         names = QueryNames.of(functions[operation["operationId"]])
         assert {*names.single, *names.repeated} == set(query)
         assert set(names.repeated) == {name for name, kind in query.items() if kind == "array"}
+
+
+def test_questions_and_changes_that_are_refused_are_counted_by_reason(tmp_path: Path) -> None:
+    async def ask() -> None:
+        service = await World(tmp_path).started("a")
+        transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
+            for path in ("/devices/none/stats", "/devices?limit=x", "/fleet/uptime?window=30d&step=1m", "/devices/a"):
+                await client.get(f"/api/v1{path}")
+            await client.head("/api/v1/devices/none")
+            await client.patch("/api/v1/devices/none", json={})
+            await client.post("/api/v1/devices/none/heartbeat", json={"sent_at": "2024-10-04T11:00:00Z"})
+            await client.get("/api/v1/none")
+        assert service.counters.questions_refused == {"unknown_device": 2, "limit": 1, "cells": 1}
+        assert service.counters.changes_refused == {"unknown_device": 1}
+        assert b'fleetpulse_questions_refused_total{reason="cells"} 1' in service.self_metrics.page()
+        await service.node.stop()
+
+    asyncio.run(ask())
