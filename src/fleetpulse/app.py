@@ -3,6 +3,7 @@
 A part is built from those above it, and gets exactly those that it uses. `Service` lists all of them.
 """
 
+import asyncio
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from fleetpulse.api.app import Parts
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.data_folder import Synchronous, open_stores
+from fleetpulse.disk_space import are_on_one_disk
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
@@ -242,8 +244,16 @@ def _build_late_hold(settings: Settings, stages: Stages) -> LateHold:
 
 
 def _build_disk_watch(settings: Settings, stages: Stages, housekeeping: Housekeeping) -> DiskWatch:
+    folder, store = Path(settings.data), stages.history.store
+    is_shared = not store.is_remote and are_on_one_disk(folder, Path(store.place))
+
+    def give_up_files(size_bytes: int) -> "asyncio.Task[None] | None":
+        # While the fleet has no snapshot, older ones are perhaps all that people have.
+        return housekeeping.give_up_files(size_bytes) if is_shared and not stages.follower.is_away else None
+
     return DiskWatch(
-        folder=Path(settings.data),
+        give_up_files=give_up_files,
+        folder=folder,
         limits=settings,
         backlog_after_s=settings.backlog_after_s,
         intake=stages.intake,

@@ -27,6 +27,14 @@ def space_of(folder: Path) -> Space | None:
     return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
+def are_on_one_disk(first: Path, second: Path) -> bool:
+    """Whether two folders are on the same disk, as far as the system tells."""
+    try:
+        return first.stat().st_dev == second.stat().st_dev
+    except OSError:
+        return True
+
+
 class Reserve:
     """A file of nothing, given up so that a checkpoint can be written on a full disk."""
 

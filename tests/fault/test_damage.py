@@ -267,6 +267,7 @@ def test_a_start_whose_blocks_are_damaged_takes_events_until_they_are_back(
             assert "put back" in trouble
             assert service.readiness.refusal is None
             assert not service.readiness.answers
+            assert {block.file.name for block in service.history.set_aside} == blocks.bodies.keys()
             blocks.mend()
             await service.node.store_return.try_again()
         transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))

@@ -5,10 +5,13 @@
     disk_free_least_bytes  everything                                    the reserve is given up, and a checkpoint
 
 Each of the two is at most a share of the disk, so that the defaults also fit a small one. When there is space again,
-events are accepted again, without a restart.
+events are accepted again, without a restart. Before anything is refused, superseded files of blocks are removed, which
+stay only for older copies of the data folder; they are also removed for as long as space is scarce.
 """
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +30,8 @@ MEASURE_S = 1.0
 RETRY_S = 30
 LOW_SHARE, LEAST_SHARE = 10, 50
 """The thresholds are at most this part of the disk's size."""
+RELIEF_S = 10.0
+"""So long nothing is refused while superseded files are being removed."""
 EASED = 1.1
 """A threshold is left again only with so much more space, so that events are not accepted and refused in turns."""
 ENOUGH, LOW, LEAST = range(3)
@@ -44,14 +49,24 @@ class DiskWatch:
         intake: Intake,
         watch: Watch,
         free_journal: Callable[[], None],
+        give_up_files: Callable[[int], "asyncio.Task[None] | None"] = lambda _bytes: None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`free_journal` has a checkpoint taken."""
+        """`free_journal` has a checkpoint taken; `give_up_files` removes so many bytes of superseded files.
+
+        It returns None where there are none, or they are not on this disk.
+        """
         self._folder = folder
         self._limits = limits
         self._backlog_after_ns = int(backlog_after_s * NS_PER_S)
         self._intake = intake
         self._watch = watch
         self._free_journal = free_journal
+        self._give_up_files = give_up_files
+        self._monotonic_s = monotonic_s
+        self._relief: asyncio.Task[None] | None = None
+        self._relief_until_s = 0.0
+        self._measured = self._measured_before = 0
         self._reserve = Reserve(folder, size_bytes=limits.disk_reserve_bytes)
         self._ended = threading.Event()
         self._refusal: NotAccepting | None = None
@@ -75,6 +90,7 @@ class DiskWatch:
     def measure(self) -> None:
         """Look at the disk, and make or give up the reserve. In the thread."""
         self.space = space_of(self._folder)
+        self._measured += 1
         if self.level == LEAST:
             self._reserve.release()
         elif self.space is not None and self.level == ENOUGH:
@@ -104,7 +120,10 @@ class DiskWatch:
         space = self.space
         if space is None:
             return
-        before, self.level = self.level, self._level_of(space)
+        before, level = self.level, self._level_of(space)
+        if level > ENOUGH and self._is_relieved(space) and level > before:
+            return  # until it is known what that has brought
+        self.level = level
         intake = self._intake
         intake.backlog_before_ns = self._watch.clock.now_ns() - self._backlog_after_ns if self.level else 0
         if self.level != before:
@@ -112,6 +131,24 @@ class DiskWatch:
         if self.level == LEAST and intake.closed_by is None and self._refusal is not None:
             self._watch.hold()
             intake.close(self._refusal)
+
+    def _is_relieved(self, space: Space) -> bool:
+        """Have superseded files removed; whether that is going on, or the space was not measured since."""
+        low, _ = self.thresholds(space)
+        is_over = self._monotonic_s() >= self._relief_until_s
+        if self._relief is None and is_over:
+            self._relief = self._give_up_files(int(low * EASED) - space.free_bytes)
+            if self._relief is not None:
+                self._relief_until_s, is_over = self._monotonic_s() + RELIEF_S, False
+        if self._relief is None:
+            return False
+        if not self._relief.done():
+            self._measured_before = self._measured + 1  # the one that is under way may be too early
+            return not is_over
+        if self._measured <= self._measured_before and not is_over:
+            return True
+        self._relief = None
+        return False
 
     def _level_of(self, space: Space) -> int:
         for level, threshold in zip((LEAST, LOW), reversed(self.thresholds(space)), strict=True):

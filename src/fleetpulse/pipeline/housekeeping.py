@@ -27,7 +27,6 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
-from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, sound_names, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
@@ -40,7 +39,6 @@ from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
-from fleetpulse.query.declaration_answers import SetAside, SetAsideList
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("housekeeping")
@@ -119,6 +117,17 @@ class Housekeeping:
     def urge(self) -> None:
         """Have a checkpoint taken soon, whatever has gathered: it frees the journal, where space is scarce."""
         self._is_urged = True
+
+    def give_up_files(self, size_bytes: int) -> "asyncio.Task[None] | None":
+        """Remove so many bytes of superseded files before their time, in the background; None: there are none."""
+        if self.removal.has_looked and not self.counters.blocks_superseded:
+            return None
+        self.removal.bytes_wanted = size_bytes
+        return asyncio.create_task(self._remove())
+
+    async def _remove(self) -> None:
+        async with self._turn:
+            await self.removal.run(is_kept=self._is_kept())
 
     def is_due(self) -> bool:
         """Whether a checkpoint is due."""
@@ -243,20 +252,6 @@ class Housekeeping:
             await loop.run_in_executor(self.threads.catalog, self.catalog.files.note_set_aside, now)
             self._recorded_set_aside = now
         return found
-
-    def set_aside_blocks(self, restored: Sequence[str]) -> SetAsideList:
-        """The blocks that are set aside. Args: restored: names of those that were until now."""
-        blocks = [
-            SetAside(
-                name=block.file.name,
-                msg=block.because,
-                since=format_rfc3339(block.since_ns),
-                bytes=block.file.size_bytes,
-                sha256=block.file.sha256,
-            )
-            for block in self.history.set_aside
-        ]
-        return SetAsideList(set_aside=blocks, restored=list(restored))
 
     async def _begin_writing(self) -> None:
         """See that the blocks are ours to write, and record the mark of what is written.

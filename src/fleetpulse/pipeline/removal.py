@@ -46,6 +46,9 @@ class Removal:
     threads: Threads
     grace: BlockGrace
     ownership: Ownership
+    bytes_wanted: int = field(default=0, init=False)
+    """So many bytes of superseded files are to be removed before their grace is over, since the disk becomes full."""
+    has_looked: bool = field(default=False, init=False)
     _unknown: frozenset[str] = field(default=frozenset(), init=False)
 
     async def begin(self) -> None:
@@ -80,6 +83,7 @@ class Removal:
             await self.ownership.ensure(self.history.manifest)
         removed = await loop.run_in_executor(self.threads.files, self._remove, removable)
         self._count(superseded, removed)
+        self.has_looked = True
         settle = partial(
             self.catalog.files.settle,
             leftovers=found.leftovers - removed,
@@ -102,12 +106,17 @@ class Removal:
             *written.superseded,
             *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
         ]
-        due = due_for_removal(
-            superseded,
-            now_ns=now_ns,
-            grace_ns=_FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR),
-            bytes_max=self.grace.block_grace_bytes_max,
-        )
+        grace_ns = _FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR)
+        bytes_max = self.grace.block_grace_bytes_max
+        due = due_for_removal(superseded, now_ns=now_ns, grace_ns=grace_ns, bytes_max=bytes_max)
+        bytes_wanted, self.bytes_wanted = self.bytes_wanted, 0
+        if bytes_wanted > 0:
+            staying_bytes = sum(file.size_bytes for file in superseded) - bytes_wanted
+            early = due_for_removal(superseded, now_ns=now_ns, grace_ns=grace_ns, bytes_max=max(0, staying_bytes))
+            more = len(set(early) - set(due))
+            self.counters.blocks_given_up += more
+            due = early if more else due
+            log.warning("superseded files are removed before their time, since the disk becomes full", files=more)
         return found, superseded, due
 
     def _remove(self, names: Collection[str]) -> set[str]:

@@ -99,6 +99,7 @@ class SelfMetrics:
             "compactions": ("Pieces of compaction or retention done", counters.compactions),
             "compactions_failed": ("Pieces of compaction or retention that failed", counters.compactions_failed),
             "blocks_removed": ("Superseded files of blocks removed from the store", counters.blocks_removed),
+            "blocks_given_up": ("Of these, those removed early, as the disk became full", counters.blocks_given_up),
             "devices_registered": ("Devices registered since the start", counters.devices_registered),
         }
 

@@ -59,6 +59,8 @@ class Counters:
     compactions_failed: int = 0
     blocks_removed: int = 0
     """Superseded files of blocks that were removed from the store."""
+    blocks_given_up: int = 0
+    """Of these, files that were removed before their grace was over, since the disk became full."""
     blocks_superseded: int = 0
     """Superseded files that stay for their grace, as of the last look at the store."""
     blocks_superseded_bytes: int = 0

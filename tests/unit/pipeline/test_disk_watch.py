@@ -8,7 +8,7 @@ import pytest
 
 from fleetpulse.disk_space import RESERVE, Space
 from fleetpulse.errors import Busy, NotAccepting
-from fleetpulse.pipeline.disk_watch import ENOUGH, LEAST, LOW
+from fleetpulse.pipeline.disk_watch import ENOUGH, LEAST, LOW, RELIEF_S
 from fleetpulse.pipeline.service import Service
 from memory_service import SECOND, World, beat
 
@@ -16,10 +16,11 @@ SIZE = 10**12
 SETTINGS = {"disk_free_low_bytes": 1_000, "disk_free_least_bytes": 100}
 
 
-def run(tmp_path: Path, test: Callable[[Service], Awaitable[None]]) -> None:
+def run(tmp_path: Path, test: Callable[[Service], Awaitable[None]], **settings: float) -> None:
     async def life() -> None:
         world = World(tmp_path)
-        service = await world.started("a", **SETTINGS)
+        service = await world.started("a", **SETTINGS, **settings)
+        service.housekeeping.removal.has_looked = True  # there are no superseded files
         service.disk_watch.close()
         try:
             await test(service)
@@ -135,3 +136,50 @@ def test_the_reserve_is_kept_while_there_is_space_and_given_up_at_last(tmp_path:
 
     run(tmp_path, test)
     assert not (tmp_path / RESERVE).exists()
+
+
+async def with_superseded(service: Service) -> None:
+    for _ in range(3):
+        await beat(service, "a")
+        assert await service.housekeeping.checkpoint()
+    assert service.counters.blocks_superseded > 4
+
+
+def test_superseded_files_are_removed_before_anybody_is_refused(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        await with_superseded(service)
+        watch, before, named = service.disk_watch, service.counters.blocks_superseded, service.history.manifest.files()
+        watch._measured = 1
+        set_free(service, 900)
+        assert watch._relief is not None
+        assert watch.level == ENOUGH
+        await watch._relief
+        # 200 bytes more are enough, so the youngest stay.
+        assert 0 < service.counters.blocks_given_up < before
+        assert service.counters.blocks_superseded == before - service.counters.blocks_given_up
+        assert {file.name for file in named} <= service.history.store.names()
+        watch._measured += 1
+        set_free(service, 900)  # what was measured while files were removed does not count
+        assert watch.level == ENOUGH
+        watch._measured += 1
+        set_free(service, 900)
+        assert watch.level == LOW
+
+    run(tmp_path, test, block_grace_h=24.0)
+
+
+def test_nobody_waits_for_ever_for_superseded_files_to_be_removed(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        await with_superseded(service)
+        watch, now_s = service.disk_watch, 100.0
+        watch._monotonic_s = lambda: now_s
+        async with service.housekeeping._turn:  # a checkpoint that hangs
+            set_free(service, 50)
+            assert watch.level == ENOUGH
+            now_s += RELIEF_S
+            set_free(service, 50)
+            assert watch.level == LEAST
+            assert service.intake.closed_by is not None
+        set_free(service, 5_000)
+
+    run(tmp_path, test, block_grace_h=24.0)
