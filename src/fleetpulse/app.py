@@ -86,7 +86,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
             **_stages_of(stages, StoreReturn),
         ),
         disk_watch=disk_watch,
-        late_hold=_build_late_hold(settings, stages),
+        late_hold=_build_late_hold(settings, stages, readiness),
         loop_lag=stages.loop_lag,
         closers=[
             disk_watch.close,
@@ -233,12 +233,14 @@ def _build_declared_files(settings: Settings, stages: Stages, readiness: Readine
     )
 
 
-def _build_late_hold(settings: Settings, stages: Stages) -> LateHold:
+def _build_late_hold(settings: Settings, stages: Stages, readiness: Readiness) -> LateHold:
     return LateHold(
         fleet=stages.fleet,
         intake=stages.intake,
         watch=stages.watch,
+        readiness=readiness,
         late_rows_max=HELD_AT * settings.checkpoint_late_rows,
+        gaps_max=HELD_AT * settings.checkpoint_reception_gaps,
         backlog_after_s=settings.backlog_after_s,
     )
 

@@ -21,7 +21,7 @@ from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
 from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows, prepare
 from fleetpulse.live.marks import mark_days
-from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under
+from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under, join_pieces
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, presence_from, rows_of
@@ -282,7 +282,7 @@ class Fleet:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
         self.closing.samples += self.samples.certain.take()
         self.closing.doubtful += self.samples.doubtful.take()
-        self.closing.gaps = [*self._closing_gaps(), *self.gaps]
+        self.closing.gaps = join_pieces([*self._closing_gaps(), *self.gaps])
         self.closing.corrections += self.corrections
         self.gaps, self.corrections = [], []
         return FrozenFleet(

@@ -50,3 +50,11 @@ def add_gaps(pieces: list[ReceptionGapColumns], gaps: ReceptionGapColumns) -> No
     while pieces and len(pieces[-1]) <= min(len(gaps), JOINED_ROWS_MAX):
         gaps = join_gaps([pieces.pop(), gaps])
     pieces.append(gaps)
+
+
+def join_pieces(pieces: Sequence[ReceptionGapColumns]) -> list[ReceptionGapColumns]:
+    """The same gaps in fewer pieces: else each failed checkpoint would leave further ones, and questions scan each."""
+    joined: list[ReceptionGapColumns] = []
+    for piece in pieces:
+        add_gaps(joined, piece)
+    return joined

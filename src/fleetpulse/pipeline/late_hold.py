@@ -1,7 +1,8 @@
-"""Holding backlogs back while late data fills the memory: bulk bodies and old single reports, never current ones.
+"""Holding backlogs back while what waits for a checkpoint fills the memory: bulk bodies and old single reports.
 
-Each device and day of late data is a row in memory until a checkpoint has written it. Where rows come faster than
-checkpoints write them, or no checkpoint succeeds, senders of backlogs are told to come back later.
+Each device and day of late data is a row in memory until a checkpoint has written it, and so is each reception gap.
+Where rows come faster than checkpoints write them, or no checkpoint succeeds, senders of backlogs are told to come back
+later. Current reports never are, so `/readyz` says that memory grows.
 """
 
 import structlog
@@ -10,11 +11,12 @@ from fleetpulse.errors import Busy
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
 
 log = structlog.get_logger("late_hold")
 HELD_AT = 2
-"""So many times `checkpoint_late_rows`: one part is being written, while another gathers."""
+"""So many times `checkpoint_late_rows` or `checkpoint_reception_gaps`: one part is being written, another gathers."""
 RETRY_S = 10
 
 
@@ -22,34 +24,77 @@ class LateHold:
     """Used on the loop only."""
 
     def __init__(
-        self, *, fleet: Fleet, intake: Intake, watch: Watch, late_rows_max: int, backlog_after_s: float
+        self,
+        *,
+        fleet: Fleet,
+        intake: Intake,
+        watch: Watch,
+        readiness: Readiness,
+        late_rows_max: int,
+        gaps_max: int,
+        backlog_after_s: float,
     ) -> None:
-        """`late_rows_max`: rows in memory at which backlogs are held back."""
+        """`late_rows_max`, `gaps_max`: so many of them in memory hold backlogs back.
+
+        Of gaps also two for each device do not: all devices end one when they are first heard, and after a restart.
+        """
         self._fleet = fleet
         self._intake = intake
         self._watch = watch
+        self._readiness = readiness
         self._rows_max = late_rows_max
+        self._gaps_max = gaps_max
         self._backlog_after_ns = int(backlog_after_s * NS_PER_S)
-        self._refusal = Busy(
-            f"late data fills the memory, {late_rows_max} rows of devices and days (twice checkpoint_late_rows): "
-            "backlogs wait for the next checkpoint; send it again after the seconds of Retry-After",
-            reason="late_rows",
-            retry_after_s=RETRY_S,
-        )
+        self._refusals = {
+            "late_rows": _refusal(
+                f"late data fills the memory, {late_rows_max} rows of devices and days (twice checkpoint_late_rows)",
+                "late_rows",
+            ),
+            "reception_gaps": _refusal(
+                "reception gaps fill the memory (twice checkpoint_reception_gaps, and two for each device)",
+                "reception_gaps",
+            ),
+        }
         self.is_holding = False
 
     def tick(self) -> None:
         """Hold backlogs back, or take them again; a few times a second, after the disk has been looked at."""
         # Those that a checkpoint is writing now are in memory, too.
         rows = self._fleet.late_rows() + len(self._fleet.closing.sparse)
-        was_holding, self.is_holding = self.is_holding, rows >= self._rows_max
+        gaps = gaps_in_memory(self._fleet)
+        gaps_max = max(self._gaps_max, HELD_AT * self._fleet.count)
+        self._say(gaps, gaps_max)
+        reason = "late_rows" if rows >= self._rows_max else "reception_gaps" if gaps >= gaps_max else ""
+        was_holding, self.is_holding = self.is_holding, bool(reason)
         intake = self._intake
-        if self.is_holding and intake.backlog_refusal is None:
-            intake.backlog_refusal = self._refusal
-        elif not self.is_holding and intake.backlog_refusal is self._refusal:
-            intake.backlog_refusal = None
-            intake.backlog_before_ns = 0
+        if intake.backlog_refusal is None or intake.backlog_refusal in self._refusals.values():
+            if was_holding and not reason:
+                intake.backlog_before_ns = 0
+            intake.backlog_refusal = self._refusals.get(reason)
         if self.is_holding:
             intake.backlog_before_ns = self._watch.clock.now_ns() - self._backlog_after_ns
         if self.is_holding is not was_holding:
-            log.warning("backlogs are held back" if self.is_holding else "backlogs are taken again", late_rows=rows)
+            text = "backlogs are held back" if self.is_holding else "backlogs are taken again"
+            log.warning(text, late_rows=rows, reception_gaps=gaps)
+
+    def _say(self, gaps: int, gaps_max: int) -> None:
+        """Current reports end further gaps, and are never refused for it: so people are to know."""
+        degraded = self._readiness.degraded
+        if gaps >= gaps_max:
+            degraded["memory"] = (
+                f"{gaps} reception gaps wait in memory for a checkpoint (at most {gaps_max} should, twice "
+                "checkpoint_reception_gaps or two for each device), and memory grows with each further one: see why "
+                "checkpoints fail or are slow; backlogs are refused meanwhile"
+            )
+        else:
+            degraded.pop("memory", None)
+
+
+def gaps_in_memory(fleet: Fleet) -> int:
+    """How many reception gaps no block holds yet, those included that a checkpoint is writing."""
+    return sum(map(len, fleet.gaps)) + sum(map(len, fleet.closing.gaps))
+
+
+def _refusal(what: str, reason: str) -> Busy:
+    text = f"{what}: backlogs wait for the next checkpoint; send it again after the seconds of Retry-After"
+    return Busy(text, reason=reason, retry_after_s=RETRY_S)

@@ -16,9 +16,9 @@ NAMED_MAX = 5
 """Blocks that /readyz names."""
 Stage = Literal["opening", "devices", "snapshot", "replay", "ready"]
 """What a start is doing, in this order."""
-Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog"]
-"""The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, or rows of
-the catalog cannot be read."""
+Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory"]
+"""The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, rows of
+the catalog cannot be read, or what waits for checkpoints fills the memory."""
 RETRY_S = 10
 """What Retry-After says meanwhile."""
 

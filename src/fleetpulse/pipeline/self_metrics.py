@@ -13,6 +13,7 @@ from fleetpulse.model.manifest import Manifest
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
+from fleetpulse.pipeline.late_hold import gaps_in_memory
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.telemetry.counters import Counters
@@ -136,6 +137,7 @@ class SelfMetrics:
                 self.fleet.samples.doubtful.count,
             ),
             "blocks_set_aside": ("Blocks that are damaged or missing, and set aside", len(self.history.set_aside)),
+            "reception_gaps_live": ("Reception gaps in memory that no block holds yet", gaps_in_memory(self.fleet)),
             "late_rows": ("Device-days of late data that the next checkpoint closes", self.fleet.late_rows()),
             "ahead_rows": (
                 "Device-days of data ahead of the open days, from devices whose clocks are ahead",

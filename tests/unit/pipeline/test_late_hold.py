@@ -8,14 +8,15 @@ import pytest
 
 from fleetpulse.errors import Busy
 from fleetpulse.pipeline.service import Service
-from memory_service import World
+from memory_service import SECOND, FakeClock, World, beat
 
 LINE = b'{"device_id":"a","sent_at":"2024-09-0%dT11:00:00Z"}'
 
 
-def run(folder: Path, test: Callable[[Service], Awaitable[None]]) -> None:
+def run(folder: Path, test: Callable[[Service], Awaitable[None]], **settings: int) -> None:
     async def life() -> None:
-        service = await World(folder).started("a", checkpoint_late_rows=2, earliest="2000-01-01T00:00:00Z")
+        limits = {"checkpoint_late_rows": 2, **settings}
+        service = await World(folder).started("a", earliest="2000-01-01T00:00:00Z", **limits)
         try:
             await test(service)
         finally:
@@ -56,3 +57,33 @@ def test_a_refusal_of_another_cause_stays(tmp_path: Path) -> None:
         assert service.intake.backlog_refusal is other
 
     run(tmp_path, test)
+
+
+def test_gaps_that_no_checkpoint_writes_are_said_and_hold_backlogs_back(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        hold, clock = service.node.late_hold, service.clock.machine
+        assert isinstance(clock, FakeClock)
+        put, service.history.store.put = service.history.store.put, fail
+        for _ in range(5):
+            clock.ns += 3_600 * SECOND
+            await beat(service, "a")
+            assert not await service.housekeeping.checkpoint()  # what it was to write is kept, and counted once
+        hold.tick()
+        assert hold.is_holding
+        assert "5 reception gaps wait in memory" in service.readiness.degraded["memory"]
+        assert len(service.fleet.closing.gaps) < 4
+        with pytest.raises(Busy, match="checkpoint_reception_gaps"):
+            await service.reception.bulk(LINE % 9, "")
+        await beat(service, "a")
+        service.history.store.put = put
+        assert await service.housekeeping.checkpoint()
+        hold.tick()
+        assert not hold.is_holding
+        assert "memory" not in service.readiness.degraded
+        await service.reception.bulk(LINE % 9, "")
+
+    run(tmp_path, test, checkpoint_reception_gaps=2)
+
+
+def fail(*_: object) -> None:
+    raise OSError("no space left")
