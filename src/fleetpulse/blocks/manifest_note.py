@@ -1,42 +1,92 @@
 """The note `manifest.json`: a copy of the catalog's manifest beside the blocks, for the day when the catalog is lost.
 
 It is written before the catalog commits the manifest, so its files are there, and the journal still holds what comes
-after its position. Where a data folder is started that is older than its blocks, such as a restored copy, the newer
-note is kept under a name of its own, because the next checkpoint replaces it.
+after its position. Its last field is a checksum of all before it.
+
+Where a copy of the data folder is started that is older than the blocks, the note names files which that copy's catalog
+has no record of. It is kept under a name of its own, `manifest-‹position›-….json`, because the next checkpoint replaces
+it; and so are its files, until people remove the kept note.
 """
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 
 import msgspec
 
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.store import BlockStore, Note, mark_of
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import Manifest
 
 MANIFEST = "manifest.json"
+KEPT_NAME = re.compile(r"manifest-\d+(-[0-9a-f]+)?\.json")
+"""Names of kept notes; those of older versions have no checksum in them."""
+CHECKSUM = "sha256"
+_END = -len(f',"{CHECKSUM}":""}}') - 64
+"""Where the checksum begins, with its name."""
+_FIELDS = {field.name for field in fields(Manifest)}
+_RESTORE = "Restore it from a copy, or an older version of the bucket"
 
 
 def put_manifest_note(store: BlockStore, manifest: Manifest) -> None:
     """Write the note, in the place of the one before. Raises: OSError."""
-    store.put_note(MANIFEST, msgspec.json.encode(manifest))
+    store.put_note(MANIFEST, _encode(manifest))
 
 
-def keep_newer_note(store: BlockStore, manifest: Manifest) -> Manifest | None:
-    """Keep a note that is newer than the catalog's manifest as `manifest-‹position›.json`; the manifest that it holds.
+def keep_other_note(store: BlockStore, *, names: Collection[str], marks: Collection[str]) -> str | None:
+    """Keep the note under a name of its own where it names files of another copy of the folder; returns that name.
 
+    Args: names, marks: of the files that the catalog knows as its own.
     Raises: DamagedData: the note cannot be read. OSError.
     """
-    newer = read_manifest_note(store)
-    if newer is None or newer.position <= manifest.position:
+    manifest = read_manifest_note(store)
+    if manifest is None or all(file.name in names or mark_of(file.name) in marks for file in manifest.files()):
         return None
-    store.put_note(f"manifest-{newer.position}.json", msgspec.json.encode(newer))
-    return newer
+    body = _encode(manifest)
+    name = f"manifest-{manifest.position}-{hashlib.sha256(body).hexdigest()[:8]}.json"
+    store.put_note(name, body)
+    return name
 
 
-def read_manifest_note(store: BlockStore) -> Manifest | None:
-    """The manifest that was written last; None where there is none. Raises: DamagedData; OSError."""
-    note = store.read_note(MANIFEST)
-    if note is None:
-        return None
+def kept_manifests(store: BlockStore) -> Mapping[str, Manifest]:
+    """The notes that were kept, by name. Raises: DamagedData: one cannot be read. OSError."""
+    found = {}
+    for name in sorted(store.note_names()):
+        if KEPT_NAME.fullmatch(name):
+            manifest = read_manifest_note(store, name)
+            if manifest is not None:
+                found[name] = manifest
+    return found
+
+
+def read_manifest_note(store: BlockStore, name: str = MANIFEST) -> Manifest | None:
+    """The manifest that was written last, or a kept one; None where there is none.
+
+    Raises: DamagedData: it is not what was written. OSError.
+    """
+    note = store.read_note(name)
+    return None if note is None else _decode(note, f"{name} in {store.place}")
+
+
+def _encode(manifest: Manifest) -> bytes:
+    return _with_checksum(msgspec.json.encode(manifest))
+
+
+def _with_checksum(body: bytes) -> bytes:
+    return body[:-1] + f',"{CHECKSUM}":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
+
+
+def _decode(note: Note, where: str) -> Manifest:
     try:
-        return msgspec.json.decode(note.body, type=Manifest)
+        parts = msgspec.json.decode(note.body, type=dict[str, msgspec.Raw])
+        manifest = msgspec.json.decode(note.body, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedData(f"{MANIFEST} in {store.place} cannot be read: {error}. Restore it from a copy.") from error
+        raise DamagedData(f"{where} cannot be read: {error}. {_RESTORE}.") from error
+    if parts.keys() - _FIELDS - {CHECKSUM}:
+        strange = ", ".join(sorted(parts.keys() - _FIELDS - {CHECKSUM}))
+        raise DamagedData(f"{where} is damaged, or of a newer version: it has fields named {strange}. {_RESTORE}.")
+    # Notes of older versions have no checksum; all that can be told of them is whether they can be read.
+    if CHECKSUM in parts and note.body != _with_checksum(note.body[:_END] + b"}"):
+        raise DamagedData(f"{where} is not what was written (its checksum differs). {_RESTORE}.")
+    return manifest

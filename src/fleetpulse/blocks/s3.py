@@ -19,7 +19,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError,
 from obstore.store import S3Store
 
 from fleetpulse.blocks.file_cache import FileCache, sync_file
-from fleetpulse.blocks.store import SUFFIX, Note, NoteChanged
+from fleetpulse.blocks.store import NOTE_SUFFIX, SUFFIX, Note, NoteChanged
 from fleetpulse.errors import SettingsError
 from fleetpulse.model.manifest import BlockFile
 
@@ -153,9 +153,16 @@ class S3BlockStore:
 
     def names(self) -> set[str]:
         """See BlockStore. Files of deeper folders belong to others, and are left out. Raises: OSError."""
+        return self._list(SUFFIX)
+
+    def note_names(self) -> set[str]:
+        """See BlockStore."""
+        return self._list(NOTE_SUFFIX)
+
+    def _list(self, suffix: str) -> set[str]:
         with self._translated("list"):
             objects = self._store.list_with_delimiter()["objects"]
-        return {found["path"] for found in objects if found["path"].endswith(SUFFIX)}
+        return {found["path"] for found in objects if found["path"].endswith(suffix)}
 
     is_remote = True
 

@@ -22,6 +22,7 @@ from fleetpulse.storage_causes import RESTORE, storage_text
 
 SUFFIX = ".parquet"
 TEMPORARY = ".tmp"
+NOTE_SUFFIX = ".json"
 
 
 class Note(NamedTuple):
@@ -73,6 +74,10 @@ class BlockStore(Protocol):
 
     def put_note(self, name: str, body: bytes) -> None:
         """Write a note whole and durably, in the place of what is there. Raises: OSError."""
+        ...
+
+    def note_names(self) -> set[str]:
+        """Names of all notes. Raises: OSError."""
         ...
 
     def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
@@ -234,6 +239,11 @@ class FolderBlockStore:
         """See BlockStore."""
         self._write(name, lambda file: _write_all(file, body))
 
+    def note_names(self) -> set[str]:
+        """See BlockStore."""
+        self._opened.check()
+        return {path.name for path in self._folder.iterdir() if path.name.endswith(NOTE_SUFFIX) and path.is_file()}
+
     def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
         """See BlockStore. The lock is on the folder itself, which other processes may have under another path."""
         with locked_folder(self._folder):
@@ -298,6 +308,10 @@ class MemoryBlockStore:
     def put_note(self, name: str, body: bytes) -> None:
         """See BlockStore."""
         self._notes[name] = body
+
+    def note_names(self) -> set[str]:
+        """See BlockStore."""
+        return set(self._notes)
 
     def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
         """See BlockStore."""

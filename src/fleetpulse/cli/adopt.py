@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from fleetpulse.blocks.manifest_note import MANIFEST
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
@@ -38,6 +39,7 @@ def adopt(
     *,
     data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),
     dry_run: bool = False,
+    manifest: str = MANIFEST,
     **flags: str | bool | None,
 ) -> None:
     """Make a lost catalog anew from the blocks.
@@ -45,18 +47,19 @@ def adopt(
     Args:
         data: Data folder whose catalog is lost, or a new one.
         dry_run: Show what would come back, and what would not; change nothing.
+        manifest: Copy of the manifest to go by: another one was kept where two copies of the folder used the blocks.
     """
     with hold_folder(data):
         settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
         try:
-            _adopt(data, settings, is_dry=dry_run)
+            _adopt(data, settings, note=manifest, is_dry=dry_run)
         except OSError as error:
             raise StorageFailed(storage_text(error, data)) from error
 
 
-def _adopt(folder: Path, settings: Settings, *, is_dry: bool) -> None:
+def _adopt(folder: Path, settings: Settings, *, note: str, is_dry: bool) -> None:
     store = open_store(settings)
-    found = look(store)
+    found = look(store, note)
     wait_s = settings.database_wait_s
     with contextlib.ExitStack() as closing:
         journal = catalog = None

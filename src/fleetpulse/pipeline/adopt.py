@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from fleetpulse.blocks.history import files_to_start
-from fleetpulse.blocks.manifest_note import read_manifest_note
+from fleetpulse.blocks.manifest_note import MANIFEST, read_manifest_note
 from fleetpulse.blocks.names import NamedDevice, NamedMetric, read_devices, read_metrics
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
 from fleetpulse.blocks.store import BlockStore, check_file
@@ -58,20 +58,20 @@ class Tail:
     unnamed_metrics: int = 0
 
 
-def look(store: BlockStore) -> Found:
-    """What a store holds. Changes nothing.
+def look(store: BlockStore, note: str = MANIFEST) -> Found:
+    """What a store holds, by the manifest in `note`. Changes nothing.
 
     Raises: ForeignBlocks: there is nothing to make a catalog from. DamagedData: what it needs first is lost. OSError.
     """
     owner, _ = read_owner(store)
-    manifest = read_manifest_note(store)
-    if manifest is None and not store.names():
+    manifest = read_manifest_note(store, note)
+    if manifest is None and note == MANIFEST and not store.names():
         # Nothing was ever written there: all that is left is in the journal. A new catalog has the built-in metric.
         return Found(Manifest(), owner, missing=(), others=(), devices=0, deleted=0, metrics=1)
     if manifest is None:
         raise ForeignBlocks(
-            f"there is no manifest.json in {store.place}: no service of this version has taken a checkpoint there, so "
-            "it cannot be told which of its blocks count. Restore the catalog from a copy."
+            f"there is no {note} in {store.place}: no service of this version has taken a checkpoint there, so it "
+            "cannot be told which of its blocks count. Restore the catalog from a copy."
         )
     if manifest.snapshot is None or "devices" not in manifest.names:
         raise ForeignBlocks(f"the last checkpoint in {store.place} holds no devices: there is nothing to adopt.")

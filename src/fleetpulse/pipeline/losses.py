@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 import structlog
 
-from fleetpulse.blocks.manifest_note import keep_newer_note
-from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DataVanished
 from fleetpulse.journal.entry import decode_entry
@@ -132,23 +130,6 @@ def check_fit(journal: Journal, catalog: Catalog, manifest: Manifest, *, because
             "catalog.sqlite-wal, or restore the whole data folder from a copy. Without a copy, move catalog.sqlite and "
             "its -wal away, and make a new catalog from the blocks and the journal with `fleetpulse adopt`."
         ) from error
-
-
-def note_newer_blocks(store: BlockStore, manifest: Manifest) -> None:
-    """Say where the blocks are newer than the data folder, as those of a restored copy are; their manifest is kept."""
-    try:
-        newer = keep_newer_note(store, manifest)
-    except (DamagedData, OSError) as error:
-        log.warning("it cannot be told whether the blocks are newer than the data folder", error=str(error))
-        return
-    if newer is not None:
-        log.warning(
-            "the blocks are newer than this data folder: what was acknowledged in between is not here",
-            blocks_reached=newer.position,
-            folder_reached=manifest.position,
-            kept=f"manifest-{newer.position}.json",
-            todo="if this folder is an older copy by mistake, stop, and start the newer one",
-        )
 
 
 def _what_blocks_have(reached: Reached | None) -> str:

@@ -7,13 +7,15 @@ checkpoint.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import structlog
 
-from fleetpulse.blocks.manifest_note import MANIFEST, put_manifest_note
+from fleetpulse.blocks.manifest_note import MANIFEST, keep_other_note, kept_manifests, put_manifest_note
 from fleetpulse.blocks.owner import (
     LocalIdentity,
     Owner,
@@ -25,14 +27,25 @@ from fleetpulse.blocks.owner import (
 )
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.file_records import WrittenFiles
 from fleetpulse.clock import Clock
+from fleetpulse.errors import DamagedData
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import Manifest
-from fleetpulse.pipeline.losses import note_newer_blocks
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.storage_causes import storage_text
 
 log = structlog.get_logger("owner")
+_Result = TypeVar("_Result")
+
+
+class InCatalog(Protocol):
+    """Runs work on the catalog's thread, and waits for it."""
+
+    def __call__(self, work: Callable[[], _Result], /) -> _Result:
+        """The result of `work`."""
+        ...
 
 
 @dataclass(eq=False, kw_only=True)
@@ -49,6 +62,8 @@ class Ownership:
     """None: the store could not be reached yet."""
     trouble: str = field(default="", init=False)
     """Why it could not be reached, or not be written to."""
+    kept: Mapping[str, Manifest] = field(default_factory=dict, init=False)
+    """Manifests of other copies of this folder, by the names of their notes."""
     _ids: tuple[str | None, str | None] = field(default=(None, None), init=False)
 
     def compare(self) -> None:
@@ -71,7 +86,7 @@ class Ownership:
         if self.trouble:
             return  # without a further wait; it is tried again while the service runs
         try:
-            self._claim(self.catalog.manifest(), self.catalog.files.identify)
+            self._claim(self.catalog.manifest(), lambda work: work())
         except OSError as error:
             self._note_trouble(error)
             return
@@ -89,11 +104,11 @@ class Ownership:
             await loop.run_in_executor(self.threads.files, check_owner, self.store, self.owner)
             return
 
-        def identify(identity: str) -> None:
-            self.threads.catalog.submit(self.catalog.files.identify, identity).result()
+        def in_catalog(work: Callable[[], _Result]) -> _Result:
+            return self.threads.catalog.submit(work).result()
 
         # The journal is told at the next start: it belongs to another thread now.
-        await loop.run_in_executor(self.threads.files, self._claim, manifest, identify)
+        await loop.run_in_executor(self.threads.files, self._claim, manifest, in_catalog)
 
     def _note_trouble(self, error: OSError) -> None:
         self.trouble = storage_text(error, self.store.place)
@@ -102,11 +117,9 @@ class Ownership:
     def _local(self, manifest: Manifest) -> LocalIdentity:
         return LocalIdentity(self.folder, *self._ids, {file.name for file in manifest.files()})
 
-    def _claim(self, manifest: Manifest, identify: Callable[[str], None]) -> None:
-        """`identify` stores an id in the catalog, on its thread."""
-
+    def _claim(self, manifest: Manifest, in_catalog: "InCatalog") -> None:
         def keep(identity: str) -> None:
-            identify(identity)
+            in_catalog(partial(self.catalog.files.identify, identity))
             self._ids = identity, self._ids[1]
 
         owner = claim(self.store, self._local(manifest), now_ns=self.clock.now_ns(), keep_identity=keep)
@@ -117,8 +130,48 @@ class Ownership:
                 "believe that they are the only one until they look again",
                 todo="see that no copy of this data folder is started",
             )
-        note_newer_blocks(self.store, manifest)
+        self._keep_notes(manifest, in_catalog(self.catalog.files.written))
         if manifest.files() and self.store.read_note(MANIFEST) is None:
             # Of a folder from before there was one: from now on the catalog can be made anew.
             put_manifest_note(self.store, manifest)
         self.owner, self.trouble = owner, ""
+
+    def _keep_notes(self, manifest: Manifest, written: WrittenFiles) -> None:
+        """Keep the manifest of another copy of this folder, and its files, where one has written there last."""
+        names = {file.name for file in (*manifest.files(), *written.superseded)}
+        try:
+            kept = keep_other_note(self.store, names=names, marks=written.marks)
+            self.kept = kept_manifests(self.store)
+        except DamagedData as error:
+            log.warning("it cannot be told whether another copy of this folder has used the blocks", error=str(error))
+            return
+        if kept is not None:
+            log.warning(
+                "the blocks are newer than this data folder, or of another copy of it: what was acknowledged there is "
+                "not here",
+                blocks_reached=self.kept[kept].position,
+                folder_reached=manifest.position,
+                kept=kept,
+                todo="if this folder is an older copy by mistake, stop, and start the newer one",
+            )
+        for name, other in self.kept.items():
+            log.warning(
+                "files of another copy of this data folder are kept",
+                manifest=name,
+                taken_at=format_rfc3339(other.taken_at_ns),
+                todo=way_back(name),
+            )
+
+    @property
+    def kept_names(self) -> frozenset[str]:
+        """Names of the files that kept manifests name; they stay until people remove the kept manifest."""
+        return frozenset(file.name for manifest in self.kept.values() for file in manifest.files())
+
+
+def way_back(name: str) -> str:
+    """How to come back to what a kept manifest holds, and how to give it up."""
+    return (
+        "to go back to it, stop the service, move catalog.sqlite and journal.sqlite with their -wal, and reached, to "
+        "another folder (they hold what was accepted since), and run `fleetpulse adopt` with --manifest "
+        f"{name}; if nobody needs it, remove {name} from among the blocks, and restart"
+    )

@@ -70,14 +70,15 @@ class Removal:
     async def _run(self, *, is_kept: bool) -> None:
         loop, now_ns = asyncio.get_running_loop(), self.clock.now_ns()
         written = await self._in_catalog(self.catalog.files.written)
-        in_use = self.history.in_use()
+        kept = self.ownership.kept_names
+        in_use = self.history.in_use() | kept
         look = partial(self._look, written, in_use=in_use, now_ns=now_ns, is_kept=is_kept)
         # In the thread, since there may be tens of thousands of files.
         found, superseded, due = await loop.run_in_executor(self.threads.files, look)
         self._note_unknown(found.unknown)
         if found.leftovers:
             _log_names("files were left over by a crash, or by work that failed", found.leftovers)
-        now_in_use = self.history.in_use()
+        now_in_use = self.history.in_use() | kept
         removable = [file.name for file in due if file.name not in now_in_use]
         if removable:
             await self.ownership.ensure(self.history.manifest)
@@ -106,13 +107,14 @@ class Removal:
             *written.superseded,
             *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
         ]
+        ours = [file for file in superseded if file.name not in self.ownership.kept_names]
         grace_ns = _FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR)
         bytes_max = self.grace.block_grace_bytes_max
-        due = due_for_removal(superseded, now_ns=now_ns, grace_ns=grace_ns, bytes_max=bytes_max)
+        due = due_for_removal(ours, now_ns=now_ns, grace_ns=grace_ns, bytes_max=bytes_max)
         bytes_wanted, self.bytes_wanted = self.bytes_wanted, 0
         if bytes_wanted > 0:
-            staying_bytes = sum(file.size_bytes for file in superseded) - bytes_wanted
-            early = due_for_removal(superseded, now_ns=now_ns, grace_ns=grace_ns, bytes_max=max(0, staying_bytes))
+            staying_bytes = sum(file.size_bytes for file in ours) - bytes_wanted
+            early = due_for_removal(ours, now_ns=now_ns, grace_ns=grace_ns, bytes_max=max(0, staying_bytes))
             more = len(set(early) - set(due))
             self.counters.blocks_given_up += more
             due = early if more else due

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fleetpulse.blocks.history import closed_days
 from fleetpulse.blocks.leftovers import take_inventory
+from fleetpulse.blocks.manifest_note import MANIFEST, kept_manifests, read_manifest_note
 from fleetpulse.blocks.owner import read_owner
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
@@ -16,6 +17,7 @@ from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.losses import find_doubts, find_losses, loss_error
+from fleetpulse.pipeline.ownership import way_back
 from fleetpulse.storage_causes import RESTORE
 
 
@@ -77,7 +79,7 @@ def verify(
         minutes = _check("closed minutes", lambda: _closed_minutes(store, manifest))
     else:
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
-    return [*about, *blocks, minutes, *_outside(catalog, names, manifest)]
+    return [*about, *blocks, minutes, *_notes(store, manifest), *_outside(catalog, store, names, manifest)]
 
 
 def _identity(journal: Journal, catalog: Catalog, store: BlockStore) -> Finding:
@@ -114,16 +116,41 @@ def _check_blocks(
         advanced(place + 1, len(files), file.size_bytes)
 
 
-def _outside(catalog: Catalog, names: set[str], manifest: Manifest) -> list[Finding]:
+def _notes(store: BlockStore, manifest: Manifest) -> Iterator[Finding]:
+    """The copy of the manifest beside the blocks, from which `adopt` would make a catalog."""
+    if manifest.files():
+        yield _check(MANIFEST, lambda: _note(store, manifest))
+
+
+def _note(store: BlockStore, manifest: Manifest) -> str:
+    note = read_manifest_note(store)
+    if note is None:
+        return "is not there; the next start writes it"
+    if note.position == manifest.position:
+        return f"as the catalog's, at position {note.position}"
+    return f"at position {note.position}, the catalog's at {manifest.position}; the next checkpoint writes it anew"
+
+
+def _outside(catalog: Catalog, store: BlockStore, names: AbstractSet[str], manifest: Manifest) -> Iterator[Finding]:
     written, in_use = catalog.files.written(), {file.name for file in manifest.files()}
-    found = take_inventory(names, in_use=in_use, superseded=written.superseded, marks=written.marks)
+    others: set[str] = set()
+    try:
+        for note, other in kept_manifests(store).items():
+            files = {file.name for file in other.files()}
+            others |= files
+            text = f"of another copy of this folder, at position {other.position}: {len(files)} files"
+            missing = f", {len(files - names)} of them missing" if files - names else ""
+            yield Finding(f"kept {note}", f"{text}{missing}, which stay; {way_back(note)}")
+    except (DamagedData, OSError) as error:
+        yield Finding("kept manifests", str(error), is_good=False)
+    known = in_use | others
+    found = take_inventory(names, in_use=known, superseded=written.superseded, marks=written.marks)
     superseded = f"{len(written.superseded)} superseded, which stay for their grace (block_grace_h)"
-    ours = Finding("files outside the manifest", f"{len(found.leftovers)} left over by a crash; {superseded}")
-    if not found.unknown:
-        return [ours]
-    unknown = ", ".join(sorted(found.unknown))
-    text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {unknown}"
-    return [ours, Finding("unknown files", text)]
+    yield Finding("files outside the manifest", f"{len(found.leftovers)} left over by a crash; {superseded}")
+    if found.unknown:
+        unknown = ", ".join(sorted(found.unknown))
+        text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {unknown}"
+        yield Finding("unknown files", text)
 
 
 def _catalog(catalog: Catalog) -> str:

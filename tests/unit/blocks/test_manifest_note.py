@@ -3,7 +3,13 @@
 import msgspec
 import pytest
 
-from fleetpulse.blocks.manifest_note import MANIFEST, keep_newer_note, put_manifest_note, read_manifest_note
+from fleetpulse.blocks.manifest_note import (
+    MANIFEST,
+    keep_other_note,
+    kept_manifests,
+    put_manifest_note,
+    read_manifest_note,
+)
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, Manifest, SampleBlock
@@ -45,13 +51,43 @@ def test_a_note_that_is_no_manifest_is_called_damaged(body: bytes) -> None:
         read_manifest_note(store)
 
 
-def test_a_newer_note_is_kept_where_an_older_folder_is_started() -> None:
+def test_every_flipped_bit_of_a_note_is_noticed() -> None:
     store = MemoryBlockStore()
-    assert keep_newer_note(store, Manifest(position=4)) is None
-    put_manifest_note(store, Manifest(position=7))
-    assert keep_newer_note(store, Manifest(position=7)) is None
-    assert keep_newer_note(store, Manifest(position=4)) == Manifest(position=7)
-    put_manifest_note(store, Manifest(position=5))
-    kept = store.read_note("manifest-7.json")
-    assert kept
-    assert msgspec.json.decode(kept.body, type=Manifest) == Manifest(position=7)
+    put_manifest_note(store, Manifest(position=7, snapshot=FILE, presence={19_999: FILE}))
+    note = store.read_note(MANIFEST)
+    assert note is not None
+    for place in range(len(note.body)):
+        for bit in (1, 2, 32):
+            body = bytearray(note.body)
+            body[place] ^= bit
+            store.put_note(MANIFEST, bytes(body))
+            with pytest.raises(DamagedData, match=r"manifest\.json in memory"):
+                read_manifest_note(store)
+
+
+def test_a_note_of_a_version_without_checksums_is_read() -> None:
+    store = MemoryBlockStore()
+    store.put_note(MANIFEST, msgspec.json.encode(Manifest(position=7, snapshot=FILE)))
+    assert read_manifest_note(store) == Manifest(position=7, snapshot=FILE)
+
+
+def test_a_note_that_names_files_of_another_copy_is_kept() -> None:
+    store = MemoryBlockStore()
+    assert keep_other_note(store, names=(), marks=()) is None
+    other = Manifest(position=7, snapshot=BlockFile("snapshot-7-1-abc.parquet", 1, "00"))
+    put_manifest_note(store, other)
+    assert keep_other_note(store, names={"snapshot-7-1-abc.parquet"}, marks=()) is None
+    # Written by this folder, whose crash kept its catalog from recording the manifest.
+    assert keep_other_note(store, names=(), marks={"abc"}) is None
+    name = keep_other_note(store, names=(), marks=())
+    assert name is not None
+    put_manifest_note(store, Manifest(position=9))
+    assert kept_manifests(store) == {name: other}
+    assert read_manifest_note(store, name) == other
+
+
+def test_a_note_that_an_older_version_kept_is_found() -> None:
+    store = MemoryBlockStore()
+    store.put_note("manifest-7.json", msgspec.json.encode(Manifest(position=7)))
+    store.put_note("owner.json", b"{}")
+    assert kept_manifests(store) == {"manifest-7.json": Manifest(position=7)}

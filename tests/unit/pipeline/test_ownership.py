@@ -14,7 +14,9 @@ from fleetpulse.blocks.manifest_note import read_manifest_note
 from fleetpulse.blocks.owner import OWNER
 from fleetpulse.blocks.store import MemoryBlockStore, Note
 from fleetpulse.errors import DamagedData, ForeignBlocks, NotAccepting
-from memory_service import World, beat
+from fleetpulse.pipeline.adopt import look
+from fleetpulse.pipeline.verify import verify
+from memory_service import SECOND, World, beat
 
 
 def copy_of(world: World, folder: Path) -> World:
@@ -120,6 +122,45 @@ def test_a_start_that_cannot_go_on_does_not_throw_out_the_service_that_runs(
         assert copy.store._notes == before
         assert await running.housekeeping.checkpoint()
         await running.node.stop()
+
+    asyncio.run(life())
+
+
+def test_the_manifest_and_the_files_of_a_newer_copy_stay_and_lead_back_to_it(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path / "data")
+        world.folder.mkdir()
+        service = await world.started("d0", block_grace_h=24)
+        await beat(service, "d0")
+        assert await service.housekeeping.checkpoint()
+        await service.node.stop()
+        older = copy_of(world, tmp_path / "copy")
+        service = await world.started("d1", block_grace_h=24)
+        world.clock.ns += 60 * SECOND
+        await beat(service, "d1")
+        assert await service.housekeeping.checkpoint()
+        await service.node.stop()
+        newest = service.history.manifest
+        newer_files = {file.name for file in newest.files()}
+        for _ in range(2):
+            service = await older.started(block_grace_h=0.5)
+            ((note, manifest),) = service.ownership.kept.items()
+            assert manifest == newest
+            older.clock.ns += 3_600 * SECOND
+            await beat(service, "d0")
+            assert await service.housekeeping.checkpoint()
+            assert newer_files <= world.store.names()
+            findings = {finding.part: finding for finding in verify(older.journal, service.catalog, world.store)}
+            assert "of another copy" in findings[f"kept {note}"].text and note in findings[f"kept {note}"].text
+            assert findings["manifest.json"].is_good
+            assert not any(name in findings["unknown files"].text for name in newer_files)
+            await service.node.stop()
+        found = look(world.store, note)
+        assert (found.devices, found.missing) == (2, ())
+        world.store._notes.pop(note)
+        service = await older.started()
+        assert service.ownership.kept == {}
+        await service.node.stop()
 
     asyncio.run(life())
 
