@@ -1,5 +1,6 @@
 """Whose the blocks are: other folders on the same prefix, lost catalogs, and copies of a folder that are started."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -56,6 +57,12 @@ def adopt(folder: Path, *flags: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def verify(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """What `fleetpulse verify` does."""
+    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def look(server: Server) -> list[object]:
@@ -203,3 +210,11 @@ def test_a_restored_older_copy_of_the_folder_starts_within_the_grace(
     restored.wait_for_log("the blocks are newer than this data folder")
     assert present(restored) == 1
     assert beat(restored, 9) == 204
+    assert restored.stop(signal.SIGTERM) == 0
+    done = verify(server.folder, *flags[:4])
+    assert done.returncode == 0
+    (note,) = {*re.findall(r"manifest-\d+-[0-9a-f]+\.json", done.stdout)}
+    for path in (*server.folder.glob("*.sqlite*"), server.folder / "reached"):
+        path.rename(tmp_path / path.name)
+    adopt(server.folder, *flags[:4], "--manifest", note)
+    assert present(serve(*flags)) == 4
