@@ -138,7 +138,7 @@ class Ownership:
 
     def _keep_notes(self, manifest: Manifest, written: WrittenFiles) -> None:
         """Keep the manifest of another copy of this folder, and its files, where one has written there last."""
-        names = {file.name for file in (*manifest.files(), *written.superseded)}
+        names = {*(file.name for file in manifest.files()), *(file.name for file in written.superseded)}
         try:
             kept = keep_other_note(self.store, names=names, marks=written.marks)
             self.kept = kept_manifests(self.store)

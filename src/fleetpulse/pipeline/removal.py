@@ -107,7 +107,8 @@ class Removal:
             *written.superseded,
             *(Superseded(name, 0, now_ns, was_at_rest=False) for name in sorted(found.leftovers)),
         ]
-        ours = [file for file in superseded if file.name not in self.ownership.kept_names]
+        kept = self.ownership.kept_names
+        ours = [file for file in superseded if file.name not in kept]
         grace_ns = _FOR_EVER_NS if is_kept else int(self.grace.block_grace_h * NS_PER_HOUR)
         bytes_max = self.grace.block_grace_bytes_max
         due = due_for_removal(ours, now_ns=now_ns, grace_ns=grace_ns, bytes_max=bytes_max)
