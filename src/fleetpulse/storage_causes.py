@@ -18,8 +18,10 @@ from fleetpulse.errors import DamagedData, OperatorError, StorageFailed, Unreada
 Kind = Literal[
     "disk_full",
     "permission",
+    "protected",
     "read_only",
     "place",
+    "dangling",
     "descriptors",
     "memory",
     "failing",
@@ -58,6 +60,17 @@ _CAUSES: dict[Kind, Cause] = {
             f"{_NOTHING_LOST} Let the user that runs fleetpulse own the data folder and all files in it.",
         ),
         Cause(
+            "protected",
+            "the system forbids to change it, although the permissions would allow it",
+            f"{_NOTHING_LOST} If `lsattr` shows i (immutable) or a (append only) for the file or its folder, take that "
+            "away with `chattr -i -a`; else look what restricts the process, such as a container or a security module.",
+        ),
+        Cause(
+            "dangling",
+            "it is a link to what is not there",
+            f"{_NOTHING_LOST} See that the disk it leads to is mounted, or remove the link.",
+        ),
+        Cause(
             "read_only",
             "the disk is mounted read-only",
             f"{_NOTHING_LOST} Mount it for writing. A system remounts a failing disk so by itself: look at its log "
@@ -92,7 +105,8 @@ _CAUSES: dict[Kind, Cause] = {
 }
 _ERRNO: dict[int, Kind] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "disk_full"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "permission"),
+    errno.EACCES: "permission",
+    errno.EPERM: "protected",
     errno.EROFS: "read_only",
     **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), "place"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "descriptors"),
@@ -150,6 +164,9 @@ def storage_text(error: BaseException, path: Path | str = "", *, database: Path 
     if isinstance(error, OSError) and error.errno is None:
         return str(error)  # of another store than a disk, or a text of here already
     cause = cause_of(error, database)
+    named = getattr(error, "filename", None) or path
+    if cause.kind in ("place", "missing") and named and _dangling(Path(named)):
+        cause = _CAUSES["dangling"]
     place = str(getattr(error, "filename", None) or path or "the storage")
     raw = getattr(error, "strerror", None) or str(error)
     owner = f" {_owner(Path(place))}" if cause.kind == "permission" else ""
@@ -198,7 +215,7 @@ def _state_of(path: Path) -> int | None:
             if name.is_dir():
                 return errno.EISDIR
             if name.exists() and not os.access(name, os.R_OK | os.W_OK):
-                return errno.EACCES
+                return _why_refused(name)
         if not path.parent.is_dir():
             return errno.ENOTDIR
         space = os.statvfs(path.parent)
@@ -207,10 +224,24 @@ def _state_of(path: Path) -> int | None:
         if space.f_flag & os.ST_RDONLY:
             return errno.EROFS
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            return errno.EACCES
+            return _why_refused(path.parent)
     except OSError as error:
         return error.errno
     return None
+
+
+def _why_refused(path: Path) -> int:
+    """The errno of a file that may not be read or written: of an immutable one the permissions tell nothing."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    state = path.stat()
+    is_ours = os.geteuid() in (0, state.st_uid) and (os.geteuid() == 0 or state.st_mode & 0o600 == 0o600)
+    return errno.EPERM if is_ours else errno.EACCES
+
+
+def _dangling(path: Path) -> bool:
+    """Whether a path, or what it is in, is a link that leads nowhere."""
+    return any(one.is_symlink() and not one.exists() for one in (path, *path.parents))
 
 
 def _owner(path: Path) -> str:

@@ -121,3 +121,23 @@ def test_a_copy_that_is_damaged_is_fetched_again(s3: S3Server, tmp_path: Path) -
         check_size(store, file)
         check_file(store, file)
         assert (tmp_path / "a.parquet").read_bytes() == b"body"
+
+
+def test_notes_are_listed_and_are_no_blocks(store: BlockStore) -> None:
+    assert store.note_names() == set()
+    store.put_note("manifest-1.json", b"{}")
+    store.put("a.parquet", writes(b"body"))
+    assert (store.note_names(), store.names()) == ({"manifest-1.json"}, {"a.parquet"})
+
+
+def test_a_note_that_a_folder_cannot_read_or_write_is_told_with_what_to_do(tmp_path: Path) -> None:
+    store = FolderBlockStore(tmp_path)
+    (tmp_path / "owner.json").mkdir()
+    for work in (
+        lambda: store.read_note("owner.json"),
+        lambda: store.put_note("owner.json", b"{}"),
+        lambda: store.replace_note("owner.json", b"{}", expected=None),
+        lambda: store.put("owner.json", writes(b"body")),
+    ):
+        with pytest.raises(OSError, match=r"owner\.json.*: .*a folder where a file belongs.*Move it away"):
+            work()

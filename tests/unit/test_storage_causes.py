@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def sqlite_error(name: str) -> sqlite3.Error:
         (errno.ENOSPC, "disk_full"),
         (errno.EDQUOT, "disk_full"),
         (errno.EACCES, "permission"),
-        (errno.EPERM, "permission"),
+        (errno.EPERM, "protected"),
         (errno.EROFS, "read_only"),
         (errno.ENOTDIR, "place"),
         (errno.EISDIR, "place"),
@@ -121,3 +122,29 @@ def test_the_owner_of_a_file_is_named_where_it_is_another_user(tmp_path: Path) -
         os.chown(path, 12_345, -1)
         text = storage_text(PermissionError(errno.EACCES, "Permission denied", str(path)))
         assert f"{path} belongs to user 12345, and fleetpulse runs as 0." in text
+
+
+def test_a_link_that_leads_nowhere_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "unmounted")
+    for path in (tmp_path / "data", tmp_path / "data" / "journal.sqlite"):
+        for number in (errno.EEXIST, errno.ENOENT):
+            text = storage_text(OSError(number, "raw", str(path)))
+            assert "it is a link to what is not there" in text
+            assert "stands where" not in text
+
+
+def test_what_the_permissions_do_not_explain_is_not_laid_to_them() -> None:
+    text = storage_text(PermissionError(errno.EPERM, "Operation not permitted", "data/blocks/owner.json"))
+    assert "chattr -i -a" in text
+    assert "own the data folder" not in text
+
+
+def test_a_database_that_root_may_not_write_is_protected(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.touch()
+    if os.geteuid() or subprocess.run(["chattr", "+i", str(path)], capture_output=True, check=False).returncode:
+        return  # another user may not do so, or the file system has no such attribute
+    try:
+        assert cause_of(sqlite_error("SQLITE_READONLY"), path).kind == "protected"
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)

@@ -10,12 +10,12 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-from fleetpulse.disk import OpenedPaths, locked_folder, sync_folder
+from fleetpulse.disk import Moved, OpenedPaths, locked_folder, sync_folder
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.storage_causes import RESTORE, storage_text
@@ -185,21 +185,36 @@ class FolderBlockStore:
     def _write(self, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
         temporary = self._folder / (name + TEMPORARY)
         try:
-            with temporary.open("wb+") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-                size_bytes = file.seek(0, io.SEEK_END)
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._opened.check()
-            temporary.rename(self._folder / name)
-            sync_folder(self._folder)
-            self._opened.check()
+            with self._translated(name):
+                return self._write_through(temporary, name, write)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be removed counts as left over by a crash
+                temporary.unlink(missing_ok=True)
             raise
+
+    def _write_through(self, temporary: Path, name: str, write: Callable[[BinaryIO], None]) -> BlockFile:
+        with temporary.open("wb+") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            size_bytes = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._opened.check()
+        temporary.rename(self._folder / name)
+        sync_folder(self._folder)
+        self._opened.check()
         return BlockFile(name, size_bytes, digest)
+
+    @contextlib.contextmanager
+    def _translated(self, name: str) -> Generator[None, None, None]:
+        """Turn the system's errors into those that say what happened and what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None or isinstance(error, Moved):
+                raise  # it says so already
+            raise OSError(storage_text(error, self._folder / name)) from error
 
     def open(self, name: str) -> BinaryIO:
         """See BlockStore."""
@@ -207,11 +222,8 @@ class FolderBlockStore:
 
     def names(self) -> set[str]:
         """See BlockStore."""
-        self._opened.check()
         # Other files, such as lost+found of a mount, belong to others.
-        return {
-            path.name for path in self._folder.iterdir() if path.name.endswith((SUFFIX, TEMPORARY)) and path.is_file()
-        }
+        return self._list(SUFFIX, TEMPORARY)
 
     is_remote = False
 
@@ -224,15 +236,17 @@ class FolderBlockStore:
 
     def remove(self, name: str) -> None:
         """See BlockStore."""
-        self._opened.check()
-        (self._folder / name).unlink(missing_ok=True)
+        with self._translated(name):
+            self._opened.check()
+            (self._folder / name).unlink(missing_ok=True)
 
     def read_note(self, name: str) -> Note | None:
         """See BlockStore."""
-        try:
-            body = (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        with self._translated(name):
+            try:
+                body = (self._folder / name).read_bytes()
+            except FileNotFoundError:
+                return None
         return Note(body, hashlib.sha256(body).hexdigest())
 
     def put_note(self, name: str, body: bytes) -> None:
@@ -241,12 +255,16 @@ class FolderBlockStore:
 
     def note_names(self) -> set[str]:
         """See BlockStore."""
-        self._opened.check()
-        return {path.name for path in self._folder.iterdir() if path.name.endswith(NOTE_SUFFIX) and path.is_file()}
+        return self._list(NOTE_SUFFIX)
+
+    def _list(self, *suffixes: str) -> set[str]:
+        with self._translated(""):
+            self._opened.check()
+            return {path.name for path in self._folder.iterdir() if path.name.endswith(suffixes) and path.is_file()}
 
     def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
         """See BlockStore. The lock is on the folder itself, which other processes may have under another path."""
-        with locked_folder(self._folder):
+        with self._translated(name), locked_folder(self._folder):
             if self.read_note(name) != expected:
                 raise NoteChanged(name)
             self.put_note(name, body)

@@ -24,6 +24,8 @@ from fleetpulse.pipeline.verify import verify as check
 from fleetpulse.reached import ReachedMark
 from fleetpulse.settings import Settings, load_settings
 
+TEXT_MAX = 100
+"""Longer texts, such as lists of files, stand below the table, which would be too wide for any screen."""
 app = App(
     name="verify",
     help_epilogue="Journal, snapshot, blocks and manifest are checked; the exit status is 1 where something is wrong.",
@@ -100,18 +102,24 @@ def _progress() -> Iterator[Advanced]:
 
 
 def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
-    """The good parts as a table, blocks by their kind unless `is_all`; then each wrong part in a line of its own."""
+    """The good parts as a table, blocks by their kind unless `is_all`.
+
+    Long texts and each wrong part follow in lines of their own.
+    """
     rows: list[list[Cell]] = []
+    lines: list[str] = []
     blocks: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.is_good and finding.kind and not is_all:
             blocks.setdefault(finding.kind, []).append(finding)
+        elif finding.is_good and len(finding.text) > TEXT_MAX:
+            lines.append(f"{finding.part}: {finding.text}")
         elif finding.is_good:
             rows.append([finding.part, finding.text, mark_cell("good", is_good=True)])
     for kind, files in blocks.items():
         size = f"{sum(file.size_bytes for file in files)} bytes"
         rows.append([count_text(len(files), f"{kind} block"), size, mark_cell("good", is_good=True)])
-    show(table_of([left("part"), left("what was found"), left("")], rows))
+    show(table_of([left("part"), left("what was found"), left("")], rows), *lines)
     for finding in findings:
         if not finding.is_good:
             show(f"WRONG {finding.part}: {finding.text}")

@@ -11,12 +11,12 @@ from fleetpulse.blocks.owner import read_owner
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, ForeignBlocks, Unreadable
+from fleetpulse.errors import DamagedData, DataVanished, ForeignBlocks, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
-from fleetpulse.pipeline.losses import find_doubts, find_losses, loss_error
+from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, loss_error
 from fleetpulse.pipeline.ownership import way_back
 from fleetpulse.storage_causes import RESTORE
 
@@ -55,12 +55,13 @@ def verify(
     Raises: DamagedData: the catalog's manifest cannot be read.
     """
     manifest = catalog.manifest()
-    losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
-    vanished = [Finding("vanished data", str(loss_error(losses, doubts)), is_good=False)] if losses or doubts else []
+    vanished = _vanished(journal, catalog, manifest)
+    journal_finding = _check("journal", lambda: _journal(journal, catalog, manifest))
     about = [
         *vanished,
         _check("catalog", lambda: _catalog(catalog)),
-        _check("journal", lambda: _journal(journal, catalog, manifest)),
+        # What has vanished is why the journal does not fit: it is not told twice, with two pieces of advice.
+        *([] if vanished and not journal_finding.is_good else [journal_finding]),
         _identity(journal, catalog, store),
     ]
     try:
@@ -80,6 +81,18 @@ def verify(
     else:
         minutes = Finding("closed minutes", "not counted: a block is not as it was written", is_good=False)
     return [*about, *blocks, minutes, *_notes(store, manifest), *_outside(catalog, store, names, manifest)]
+
+
+def _vanished(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[Finding]:
+    """What has vanished of journal and catalog, or may have; and whether that can be accepted."""
+    losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
+    if not (losses or doubts):
+        return []
+    try:
+        check_fit(journal, catalog, manifest, because="; ".join(text for _, text in (*losses, *doubts)))
+    except DataVanished as error:
+        return [Finding("vanished data", str(error), is_good=False)]
+    return [Finding("vanished data", str(loss_error(losses, doubts)), is_good=False)]
 
 
 def _identity(journal: Journal, catalog: Catalog, store: BlockStore) -> Finding:

@@ -20,6 +20,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.pipeline.verify import UNREAD_MAX, Finding, verify
+from fleetpulse.reached import Reached
 
 CLOSED_DAY, OPEN_DAY = 20_000, 20_001
 
@@ -98,9 +99,18 @@ def test_a_snapshot_that_counts_other_minutes_than_the_blocks_hold_is_wrong(fold
     assert (finding.is_good, "the first of number 1" in finding.text) == (False, True)
 
 
-def test_a_journal_that_ends_before_the_snapshot_is_wrong(folder: Folder) -> None:
+def test_what_vanished_is_told_once_with_one_piece_of_advice(folder: Folder) -> None:
     folder.catalog.commit_manifest(Manifest(position=1))
-    assert not folder.findings()["journal"].is_good
+    findings = folder.findings()
+    assert [part for part, finding in findings.items() if not finding.is_good] == ["vanished data"]
+    assert "--accept-loss" in findings["vanished data"].text
+    # The journal has dropped what a lost checkpoint of the catalog holds.
+    folder.catalog.commit_manifest(Manifest(position=0))
+    folder.journal.append(encode_entry(EventBatch(array("I", [7]), array("q", [0]))))
+    folder.journal.mark = Reached(5, 0, 0, is_closed=False)
+    findings = folder.findings()
+    assert [part for part, finding in findings.items() if not finding.is_good] == ["vanished data"]
+    assert "cannot be accepted" in findings["vanished data"].text
 
 
 @pytest.mark.parametrize(("device", "is_good"), [(1, True), (2, False)])
