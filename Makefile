@@ -46,7 +46,8 @@ test-power: tools ## cut the power of a disk 12 times under load (root)
 	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py --power-cuts 12
 
 test-faults: tools ## let one system call after the other fail in 150 whole lives (strace)
-	$(BIN)/python -m pytest -s --timeout 7200 tests/fault/test_faults.py tests/fault/test_damage.py --fault-rounds 150
+	$(BIN)/python -m pytest -s --timeout 7200 --fault-rounds 150 \
+		tests/fault/test_faults.py tests/fault/test_command_faults.py tests/fault/test_damage.py
 
 test-soak: tools ## a quarter of an hour of everything at once: clients, restarts, kills, wrong clocks, locks
 	$(BIN)/python -m pytest -s --timeout 2400 tests/fault/test_soak.py --soak-s 900
