@@ -206,7 +206,7 @@ class FrontDoor(asyncio.Protocol):
                     return self._end_turn(data, start)
                 continue
             self.phase = _ANSWER
-            return self._wait_with(data, body_end)
+            return self._wait_with(data, body_end) if body_end < end else None
         return None
 
     def _end_turn(self, data: bytes, start: int) -> None:

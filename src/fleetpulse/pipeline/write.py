@@ -23,6 +23,7 @@ from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.pipeline.commit_deadline import CommitDeadline
 from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.storage_causes import cause_of, is_final
 from fleetpulse.telemetry.counters import Counters
@@ -82,13 +83,15 @@ class Writer:
         self._committed = committed
         self._timeout_s = commit_timeout_s
         self._try_again_s = try_again_s
-        self._deadline: asyncio.TimerHandle | None = None
+        self._committing: Batch | None = None
+        self._deadline = CommitDeadline(
+            commit_timeout_s, is_excused=lambda: journal.waits_for_lock, overdue=self._overdue
+        )
         self._is_overdue = False
         """The senders of the batch that is being committed were told that its outcome is unknown."""
         self.trouble: NotAccepting | None = None
         """Why the disk takes no events now; it is tried again, unless the failure is final."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._is_committing = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = journal_thread(self._run)
@@ -112,12 +115,12 @@ class Writer:
         senders_a_second = (self._intake.senders - self._senders) / elapsed_s
         self._senders = self._intake.senders
         self._expected = max(1, min(SPARSE_SENDERS_MAX, int(senders_a_second * SPARSE_GATHER_S), connections))
-        if self._failure is None and not self._is_committing and self._jobs.empty():
+        if self._failure is None and self._committing is None and self._jobs.empty():
             self._jobs.put(self._look)
 
     def wake(self) -> None:
         """Enough senders wait: commit at the end of this turn of the loop, together with all that came in it."""
-        if not self._is_committing:
+        if self._committing is None:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
@@ -125,7 +128,7 @@ class Writer:
             self._gathering.cancel()
             self._gathering = None
         self._intake.wake_at = 1
-        if self._is_committing or not self._intake.batch.waiters:
+        if self._committing is not None or not self._intake.batch.waiters:
             return
         batch = self._intake.take()
         refusal = self._failure or self._stamper.stamp(batch)
@@ -133,9 +136,9 @@ class Writer:
             self._intake.settle()
             self._refuse(batch, refusal)
             return
-        self._is_committing = True
         self._idle.clear()
-        self._deadline = self._loop.call_later(self._timeout_s, self._overdue, batch)
+        self._committing = batch
+        self._deadline.begin()
         self._jobs.put(lambda: self._commit(batch))
 
     def _commit(self, batch: Batch) -> None:
@@ -148,15 +151,12 @@ class Writer:
         else:
             self._loop.call_soon_threadsafe(self._done, batch, position)
 
-    def _overdue(self, batch: Batch) -> None:
+    def _overdue(self) -> None:
         """Answer those whose batch the disk does not finish, and refuse events until it does."""
-        if self._journal.waits_for_lock:
-            # Another program keeps us from writing, not the disk: `database_wait_s` ends that.
-            self._deadline = self._loop.call_later(self._timeout_s, self._overdue, batch)
-            return
+        assert self._committing is not None, "a commit runs"
         self._is_overdue = True
         text = f"the disk has not answered for {self._timeout_s:g} s (commit_timeout_s)"
-        self._doubt(batch, text)
+        self._doubt(self._committing, text)
         self._stamper.hold()
         self._shut(NotAccepting(f"{text}: {_GOES_ON}", reason="disk", retry_after_s=DISK_RETRY_S))
 
@@ -181,9 +181,8 @@ class Writer:
 
     def _settle(self, batch: Batch) -> bool:
         """The commit of a batch has ended; returns whether its senders were told before that nobody knows how."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        was_overdue, self._is_overdue, self._is_committing = self._is_overdue, False, False
+        self._deadline.end()
+        was_overdue, self._is_overdue, self._committing = self._is_overdue, False, None
         if was_overdue:
             self._counters.events_unknown -= len(batch)
         else:
@@ -264,7 +263,7 @@ class Writer:
 
     def _try_again(self) -> None:
         """Have an entry without events written: if the disk takes it, events are accepted again."""
-        if self.trouble is not None and not self._is_committing:
+        if self.trouble is not None and self._committing is None:
             self._intake.add_mark(_NobodyWaits())
 
     def _refuse(self, batch: Batch, failure: Answerable) -> None:
@@ -309,7 +308,7 @@ class Writer:
     async def drain(self) -> None:
         """Wait until nothing waits for the disk."""
         await asyncio.sleep(0)
-        while self._is_committing or self._intake.batch.waiters:
+        while self._committing is not None or self._intake.batch.waiters:
             self._hand_over()
             await self._idle.wait()
 
