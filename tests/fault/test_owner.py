@@ -116,6 +116,9 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
     assert before == after and len(after) > 3
     shown = adopt(server.folder, *where, "--dry-run")
     assert "Nothing was changed" in shown and "NOT BACK: pauses" in shown
+    if where:
+        assert "Nothing was changed" in adopt(tmp_path / "nowhere", *where, "--dry-run")
+        assert not (tmp_path / "nowhere").exists()
     assert "fleetpulse adopt" in refusal(server.folder, *where)
     assert ("journal is not there" in adopt(server.folder, *where)) == ("journal" in lost)
     again = serve(*where)

@@ -29,6 +29,7 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.storage_causes import unreadable
 
 ROWS_AT_ONCE = 8_192
 _DEVICES = pa.schema(
@@ -147,3 +148,16 @@ def put_metrics(store: BlockStore, *, position: Position, metrics: Iterable[Name
 def _table(rows: Sequence[tuple[object, ...]], schema: "pa.Schema") -> "pa.Table":
     columns = [pa.array([row[place] for row in rows], schema.field(place).type) for place in range(len(schema))]
     return pa.table(columns, schema=schema)
+
+
+def metrics_in_samples(file: BinaryIO) -> set[int]:
+    """The numbers of the metrics that a file of samples or roll-ups is about. Raises: DamagedData."""
+    try:
+        reader = open_parquet(file)
+        return {
+            int(number)
+            for group in range(reader.num_row_groups)
+            for number in reader.read_row_group(group, columns=["metric"]).column(0).unique().to_pylist()
+        }
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable("a block of samples", error) from error

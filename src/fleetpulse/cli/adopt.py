@@ -5,17 +5,18 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from fleetpulse.blocks.manifest_note import MANIFEST
-from fleetpulse.blocks.store import BlockStore
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import Cell, left, show, table_of
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
-from fleetpulse.errors import StorageFailed
+from fleetpulse.data_folder import BLOCKS, CATALOG, JOURNAL, hold_folder, open_store
+from fleetpulse.errors import SettingsError, StorageFailed
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.notation.count import count_text
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -49,16 +50,31 @@ def adopt(
         dry_run: Show what would come back, and what would not; change nothing.
         manifest: Copy of the manifest to go by: another one was kept where two copies of the folder used the blocks.
     """
-    with hold_folder(data):
-        settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
+    settings = load_settings({**given(flags), "data": str(data)}, os.environ, None)
+    with contextlib.ExitStack() as closing:
+        if data.exists() or not dry_run:
+            closing.enter_context(hold_folder(data))
         try:
-            _adopt(data, settings, note=manifest, is_dry=dry_run)
+            store = _unchanged_store(settings, closing) if dry_run else open_store(settings)
+            _adopt(data, settings, store, note=manifest, is_dry=dry_run)
         except OSError as error:
             raise StorageFailed(storage_text(error, data)) from error
 
 
-def _adopt(folder: Path, settings: Settings, *, note: str, is_dry: bool) -> None:
-    store = open_store(settings)
+def _unchanged_store(settings: Settings, closing: contextlib.ExitStack) -> BlockStore:
+    """The blocks, read without making a folder or a cache in the data folder."""
+    blocks = Path(settings.data) / BLOCKS
+    if not settings.blocks and blocks.exists():
+        return open_store(settings)
+    folder = Path(closing.enter_context(TemporaryDirectory(prefix="fleetpulse-adopt-")))
+    if settings.blocks:
+        return open_store(settings, uncached_folder=folder)
+    if not Path(settings.data).exists():
+        raise SettingsError(f"{settings.data} is not there. Name the data folder with --data, or the blocks.")
+    return FolderBlockStore(folder)  # no blocks were ever written: what there is is in the journal
+
+
+def _adopt(folder: Path, settings: Settings, store: BlockStore, *, note: str, is_dry: bool) -> None:
     found = look(store, note)
     wait_s = settings.database_wait_s
     with contextlib.ExitStack() as closing:
@@ -105,6 +121,20 @@ def _sentences(found: Found, tail: Tail, store: BlockStore) -> Iterator[str]:
         if count:
             text = f"NOT BACK: the names of {count_text(count, noun)} declared after the last checkpoint"
             yield f"{text}; their events stay, under the names unnamed..."
+    for text in found.damaged:
+        yield f"DAMAGED: {text}"
+    if not found.are_devices_named:
+        yield (
+            "NOT BACK: ids, labels and heartbeat policies of all devices; they are called unnamed-..., and keep their "
+            "history. Nobody can report under the old ids until these are declared again, as new devices."
+        )
+    if not found.are_metrics_named:
+        yield "NOT BACK: names and definitions of all metrics; they are called unnamed_..., and keep their samples."
+    if found.is_start_damaged:
+        yield (
+            "The service will start and take events, but answer nothing until the damaged files of its last state are "
+            "put back under their names."
+        )
     if found.missing:
         names = ", ".join(found.missing)
         yield f"MISSING: {count_text(len(found.missing), 'block')} that the last checkpoint names: {names}"

@@ -6,25 +6,29 @@ and metrics that were declared after the last checkpoint have a number only in t
 so, and their events count. A crash meanwhile leaves the catalog as it was: it is one transaction.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
+
+import structlog
 
 from fleetpulse.blocks.history import files_to_start
 from fleetpulse.blocks.manifest_note import MANIFEST, read_manifest_note
-from fleetpulse.blocks.names import NamedDevice, NamedMetric, read_devices, read_metrics
+from fleetpulse.blocks.names import NamedDevice, NamedMetric, metrics_in_samples, read_devices, read_metrics
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
+from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore, check_file
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord
-from fleetpulse.errors import DamagedData, ForeignBlocks
+from fleetpulse.errors import DamagedData, ForeignBlocks, Unreadable
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import FIELDS
-from fleetpulse.model.manifest import Manifest
-from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.metric import Kind, MetricDefinition
 from fleetpulse.pipeline.losses import settle_losses
 
+log = structlog.get_logger("adopt")
 GONE = (
     "pauses and maintenance windows: declare them again",
     "what devices.csv and metrics.json said when they were last read: they are read as if for the first time",
@@ -46,6 +50,14 @@ class Found:
     devices: int
     deleted: int
     metrics: int
+    damaged: tuple[str, ...] = ()
+    """What is wrong with files that a start needs, or that hold names: what they hold does not come back."""
+    are_devices_named: bool = True
+    unnamed_metrics: Mapping[int, Kind] = field(default_factory=dict)
+    """Metrics whose names are lost with the block of names, by number, and what the blocks hold of them."""
+    are_metrics_named: bool = True
+    is_start_damaged: bool = False
+    """Whether the snapshot, or what belongs to it, is among what is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +89,58 @@ def look(store: BlockStore, note: str = MANIFEST) -> Found:
         raise ForeignBlocks(f"the last checkpoint in {store.place} holds no devices: there is nothing to adopt.")
     present = store.names()
     named = {file.name for file in manifest.files()}
+    damaged: dict[str, str] = {}
     for file in (*files_to_start(manifest), *manifest.names.values()):
-        check_file(store, file)
-    devices = list(_devices(store, manifest))
+        try:
+            check_file(store, file)
+        except Unreadable:
+            raise  # the store does not give it now, which says nothing about the file
+        except DamagedData as error:
+            damaged[file.name] = str(error)
+    are_devices_named = manifest.names["devices"].name not in damaged
+    if not are_devices_named and manifest.snapshot.name in damaged:
+        raise DamagedData(
+            f"{'; '.join(damaged.values())} Without the one and the other it is not known how many devices there were."
+        )
+    devices = list(_devices(store, manifest)) if are_devices_named else []
+    metrics_file = manifest.names.get("metrics")
+    are_metrics_named = metrics_file is None or metrics_file.name not in damaged
+    unnamed = {} if are_metrics_named else _metrics_in_use(store, manifest)
     return Found(
         manifest,
         owner,
-        missing=tuple(sorted(named - present)),
+        missing=tuple(sorted(named - present - damaged.keys())),
         others=tuple(sorted(present - named)),
-        devices=len(devices),
+        devices=len(devices) if are_devices_named else _count_in_snapshot(store, manifest.snapshot),
         deleted=sum(device.is_deleted for device in devices),
-        metrics=len(_metrics(store, manifest)),
+        metrics=len(_metrics(store, manifest)) if are_metrics_named else max(unnamed, default=0) + 1,
+        damaged=tuple(damaged.values()),
+        are_devices_named=are_devices_named,
+        unnamed_metrics=unnamed,
+        are_metrics_named=are_metrics_named,
+        is_start_damaged=any(file.name in damaged for file in files_to_start(manifest)),
     )
+
+
+def _count_in_snapshot(store: BlockStore, file: BlockFile) -> int:
+    with store.open(file.name) as reader:
+        return len(read_snapshot(reader)["closed_minutes"])
+
+
+def _metrics_in_use(store: BlockStore, manifest: Manifest) -> dict[int, Kind]:
+    """The metrics that blocks of samples are about. What cannot be read of them is left out: it is lost, too."""
+    found: dict[int, Kind] = {}
+    for block in manifest.samples:
+        for file in block.files.values():
+            try:
+                check_file(store, file)
+                with store.open(file.name) as reader:
+                    found |= dict.fromkeys(metrics_in_samples(reader), block.kind)
+            except Unreadable:
+                raise
+            except DamagedData as error:
+                log.error("a block of samples is not as it was written", error=str(error))
+    return found
 
 
 def look_at_tail(found: Found, journal: Journal | None) -> Tail:
@@ -138,8 +190,18 @@ def adopt(found: Found, tail: Tail, store: BlockStore, *, journal: Journal, cata
     check_is_empty(catalog)
     manifest = found.manifest
     identity = found.owner.id if found.owner else journal.identity() or new_identity()
-    devices = chain(_devices(store, manifest), map(_unnamed_device, _numbers(found.devices, tail.unnamed_devices)))
-    metrics = [*_metrics(store, manifest), *map(_unnamed_metric, _numbers(found.metrics, tail.unnamed_metrics))]
+    first = found.devices if found.are_devices_named else 0
+    named = _devices(store, manifest) if found.are_devices_named else ()
+    unnamed = _numbers(first, found.devices - first + tail.unnamed_devices)
+    devices = chain(named, map(_unnamed_device, unnamed))
+    metrics = list(_metrics(store, manifest)) if found.are_metrics_named else []
+    # Number 0 is built in. A number that no block is about gets a name as well, since there must be no gap.
+    first = found.metrics if found.are_metrics_named else 1
+    kinds = found.unnamed_metrics
+    metrics += [
+        _unnamed_metric(number, kinds.get(number, "float"))
+        for number in _numbers(first, found.metrics - first + tail.unnamed_metrics)
+    ]
     if journal.identity() is None:
         journal.identify(identity)
     with catalog.transaction():
@@ -165,8 +227,8 @@ def _unnamed_device(number: int) -> NamedDevice:
     return NamedDevice(number, Device(f"unnamed-{number:07d}", note="its name was lost with the catalog"))
 
 
-def _unnamed_metric(number: int) -> NamedMetric:
-    metric = MetricDefinition(name=f"unnamed_{number}", description="its name was lost with the catalog")
+def _unnamed_metric(number: int, kind: Kind = "float") -> NamedMetric:
+    metric = MetricDefinition(name=f"unnamed_{number}", kind=kind, description="its name was lost with the catalog")
     return NamedMetric(number, metric, is_defined=False)
 
 

@@ -11,6 +11,7 @@ from fleetpulse.blocks.names import (
     ROWS_AT_ONCE,
     NamedDevice,
     NamedMetric,
+    metrics_in_samples,
     put_devices,
     put_metrics,
     read_devices,
@@ -19,7 +20,9 @@ from fleetpulse.blocks.names import (
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
+from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
+from sample_blocks import CPU, LOAD, SampleBlocks
 
 
 def test_devices_come_with_labels_and_whether_they_are_deleted_however_many() -> None:
@@ -71,3 +74,12 @@ def test_names_of_older_versions_are_read_without_what_they_lack() -> None:
 def test_what_is_no_file_of_names_is_called_damaged() -> None:
     with pytest.raises(DamagedData, match="names cannot be read"):
         list(read_devices(io.BytesIO(b"nothing")))
+
+
+def test_the_metrics_of_samples_are_known_without_their_names() -> None:
+    blocks = SampleBlocks()
+    block = blocks.fresh((CPU, 0, 1, 1.5), (LOAD, 0, 2, 2.5), (CPU, 1, 1, 3.5))
+    with blocks.store.open(block.files[RAW].name) as reader:
+        assert metrics_in_samples(reader) == {CPU, LOAD}
+    with pytest.raises(DamagedData):
+        metrics_in_samples(io.BytesIO(b"no Parquet"))

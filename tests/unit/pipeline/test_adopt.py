@@ -106,9 +106,54 @@ def test_what_cannot_be_adopted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ForeignBlocks, match="nothing to adopt"):
         check_is_empty(lost)
     lost.close()
-    assert found.manifest.snapshot is not None
-    world.store.remove(found.manifest.snapshot.name)
-    with pytest.raises(DamagedData, match="snapshot"):
+
+
+def spoil(world: World, kind: str) -> None:
+    for name in world.store.names():
+        if name.startswith(kind):
+            world.store._files[name] = b"damage"
+
+
+@pytest.mark.parametrize(
+    ("kind", "devices", "metrics"),
+    [
+        ("devices", ["unnamed-0000000", "unnamed-0000001"], ["upload_time", "cpu"]),
+        ("metrics", ["d0", "d1"], ["upload_time"]),
+        ("snapshot", ["d0", "d1"], ["upload_time", "cpu"]),
+        ("open", ["d0", "d1"], ["upload_time", "cpu"]),
+    ],
+)
+def test_around_a_damaged_file_comes_back_what_the_others_hold(
+    kind: str, devices: list[str], metrics: list[str], tmp_path: Path
+) -> None:
+    world = lived(tmp_path / "data")
+    spoil(world, kind)
+    found = look(world.store)
+    assert all(f"block {kind}-" in text for text in found.damaged) and found.damaged
+    assert found.is_start_damaged is (kind in ("snapshot", "open"))
+    _, catalog = adopted(world, tmp_path / "new")
+    assert [record.device.id for record in catalog.records()] == devices
+    assert [metric.name for _, metric, _ in catalog.metrics()] == metrics
+    catalog.close()
+    world.folder = tmp_path / "new"
+
+    async def life() -> None:
+        service = await world.started()
+        assert service.readiness.is_away is found.is_start_damaged
+        if not found.is_start_damaged:
+            assert (await service.questions.figures(0)).minutes_present == 1
+            await beat(service, devices[0])
+            assert await service.housekeeping.checkpoint()
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
+def test_without_names_and_snapshot_nothing_can_be_adopted(tmp_path: Path) -> None:
+    world = lived(tmp_path / "data")
+    spoil(world, "devices")
+    spoil(world, "snapshot")
+    with pytest.raises(DamagedData, match=r"devices-.*not known how many devices"):
         look(world.store)
 
 
