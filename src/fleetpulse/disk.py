@@ -32,6 +32,8 @@ class OpenedPaths:
     def __init__(self, *paths: Path, growing: Path | None = None) -> None:
         """`growing`: a file that must not become shorter, either. Raises: OSError: one of them is not there."""
         self._growing, self._size_bytes = growing, 0
+        self.written: tuple[tuple[int, int], ...] = ()
+        """When each was last written to (ns), and its size in bytes, as the last look found them."""
         self._seen: list[tuple[str, int, int]] = []
         for path in (*paths, *([growing] if growing else [])):
             state = path.stat()
@@ -39,7 +41,7 @@ class OpenedPaths:
 
     def check(self) -> None:
         """Raises: Moved: names what is not there any more."""
-        state = None
+        state, written = None, []
         for path, device, number in self._seen:
             try:
                 state = os.stat(path)  # noqa: PTH116  # half the time of Path.stat
@@ -47,6 +49,8 @@ class OpenedPaths:
                 raise Moved(_moved(path, error.strerror or "it cannot be looked at")) from error
             if state.st_ino != number or state.st_dev != device:
                 raise Moved(_moved(path, "another file or folder is in its place"))
+            written.append((state.st_mtime_ns, state.st_size))
+        self.written = tuple(written)
         if state is not None and self._growing is not None:
             if state.st_size < self._size_bytes:
                 raise Moved(_moved(self._growing, f"it was cut from {self._size_bytes} to {state.st_size} bytes"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from fleetpulse.database_lock import DatabaseLock, is_lock
-from fleetpulse.disk import OpenedPaths, sync_folder
+from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
@@ -42,6 +42,8 @@ class SqliteJournal:
         self._path = path
         self._lock = DatabaseLock(path, wait_s=wait_s)
         self._is_doubtful = False
+        self._written: tuple[tuple[int, int], ...] | None = None
+        """When database and log were written to, and their sizes, after our last write; None: not known."""
         self._mark, self._has_appended, self._at_ns = ReachedMark(path.parent, slot=0), False, 0
         with contextlib.ExitStack() as closing:
             try:
@@ -78,7 +80,7 @@ class SqliteJournal:
         position = self._last + 1
         # Before, since writing makes a log that was cut off long again; and after, since only then it is certain that
         # the entry is in a file that can be found.
-        self._opened.check()
+        self._check_unwritten()
         try:
             if self._is_doubtful:
                 self._look_again()
@@ -86,13 +88,52 @@ class SqliteJournal:
             # would say the same in two calls more.
             self._lock.run(lambda: self._connection.execute("INSERT INTO entry VALUES (?, ?)", (position, body)))
         except sqlite3.Error as error:
-            self._is_doubtful = True
+            self._is_doubtful, self._written = True, None
             raise OSError(storage_text(error, self._path, database=self._path)) from error
         self._opened.check()
+        self._written = self._opened.written[1:]
         self._last = position
         self._at_ns, self._has_appended = int.from_bytes(body[8:16], "little", signed=True), True
         self._mark.write(position, self._at_ns)
         return position
+
+    def _check_unwritten(self) -> None:
+        """See that the files are those that were opened, and that nobody else has written over their contents.
+
+        The times of the last write come with the looks that are taken anyway. Where they are not those of our own last
+        write, the contents are read, which costs a second for some hundred MB; programs that only back up, or move the
+        log into the database, change nothing that is read.
+
+        Raises: Moved: they do not hold this journal any more.
+        """
+        self._opened.check()
+        if self._written is None or self._opened.written[1:] == self._written:
+            return
+        try:
+            if self._is_intact():
+                self._written = None
+                return
+            reason = "it is damaged, or holds other entries"
+        except sqlite3.Error as error:
+            if is_lock(error):
+                return  # whoever holds the lock ends some time; it is looked at with the next entry
+            reason = str(error)
+        raise Moved(
+            f"{self._path} or its -wal was overwritten by another program ({reason}). What was acknowledged since the "
+            "last checkpoint may be lost: stop the service, and restore the data folder from a copy, or start with "
+            "--accept-loss"
+        )
+
+    def _is_intact(self) -> bool:
+        # A connection of its own, since this one would answer from the pages that it has in memory.
+        with contextlib.closing(sqlite3.connect(self._path, timeout=0, isolation_level=None)) as other:
+            if other.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                return False
+            text = "SELECT max((SELECT through FROM dropped), (SELECT coalesce(max(position), 0) FROM entry))"
+            owners = [identity for (identity,) in other.execute("SELECT id FROM owner")]
+            return other.execute(text).fetchone()[0] == self._last and owners == [
+                identity for (identity,) in self._connection.execute("SELECT id FROM owner")
+            ]
 
     def check(self) -> None:
         """See Journal."""
@@ -124,6 +165,7 @@ class SqliteJournal:
         """See Journal."""
         while self._last < through and self.drop(through=self._last, entries_max=SKIP_ENTRIES):
             pass
+        self._written = None
         if self._last < through:
             try:
                 self._connection.execute("UPDATE dropped SET through = ?", (through,))
@@ -178,7 +220,7 @@ class SqliteJournal:
 
     def drop(self, *, through: Position, entries_max: int) -> bool:
         """See Journal."""
-        self._opened.check()
+        self._check_unwritten()
         end = min(through, self.first_position() + entries_max - 1)
         try:
             # Without a wait, which would delay the commits behind it: the entries can be dropped at any later time.
@@ -192,6 +234,8 @@ class SqliteJournal:
             if is_lock(error):
                 raise self._lock.busy() from error
             raise OSError(storage_text(error, self._path, database=self._path)) from error
+        finally:
+            self._written = None
         self._dropped = max(self._dropped, end)
         return end < through
 
@@ -203,6 +247,7 @@ class SqliteJournal:
     def identify(self, identity: str) -> None:
         """See Journal."""
         # At most one row, in one statement and so in one transaction.
+        self._written = None
         text = "INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)"
         try:
             self._lock.run(partial(self._connection.execute, text, (identity,)))
