@@ -115,7 +115,7 @@ class LateLife:
         assert counts.present[:, 0].tolist() == list(map(len, inside))
         for device, minutes in enumerate(by_device):
             seen = self.one.views.lifetime(device)()
-            figures = lifetime_figures(seen, upload_time=UPLOAD_TIME)
+            figures = lifetime_figures(seen, upload_time=UPLOAD_TIME).figures
             assert figures.minutes_present == len(minutes)
             view = self.one.view(start_ns, device)
             assert device_uptime(view, f"d{device}", window, is_explained=False).present == len(inside[device])
