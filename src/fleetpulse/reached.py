@@ -17,6 +17,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from fleetpulse.disk import sync_folder
 from fleetpulse.storage_causes import storage_text
@@ -62,10 +63,13 @@ class Loss:
 class ReachedMark:
     """One record of the file. Used by the one thread that writes what it is about."""
 
+    _made: ClassVar[set[tuple[int, int]]] = set()
+    """Device and inode of the files that this process made: the other record's writer may have made the file anew."""
+
     def __init__(self, folder: Path, *, slot: int) -> None:
         self._path = folder / NAME
         self._offset, self._other_offset = slot * _SLOT_BYTES, (1 - slot) * _SLOT_BYTES
-        self._descriptor = -1
+        self._descriptor = self._folder = -1
         self._identity = (0, 0)
         self._looked_at_ns = 0
         self._other = b""
@@ -110,13 +114,24 @@ class ReachedMark:
             )
 
     def _look(self) -> None:
-        """Open the file, also where another or none has come into its place, and see that it has both records."""
+        """Open the file, also where it has vanished since, and see that it has both records.
+
+        The mark of another copy, which people have put in its place or whose folder is in the place of ours, is not
+        written to: it is about other files.
+        """
+        if self._folder < 0:
+            self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._descriptor >= 0 and not self._is_in_place():
-            self.close()
+            os.close(self._descriptor)
+            self._descriptor = -1
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(NAME, flags, 0o644, dir_fd=self._folder)
+            is_new = _decode(os.pread(self._descriptor, _RECORD_BYTES, self._offset)) is None
             state = os.fstat(self._descriptor)
             self._identity = state.st_dev, state.st_ino
+            if is_new:
+                self._made.add(self._identity)
         other = os.pread(self._descriptor, _RECORD_BYTES, self._other_offset)
         if _decode(other) is not None:
             self._other = other
@@ -125,10 +140,17 @@ class ReachedMark:
 
     def _is_in_place(self) -> bool:
         try:
-            state = self._path.stat()
+            state = os.stat(NAME, dir_fd=self._folder)
         except FileNotFoundError:
             return False
-        return (state.st_dev, state.st_ino) == self._identity
+        identity = state.st_dev, state.st_ino
+        if identity == self._identity or identity in self._made:
+            return identity == self._identity
+        descriptor = os.open(NAME, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return _decode(os.pread(descriptor, _RECORD_BYTES, self._offset)) is not None
+        finally:
+            os.close(descriptor)
 
     def make_durable(self, number: int, at_ns: int) -> bool:
         """Record `number` so that the file outlives a power cut; False where that failed, and `trouble` says why."""
@@ -150,9 +172,10 @@ class ReachedMark:
 
     def close(self) -> None:
         """Release the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        for descriptor in (self._descriptor, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._folder = -1
 
 
 def _decode(record: bytes) -> Reached | None:

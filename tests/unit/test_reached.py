@@ -73,7 +73,7 @@ def test_a_mark_that_cannot_be_written_does_not_fail_what_it_is_about(tmp_path: 
 def replace(path: Path) -> None:
     body = path.read_bytes()
     path.unlink()
-    path.write_bytes(body[:100])
+    path.write_bytes(body[:10])
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,26 @@ def test_a_mark_that_vanishes_while_it_is_used_is_written_anew_with_both_records
     assert [(record := found(tmp_path, slot)) and record.number for slot in (0, 1)] == [4, 13]
     journal.close()
     catalog.close()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_the_mark_of_a_restored_copy_is_not_written_to(is_folder: bool, tmp_path: Path) -> None:
+    for folder, number in (("data", 7), ("copy", 3)):
+        (tmp_path / folder).mkdir()
+        mark = ReachedMark(tmp_path / folder, slot=0)
+        mark.write(number, LOOK_NS)
+        mark.close()
+    mark = ReachedMark(tmp_path / "data", slot=0)
+    mark.write(8, 2 * LOOK_NS)
+    if is_folder:
+        (tmp_path / "data").rename(tmp_path / "moved")
+        (tmp_path / "copy").rename(tmp_path / "data")
+    else:
+        (tmp_path / "restored").write_bytes((tmp_path / "copy" / NAME).read_bytes())
+        (tmp_path / "restored").replace(tmp_path / "data" / NAME)
+    mark.write(9, 4 * LOOK_NS, is_closed=True)
+    mark.close()
+    assert (record := found(tmp_path / "data")) is not None and record.number == 3
 
 
 def test_a_loss_counts_what_is_missing() -> None:
