@@ -241,6 +241,8 @@ def _build_late_hold(settings: Settings, stages: Stages, readiness: Readiness) -
         readiness=readiness,
         late_rows_max=HELD_AT * settings.checkpoint_late_rows,
         gaps_max=HELD_AT * settings.checkpoint_reception_gaps,
+        late_blocks=lambda: len(stages.history.manifest.late),
+        late_blocks_max=settings.late_blocks_max,
         backlog_after_s=settings.backlog_after_s,
     )
 

@@ -275,6 +275,12 @@ class CheckpointTriggers:
     checkpoint_late_rows: int = setting(
         200_000, "Late data in memory that brings a checkpoint early.", "device-days", 1
     )
+    late_blocks_max: int = setting(
+        32,
+        "Blocks of late data that may wait to be merged into their days; beyond, bulk bodies and old reports wait.",
+        "blocks",
+        1,
+    )
     checkpoint_samples: int = setting(2_000_000, "Samples in memory that bring a checkpoint early.", "samples", 1)
     checkpoint_reception_gaps: int = setting(
         200_000, "Gaps in memory that bring a checkpoint early.", "gaps", 1, former_name="checkpoint_silences"

@@ -3,7 +3,12 @@
 Each device and day of late data is a row in memory until a checkpoint has written it, and so is each reception gap.
 Where rows come faster than checkpoints write them, or no checkpoint succeeds, senders of backlogs are told to come back
 later. Current reports never are, so `/readyz` says that memory grows.
+
+Checkpoints write late blocks, which compaction merges into their days. Each one that waits costs memory, and questions
+read all of them: so backlogs wait also while there are too many.
 """
+
+from collections.abc import Callable
 
 import structlog
 
@@ -32,11 +37,14 @@ class LateHold:
         readiness: Readiness,
         late_rows_max: int,
         gaps_max: int,
+        late_blocks: Callable[[], int],
+        late_blocks_max: int,
         backlog_after_s: float,
     ) -> None:
-        """`late_rows_max`, `gaps_max`: so many of them in memory hold backlogs back.
+        """`late_rows_max`, `gaps_max`: so many of them in memory hold backlogs back; and more than `late_blocks_max`.
 
         Of gaps also two for each device do not: all devices end one when they are first heard, and after a restart.
+        `late_blocks`: how many late blocks wait to be merged.
         """
         self._fleet = fleet
         self._intake = intake
@@ -44,6 +52,7 @@ class LateHold:
         self._readiness = readiness
         self._rows_max = late_rows_max
         self._gaps_max = gaps_max
+        self._late_blocks, self._late_blocks_max = late_blocks, late_blocks_max
         self._backlog_after_ns = int(backlog_after_s * NS_PER_S)
         self._refusals = {
             "late_rows": _refusal(
@@ -53,6 +62,11 @@ class LateHold:
             "reception_gaps": _refusal(
                 "reception gaps fill the memory (twice checkpoint_reception_gaps, and two for each device)",
                 "reception_gaps",
+            ),
+            "late_blocks": _refusal(
+                f"more than {late_blocks_max} blocks of late data wait to be merged into their days (late_blocks_max)",
+                "late_blocks",
+                until="until there are fewer",
             ),
         }
         self.is_holding = False
@@ -64,7 +78,13 @@ class LateHold:
         gaps = gaps_in_memory(self._fleet)
         gaps_max = max(self._gaps_max, HELD_AT * self._fleet.count)
         self._say(gaps, gaps_max)
-        reason = "late_rows" if rows >= self._rows_max else "reception_gaps" if gaps >= gaps_max else ""
+        blocks = self._late_blocks()
+        reasons = {
+            "late_rows": rows >= self._rows_max,
+            "reception_gaps": gaps >= gaps_max,
+            "late_blocks": blocks > self._late_blocks_max,
+        }
+        reason = next((reason for reason, holds in reasons.items() if holds), "")
         was_holding, self.is_holding = self.is_holding, bool(reason)
         intake = self._intake
         if intake.backlog_refusal is None or intake.backlog_refusal in self._refusals.values():
@@ -75,7 +95,7 @@ class LateHold:
             intake.backlog_before_ns = self._watch.clock.now_ns() - self._backlog_after_ns
         if self.is_holding is not was_holding:
             text = "backlogs are held back" if self.is_holding else "backlogs are taken again"
-            log.warning(text, late_rows=rows, reception_gaps=gaps)
+            log.warning(text, late_rows=rows, reception_gaps=gaps, late_blocks=blocks)
 
     def _say(self, gaps: int, gaps_max: int) -> None:
         """Current reports end further gaps, and are never refused for it: so people are to know."""
@@ -95,6 +115,6 @@ def gaps_in_memory(fleet: Fleet) -> int:
     return sum(map(len, fleet.gaps)) + sum(map(len, fleet.closing.gaps))
 
 
-def _refusal(what: str, reason: str) -> Busy:
-    text = f"{what}: backlogs wait for the next checkpoint; send it again after the seconds of Retry-After"
+def _refusal(what: str, reason: str, *, until: str = "for the next checkpoint") -> Busy:
+    text = f"{what}: backlogs wait {until}; send it again after the seconds of Retry-After"
     return Busy(text, reason=reason, retry_after_s=RETRY_S)

@@ -138,6 +138,7 @@ class SelfMetrics:
             ),
             "blocks_set_aside": ("Blocks that are damaged or missing, and set aside", len(self.history.set_aside)),
             "reception_gaps_live": ("Reception gaps in memory that no block holds yet", gaps_in_memory(self.fleet)),
+            "late_blocks": ("Late blocks that wait to be merged into their days", len(history.manifest.late)),
             "late_rows": ("Device-days of late data that the next checkpoint closes", self.fleet.late_rows()),
             "ahead_rows": (
                 "Device-days of data ahead of the open days, from devices whose clocks are ahead",

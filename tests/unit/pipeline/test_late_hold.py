@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,27 @@ def test_backlogs_wait_until_a_checkpoint_has_written_the_late_rows(tmp_path: Pa
         await service.reception.bulk(LINE % 9, "")
 
     run(tmp_path, test)
+
+
+def test_backlogs_wait_while_too_many_late_blocks_wait_to_be_merged(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        hold = service.node.late_hold
+        for late_blocks in range(3):  # the first checkpoint closes the day, the others come too late for it
+            await service.reception.bulk(LINE % 1, "")
+            assert await service.housekeeping.checkpoint()
+            hold.tick()
+            assert hold.is_holding is (late_blocks == 2)
+        with pytest.raises(Busy, match="late_blocks_max") as caught:
+            await service.reception.bulk(LINE % 9, "")
+        assert caught.value.reason == "late_blocks"
+        await report(service, sent_at="2024-10-04T11:59:00Z")
+        manifest = service.history.manifest
+        service.history.manifest = replace(manifest, late=manifest.late[1:])  # compaction has merged one
+        hold.tick()
+        await service.reception.bulk(LINE % 9, "")
+        service.history.manifest = manifest
+
+    run(tmp_path, test, late_blocks_max=1)
 
 
 def test_a_refusal_of_another_cause_stays(tmp_path: Path) -> None:
