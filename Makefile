@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-pressure \
-	bench-pressure clean
+	test-thorough bench-pressure clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -26,7 +26,10 @@ run: install ## run the service on port 6733 with the devices of devices.csv
 	$(BIN)/fleetpulse serve --devices devices.csv
 
 test: tools ## run all tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-thorough: tools ## the properties with three times as many examples, and whole lives of fleets five times as many
+	$(BIN)/python -m pytest -n 2 --timeout 3600 --hypothesis-profile thorough --life-rounds 20 tests/property
 
 bench: tools ## measure everything against its goals; results in benchmarks/results (needs wrk)
 	$(BIN)/python benchmarks/load/bench_heartbeats.py

@@ -25,6 +25,23 @@ def client(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Iter
     client.close()
 
 
+@pytest.fixture(scope="module")
+def unheard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests whose requests must change nothing, which each of them checks at its end."""
+    server = Server(tmp_path_factory.mktemp("unheard") / "data")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(params=["front door", "handed over"])
+def refused(request: pytest.FixtureRequest, unheard: Server) -> Iterator[Client]:
+    client = Client(unheard.port)
+    if request.param == "handed over":
+        assert client.ask("GET", "/") == (200, "OK.")
+    yield client
+    client.close()
+
+
 def published_run(seed: int) -> list[tuple[str, str]]:
     chance = random.Random(seed)
     run = []
@@ -39,8 +56,8 @@ def uptimes(client: Client) -> dict[str, str]:
     return {device: f"{client.ask('GET', STATS.format(device))[1]['uptime']:.5f}" for device in PUBLISHED}
 
 
-def test_before_any_data_the_figures_are_zero(client: Client) -> None:
-    assert client.ask("GET", STATS.format(PUBLISHED[0])) == (200, {"uptime": 0.0, "avg_upload_time": "0s"})
+def test_before_any_data_the_figures_are_zero(refused: Client) -> None:
+    assert refused.ask("GET", STATS.format(PUBLISHED[0])) == (200, {"uptime": 0.0, "avg_upload_time": "0s"})
 
 
 def test_the_published_run_gives_the_published_uptime_however_often_it_is_replayed(client: Client) -> None:
@@ -82,20 +99,20 @@ def test_the_average_upload_time_is_exact_to_the_nanosecond(client: Client) -> N
     ],
 )
 def test_what_is_wrong_is_said_and_changes_nothing(
-    client: Client, path: str, body: object, status: int, text: str
+    refused: Client, path: str, body: object, status: int, text: str
 ) -> None:
-    answered, problem = client.ask("POST", path.format(PUBLISHED[0]), body)
+    answered, problem = refused.ask("POST", path.format(PUBLISHED[0]), body)
     assert (
         answered in ((status, 422) if body and "10000000000" in str(body) else (status,)),
         text in problem["msg"],
     ) == (True, True), problem
-    assert client.ask("GET", STATS.format(PUBLISHED[0]))[1] == {"uptime": 0.0, "avg_upload_time": "0s"}
+    assert refused.ask("GET", STATS.format(PUBLISHED[0]))[1] == {"uptime": 0.0, "avg_upload_time": "0s"}
 
 
-def test_an_unknown_device_is_not_found(client: Client) -> None:
+def test_an_unknown_device_is_not_found(refused: Client) -> None:
     body = {"sent_at": "2026-01-01T00:00:00Z", "upload_time": 1}
     for method, path in (("POST", HEARTBEAT), ("POST", STATS), ("GET", STATS)):
-        status, problem = client.ask(method, path.format("nobody"), body if method == "POST" else None)
+        status, problem = refused.ask(method, path.format("nobody"), body if method == "POST" else None)
         assert (status, problem["msg"]) == (404, "Device not found")
 
 

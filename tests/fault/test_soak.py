@@ -361,14 +361,18 @@ class Soak:
         client.close()
 
     def run(self, seconds: float) -> None:
-        """Disturb the service for a while, with a rest now and then in which its probes prove something."""
+        """Disturb the service in each way at least once, and then for as long as is left.
+
+        Now and then comes a rest, in which the probes prove something.
+        """
         quiet = (self.edit_file, self.edit_by_api, self.delete, self.look, self.look)
         loud = (self.restart, self.kill, self.clock_back, self.boot_in_the_past, self.lock, self.clock_ahead)
         end = time.monotonic() + seconds
         order: list[Callable[[], None]] = []
-        while time.monotonic() < end:
+        every_way = {way.__name__ for way in (*loud, *quiet, self.rest)}
+        while time.monotonic() < end or not every_way <= self.done.keys():
             if not order:
-                order = [*loud, *quiet, *quiet]
+                order = [*loud, *quiet, *quiet, self.rest]
                 self.chance.shuffle(order)
             action = order.pop()
             before_s = time.time()
@@ -376,7 +380,14 @@ class Soak:
             if action in loud:
                 self.disturbed.append((before_s, time.time()))
             self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
-            time.sleep(7.0 if self.chance.random() < 0.15 else self.chance.uniform(0.0, 0.8))
+            if self.chance.random() < 0.1:
+                self.rest()
+            else:
+                time.sleep(self.chance.uniform(0.0, 0.8))
+
+    def rest(self) -> None:
+        """Leave the service alone for longer than a probe takes to be down."""
+        time.sleep(7.0)
 
     # What must be so
 

@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
@@ -60,7 +61,7 @@ def figures_and_more(result: MetricResult) -> MetricResult:
     return replace(result, values=values)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(SAMPLES, WINDOWS, st.sampled_from(WHOM), st.sampled_from(AGGREGATIONS), st.data())
 def test_any_cut_into_spans_gives_the_bits_of_one_pass(
     samples: set[Sample], window: Window, whom: DeviceSelection, aggregation: Aggregation, data: st.DataObject

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
@@ -270,7 +271,7 @@ def windows(draw: st.DrawFn) -> Window:
     return Window(FIRST_NS + start_ns, FIRST_NS + max(end_ns, start_ns + 1), None if step_s is None else step_s * S)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(SAMPLES | st.sampled_from(["work", "work", "force", "crash"]), min_size=1, max_size=9),
     SAMPLES,
@@ -322,7 +323,7 @@ KEPT = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.tuples(SAMPLES, KEPT, st.integers(0, 2)), min_size=1, max_size=4),
     st.lists(st.tuples(windows(), WHOM), min_size=12, max_size=12),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.catalog.catalog import Catalog, FileKind
 from fleetpulse.ingest.device_declarations import DeviceChange, NewDevice
 from fleetpulse.ingest.metric_declarations import (
@@ -226,7 +227,7 @@ def live(operations: list[Operation], rule_of: RuleOf = file_rule) -> None:
         asyncio.run(life(Path(folder)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(OPERATIONS, max_size=14))
 def test_what_is_declared_is_the_three_way_merge(operations: list[Operation]) -> None:
     live(operations)

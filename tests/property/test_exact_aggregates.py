@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
@@ -119,7 +120,7 @@ def figure(values: list[float], aggregation: Aggregation) -> float | None:
     }[aggregation]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SAMPLES, st.data(), st.sampled_from(sorted(WHOM)), st.booleans())
 def test_every_order_split_and_tier_gives_the_bits_of_a_plain_list(
     samples: list[Sample], data: st.DataObject, whom: str, is_raw_kept: bool
@@ -145,7 +146,7 @@ def test_every_order_split_and_tier_gives_the_bits_of_a_plain_list(
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(SAMPLES, st.data(), st.sampled_from(["stddev", "p50", "p95"]))
 def test_deviations_and_quantiles_do_not_depend_on_the_order_either(
     samples: list[Sample], data: st.DataObject, aggregation: Aggregation

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.app import build
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.figures import DeviceFigures
@@ -110,7 +111,7 @@ def as_tuple(figures: DeviceFigures) -> tuple[int, ...]:
     return tuple(getattr(figures, name) for name in names)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     HEARTBEATS,
     SAMPLES,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.app import build
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.journal.sqlite import SqliteJournal
@@ -118,7 +119,7 @@ async def total(service: Service, number: int, selection: DeviceSelection) -> tu
     return found.counts[0], int(found.values[0] or 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(EVENTS, STEPS, st.randoms(use_true_random=False))
 def test_what_is_forgotten_is_gone_everywhere_and_nothing_else_is(
     events: list[Event], steps: list[str | tuple[int, int]], chance: random.Random

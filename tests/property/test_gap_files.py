@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.app import build_parts
 from fleetpulse.pipeline.exports import ExportRequest
 from fleetpulse.pipeline.service import Service
@@ -69,7 +70,7 @@ async def live(folder: Path, steps: list[Step], *, is_cut: bool) -> dict[str, by
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(STEPS)
 def test_any_cut_into_checkpoints_and_any_compaction_give_the_answers_of_one_checkpoint(steps: list[Step]) -> None:
     found = []

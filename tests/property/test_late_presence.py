@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.blocks.compaction import merge_late
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
@@ -148,7 +149,7 @@ class LateLife:
         count_closed_minutes(self.one.store, self.one.history.manifest)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
 def test_any_cut_of_late_data_gives_the_answers_of_one_pass(steps: list[str | list[Beat]]) -> None:
     life = LateLife()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.retention import Grace, coming_deletions, days_of, graces_after, in_force
 from fleetpulse.pipeline.service import Service
@@ -117,7 +118,7 @@ def live(steps: list[tuple[int, int]], *, retention_grace_s: int) -> None:
         asyncio.run(life(Path(folder)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(STEPS)
 def test_a_service_deletes_nothing_within_the_grace_and_all_of_it_afterwards(steps: list[tuple[int, int]]) -> None:
     live(steps, retention_grace_s=86_400)

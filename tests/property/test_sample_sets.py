@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from examples import examples
 from fleetpulse.live.figures import count_uploads
 from fleetpulse.live.reported_samples import ReportedSamples
 from fleetpulse.model.device import Device
@@ -207,7 +208,7 @@ async def live(life: Life, steps: Sequence[Any]) -> None:
     await life.service.node.stop()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
 def test_any_life_answers_as_a_plain_set(steps: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as name:

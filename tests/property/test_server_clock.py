@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.errors import Answerable
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
@@ -159,7 +160,7 @@ def walk(steps: Sequence[Step]) -> None:
         asyncio.run(Life(Path(name)).run(steps))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(STEPS)
 def test_no_walk_of_the_clock_changes_a_fact_from_before_the_mark(steps: list[Step]) -> None:
     walk(steps)
@@ -227,7 +228,7 @@ def test_control_the_rule_of_before_sets_facts_aside() -> None:
         replay_steps(yesterday_and_an_hour_back, turn_back)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(STEPS, st.sampled_from([3_600, 40_000, 500 * 86_400]), STEPS)
 def test_what_came_in_while_the_clock_was_ahead_is_put_right_and_nothing_from_before(
     before: list[Step], ahead_s: int, wrong: list[Step]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.blocks.history import History
 from fleetpulse.model.manifest import HOUR, MINUTE, RAW, Manifest, SampleBlock
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
@@ -78,7 +79,7 @@ EDGES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from(sorted(BUCKETS)),
     st.tuples(EDGES, EDGES),

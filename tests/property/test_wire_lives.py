@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from examples import examples
 from fleetpulse.errors import Malformed
 from fleetpulse.ingest.asgi_protocol import AsgiProtocol
 from fleetpulse.ingest.connections import Phase
@@ -215,7 +216,7 @@ BOTH = pytest.mark.parametrize("connect", [at_the_door(), handed_over()], ids=["
 
 
 @BOTH
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(RUNS, CUTS, st.none() | st.integers(0, 3_000), st.booleans())
 def test_whole_requests_are_answered_in_order_whatever_they_offer_and_wherever_the_peer_ends(
     connect: Connect, run: list[Sent], cuts: list[int], end: int | None, is_blocked: bool
@@ -341,7 +342,7 @@ def check_end(connect: Connect, data: list[bytes], cuts: list[int], *, has_end: 
 
 
 @BOTH
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example(b"", [b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n"], [], False)
 @example(b"", [b"CONNECT a:80 HTTP/1.1\r\nHost: x\r\n\r\n"], [], False)
 @example(Sent(b"x").text(), [b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n"], [], False)
