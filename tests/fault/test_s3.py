@@ -5,16 +5,10 @@ Between the store and a real S3 API stands a proxy that spoils chosen requests.
 
 import io
 import os
-import re
-import socket
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -22,162 +16,25 @@ from fleetpulse.blocks.owner import LocalIdentity, claim, has_conditional_writes
 from fleetpulse.blocks.s3 import PART_BYTES, S3BlockStore
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import SettingsError
+from s3_proxy import (  # noqa: F401  # fixtures
+    BODY,
+    TIMEOUT_S,
+    Proxy,
+    direct_fixture,
+    proxy_fixture,
+    read,
+    seconds_to_fail,
+    store_fixture,
+    url_fixture,
+    writes,
+)
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
-
-TIMEOUT_S = 0.6
-BODY = os.urandom(300_000)
-_CONDITION = rb"(?i)\r\nif-(none-)?match:[^\r]*"
-
-
-class Proxy:
-    """Forwards each request on a connection of its own, and spoils those for which `fault` names how.
-
-    closed: cut at once. silence: no answer. cut request: cut in the middle of the body. unavailable, slow down: an
-    answer 500 or 503. lost answer: cut when the request was carried out. cut answer: cut before the last 1000 bytes.
-    short pages: two names each. careless: conditions are ignored. not implemented: conditions get an answer 501.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._upstream = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._end = threading.Event()
-        self._workers = ThreadPoolExecutor(max_workers=32)
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.requests: list[str] = []
-        self.fault: Callable[[str], str | None] = lambda _: None
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
-
-    def count(self, method: str) -> int:
-        return Counter(line.split()[0] for line in self.requests)[method]
-
-    def close(self) -> None:
-        self._end.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._listener.close()
-        self._workers.shutdown()
-
-    def _accept(self) -> None:
-        while not self._end.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self._workers.submit(self._serve, client)
-
-    def _serve(self, client: socket.socket) -> None:
-        with client:
-            # What a client that gave up does to its connection is no error here.
-            try:
-                self._answer(client)
-            except OSError:
-                return
-
-    def _answer(self, client: socket.socket) -> None:
-        head, body = _read_head(client)
-        if not head:
-            return
-        line = head.split(b"\r\n")[0].decode()
-        self.requests.append(line)
-        fault = self.fault(line)
-        if fault == "silence":
-            self._end.wait(60)
-        if fault in {"silence", "closed"}:
-            return
-        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-        size = int(length[1]) if length else 0
-        while len(body) < (size // 2 if fault == "cut request" else size):
-            body += client.recv(1 << 16)
-        if fault == "cut request":
-            return
-        if fault in {"unavailable", "slow down"}:
-            status = b"500 Internal Server Error" if fault == "unavailable" else b"503 Slow Down"
-            client.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            return
-        if fault == "short pages":
-            head = head.replace(b"list-type=2", b"list-type=2&max-keys=2", 1)
-        has_condition = re.search(_CONDITION, head)
-        if fault == "not implemented" and has_condition:
-            text = b"<Error><Code>NotImplemented</Code></Error>"
-            size_line = b"Content-Length: %d\r\n" % len(text)
-            client.sendall(b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n" + size_line + b"\r\n" + text)
-            return
-        if fault == "careless":
-            head = re.sub(_CONDITION, b"", head)
-        answer = self._forward(head, body)
-        if fault == "lost answer":
-            return
-        client.sendall(answer[: len(answer) - 1000] if fault == "cut answer" else answer)
-
-    def _forward(self, head: bytes, body: bytes) -> bytes:
-        with socket.create_connection(self._upstream) as upstream:
-            upstream.sendall(head.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n" + body)
-            answer = b""
-            while piece := upstream.recv(1 << 16):
-                answer += piece
-        return answer
-
-
-def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
-    got = b""
-    while b"\r\n\r\n" not in got:
-        piece = client.recv(1 << 16)
-        if not piece:
-            return b"", b""
-        got += piece
-    head, _, body = got.partition(b"\r\n\r\n")
-    return head + b"\r\n\r\n", body
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[Proxy]:
-    proxy = Proxy(s3.port)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def url(s3: S3Server) -> str:
-    return f"s3://{s3.bucket()}/blocks"
-
-
-@pytest.fixture
-def store(s3: S3Server, proxy: Proxy, url: str, tmp_path: Path) -> S3BlockStore:
-    """Through the proxy."""
-    return s3.store(tmp_path / "cache", url=url, endpoint=proxy.endpoint, timeout_s=TIMEOUT_S)
-
-
-@pytest.fixture
-def direct(s3: S3Server, url: str, tmp_path: Path) -> S3BlockStore:
-    """Another node on the same bucket, past the proxy."""
-    return s3.store(tmp_path / "other-cache", url=url)
-
-
-def writes(body: bytes) -> Callable[[BinaryIO], None]:
-    def write(file: BinaryIO) -> None:
-        file.write(body)
-
-    return write
-
-
-def read(store: S3BlockStore, name: str) -> bytes:
-    with store.open(name) as reader:
-        return reader.read()
 
 
 def first(count: int, fault: str, method: str = "") -> Callable[[str], str | None]:
     """Spoil the first requests, or the first ones of a method."""
     left = iter(range(count))
     return lambda line: fault if line.startswith(method) and next(left, None) is not None else None
-
-
-def seconds_to_fail(call: Callable[[], object]) -> float:
-    start = time.monotonic()
-    with pytest.raises(OSError, match="cannot") as raised:
-        call()
-    assert not isinstance(raised.value, FileNotFoundError)
-    return time.monotonic() - start
 
 
 def cached(folder: Path) -> set[str]:
@@ -279,18 +136,6 @@ def test_after_an_error_the_next_one_who_opens_tries_anew(
     assert read(store, "a.parquet") == BODY
 
 
-def test_what_is_cached_is_served_while_the_store_is_down(
-    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
-) -> None:
-    direct.put("a.parquet", writes(b"read before"))
-    store.put("b.parquet", writes(b"written here"))
-    assert read(store, "a.parquet") == b"read before"
-    proxy.fault = lambda _: "closed"
-    before = len(proxy.requests)
-    assert (read(store, "a.parquet"), read(store, "b.parquet")) == (b"read before", b"written here")
-    assert (len(proxy.requests), store.cache_hits, store.cache_misses, store.cache_bytes) == (before, 2, 1, 23)
-
-
 def test_a_missing_bucket_or_a_wrong_endpoint_is_not_a_missing_file(s3: S3Server, tmp_path: Path) -> None:
     for url, endpoint in (
         (f"s3://no-{s3.bucket()}", s3.endpoint),
@@ -299,60 +144,6 @@ def test_a_missing_bucket_or_a_wrong_endpoint_is_not_a_missing_file(s3: S3Server
         store = s3.store(tmp_path / "cache", url=url, endpoint=endpoint, timeout_s=TIMEOUT_S)
         seconds_to_fail(partial(store.open, "a.parquet"))
         seconds_to_fail(partial(store.put, "a.parquet", writes(BODY)))
-
-
-def test_many_threads_that_open_one_name_share_one_download(
-    store: S3BlockStore, direct: S3BlockStore, proxy: Proxy
-) -> None:
-    direct.put("a.parquet", writes(BODY))
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: read(store, "a.parquet"), range(32))) == {BODY}
-    assert (proxy.count("GET"), store.cache_misses, store.cache_hits) == (1, 1, 31)
-
-
-def test_the_cache_keeps_its_limit_and_forgets_the_least_recently_used(s3: S3Server, tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    store = s3.store(folder, cache_bytes_max=30)
-    for name in ("a.parquet", "b.parquet", "c.parquet"):
-        store.put(name, writes(bytes(10)))
-    read(store, "a.parquet")
-    store.put("d.parquet", writes(bytes(10)))
-    assert cached(folder) == {"a.parquet", "c.parquet", "d.parquet"}
-    with store.open("c.parquet") as reader:
-        store.put("e.parquet", writes(bytes(25)))
-        assert (cached(folder), store.cache_bytes) == ({"e.parquet"}, 25)
-        assert reader.read() == bytes(10)
-    store.put("f.parquet", writes(bytes(31)))
-    assert len(read(store, "f.parquet")) == 31
-    assert (cached(folder), store.cache_bytes) == ({"e.parquet"}, 25)
-    assert {len(read(store, f"{name}.parquet")) for name in "abcd"} == {10}
-    store.remove("d.parquet")
-    assert (cached(folder), store.cache_bytes) == ({"b.parquet", "c.parquet"}, 20)
-
-
-def test_the_cache_outlives_a_restart_and_half_files_do_not(
-    s3: S3Server, proxy: Proxy, url: str, tmp_path: Path
-) -> None:
-    folder = tmp_path / "cache"
-    store = s3.store(folder, url=url)
-    for age_s, name in ((3, "a.parquet"), (1, "b.parquet"), (2, "c.parquet")):
-        store.put(name, writes(name.encode()))
-        os.utime(folder / name, (time.time() - age_s, time.time() - age_s))
-    (folder / "d.parquet.tmp").write_bytes(b"half")
-    proxy.fault = lambda _: "closed"
-    again = s3.store(folder, url=url, endpoint=proxy.endpoint, timeout_s=TIMEOUT_S)
-    assert (cached(folder), again.cache_bytes) == ({"a.parquet", "b.parquet", "c.parquet"}, 27)
-    assert read(again, "a.parquet") == b"a.parquet"
-    smaller = s3.store(folder, url=url, cache_bytes_max=18)
-    smaller.keep_copies(frozenset())  # a start says what must stay before anything goes
-    assert (cached(folder), smaller.cache_bytes) == ({"a.parquet", "b.parquet"}, 18)
-
-
-def test_a_cache_folder_that_somebody_emptied_is_filled_again(store: S3BlockStore, tmp_path: Path) -> None:
-    store.put("a.parquet", writes(BODY))
-    (tmp_path / "cache" / "a.parquet").unlink()
-    assert read(store, "a.parquet") == BODY
-    assert (store.cache_misses, store.cache_bytes) == (1, len(BODY))
 
 
 def test_a_file_in_parts_is_the_bytes_that_were_written(

@@ -3,30 +3,34 @@
 The server is the real command, and each case is tried at the front door and on a connection that was handed over.
 """
 
-import contextlib
 import gzip
-import json
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from conftest import PUBLISHED, Server
+from conftest import Server
 from http_client import Client
+from wire_requests import (
+    BEAT,
+    DEVICE,
+    HEARTBEAT,
+    LAST,
+    LINE,
+    PATHS,
+    counted,
+    metrics,
+    request,
+    server_fixture,  # noqa: F401  # a fixture
+    statuses,
+    talk,
+)
 
-DEVICE = PUBLISHED[0]
-HEARTBEAT = f"/api/v1/devices/{DEVICE}/heartbeat"
-BEAT = b'{"sent_at": "2026-01-01T00:00:00Z"}'
-LINE = b'{"device_id":"%s","sent_at":"2026-01-01T00:00:00Z"}\n' % DEVICE.encode()
-PATHS = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
-"""What a connection says first: nothing, for the front door; something else, to be handed over."""
 OFFERS = [
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
     b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: eA==\r\n",
@@ -35,82 +39,6 @@ OFFERS = [
     b"Upgrade: h2c\r\n",
     b"Connection: upgrade\r\n",
 ]
-LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-def request(target: str, body: bytes | None = None, *, headers: bytes = b"", is_chunked: bool = False) -> bytes:
-    """`target` is a method and a path."""
-    head = f"{target} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind_of(target)}\r\n".encode() + headers
-    if body is None:
-        return head + b"\r\n"
-    if is_chunked:
-        middle = len(body) // 2
-        chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:middle], body[middle:]) if part]
-        return head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n"
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def kind_of(target: str) -> str:
-    return {"events": "application/x-ndjson", "devices.csv": "text/csv"}.get(
-        target.rpartition("/")[2].partition("?")[0], "application/json"
-    )
-
-
-def talk(port: int, *pieces: bytes, is_half_closed: bool = False) -> list[tuple[int, Any]]:
-    """(status, body) of every answer until the server closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        received = b""
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            for piece in pieces:
-                connection.sendall(piece)
-            if is_half_closed:
-                connection.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(ConnectionResetError):
-            while part := connection.recv(65_536):
-                received += part
-    return read_answers(received)
-
-
-def read_answers(received: bytes) -> list[tuple[int, Any]]:
-    """Split what a connection received into answers, by their own lengths."""
-    answers = []
-    while received:
-        head, _, received = received.partition(b"\r\n\r\n")
-        line, *lines = head.split(b"\r\n")
-        headers = dict(one.lower().split(b": ", 1) for one in lines)
-        length = int(headers.get(b"content-length", b"0"))
-        body, received = received[:length], received[length:]
-        is_json = headers.get(b"content-type", b"").startswith(b"application/json")
-        answers.append((int(line.split()[1]), json.loads(body) if is_json else body))
-    return answers
-
-
-def statuses(answers: list[tuple[int, Any]]) -> list[int]:
-    return [status for status, _ in answers]
-
-
-def metrics(port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
-        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        received = b""
-        while part := connection.recv(65_536):
-            received += part
-    return received.decode()
-
-
-def counted(port: int, name: str) -> float:
-    """A counter of /metrics, 0 where it has not counted yet."""
-    lines = [line for line in metrics(port).splitlines() if line.startswith(f"fleetpulse_{name} ")]
-    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("wire") / "data", "--body-s", "3", "--header-s", "3")
-    yield server
-    assert server.stop() == 0
-    assert "Traceback" not in server.log.read_text()
 
 
 def pause_end(port: int) -> str:
@@ -298,67 +226,6 @@ def test_a_peer_that_closed_its_side_or_is_to_close_it_does_not_outlive_the_dead
     for connection in lazy:
         connection.close()
     assert server.stop() == 0
-
-
-BEFORE = [b"", request("GET /"), request(f"POST {HEARTBEAT}", BEAT), request("POST /nowhere", b"x")]
-"""What was answered on the connection before."""
-
-
-@pytest.mark.parametrize("before", BEFORE)
-@pytest.mark.parametrize(
-    ("head", "status", "reason"),
-    [
-        (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n", 400, "request_target"),
-        (b"GET http:// HTTP/1.1\r\nHost: x\r\n", 400, "request_target"),
-        (b"GET http://[ HTTP/1.1\r\nHost: x\r\n", 400, "request_target"),
-        (b"GET http://a:99999999/x HTTP/1.1\r\nHost: x\r\n", 400, "request_target"),
-        (b"GET * HTTP/1.1\r\nHost: x\r\n", 400, "request_target"),
-        (b"GET  HTTP/1.1\r\nHost: x\r\n", 400, "not_http"),
-        (b"GET x HTTP/1.1\r\nHost: x\r\n", 400, "not_http"),
-        (f"POST {HEARTBEAT} HTTP/1.1\r\nContent-Length: 0\r\n".encode(), 400, "host"),
-        (f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nHost: x\r\nContent-Length: 0\r\n".encode(), 400, "host"),
-        (f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x/y\r\nContent-Length: 0\r\n".encode(), 400, "host"),
-        (b"GET / HTTP/1.1\r\n", 400, "host"),
-        (b"GET / HTTP/1.0\r\nHost: x\r\nhost: x\r\n", 400, "host"),
-        (f"POST {HEARTBEAT} HTTP/2.0\r\nHost: x\r\nContent-Length: 0\r\n".encode(), 505, "http_version"),
-        (b"GET / HTTP/2.0\r\n", 505, "http_version"),
-        (b"GET / HTTP/1.2\r\nHost: x\r\n", 505, "http_version"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n", 505, "http_version"),
-        (
-            f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n".encode(),
-            501,
-            "transfer_coding",
-        ),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n", 501, "transfer_coding"),
-    ],
-)
-def test_a_head_that_no_request_may_have_gets_one_answer_and_one_line_in_the_log(
-    server: Server, before: bytes, head: bytes, status: int, reason: str
-) -> None:
-    lines = server.log.read_text().count(f'"reason": "{reason}"')
-    name = f'requests_refused_total{{reason="{reason}"}}'
-    count = counted(server.port, name)
-    answers = talk(server.port, before, head + b"\r\n" + request("GET /"))
-    assert (statuses(answers)[-1], len(answers)) == (status, 1 + bool(before))
-    assert answers[-1][1]["type"] == f"urn:fleetpulse:problem:{reason}"
-    assert counted(server.port, name) == count + 1
-    assert server.log.read_text().count(f'"reason": "{reason}"') == lines + 1
-
-
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (b"GET / HTTP/1.0\r\n\r\n", 200),
-        (b"GET http://x HTTP/1.1\r\nHost: y\r\n\r\n", 200),
-        (b"GET http://x/api/v1/fleet/stats?window=1h HTTP/1.1\r\nHost: x\r\n\r\n", 200),
-        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 204),
-        (b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
-        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 200),
-        (b"POST http://x/api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n" + LINE.ljust(90), 200),
-    ],
-)
-def test_a_head_that_is_rare_and_right_is_answered(server: Server, sent: bytes, status: int) -> None:
-    assert statuses(talk(server.port, sent, is_half_closed=True)) == [status]
 
 
 curl = pytest.mark.parametrize("path", [HEARTBEAT, "/api/v1/events"])
