@@ -16,16 +16,16 @@ from fleetpulse.blocks.owner import LocalIdentity, claim, has_conditional_writes
 from fleetpulse.blocks.s3 import PART_BYTES, S3BlockStore
 from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import SettingsError
-from s3_proxy import (  # noqa: F401  # fixtures
+from s3_proxy import (
     BODY,
     TIMEOUT_S,
     Proxy,
-    direct_fixture,
-    proxy_fixture,
+    direct_fixture,  # noqa: F401  # a fixture
+    proxy_fixture,  # noqa: F401  # a fixture
     read,
     seconds_to_fail,
-    store_fixture,
-    url_fixture,
+    store_fixture,  # noqa: F401  # a fixture
+    url_fixture,  # noqa: F401  # a fixture
     writes,
 )
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture

@@ -6,7 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fleetpulse.blocks.s3 import S3BlockStore
-from s3_proxy import BODY, TIMEOUT_S, Proxy, direct_fixture, proxy_fixture, read, store_fixture, url_fixture, writes  # noqa: F401  # fixtures
+from s3_proxy import (
+    BODY,
+    TIMEOUT_S,
+    Proxy,
+    direct_fixture,  # noqa: F401  # a fixture
+    proxy_fixture,  # noqa: F401  # a fixture
+    read,
+    store_fixture,  # noqa: F401  # a fixture
+    url_fixture,  # noqa: F401  # a fixture
+    writes,
+)
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 

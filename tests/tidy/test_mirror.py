@@ -10,7 +10,7 @@ ELSEWHERE = {
     "aggregate/sketch.py": "property/test_sketch.py",
     "aggregate/spans.py": "property/test_spans.py",
     "api/blocks.py": "e2e/test_blocks.py",
-    "api/definitions.py": "e2e/test_questions.py",
+    "api/definitions.py": "e2e/test_declarations.py",
     "api/devices.py": "e2e/test_devices.py",
     "api/export.py": "e2e/test_questions.py",
     "api/health.py": "e2e/test_contract.py",
