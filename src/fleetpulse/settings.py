@@ -10,6 +10,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from inspect import get_annotations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,12 +18,9 @@ from fleetpulse.errors import SettingsError
 from fleetpulse.limits import (
     About,
     BlockGrace,
-    BulkLimits,
     CheckpointTriggers,
     ClockLimits,
-    ConnectionLimits,
     DiskLimits,
-    EventLimits,
     ExportLimits,
     IngestLimits,
     QuestionLimits,
@@ -118,25 +116,6 @@ class HeartbeatDefaults:
     grace_s: int = setting(240, "Time after its interval until a device that is not heard is down.", "s", 0, 604_800)
 
 
-GROUPS: tuple[type, ...] = (
-    Server,
-    Storage,
-    Definitions,
-    HeartbeatDefaults,
-    ConnectionLimits,
-    BulkLimits,
-    EventLimits,
-    DiskLimits,
-    ClockLimits,
-    QuestionLimits,
-    ExportLimits,
-    CheckpointTriggers,
-    RetentionLimits,
-    BlockGrace,
-)
-"""In the order of `--help` and of the reference; the first line of each docstring is its title there."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings(
     Server,
@@ -152,7 +131,14 @@ class Settings(
     RetentionLimits,
     BlockGrace,
 ):
-    """All settings of `fleetpulse serve`, and thereby each of the groups."""
+    """All settings of `fleetpulse serve`, and thereby each of the groups.
+
+    The order of the groups is that of `--help` and of the reference.
+    """
+
+
+GROUPS: tuple[type, ...] = tuple(group for group in Settings.__mro__ if get_annotations(group))
+"""The groups that declare settings, in their order; the first line of each docstring is its title in `--help`."""
 
 
 class Entry(NamedTuple):

@@ -42,6 +42,7 @@ ELSEWHERE = {
 
 DECLARATIONS = {
     "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
+    "catalog/sqlite_records.py",
     "ingest/bodies.py", "ingest/clock_declarations.py", "journal/journal.py", "limits.py",
     "live/frozen.py", "model/declared.py", "model/reception_gaps.py", "model/samples.py", "model/status.py",
     "model/units.py", "model/uptime.py", "pipeline/service.py", "query/answer_fields.py", "query/answers.py",

@@ -8,11 +8,11 @@ transaction that commits the manifest.
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fleetpulse.catalog.sqlite_records import SqliteRecords
 from fleetpulse.model.manifest import Manifest, Superseded
 
 MARK_BYTES = 8
@@ -66,18 +66,8 @@ class FileRecords(Protocol):
         ...
 
 
-class SqliteFileRecords:
+class SqliteFileRecords(SqliteRecords):
     """See FileRecords; tables `owner`, `written`, `superseded` and `set_aside`."""
-
-    def __init__(
-        self,
-        transaction: Callable[[], AbstractContextManager[Any]],
-        reading: Callable[[], AbstractContextManager[None]],
-        select: Callable[[str], Iterable[Any]],
-    ) -> None:
-        self._transaction = transaction
-        self._reading = reading
-        self._select = select
 
     def identity(self) -> str | None:
         """See FileRecords."""

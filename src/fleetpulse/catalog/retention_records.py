@@ -1,9 +1,9 @@
 """What a longer retention of before still keeps: see `model/retention.py`."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from fleetpulse.catalog.sqlite_records import SqliteRecords
 from fleetpulse.model.manifest import GAPS
 from fleetpulse.model.retention import Grace, gap_graces_after
 
@@ -26,18 +26,8 @@ class RetentionRecords(Protocol):
         ...
 
 
-class SqliteRetentionRecords:
+class SqliteRetentionRecords(SqliteRecords):
     """See RetentionRecords; table `retention_grace`."""
-
-    def __init__(
-        self,
-        transaction: Callable[[], AbstractContextManager[Any]],
-        reading: Callable[[], AbstractContextManager[None]],
-        select: Callable[[str], Iterable[Any]],
-    ) -> None:
-        self._transaction = transaction
-        self._reading = reading
-        self._select = select
 
     def graces(self) -> dict[int, list[Grace]]:
         """See RetentionRecords."""
