@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import open_clients
+
 # How long an example takes says nothing on a machine that others use, too. `make test-thorough` takes the second one.
 settings.register_profile("fleetpulse", deadline=None)
 settings.register_profile("thorough", deadline=None)
@@ -102,6 +104,13 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def _clients_closed() -> Iterator[None]:
+    """No test leaves a client open: the warning that it was never closed would fail another test, after it."""
+    yield
+    open_clients.close_all()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import http.client
 import json
 from typing import Any
 
+import open_clients
 from api_document import check_answer
 
 
@@ -12,6 +13,7 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        open_clients.note(self)
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """(status, decoded body); a bytes body goes as it is, anything else as JSON."""

@@ -78,7 +78,7 @@ class Soak:
             f'data = "{self.folder / "data"}"\ndevices = "{self.folder / "devices.csv"}"\nport = 0\n'
             f'metrics = "{self.folder / "metrics.json"}"\ncheckpoint_s = 0.5\nlog_format = "json"\n'
         )
-        script = Path(__file__).parent / "serve_under_clock.py"
+        script = Path(__file__).parent / "fault" / "serve_under_clock.py"
         command = [sys.executable, str(script), str(self.folder / "step"), str(settings)]
         log = self.folder / f"log-{time.monotonic_ns()}"
         self.server = Server.run(command, log=log, folder=self.folder / "data", await_ready=await_ready)
