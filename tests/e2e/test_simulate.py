@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,14 @@ Serve = Callable[..., Server]
 def simulate(port: int, *flags: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "fleetpulse", "simulate", "--url", f"http://127.0.0.1:{port}", *flags]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for what is refused before anything is sent."""
+    server = Server(tmp_path_factory.mktemp("idle") / "data")
+    yield server
+    assert server.stop() == 0
 
 
 def test_the_published_run_is_right_and_stays_right_when_it_is_played_again(serve: Serve) -> None:
@@ -81,8 +89,8 @@ def test_figures_that_are_wrong_end_in_exit_status_1_and_say_why(serve: Serve) -
         (["--devices", "1", "--outage-share", "-1"], "Shares are 0 to 1"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(serve: Serve, flags: list[str], text: str) -> None:
-    done = simulate(serve().port, *flags)
+def test_what_cannot_be_done_is_said_in_one_line(idle: Server, flags: list[str], text: str) -> None:
+    done = simulate(idle.port, *flags)
     assert done.returncode == 1
     assert text in done.stderr.replace("\n", " "), done.stderr
     assert "Traceback" not in done.stderr

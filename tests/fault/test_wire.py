@@ -125,8 +125,17 @@ def test_a_pause_without_end_needs_a_request_that_announces_no_body(server: Serv
     ):
         assert statuses(talk(server.port, first + wrong + LAST))[-2:] == [400, 200], wrong
     cut = request(pause, b'{"duration": "1h"}', headers=offer)[:-1]
-    assert statuses(talk(server.port, first + cut)) == [200] * bool(first) + [408]
     assert statuses(talk(server.port, first + cut, is_half_closed=True)) == [200] * bool(first)
+    assert pause_end(server.port) == "not paused"
+
+
+@pytest.mark.parametrize("first", PATHS)
+def test_a_pause_whose_body_does_not_end_in_time_pauses_nothing(server: Server, first: bytes) -> None:
+    pause = f"POST /api/v1/devices/{DEVICE}/pause"
+    cuts = [first + request(pause, b'{"duration": "1h"}', headers=offer)[:-1] for offer in (b"", *OFFERS)]
+    with ThreadPoolExecutor(len(cuts)) as crowd:  # each of them waits until body_s is over
+        for answers in crowd.map(lambda cut: talk(server.port, cut), cuts):
+            assert statuses(answers) == [200] * bool(first) + [408]
     assert pause_end(server.port) == "not paused"
 
 
