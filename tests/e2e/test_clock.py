@@ -103,7 +103,7 @@ def live_a_little(host: Host) -> list[Any]:
     """A few beats with a silence between them; what is known of this time."""
     start = host.now()
     assert host.client.ask("POST", "/api/v1/metrics/definitions", {"name": "cpu"})[0] == 201
-    for pause_s in (0, 0.3, 2.5, 0.3, 0.3):
+    for pause_s in (0, 0.3, 1.6, 0.3, 0.3):
         time.sleep(pause_s)
         assert host.beat()[0] == 204
     # The time after the last entry of the journal is no fact yet.

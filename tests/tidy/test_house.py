@@ -14,6 +14,7 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 ALL = [path for folder in ("src", "tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 MODULE_LINES_MAX = 350
+TEST_LINES_MAX = 380
 FUNCTION_LINES_MAX = 60
 NO_NOUNS = {"said", "asked", "some", "held", "told", "meant"}
 SILENCES = {
@@ -88,6 +89,11 @@ def test_modules_and_functions_fit_the_eye(path: Path) -> None:
     functions = [node for node in ast.walk(tree(path)) if isinstance(node, Function)]
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
     assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES_MAX} == {}
+
+
+def test_pages_of_tests_and_benchmarks_prove_one_thing_each() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ALL if path not in SOURCES}
+    assert {path: lines for path, lines in lengths.items() if lines > TEST_LINES_MAX} == {}
 
 
 def test_names_are_nouns_that_say_what_they_are() -> None:
