@@ -91,6 +91,11 @@ class Follower:
             for column in (batch.heartbeat_devices, batch.sample_devices)
         )
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more waits to be applied than `catch_up` should do in one go."""
+        return self._pending_events > PIECE_EVENTS and not self._is_broken and not self.is_away
+
     async def caught_up(self) -> None:
         """Apply all that is durable, in slices. Every read waits for this first, so it finds what was answered 204.
 
@@ -98,7 +103,7 @@ class Follower:
 
         Raises: DamagedData: see `catch_up`.
         """
-        while self._pending and self._pending_events > PIECE_EVENTS and not self._is_broken:
+        while self.is_behind:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             self._go_on()

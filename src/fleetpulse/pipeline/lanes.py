@@ -9,7 +9,7 @@ notice that it should stop; the thread keeps its place in the lane until it has 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from functools import partial
@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 class Ticket:
     """A question in a lane."""
 
-    __slots__ = ("asker", "began_ns", "client", "is_aside", "is_working", "lane", "waiter")
+    __slots__ = ("asker", "began_ns", "client", "has_turn", "is_aside", "is_working", "lane", "waiter")
 
     def __init__(self, asker: Asker, lane: "Lane") -> None:
         self.asker, self.client, self.lane = asker, asker.client, lane
@@ -46,6 +46,7 @@ class Ticket:
         """What the request waits for at the moment: its turn, or the result of its thread."""
         self.is_working = False
         """Whether a thread works on it, perhaps after the request was answered."""
+        self.has_turn = False
         self.began_ns = 0
         """When its turn came, by the monotonic clock."""
         self.is_aside = False
@@ -140,8 +141,7 @@ class Lanes:
             asker.deadline_ns = self.monotonic_ns() + int(self.timeout_s * NS_PER_S)
         ticket = Ticket(asker, lane)
         if lane.running < lane.running_max:
-            lane.running += 1
-            ticket.began_ns = self.monotonic_ns()
+            self._begin(ticket)
             self._follow(ticket)
         else:
             await self._wait(ticket)
@@ -182,6 +182,17 @@ class Lanes:
                 self._stop_waiting(ticket)
             raise
 
+    async def wait(self, ticket: Ticket, work: Coroutine[None, None, _Result]) -> _Result:
+        """Wait for work on the loop, for a question that has its turn. Raises: what `work` raises; QuestionStopped."""
+        task = asyncio.ensure_future(work)
+        waiter: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        ticket.waiter = waiter
+        task.add_done_callback(partial(_settle, waiter))
+        try:
+            return await waiter
+        finally:
+            task.cancel()
+
     async def run(self, ticket: Ticket, work: Callable[[], _Result]) -> _Result:
         """Do work of a question in a thread of its lane. Raises: what `work` raises; QuestionStopped."""
         loop = asyncio.get_running_loop()
@@ -195,14 +206,11 @@ class Lanes:
         ticket.is_working = False
         if ticket.waiter is None:
             self._leave(ticket)  # the request was answered before its thread ended
-        if waiter.done():
-            return
-        if future.cancelled():
-            waiter.cancel()
-        elif (error := future.exception()) is not None:
-            waiter.set_exception(error)
-        else:
-            waiter.set_result(future.result())
+        _settle(waiter, future)
+
+    def _begin(self, ticket: Ticket) -> None:
+        ticket.lane.running += 1
+        ticket.has_turn, ticket.began_ns = True, self.monotonic_ns()
 
     def _leave(self, ticket: Ticket) -> None:
         """Give the place of a question in its lane to the next one."""
@@ -220,8 +228,7 @@ class Lanes:
             assert following.waiter is not None, "whoever waits has a waiter"
             if following.waiter.done():
                 continue  # it was cancelled, and has not run since
-            lane.running += 1
-            following.began_ns = self.monotonic_ns()
+            self._begin(following)
             following.waiter.set_result(None)
 
     def _stop_waiting(self, ticket: Ticket) -> None:
@@ -266,7 +273,7 @@ class Lanes:
 
     def _stop(self, ticket: Ticket, stop: Answerable) -> None:
         assert ticket.waiter is not None, "only what is waited for is stopped"
-        if not ticket.is_working:
+        if not ticket.has_turn:
             self._stop_waiting(ticket)
             self._counters.questions_stopped[stop.reason] += 1
         ticket.waiter.set_exception(stop)
@@ -274,6 +281,18 @@ class Lanes:
 
 def _stopping() -> NotAccepting:
     return NotAccepting("stopping", reason="stopping")
+
+
+def _settle(waiter: "asyncio.Future[_Result]", done: "Future[_Result] | asyncio.Future[_Result]") -> None:
+    """Let a waiter have what has been done, unless it has been answered."""
+    if waiter.done():
+        return
+    if done.cancelled():
+        waiter.cancel()
+    elif (error := done.exception()) is not None:
+        waiter.set_exception(error)
+    else:
+        waiter.set_result(done.result())
 
 
 def _hand_over(

@@ -21,7 +21,7 @@ from fleetpulse.model.status import Status
 from fleetpulse.pipeline.asker import Asker
 from fleetpulse.pipeline.computing import BIG, SMALL, Computing, Turn
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.lanes import Lanes
+from fleetpulse.pipeline.lanes import Lanes, Ticket
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
@@ -93,7 +93,10 @@ class Questions:
 
     async def lifetime(self, device: int) -> Lifetime:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""
-        await self._follower.caught_up()
+        if self._follower.is_behind:
+            async with self.lanes.turn("small") as ticket:
+                await self._caught_up(ticket)
+        self._follower.catch_up()
         fleet = self._follower.fleet
         is_late = bool(self._history.manifest.late) or any(map(self._history.has_closed, fleet.touched_days(device)))
         if is_late or fleet.has_doubtful_uploads(device):
@@ -224,7 +227,7 @@ class Questions:
         computing = partial(self._computing.turn, SMALL if is_small else BIG)
         async with self.lanes.turn("small" if is_small else "big") as ticket:
             for tries_left in reversed(range(TRIES)):
-                await self._follower.caught_up()
+                await self._caught_up(ticket)
                 budget = self._budget(ticket.asker)
                 manifest, complete = self._history.manifest, look(budget=budget)
                 try:
@@ -236,6 +239,12 @@ class Questions:
                 if manifest is self._history.manifest or not tries_left or not getattr(found, "missing", None):
                     return found
         raise AssertionError("the last try answers or raises")
+
+    async def _caught_up(self, ticket: Ticket) -> None:
+        """Wait until all that is durable is applied, as long as the client waits and the question has time."""
+        while self._follower.is_behind:
+            await self.lanes.wait(ticket, self._follower.caught_up())
+        self._follower.catch_up()
 
     def _budget(self, asker: Asker) -> Budget:
         assert asker.deadline_ns is not None, "its turn has set it"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DamagedData, OutOfRange, QuestionStopped, UnknownDevice
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.questions import TRIES
 from fleetpulse.pipeline.service import Service
@@ -162,5 +163,47 @@ def test_a_question_of_a_client_that_has_gone_is_stopped_by_its_budget(tmp_path:
         with pytest.raises(QuestionStopped):
             await service.questions.fleet(question, start_ns=NOON)
         assert service.counters.questions_stopped == {"question_abandoned": 1}
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("what", ["status", "figures"])
+@pytest.mark.parametrize("end", ["applied", "hang-up", "deadline"])
+def test_waiting_for_events_to_be_applied_is_watched_as_work_is(end: str, what: str, tmp_path: Path) -> None:
+    class Behind:
+        """A follower that has much to apply, and does so when it is told to."""
+
+        def __init__(self, fleet: Fleet) -> None:
+            self.fleet, self.is_behind = fleet, True
+            self.applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def caught_up(self) -> None:
+            await self.applied
+
+        def catch_up(self) -> None:
+            assert not self.is_behind
+
+    async def test(service: Service, world: World) -> None:
+        is_gone, follower = False, Behind(service.fleet)
+        service.questions._follower = follower  # type: ignore[assignment]  # as far as it is used
+        set_asker(Asker("a", lambda: is_gone))
+        number = service.registry.numbers["d0"]
+        question = service.questions.status("d0") if what == "status" else service.questions.figures(number)
+        task = asyncio.ensure_future(question)  # type: ignore[arg-type]  # either
+        await asyncio.sleep(0)
+        is_gone = end == "hang-up"
+        if end == "deadline":
+            world.clock.ns += 31 * SECOND
+        service.questions.lanes.look()
+        if end == "applied":
+            follower.is_behind = False
+            follower.applied.set_result(None)
+            assert await task
+        else:
+            with pytest.raises(QuestionStopped):
+                await task
+            assert follower.applied.cancelled()
+            assert sum(service.counters.questions_stopped.values()) == 1
+        assert sum(service.questions.lanes.running().values()) == 0
 
     run(tmp_path, test)
