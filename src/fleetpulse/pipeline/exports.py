@@ -198,8 +198,9 @@ class Exports:
         They may be asked for more than once, and are the same each time.
         """
         self.follower.catch_up()
-        window = request.window
-        listing, seen, samples = (self.registry.listing(), self.views.fleet_from(window.start_ns), self.views.samples())
+        listing = self.registry.listing()
+        make = self._samples if request.what == "samples" else self._presence
+        rows = make(request)  # a view of what is exported, and of nothing else, since each copies what is in memory
 
         def pieces() -> Iterator[Piece]:
             ids = listing().ids
@@ -207,16 +208,22 @@ class Exports:
             name_of = (lambda number: str(safe_cell(ids[number]))) if is_csv else ids.__getitem__
             # A device that came since was not selected.
             selection = Selection(name_of, selected[: len(ids)], PIECE_ROWS[request.file_format])
-            start_ns, end_ns = window.start_ns, window.end_ns
-            if request.what == "samples":
-                metrics = [(question.number, question.metric) for question in request.metrics]
-                yield from export_samples(samples(), selection, metrics, start_ns=start_ns, end_ns=end_ns)
-            elif request.what == "presence":
-                yield from export_presence(seen(), selection, start_ns=start_ns, end_ns=end_ns)
-            else:
-                yield from export_gaps(seen(), selection, start_ns=start_ns, end_ns=end_ns)
+            yield from rows(selection)
 
         return pieces
+
+    def _samples(self, request: ExportRequest) -> Callable[[Selection], Iterator[Piece]]:
+        complete, window = self.views.samples(), request.window
+        metrics = [(question.number, question.metric) for question in request.metrics]
+        return lambda selection: export_samples(
+            complete(), selection, metrics, start_ns=window.start_ns, end_ns=window.end_ns
+        )
+
+    def _presence(self, request: ExportRequest) -> Callable[[Selection], Iterator[Piece]]:
+        window = request.window
+        complete = self.views.fleet_from(window.start_ns)
+        export = export_presence if request.what == "presence" else export_gaps
+        return lambda selection: export(complete(), selection, start_ns=window.start_ns, end_ns=window.end_ns)
 
 
 class _Pace:

@@ -1,5 +1,6 @@
 """Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -94,9 +95,10 @@ NOTHING_EXCLUDED = Excluded(np.zeros(1, np.int32), [Exclusions()])
 
 
 class FleetExclusions:
-    """The exclusions of the whole fleet, cached: many questions in a row need the same."""
+    """The exclusions of the whole fleet, cached: many questions in a row need the same. Used from several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._cached: dict[tuple[object, ...], Excluded] = {}
 
     def find(
@@ -128,9 +130,10 @@ class FleetExclusions:
                 end_ns=span[1],
                 check=check,
             )
-            while len(self._cached) >= CACHED_MAX:
-                self._cached.pop(next(iter(self._cached)), None)
-            self._cached[key] = excluded
+            with self._lock:
+                while len(self._cached) >= CACHED_MAX:
+                    del self._cached[next(iter(self._cached))]
+                self._cached[key] = excluded
         return excluded
 
 
