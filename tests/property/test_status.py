@@ -224,10 +224,14 @@ async def _whole_days(life: Life) -> None:
     await life.service.node.stop()
 
 
+SOON_FOUND = {"maintenance counts": 7}
+"""The seed of a life that tells a mistake, where the first ones do not; should the lives change, others are tried."""
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_control_a_model_with_a_mistake_is_told_from_the_node(tmp_path: Path, mistake: str) -> None:
     def live_some() -> None:
-        for seed in range(1, 30):
+        for seed in sorted(range(1, 30), key=lambda seed: seed != SOON_FOUND.get(mistake)):
             folder = tmp_path / str(seed)
             folder.mkdir()
             live(folder, seed, mistake=mistake)
