@@ -31,7 +31,7 @@ STEPS = st.lists(
     st.tuples(st.sampled_from(["heartbeat", "stats"]), NUMBERS, st.integers(0, (DAYS - 1) * 1440))
     | st.tuples(st.sampled_from(["delete", "declare", "pause"]), NUMBERS, st.just(0))
     | st.sampled_from(["checkpoint", "compact", "crash", "stop", "hour"]),
-    max_size=30,
+    max_size=20,
 )
 LABELS = ["north", "south"]
 

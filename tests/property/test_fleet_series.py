@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from examples import examples
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.query.fleet import fleet_uptime
 from fleetpulse.query.fleet_columns import FleetColumns, fleet_columns, fleet_columns_by_step
@@ -56,7 +57,7 @@ def rows(columns: FleetColumns) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("is_stored", [False, True])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(examples(8, least=4)))
 def test_one_pass_gives_what_a_question_for_each_step_gives(seed: int, is_stored: bool) -> None:
     chance = random.Random(seed)
     one = random_fleet(chance, is_stored=is_stored)

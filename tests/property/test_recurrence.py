@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fleetpulse.aggregate.recurrence import next_occurrence, occurrences
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
 
@@ -133,7 +134,7 @@ def test_questions_mostly_have_an_answer() -> None:
     assert sum(found) > len(found) // 2
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(questions())
 def test_occurrences_are_those_of_the_plain_model(question: tuple[MaintenanceWindow, int, int]) -> None:
     window, start_ns, end_ns = question
