@@ -90,6 +90,9 @@ class Life:
                 await self.start()
             case "hour":
                 self.world.clock.ns += 3600 * SECOND
+                # That the service was there for this hour is in the journal, whoever was heard, and whenever it ticks.
+                self.service.watch.turn()
+                await self.service.writer.drain()
                 self.service.fleet.advance(self.world.clock.ns // DAY)
 
     async def ask(self, method: str, path: str, body: object = None, *, status: int = 200) -> Any:
