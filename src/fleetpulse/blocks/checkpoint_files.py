@@ -36,6 +36,7 @@ from fleetpulse.blocks.snapshot import write_snapshot
 from fleetpulse.blocks.store import put_block, raise_if_away
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.errors import DamagedData
+from fleetpulse.model.days import Days
 from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import RAW, BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
@@ -102,7 +103,7 @@ class CheckpointFiles:
             self._put(stem, partial(write_late, late=late, is_by_day=stem == BY_DAY, pause=self._pause))
             for stem in (BY_DAY, BY_DEVICE)
         )
-        return LateBlock(by_day, by_device, frozenset(late.days.tolist()), written_day)
+        return LateBlock(by_day, by_device, Days.of(late.days.tolist()), written_day)
 
     def put_open_day(self, day: int, *, dense: Rows | None, sparse: Sequence[Chunk] = ()) -> BlockFile:
         """Write an open day. Args: as for `put_closed_day`; the rows are read while they are written.

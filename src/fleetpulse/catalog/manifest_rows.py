@@ -8,6 +8,7 @@ have), `late-days` and `late-devices` (a late block, whose day is that of its ch
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
@@ -71,7 +72,7 @@ def _late_blocks(
     for name, start_day, end_day in connection.execute("SELECT name, start_day, end_day FROM late_days"):
         days.setdefault(name, set()).update(range(start_day, end_day))
     return tuple(
-        LateBlock(file, other, frozenset(days.get(file.name, ())), written_day)
+        LateBlock(file, other, Days.of(days.get(file.name, ())), written_day)
         for (written_day, file), (_, other) in zip(by_day, by_device, strict=True)
     )
 

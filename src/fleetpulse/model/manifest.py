@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fleetpulse.model.days import Days
 from fleetpulse.model.events import Position
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.server_clock import NO_LEAPS, KnownLeaps
@@ -66,7 +67,7 @@ class LateBlock:
 
     by_day: BlockFile
     by_device: BlockFile
-    days: frozenset[int]
+    days: Days
     """The days (since 1970-01-01) whose rows count: those that compaction has not merged into their blocks yet."""
     written_day: int
     """The day on which the checkpoint was taken that wrote it."""

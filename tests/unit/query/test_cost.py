@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
@@ -54,7 +55,7 @@ def test_one_device_is_small_up_to_about_a_month_and_a_half(days: int, *, is_sma
 
 def test_late_data_of_thousands_of_days_makes_no_question_about_last_week_big() -> None:
     file = BlockFile("x", 1, "")
-    late = LateBlock(file, file, frozenset(range(TODAY - 9_000, TODAY - 60)), TODAY)
+    late = LateBlock(file, file, Days.of(range(TODAY - 9_000, TODAY - 60)), TODAY)
     known = replace(manifest(30), late=(late,) * 12)
     cost_ms = {days: device_cost_ms(known, start_ns=NOW_NS - days * NS_PER_DAY, now_ns=NOW_NS) for days in (7, 3_660)}
     assert cost_ms[7] == device_cost_ms(manifest(30), start_ns=NOW_NS - 7 * NS_PER_DAY, now_ns=NOW_NS) == 14

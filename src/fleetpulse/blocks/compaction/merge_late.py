@@ -19,6 +19,7 @@ from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk
 from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import day_of_block, late_days
 from fleetpulse.errors import DamagedData
+from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
 from fleetpulse.model.units import NS_PER_DAY
 
@@ -50,7 +51,7 @@ def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = F
     if not merged:
         return None
     late = [
-        replace(block, days=block.days - {day for day, blocks in sources.items() if block in blocks})
+        replace(block, days=block.days - Days.of(day for day, blocks in sources.items() if block in blocks))
         for block in manifest.late
     ]
     counted = add_minutes(read_counted(work.history, manifest), minutes)
