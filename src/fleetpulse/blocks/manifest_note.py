@@ -12,11 +12,13 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from typing import Annotated
 
 import msgspec
 
 from fleetpulse.blocks.store import BlockStore, Note, mark_of
 from fleetpulse.errors import DamagedData
+from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import Manifest
 
 MANIFEST = "manifest.json"
@@ -26,6 +28,8 @@ CHECKSUM = "sha256"
 _END = -len(f',"{CHECKSUM}":""}}') - 64
 """Where the checksum begins, with its name."""
 _FIELDS = {field.name for field in fields(Manifest)}
+_DAY_LAST = 1_000_000
+"""No day of a manifest is later: that would be in the year 4707."""
 _RESTORE = "Restore it from a copy, or an older version of the bucket"
 
 
@@ -70,17 +74,21 @@ def read_manifest_note(store: BlockStore, name: str = MANIFEST) -> Manifest | No
 
 
 def _encode(manifest: Manifest) -> bytes:
-    return _with_checksum(msgspec.json.encode(manifest))
+    return _with_checksum(msgspec.json.encode(manifest, enc_hook=list))  # days, as a list of numbers
 
 
 def _with_checksum(body: bytes) -> bytes:
     return body[:-1] + f',"{CHECKSUM}":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
 
 
+def _days(_type: type, value: object) -> Days:
+    return Days.of(msgspec.convert(value, list[Annotated[int, msgspec.Meta(ge=0, le=_DAY_LAST)]]))
+
+
 def _decode(note: Note, where: str) -> Manifest:
     try:
         parts = msgspec.json.decode(note.body, type=dict[str, msgspec.Raw])
-        manifest = msgspec.json.decode(note.body, type=Manifest)
+        manifest = msgspec.json.decode(note.body, type=Manifest, dec_hook=_days)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedData(f"{where} cannot be read: {error}. {_RESTORE}.") from error
     if parts.keys() - _FIELDS - {CHECKSUM}:

@@ -12,7 +12,8 @@ from fleetpulse.blocks.manifest_note import (
 )
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.days import Days
+from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
 FILE = BlockFile("a", 5, "0" * 64)
@@ -91,3 +92,16 @@ def test_a_note_that_an_older_version_kept_is_found() -> None:
     store.put_note("manifest-7.json", msgspec.json.encode(Manifest(position=7)))
     store.put_note("owner.json", b"{}")
     assert kept_manifests(store) == {"manifest-7.json": Manifest(position=7)}
+
+
+@pytest.mark.parametrize("damage", ["[1,-5]", "[1,99999999999]", '"x"', "[1.5]", "null"])
+def test_the_days_of_late_blocks_come_back_and_only_days_do(damage: str) -> None:
+    store, file = MemoryBlockStore(), BlockFile("x.parquet", 1, "00")
+    manifest = Manifest(late=(LateBlock(file, file, Days.of([1, 5, 20_000]), 7),))
+    put_manifest_note(store, manifest)
+    assert read_manifest_note(store) == manifest
+    note = store.read_note(MANIFEST)
+    assert note is not None
+    store.put_note(MANIFEST, note.body.replace(b"[1,5,20000]", damage.encode()))
+    with pytest.raises(DamagedData, match="cannot be read"):
+        read_manifest_note(store)
