@@ -5,10 +5,12 @@ A part is built from those above it, and gets exactly those that it uses. `Servi
 
 import asyncio
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fleetpulse.api.app import Parts
+from fleetpulse.blocks.stored_late import mergeable
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.data_folder import Synchronous, open_stores
 from fleetpulse.disk_space import are_on_one_disk
@@ -241,7 +243,7 @@ def _build_late_hold(settings: Settings, stages: Stages, readiness: Readiness) -
         readiness=readiness,
         late_rows_max=HELD_AT * settings.checkpoint_late_rows,
         gaps_max=HELD_AT * settings.checkpoint_reception_gaps,
-        late_blocks=lambda: len(stages.history.manifest.late),
+        late_blocks=partial(mergeable, stages.history),
         late_blocks_max=settings.late_blocks_max,
         backlog_after_s=settings.backlog_after_s,
     )

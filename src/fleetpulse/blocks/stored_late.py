@@ -13,6 +13,7 @@ from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History
 from fleetpulse.blocks.late import INDEXED, LateRows, join_late, read_late
 from fleetpulse.blocks.presence import Chunk
 from fleetpulse.errors import DamagedData
+from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
 
 CACHED_ROW_BYTES = 256
@@ -30,6 +31,15 @@ def late_days(manifest: Manifest) -> set[int]:
 def has_late(manifest: Manifest, day: int) -> bool:
     """Whether a late block holds rows of a day."""
     return any(day in block.days for block in manifest.late)
+
+
+def mergeable(history: History) -> int:
+    """How many late blocks compaction can go on with: those that wait only for damaged days to be restored can not."""
+    manifest, names = history.manifest, {block.file.name for block in history.set_aside}
+    if not names:
+        return len(manifest.late)
+    damaged = Days.of(day for day, file in manifest.presence.items() if file.name in names)
+    return sum(1 for block in manifest.late if block.by_day.name not in names and block.days - damaged)
 
 
 def late_of_day(history: History, manifest: Manifest, day: int) -> list[Chunk]:

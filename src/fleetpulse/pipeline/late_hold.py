@@ -5,7 +5,8 @@ Where rows come faster than checkpoints write them, or no checkpoint succeeds, s
 later. Current reports never are, so `/readyz` says that memory grows.
 
 Checkpoints write late blocks, which compaction merges into their days. Each one that waits costs memory, and questions
-read all of them: so backlogs wait also while there are too many.
+read all of them: so backlogs wait also while there are too many. Those that wait for a damaged day to be restored do
+not count, since nobody knows how long that takes.
 """
 
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class LateHold:
         """`late_rows_max`, `gaps_max`: so many of them in memory hold backlogs back; and more than `late_blocks_max`.
 
         Of gaps also two for each device do not: all devices end one when they are first heard, and after a restart.
-        `late_blocks`: how many late blocks wait to be merged.
+        `late_blocks`: how many late blocks can be merged and are not yet.
         """
         self._fleet = fleet
         self._intake = intake

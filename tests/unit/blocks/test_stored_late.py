@@ -10,9 +10,17 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import INDEXED, ROW_GROUP_ROWS, LateRows
 from fleetpulse.blocks.store import MemoryBlockStore
-from fleetpulse.blocks.stored_late import all_late, has_late, late_days, late_of_day, late_of_device, late_row
+from fleetpulse.blocks.stored_late import (
+    all_late,
+    has_late,
+    late_days,
+    late_of_day,
+    late_of_device,
+    late_row,
+    mergeable,
+)
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import LateBlock, Manifest
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
 
 DAY = 20_000
 
@@ -83,3 +91,16 @@ def test_a_damaged_block_is_reported() -> None:
     with pytest.raises(DamagedData, match=block.by_day.name):
         late_of_day(history, history.manifest, DAY)
     assert of_device(history, 1) == {0: 1}
+
+
+def test_blocks_that_wait_only_for_a_damaged_day_are_not_among_those_that_can_be_merged() -> None:
+    history = stored(late_of((0, 1, 1)), late_of((0, 1, 1), (2, 1, 2)), late_of((2, 4, 4)))
+    assert mergeable(history) == 3
+    day = BlockFile("presence-0.parquet", 1, "")
+    history.manifest = replace(history.manifest, presence={DAY: day})
+    history.set_aside.note(day, DamagedData("a byte is flipped"), at_ns=0)
+    assert mergeable(history) == 2
+    history.set_aside.note(history.manifest.late[2].by_day, DamagedData("cut"), at_ns=0)
+    assert mergeable(history) == 1
+    history.set_aside.clear(day.name)
+    assert mergeable(history) == 2
