@@ -183,6 +183,13 @@ class QuestionLimits:
     questions_small_waiting_max: int = setting(
         512, "Small questions that wait for their turn; beyond it, 503 with Retry-After.", "questions", 1
     )
+    questions_computing_max: int = setting(
+        0,
+        "Questions and exports that compute at the same moment, in turns; 0: half as many as there are processors.",
+        "threads",
+        0,
+        64,
+    )
     questions_big_running_max: int = setting(
         1, "Big questions that are worked on at the same time; others wait.", "questions", 1, 64
     )

@@ -36,7 +36,7 @@ class Threads:
         limits = limits or QuestionLimits()
         self.ending = Ending()
         """Whether the long work of `catalog` and `files` should be left."""
-        self.computing = Computing(threads_at_once())
+        self.computing = Computing(limits.questions_computing_max or threads_at_once())
         """Whose turn it is to compute among the threads of questions and exports."""
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""

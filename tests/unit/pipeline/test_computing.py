@@ -152,5 +152,11 @@ def test_a_turn_ends_with_an_error_too() -> None:
         turn.pass_on()
 
 
-def test_half_of_the_processors_are_for_the_loop() -> None:
-    assert threads_at_once() >= 1
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 32)])
+def test_half_of_the_processors_are_for_the_loop(
+    processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    assert threads_at_once() == threads
