@@ -169,7 +169,7 @@ async def live(
             service = build(setup, clock=clock)
             await service.node.start()
         for device in range(DEVICES):
-            assert as_tuple(await service.questions.figures(device)) == expected(
+            assert as_tuple((await service.questions.lifetime(device)).figures) == expected(
                 device, taken, do_reports_mark=do_reports_mark
             )
     await service.node.stop()
@@ -191,7 +191,7 @@ async def _during_a_checkpoint(folder: Path) -> None:
     for minute in range(10, 20):
         late.append((0, 19_990 * 1440 + minute))
         await add(service.intake, batch_of(late[-5:], [(0, 5)]))
-        assert (await service.questions.figures(0)).minutes_present == len(late)
+        assert (await service.questions.lifetime(0)).figures.minutes_present == len(late)
     assert await running
-    assert (await service.questions.figures(0)).minutes_present == len(late)
+    assert (await service.questions.lifetime(0)).figures.minutes_present == len(late)
     await service.node.stop()

@@ -97,7 +97,7 @@ def batch_of(events: list[Event]) -> EventBatch:
 async def check(service: Service, model: Model) -> None:
     names = ("minutes_present", "first_minute", "last_minute", "heartbeats", "samples", "uploads", "upload_time_total")
     for device in range(DEVICES):
-        figures = await service.questions.figures(device)
+        figures = (await service.questions.lifetime(device)).figures
         assert tuple(getattr(figures, name) for name in names) == model.figures(device)
         question = partial(device_uptime, device_id=f"d{device}", window=WINDOW, is_explained=False)
         answer = await service.questions.device(f"d{device}", question, start_ns=WINDOW.start_ns)

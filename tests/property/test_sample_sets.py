@@ -117,7 +117,7 @@ class Life:
         """Every answer is that of a plain set; the accounts are those of what was acknowledged."""
         distinct, questions = set(self.sent), self.service.questions
         for device, name in enumerate(DEVICES):
-            figures = await questions.figures(device)
+            figures = (await questions.lifetime(device)).figures
             uploads = [value for owner, metric, _, value in distinct if (owner, metric) == (device, UPLOAD_TIME)]
             assert (figures.uploads, figures.upload_time_total) == (len(uploads), sum(uploads))
             audit = questions.audit(device)

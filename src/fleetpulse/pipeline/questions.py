@@ -15,7 +15,6 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData
 from fleetpulse.heap import give_back
 from fleetpulse.limits import QuestionLimits
-from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
 from fleetpulse.pipeline.asker import Asker
@@ -86,10 +85,6 @@ class Questions:
         number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
         lifetime = await self.lifetime(number)
         return device_stats(lifetime.figures, lifetime.missing)
-
-    async def figures(self, device: int) -> DeviceFigures:
-        """The figures of `lifetime`, whether they lack something or not."""
-        return (await self.lifetime(device)).figures
 
     async def lifetime(self, device: int) -> Lifetime:
         """Lifetime figures of a device, all acknowledged events included. Only late data takes a thread and blocks."""

@@ -65,7 +65,7 @@ def test_a_ping_is_a_heartbeat_at_the_service_s_time_and_is_never_stored_by_a_ca
             for method, body in (("GET", b""), ("HEAD", b""), ("POST", b""), ("POST", b" {} ")):
                 answer = await client.request(method, PATH, content=body)
                 assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (204, b"", "no-store")
-            figures = await service.questions.figures(service.registry.numbers["d0"])
+            figures = (await service.questions.lifetime(service.registry.numbers["d0"])).figures
             assert (figures.heartbeats, figures.last_minute) == (4, world.clock.ns // 60_000_000_000)
             refused = [
                 await client.get(PATH, headers={"origin": "http://evil.example"}),

@@ -64,11 +64,11 @@ def test_a_service_goes_on_with_the_new_catalog(tmp_path: Path) -> None:
 
     async def life() -> None:
         service = await world.started()
-        assert (await service.questions.figures(0)).minutes_present == 1
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 1
         world.clock.ns += 60 * SECOND
         await beat(service, "d0")
         assert await service.housekeeping.checkpoint()
-        assert (await service.questions.figures(0)).minutes_present == 2
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 2
         await service.node.stop()
 
     asyncio.run(life())
@@ -141,7 +141,7 @@ def test_around_a_damaged_file_comes_back_what_the_others_hold(
         service = await world.started()
         assert service.readiness.is_away is found.is_start_damaged
         if not found.is_start_damaged:
-            assert (await service.questions.figures(0)).minutes_present == 1
+            assert (await service.questions.lifetime(0)).figures.minutes_present == 1
             await beat(service, devices[0])
             assert await service.housekeeping.checkpoint()
         await service.node.stop()

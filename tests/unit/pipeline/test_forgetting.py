@@ -18,7 +18,7 @@ def test_what_was_forgotten_is_recorded_and_a_dry_run_changes_nothing(tmp_path: 
         before = format_rfc3339(NOON + 60 * SECOND)
         dry = await service.forgetting.forget("a", before, is_dry=True)
         assert (dry.minutes, dry.samples, dry.done) == (1, 0, False)
-        assert (await service.questions.figures(0)).minutes_present == 2
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 2
         done = await service.forgetting.forget("a", before, is_dry=False)
         assert (done.minutes, done.done, done.before) == (1, True, before)
         device = await service.inventory.device("a")
@@ -55,7 +55,7 @@ def test_a_crash_before_the_blocks_have_forgotten_is_made_up_for_before_the_serv
         service.catalog.close()
         service = await world.started("a")
         assert service.history.manifest.presence != manifest.presence
-        assert (await service.questions.figures(0)).minutes_present == 1
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 1
         device = await service.inventory.device("a")
         assert isinstance(device.forgotten, list) and len(device.forgotten) == 1
         await service.node.stop()

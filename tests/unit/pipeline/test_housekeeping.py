@@ -168,9 +168,9 @@ def test_acknowledged_events_are_answered_while_a_checkpoint_runs(tmp_path: Path
         await asyncio.sleep(0)
         world.clock.ns += 60 * SECOND
         await beat(service, "d0")
-        assert (await service.questions.figures(0)).minutes_present == 2
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 2
         assert await running
-        assert (await service.questions.figures(0)).last_minute == (NOON // SECOND + 60) // 60
+        assert (await service.questions.lifetime(0)).figures.last_minute == (NOON // SECOND + 60) // 60
 
     run(tmp_path, test)
 
@@ -288,7 +288,7 @@ def test_a_damaged_block_of_any_kind_keeps_no_checkpoint_from_being_taken(tmp_pa
         while await service.housekeeping.compact(is_forced=True):
             pass
         assert not service.history.manifest.late
-        assert (await service.questions.figures(0)).minutes_present == 7
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 7
 
     run(tmp_path, test, earliest="2000-01-01T00:00:00Z")
 
@@ -312,7 +312,7 @@ def test_a_block_that_is_set_aside_is_recorded_until_it_is_back(tmp_path: Path) 
         assert await service.housekeeping.check_set_aside() == [file.name]
         assert not service.readiness.troubles
         assert await service.housekeeping.compact(is_forced=True)
-        assert (await service.questions.figures(0)).minutes_present == 2
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 2
 
     run(tmp_path, test, earliest="2000-01-01T00:00:00Z")
 

@@ -76,7 +76,7 @@ def test_the_older_of_two_copies_goes_read_only_and_writes_and_removes_nothing(t
         assert (older.readiness.refusal.reason, "copy" in older.readiness.refusal.msg) == ("outdated", True)
         with pytest.raises(NotAccepting, match="generation 2"):
             older.intake.check()
-        assert (await older.questions.figures(0)).minutes_present == 1
+        assert (await older.questions.lifetime(0)).figures.minutes_present == 1
         await beat(newer, "d0")
         assert await newer.housekeeping.checkpoint()
         await older.node.stop()

@@ -38,7 +38,7 @@ def test_a_question_sees_every_acknowledged_event(tmp_path: Path) -> None:
     async def test(service: Service, world: World) -> None:
         await beat(service, "d0")
         assert await service.questions.status("d0") == ("up", NOON, NOON)
-        assert (await service.questions.figures(service.registry.numbers["d0"])).heartbeats == 1
+        assert (await service.questions.lifetime(service.registry.numbers["d0"])).figures.heartbeats == 1
 
     run(tmp_path, test)
 
@@ -167,7 +167,7 @@ def test_a_question_of_a_client_that_has_gone_is_stopped_by_its_budget(tmp_path:
     run(tmp_path, test)
 
 
-@pytest.mark.parametrize("what", ["status", "figures"])
+@pytest.mark.parametrize("what", ["status", "lifetime"])
 @pytest.mark.parametrize("end", ["applied", "hang-up", "deadline"])
 def test_waiting_for_events_to_be_applied_is_watched_as_work_is(end: str, what: str, tmp_path: Path) -> None:
     class Behind:
@@ -188,7 +188,7 @@ def test_waiting_for_events_to_be_applied_is_watched_as_work_is(end: str, what: 
         service.questions._follower = follower  # type: ignore[assignment]  # as far as it is used
         set_asker(Asker("a", lambda: is_gone))
         number = service.registry.numbers["d0"]
-        question = service.questions.status("d0") if what == "status" else service.questions.figures(number)
+        question = service.questions.status("d0") if what == "status" else service.questions.lifetime(number)
         task = asyncio.ensure_future(question)  # type: ignore[arg-type]  # either
         await asyncio.sleep(0)
         is_gone = end == "hang-up"

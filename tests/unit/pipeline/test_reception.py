@@ -35,7 +35,7 @@ def test_every_kind_of_report_is_durable_when_it_is_answered(tmp_path: Path) -> 
         await reception.stats("d0", b"{" + AT + b', "upload_time": 7}')
         await reception.metrics("d0", b"{" + AT + b', "metrics": {"upload_time": 8}}')
         assert service.counters.events_accepted == service.intake.received == 3
-        assert (await service.questions.figures(service.registry.numbers["d0"])).heartbeats == 1
+        assert (await service.questions.lifetime(service.registry.numbers["d0"])).figures.heartbeats == 1
 
     run(tmp_path, test)
 

@@ -88,7 +88,7 @@ def test_an_older_copy_of_the_folder_starts_within_the_grace(tmp_path: Path) -> 
     newer = world.store.names()
 
     async def test(service: Service) -> None:
-        assert (await service.questions.figures(0)).minutes_present == 1
+        assert (await service.questions.lifetime(0)).figures.minutes_present == 1
         await checkpoints(service)
         assert newer <= world.store.names()  # nothing of the newer folder is taken for ours
         assert service.counters.blocks_unknown > 0

@@ -38,7 +38,7 @@ def test_what_was_declared_and_reported_is_there_after_a_crash(tmp_path: Path) -
         assert after.registry.numbers == {"d0": 0, "d1": 1}
         assert after.metric_definitions.known.names == ["cpu", "upload_time"]
         assert after.planned_downtime.is_paused(1, world.clock.ns)
-        assert (await after.questions.figures(0)).minutes_present == 2
+        assert (await after.questions.lifetime(0)).figures.minutes_present == 2
         assert (after.readiness.stage, after.readiness.replay.events) == ("ready", 1)
         assert after.counters.events_replayed == 1
         await after.node.stop()
@@ -55,7 +55,7 @@ def test_a_start_days_later_opens_todays_presence(tmp_path: Path) -> None:
         world.clock.ns += 5 * DAY
         after = await world.started()
         await beat(after, "d0")
-        assert (await after.questions.figures(0)).minutes_present == 2
+        assert (await after.questions.lifetime(0)).figures.minutes_present == 2
         await after.node.stop()
 
     asyncio.run(life())
