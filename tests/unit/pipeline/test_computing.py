@@ -156,7 +156,5 @@ def test_a_turn_ends_with_an_error_too() -> None:
 def test_half_of_the_processors_are_for_the_loop(
     processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)), raising=False)
     assert threads_at_once() == threads
