@@ -6,20 +6,15 @@ million rows. Rows that older versions wrote have none until their device is cha
 """
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from fleetpulse.catalog.row_checks import is_changed
 from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
 
 CHECK_SQL = "SELECT number, id, labels, interval_s, grace_s, note, checksum FROM device ORDER BY number"
 NAMED_MAX = 10
 """Devices that a finding names."""
-
-
-def checksum(device_id: str, declared: Sequence[object]) -> int:
-    """Of what is declared of a device, as the columns of its row."""
-    return zlib.crc32(repr((device_id, *declared)).encode("utf-8", "surrogatepass"))
 
 
 def is_labels(labels: object) -> bool:
@@ -70,7 +65,7 @@ def changed_devices(rows: Iterable[Sequence[Any]]) -> dict[int, str]:
     return {
         number: str(device_id)
         for number, device_id, *declared, written in rows
-        if written is not None and checksum(str(device_id), declared) != written
+        if is_changed((str(device_id), *declared), written)
     }
 
 

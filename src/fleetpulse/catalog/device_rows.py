@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleetpulse.catalog.catalog import DeviceRecord, Span
-from fleetpulse.catalog.device_checks import checksum, is_readable, unreadable_fields
+from fleetpulse.catalog.device_checks import is_readable, unreadable_fields
+from fleetpulse.catalog.row_checks import row_checksum
 from fleetpulse.model.device import Device
 
 NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
@@ -40,7 +41,7 @@ def declared_fields(device: Device) -> tuple[str, int | None, int | None, str]:
 def written_fields(device: Device) -> tuple[object, ...]:
     """What is declared of a device as columns, and the checksum of it."""
     declared = declared_fields(device)
-    return *declared, checksum(device.id, declared)
+    return *declared, row_checksum(device.id, *declared)
 
 
 def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:

@@ -1,4 +1,4 @@
-"""Rows of the catalog about maintenance windows, pauses and metrics: their checksums, and what a damaged one costs.
+"""The checksums of rows of the catalog; and of maintenance windows, pauses and metrics, what a damaged row costs.
 
 A row that cannot be read costs itself, and no other: the window or the pause is not in effect, and the metric is not
 defined, though its number and its samples stay. A row that reads well but is not what was written is used as it is, and
@@ -45,7 +45,14 @@ _Value = TypeVar("_Value")
 
 def row_checksum(*values: object) -> int:
     """Of the columns of a row, as SQLite gives them."""
-    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+    return zlib.crc32(ascii(values).encode())  # and not `repr`, which shows text as the Python of the day can print it
+
+
+def is_changed(values: Row, written: object) -> bool:
+    """Whether a row is not what was written with this checksum; of older versions, `repr` was what it was made of."""
+    if written is None or row_checksum(*values) == written:
+        return False
+    return zlib.crc32(repr(tuple(values)).encode("utf-8", "surrogatepass")) != written
 
 
 @dataclass(slots=True)
@@ -60,17 +67,17 @@ def read_windows(rows: Iterable[Row]) -> ReadRows[MaintenanceWindow]:
     """The maintenance windows. Args: rows: of WINDOWS_SQL."""
     found: ReadRows[MaintenanceWindow] = ReadRows()
     for window_id, body, written in rows:
-        about, is_changed = f"maintenance window {_shown(window_id)}", _is_changed((window_id, body), written)
+        about, is_altered = f"maintenance window {_shown(window_id)}", is_changed((window_id, body), written)
         try:
             window = msgspec.json.decode(body, type=MaintenanceWindow)
-            if is_changed:
+            if is_altered:
                 # Rows as they were written are not checked: limits may have been others then.
                 check_window(window)
         except (msgspec.MsgspecError, ValueError, TypeError):
             found.wrong[window_id] = f"the {about} cannot be read and is not in effect: delete it, and declare it again"
             continue
         found.values.append(window)
-        if is_changed:
+        if is_altered:
             found.wrong[window_id] = f"the {about} is not what was written: declare it again"
     return found
 
@@ -84,7 +91,7 @@ def read_pauses(rows: Iterable[Row]) -> ReadRows[Pause]:
             found.wrong[device, start_ns] = f"{about} cannot be read and is not in effect: pause the device again"
             continue
         found.values.append(Pause(device, start_ns, end_ns))
-        if _is_changed((device, start_ns, end_ns), written):
+        if is_changed((device, start_ns, end_ns), written):
             found.wrong[device, start_ns] = f"{about} is not what was written: resume the device, or pause it again"
     return found
 
@@ -96,10 +103,10 @@ def read_metrics(rows: Iterable[Row]) -> ReadRows[tuple[int, MetricDefinition, b
     """
     found: ReadRows[tuple[int, MetricDefinition, bool]] = ReadRows()
     for number, name, body, is_defined, written in rows:
-        is_changed = _is_changed((number, name, body, is_defined), written)
+        is_altered = is_changed((number, name, body, is_defined), written)
         try:
             metric = msgspec.json.decode(body, type=MetricDefinition)
-            if is_changed:
+            if is_altered:
                 check_definition(metric)
         except (msgspec.MsgspecError, ValueError, TypeError):
             found.values.append((number, _unread(number, name, body), number == UPLOAD_TIME))
@@ -109,7 +116,7 @@ def read_metrics(rows: Iterable[Row]) -> ReadRows[tuple[int, MetricDefinition, b
             )
             continue
         found.values.append((number, metric, bool(is_defined)))
-        if is_changed:
+        if is_altered:
             found.wrong[number] = f"the definition of metric {_shown(name)} is not what was written: define it again"
     return found
 
@@ -125,10 +132,6 @@ def _unread(number: int, name: object, body: object) -> MetricDefinition:
 
 def _bytes(body: object) -> bytes:
     return body if type(body) is bytes else b""
-
-
-def _is_changed(values: Row, written: object) -> bool:
-    return written is not None and row_checksum(*values) != written
 
 
 def _shown(value: object) -> str:

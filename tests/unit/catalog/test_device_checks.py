@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.catalog.device_checks import checksum, is_labels, is_seconds
+from fleetpulse.catalog.device_checks import is_labels, is_seconds
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.model.device import Device
 
@@ -98,4 +98,3 @@ def test_values_that_fields_can_have() -> None:
     assert not is_labels({"a": 1})
     assert is_seconds(None, lowest=1, highest=9)
     assert not is_seconds(True, lowest=1, highest=9)
-    assert checksum("a", ("{}", 1)) != checksum("a", ("{}", 2))
