@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import pytest
 
-from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged, check_file, check_size
+from fleetpulse.blocks.file_checks import check_ends, check_file
+from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
@@ -118,7 +119,7 @@ def test_a_copy_that_is_damaged_is_fetched_again(s3: S3Server, tmp_path: Path) -
     file = store.put("a.parquet", writes(b"body"))
     for body in (b"damage", b"bodi"):
         (tmp_path / "a.parquet").write_bytes(body)
-        check_size(store, file)
+        check_ends(store, file)
         check_file(store, file)
         assert (tmp_path / "a.parquet").read_bytes() == b"body"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fleetpulse.blocks.file_checks import check_file
 from fleetpulse.blocks.owner import LocalIdentity, claim, has_conditional_writes, read_owner
 from fleetpulse.blocks.s3 import PART_BYTES, S3BlockStore
-from fleetpulse.blocks.store import check_file
 from fleetpulse.errors import SettingsError
 from s3_proxy import (
     BODY,

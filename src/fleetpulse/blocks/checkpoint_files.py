@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.blocks.file_checks import raise_if_away
 from fleetpulse.blocks.forget import Cuts, without_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import BY_DAY, BY_DEVICE, LateRows, write_late
@@ -33,7 +34,7 @@ from fleetpulse.blocks.presence_merge import counted, merge_presence
 from fleetpulse.blocks.reception_gaps import STEM, sorted_pieces, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
 from fleetpulse.blocks.snapshot import write_snapshot
-from fleetpulse.blocks.store import put_block, raise_if_away
+from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days

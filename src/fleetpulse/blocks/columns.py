@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fleetpulse.blocks.footer_checksum import check_footer
 from fleetpulse.storage_causes import unreadable
 
 # Arrow's own pool would keep the memory of a checkpoint for the next one; the system's gives it back.
@@ -47,10 +48,13 @@ class Footer:
 def open_parquet(file: BinaryIO, **options: Any) -> Any:
     """A Parquet file that is read in this thread: reading ahead in other ones takes a small file three times as long.
 
-    The checksums of pages are compared, since a disk may spoil a file after it was checked as a whole.
+    The checksums of pages, and of the footer unless it is given as `metadata`, are compared, since a disk may spoil a
+    file after it was checked as a whole.
 
     Raises: pyarrow.ArrowException, OSError: the file cannot be read.
     """
+    if "metadata" not in options:
+        check_footer(file)
     return pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True, **options)
 
 

@@ -2,7 +2,7 @@
 
 In come questions, and late data that must be merged with what a day holds already. Out come arrays. Files never change,
 so footers and small columns stay in a bounded cache. Each file is checked against its checksum once, before it is used;
-of large ones, of which single row groups are read, the size is checked, and the checksum of each page.
+of large ones, of which single row groups are read, the size is checked, and the checksums of footer and pages.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart
 from fleetpulse.blocks.columns import Column, Footer, cut_columns, read_footer, read_groups
+from fleetpulse.blocks.file_checks import check_ends, check_file
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import (
@@ -32,7 +33,7 @@ from fleetpulse.blocks.samples import (
 )
 from fleetpulse.blocks.set_aside import SetAsideBlocks
 from fleetpulse.blocks.snapshot import read_snapshot
-from fleetpulse.blocks.store import BlockStore, check_file, check_size
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.metric import Kind
@@ -42,7 +43,7 @@ from fleetpulse.storage_causes import RESTORE, storage_text
 log = structlog.get_logger("blocks")
 MEMORY_CACHE_BYTES_MAX = 67_108_864  # of footers and small columns, unless configured otherwise
 WHOLE_FILE_BYTES = 4_194_304
-"""A file of up to this size is checked as a whole before it is used: of larger ones, only pages have checksums."""
+"""A file of up to this size is checked as a whole before it is used; of larger ones, only what is read of them."""
 OnDamage = Callable[[int, DamagedData], None]
 """Called with a day whose block is missing or damaged, and with what is wrong with it."""
 
@@ -190,8 +191,6 @@ class History:
 
     def footer(self, file: BlockFile) -> Footer:
         """The footer of a file of samples or roll-ups. Raises: DamagedData."""
-        if file.size_bytes <= WHOLE_FILE_BYTES:
-            self.check_once(file)
         return self.footer_of(file, INDEXED)
 
     def sample_groups(self, file: BlockFile, groups: Sequence[int]) -> Iterator[SampleColumns]:
@@ -241,10 +240,12 @@ class History:
 
     def footer_of(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
         """The footer of a file, with the statistics of the `indexed` columns. Raises: DamagedData."""
+        if file.size_bytes <= WHOLE_FILE_BYTES:
+            self.check_once(file)
 
         def make() -> tuple[Footer, int]:
             with self._noting(file):
-                check_size(self.store, file)
+                check_ends(self.store, file)
             with self.opened(file) as reader:
                 footer = read_footer(reader, file.name, indexed=indexed)
             return footer, footer.size_bytes

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from fleetpulse.blocks.store import BlockStore, check_file
+from fleetpulse.blocks.file_checks import check_file
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile, Manifest
 

@@ -15,10 +15,10 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+from fleetpulse.blocks.footer_checksum import with_footer_checksum
 from fleetpulse.disk import Moved, OpenedPaths, locked_folder, sync_folder
-from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.model.manifest import BlockFile
-from fleetpulse.storage_causes import RESTORE, storage_text
+from fleetpulse.storage_causes import storage_text
 
 SUFFIX = ".parquet"
 TEMPORARY = ".tmp"
@@ -106,64 +106,14 @@ def put_block(store: BlockStore, stem: str, write: Callable[[BinaryIO], None]) -
     """Write a block under a name that begins with `stem` and was never used before. Raises: OSError."""
     # Two checkpoints can be at one journal position. While the second writes, the manifest still names the files of the
     # first, which must not be replaced.
-    return store.put(f"{stem}-{time.time_ns():x}{'-' * bool(store.mark)}{store.mark}{SUFFIX}", write)
+    return store.put(
+        f"{stem}-{time.time_ns():x}{'-' * bool(store.mark)}{store.mark}{SUFFIX}", with_footer_checksum(write)
+    )
 
 
 def mark_of(name: str) -> str:
     """The last part of a name: the mark of the file, where it has one. Temporary names count as the final ones."""
     return name.removesuffix(TEMPORARY).removesuffix(SUFFIX).rpartition("-")[2]
-
-
-def raise_if_away(store: BlockStore, error: DamagedData) -> None:
-    """Raise the error of a block of a remote store that may be sound: whoever writes tries again later.
-
-    What a local disk does not give counts as damaged, since it would keep every checkpoint from being taken.
-    """
-    if isinstance(error, Unreadable) and store.is_remote:
-        raise error
-
-
-def check_size(store: BlockStore, file: BlockFile) -> None:
-    """The quick part of `check_file`. Raises: DamagedData: the file is missing, or not of the size written."""
-    _check(store, file, _size_fault)
-
-
-def check_file(store: BlockStore, file: BlockFile) -> None:
-    """Read a file and compare its checksum. Raises: DamagedData: it is missing, or not the bytes that were written.
-
-    A local copy that is damaged is removed, and the file is read once more.
-    """
-    _check(store, file, _checksum_fault)
-
-
-def _check(store: BlockStore, file: BlockFile, fault_of: Callable[[BinaryIO, BlockFile], str]) -> None:
-    try:
-        with store.open(file.name) as reader:
-            fault = fault_of(reader, file)
-        if fault and store.drop_copy(file.name):
-            with store.open(file.name) as reader:
-                fault = fault_of(reader, file)
-    except FileNotFoundError as error:
-        raise DamagedData(f"block {file.name} is missing. {RESTORE}") from error
-    except OSError as error:
-        raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
-    if fault:
-        raise DamagedData(f"block {file.name} {fault}. {RESTORE}")
-
-
-def _size_fault(reader: BinaryIO, file: BlockFile) -> str:
-    """What is wrong with the size of a file; empty where nothing is."""
-    size_bytes = reader.seek(0, io.SEEK_END)
-    reader.seek(0)
-    return "" if size_bytes == file.size_bytes else f"has {size_bytes} bytes, but {file.size_bytes} were written"
-
-
-def _checksum_fault(reader: BinaryIO, file: BlockFile) -> str:
-    """The same of its checksum."""
-    if _size_fault(reader, file):
-        return "is not what was written (size or checksum differ)"
-    digest = hashlib.file_digest(reader, "sha256").hexdigest()  # type: ignore[arg-type]  # every reader has readinto
-    return "" if digest == file.sha256 else "is not what was written (size or checksum differ)"
 
 
 class FolderBlockStore:

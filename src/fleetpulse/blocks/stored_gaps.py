@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fleetpulse.blocks.columns import Footer, read_groups
-from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History, OnDamage
+from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.reception_gaps import BYTES_A_GAP, COLUMNS, INDEXED, gap_rows, merge_gaps, of_devices
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, Manifest
@@ -99,8 +99,6 @@ def _cached(history: History, file: BlockFile, groups: Sequence[int], devices: r
 
 
 def _footer(history: History, file: BlockFile) -> Footer:
-    if file.size_bytes <= WHOLE_FILE_BYTES:
-        history.check_once(file)
     return history.footer_of(file, INDEXED)
 
 

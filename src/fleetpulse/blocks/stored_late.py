@@ -9,7 +9,7 @@ import numpy as np
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.columns import Footer
-from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import INDEXED, LateRows, join_late, read_late
 from fleetpulse.blocks.presence import Chunk
 from fleetpulse.errors import DamagedData
@@ -112,7 +112,4 @@ def _matching(history: History, file: BlockFile, column: str, value: int) -> Lat
 
 
 def _footer(history: History, file: BlockFile) -> Footer:
-    if file.size_bytes <= WHOLE_FILE_BYTES:
-        with history.opened_whole(file):
-            pass
     return history.footer_of(file, INDEXED)

@@ -12,12 +12,13 @@ from itertools import chain
 
 import structlog
 
+from fleetpulse.blocks.file_checks import check_file
 from fleetpulse.blocks.history import files_to_start
 from fleetpulse.blocks.manifest_note import MANIFEST, read_manifest_note
 from fleetpulse.blocks.names import NamedDevice, NamedMetric, metrics_in_samples, read_devices, read_metrics
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
 from fleetpulse.blocks.snapshot import read_snapshot
-from fleetpulse.blocks.store import BlockStore, check_file
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord
 from fleetpulse.errors import DamagedData, ForeignBlocks, Unreadable
 from fleetpulse.journal.entry import decode_entry

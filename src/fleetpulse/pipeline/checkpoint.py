@@ -24,12 +24,13 @@ import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
+from fleetpulse.blocks.file_checks import raise_if_away
 from fleetpulse.blocks.forget import Cuts, days_to_cut, late_without, without_samples
 from fleetpulse.blocks.history import History, closed_days
 from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
-from fleetpulse.blocks.store import BlockStore, raise_if_away
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads

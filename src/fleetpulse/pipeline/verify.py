@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from fleetpulse.blocks.file_checks import check_file
 from fleetpulse.blocks.history import closed_days
 from fleetpulse.blocks.leftovers import take_inventory
 from fleetpulse.blocks.manifest_note import MANIFEST, kept_manifests, read_manifest_note
 from fleetpulse.blocks.owner import read_owner
-from fleetpulse.blocks.store import BlockStore, check_file
+from fleetpulse.blocks.store import BlockStore
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DataVanished, ForeignBlocks, Unreadable

@@ -1,15 +1,19 @@
 """The history answers from the files of a manifest, and takes no damaged file for good."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
-from fleetpulse.blocks.history import History, SampleRange
+from fleetpulse.blocks.footer_checksum import MARK
+from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History, SampleRange
 from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import HOUR, BlockFile, Manifest
+from fleetpulse.model.manifest import HOUR, RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
 from sample_blocks import CPU, LOAD, SampleBlocks
 from sample_blocks import DAY as SAMPLE_DAY
@@ -39,6 +43,62 @@ def history_of_days() -> History:
 
 def damage(history: History, file: BlockFile) -> None:
     history.store.put(file.name, lambda to: to.write(b"damage") and None)
+
+
+LARGE = 600_000
+"""Samples of random values, which take more than WHOLE_FILE_BYTES."""
+
+
+def large_block(*, has_checksum: bool = True) -> tuple[SampleBlocks, SampleBlock, bytes]:
+    """Ten devices in a file that is read in parts, and its bytes; of an earlier version where it has no checksum."""
+    blocks = SampleBlocks()
+    devices = np.repeat(np.arange(10, dtype=np.uint32), LARGE // 10)
+    at_ns = SAMPLE_DAY * NS_PER_DAY + np.tile(np.arange(LARGE // 10, dtype=np.int64), 10) * 1_000_000
+    values = np.random.default_rng(1).integers(0, 2**62, LARGE)
+    samples = SampleColumns(devices, np.full(LARGE, CPU, np.uint16), at_ns, values)
+    files = CheckpointFiles(blocks.history, position=1, device_count=10, pause=lambda: None)
+    (block,) = files.put_samples([samples], blocks.metrics, is_distinct=True)
+    file = block.files[RAW]
+    with blocks.store.open(file.name) as reader:
+        body = reader.read()
+    if not has_checksum:
+        body = body.replace(MARK, bytes(len(MARK)))
+        file = blocks.store.put(file.name, lambda out: out.write(body) and None)
+    assert file.size_bytes > WHOLE_FILE_BYTES
+    return blocks, replace(block, files={RAW: file}), body
+
+
+def of_one_device(blocks: SampleBlocks, block: SampleBlock) -> list[int]:
+    """The values of device 3, read by a history that has read nothing yet."""
+    wanted = SampleRange(CPU, 3, SAMPLE_DAY * NS_PER_DAY, SAMPLE_DAY * NS_PER_DAY + 1_000 * 1_000_000)
+    return [value for piece in blocks.history.samples(block, wanted) for value in piece.values.tolist()]
+
+
+@pytest.mark.parametrize("has_checksum", [True, False])
+def test_a_damaged_footer_of_a_file_that_is_read_in_parts_is_noticed_before_it_is_used(*, has_checksum: bool) -> None:
+    blocks, block, body = large_block(has_checksum=has_checksum)
+    assert len(of_one_device(blocks, block)) == 1_000
+    length = int.from_bytes(body[-8:-4], "little")
+    for place in (*range(len(body) - 8 - length, len(body), 97), *range(len(body) - 8, len(body))):
+        for flip in (1, 0x80):
+            damaged = body[:place] + bytes([body[place] ^ flip]) + body[place + 1 :]
+            blocks.store.put(block.files[RAW].name, lambda out, damaged=damaged: out.write(damaged) and None)
+            with pytest.raises(DamagedData, match="not what was written"):
+                of_one_device(blocks, block)
+
+
+def test_a_damaged_page_of_a_file_that_is_read_in_parts_is_noticed_by_who_reads_it() -> None:
+    blocks, block, body = large_block()
+    values = of_one_device(blocks, block)
+    noticed = 0
+    for place in range(4, len(body) // 2, len(body) // 60):
+        damaged = body[:place] + bytes(16) + body[place + 16 :]
+        blocks.store.put(block.files[RAW].name, lambda out, damaged=damaged: out.write(damaged) and None)
+        try:
+            assert of_one_device(blocks, block) == values
+        except DamagedData:
+            noticed += 1
+    assert 0 < noticed < 20
 
 
 def test_one_device_a_chunk_and_all_minutes_of_a_closed_day_agree() -> None:

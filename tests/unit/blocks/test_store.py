@@ -1,9 +1,6 @@
 """Names of blocks; what every store promises is tested in tests/contract."""
 
-import pytest
-
-from fleetpulse.blocks.store import MemoryBlockStore, mark_of, put_block, raise_if_away
-from fleetpulse.errors import DamagedData, Unreadable
+from fleetpulse.blocks.store import MemoryBlockStore, mark_of, put_block
 
 
 def test_blocks_of_one_stem_get_names_of_their_own() -> None:
@@ -23,15 +20,3 @@ def test_the_mark_of_a_block_can_be_read_from_its_name_and_from_its_temporary_na
 def test_a_block_without_a_mark_has_none_that_could_be_recorded() -> None:
     name = put_block(MemoryBlockStore(), "presence-1-2", lambda file: file.write(b"body") and None).name
     assert mark_of(name) not in {"", "presence"}
-
-
-@pytest.mark.parametrize("is_remote", [True, False])
-@pytest.mark.parametrize("error", [Unreadable("away"), DamagedData("damaged")])
-def test_only_a_remote_store_can_be_away(is_remote: bool, error: DamagedData) -> None:
-    store = MemoryBlockStore()
-    store.is_remote = is_remote
-    if is_remote and isinstance(error, Unreadable):
-        with pytest.raises(Unreadable):
-            raise_if_away(store, error)
-    else:
-        raise_if_away(store, error)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
-from fleetpulse.blocks.history import History
+from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History
 from fleetpulse.blocks.store import MemoryBlockStore
-from fleetpulse.blocks.stored_gaps import GAPS_CACHED_MAX, WHOLE_FILE_BYTES, count_gaps, gaps_of_file, read_gaps
+from fleetpulse.blocks.stored_gaps import GAPS_CACHED_MAX, count_gaps, gaps_of_file, read_gaps
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
