@@ -148,7 +148,7 @@ class OneFleet:
         """Move what is closed from memory into blocks, as if the catalog had committed it."""
         metrics = {0: MetricDefinition(name="upload_time", kind="integer")}
         written = write_files(
-            self.fleet.freeze(),
+            self.fleet.freeze().complete(),
             position=0,
             taken_at_ns=self.now,
             history=self.history,

@@ -15,6 +15,8 @@ BYTES_PER_DAY = 180
 
 Rows = NDArray[np.uint64]
 """uint64, shape (devices, 23), or (23,) for one device."""
+Chunk = tuple[NDArray[np.uint32], Rows]
+"""Device numbers, ascending, shape (devices,), and their rows of presence, shape (devices, 23)."""
 
 
 def mark_minutes(rows: Rows, *, places: NDArray[np.int64], minutes_of_day: NDArray[np.int64]) -> None:

@@ -23,13 +23,13 @@ import structlog
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_gaps
-from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.presence import Chunk, Rows
 from fleetpulse.blocks.file_checks import raise_if_away
 from fleetpulse.blocks.forget import Cuts, without_minutes
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import BY_DAY, BY_DEVICE, LateRows, write_late
 from fleetpulse.blocks.pacing import paced
-from fleetpulse.blocks.presence import Chunk, write_presence
+from fleetpulse.blocks.presence import write_presence
 from fleetpulse.blocks.presence_merge import counted, merge_presence
 from fleetpulse.blocks.reception_gaps import STEM, sorted_pieces, write_gaps
 from fleetpulse.blocks.samples import sort_samples, write_samples
@@ -74,7 +74,7 @@ class CheckpointFiles:
         day: int,
         *,
         dense: Rows | None,
-        sparse: Sequence[Chunk] = (),
+        sparse: Sequence[Iterable[Chunk]] = (),
         closed_minutes: NDArray[np.int32],
         cuts: Cuts = _NO_CUTS,
     ) -> BlockFile:
@@ -83,7 +83,7 @@ class CheckpointFiles:
         Args:
             day: since 1970-01-01 UTC.
             dense: shape (devices, 23), row i being that of device i; None where there is none.
-            sparse: device numbers, ascending, with their rows.
+            sparse: of each source its chunks, ascending.
             closed_minutes: int32, shape (device_count,); changed in place as the minutes of the block change.
             cuts: what to leave out of what the block held.
         Raises: DamagedData: the block that is there is not as it was written.
@@ -106,7 +106,7 @@ class CheckpointFiles:
         )
         return LateBlock(by_day, by_device, Days.of(late.days.tolist()), written_day)
 
-    def put_open_day(self, day: int, *, dense: Rows | None, sparse: Sequence[Chunk] = ()) -> BlockFile:
+    def put_open_day(self, day: int, *, dense: Rows | None, sparse: Sequence[Iterable[Chunk]] = ()) -> BlockFile:
         """Write an open day. Args: as for `put_closed_day`; the rows are read while they are written.
 
         Marks that are made meanwhile may be in the file although they are newer than the position: replaying a mark a

@@ -12,12 +12,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import Rows, count_minutes, first_minute_of, minutes_from
+from fleetpulse.aggregate.presence import Chunk, Rows, count_minutes, first_minute_of, minutes_from
 from fleetpulse.blocks.compaction.part_writer import write_part
 from fleetpulse.blocks.history import History, OnDamage, SampleRange, closed_days
 from fleetpulse.blocks.late import LateRows
 from fleetpulse.blocks.pacing import paced
-from fleetpulse.blocks.presence import Chunk
 from fleetpulse.blocks.samples import RollupRows, write_samples
 from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import all_late, late_of_device

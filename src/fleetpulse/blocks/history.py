@@ -16,12 +16,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.presence import Chunk, Rows
 from fleetpulse.aggregate.rollup import ALL_PARTS, CellPart
 from fleetpulse.blocks.columns import Column, Footer, cut_columns, read_footer, read_groups
 from fleetpulse.blocks.file_checks import check_ends, check_file
 from fleetpulse.blocks.memory_cache import MemoryCache
-from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk, read_minutes, read_presence, read_row
+from fleetpulse.blocks.presence import PRESENCE_INDEXED, read_minutes, read_presence, read_row
 from fleetpulse.blocks.samples import (
     INDEXED,
     SAMPLE_COLUMNS,

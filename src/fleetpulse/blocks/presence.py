@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import BYTES_PER_DAY, Rows, count_minutes, from_bytes, to_bytes
+from fleetpulse.aggregate.presence import BYTES_PER_DAY, Chunk, Rows, count_minutes, from_bytes, to_bytes
 from fleetpulse.blocks.columns import Footer, open_parquet
 from fleetpulse.storage_causes import unreadable
 
@@ -25,8 +25,6 @@ CHUNK = 16_384
 """Device numbers that are merged at a time."""
 ROW_GROUP_DEVICES = 2_048
 PRESENCE_INDEXED = ("device",)
-Chunk = tuple[NDArray[np.uint32], Rows]
-"""Device numbers, ascending, shape (devices,), and their rows of presence, shape (devices, 23)."""
 
 _PRESENCE = pa.schema([("device", pa.uint32()), ("minutes", pa.uint16()), ("present", pa.binary(BYTES_PER_DAY))])
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
-from fleetpulse.blocks.presence import CHUNK, Chunk
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows, count_minutes
+from fleetpulse.blocks.presence import CHUNK
 
 
 def merge_presence(
-    count: int, *, stored: Iterable[Chunk] = (), dense: Sequence[Rows] = (), sparse: Sequence[Chunk] = ()
+    count: int, *, stored: Iterable[Chunk] = (), dense: Sequence[Rows] = (), sparse: Sequence[Iterable[Chunk]] = ()
 ) -> Iterator[Chunk]:
     """The rows of devices 0 .. count - 1 in one day, each device at most once, those without any minute left out.
 
@@ -23,33 +23,43 @@ def merge_presence(
         count: how many devices there are; rows of others are ignored.
         stored: the chunks of a block, ascending, as `read_presence` yields them; read as the merge goes on.
         dense: arrays of shape (devices, 23), row i being that of device i; some may be longer or shorter than `count`.
-        sparse: device numbers, uint32, ascending and distinct, with their rows, shape (numbers, 23).
+        sparse: of each source its chunks, ascending, of distinct devices; read as the merge goes on.
     Returns: chunks in order, of CHUNK device numbers each; some may be empty.
     Raises: DamagedData: as reading `stored` does.
     """
-    chunks = iter(stored)
-    chunk = next(chunks, None)
+    sources = [_Source(stored), *map(_Source, sparse)]
     for start in range(0, count, CHUNK):
         end = min(count, start + CHUNK)
         rows: Rows = np.zeros((end - start, WORDS_PER_DAY), np.uint64)
-        if chunk is not None and chunk[0][0] < end:
-            _add(rows, chunk, start=start)
-            chunk = next(chunks, None)
         for all_rows in dense:
             part = all_rows[start:end]
             rows[: len(part)] |= part
-        for late in sparse:
-            _add(rows, late, start=start)
+        for source in sources:
+            for devices, known in source.below(end):
+                rows[devices - np.uint32(start)] |= known
         present = np.flatnonzero(rows.any(axis=1))
         yield (present + start).astype(np.uint32), rows[present]
 
 
-def _add(rows: Rows, chunk: Chunk, *, start: int) -> None:
-    """Add what a chunk holds of devices start .. start + len(rows) - 1."""
-    devices, known = chunk
-    # Of the column's own type, or all of it would be converted to search it.
-    first, last = np.searchsorted(devices, np.array([start, start + len(rows)], np.uint32))
-    rows[devices[first:last] - np.uint32(start)] |= known[first:last]
+class _Source:
+    """Ascending chunks, read no further than they are needed."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks = iter(chunks)
+        self._next = next(self._chunks, None)
+
+    def below(self, end: int) -> Iterator[Chunk]:
+        """What is left of the devices whose numbers are smaller than `end`."""
+        while self._next is not None:
+            devices, rows = self._next
+            # Of the column's own type, or all of it would be converted to search it.
+            cut = int(np.searchsorted(devices, np.uint32(end)))
+            if cut:
+                yield devices[:cut], rows[:cut]
+            if cut < len(devices):
+                self._next = devices[cut:], rows[cut:]
+                return
+            self._next = next(self._chunks, None)
 
 
 def counted(chunks: Iterable[Chunk], minutes: NDArray[np.int32], *, sign: int) -> Iterator[Chunk]:

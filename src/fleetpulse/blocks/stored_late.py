@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
-from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.presence import Chunk, Rows
 from fleetpulse.blocks.columns import Footer
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import INDEXED, LateRows, join_late, read_late
-from fleetpulse.blocks.presence import Chunk
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest

@@ -3,9 +3,10 @@
 It is a pure function of the journal. Samples, reception gaps and the presence of closed days stay here until a
 checkpoint has written them into blocks.
 
-One thread applies and reads. The thread of a checkpoint may read the dense presence of open days while the first thread
-sets bits in it. What it reads may then be newer than its journal position, which does no harm: replaying the journal
-sets the same bits again. Sums and counts would be wrong after that, so they are copied when the checkpoint begins.
+One thread applies and reads. The thread of a checkpoint may read the presence of open days while the first thread sets
+bits in it. What it reads may then be newer than its journal position, which does no harm: replaying the journal
+sets the same bits again. Sums and counts would be wrong after that, so they are copied when the checkpoint begins,
+and meanwhile nothing is applied.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
 from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows, DeviceFigures, settle_uploads
 from fleetpulse.live.forget import forget_all
-from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, FrozenFleet
+from fleetpulse.live.frozen import ClosingData, Freezing, FrozenFleet
 from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows, prepare
 from fleetpulse.live.marks import mark_days
 from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under, join_pieces
@@ -269,8 +270,8 @@ class Fleet:
             blind_ns=list(self.blind_ns),
         )
 
-    def freeze(self) -> FrozenFleet:
-        """Begin a checkpoint: copy the exact columns, and move what it will write into blocks to `closing`.
+    def freeze(self) -> Freezing:
+        """Begin a checkpoint: move what it will write into blocks to `closing`, and begin to copy the exact columns.
 
         What a checkpoint that failed left in `closing` is written by this one.
         """
@@ -285,20 +286,19 @@ class Fleet:
         self.closing.gaps = join_pieces([*self._closing_gaps(), *self.gaps])
         self.closing.corrections += self.corrections
         self.gaps, self.corrections = [], []
-        return FrozenFleet(
+        frozen = FrozenFleet(
             count=self.count,
             open_from_day=self.open_from_day,
-            columns={
-                name: column.copy() if name in EXACT_COLUMNS else column for name, column in self.columns().items()
-            },
+            columns=self.columns(),
             open_dense=dict(self.dense),
-            open_sparse=self.sparse.copy_of(self.sparse.days),
+            open_sparse=self.sparse.shared(),
             closing=self.closing,
             alive_at_ns=self.alive_at_ns,
             blind_ns=list(self.blind_ns),
             leaps=self.leaps,
             forgotten=list(self.forgotten),
         )
+        return Freezing(frozen)
 
     def _closing_gaps(self) -> list[ReceptionGapColumns]:
         return [correct_gaps(piece, self.corrections) for piece in self.closing.gaps]

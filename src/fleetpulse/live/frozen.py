@@ -20,6 +20,9 @@ EXACT_COLUMNS = (
 The others may be newer than the position, since replaying an entry does not change them a second time.
 """
 
+PIECE_DEVICES = 32_768
+"""Devices whose figures are copied in one go, not quite 2 MB."""
+
 
 @dataclass(slots=True)
 class ClosingData:
@@ -49,13 +52,43 @@ class FrozenFleet:
     count: int
     open_from_day: int
     columns: dict[str, NDArray[np.generic]]
-    """By name, each shape (count,): copies of EXACT_COLUMNS, views of the others."""
+    """By name, each shape (count,): copies of EXACT_COLUMNS, complete when `Freezing` is, and views of the others."""
     open_dense: dict[int, Rows]
     """Presence of the open days, the fleet's own arrays: a mark made meanwhile may be in them."""
     open_sparse: SparsePresence
+    """Presence of days ahead, in the same way; no day that was not there yet."""
     closing: ClosingData
     alive_at_ns: int
     blind_ns: list[tuple[int, int]]
     leaps: KnownLeaps
     forgotten: list[Forgotten]
     """What blocks may still hold, and must not any more."""
+
+
+class Freezing:
+    """The copying of EXACT_COLUMNS, a piece at a time. Until it is complete, nothing may be applied to the fleet."""
+
+    def __init__(self, fleet: FrozenFleet) -> None:
+        """The columns of `fleet` are those of the live fleet; copies take the place of EXACT_COLUMNS."""
+        self._fleet = fleet
+        self._columns = [(fleet.columns[name], np.empty_like(fleet.columns[name])) for name in EXACT_COLUMNS]
+        fleet.columns.update(zip(EXACT_COLUMNS, [copy for _, copy in self._columns], strict=True))
+        self._copied = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is copied."""
+        return self._copied >= self._fleet.count
+
+    def copy_piece(self) -> None:
+        """Copy the figures of some more devices: about a millisecond."""
+        piece = slice(self._copied, self._copied + PIECE_DEVICES)
+        for column, copy in self._columns:
+            copy[piece] = column[piece]
+        self._copied = piece.stop
+
+    def complete(self) -> FrozenFleet:
+        """Copy what is left at once, and return what is frozen."""
+        while not self.is_complete:
+            self.copy_piece()
+        return self._fleet

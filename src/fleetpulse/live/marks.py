@@ -29,4 +29,4 @@ def mark_days(
             places = devices[chosen].astype(np.int64)
             mark_minutes(rows, places=places, minutes_of_day=minutes_of_day[chosen])
             days, devices, minutes_of_day = days[~chosen], devices[~chosen], minutes_of_day[~chosen]
-    sparse.mark_all(days, devices=devices, minutes_of_day=minutes_of_day)
+    sparse.mark(days, devices=devices, minutes_of_day=minutes_of_day)

@@ -1,17 +1,20 @@
 """Presence of days that are not open: late data, and events that a device with a fast clock sends for the future.
 
 Only the devices that were heard on such a day are here, each with a whole number whose bit m is minute m of the day.
-Such numbers cost little where late data touches thousands of days, since each needs no arrays of its own. They never
-change, so copying a day for a question or a checkpoint copies references: milliseconds for a million devices.
+Such numbers cost little where late data touches thousands of days, since each needs no arrays of its own.
+
+One thread marks. Others may read a day at the same time, part by part: copying a part is one step for the interpreter,
+and a number never changes. They may find minutes that were marked meanwhile, as in the dense rows of open days.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows
 from fleetpulse.model.units import MINUTES_PER_DAY
 
 _ROW_BYTES = WORDS_PER_DAY * 8
@@ -19,70 +22,85 @@ _BIT = [1 << minute for minute in range(MINUTES_PER_DAY)]
 """The numbers of a single minute: all rows of one minute share them, which saves some 130 bytes each."""
 PIECE_ROWS = 2_048
 """Rows that are made of numbers in one go: so long a thread holds the interpreter, about a millisecond."""
+PART_SHIFT = 13
+"""A part of a large day holds 8,192 devices, those whose numbers agree but for this many bits."""
+_WHOLE_SHIFT = 32
+"""A small day is one part: there may be thousands, and each part costs memory of its own."""
+SPLIT_ROWS = 16_384
+"""A day with more rows is large; splitting it takes a few milliseconds, once."""
 
 
 class SparseDay:
     """The presence of one day, for the devices that have any."""
 
-    __slots__ = ("bits",)
+    __slots__ = ("_parts", "_shift")
 
-    def __init__(self, bits: dict[int, int] | None = None) -> None:
-        self.bits = {} if bits is None else bits
+    def __init__(self) -> None:
+        self._shift = _WHOLE_SHIFT
+        self._parts: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        """By the number of a part, the minutes of its devices."""
 
     def __len__(self) -> int:
-        return len(self.bits)
+        return sum(map(len, self._parts.values()))
 
-    def mark(self, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minute `minutes_of_day[i]` (0..1439) of device `devices[i]`, for all i; int64 and uint32, shape (n,)."""
-        bits = self.bits
-        for device, minute in zip(devices.tolist(), minutes_of_day.tolist(), strict=True):
-            known = bits.get(device)
-            bits[device] = _BIT[minute] if known is None else known | _BIT[minute]
+    def mark(self, device: int, minutes: int) -> None:
+        """Mark minutes of a device, given as a number; `split_if_large` is to follow many marks."""
+        part = self._parts[device >> self._shift]
+        known = part.get(device)
+        part[device] = minutes if known is None else known | minutes
+
+    def split_if_large(self) -> None:
+        """Divide a day that has become large into parts that are read and copied one by one."""
+        if self._shift == _WHOLE_SHIFT and len(self) > SPLIT_ROWS:
+            parts: defaultdict[int, dict[int, int]] = defaultdict(dict)
+            for device, minutes in self.items():
+                parts[device >> PART_SHIFT][device] = minutes
+            self._shift, self._parts = PART_SHIFT, parts
 
     def put(self, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Mark all minutes of `rows`, uint64, shape (n, 23), of `devices`, uint32, shape (n,), distinct."""
-        bits = self.bits
         for place, device in enumerate(devices.tolist()):
-            bits[device] = bits.get(device, 0) | _number_of(rows[place])
+            self.mark(device, _number_of(rows[place]))
+        self.split_if_large()
 
-    def row(self, device: int) -> Rows | None:
-        """The presence of a device, shape (23,), or None where it has none."""
-        number = self.bits.get(device)
-        return None if number is None else _rows_of([number])[0]
+    def join(self, other: "SparseDay") -> None:
+        """Mark all that another day has marked."""
+        for device, minutes in other.items():
+            self.mark(device, minutes)
+        self.split_if_large()
+
+    def items(self) -> Iterator[tuple[int, int]]:
+        """Each device, in no order, and its minutes as a number. Nothing may be marked meanwhile."""
+        return chain.from_iterable(part.items() for part in self._parts.values())
+
+    def minutes_of(self, device: int) -> int | None:
+        """The presence of a device as a number, or None where it has none."""
+        part = self._parts.get(device >> self._shift)
+        return None if part is None else part.get(device)
 
     def keep(self, device: int, minutes: Rows) -> None:
         """Clear the minutes of a device that are not in `minutes`, shape (23,)."""
-        if device in self.bits:
-            self.bits[device] &= _number_of(minutes)
+        known = self.minutes_of(device)
+        if known is not None:
+            self._parts[device >> self._shift][device] = known & _number_of(minutes)
 
-    def copy(self) -> "SparseDay":
-        """What it holds now."""
-        return SparseDay(self.bits.copy())
+    def chunks(self) -> Iterator[Chunk]:
+        """All devices and their rows, ascending, at most PIECE_ROWS at a time. Any thread may read them."""
+        parts = dict(self._parts)
+        for number in sorted(parts):
+            part = parts[number].copy()
+            devices = np.fromiter(part, np.uint32, len(part))
+            order, minutes = np.argsort(devices), list(part.values())
+            for start in range(0, len(order), PIECE_ROWS):
+                places = order[start : start + PIECE_ROWS]
+                yield devices[places], _rows_of([minutes[place] for place in places.tolist()])
 
-    def take(self, count: int) -> tuple[NDArray[np.uint32], Rows]:
-        """Remove some devices, at most `count`: (devices, rows), uint32, shape (n,), and uint64, shape (n, 23)."""
-        chosen = [self.bits.popitem() for _ in range(min(count, len(self.bits)))]
-        devices = np.array([device for device, _ in chosen], np.uint32)
-        return devices, _rows_of([number for _, number in chosen])
-
-    def all_rows(self) -> tuple[NDArray[np.uint32], Rows]:
-        """(devices, rows): uint32, shape (n,), ascending, and their presence, uint64, shape (n, 23).
-
-        Not to be called on the event loop: it takes a third of a second for a million devices.
-        """
-        pieces = list(self._pieces())
+    def all_rows(self) -> Chunk:
+        """All devices and their rows at once. A million devices take 184 MB, so rather use `chunks` for many."""
+        pieces = list(self.chunks())
         if not pieces:
             return np.zeros(0, np.uint32), np.zeros((0, WORDS_PER_DAY), np.uint64)
-        devices = np.concatenate([numbers for numbers, _ in pieces])
-        rows = np.concatenate([rows for _, rows in pieces])
-        order = np.argsort(devices)
-        return devices[order], rows[order]
-
-    def _pieces(self) -> Iterator[tuple[NDArray[np.uint32], Rows]]:
-        entries = iter(self.bits.items())
-        while piece := list(islice(entries, PIECE_ROWS)):
-            devices = np.array([device for device, _ in piece], np.uint32)
-            yield devices, _rows_of([number for _, number in piece])
+        return np.concatenate([devices for devices, _ in pieces]), np.concatenate([rows for _, rows in pieces])
 
 
 def _number_of(row: Rows) -> int:
@@ -101,6 +119,8 @@ class SparsePresence:
     def __init__(self) -> None:
         self._days: dict[int, SparseDay] = {}
         self._count = 0
+        self._settling: dict[int, Iterator[Chunk]] = {}
+        """What is left to settle of a day; see `settle_into`."""
 
     def __len__(self) -> int:
         """How many rows there are, one for each device and day."""
@@ -115,27 +135,18 @@ class SparsePresence:
         """The days with presence, ascending."""
         return sorted(self._days)
 
-    def mark(self, day: int, *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
-        """Mark minutes (int64) of devices (uint32) on one day, both shape (n,); see SparseDay."""
-        sparse_day = self._day(day)
-        before = len(sparse_day)
-        sparse_day.mark(devices, minutes_of_day)
-        self._count += len(sparse_day) - before
-
-    def mark_all(
-        self, days: NDArray[np.int64], *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]
-    ) -> None:
+    def mark(self, days: NDArray[np.int64], *, devices: NDArray[np.uint32], minutes_of_day: NDArray[np.int64]) -> None:
         """Mark minute `minutes_of_day[i]` (int64) of device `devices[i]` (uint32) on `days[i]` (int64), all shape (n,).
 
         One pass, since late data may be about thousands of days, with an event or two of each.
         """
-        bits_of = {day: self._day(day).bits for day in set(days.tolist())}
-        self._count -= sum(map(len, bits_of.values()))
+        marked = {day: self._day(day) for day in set(days.tolist())}
+        self._count -= sum(map(len, marked.values()))
         for day, device, minute in zip(days.tolist(), devices.tolist(), minutes_of_day.tolist(), strict=True):
-            bits = bits_of[day]
-            known = bits.get(device)
-            bits[device] = _BIT[minute] if known is None else known | _BIT[minute]
-        self._count += sum(map(len, bits_of.values()))
+            marked[day].mark(device, _BIT[minute])
+        for sparse_day in marked.values():
+            sparse_day.split_if_large()
+        self._count += sum(map(len, marked.values()))
 
     def put(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Mark all minutes of `rows`, uint64, shape (n, 23), on one day; see SparseDay."""
@@ -158,19 +169,10 @@ class SparsePresence:
         """Whether one of these days has any presence."""
         return any(day in self._days for day in days)
 
-    def row(self, day: int, device: int) -> Rows | None:
-        """The presence of a device on a day, shape (23,), or None where it has none."""
-        sparse_day = self._days.get(day)
-        return None if sparse_day is None else sparse_day.row(device)
-
     def rows_of(self, device: int) -> dict[int, Rows]:
         """The presence of a device by day, each shape (23,), in one pass: there may be thousands of days."""
-        numbers = {day: rows.bits[device] for day, rows in self._days.items() if device in rows.bits}
+        numbers = {day: minutes for day, rows in self._days.items() if (minutes := rows.minutes_of(device)) is not None}
         return dict(zip(numbers, _rows_of(list(numbers.values())), strict=True))
-
-    def of_day(self, day: int) -> tuple[NDArray[np.uint32], Rows]:
-        """(devices, rows) of a day: uint32, shape (n,), ascending, and a copy of their rows, uint64, shape (n, 23)."""
-        return self.of(day).all_rows()
 
     def of(self, day: int) -> SparseDay:
         """A day; an empty one where it has no presence."""
@@ -183,33 +185,37 @@ class SparsePresence:
         return sparse_day
 
     def settle_into(self, dense: Mapping[int, Rows]) -> bool:
-        """Move some rows of days that are in `dense` there: days that were ahead when they came, and are open now.
+        """Mark some rows of days that are in `dense` there: days that were ahead when they came, and are open now.
 
-        At midnight there may be a million, of devices whose clocks are ahead. Returns whether there are more; until
-        they are moved, they are read here.
+        At midnight there may be a million, of devices whose clocks are ahead. Returns whether there are more. A day
+        leaves when all of it is in `dense`, and stays whole, since somebody may be reading it.
         """
         for day in [day for day in dense if day in self._days]:
-            sparse_day = self._days[day]
-            devices, rows = sparse_day.take(PIECE_ROWS)
-            dense[day][devices] |= rows
-            self._count -= len(devices)
-            if not len(sparse_day):
-                del self._days[day]
+            left = self._settling.setdefault(day, self._days[day].chunks())
+            chunk = next(left, None)
+            if chunk is None:
+                del self._settling[day]
+                self.take(day)
+            else:
+                devices, rows = chunk
+                dense[day][devices] |= rows
             return True
         return False
 
     def adopt(self, day: int, taken: SparseDay) -> None:
-        """Add a day taken from another SparsePresence. Its rows are copied only where the day is here already."""
+        """Add a day taken from another SparsePresence; it is copied only where the day is here already."""
         if day in self._days:
-            devices, rows = taken.all_rows()
-            self.put(day, devices=devices, rows=rows)
+            known = self._days[day]
+            self._count -= len(known)
+            known.join(taken)
+            self._count += len(known)
         else:
             self._days[day] = taken
             self._count += len(taken)
 
-    def copy_of(self, days: Iterable[int]) -> "SparsePresence":
-        """A copy of `days`, and only of them."""
-        part = SparsePresence()
-        for day in days:
-            part.adopt(day, self.of(day).copy())
-        return part
+    def shared(self) -> "SparsePresence":
+        """The same days: what is marked in one of them from now on is in both, but not a new day."""
+        same = SparsePresence()
+        for day, sparse_day in self._days.items():
+            same.adopt(day, sparse_day)
+        return same

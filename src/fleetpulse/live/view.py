@@ -36,7 +36,9 @@ class LiveView:
     dense: Mapping[int, Sequence[Rows]]
     """Presence by day: rows of the first devices of `devices`, each shape (at most n, 23)."""
     sparse: Mapping[int, Sequence[SparseDay]]
-    """Presence by day of the devices that have any on days that were not open; perhaps also of other devices."""
+    """Presence by day of the devices that have any on days that were not open; perhaps also of other devices.
+
+    The fleet's own, which no question may change: copying a million rows would hold the event loop."""
     gaps: Sequence[ReceptionGapColumns]
     """Reception gaps of all devices."""
     samples: Sequence[SampleColumns]
@@ -65,7 +67,7 @@ def presence_from(
     part = slice(devices.start, devices.stop)
     return (
         {day: [open_rows[day][part] for open_rows in dense if day in open_rows] for day in days},
-        {day: [rows.of(day).copy() for rows in sparse if rows.has(day)] for day in days},
+        {day: [rows.of(day) for rows in sparse if rows.has(day)] for day in days},
     )
 
 

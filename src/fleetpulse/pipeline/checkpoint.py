@@ -96,7 +96,7 @@ def write_files(
     )
     for day in sorted({*frozen.open_dense, *frozen.open_sparse.days}):
         presence[day] = files.put_open_day(
-            day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of_day(day)]
+            day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of(day).chunks()]
         )
     gaps = files.put_gaps(closing.gaps, closing.corrections)
     cut = replace(before, samples=tuple(_without(history, before.samples, cuts, pause)))
@@ -170,7 +170,7 @@ def _put_closed_days(
         closing_now += never_closed
     for day in closing_now:
         presence[day] = files.put_closed_day(
-            day, dense=closing.dense.get(day), sparse=[closing.sparse.of_day(day)], closed_minutes=minutes
+            day, dense=closing.dense.get(day), sparse=[closing.sparse.of(day).chunks()], closed_minutes=minutes
         )
     late_blocks = list(_late_without(history, files, cuts)) if cuts else list(history.manifest.late)
     late = late_rows(closing, leaving_out=closing_now)
@@ -184,7 +184,7 @@ def late_rows(closing: ClosingData, *, leaving_out: Sequence[int]) -> LateRows:
     pieces: list[LateRows] = []
     for day in closing.sparse.days:
         if day not in leaving_out:
-            devices, rows = closing.sparse.of_day(day)
+            devices, rows = closing.sparse.of(day).all_rows()
             pieces.append(LateRows(np.full(len(devices), day, np.int32), devices, rows))
     for day, dense in closing.dense.items():
         if day not in leaving_out:

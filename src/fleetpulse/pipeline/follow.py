@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.live.frozen import Freezing, FrozenFleet
 from fleetpulse.model.events import EventBatch, EventColumns, Position
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.readiness import blocks_away
@@ -53,6 +54,8 @@ class Follower:
         self._is_broken = False
         self.is_away = False
         """The fleet has no snapshot, so nothing can be applied: the journal keeps the events until it is replayed."""
+        self._freezing: Freezing | None = None
+        """Copies of the fleet that are being made; what is durable waits for them."""
         self._is_turn_due = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -93,8 +96,9 @@ class Follower:
 
     @property
     def is_behind(self) -> bool:
-        """Whether more waits to be applied than `catch_up` should do in one go."""
-        return self._pending_events > PIECE_EVENTS and not self._is_broken and not self.is_away
+        """Whether there is more to do before a read than `catch_up` should do in one go."""
+        most = PIECE_EVENTS if self._freezing is None else 0
+        return self._pending_events > most and not self._is_broken and not self.is_away
 
     async def caught_up(self) -> None:
         """Apply all that is durable, in slices. Every read waits for this first, so it finds what was answered 204.
@@ -104,11 +108,27 @@ class Follower:
         Raises: DamagedData: see `catch_up`.
         """
         while self.is_behind:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            self._go_on()
-            await turn
+            await self._next_slice()
         self.catch_up()
+
+    async def _next_slice(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._go_on()
+        await turn
+
+    async def frozen(self) -> tuple[Position, FrozenFleet]:
+        """Freeze the fleet for a checkpoint, in slices: the position, and the fleet as it is there.
+
+        Raises: DamagedData: see `catch_up`.
+        """
+        await self.caught_up()
+        position, self._freezing = self.position, self.fleet.freeze()
+        freezing = self._freezing
+        while not freezing.is_complete:
+            await self._next_slice()
+        self._freezing = None
+        return position, freezing.complete()
 
     def catch_up(self) -> None:
         """Apply all that is durable at once: for whoever cannot wait.
@@ -134,7 +154,7 @@ class Follower:
     def move_on(self, now_ns: int) -> None:
         """Do the same, in later turns of the loop where it is more than a piece. Raises: DamagedData."""
         self._check()
-        if self._pending_events <= PIECE_EVENTS:
+        if not self.is_behind:
             self.catch_up()
         self.fleet.advance(now_ns // NS_PER_DAY)
         if self._pending or self.fleet.sparse.touches(self.fleet.dense):
@@ -169,6 +189,9 @@ class Follower:
 
     def _step(self) -> bool:
         """Do one piece of work; whether there is more."""
+        if self._freezing is not None and not self._freezing.is_complete:
+            self._freezing.copy_piece()
+            return True
         if self._pending:
             self._apply_piece()
             return bool(self._pending) or self.fleet.sparse.touches(self.fleet.dense)
@@ -176,6 +199,9 @@ class Follower:
 
     def _apply_piece(self) -> None:
         """Apply the oldest batches, of at most PIECE_EVENTS events together."""
+        if self._freezing is not None:
+            self._freezing.complete()
+            self._freezing = None
         piece = [self._pending.popleft()]
         events = len(piece[0])
         is_large = events >= LATE_PIECE_EVENTS

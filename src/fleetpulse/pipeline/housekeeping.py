@@ -174,11 +174,8 @@ class Housekeeping:
         try:
             await self._begin_writing()
             await self.check_set_aside()
-            await self.follower.caught_up()
-            # Nothing may be awaited between these: what is frozen is the fleet at this position, and not an event more.
-            self.follower.catch_up()
-            position, frozen = self.follower.position, self.follower.fleet.freeze()
-            policy_version = self.registry.policy_version
+            policy_version = self.registry.policy_version  # of this moment or earlier, never of a later one
+            position, frozen = await self.follower.frozen()
             names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
             written = await self._write_checkpoint(position, frozen, names_now)
         except Unfinished as error:

@@ -108,7 +108,7 @@ class FleetView:
         assert first == 0
         stored = self.history.chunks(day, manifest=self.manifest) if is_closed_read else ()
         late = late_of_day(self.history, self.manifest, day) if is_closed_read else []
-        sparse = [*late, *(rows.all_rows() for rows in live.sparse.get(day, ()))]
+        sparse = [[chunk] for chunk in late] + [rows.chunks() for rows in live.sparse.get(day, ())]
         merged = merge_presence(self.count, stored=stored, dense=live.dense.get(day, ()), sparse=sparse)
         for devices, chunk in merged:
             yield devices.astype(np.int64), chunk

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.presence import Chunk, read_presence
+from fleetpulse.blocks.presence import read_presence
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import gaps_of_file
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest
@@ -44,7 +44,7 @@ def test_late_data_of_a_closed_day_joins_its_block_and_only_new_minutes_are_coun
     assert closed.tolist() == [2, 0, 1, 0]
     history = History(store, Manifest(open_from_day=DAY + 1, presence={DAY: first}))
     late: Chunk = np.array([0, 3], np.uint32), rows_of(0b110, 0b1)
-    second = files_of(history).put_closed_day(DAY, dense=None, sparse=[late], closed_minutes=closed)
+    second = files_of(history).put_closed_day(DAY, dense=None, sparse=[[late]], closed_minutes=closed)
     assert closed.tolist() == [3, 0, 1, 1]
     assert first_words(store, second) == {0: 0b111, 2: 1, 3: 1}
 
@@ -53,7 +53,7 @@ def test_an_open_day_is_written_as_it_is_in_memory() -> None:
     store = MemoryBlockStore()
     history = History(store, Manifest(open_from_day=DAY))
     ahead: Chunk = np.array([1], np.uint32), rows_of(0b100)
-    file = files_of(history).put_open_day(DAY, dense=rows_of(1, 1), sparse=[ahead])
+    file = files_of(history).put_open_day(DAY, dense=rows_of(1, 1), sparse=[[ahead]])
     assert first_words(store, file) == {0: 1, 1: 0b101}
     assert file.name.startswith(f"open-{DAY}-5-")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows, count_minutes
-from fleetpulse.blocks.presence import CHUNK, Chunk
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows, count_minutes
+from fleetpulse.blocks.presence import CHUNK
 from fleetpulse.blocks.presence_merge import counted, merge_presence
 
 
@@ -36,21 +36,21 @@ def test_a_minute_that_block_memory_and_late_data_hold_counts_once() -> None:
         6,
         stored=[chunk_of({1: {0, 1}, 2: {5}})],
         dense=[dense_of({1: {1, 2}, 4: {3}}, 6)],
-        sparse=[chunk_of({1: {2, 3}}), chunk_of({5: {0}})],
+        sparse=[[chunk_of({1: {2, 3}})], [chunk_of({5: {0}})]],
     )
     assert minutes_of(list(merged)) == {1: 0b1111, 2: 1 << 5, 4: 1 << 3, 5: 1}
 
 
 def test_chunks_come_by_ranges_of_device_numbers_and_devices_without_a_minute_are_left_out() -> None:
     stored = [chunk_of({CHUNK + 3: {1}})]
-    chunks = list(merge_presence(2 * CHUNK + 1, stored=stored, sparse=[chunk_of({0: {1}, 2 * CHUNK: {2}, 7: set()})]))
+    chunks = list(merge_presence(2 * CHUNK + 1, stored=stored, sparse=[[chunk_of({0: {1}, 2 * CHUNK: {2}, 7: set()})]]))
     assert [devices.tolist() for devices, _ in chunks] == [[0], [CHUNK + 3], [2 * CHUNK]]
     assert all(devices.dtype == np.uint32 for devices, _ in chunks)
 
 
 def test_rows_of_devices_beyond_the_count_are_ignored_and_short_arrays_are_taken() -> None:
     merged = merge_presence(
-        3, stored=[chunk_of({2: {0}, 9: {0}})], dense=[dense_of({0: {1}}, 1)], sparse=[chunk_of({1: {2}, 8: {2}})]
+        3, stored=[chunk_of({2: {0}, 9: {0}})], dense=[dense_of({0: {1}}, 1)], sparse=[[chunk_of({1: {2}, 8: {2}})]]
     )
     assert minutes_of(list(merged)) == {0: 1 << 1, 1: 1 << 2, 2: 1}
 
@@ -63,7 +63,7 @@ def test_a_day_without_any_source_is_empty_chunks() -> None:
 def test_counting_before_and_after_a_merge_gives_the_minutes_that_it_brought(late: dict[int, set[int]]) -> None:
     minutes = np.array([10, 10, 10, 10], np.int32)
     stored = counted([chunk_of({1: {0, 1}, 2: {5}})], minutes, sign=-1)
-    merged = list(counted(merge_presence(4, stored=stored, sparse=[chunk_of(late)]), minutes, sign=1))
+    merged = list(counted(merge_presence(4, stored=stored, sparse=[[chunk_of(late)]]), minutes, sign=1))
     brought = sum(int(count_minutes(rows).sum()) for _, rows in merged) - 3
     assert int(minutes.sum()) == 40 + brought
     assert minutes[2] == 10

@@ -181,12 +181,12 @@ def test_a_correction_takes_what_came_in_under_a_wrong_clock_as_received_now(is_
 def test_a_correction_during_a_checkpoint_holds_for_what_is_written_then() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), beat(0, NOON_NS + 3_600 * NS_PER_S)])
-    frozen = fleet.freeze()
+    frozen = fleet.freeze().complete()
     fleet.apply([correction(NOON_NS, NOON_NS + 10 * NS_PER_S)])
     live = fleet.view(range(1), from_day=0)
     assert ends(live.gaps) == [NOON_NS, NOON_NS + 10 * NS_PER_S]
     assert ends(frozen.closing.gaps) == [NOON_NS, NOON_NS + 3_600 * NS_PER_S]
-    again = fleet.freeze()  # the first checkpoint failed
+    again = fleet.freeze().complete()  # the first checkpoint failed
     assert ends(again.closing.gaps) == [NOON_NS, NOON_NS + 10 * NS_PER_S]
     assert again.closing.corrections == [(NOON_NS, NOON_NS + 10 * NS_PER_S)]
     assert fleet.view(range(1), from_day=0).corrections == again.closing.corrections
@@ -226,7 +226,7 @@ def test_a_checkpoint_takes_closed_days_late_data_samples_and_gaps_and_they_stil
     fleet.apply([beat(0, NOON_NS), beat(1, NOON_NS - 5 * NS_PER_DAY, received_at_ns=NOON_NS), sample(0, 7)])
     fleet.advance(TODAY + 2)
     before = [fleet.figures(device, known={}) for device in range(3)]
-    frozen = fleet.freeze()
+    frozen = fleet.freeze().complete()
     assert frozen.closing.days == [TODAY - 5, TODAY - 1, TODAY]
     assert sorted(frozen.open_dense) == [TODAY + 1, TODAY + 2]
     assert (len(frozen.closing.samples), fleet.samples.count, fleet.gaps) == (1, 0, [])
@@ -239,7 +239,7 @@ def test_a_checkpoint_takes_closed_days_late_data_samples_and_gaps_and_they_stil
 def test_exact_columns_of_a_checkpoint_do_not_change_with_the_fleet() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), sample(0, 7)])
-    frozen = fleet.freeze()
+    frozen = fleet.freeze().complete()
     fleet.apply([beat(0, NOON_NS + NS_PER_MINUTE), sample(0, 9)])
     for name, value in (("heartbeats", 1), ("uploads", 1), ("upload_low", 7), ("last_received_ns", NOON_NS)):
         assert frozen.columns[name].tolist()[0] == value, name
@@ -248,9 +248,9 @@ def test_exact_columns_of_a_checkpoint_do_not_change_with_the_fleet() -> None:
 def test_a_checkpoint_that_failed_leaves_its_data_to_the_next() -> None:
     fleet = fleet_of()
     fleet.apply([sample(0, 7)])
-    fleet.freeze()
+    fleet.freeze().complete()
     fleet.apply([sample(0, 8, received_at_ns=NOON_NS + 1), sample(0, 9)])
-    closing = fleet.freeze().closing
+    closing = fleet.freeze().complete().closing
     assert [piece.values.tolist() for piece in closing.samples] == [[7], [8]]
     assert [piece.values.tolist() for piece in closing.doubtful] == [[9]]
 
@@ -260,7 +260,7 @@ def test_an_upload_time_that_is_not_the_latest_counts_once_it_is_known_to_be_new
     fleet.apply([sample(0, 7), sample(1, 9)])
     assert not fleet.has_doubtful_uploads(0)
     fleet.apply([sample(0, 8)])
-    frozen = fleet.freeze()
+    frozen = fleet.freeze().complete()
     assert (fleet.has_doubtful_uploads(0), fleet.has_doubtful_uploads(1)) == (True, False)
     figures = fleet.figures(0, known={})
     assert (figures.samples, figures.uploads, figures.upload_time_total) == (2, 1, 7)
@@ -274,7 +274,7 @@ def test_late_data_that_repeats_a_closed_day_counts_each_minute_once() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS)])
     fleet.advance(TODAY + 2)
-    fleet.freeze()
+    fleet.freeze().complete()
     closed = {TODAY: fleet.closing.dense[TODAY][0].copy()}
     fleet.finish_closing(np.array([1, 0, 0], np.int32))
     now_ns = NOON_NS + 2 * NS_PER_DAY
@@ -286,7 +286,7 @@ def test_late_data_that_repeats_a_closed_day_counts_each_minute_once() -> None:
 def test_a_snapshot_restores_columns_and_open_days() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), beat(2, NOON_NS + 2 * NS_PER_DAY, received_at_ns=NOON_NS), sample(1, 7)])
-    frozen = fleet.freeze()
+    frozen = fleet.freeze().complete()
     restored = Fleet(policy=HeartbeatPolicy(60, 240))
     restored.restore(
         dict(frozen.columns),
@@ -298,7 +298,7 @@ def test_a_snapshot_restores_columns_and_open_days() -> None:
     for day, rows in frozen.open_dense.items():
         restored.restore_presence(day, devices=np.arange(3, dtype=np.uint32), rows=rows[:3])
     for day in frozen.open_sparse.days:
-        devices, rows = frozen.open_sparse.of_day(day)
+        devices, rows = frozen.open_sparse.of(day).all_rows()
         restored.restore_presence(day, devices=devices, rows=rows)
     for device in range(3):
         assert restored.figures(device, known={}) == fleet.figures(device, known={})
@@ -309,7 +309,7 @@ def test_a_view_does_not_change_with_the_fleet_and_holds_what_a_checkpoint_is_wr
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), sample(0, 7)])
     fleet.advance(TODAY + 2)
-    fleet.freeze()
+    fleet.freeze().complete()
     view = fleet.view(range(3), from_day=0)
     fleet.apply([beat(1, NOON_NS + 9 * NS_PER_DAY), sample(1, 9)])
     assert view.has_presence(TODAY)

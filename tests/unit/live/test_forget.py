@@ -15,11 +15,11 @@ def test_minutes_before_the_time_are_cleared_and_the_first_that_stays_is_told() 
     places, minutes = np.array([0, 0, 1, 0]), np.array([5, 64, 5, 1_439])
     mark_minutes(dense[DAY], places=places, minutes_of_day=minutes)
     sparse = SparsePresence()
-    sparse.mark(DAY - 1, devices=np.array([0, 1], np.uint32), minutes_of_day=np.array([7, 7]))
+    sparse.mark(np.full(2, DAY - 1), devices=np.array([0, 1], np.uint32), minutes_of_day=np.array([7, 7]))
     before = DAY * MINUTES_PER_DAY + 64
     assert forget_presence(0, before_minute=before, dense=[dense], sparse=[sparse]) == before
     assert count_minutes(dense[DAY]).tolist() == [2, 1]
-    assert [int(count_minutes(sparse.of_day(DAY - 1)[1])[device]) for device in (0, 1)] == [0, 1]
+    assert [int(count_minutes(sparse.of(DAY - 1).all_rows()[1])[device]) for device in (0, 1)] == [0, 1]
     later = DAY * MINUTES_PER_DAY + MINUTES_PER_DAY
     assert forget_presence(0, before_minute=later, dense=[dense], sparse=[sparse]) == NO_MINUTE
     assert forget_presence(7, before_minute=later, dense=[dense], sparse=[sparse]) == NO_MINUTE

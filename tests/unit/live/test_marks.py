@@ -19,7 +19,7 @@ def test_each_minute_is_marked_once_in_the_rows_of_its_day(marks: list[tuple[int
     mark_days(devices.astype(np.uint32), minutes, dense=dense, sparse=sparse)
     found = set()
     for day in {*OPEN, *sparse.days}:
-        numbers, rows = sparse.of_day(day) if day not in OPEN else (np.arange(9), dense[day])
+        numbers, rows = sparse.of(day).all_rows() if day not in OPEN else (np.arange(9), dense[day])
         for number, row in zip(numbers.tolist(), rows, strict=True):
             bits = np.unpackbits(row.view(np.uint8), bitorder="little")
             found |= {(number, day * 1440 + minute) for minute in np.flatnonzero(bits).tolist()}

@@ -14,7 +14,7 @@ def rows(count: int, device: int, minute: int) -> Rows:
 
 def sparse(day: int, device: int, minute: int) -> SparsePresence:
     presence = SparsePresence()
-    presence.mark(day, devices=np.array([device], np.uint32), minutes_of_day=np.array([minute]))
+    presence.mark(np.array([day]), devices=np.array([device], np.uint32), minutes_of_day=np.array([minute]))
     return presence
 
 

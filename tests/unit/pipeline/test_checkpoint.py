@@ -60,7 +60,7 @@ class Node:
     def checkpoint(self) -> WrittenCheckpoint:
         """Write, and take over what was written, as if the catalog had committed it."""
         written = write_files(
-            self.fleet.freeze(),
+            self.fleet.freeze().complete(),
             position=self.position,
             taken_at_ns=0,
             today=self.today,
@@ -206,7 +206,7 @@ def test_names_of_devices_are_written_again_only_after_a_change(tmp_path: Path) 
 def test_columns_that_must_be_exact_are_copied_when_the_checkpoint_begins() -> None:
     node = Node()
     node.beat(0, sent_minute=7)
-    frozen = node.fleet.freeze()
+    frozen = node.fleet.freeze().complete()
     node.beat(0, sent_minute=8)
     np.testing.assert_array_equal(frozen.columns["heartbeats"], [1, 0, 0])
 

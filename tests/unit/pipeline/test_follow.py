@@ -9,6 +9,7 @@ import pytest
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.live.frozen import PIECE_DEVICES
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, LATE_PIECE_EVENTS, PIECE_EVENTS, SLICE_S, Follower
@@ -107,11 +108,41 @@ def test_who_waits_for_a_fleet_that_breaks_is_told() -> None:
     asyncio.run(test())
 
 
+def test_what_comes_in_while_the_fleet_is_frozen_is_applied_when_all_is_copied() -> None:
+    """And whoever reads meanwhile finds it, whether it can wait or not."""
+
+    async def test(*, can_wait: bool) -> None:
+        turns: list[Callable[[], None]] = []
+        follower = make_follower(2 * PIECE_DEVICES + 1, later=turns.append, monotonic_s=SlowClock())
+        follower.follow(heartbeats(0, 1), 1)
+        freezing = asyncio.create_task(follower.frozen())
+        await asyncio.sleep(0)
+        turns.pop()()
+        follower.follow(heartbeats(1, 2 * PIECE_DEVICES), 2)
+        if can_wait:
+            reading = asyncio.create_task(follower.caught_up())
+            await asyncio.sleep(0)
+            assert (follower.is_behind, follower.pending_events) == (True, 2)
+            while not reading.done():
+                turns.pop()()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        else:
+            follower.catch_up()
+            turns.pop()()
+        position, frozen = await freezing
+        assert (position, frozen.columns["heartbeats"].tolist()) == (1, [1, 1] + [0] * (2 * PIECE_DEVICES - 1))
+        assert (follower.pending_events, follower.fleet.heartbeats[: frozen.count].sum()) == (0, 4)
+
+    asyncio.run(test(can_wait=True))
+    asyncio.run(test(can_wait=False))
+
+
 def test_a_tick_puts_off_what_is_much_and_rows_that_came_before_their_day() -> None:
     calls: list[Callable[[], None]] = []
     follower = make_follower(later=calls.append)
     tomorrow = NOON // DAY + 1
-    follower.fleet.sparse.mark(tomorrow, devices=np.ones(1, np.uint32), minutes_of_day=np.array([3]))
+    follower.fleet.sparse.mark(np.array([tomorrow]), devices=np.ones(1, np.uint32), minutes_of_day=np.array([3]))
     follower.follow(heartbeats(*[0] * (2 * PIECE_EVENTS - 1)), 1)
     follower.move_on(NOON + DAY)
     assert (heard(follower, 0), follower.fleet.sparse.days) == (False, [tomorrow])

@@ -65,7 +65,13 @@ def figures(fleet: Fleet) -> list[DeviceFigures]:
 def checkpointed(fleet: Fleet, position: int) -> History:
     history = History(MemoryBlockStore(), Manifest())
     history.manifest = write_files(
-        fleet.freeze(), position=position, taken_at_ns=0, history=history, metrics=METRICS, names={}, pause=lambda: None
+        fleet.freeze().complete(),
+        position=position,
+        taken_at_ns=0,
+        history=history,
+        metrics=METRICS,
+        names={},
+        pause=lambda: None,
     ).manifest
     return history
 

@@ -39,7 +39,9 @@ def test_rows_of_clocks_that_are_ahead_do_not_count_as_late(tmp_path: Path) -> N
     async def life() -> None:
         service = await World(tmp_path).started("d0")
         for day in (19_990, 19_998, 20_001):  # open are 19,999 and 20,000
-            service.fleet.sparse.mark(day, devices=np.zeros(1, np.uint32), minutes_of_day=np.zeros(1, np.int64))
+            service.fleet.sparse.mark(
+                np.array([day]), devices=np.zeros(1, np.uint32), minutes_of_day=np.zeros(1, np.int64)
+            )
         page = figures(service)
         assert (page["late_rows"], page["ahead_rows"]) == (2, 1)
         assert "loop_lag_longest_seconds" in page

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from fleetpulse.aggregate.presence import Chunk
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import Change, LateMerge
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.counted import STEM, Minutes, add_minutes, no_minutes, read_counted, write_counted
 from fleetpulse.blocks.history import closed_presence
-from fleetpulse.blocks.presence import PRESENCE_INDEXED, Chunk
+from fleetpulse.blocks.presence import PRESENCE_INDEXED
 from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import day_of_block, late_days
 from fleetpulse.errors import DamagedData
@@ -85,6 +86,6 @@ def _put_day(work: CompactionInput, manifest: Manifest, day: int, late: list[Chu
     files = CheckpointFiles(
         work.history, position=manifest.position, device_count=len(new), pause=work.pause, manifest=manifest
     )
-    file = files.put_closed_day(day, dense=None, sparse=late, closed_minutes=new)
+    file = files.put_closed_day(day, dense=None, sparse=[[chunk] for chunk in late], closed_minutes=new)
     devices = np.flatnonzero(new)
     return file, (devices.astype(np.uint32), new[devices])
