@@ -8,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import examples
+from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.blocks.compaction import merge_late
 from fleetpulse.blocks.compaction.change import apply_change
+from fleetpulse.blocks.compaction.join_late import WAITING_MAX
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.forget import count_before
+from fleetpulse.blocks.stored_late import late_of_device
 from fleetpulse.blocks.verification import count_closed_minutes
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -181,6 +184,43 @@ def test_a_merge_takes_a_few_days_at_a_time_the_oldest_first(
         left = {day for block in life.one.history.manifest.late for day in block.days}
         assert left == set(range(FIRST_DAY + min(pieces * days_at_once, DAYS - 2), FIRST_DAY + DAYS - 2))
     assert pieces == -(-(DAYS - 2) // days_at_once)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_day_may_stay_damaged_for_any_number_of_checkpoints(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    life = LateLife(now_day=FIRST_DAY + DAYS)
+    life.beat(0, 5)
+    life.beat(1, MINUTES_PER_DAY)
+    life.one.checkpoint()
+    while life.merge():
+        pass
+    history, bodies = life.one.history, {}
+    for day in (FIRST_DAY, FIRST_DAY + 1):
+        name = history.manifest.presence[day].name
+        with life.one.store.open(name) as reader:
+            bodies[name] = reader.read()
+        life.one.store.put(name, lambda out, name=name: out.write(bodies[name][:-9]))
+    history._checked.clear()
+    for _ in range(40):
+        for minute in chance.integers(0, 2 * MINUTES_PER_DAY, 4).tolist():
+            life.beat(minute % DEVICES, minute)
+        life.one.checkpoint()
+        while life.merge():
+            pass
+        assert len(history.manifest.late) <= 3 * WAITING_MAX
+    assert {day for block in history.manifest.late for day in block.days} <= {FIRST_DAY, FIRST_DAY + 1}
+    waiting = [late_of_device(history, history.manifest, device) for device in range(DEVICES)]
+    late_minutes = sum(int(count_minutes(rows[None])[0]) for by_day in waiting for rows in by_day.values())
+    assert late_minutes >= len(life.minutes) - 2  # less those that the days held before
+    for name, body in bodies.items():
+        life.one.store.put(name, lambda out, body=body: out.write(body))
+    assert sorted(history.check_again()) == sorted(bodies)
+    life.check()
+    while life.merge():
+        life.check()
+        life.check_blocks()
+    assert not history.manifest.late
 
 
 def test_a_damaged_day_keeps_its_late_rows_and_others_are_merged() -> None:

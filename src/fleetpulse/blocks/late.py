@@ -9,7 +9,7 @@ a day of all devices is found; `late-devices-…` is sorted by device and day, s
 group is small, and its statistics tell which days and devices it holds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -67,9 +67,17 @@ def write_late(file: BinaryIO, late: LateRows, *, is_by_day: bool, pause: Callab
     `pause` is called between pieces.
     """
     order = np.lexsort((late.devices, late.days) if is_by_day else (late.days, late.devices))
+    starts = range(0, len(order), WRITTEN_AT_ONCE)
+    write_late_pieces(file, (late.where(order[start : start + WRITTEN_AT_ONCE]) for start in starts), pause=pause)
+
+
+def write_late_pieces(file: BinaryIO, pieces: Iterable[LateRows], *, pause: Callable[[], None]) -> None:
+    """Write pieces of WRITTEN_AT_ONCE rows, the last one aside, in the order of the file, each (day, device) once.
+
+    `pause` is called between them.
+    """
     with pq.ParquetWriter(file, _LATE, compression="zstd", write_page_checksum=True) as writer:
-        for start in range(0, len(order), WRITTEN_AT_ONCE):
-            part = late.where(order[start : start + WRITTEN_AT_ONCE])
+        for part in pieces:
             packed = pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(BYTES_PER_DAY), len(part.rows), [None, pa.py_buffer(to_bytes(part.rows))]
             )

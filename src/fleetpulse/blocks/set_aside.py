@@ -37,6 +37,11 @@ class SetAsideBlocks:
         with self._lock:
             return iter(sorted(self._blocks.values(), key=lambda block: block.file.name))
 
+    def names(self) -> frozenset[str]:
+        """Of all of them."""
+        with self._lock:
+            return frozenset(self._blocks)
+
     def note(self, file: BlockFile, error: DamagedData, *, at_ns: int) -> bool:
         """Set a block aside; whether that is new. A block whose store is away is not damaged."""
         if isinstance(error, Unreadable):

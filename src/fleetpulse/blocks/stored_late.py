@@ -3,7 +3,7 @@
 Only the pending days of a late block count (`LateBlock.days`): the rows of its other days have joined their blocks.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -33,12 +33,27 @@ def has_late(manifest: Manifest, day: int) -> bool:
 
 
 def mergeable(history: History) -> int:
-    """How many late blocks compaction can go on with: those that wait only for damaged days to be restored can not."""
-    manifest, names = history.manifest, {block.file.name for block in history.set_aside}
-    if not names:
-        return len(manifest.late)
-    damaged = Days.of(day for day, file in manifest.presence.items() if file.name in names)
-    return sum(1 for block in manifest.late if block.by_day.name not in names and block.days - damaged)
+    """How many late blocks compaction can go on with."""
+    return len(mergeable_blocks(history, history.manifest))
+
+
+def mergeable_blocks(history: History, manifest: Manifest) -> Sequence[LateBlock]:
+    """The late blocks of which some rows can be merged: they can be read, and not all of their days are damaged."""
+    names, damaged = history.set_aside.names(), damaged_days(history, manifest)
+    return [block for block in manifest.late if block.by_day.name not in names and block.days - damaged]
+
+
+def waiting_blocks(history: History, manifest: Manifest) -> Sequence[LateBlock]:
+    """The late blocks that wait only for damaged days to be restored."""
+    names, damaged = history.set_aside.names(), damaged_days(history, manifest)
+    sound = (block for block in manifest.late if not any(file.name in names for file in block.files))
+    return [block for block in sound if not block.days - damaged]
+
+
+def damaged_days(history: History, manifest: Manifest) -> Days:
+    """The days whose blocks are set aside."""
+    names = history.set_aside.names()
+    return Days.of(day for day, file in manifest.presence.items() if file.name in names) if names else Days()
 
 
 def late_of_day(history: History, manifest: Manifest, day: int) -> list[Chunk]:
@@ -83,10 +98,16 @@ def late_row(history: History, manifest: Manifest, day: int, device: int) -> Row
 
 def all_late(history: History, block: LateBlock) -> LateRows:
     """All rows of a block that count, by day and device. Raises: DamagedData."""
-    with history.opened_whole(block.by_day) as reader:
-        footer = _footer(history, block.by_day)
-        rows = join_late(list(read_late(reader, block.by_day.name, footer, range(len(footer.rows)))))
-    return rows.where(np.isin(rows.days, np.fromiter(block.days, np.int32, len(block.days))))
+    return join_late(list(pieces_of(history, block.by_day, block.days)))
+
+
+def pieces_of(history: History, file: BlockFile, days: Days) -> Iterator[LateRows]:
+    """The rows of some days in a file of a late block, in its order, a row group at a time. Raises: DamagedData."""
+    wanted = np.fromiter(days, np.int32, len(days))
+    with history.opened_whole(file) as reader:
+        footer = _footer(history, file)
+        for rows in read_late(reader, file.name, footer, range(len(footer.rows))):
+            yield rows.where(np.flatnonzero(np.isin(rows.days, wanted)))
 
 
 def _device_of_block(history: History, block: LateBlock, device: int) -> LateRows:

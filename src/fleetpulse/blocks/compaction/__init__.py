@@ -19,6 +19,7 @@ the length of a day: a unit is a range of devices of one metric, cut by what the
     change                    the result, and the manifest with the result applied
     work_input                what every kind of work is given
     retention, fold, merge    the three kinds of work on samples
+    merge_late, join_late     merge late presence into its days, and join what waits for damaged days
     merge_gaps, expire_gaps   merge the files of reception gaps of a day, and remove days of them
     part_writer               writes samples and their roll-ups as one part
     units                     reads sorted rows of several files, a unit at a time

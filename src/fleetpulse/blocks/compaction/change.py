@@ -9,16 +9,18 @@ from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, S
 
 @dataclass(frozen=True, slots=True)
 class LateMerge:
-    """Late presence that has joined the blocks of its days."""
+    """Late presence that has joined the blocks of its days, or whose late blocks have become fewer."""
 
     presence: Mapping[int, BlockFile]
     """The new file of each day."""
     late: tuple[LateBlock, ...]
-    """All late blocks that are left, with the days that still count of them."""
-    counted: BlockFile
+    """All late blocks that there are afterwards, with the days that still count of them."""
+    counted: BlockFile | None
     """The minutes that are new in the days since the snapshot."""
     new_minutes: Minutes
     """The part of them that this merge has added."""
+    joined: int = 0
+    """Late blocks that have become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class Change:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many blocks, files of reception gaps and days of late data are removed, and how many are added."""
+        """How many blocks, files of gaps, late blocks or days of late data are removed, and how many are added."""
         if self.late is not None:
-            return len(self.late.presence), len(self.late.presence)
+            return len(self.late.presence) + self.late.joined, len(self.late.presence) + bool(self.late.joined)
         return (
             len(self.removed) + sum(len(removed) for removed, _ in self.gaps.values()),
             len(self.added) + sum(len(added) for _, added in self.gaps.values()),

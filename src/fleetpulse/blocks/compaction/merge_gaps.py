@@ -8,6 +8,7 @@ checkpoint, so that no further gap ends in it, gets one file.
 from collections.abc import Sequence
 
 from fleetpulse.blocks.compaction.change import Change
+from fleetpulse.blocks.compaction.smallest import MERGED_MAX, smallest
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.reception_gaps import STEM, merge_gaps, whole_groups, write_gaps
@@ -20,10 +21,6 @@ GAP_FILES_MAX = 6
 """Files of a day in which gaps still end, before some of them are merged."""
 PACED_ROWS = 65_536
 """Rows between two pauses: some 20 ms of work."""
-MERGED_MAX = 16
-"""Files that are merged at once; of each, a row group is in memory."""
-MUCH_LARGER = 2
-"""A file of more than so many times the bytes of all smaller ones is left for a later merge."""
 
 
 def merge_gap_files(work: CompactionInput, manifest: Manifest) -> Change | None:
@@ -39,16 +36,9 @@ def merge_gap_files(work: CompactionInput, manifest: Manifest) -> Change | None:
 
 def _chosen(files: Sequence[BlockFile], *, is_over: bool) -> list[BlockFile]:
     """The files to merge, the smallest first."""
-    by_size = sorted(files, key=lambda file: file.size_bytes)
     if is_over:
-        return by_size[:MERGED_MAX]
-    total, chosen = 0, by_size[:2]
-    for count, file in enumerate(by_size[:MERGED_MAX]):
-        if count >= 2 and file.size_bytes > MUCH_LARGER * total:
-            break
-        total += file.size_bytes
-        chosen = by_size[: count + 1]
-    return chosen
+        return sorted(files, key=lambda file: file.size_bytes)[:MERGED_MAX]
+    return smallest(files, lambda file: file.size_bytes)
 
 
 def _sound(work: CompactionInput, files: Sequence[BlockFile]) -> tuple[BlockFile, ...]:

@@ -2,7 +2,8 @@
 
 A checkpoint writes a late block however many days it is about. Here its rows join their days: each day gets a new
 file, and the minutes that are new in it are counted. A late block goes when the last of its days is merged. A day of
-which the block is damaged or missing waits until it is whole again: its late rows stay in their late block.
+which the block is damaged or missing waits until it is whole again: its late rows stay in their late block, or in the
+one into which `join_late` puts those that wait.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from fleetpulse.blocks.counted import STEM, Minutes, add_minutes, no_minutes, re
 from fleetpulse.blocks.history import closed_presence
 from fleetpulse.blocks.presence import PRESENCE_INDEXED
 from fleetpulse.blocks.store import put_block
-from fleetpulse.blocks.stored_late import day_of_block, late_days
+from fleetpulse.blocks.stored_late import damaged_days, day_of_block, late_days, mergeable_blocks
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
@@ -34,12 +35,12 @@ DAYS_AT_ONCE = 16
 
 def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = False) -> Change | None:
     """Merge the late rows of the oldest days that can be merged; None where nothing is due. Raises: OSError."""
-    if not (is_forced or _is_due(manifest)):
+    if not (is_forced or _is_due(work, manifest)):
         return None
     merged: dict[int, BlockFile] = {}
     sources: dict[int, set[LateBlock]] = {}
     minutes = no_minutes()
-    for day in sorted(late_days(manifest)):
+    for day in sorted(late_days(manifest) - damaged_days(work.history, manifest)):
         found = list(_rows_of_day(work, manifest, day))
         stored = closed_presence(manifest, day)
         if found and (stored is None or work.is_sound_file(stored)):
@@ -60,10 +61,13 @@ def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = F
     return Change((), (), late=LateMerge(merged, tuple(block for block in late if block.days), file, minutes))
 
 
-def _is_due(manifest: Manifest) -> bool:
+def _is_due(work: CompactionInput, manifest: Manifest) -> bool:
+    """Whether there is enough to merge; what waits for damaged days does not count."""
     today = manifest.taken_at_ns // NS_PER_DAY
-    is_old = any(block.written_day < today for block in manifest.late)
-    return is_old or len(manifest.late) >= LATE_BLOCKS_MAX or len(late_days(manifest)) > LATE_DAYS_MAX
+    late = mergeable_blocks(work.history, manifest)
+    if len(late) >= LATE_BLOCKS_MAX or any(block.written_day < today for block in late):
+        return True
+    return len(late_days(manifest) - damaged_days(work.history, manifest)) > LATE_DAYS_MAX
 
 
 def _rows_of_day(work: CompactionInput, manifest: Manifest, day: int) -> Iterator[tuple[LateBlock, Chunk]]:

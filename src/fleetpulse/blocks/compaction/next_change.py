@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.expire_gaps import remove_expired_gaps
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
+from fleetpulse.blocks.compaction.join_late import join_waiting_blocks
 from fleetpulse.blocks.compaction.merge import merge_parts
 from fleetpulse.blocks.compaction.merge_gaps import merge_gap_files
 from fleetpulse.blocks.compaction.merge_late import merge_late
 from fleetpulse.blocks.compaction.retention import remove_expired
 from fleetpulse.blocks.compaction.work_input import CompactionInput, OnDamage
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.stored_late import mergeable_blocks
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.retention import FOREVER_DAYS
@@ -53,7 +55,8 @@ def next_change(
     return (
         remove_expired(work, manifest)
         or remove_expired_gaps(work, manifest)
-        or (merge_late(work, manifest) if len(manifest.late) > LATE_BLOCKS_HARD_MAX else None)
+        or (merge_late(work, manifest) if len(mergeable_blocks(history, manifest)) > LATE_BLOCKS_HARD_MAX else None)
+        or join_waiting_blocks(work, manifest)
         # Before samples, since each checkpoint adds a file, and questions about one device read all files of a day.
         or merge_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
