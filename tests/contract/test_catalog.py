@@ -14,7 +14,7 @@ from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.model.retention import Grace
 
@@ -196,7 +196,7 @@ def test_the_manifest_is_replaced_whole(reopen: Reopen) -> None:
         blind_ns=((1, 2), (4, 5)),
         snapshot=BlockFile("s1", 1, "x"),
         presence={19_999: BlockFile("p1", 2, "y"), 20_000: BlockFile("o1", 3, "z")},
-        gaps={19_999: (BlockFile("q2", 2, "y"), BlockFile("q1", 3, "z"))},
+        gaps={19_999: (GapFile("q2", 2, "y"), GapFile("q1", 3, "z", 7, 9, 2))},
         samples=(
             SampleBlock("float", 19_999, 1, 5, 7, {"raw": BlockFile("r1", 9, "a"), "hour": BlockFile("h1", 9, "b")}),
             SampleBlock("integer", None, 2, 5, 7, {"raw": BlockFile("r2", 9, "a")}),

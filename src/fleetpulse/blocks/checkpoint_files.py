@@ -15,6 +15,7 @@ The position follows in each name, and then the time of writing; no code reads e
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
@@ -39,7 +40,7 @@ from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
 from fleetpulse.model.events import Position
-from fleetpulse.model.manifest import RAW, BlockFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import RAW, BlockFile, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import KINDS, Kind, MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import SampleColumns, join_samples
@@ -121,7 +122,7 @@ class CheckpointFiles:
 
     def put_gaps(
         self, pieces: Sequence[ReceptionGapColumns], corrections: Sequence[ClockCorrection] = ()
-    ) -> dict[int, tuple[BlockFile, ...]]:
+    ) -> dict[int, tuple[GapFile, ...]]:
         """Write new reception gaps, a file for each day in which some ended, and correct those that blocks hold.
 
         Without corrections no file is read, so the cost does not depend on how many gaps a day has already.
@@ -138,7 +139,7 @@ class CheckpointFiles:
             files[day] = (*files.get(day, ()), self._put_gaps(day, sorted_pieces(of_day), rows))
         return files
 
-    def _corrected_gaps(self, corrections: Sequence[ClockCorrection]) -> dict[int, tuple[BlockFile, ...]]:
+    def _corrected_gaps(self, corrections: Sequence[ClockCorrection]) -> dict[int, tuple[GapFile, ...]]:
         """The files of the manifest; those of days that the wrong time may have touched are written anew."""
         stored = self._history.manifest.gaps
         first = min((correction.since_ns // NS_PER_DAY for correction in corrections), default=2**63)
@@ -160,15 +161,21 @@ class CheckpointFiles:
                 days = {int(end_day) for piece in corrected() for end_day in np.unique(piece.end_ns // NS_PER_DAY)}
                 for end_day in sorted(days):
                     of_day = (piece.where(piece.end_ns // NS_PER_DAY == end_day) for piece in corrected())
-                    files[end_day] = (*files.get(end_day, ()), self._put_gaps(end_day, of_day, rows))
+                    written = replace(
+                        self._put_gaps(end_day, of_day, rows),
+                        first_device=file.first_device,
+                        end_device=file.end_device,
+                        sequence=file.sequence if end_day == day else 0,
+                    )
+                    files[end_day] = (*files.get(end_day, ()), written)
         return files
 
-    def _corrected(self, file: BlockFile, corrections: Sequence[ClockCorrection]) -> Iterator[ReceptionGapColumns]:
+    def _corrected(self, file: GapFile, corrections: Sequence[ClockCorrection]) -> Iterator[ReceptionGapColumns]:
         return (correct_gaps(piece, corrections) for piece in gaps_of_file(self._history, file))
 
-    def _put_gaps(self, day: int, pieces: Iterable[ReceptionGapColumns], rows: int) -> BlockFile:
+    def _put_gaps(self, day: int, pieces: Iterable[ReceptionGapColumns], rows: int) -> GapFile:
         paced_pieces = paced(pieces, self._pause)
-        return self._put(f"{STEM}-{day}", lambda file: write_gaps(file, paced_pieces, rows=rows))
+        return GapFile.of(self._put(f"{STEM}-{day}", lambda file: write_gaps(file, paced_pieces, rows=rows)))
 
     def put_samples(
         self, pieces: Sequence[SampleColumns], metrics: Mapping[int, MetricDefinition], *, is_distinct: bool

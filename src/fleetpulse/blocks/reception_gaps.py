@@ -5,7 +5,8 @@ start, end           timestamp[ns, UTC], received_at before and after; start 197
 interval_s, grace_s  uint32, the device's heartbeat policy when the gap ended
 
 A day may have several such files: each checkpoint writes one of the gaps that have ended since the checkpoint before,
-and compaction merges files of a day into one. The row groups are small, so that those of one device are read quickly.
+and compaction merges the files of a day into a sequence of files, each of a range of devices. The row groups are small,
+so that those of one device are read quickly. Only the devices have statistics, which make most of a footer.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_g
 
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
-GROUP_ROWS_LOWEST, GROUP_ROWS_HIGHEST, GROUPS_WANTED = 2_048, 16_384, 256
+GROUP_ROWS_LOWEST, GROUP_ROWS_HIGHEST, GROUPS_WANTED = 2_048, 4_096, 256
 STEM = "silences"
 """With what the names of such files begin: what reception gaps were called once."""
 BYTES_A_GAP = 28
@@ -63,7 +64,12 @@ def write_gaps(file: BinaryIO, pieces: Iterable[ReceptionGapColumns], *, rows: i
     """Write pieces, each sorted by device and start, and each after the one before it; `rows`: how many they hold."""
     group_rows = min(max(rows // GROUPS_WANTED, GROUP_ROWS_LOWEST), GROUP_ROWS_HIGHEST)
     with pq.ParquetWriter(
-        file, _SCHEMA, compression="zstd", write_page_checksum=True, use_dictionary=_DICTIONARY
+        file,
+        _SCHEMA,
+        compression="zstd",
+        write_page_checksum=True,
+        use_dictionary=_DICTIONARY,
+        write_statistics=list(INDEXED),
     ) as writer:
         for piece in whole_groups(pieces, group_rows):
             columns = [

@@ -6,15 +6,17 @@ A day may have many millions of gaps, so no function holds those of a whole day.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetpulse.blocks.columns import Footer, read_groups
+from fleetpulse.blocks.gap_sequences import chains
 from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.reception_gaps import BYTES_A_GAP, COLUMNS, INDEXED, gap_rows, merge_gaps, of_devices
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.manifest import DEVICES_END, BlockFile, GapFile, Manifest
 from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 
-ALL_DEVICES = range(2**32 - 1)
+ALL_DEVICES = range(DEVICES_END)
 """Numbers of devices: no device has a greater one."""
 GAPS_CACHED_MAX = 65_536
 """A file of so many reception gaps is kept in the cache as a whole, by whatever question it is read."""
@@ -45,30 +47,39 @@ def read_gaps(
     for day in sorted(manifest.gaps):
         if start_day <= day < end_day:
             try:
-                files = [gaps_of_file(history, file, devices) for file in manifest.gaps[day]]
                 if is_ordered:
-                    yield from merge_gaps(files)
+                    several = chains(manifest.gaps[day])
+                    yield from merge_gaps([gaps_of_files(history, files, devices) for files in several])
                 else:
-                    for pieces in files:
-                        yield from pieces
+                    yield from gaps_of_files(history, manifest.gaps[day], devices)
             except DamagedData as error:
                 if on_damage is None:
                     raise
                 on_damage(day, error)
 
 
-def gaps_of_file(history: History, file: BlockFile, devices: range = ALL_DEVICES) -> Iterator[ReceptionGapColumns]:
-    """The reception gaps of a file, or those of some devices, by device and start, a row group at a time.
+def gaps_of_files(
+    history: History, files: Sequence[GapFile], devices: range = ALL_DEVICES
+) -> Iterator[ReceptionGapColumns]:
+    """The reception gaps of files, one file after another; see `gaps_of_file`."""
+    for file in files:
+        yield from gaps_of_file(history, file, devices)
+
+
+def gaps_of_file(history: History, file: GapFile, devices: range = ALL_DEVICES) -> Iterator[ReceptionGapColumns]:
+    """The reception gaps of a file that count, or those of some devices, by device and start, a row group at a time.
 
     Small files, and the gaps of one device, are kept in the cache. Raises: DamagedData.
     """
+    devices = range(max(devices.start, file.first_device), min(devices.stop, file.end_device))
+    if not devices:
+        return
     footer = _footer(history, file)
     if int(footer.rows.sum()) <= GAPS_CACHED_MAX:
         whole = _cached(history, file, range(len(footer.rows)), ALL_DEVICES)
         yield from _unless_empty(of_devices(whole, devices))
         return
-    least, greatest = footer.least["device"], footer.greatest["device"]
-    groups = np.flatnonzero((least < devices.stop) & (greatest >= devices.start)).tolist()
+    groups = _groups(footer, devices).tolist()
     if len(devices) == 1:
         yield from _unless_empty(_cached(history, file, groups, devices))
         return
@@ -76,9 +87,28 @@ def gaps_of_file(history: History, file: BlockFile, devices: range = ALL_DEVICES
         yield from _unless_empty(of_devices(piece, devices))
 
 
-def count_gaps(history: History, file: BlockFile) -> int:
-    """How many reception gaps a file holds. Raises: DamagedData."""
-    return int(_footer(history, file).rows.sum())
+def count_gaps(history: History, file: GapFile) -> int:
+    """How many reception gaps of a file count. Raises: DamagedData."""
+    devices, footer = range(file.first_device, file.end_device), _footer(history, file)
+    groups = _groups(footer, devices)
+    is_whole = (footer.least["device"][groups] >= devices.start) & (footer.greatest["device"][groups] < devices.stop)
+    in_part = _read(history, file, groups[~is_whole].tolist())
+    return int(footer.rows[groups[is_whole]].sum()) + sum(len(of_devices(piece, devices)) for piece in in_part)
+
+
+def greatest_of_groups(history: History, file: GapFile) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the row groups of a file that hold gaps that count: the greatest device, and how many gaps.
+
+    Returns: int64 both, shape (groups,). Raises: DamagedData.
+    """
+    footer = _footer(history, file)
+    groups = _groups(footer, range(file.first_device, file.end_device))
+    return footer.greatest["device"][groups], footer.rows[groups]
+
+
+def _groups(footer: Footer, devices: range) -> NDArray[np.int64]:
+    """The row groups that hold gaps of devices, int64, ascending."""
+    return np.flatnonzero((footer.least["device"] < devices.stop) & (footer.greatest["device"] >= devices.start))
 
 
 def _unless_empty(gaps: ReceptionGapColumns) -> Iterator[ReceptionGapColumns]:

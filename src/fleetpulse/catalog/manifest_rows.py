@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from fleetpulse.model.days import Days
-from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
 _LATE = ("late-days", "late-devices")
@@ -17,6 +17,7 @@ _NAMES = ("devices", "metrics")
 _HEAD = "position, open_from_day, taken_at_ns, alive_at_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
 _NO_PART = (None, None, None, None, None, False)
 _PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples, is_distinct"
+_GAP_COLUMNS = "first_device, end_device, sequence"
 _COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
 
 
@@ -27,7 +28,6 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
     if head is None:
         return Manifest()
     presence: dict[int, BlockFile] = {}
-    gaps: dict[int, tuple[BlockFile, ...]] = {}
     late: dict[str, list[tuple[int, BlockFile]]] = {kind: [] for kind in _LATE}
     snapshot, counted, names = None, None, {}
     for kind, day, *file in run(
@@ -43,8 +43,6 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
             names[kind] = BlockFile(*file)
         elif kind == "presence":
             presence[day] = BlockFile(*file)
-        else:
-            gaps[day] = (*gaps.get(day, ()), BlockFile(*file))
     position, open_from_day, taken_at_ns, alive_at_ns, *leaps = head
     return Manifest(
         position=position,
@@ -55,13 +53,25 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         leaps=KnownLeaps(*leaps),
         snapshot=snapshot,
         presence=presence,
-        gaps=gaps,
+        gaps=_gaps(connection),
         samples=_sample_blocks(connection),
         late=_late_blocks(connection, *(late[kind] for kind in _LATE)),
         counted=counted,
         names=names,
         expired=_expired(connection),
     )
+
+
+def _gaps(connection: sqlite3.Connection) -> dict[int, tuple[GapFile, ...]]:
+    gaps: dict[int, tuple[GapFile, ...]] = {}
+    for day, name, size_bytes, sha256, first_device, end_device, sequence in connection.execute(
+        f"SELECT day, name, size_bytes, sha256, {_GAP_COLUMNS} FROM block LEFT JOIN gap_devices USING (name)"
+        " WHERE kind = 'silences' ORDER BY day, block.rowid"
+    ):
+        # Of files that older versions named all devices count.
+        about = () if sequence is None else (first_device, end_device, sequence)
+        gaps[day] = (*gaps.get(day, ()), GapFile(name, size_bytes, sha256, *about))
+    return gaps
 
 
 def _late_blocks(
@@ -119,7 +129,7 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     for part, samples in enumerate(manifest.samples):
         about = (part, samples.kind, samples.start_ns, samples.end_ns, samples.samples, samples.is_distinct)
         rows += [(tier, samples.day, *_file(file), *about) for tier, file in samples.files.items()]
-    for table in ("manifest", "block", "blind", "late_days"):
+    for table in ("manifest", "block", "blind", "late_days", "gap_devices"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
         f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -131,6 +141,8 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
         (block.by_day.name, start, end) for block in manifest.late for start, end in _ranges(sorted(block.days))
     ]
     connection.executemany("INSERT INTO late_days VALUES (?, ?, ?)", late_days)
+    parts = [(f.name, f.first_device, f.end_device, f.sequence) for files in manifest.gaps.values() for f in files]
+    connection.executemany(f"INSERT INTO gap_devices (name, {_GAP_COLUMNS}) VALUES (?, ?, ?, ?)", parts)
     connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 

@@ -12,6 +12,7 @@ expired(metric, day, samples)    how many samples of a day (since 1970-01-01) re
 blind(start_ns, end_ns)          the spans of blind time of that checkpoint
 block(name, kind, day, …)        the files that the manifest lists; the files of one sample block have the same part
 set_aside(name, because, …)      blocks of the manifest that are damaged or missing, until they are back
+gap_devices(name, …)             of a file of reception gaps: the devices of which it counts, and its sequence
 late_days(name, start_day, …)    ranges of days that count of the late block whose file by day has this name
 retention_grace(metric, kept)    days that a definition of before kept, and keeps on until until_ns
 declared(version, …)             one row: how often devices, pauses and windows were changed, and when last
@@ -132,6 +133,11 @@ ALTER TABLE metric ADD COLUMN checksum INTEGER;
 _MARKED = """
 CREATE TABLE marked (since_ns INTEGER NOT NULL);
 """
+_GAP_DEVICES = """
+CREATE TABLE gap_devices (
+    name TEXT PRIMARY KEY, first_device INTEGER NOT NULL, end_device INTEGER NOT NULL, sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -144,6 +150,7 @@ _STEPS = (
     _CHECKSUMS,
     _ROW_CHECKSUMS,
     _MARKED,
+    _GAP_DEVICES,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

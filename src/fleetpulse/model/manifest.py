@@ -23,6 +23,36 @@ class BlockFile:
     sha256: str
 
 
+DEVICES_END = 2**32 - 1
+"""Greater than the number of any device."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapFile(BlockFile):
+    """A file of reception gaps, of which only those of the devices [first_device, end_device) count.
+
+    The others have been merged into another file. Files of one `sequence` other than 0 are to become one sequence: each
+    is of a range of devices, and no two of the same device. While they do, the files that are being merged are of the
+    same sequence as the ones that they have been merged into. A file of sequence 0 stands by itself.
+    """
+
+    first_device: int = 0
+    end_device: int = DEVICES_END
+    sequence: int = 0
+
+    @property
+    def file(self) -> BlockFile:
+        """The file, whatever counts of it."""
+        return BlockFile(self.name, self.size_bytes, self.sha256)
+
+    @classmethod
+    def of(
+        cls, file: BlockFile, *, first_device: int = 0, end_device: int = DEVICES_END, sequence: int = 0
+    ) -> "GapFile":
+        """A file, with what counts of it."""
+        return cls(file.name, file.size_bytes, file.sha256, first_device, end_device, sequence)
+
+
 class Superseded(NamedTuple):
     """A file of ours that the manifest does not name any more, or never did."""
 
@@ -92,7 +122,7 @@ class Manifest:
     snapshot's `closed_minutes`, together with the file `counted`, counts the minutes of its block. Any other day is
     open: its block belongs to the snapshot, and the next checkpoint replaces it. `late` holds further minutes of
     closed days, which nothing counts until they are merged into the blocks of their days. `gaps` maps a day to the
-    files of the reception gaps that ended in it, each gap in one of them, in the order in which they were written.
+    files of the reception gaps that ended in it. Each gap counts in one of them.
     """
 
     position: Position = 0
@@ -103,7 +133,7 @@ class Manifest:
     leaps: KnownLeaps = NO_LEAPS
     snapshot: BlockFile | None = None
     presence: dict[int, BlockFile] = field(default_factory=dict)
-    gaps: dict[int, tuple[BlockFile, ...]] = field(default_factory=dict)
+    gaps: dict[int, tuple[GapFile, ...]] = field(default_factory=dict)
     samples: tuple[SampleBlock, ...] = ()
     late: tuple[LateBlock, ...] = ()
     counted: BlockFile | None = None

@@ -24,7 +24,7 @@ from fleetpulse.limits import CheckpointTriggers
 from fleetpulse.live.frozen import FrozenFleet
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, sound_names, write_files, write_names
@@ -319,6 +319,7 @@ class Housekeeping:
 
     def _note_damage(self, block: SampleBlock | BlockFile, error: DamagedData) -> None:
         """Log a damaged block once, not with every compaction that leaves it out."""
+        block = block.file if isinstance(block, GapFile) else block  # whatever counts of it
         if block not in self._damaged:
             self._damaged.append(block)
             log.error("a block is left out of compaction", error=str(error), todo="run `fleetpulse verify`")

@@ -24,7 +24,7 @@ from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.samples import SampleColumns
@@ -93,7 +93,7 @@ class Generator:
         self.columns["first_minute"][:] = np.iinfo(np.int32).max
         self.columns["last_minute"][:] = np.iinfo(np.int32).min
         self.presence: dict[int, BlockFile] = {}
-        self.gaps: dict[int, tuple[BlockFile, ...]] = {}
+        self.gaps: dict[int, tuple[GapFile, ...]] = {}
         self.samples: list[SampleBlock] = []
 
     @property

@@ -13,7 +13,7 @@ from fleetpulse.blocks.manifest_note import (
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
-from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 
 FILE = BlockFile("a", 5, "0" * 64)
@@ -32,7 +32,7 @@ def test_a_manifest_is_read_as_it_was_written_last() -> None:
         leaps=KnownLeaps(1, 2, 3),
         snapshot=FILE,
         presence={19_999: FILE, -1: FILE},
-        gaps={19_999: (FILE, FILE)},
+        gaps={19_999: (GapFile.of(FILE), GapFile.of(FILE, first_device=3, end_device=9, sequence=1))},
         samples=(
             SampleBlock("float", None, 0, 1, 9, {RAW: FILE}),
             SampleBlock("integer", 19_999, 0, 1, 9, {RAW: FILE, DAY: FILE}, is_distinct=True),
@@ -42,6 +42,12 @@ def test_a_manifest_is_read_as_it_was_written_last() -> None:
     )
     put_manifest_note(store, manifest)
     assert read_manifest_note(store) == manifest
+
+
+def test_of_files_of_gaps_in_a_note_of_an_older_version_all_devices_count() -> None:
+    store = MemoryBlockStore()
+    store.put_note(MANIFEST, msgspec.json.encode({"gaps": {1: [FILE]}}))
+    assert read_manifest_note(store) == Manifest(gaps={1: (GapFile.of(FILE),)})
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"position": "seven"}'])

@@ -10,7 +10,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.reception_gaps import merge_gaps, sort_gaps, sorted_pieces, write_gaps
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import gaps_of_file
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.manifest import GapFile, Manifest
 from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_gaps
 
 NAMES = ("devices", "start_ns", "end_ns", "interval_s", "grace_s")
@@ -37,7 +37,7 @@ def test_gaps_come_back_sorted_by_device_and_start() -> None:
         grace_s=np.array([4, 5, 2**32 - 1], np.uint32),
     )
     store = MemoryBlockStore()
-    file = store.put("gaps", lambda to: write_gaps(to, [sort_gaps(gaps)], rows=3))
+    file = GapFile.of(store.put("gaps", lambda to: write_gaps(to, [sort_gaps(gaps)], rows=3)))
     assert_equal(join_gaps(list(gaps_of_file(History(store, Manifest()), file))), gaps.where(np.array([1, 2, 0])))
 
 
@@ -77,7 +77,7 @@ def test_a_file_depends_on_its_rows_and_not_on_the_pieces_in_which_they_are_writ
     whole = sort_gaps(gaps_of([(int(device), place) for place, device in enumerate(chance.integers(0, 900, 9_000))]))
     store = MemoryBlockStore()
     files = [
-        store.put(f"{rows}", lambda to, rows=rows: write_gaps(to, in_pieces(whole, rows), rows=len(whole)))
+        GapFile.of(store.put(f"{rows}", lambda to, rows=rows: write_gaps(to, in_pieces(whole, rows), rows=len(whole))))
         for rows in (9_000, 4_096, 100)
     ]
     assert len({file.sha256 for file in files}) == 1

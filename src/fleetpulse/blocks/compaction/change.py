@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fleetpulse.blocks.counted import Minutes
-from fleetpulse.model.manifest import BlockFile, Expired, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,11 @@ class Change:
     removed: tuple[SampleBlock, ...]
     added: tuple[SampleBlock, ...]
     expired: Expired = field(default_factory=dict)
-    gaps: Mapping[int, tuple[tuple[BlockFile, ...], tuple[BlockFile, ...]]] = field(default_factory=dict)
-    """By day: files of reception gaps that are removed, and those that replace them."""
+    gaps: Mapping[int, tuple[tuple[GapFile, ...], tuple[GapFile, ...]]] = field(default_factory=dict)
+    """By day: files of reception gaps that are removed, and those that replace them.
+
+    A file of which fewer devices count from now on is among both.
+    """
     late: LateMerge | None = None
 
     @property
@@ -39,10 +42,9 @@ class Change:
         """How many blocks, files of gaps, late blocks or days of late data are removed, and how many are added."""
         if self.late is not None:
             return len(self.late.presence) + self.late.joined, len(self.late.presence) + bool(self.late.joined)
-        return (
-            len(self.removed) + sum(len(removed) for removed, _ in self.gaps.values()),
-            len(self.added) + sum(len(added) for _, added in self.gaps.values()),
-        )
+        before = {file.name for removed, _ in self.gaps.values() for file in removed}
+        after = {file.name for _, added in self.gaps.values() for file in added}
+        return len(self.removed) + len(before - after), len(self.added) + len(after - before)
 
 
 def apply_change(manifest: Manifest, change: Change) -> Manifest:

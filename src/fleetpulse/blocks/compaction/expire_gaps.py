@@ -4,7 +4,7 @@ from fleetpulse.blocks.compaction.change import Change
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.stored_gaps import count_gaps
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import GAPS, BlockFile, Manifest
+from fleetpulse.model.manifest import GAPS, GapFile, Manifest
 
 
 def remove_expired_gaps(work: CompactionInput, manifest: Manifest) -> Change | None:
@@ -16,8 +16,8 @@ def remove_expired_gaps(work: CompactionInput, manifest: Manifest) -> Change | N
     return Change((), (), {GAPS: counts}, gaps={day: (files, ()) for day, files in days.items()})
 
 
-def _count(work: CompactionInput, file: BlockFile) -> int:
-    """How many gaps a file holds; 0 where it cannot be read."""
+def _count(work: CompactionInput, file: GapFile) -> int:
+    """How many gaps of a file count; 0 where it cannot be read."""
     try:
         return count_gaps(work.history, file)
     except DamagedData as error:

@@ -60,11 +60,17 @@ class CompactionInput:
             return False
         return True
 
-    def is_sound_file(self, file: BlockFile) -> bool:
-        """The same of a file of reception gaps."""
+    def is_sound_file(self, file: BlockFile, *, is_once: bool = False) -> bool:
+        """The same of a file that is no part of a sample block.
+
+        Args: is_once: do not look again where this process has checked it before.
+        """
         try:
-            self.history.check(file)
-            self.pause()
+            if is_once:
+                self.history.check_once(file)
+            else:
+                self.history.check(file)
+                self.pause()
         except DamagedData as error:
             self.on_damage(file, error)
             return False
