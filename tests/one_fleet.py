@@ -89,12 +89,19 @@ class OneFleet:
         """One device less."""
         self.roster.put(self.numbers.pop(device_id), {}, is_deleted=True)
 
+    def listing(self) -> Listing:
+        """The ids of all devices."""
+        ids = [""] * self.roster.count
+        for device_id, number in self.numbers.items():
+            ids[number] = device_id
+        return Listing.of(ids, len(ids))
+
     def page(
         self, chosen: Filter, order: Order, *, limit: int = 1_000_000, cursor: str | None = None
     ) -> tuple[list[str], Page]:
         """A page of the list of devices: their ids, and what else it says."""
         view = self.fleet_view(self.now - chosen.uptime_window_ns)
-        names = Listing.of(list(self.numbers.items()), self.roster.count)
+        names = self.listing()
         page = list_devices(view, names, chosen, order, limit=limit, cursor=cursor)
         return [names.ids[number] for number in page.numbers], page
 

@@ -13,7 +13,7 @@ import pytest
 from fleetpulse.errors import QuestionStopped, TooDear
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.query.budget import Budget
-from fleetpulse.query.devices import Filter, Listing, Order, list_devices
+from fleetpulse.query.devices import Filter, Order, list_devices
 from fleetpulse.query.fleet import fleet_glance, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, device_metrics, fleet_metrics
@@ -71,7 +71,7 @@ QUESTIONS: dict[str, Ask] = {
     ),
     "devices by uptime": lambda budget: list_devices(
         ONE.views.fleet_from(START_NS, budget=budget)(),
-        Listing.of(list(ONE.numbers.items()), 3),
+        ONE.listing(),
         Filter(uptime_below=99.0, uptime_window_ns=ONE.now - START_NS),
         Order("uptime"),
         limit=10,

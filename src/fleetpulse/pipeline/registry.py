@@ -56,6 +56,8 @@ class Registry:
         """The numbers of devices that are deleted, by id."""
         self.deletions: dict[int, tuple[Span, ...]] = {}
         """When devices were deleted, by number."""
+        self._ids: list[str] = []
+        """By number, of deleted devices too. An id never changes, so listings share it."""
         self.roster = Roster()
         self.policy_version = 0
         """Grows whenever the heartbeat policy of a device changes."""
@@ -78,7 +80,7 @@ class Registry:
         self._task: asyncio.Task[None] | None = None
         self._under_way: dict[str, asyncio.Future[None]] = {}
         catalog_thread.on_hang.append(self._give_up)
-        self._listing: tuple[int, Listing] | None = None
+        self._listing: tuple[int, int, Listing] | None = None
         self.changing = asyncio.Lock()
         """Held by whoever reads what is declared of devices, alters it and writes it back: of two who do so at one time
         one change would be lost, and a device that is being deleted would come back."""
@@ -103,6 +105,7 @@ class Registry:
         else:
             self.numbers[device.id] = number
             self.deleted.pop(device.id, None)
+        self._ids[number] = device.id
         if record.deletions:
             self.deletions[number] = record.deletions
         if device.labels or self.roster.labels or record.is_deleted or self.roster.is_deleted[number]:
@@ -121,6 +124,7 @@ class Registry:
         if count > self.roster.count:
             self._fleet.resize(count)
             self.roster.resize(count)
+            self._ids.extend([""] * (count - len(self._ids)))
 
     def policy_of(self, device: Device) -> HeartbeatPolicy:
         """What is expected of a device, the service's own interval and grace where it has none."""
@@ -131,17 +135,13 @@ class Registry:
 
         The result is kept until a device comes, changes or goes.
         """
-        version = self.roster.version
-        if self._listing is not None and self._listing[0] == version:
-            current = self._listing[1]
-            return lambda: current
-        # A copy of a dict costs little; a list of a million pairs would take the event loop a fifth of a second.
-        numbers, deleted, count = self.numbers.copy(), self.deleted.copy(), self.roster.count
+        version, count = self.roster.version, self.roster.count
 
         def complete() -> Listing:
-            listing = Listing.of(chain(numbers.items(), deleted.items()), count)
-            self._listing = version, listing
-            return listing
+            kept = self._listing
+            if kept is None or kept[:2] != (version, count):
+                kept = self._listing = version, count, Listing.of(self._ids, count)
+            return kept[2]
 
         return complete
 

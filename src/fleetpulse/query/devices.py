@@ -5,7 +5,7 @@ A cursor names the last device of a page and its sort key, not a place: devices 
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -58,31 +58,26 @@ IDS_AT_ONCE = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Ids by number, of deleted devices too, and the place of each in the order of ids, shape (count,)."""
+    """Ids by number, of deleted devices too, and the place of each in the order of ids, shape (count,).
+
+    There may be more ids than `count`: those of devices that came later.
+    """
 
     ids: Sequence[str]
     ranks: NDArray[np.int64]
 
     @classmethod
-    def of(cls, numbers: Iterable[tuple[str, int]], count: int) -> "Listing":
-        """The listing of (id, number) of all devices.
+    def of(cls, ids: Sequence[str], count: int) -> "Listing":
+        """The listing of the first `count` ids; an empty one stands for a number that nobody has.
 
         Ids are ASCII, so they are sorted as bytes: numpy lets other threads run meanwhile, above all the event loop,
         and `sorted` would hold the interpreter for a second where there are a million.
         """
-        ids, places = [""] * count, np.zeros(count, np.int64)
-        known = longest = 0
-        for device_id, number in numbers:
-            ids[number] = device_id
-            places[known] = number
-            known += 1
-            longest = max(longest, len(device_id))
-        names = np.zeros(count, f"S{max(1, longest)}")
-        for start in range(0, count, IDS_AT_ONCE):
-            names[start : start + IDS_AT_ONCE] = ids[start : start + IDS_AT_ONCE]
-        places = places[:known]
+        pieces = [np.array(ids[start : min(start + IDS_AT_ONCE, count)], "S") for start in range(0, count, IDS_AT_ONCE)]
+        names = np.concatenate([np.zeros(0, "S1"), *pieces])
+        known = np.flatnonzero(names != b"")
         ranks = np.zeros(count, np.int64)
-        ranks[places[np.argsort(names[places], kind="stable")]] = np.arange(known)
+        ranks[known[np.argsort(names[known], kind="stable")]] = np.arange(len(known))
         return cls(ids, ranks)
 
 

@@ -245,11 +245,11 @@ def test_devices_are_ranked_by_their_ids_whatever_their_numbers_and_one_without_
     ids = [f"{chance.choice('aZ09._-')}{number % 97}{'x' * (number % 5)}{number}" for number in range(IDS_AT_ONCE + 9)]
     chance.shuffle(ids)
     numbers = [(device_id, number) for number, device_id in enumerate(ids) if number != 3]
-    listing = Listing.of(reversed(numbers), len(ids))
+    listing = Listing.of([*ids[:3], "", *ids[4:], "later"], len(ids))
     assert [device_id for device_id, _ in sorted(numbers)] == [
         listing.ids[number] for _, number in sorted((int(listing.ranks[number]), number) for _, number in numbers)
     ]
-    assert (listing.ids[3], len(listing.ids)) == ("", len(ids))
+    assert (listing.ids[3], len(listing.ranks)) == ("", len(ids))
 
 
 def test_a_fleet_without_devices_has_an_empty_listing() -> None:

@@ -1,12 +1,11 @@
 """The fleet in a few words."""
 
-from fleetpulse.query.devices import Listing
 from fleetpulse.query.overview import Overview, overview
 from one_fleet import OneFleet
 
 
 def seen(one: OneFleet, *, limit: int = 10) -> Overview:
-    return overview(one.fleet_view(one.now), Listing.of(list(one.numbers.items()), one.roster.count), limit=limit)
+    return overview(one.fleet_view(one.now), one.listing(), limit=limit)
 
 
 def test_devices_are_counted_by_status_and_those_that_are_down_come_latest_first() -> None:
