@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import msgspec
+
 from fleetpulse.catalog.file_records import FileRecords
 from fleetpulse.catalog.retention_records import RetentionRecords
 from fleetpulse.model.declaration_merge import Fields
@@ -23,8 +25,7 @@ Span = tuple[int, int | None]
 """[start_ns, end_ns); an end of None: it goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRecord:
+class DeviceRecord(msgspec.Struct, frozen=True, gc=False):
     """A device with its number, and when it was first declared."""
 
     number: int

@@ -1,11 +1,11 @@
 """Devices and pauses as people declare them over HTTP: JSON bodies become checked devices."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 
 from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.model.device import LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX, Device, check_device
