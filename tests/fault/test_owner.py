@@ -6,17 +6,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from conftest import PUBLISHED, ROOT, Server
 from fleetpulse.blocks.s3 import S3BlockStore
+from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.model.manifest import Manifest
 from http_client import Client
 from s3_server import REGION, S3Server, s3_server  # noqa: F401  # a fixture
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
 TIME = "2026-01-01T00:00:00Z"
+LATE = ["--earliest", "2025-01-01T00:00:00Z"]
+MANY_SINCE, MANY_DAYS = "2025-09-01T00:00:00Z", 70
+"""Late days of which compaction begins to merge some, and not all in one piece."""
 Serve = Callable[..., Server]
 
 
@@ -33,12 +40,27 @@ def beat(server: Server, minute: int) -> int:
     return status
 
 
-def present(server: Server) -> int:
+def present(server: Server, *, since: str = TIME) -> int:
     client = Client(server.port)
-    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z")
+    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from={since}&to=2026-01-01T01:00:00Z")
     client.close()
     assert status == 200
     return int(uptime["present"])
+
+
+def beat_on_many_days(server: Server) -> None:
+    days = [datetime.fromisoformat(MANY_SINCE) + timedelta(days=day) for day in range(MANY_DAYS)]
+    lines = [f'{{"device_id": "{PUBLISHED[0]}", "sent_at": "{day:%Y-%m-%dT%H:%M:%SZ}"}}' for day in days]
+    client = Client(server.port)
+    body, kind = "\n".join(lines).encode(), "application/x-ndjson"
+    assert client.ask("POST", "/api/v1/events", body, content_type=kind)[1]["accepted"] == MANY_DAYS
+    client.close()
+
+
+def of_catalog(folder: Path) -> tuple[Manifest, set[str]]:
+    """The manifest in the catalog, and of what a loss is recorded."""
+    with closing(SqliteCatalog(folder / "catalog.sqlite")) as catalog:
+        return catalog.manifest(), {loss.part for _, loss in catalog.losses()}
 
 
 def refusal(folder: Path, *flags: str) -> str:
@@ -103,9 +125,13 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
     serve: Serve, flags: list[str], tmp_path: Path, *, lost: tuple[str, ...], is_s3: bool
 ) -> None:
     where = flags if is_s3 else []
-    server = serve(*where)
+    server = serve(*where, *LATE, "--checkpoint-s", "0.2")
     assert beat(server, 0) == 204
-    assert server.stop(signal.SIGTERM) == 0
+    beat_on_many_days(server)
+    server.wait_for_log('"event": "compaction"')
+    server.stop(signal.SIGKILL)
+    manifest, _ = of_catalog(server.folder)
+    assert manifest.late and manifest.counted  # some of the days are merged, and counted beside the snapshot
     blocks = server.folder / "blocks"
     before = names_of(flags, tmp_path) if where else {path.name for path in blocks.iterdir()}
     for name in lost:
@@ -121,11 +147,13 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
         assert not (tmp_path / "nowhere").exists()
     assert "fleetpulse adopt" in refusal(server.folder, *where)
     assert ("journal is not there" in adopt(server.folder, *where)) == ("journal" in lost)
-    again = serve(*where)
-    assert present(again) == 1
+    assert of_catalog(server.folder) == (manifest, {*lost})
+    again = serve(*where, *LATE)
+    assert (present(again), present(again, since=MANY_SINCE)) == (1, MANY_DAYS + 1)
     assert beat(again, 1) == 204
     assert again.stop(signal.SIGTERM) == 0
-    assert present(serve(*where)) == 2
+    last = serve(*where, *LATE)
+    assert (present(last), present(last, since=MANY_SINCE)) == (2, MANY_DAYS + 2)
 
 
 def test_a_lost_catalog_comes_back_with_what_the_journal_holds_after_the_last_checkpoint(serve: Serve) -> None:
@@ -213,10 +241,13 @@ def test_a_restored_older_copy_of_the_folder_starts_within_the_grace(
     restored.wait_for_log("the blocks are newer than this data folder")
     assert present(restored) == 1
     assert beat(restored, 9) == 204
+    command = [sys.executable, "-m", "fleetpulse", "blocks", "list", "--url", f"http://127.0.0.1:{restored.port}"]
+    listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert restored.stop(signal.SIGTERM) == 0
     done = verify(server.folder, *flags[:4])
     assert done.returncode == 0
     (note,) = {*re.findall(r"manifest-\d+-[0-9a-f]+\.json", done.stdout)}
+    assert f"Kept: {note}" in listed and f"`fleetpulse adopt` with --manifest {note}" in listed
     for path in (*server.folder.glob("*.sqlite*"), server.folder / "reached"):
         path.rename(tmp_path / path.name)
     adopt(server.folder, *flags[:4], "--manifest", note)

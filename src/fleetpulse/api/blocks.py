@@ -1,17 +1,18 @@
-"""Routes about blocks that are set aside: which they are, and looking whether they are back."""
+"""Routes about blocks that people have to decide on, and looking whether those that were set aside are back."""
+
+from collections.abc import Sequence
 
 from fleetpulse.api.routes import route
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.readiness import Readiness
-from fleetpulse.query.declaration_answers import SetAsideList
-from fleetpulse.query.describe import describe_set_aside
+from fleetpulse.query.block_answers import SetAsideList, describe_set_aside
 
 
 @route("GET /api/v1/blocks", group="service", operation="getBlocks")
 async def get_blocks(readiness: Readiness, housekeeping: Housekeeping) -> SetAsideList:
-    """List the blocks that are set aside, since they are damaged or missing."""
+    """List blocks that are damaged or missing, manifests that are kept, and files that this catalog did not write."""
     _check(readiness)
-    return describe_set_aside(housekeeping.history.set_aside, [])
+    return _described(housekeeping, [])
 
 
 @route("POST /api/v1/blocks/check", group="service", operation="checkBlocks")
@@ -19,7 +20,12 @@ async def check_blocks(readiness: Readiness, housekeeping: Housekeeping) -> SetA
     """Look whether blocks that are set aside were copied back, by their size and checksum; those are used again."""
     _check(readiness)
     restored = await housekeeping.check_set_aside()
-    return describe_set_aside(housekeeping.history.set_aside, restored)
+    return _described(housekeeping, restored)
+
+
+def _described(housekeeping: Housekeeping, restored: Sequence[str]) -> SetAsideList:
+    kept, unknown = housekeeping.ownership.kept, housekeeping.removal.unknown
+    return describe_set_aside(housekeeping.history.set_aside, restored, kept=kept, unknown=unknown)
 
 
 def _check(readiness: Readiness) -> None:

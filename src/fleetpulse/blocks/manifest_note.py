@@ -73,6 +73,15 @@ def read_manifest_note(store: BlockStore, name: str = MANIFEST) -> Manifest | No
     return None if note is None else _decode(note, f"{name} in {store.place}")
 
 
+def way_back(name: str) -> str:
+    """How to come back to what a kept manifest holds, and how to give it up."""
+    return (
+        "to go back to it, stop the service, move catalog.sqlite and journal.sqlite with their -wal, and reached, to "
+        "another folder (they hold what was accepted since), and run `fleetpulse adopt` with --manifest "
+        f"{name}; if nobody needs it, remove {name} from among the blocks, and restart"
+    )
+
+
 def _encode(manifest: Manifest) -> bytes:
     return _with_checksum(msgspec.json.encode(manifest, enc_hook=list))  # days, as a list of numbers
 

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from fleetpulse.blocks.manifest_note import MANIFEST, keep_other_note, kept_manifests, put_manifest_note
+from fleetpulse.blocks.manifest_note import MANIFEST, keep_other_note, kept_manifests, put_manifest_note, way_back
 from fleetpulse.blocks.owner import (
     LocalIdentity,
     Owner,
@@ -166,12 +166,3 @@ class Ownership:
     def kept_names(self) -> frozenset[str]:
         """Names of the files that kept manifests name; they stay until people remove the kept manifest."""
         return frozenset(file.name for manifest in self.kept.values() for file in manifest.files())
-
-
-def way_back(name: str) -> str:
-    """How to come back to what a kept manifest holds, and how to give it up."""
-    return (
-        "to go back to it, stop the service, move catalog.sqlite and journal.sqlite with their -wal, and reached, to "
-        "another folder (they hold what was accepted since), and run `fleetpulse adopt` with --manifest "
-        f"{name}; if nobody needs it, remove {name} from among the blocks, and restart"
-    )

@@ -49,7 +49,8 @@ class Removal:
     bytes_wanted: int = field(default=0, init=False)
     """So many bytes of superseded files are to be removed before their grace is over, since the disk becomes full."""
     has_looked: bool = field(default=False, init=False)
-    _unknown: frozenset[str] = field(default=frozenset(), init=False)
+    unknown: frozenset[str] = field(default=frozenset(), init=False)
+    """Files in the store that the catalog did not write, when it was looked through last."""
 
     async def begin(self) -> None:
         """Record a new mark, which the files have that are written from now on. Raises: OSError; DatabaseBusy."""
@@ -144,13 +145,13 @@ class Removal:
 
     def _note_unknown(self, unknown: frozenset[str]) -> None:
         self.counters.blocks_unknown = len(unknown)
-        if unknown - self._unknown:
+        if unknown - self.unknown:
             _log_names(
                 "files among the blocks were not written by this data folder, and stay as they are",
                 unknown,
                 todo="see `fleetpulse verify`; remove them yourself if nobody needs them",
             )
-        self._unknown = unknown
+        self.unknown = unknown
 
     async def _in_catalog(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self.threads.catalog, work)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fleetpulse.blocks.file_checks import check_file
 from fleetpulse.blocks.history import closed_days
 from fleetpulse.blocks.leftovers import take_inventory
-from fleetpulse.blocks.manifest_note import MANIFEST, kept_manifests, read_manifest_note
+from fleetpulse.blocks.manifest_note import MANIFEST, kept_manifests, read_manifest_note, way_back
 from fleetpulse.blocks.owner import read_owner
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
@@ -18,7 +18,6 @@ from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, loss_error
-from fleetpulse.pipeline.ownership import way_back
 from fleetpulse.storage_causes import RESTORE
 
 

@@ -308,25 +308,6 @@ class DiskState(Struct):
     msg: Annotated[str | UnsetType, Meta(description="what to know of it, long before it is full")] = UNSET
 
 
-class SetAside(Struct, kw_only=True):
-    """A block that is damaged or missing, and what was written of it."""
-
-    name: Annotated[str, Meta(description="of the file", examples=["presence-20782-41-18ebc856.parquet"])]
-    msg: Annotated[str, Meta(description="what is wrong", examples=["block … is missing"])]
-    since: Annotated[Time, Meta(description="when it was found")]
-    bytes: Annotated[Count, Meta(description="its size when it was written")]
-    sha256: Annotated[str, Meta(description="its checksum when it was written", examples=["9f86d081884c7d65"])]
-
-
-class SetAsideList(Struct, kw_only=True):
-    """Blocks that are set aside until they are copied back."""
-
-    set_aside: list[SetAside]
-    restored: Annotated[
-        list[str], Meta(description="names of those that this request found whole again", examples=[[]])
-    ]
-
-
 class Ready(Struct, kw_only=True):
     """Whether events are accepted, and why not."""
 

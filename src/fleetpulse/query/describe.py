@@ -1,12 +1,11 @@
 """What is declared, as answers give it: devices, metrics and maintenance windows."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from msgspec import UNSET
 
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
-from fleetpulse.blocks.set_aside import SetAsideBlock
 from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.ingest.bodies import RefusedLine
@@ -205,18 +204,3 @@ def _weekly(recurrence: Recurrence) -> Weekly:
 
 def _time(at_ns: int | None) -> str | None:
     return None if at_ns is None or at_ns == NEVER_NS else format_rfc3339(at_ns)
-
-
-def describe_set_aside(blocks: Iterable[SetAsideBlock], restored: Sequence[str]) -> declaration_answers.SetAsideList:
-    """The blocks that are set aside. Args: restored: names of those that were until now."""
-    described = [
-        declaration_answers.SetAside(
-            name=block.file.name,
-            msg=block.because,
-            since=format_rfc3339(block.since_ns),
-            bytes=block.file.size_bytes,
-            sha256=block.file.sha256,
-        )
-        for block in blocks
-    ]
-    return declaration_answers.SetAsideList(set_aside=described, restored=list(restored))

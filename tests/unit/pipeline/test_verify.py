@@ -18,7 +18,7 @@ from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
-from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import RAW, BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.pipeline.verify import UNREAD_MAX, Finding, verify
 from fleetpulse.reached import Reached
 
@@ -43,7 +43,7 @@ class Folder:
                 CLOSED_DAY: self.store.put("presence", lambda file: write_presence(file, [chunk])),
                 OPEN_DAY: self.other("open"),
             },
-            gaps={CLOSED_DAY: (self.other("silences"),)},
+            gaps={CLOSED_DAY: (GapFile.of(self.other("silences")),)},
             samples=(SampleBlock("float", None, 0, 1, 1, {RAW: self.other("samples")}),),
             names={name: self.other(name) for name in ("devices", "metrics")},
         )
