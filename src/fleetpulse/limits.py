@@ -198,10 +198,16 @@ class QuestionLimits:
     )
     answer_bytes_held_max: int = setting(
         67_108_864,
-        "Size of all long answers that wait for their readers, half of it for one client; beyond it, 503 with "
+        "Size of all long answers that are made and not read, half of it for one client; beyond it, 503 with "
         "Retry-After.",
         "bytes",
         1_048_576,
+    )
+    answer_bytes_per_s_lowest: int = setting(
+        16_384,
+        "Average rate at which a client must read a long answer, after 30 s of grace; below it, the connection is cut.",
+        "bytes a second",
+        0,
     )
     types_max: int = setting(100, "Metrics in one question; beyond it, 422.", "metrics", 1, 65_535)
     fleet_steps_max: int = setting(

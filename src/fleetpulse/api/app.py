@@ -1,5 +1,7 @@
 """The ASGI application: all handlers, the parts of the service that they name, and what every request passes."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache, partial
 from typing import Any
@@ -26,6 +28,7 @@ from fleetpulse.api import (
     uptime,
 )
 from fleetpulse.api.bind import AnyRequest
+from fleetpulse.api.held_answers import HeldAnswers
 from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
@@ -90,12 +93,14 @@ class Parts:
     housekeeping: Housekeeping
 
 
-def build_api(parts: Parts) -> Manners:
+def build_api(parts: Parts, *, monotonic_s: Callable[[], float] = time.monotonic) -> Manners:
     """The application over the parts of a service; it neither starts nor stops any of them."""
     # The document takes 0.2 s, for which neither the start nor the event loop should wait.
     named = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     named["openapi"] = partial(sync_to_thread, describe_api)
-    named["rendering"] = rendering = Rendering(parts.threads.rendering)
+    named["rendering"] = rendering = Rendering(
+        parts.threads.rendering, HeldAnswers(parts.limits.answer_bytes_held_max, parts.counters), parts.questions.memory
+    )
     handlers = [route.handler(named, render=rendering.struct, in_time=parts.catalog_thread.in_time) for route in ROUTES]
     query_names = {str(handler.operation_id): QueryNames.of(handler.fn) for handler in handlers}
     methods: dict[str, list[str]] = {}
@@ -112,6 +117,7 @@ def build_api(parts: Parts) -> Manners:
         counters=parts.counters,
         rendering=rendering,
         limits=parts.limits,
+        monotonic_s=monotonic_s,
     )
 
 

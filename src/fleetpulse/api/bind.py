@@ -12,8 +12,6 @@ from typing import Any
 from litestar import Request
 from msgspec import Struct
 
-from fleetpulse.api.encoding import is_long
-
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Any]
 Reader = Callable[..., Any]
@@ -36,8 +34,8 @@ def bind(
         readers: replace the parameters of their names by their own ones, of which some may be parts, or have readers.
         read_payload: reads the parameter `payload` from the request.
         in_time: awaits what the handler does, but not longer than a client should wait.
-        render: makes a response of a long answer, off the event loop. It is given a list with the answer, and takes it
-            out.
+        render: makes a response of an answer, of a long one off the event loop. It is given a list with the answer, and
+            takes it out.
     """
     inputs: dict[str, inspect.Parameter] = {}
     steps: dict[str, tuple[Reader, list[str]]] = {}
@@ -65,7 +63,7 @@ def bind(
             values["payload"] = await read_payload(values["request"])
         work = handler(**{name: values[name] for name in names})
         box = [await (work if in_time is None else in_time(work))]
-        if render is not None and isinstance(box[0], Struct) and is_long(box[0]):
+        if render is not None and isinstance(box[0], Struct):
             return await render(box)
         return box[0]
 

@@ -81,7 +81,7 @@ async def get_readiness(readiness: Readiness, disk_watch: DiskWatch) -> Response
 )
 async def get_self_metrics(self_metrics: SelfMetrics, rendering: Rendering) -> Response[bytes]:
     """The service's own counters; they reconcile, see docs/reference/telemetry.md."""
-    return Response(await rendering.run(self_metrics.gather()), headers={"content-type": CONTENT_TYPE})
+    return await rendering.whole(await rendering.run(self_metrics.gather()), headers={"content-type": CONTENT_TYPE})
 
 
 @route(
@@ -91,9 +91,9 @@ async def get_self_metrics(self_metrics: SelfMetrics, rendering: Rendering) -> R
     is_tagged=True,
     media=(Media("application/json", "OpenAPI 3.1", kind="object"),),
 )
-async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
+async def get_openapi(openapi: OpenApiSource, rendering: Rendering) -> Response[bytes]:
     """Describe this interface to programs."""
-    return Response((await openapi()).encoded, media_type="application/json")
+    return await rendering.whole((await openapi()).encoded, "application/json")
 
 
 @route(
@@ -106,4 +106,4 @@ async def get_openapi(openapi: OpenApiSource) -> Response[bytes]:
 async def get_docs(openapi: OpenApiSource, rendering: Rendering) -> Response[bytes]:
     """Describe this interface to people, on one page that needs no network."""
     page: str = await rendering.run(docs_page, (await openapi()).document)
-    return Response(page.encode(), headers=HTML_HEADERS)
+    return await rendering.whole(page.encode(), headers=HTML_HEADERS)

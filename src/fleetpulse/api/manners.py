@@ -10,6 +10,7 @@ treated alike.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,15 +20,16 @@ from typing import Any
 import structlog
 
 from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible
-from fleetpulse.api.held_answers import HeldAnswers
 from fleetpulse.api.long_body import LONG_BYTES, LongBody, Rendering, provide_place, tag_of
 from fleetpulse.api.routes import METHODS, RouteFacts
-from fleetpulse.errors import Answerable, Busy, NotAcceptable
+from fleetpulse.errors import Answerable, BrokenOff, NotAcceptable, QuestionStopped
 from fleetpulse.ingest.accept import IDENTITY, choose_coding, matches_tag, problem_media, refuses_identity
+from fleetpulse.ingest.asgi_protocol import CUT
 from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.asker import Asker, set_asker
+from fleetpulse.pipeline.pace import Pace
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("api")
@@ -50,15 +52,16 @@ class Manners:
         counters: Counters,
         rendering: Rendering,
         limits: QuestionLimits,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`methods`: those of each path, which has the names of its parameters in braces."""
         self.application = application
         self._common = _Common(
             allow={path: _complete([*names, HTTPMethod.OPTIONS]) for path, names in methods.items()},
             counters=counters,
-            bytes_lowest=limits.compress_bytes_lowest,
+            limits=limits,
             rendering=rendering,
-            held_answers=HeldAnswers(limits.answer_bytes_held_max, counters),
+            monotonic_s=monotonic_s,
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -70,19 +73,22 @@ class Manners:
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         peer: Peer | None = scope.get("extensions", {}).get(EXTENSION)
-        asker = Asker() if peer is None else Asker(peer.address, peer.has_hung_up)
+        asker = Asker(keeps_turns=True) if peer is None else Asker(peer.address, peer.has_hung_up, keeps_turns=True)
         set_asker(asker)
         method = scope.get("method")
         if method == HTTPMethod.OPTIONS and scope["path"] == "*":
             await _send_whole(send, HTTPStatus.NO_CONTENT, {b"allow": _complete([*METHODS, HTTPMethod.OPTIONS])}, b"")
             return
         inner = {**scope, "method": "GET"} if method == HTTPMethod.HEAD else scope
-        answer = _Answer(self._common, asker.client, inner, receive, send)
+        answer = _Answer(self._common, asker, inner, receive, send)
         answer.is_head = inner is not scope
         if inner.get("method") == HTTPMethod.GET and choose_coding(answer.header(b"accept-encoding")) is None:
             await answer.refuse(NotAcceptable("Accept-Encoding refuses the answer as it is, and as gzip and zstd"))
             return
-        await self.application(inner, answer.receive, answer.send)
+        try:
+            await self.application(inner, answer.receive, answer.send)
+        finally:
+            answer.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +98,22 @@ class _Common:
     allow: Mapping[str, bytes]
     """The value of Allow, by path."""
     counters: Counters
-    bytes_lowest: int
+    limits: QuestionLimits
     rendering: Rendering
-    held_answers: HeldAnswers
+    monotonic_s: Callable[[], float]
 
 
 class _Answer:
     """The answer to one request, on its way from the application to the client."""
 
     __slots__ = (
-        "_client", "_common", "_compressor", "_has_asked", "_is_over", "_place", "_receive", "_scope", "_send",
+        "_asker", "_common", "_compressor", "_has_asked", "_is_over", "_place", "_receive", "_scope", "_send",
         "_start", "is_head",
     )  # fmt: skip
 
-    def __init__(self, common: _Common, client: str, scope: Message, receive: Receive, send: Send) -> None:
+    def __init__(self, common: _Common, asker: Asker, scope: Message, receive: Receive, send: Send) -> None:
         self._common = common
-        self._client = client
+        self._asker = asker
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -118,6 +124,11 @@ class _Answer:
         self._has_asked = False
         self._is_over: asyncio.Event | None = None
         self.is_head = False
+
+    def close(self) -> None:
+        """Hold nothing any more: the answer is sent, or nobody waits for it."""
+        self._asker.end_turn()
+        self._place.close()
 
     def header(self, name: bytes) -> str:
         """The values of a header of the request, with commas between."""
@@ -152,7 +163,8 @@ class _Answer:
         status, headers = int(start["status"]), dict(start["headers"])
         handler = self._scope.get("route_handler")
         facts: RouteFacts | None = None if handler is None else handler.opt.get("facts")
-        long = await self._long_body(body, is_whole=is_whole)
+        self._asker.end_turn()
+        long, self._place.body = self._place.body, None
         size_bytes = len(body) if long is None else long.size_bytes
         if facts is not None:
             headers |= facts.headers
@@ -176,15 +188,6 @@ class _Answer:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_whole})
 
-    async def _long_body(self, body: bytes, *, is_whole: bool) -> LongBody | None:
-        """The body of a long answer; None where it is short, or is made while it is sent."""
-        if self._place:
-            return self._place.pop()
-        if is_whole and len(body) > LONG_BYTES:
-            made: LongBody = await self._common.rendering.run(LongBody.of, [body])
-            return made
-        return None
-
     def _has(self, headers: Headers, tag: str, size_bytes: int) -> bool:
         """Whether the client has the answer with a tag already; changes `headers` to those of 200 or 304."""
         headers[b"etag"] = tag.encode()
@@ -201,7 +204,9 @@ class _Answer:
     def _can_shrink(self, headers: Headers, size_bytes: int, *, is_whole: bool = True) -> bool:
         """Whether compression would make an answer smaller by much."""
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        return (size_bytes >= self._common.bytes_lowest or not is_whole) and is_compressible(content_type)
+        return (size_bytes >= self._common.limits.compress_bytes_lowest or not is_whole) and is_compressible(
+            content_type
+        )
 
     def _coding(self, status: int, headers: Headers, size_bytes: int, *, is_whole: bool) -> str | None:
         """The coding that the client likes best, None for the body as it is; changes `headers`.
@@ -239,27 +244,36 @@ class _Answer:
     async def _send_long(self, status: int, headers: Headers, body: LongBody, coding: str | None) -> None:
         """Send an answer piece by piece, each when the client has read enough of those before."""
         if coding is not None:
-            await self._common.rendering.run(body.compress, coding)
+            try:
+                await self._common.rendering.compress(body, coding)
+            except QuestionStopped as stop:
+                await self.refuse(stop)
+                return
         headers[b"content-length"] = b"%d" % body.size_bytes
         if self.is_head:
             await self._send_head(status, headers)
             return
-        try:
-            self._common.held_answers.take(self._client, body.held_bytes)
-        except Busy as busy:
-            await self.refuse(busy)
-            return
-        try:
-            await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
-            is_last = False
-            while not is_last:
-                before_bytes = body.held_bytes
-                piece, is_last = body.next()
-                self._common.held_answers.give(self._client, before_bytes - body.held_bytes)
-                await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
-                await asyncio.sleep(0)  # a client that reads quickly must not keep the loop
-        finally:
-            self._common.held_answers.give(self._client, body.held_bytes)
+        lowest, monotonic_s = self._common.limits.answer_bytes_per_s_lowest, self._common.monotonic_s
+        pace = Pace(lowest, "answer_bytes_per_s_lowest", monotonic_s)
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+        is_last = False
+        while not is_last:
+            piece, is_last = body.next()
+            pace.give(len(piece))
+            await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+            await asyncio.sleep(0)  # a client that reads quickly must not keep the loop
+            try:
+                pace.take()
+            except BrokenOff as error:
+                self._cut(error)
+                return
+
+    def _cut(self, error: BrokenOff) -> None:
+        self._common.counters.requests_refused["slow_reader"] += 1
+        log.warning("an answer was broken off", path=self._scope["path"], reason=str(error))
+        cut = self._scope.get("extensions", {}).get(CUT)
+        if cut is not None:
+            cut()
 
     async def _send_head(self, status: int, headers: Headers) -> None:
         await _send_whole(self._send, status, headers, b"")

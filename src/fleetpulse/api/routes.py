@@ -86,7 +86,7 @@ class Route:
 
         Args:
             parts: the parts of the service, by the names that functions give them.
-            render: makes a response of a long answer.
+            render: makes a response of an answer.
             in_time: awaits a change, but not longer than a client should wait.
 
         Parts are bound here, once: what the framework has to provide with each request costs a task for each part.

@@ -6,6 +6,21 @@ answer counts as one, and no handler has to pass it on.
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Protocol, TypeVar
+
+_Made = TypeVar("_Made")
+
+
+class KeptTurn(Protocol):
+    """The turn in a lane that a question keeps while its answer is large and not bytes yet."""
+
+    async def run(self, work: Callable[[], _Made]) -> _Made:
+        """Do the last work in the thread of the lane, and end the turn. Raises: what `work` raises; QuestionStopped."""
+        ...
+
+    def end(self) -> None:
+        """End the turn, once or several times."""
+        ...
 
 
 class Asker:
@@ -14,12 +29,16 @@ class Asker:
     Args:
         client: who takes turns as one: the address of the peer. Whatever asks for itself is one client, "".
         has_hung_up: tells, on the event loop, whether the peer has gone.
+        keeps_turns: whether whoever made this ends `kept` when the request is answered.
     """
 
-    __slots__ = ("_has_hung_up", "client", "deadline_ns", "is_gone")
+    __slots__ = ("_has_hung_up", "client", "deadline_ns", "is_gone", "keeps_turns", "kept")
 
-    def __init__(self, client: str = "", has_hung_up: Callable[[], bool] = bool) -> None:
+    def __init__(self, client: str = "", has_hung_up: Callable[[], bool] = bool, *, keeps_turns: bool = False) -> None:
         self.client = client
+        self.keeps_turns = keeps_turns
+        self.kept: KeptTurn | None = None
+        """The turn of the last question, where its answer is large and not bytes yet."""
         self.is_gone = False
         """Whether nobody waits any more. It is written on the event loop, and read by the threads of questions too."""
         self.deadline_ns: int | None = None
@@ -30,6 +49,12 @@ class Asker:
         """Look at the connection, on the event loop. Returns whether nobody waits any more."""
         self.is_gone = self.is_gone or self._has_hung_up()
         return self.is_gone
+
+    def end_turn(self) -> None:
+        """End the turn that is kept, if there is one."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.end()
 
 
 _CURRENT: ContextVar[Asker] = ContextVar("asker")

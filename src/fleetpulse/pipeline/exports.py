@@ -24,6 +24,7 @@ from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.cut_file import cut_text
 from fleetpulse.pipeline.computing import EXPORT, Computing
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.pace import Pace
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.export import Piece, Selection, export_gaps, export_presence, export_samples
@@ -39,8 +40,6 @@ STEP_S = 0.02
 """The longest that the thread looks for the next rows in one go, so that other exports have their turn."""
 PAUSE_SHARE = 0.25
 """How long an export rests after a step, as a share of the step, so that it does not take a whole processor."""
-PATIENCE_S = 30.0
-"""How far behind the lowest rate a client may fall, before its export is broken off."""
 RETRY_S = 5
 _Made = TypeVar("_Made")
 
@@ -120,14 +119,14 @@ class Exports:
                 first = await anext(pieces, b"")
                 yield b""
                 has_begun = True
-                pace = _Pace(self.limits.export_bytes_per_s_lowest, self.monotonic_s)
-                pace.give(first)
+                pace = Pace(self.limits.export_bytes_per_s_lowest, "export_bytes_per_s_lowest", self.monotonic_s)
+                pace.give(len(first))
                 yield first
                 async for piece in pieces:
                     if self._is_stopping:
                         raise BrokenOff("the service stops")
                     pace.take()
-                    pace.give(piece)
+                    pace.give(len(piece))
                     yield piece
                 ended = "complete"
         except DamagedData as error:
@@ -224,31 +223,6 @@ class Exports:
         complete = self.views.fleet_from(window.start_ns)
         export = export_presence if request.what == "presence" else export_gaps
         return lambda selection: export(complete(), selection, start_ns=window.start_ns, end_ns=window.end_ns)
-
-
-class _Pace:
-    """How fast a client takes what it is given."""
-
-    def __init__(self, bytes_per_s_lowest: int, monotonic_s: Callable[[], float]) -> None:
-        self._rate = bytes_per_s_lowest
-        self._monotonic_s = monotonic_s
-        self._given_bytes = 0
-        self._given_at_s = 0.0
-        self._waited_s = 0.0
-
-    def give(self, piece: bytes) -> None:
-        """The client is given a piece now."""
-        self._given_bytes += len(piece)
-        self._given_at_s = self._monotonic_s()
-
-    def take(self) -> None:
-        """The client has taken what it was given. Raises: BrokenOff: it took too long."""
-        self._waited_s += self._monotonic_s() - self._given_at_s
-        if self._rate and self._waited_s > PATIENCE_S + self._given_bytes / self._rate:
-            raise BrokenOff(
-                f"its client has read {self._given_bytes} bytes in {self._waited_s:.0f} s, "
-                f"less than {self._rate} a second (export_bytes_per_s_lowest)"
-            )
 
 
 def _encoder(request: ExportRequest, *, unit: TimeUnit = "ns") -> Encoder:

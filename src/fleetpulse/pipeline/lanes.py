@@ -9,9 +9,9 @@ notice that it should stop; the thread keeps its place in the lane until it has 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Executor, Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 class Ticket:
     """A question in a lane."""
 
-    __slots__ = ("asker", "began_ns", "client", "has_turn", "is_aside", "is_working", "lane", "waiter")
+    __slots__ = ("asker", "began_ns", "client", "has_turn", "is_aside", "is_kept", "is_working", "lane", "waiter")
 
     def __init__(self, asker: Asker, lane: "Lane") -> None:
         self.asker, self.client, self.lane = asker, asker.client, lane
@@ -51,6 +51,8 @@ class Ticket:
         """When its turn came, by the monotonic clock."""
         self.is_aside = False
         """Whether it takes longer than was estimated, so that its lane goes on without it."""
+        self.is_kept = False
+        """Whether it keeps its turn when its figures are computed: see `kept_turns`."""
 
 
 class Lane:
@@ -137,6 +139,7 @@ class Lanes:
         if self._is_stopping:
             raise _stopping()
         lane, asker = self.lanes[name], current_asker()
+        asker.end_turn()
         if asker.deadline_ns is None:
             asker.deadline_ns = self.monotonic_ns() + int(self.timeout_s * NS_PER_S)
         ticket = Ticket(asker, lane)
@@ -145,20 +148,25 @@ class Lanes:
             self._follow(ticket)
         else:
             await self._wait(ticket)
-        try:
+        with self.used(ticket):
             yield ticket
+        self._counters.questions_answered[name] += 1
+
+    @contextmanager
+    def used(self, ticket: Ticket) -> Generator[None]:
+        """Use the turn of a ticket in a block of code. It ends with the block, unless it is kept for the answer."""
+        try:
+            yield
         except (QuestionStopped, NotAccepting) as stop:
             self._counters.questions_stopped[stop.reason] += 1
             raise
         except asyncio.CancelledError:
-            asker.is_gone = True
+            ticket.asker.is_gone = True
             raise
-        else:
-            self._counters.questions_answered[name] += 1
         finally:
             ticket.waiter = None
-            if not ticket.is_working:
-                self._leave(ticket)
+            if not ticket.is_working and not ticket.is_kept:
+                self.leave(ticket)
 
     async def _wait(self, ticket: Ticket) -> None:
         lane = ticket.lane
@@ -177,7 +185,7 @@ class Lanes:
             await ticket.waiter
         except asyncio.CancelledError:
             if ticket.waiter.done() and not ticket.waiter.cancelled() and ticket.waiter.exception() is None:
-                self._leave(ticket)  # its turn had come
+                self.leave(ticket)  # its turn had come
             elif ticket in self._tickets:
                 self._stop_waiting(ticket)
             raise
@@ -205,14 +213,14 @@ class Lanes:
     def _finish(self, ticket: Ticket, waiter: "asyncio.Future[_Result]", future: "Future[_Result]") -> None:
         ticket.is_working = False
         if ticket.waiter is None:
-            self._leave(ticket)  # the request was answered before its thread ended
+            self.leave(ticket)  # the request was answered before its thread ended
         _settle(waiter, future)
 
     def _begin(self, ticket: Ticket) -> None:
         ticket.lane.running += 1
         ticket.has_turn, ticket.began_ns = True, self.monotonic_ns()
 
-    def _leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: Ticket) -> None:
         """Give the place of a question in its lane to the next one."""
         self._tickets.discard(ticket)
         lane = ticket.lane

@@ -20,6 +20,7 @@ from fleetpulse.model.status import Status
 from fleetpulse.pipeline.asker import Asker
 from fleetpulse.pipeline.computing import BIG, SMALL, Computing, Turn
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.kept_turns import keep_turn
 from fleetpulse.pipeline.lanes import Lanes, Ticket
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
@@ -232,6 +233,7 @@ class Questions:
                         raise
                     continue  # a checkpoint has just replaced the file
                 if manifest is self._history.manifest or not tries_left or not getattr(found, "missing", None):
+                    keep_turn(self.lanes, ticket, self.memory, found, computing)
                     return found
         raise AssertionError("the last try answers or raises")
 

@@ -27,10 +27,13 @@ class QuestionMemory:
         self.taken_bytes = 0
         self._lock = threading.Lock()
 
-    def take(self, count_bytes: int) -> None:
-        """Count bytes as held. Raises: Busy: all questions together would hold more than `bytes_max`."""
+    def take(self, count_bytes: int, *, is_made: bool = False) -> None:
+        """Count bytes as held. `is_made`: they are held already, so to refuse them would free nothing.
+
+        Raises: Busy: all questions together would hold more than `bytes_max`.
+        """
         with self._lock:
-            if self.taken_bytes + count_bytes > self.bytes_max:
+            if self.taken_bytes + count_bytes > self.bytes_max and not is_made:
                 raise Busy(
                     f"all questions together hold {self.taken_bytes} bytes of memory, and {count_bytes} more would be "
                     f"more than {self.bytes_max} (questions_memory_max): ask again later",

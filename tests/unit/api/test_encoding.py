@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, UnsetType, field
 
-from fleetpulse.api.encoding import PIECE_ITEMS, encode_pieces, is_long
+from fleetpulse.api.encoding import encode_pieces
 from fleetpulse.query import answers
+from fleetpulse.query.answer_size import PIECE_ITEMS, is_long
 
 
 class Point(Struct):

@@ -14,7 +14,9 @@ import zstandard
 
 from fleetpulse.api.app import build_api, describe_api
 from fleetpulse.app import build_parts
+from fleetpulse.ingest.asgi_protocol import CUT
 from fleetpulse.model.device import Device
+from fleetpulse.pipeline.pace import PATIENCE_S
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 from memory_service import World, beat
@@ -314,6 +316,35 @@ def test_a_long_answer_for_which_there_is_no_room_is_refused_before_its_status_i
         assert refusal.status_code == 503
         assert json.loads(raw(refusal))["type"] == "urn:fleetpulse:problem:answer_bytes"
         assert refusal.headers["retry-after"] == "5"
-        assert (await ask("HEAD", LONG)).status_code == 200
+        assert (await ask("HEAD", LONG)).status_code == 503
+        assert service.counters.answer_bytes_held == 1
 
     run(tmp_path, test, answer_bytes_held_max=1)
+
+
+def test_a_client_that_reads_a_long_answer_too_slowly_is_cut(tmp_path: Path) -> None:
+    async def test(service: Service, _: Ask) -> None:
+        now_s = 0.0
+        parts = build_parts(Settings(), service)
+        api = build_api(parts, monotonic_s=lambda: now_s)
+        sent: list[dict[str, Any]] = []
+        is_cut: list[bool] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal now_s
+            now_s += PATIENCE_S * 0.6
+            sent.append(message)
+
+        path, _, query = LONG.partition("?")
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": []}
+        scope |= {"query_string": query.encode(), "root_path": "", "http_version": "1.1", "scheme": "http"}
+        scope |= {"server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2), "asgi": {"version": "3.0"}}
+        await api({**scope, "extensions": {CUT: lambda: is_cut.append(True)}}, receive, send)
+        assert (is_cut, sent[-1]["more_body"]) == ([True], True)
+        assert service.counters.requests_refused == {"slow_reader": 1}
+        assert service.counters.answer_bytes_held == 0
+
+    run(tmp_path, test)

@@ -12,7 +12,8 @@ from fleetpulse.app import build_parts
 from fleetpulse.errors import BrokenOff, Busy, DamagedData, OutOfRange, UnknownDevice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.notation.cut_file import read_cut
-from fleetpulse.pipeline.exports import PATIENCE_S, PIECE_ROWS, ExportRequest, Exports
+from fleetpulse.pipeline.exports import PIECE_ROWS, ExportRequest, Exports
+from fleetpulse.pipeline.pace import PATIENCE_S
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.export_formats import check_export
 from fleetpulse.query.metric_answers import MetricQuestion
