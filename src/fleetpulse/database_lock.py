@@ -4,6 +4,7 @@ SQLITE_BUSY and SQLITE_LOCKED mean that nothing was written, so the same stateme
 about the disk. How long to wait is bounded; after that, whoever sent the request is told to come again.
 """
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,6 +24,16 @@ _Result = TypeVar("_Result")
 def is_lock(error: BaseException | None) -> bool:
     """Whether SQLite refused a statement because another connection holds a lock; extended codes are included."""
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCK_CODES
+
+
+def begin_write_ahead(connection: sqlite3.Connection) -> None:
+    """Have the database write ahead into a log, on which commits and readers beside them rely.
+
+    Raises: OSError: it does not; SQLite raises nothing where it goes on without the log, as after a failed sync.
+    """
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise OSError(errno.EIO, f"SQLite could not begin its write-ahead log, and stays with journal_mode={mode}")
 
 
 class DatabaseLock:

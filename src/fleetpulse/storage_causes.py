@@ -201,6 +201,8 @@ def _of_sqlite(error: sqlite3.Error, path: Path | None) -> Kind:
         found = _state_of(path)
         if found is not None:
             return _ERRNO.get(found, kind)
+        # That it cannot be opened was only taken for a missing permission; a look at the files has found none missing.
+        return "failing" if code & 0xFF == sqlite3.SQLITE_CANTOPEN else kind
     return kind
 
 

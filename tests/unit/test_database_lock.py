@@ -1,12 +1,13 @@
 """Waiting for locks that another connection holds, with a clock and a sleep of the test's own."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fleetpulse.database_lock import QUEUED_S, DatabaseLock, is_lock
+from fleetpulse.database_lock import QUEUED_S, DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.errors import DatabaseBusy
 
 
@@ -77,3 +78,13 @@ def test_any_other_error_is_left_to_the_caller() -> None:
     assert time.now_s == 0
     assert not is_lock(sqlite3.ProgrammingError("of the module itself, without a code"))
     assert not is_lock(None)
+
+
+def test_a_database_that_does_not_write_ahead_is_refused(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "some.sqlite")) as connection:
+        begin_write_ahead(connection)
+    with (
+        contextlib.closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(OSError, match="stays with journal_mode=memory"),
+    ):
+        begin_write_ahead(connection)

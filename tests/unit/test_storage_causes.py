@@ -57,7 +57,7 @@ def test_an_error_of_the_system_is_told_as_what_it_is_and_never_as_damage(number
         ("SQLITE_FULL", "disk_full"),
         ("SQLITE_READONLY", "permission"),
         ("SQLITE_READONLY_DIRECTORY", "permission"),
-        ("SQLITE_CANTOPEN", "permission"),
+        ("SQLITE_CANTOPEN", "failing"),
         ("SQLITE_NOMEM", "memory"),
         ("SQLITE_IOERR_READ", "failing"),
         ("SQLITE_IOERR_FSYNC", "failing"),

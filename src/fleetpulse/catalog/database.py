@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from fleetpulse.clock import Clock
-from fleetpulse.database_lock import DatabaseLock, is_lock
+from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import OpenedPaths
 from fleetpulse.errors import DamagedData
 from fleetpulse.reached import Loss, Reached, ReachedMark
@@ -38,7 +38,7 @@ class CatalogDatabase:
         path = self._path
 
         def begin() -> None:
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            begin_write_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous=FULL")
             prepare()
             self._transactions = self._connection.execute("SELECT number FROM transactions").fetchone()[0]

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from fleetpulse.database_lock import DatabaseLock, is_lock
+from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
 from fleetpulse.journal.wal import check_wal
@@ -65,7 +65,7 @@ class SqliteJournal:
             run(f"PRAGMA application_id={APPLICATION_ID}")
         elif run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DamagedData(f"{self._path} is a SQLite file of another program. Name another data folder.")
-        run("PRAGMA journal_mode=WAL")
+        begin_write_ahead(self._connection)
         run(f"PRAGMA synchronous={synchronous}")
         run("PRAGMA wal_autocheckpoint=1000")
         run("CREATE TABLE IF NOT EXISTS entry (position INTEGER PRIMARY KEY, body BLOB NOT NULL)")
