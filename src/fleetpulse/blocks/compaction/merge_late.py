@@ -31,15 +31,23 @@ LATE_DAYS_MAX = 64
 """Pending days before they are merged: questions open few files more."""
 DAYS_AT_ONCE = 16
 """Days of one piece of work, each of which becomes a file."""
+ROWS_AT_ONCE = 400_000
+"""Rows of the days of one piece of work, after which it takes no further day: a second of work or two."""
 
 
-def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = False) -> Change | None:
-    """Merge the late rows of the oldest days that can be merged; None where nothing is due. Raises: OSError."""
+def merge_late(
+    work: CompactionInput, manifest: Manifest, *, is_forced: bool = False, rows_at_once: int = ROWS_AT_ONCE
+) -> Change | None:
+    """Merge the late rows of the oldest days that can be merged; None where nothing is due.
+
+    Args: rows_at_once: rows of days, stored and late, after which no further day is taken.
+    Raises: OSError.
+    """
     if not (is_forced or _is_due(work, manifest)):
         return None
     merged: dict[int, BlockFile] = {}
     sources: dict[int, set[LateBlock]] = {}
-    minutes = no_minutes()
+    minutes, rows = no_minutes(), 0
     for day in sorted(late_days(manifest) - damaged_days(work.history, manifest)):
         found = list(_rows_of_day(work, manifest, day))
         stored = closed_presence(manifest, day)
@@ -47,7 +55,8 @@ def merge_late(work: CompactionInput, manifest: Manifest, *, is_forced: bool = F
             merged[day], new = _put_day(work, manifest, day, [chunk for _, chunk in found])
             minutes = add_minutes(minutes, new)
             sources[day] = {block for block, _ in found}
-        if len(merged) == DAYS_AT_ONCE:
+            rows += sum(len(devices) for _, (devices, _) in found) + _stored_rows(work, stored)
+        if len(merged) == DAYS_AT_ONCE or rows >= rows_at_once:
             break
         work.pause()
     if not merged:
@@ -78,6 +87,10 @@ def _rows_of_day(work: CompactionInput, manifest: Manifest, day: int) -> Iterato
                 yield block, day_of_block(work.history, block, day)
             except DamagedData as error:
                 work.on_damage(block.by_day, error)
+
+
+def _stored_rows(work: CompactionInput, stored: BlockFile | None) -> int:
+    return 0 if stored is None else int(work.history.footer_of(stored, PRESENCE_INDEXED).rows.sum())
 
 
 def _put_day(work: CompactionInput, manifest: Manifest, day: int, late: list[Chunk]) -> tuple[BlockFile, Minutes]:

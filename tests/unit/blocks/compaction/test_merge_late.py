@@ -8,7 +8,13 @@ import numpy as np
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import Change, apply_change
-from fleetpulse.blocks.compaction.merge_late import DAYS_AT_ONCE, LATE_BLOCKS_MAX, LATE_DAYS_MAX, merge_late
+from fleetpulse.blocks.compaction.merge_late import (
+    DAYS_AT_ONCE,
+    LATE_BLOCKS_MAX,
+    LATE_DAYS_MAX,
+    ROWS_AT_ONCE,
+    merge_late,
+)
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import LateRows
@@ -36,10 +42,10 @@ class Blocks:
         self.history.manifest = replace(self.history.manifest, late=(*self.history.manifest.late, block))
         return block
 
-    def merge(self, *, is_forced: bool = False) -> Change | None:
+    def merge(self, *, is_forced: bool = False, rows_at_once: int = ROWS_AT_ONCE) -> Change | None:
         """A piece of work, as if it was committed."""
         work = CompactionInput(self.history, {}, 0, lambda: None, lambda block, _: self.damaged.append(block))
-        change = merge_late(work, self.history.manifest, is_forced=is_forced)
+        change = merge_late(work, self.history.manifest, is_forced=is_forced, rows_at_once=rows_at_once)
         if change is not None:
             self.history.manifest = apply_change(self.history.manifest, change)
         return change
@@ -76,6 +82,17 @@ def test_a_piece_of_work_takes_the_oldest_days_and_leaves_the_others() -> None:
     assert change.counts == (DAYS_AT_ONCE, DAYS_AT_ONCE)
     (left,) = blocks.history.manifest.late
     assert min(left.days) == DAY + DAYS_AT_ONCE
+
+
+def test_a_piece_of_work_takes_no_further_day_when_those_that_it_has_are_large() -> None:
+    blocks = Blocks()
+    blocks.add(range(5), device=1)
+    blocks.merge(is_forced=True)
+    blocks.add(range(5), device=2)
+    days_left = []
+    while blocks.merge(is_forced=True, rows_at_once=4) is not None:
+        days_left.append([len(block.days) for block in blocks.history.manifest.late])
+    assert days_left == [[3], [1], []]  # a row that is late and one that is stored for each day
 
 
 def test_minutes_that_a_day_or_another_late_block_holds_count_once() -> None:
