@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.aggregate.spans import NO_SPANS, Spans, after_uncovered, clip, union
 from fleetpulse.model.status import DOWN, LATE, MAINTENANCE, NEW, PAUSED, UNKNOWN, UP
 
@@ -119,13 +120,8 @@ def timeline(gaps: Sequence[ReceptionGap], excluded: Exclusions, *, start_ns: in
     Args: gaps: ascending, without overlaps; between two of them the device was up. A gap that still goes on is among
     them, with an end at `end_ns` or later.
     """
-    changes: list[tuple[int, int]] = [(NEVER_NS - 1, UP)]
     parts = [part for gap in gaps for part in divide_gap(gap, excluded.deleted)]
-    for part, late_ns, down_ns in _thresholds(parts, excluded.all):
-        changes += _of_part(part, late_ns, down_ns)
-        if part.is_last and part.end_ns < end_ns:
-            changes.append((part.end_ns, UP))
-    observed = _intervals(changes, start_ns=start_ns, end_ns=end_ns)
+    observed = _intervals(*_changes(parts, excluded.all), start_ns=start_ns, end_ns=end_ns)
     unwatched = union(excluded.blind, excluded.deleted)
     for code, declared in ((UNKNOWN, unwatched), (MAINTENANCE, excluded.maintenance), (PAUSED, excluded.paused)):
         observed = _overlay(observed, clip(declared, start_ns=start_ns, end_ns=end_ns), code)
@@ -144,32 +140,45 @@ def divide_gap(gap: ReceptionGap, deleted: Spans) -> Iterable[ReceptionGap]:
     ]
 
 
-def _thresholds(parts: Sequence[ReceptionGap], spans: Spans) -> Iterable[tuple[ReceptionGap, int, int]]:
-    """Each part with the times from which on the device is late and down, found in one pass for all of them."""
-    starts = np.array([part.start_ns for part in parts], np.int64)
-    late, down = (
-        after_uncovered(spans, starts, np.array(after, np.int64)).tolist()
-        for after in ([part.late_after_ns for part in parts], [part.down_after_ns for part in parts])
+_AFTER = np.array([UNKNOWN, LATE, DOWN, UP], np.int8)
+"""What a device becomes in a gap, one after another, and at its end."""
+
+
+def _changes(parts: Sequence[ReceptionGap], spans: Spans) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """When the status changes by what was received, and to which: ascending, the first long before any gap."""
+    starts_ns, ends_ns, late_after_ns, down_after_ns = (
+        np.array([(part.start_ns, part.end_ns, part.late_after_ns, part.down_after_ns) for part in parts], np.int64)
+        .reshape(-1, 4)
+        .T
     )
-    return zip(parts, late, down, strict=True)
+    flags = np.array([(part.is_declared, part.is_last) for part in parts], bool).reshape(-1, 2)
+    late_ns, down_ns = (after_uncovered(spans, starts_ns, after_ns) for after_ns in (late_after_ns, down_after_ns))
+    unknown_ns = starts_ns + np.where(flags[:, 0], 0, late_after_ns)
+    at_ns = np.stack([unknown_ns, late_ns, down_ns, ends_ns], axis=1)
+    codes = np.broadcast_to(_AFTER, at_ns.shape).copy()
+    is_change = at_ns < ends_ns[:, None]
+    is_change[:, 3] = flags[:, 1]
+    is_new = starts_ns == NEVER_NS
+    at_ns[is_new, 0], codes[is_new, 0] = NEVER_NS, NEW
+    is_change[is_new, :3] = True, False, False
+    at_ns, codes = np.append(NEVER_NS - 1, at_ns[is_change]), np.append(np.int8(UP), codes[is_change])
+    order = np.argsort(at_ns, kind="stable")
+    return at_ns[order], codes[order]
 
 
-def _of_part(part: ReceptionGap, late_ns: int, down_ns: int) -> Iterable[tuple[int, int]]:
-    if part.start_ns == NEVER_NS:
-        return [(NEVER_NS, NEW)]
-    unknown_ns = part.start_ns if part.is_declared else part.start_ns + part.late_after_ns
-    steps = ((unknown_ns, UNKNOWN), (late_ns, LATE), (down_ns, DOWN))
-    return [(at_ns, code) for at_ns, code in steps if at_ns < part.end_ns]
-
-
-def _intervals(changes: Sequence[tuple[int, int]], *, start_ns: int, end_ns: int) -> list[StatusInterval]:
-    """The status between changes (at, code); of changes at one time the last one counts."""
-    ordered = sorted(changes, key=lambda change: change[0])
-    found: list[StatusInterval] = []
-    for place, (at_ns, code) in enumerate(ordered):
-        until_ns = ordered[place + 1][0] if place + 1 < len(ordered) else end_ns
-        _append(found, max(at_ns, start_ns), min(until_ns, end_ns), code)
-    return found
+def _intervals(
+    at_ns: NDArray[np.int64], codes: NDArray[np.int8], *, start_ns: int, end_ns: int
+) -> list[StatusInterval]:
+    """The status between changes; of changes at one time the last one counts."""
+    starts_ns = np.clip(at_ns, start_ns, end_ns)
+    is_kept = starts_ns < np.append(starts_ns[1:], end_ns)
+    starts_ns, codes = starts_ns[is_kept], codes[is_kept]
+    is_first = first_of_runs(codes)
+    starts = starts_ns[is_first].tolist()
+    return [
+        StatusInterval(first_ns, last_ns, code)
+        for first_ns, last_ns, code in zip(starts, [*starts[1:], end_ns], codes[is_first].tolist(), strict=True)
+    ]
 
 
 def _append(found: list[StatusInterval], start_ns: int, end_ns: int, code: int) -> None:
@@ -185,14 +194,20 @@ def _overlay(intervals: Sequence[StatusInterval], over: Spans, code: int) -> lis
     if not spans:
         return list(intervals)
     found: list[StatusInterval] = []
+    place = 0
     for interval in intervals:
-        at_ns = interval.start_ns
-        if not (interval.status == NEW and code == UNKNOWN):
-            for first_ns, last_ns in spans:
-                inside_start, inside_end = max(first_ns, at_ns), min(last_ns, interval.end_ns)
-                if inside_start < inside_end:
-                    _append(found, at_ns, inside_start, interval.status)
-                    _append(found, inside_start, inside_end, code)
-                    at_ns = inside_end
-        _append(found, at_ns, interval.end_ns, interval.status)
+        while place < len(spans) and spans[place][1] <= interval.start_ns:
+            place += 1  # so that thousands of gaps and thousands of spans cost their sum, and not their product
+        at_ns, inside = interval.start_ns, place
+        is_covered = not (interval.status == NEW and code == UNKNOWN)
+        while is_covered and inside < len(spans) and spans[inside][0] < interval.end_ns:
+            inside_start, inside_end = max(spans[inside][0], at_ns), min(spans[inside][1], interval.end_ns)
+            _append(found, at_ns, inside_start, interval.status)
+            _append(found, inside_start, inside_end, code)
+            at_ns = inside_end
+            inside += 1
+        if at_ns == interval.start_ns and found and found[-1].status != interval.status:
+            found.append(interval)  # as nearly all of them
+        else:
+            _append(found, at_ns, interval.end_ns, interval.status)
     return found
