@@ -97,9 +97,9 @@ def _is_empty(statistics: Any) -> bool:
 
 
 def read_groups(
-    file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str]
+    file: BinaryIO, name: str, *, footer: Footer, groups: Sequence[int], columns: Sequence[str], at_once: int = 1
 ) -> Iterator[dict[str, Column]]:
-    """The chosen row groups, one at a time, as arrays by column, each of shape (rows,).
+    """The chosen row groups, one or so many at a time, as arrays by column, each of shape (rows,).
 
     Times come as int64, ns since 1970; a list column as `column.offsets`, int64, shape (rows + 1,), and
     `column.values`, or not at all if all of its lists are empty.
@@ -107,9 +107,12 @@ def read_groups(
     """
     try:
         parquet = open_parquet(file, metadata=footer.metadata)
-        for group in groups:
-            wanted = [name for name in columns if name not in footer.empty_lists or not footer.empty_lists[name][group]]
-            table = parquet.read_row_group(group, columns=wanted, use_threads=False)
+        for start in range(0, len(groups), at_once):
+            part = list(groups[start : start + at_once])
+            wanted = [
+                name for name in columns if name not in footer.empty_lists or not footer.empty_lists[name][part].all()
+            ]
+            table = parquet.read_row_groups(part, columns=wanted, use_threads=False)
             arrays: dict[str, Column] = {}
             for column in wanted:
                 array = table.column(column).combine_chunks()

@@ -238,8 +238,12 @@ class History:
         devices = () if wanted.device is None else (wanted.device, wanted.device + 1)
         return RowRange(wanted.start_ns, wanted.end_ns, *devices).groups(self.footer(file), wanted.metric)
 
-    def footer_of(self, file: BlockFile, indexed: Sequence[str]) -> Footer:
-        """The footer of a file, with the statistics of the `indexed` columns. Raises: DamagedData."""
+    def footer_of(self, file: BlockFile, indexed: Sequence[str], *, is_kept: bool = True) -> Footer:
+        """The footer of a file, with the statistics of the `indexed` columns.
+
+        Args: is_kept: keep it in the cache; not for a scan of many files, which would evict what is wanted more often.
+        Raises: DamagedData.
+        """
         if file.size_bytes <= WHOLE_FILE_BYTES:
             self.check_once(file)
 
@@ -250,7 +254,7 @@ class History:
                 footer = read_footer(reader, file.name, indexed=indexed)
             return footer, footer.size_bytes
 
-        return self.memory_cache.get(("footer", file.name), make)
+        return self.memory_cache.get(("footer", file.name), make, is_kept=is_kept)
 
     @contextlib.contextmanager
     def opened_whole(self, file: BlockFile) -> Generator[BinaryIO, None, None]:

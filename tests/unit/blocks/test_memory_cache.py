@@ -46,3 +46,11 @@ def test_values_of_files_that_were_replaced_are_evicted() -> None:
     get(cache, "b")
     get(cache, "a")
     assert get.made == ["a", "b", "c", "a"]
+
+
+def test_what_is_read_once_is_taken_from_the_cache_but_not_kept_in_it() -> None:
+    cache = MemoryCache(25)
+    assert cache.get(("value", "a"), lambda: ("made", 10), is_kept=False) == "made"
+    assert cache.size_bytes == 0
+    cache.get(("value", "a"), lambda: ("kept", 10))
+    assert cache.get(("value", "a"), lambda: ("made", 10), is_kept=False) == "kept"

@@ -76,17 +76,30 @@ def test_one_device_and_a_range_of_devices_are_found_in_small_files_and_in_large
     assert sum(map(len, gaps_of_file(history, file))) == count
 
 
-def test_a_flipped_bit_of_a_large_file_is_noticed_by_the_checksum_of_its_page() -> None:
+def large_history() -> History:
+    """A file of 4,000 devices with 100 gaps each, at times that do not compress."""
     chance = np.random.default_rng(1)
     gaps = gaps_of(np.repeat(np.arange(4_000), 100).tolist())
     jitter_ns = chance.integers(0, NS_PER_S, len(gaps))
-    history = history_of(
-        ReceptionGapColumns(
-            gaps.devices, gaps.start_ns - jitter_ns, gaps.end_ns + jitter_ns, gaps.interval_s, gaps.grace_s
-        )
-    )
+    start_ns, end_ns = gaps.start_ns - jitter_ns, gaps.end_ns + jitter_ns
+    history = history_of(ReceptionGapColumns(gaps.devices, start_ns, end_ns, gaps.interval_s, gaps.grace_s))
     (file,) = history.manifest.files()
     assert file.size_bytes > WHOLE_FILE_BYTES
+    return history
+
+
+def test_a_flipped_bit_of_a_large_file_is_noticed_by_the_checksum_of_its_page() -> None:
+    history = large_history()
+    (file,) = history.manifest.gaps[DAY]
     damage(history, file, file.size_bytes // 2)
     with pytest.raises(DamagedData):
         sum(map(len, gaps_of_file(history, file)))
+
+
+def test_a_scan_of_a_large_file_keeps_nothing_in_the_cache_and_a_question_about_one_device_keeps_the_footer() -> None:
+    history = large_history()
+    (file,) = history.manifest.gaps[DAY]
+    assert sum(map(len, gaps_of_file(history, file))) == count_gaps(history, file) == 400_000
+    assert history.memory_cache.size_bytes == 0
+    assert sum(map(len, gaps_of_file(history, file, range(7, 8)))) == 100
+    assert history.memory_cache.size_bytes > 0

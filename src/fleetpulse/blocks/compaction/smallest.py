@@ -5,7 +5,7 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 MERGED_MAX = 16
-"""Files that are merged at once; of each, a row group is in memory."""
+"""Files that are merged at once; of each, a few row groups are in memory."""
 MUCH_LARGER = 2
 """A file of more than so many times the bytes of all smaller ones is left for a later merge."""
 
