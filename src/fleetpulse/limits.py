@@ -209,6 +209,12 @@ class QuestionLimits:
         "bytes a second",
         0,
     )
+    csv_devices_per_s_lowest: int = setting(
+        2_000,
+        "Lowest rate at which the list of devices as CSV is made, beyond question_timeout_s; below it, 503.",
+        "devices a second",
+        1,
+    )
     types_max: int = setting(100, "Metrics in one question; beyond it, 422.", "metrics", 1, 65_535)
     fleet_steps_max: int = setting(
         400, "Steps of a series of the whole fleet's uptime; beyond it, 422.", "steps", 1, 1_000_000

@@ -35,7 +35,6 @@ from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry, in_pieces
 from fleetpulse.query import declaration_answers
-from fleetpulse.query.budget import abandoned
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, Page, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
@@ -169,17 +168,20 @@ class Inventory:
         return filter_notes(self.registry.roster, chosen, now_ns=self.clock.now_ns())
 
     async def export_csv(self, chosen: Filter) -> AsyncGenerator[bytes]:
-        """The devices that match, as CSV in pieces. Raises: DamagedData: who matches is not known."""
-        async with self.questions.lanes.turn("csv") as ticket:
+        """The devices that match, as CSV in pieces. Its time is that of a question, and more for many devices.
+
+        Raises: DamagedData: who matches is not known; QuestionStopped: its time is over, or nobody waits for it.
+        """
+        lanes = self.questions.lanes
+        async with lanes.turn("csv") as ticket:
             numbers = await self._matching(chosen)
+            lanes.extend(ticket, len(numbers) / self.questions.limits.csv_devices_per_s_lowest)
             label_names = sorted(self.registry.roster.labels)
             yield devices_header(label_names).encode()
             for piece in in_pieces(numbers):
-                if ticket.asker.look():
-                    raise abandoned()
-                records = await self.registry.records_of(piece)
-                work = partial(_csv_rows, records, label_names)
-                yield await asyncio.get_running_loop().run_in_executor(self.rendering_thread, work)
+                lanes.check(ticket)
+                records = await lanes.wait(ticket, self.registry.records_of(piece))
+                yield await lanes.run(ticket, partial(_csv_rows, records, label_names))
 
     async def import_csv(self, body: bytes, *, is_dry: bool) -> declaration_answers.Imported:
         """Declare the devices of a CSV. Raises: Malformed; TooLarge; OutOfRange: a limit; then nobody is declared."""

@@ -22,7 +22,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.asker import Asker, current_asker
 from fleetpulse.pipeline.threads import SMALL_ASIDE_MAX, Threads
 from fleetpulse.pipeline.turns import Turns
-from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, timed_out
+from fleetpulse.query.budget import RETRY_AFTER_S, abandoned, list_timed_out, timed_out
 from fleetpulse.telemetry.counters import Counters
 
 LaneName = Literal["small", "big", "csv"]
@@ -38,7 +38,18 @@ _Result = TypeVar("_Result")
 class Ticket:
     """A question in a lane."""
 
-    __slots__ = ("asker", "began_ns", "client", "has_turn", "is_aside", "is_kept", "is_working", "lane", "waiter")
+    __slots__ = (
+        "asker",
+        "began_ns",
+        "client",
+        "has_turn",
+        "is_aside",
+        "is_kept",
+        "is_working",
+        "lane",
+        "more_s",
+        "waiter",
+    )
 
     def __init__(self, asker: Asker, lane: "Lane") -> None:
         self.asker, self.client, self.lane = asker, asker.client, lane
@@ -51,6 +62,8 @@ class Ticket:
         """When its turn came, by the monotonic clock."""
         self.is_aside = False
         """Whether it takes longer than was estimated, so that its lane goes on without it."""
+        self.more_s = 0.0
+        """How much more time it has than other questions."""
         self.is_kept = False
         """Whether it keeps its turn when its figures are computed: see `kept_turns`."""
 
@@ -190,6 +203,19 @@ class Lanes:
                 self._stop_waiting(ticket)
             raise
 
+    def extend(self, ticket: Ticket, more_s: float) -> None:
+        """Give a question more time: it is longer than others by nature."""
+        assert ticket.asker.deadline_ns is not None, "its turn has set it"
+        ticket.asker.deadline_ns += int(more_s * NS_PER_S)
+        ticket.more_s = more_s
+
+    def check(self, ticket: Ticket) -> None:
+        """Look before the next piece of work. Raises: QuestionStopped."""
+        if ticket.asker.look():
+            raise abandoned()
+        if ticket.asker.deadline_ns is not None and self.monotonic_ns() >= ticket.asker.deadline_ns:
+            raise self._timed_out(ticket)
+
     async def wait(self, ticket: Ticket, work: Coroutine[None, None, _Result]) -> _Result:
         """Wait for work on the loop, for a question that has its turn. Raises: what `work` raises; QuestionStopped."""
         task = asyncio.ensure_future(work)
@@ -269,7 +295,10 @@ class Lanes:
             if ticket.asker.look():
                 self._stop(ticket, abandoned())
             elif now_ns >= deadline_ns + (GRACE_NS if ticket.is_working else 0):
-                self._stop(ticket, timed_out(self.timeout_s))
+                self._stop(ticket, self._timed_out(ticket))
+
+    def _timed_out(self, ticket: Ticket) -> QuestionStopped:
+        return timed_out(self.timeout_s) if not ticket.more_s else list_timed_out(self.timeout_s + ticket.more_s)
 
     def stop(self) -> None:
         """Answer no further questions, and none of those that wait; those that run are stopped, too."""

@@ -63,6 +63,16 @@ def timed_out(timeout_s: float) -> QuestionStopped:
     )
 
 
+def list_timed_out(after_s: float) -> QuestionStopped:
+    """Why a list of all devices is stopped whose time is over."""
+    return QuestionStopped(
+        f"the list was stopped after {after_s:.12g} s (question_timeout_s, and csv_devices_per_s_lowest): "
+        "filter by `label`, or ask again when fewer others do",
+        reason="question_timeout",
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
 class Budget:
     """What one question may still cost. Without arguments there is no limit.
 

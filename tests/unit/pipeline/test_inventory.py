@@ -1,6 +1,7 @@
 """Devices as people manage them."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -15,7 +16,7 @@ from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.devices import Filter, Order
 from fleetpulse.settings import Settings
-from memory_service import World, beat
+from memory_service import SECOND, FakeClock, World, beat
 
 BY_ID = Order("id", is_descending=False)
 
@@ -90,6 +91,31 @@ def test_an_import_can_be_tried_and_what_is_exported_is_imported_without_a_chang
         exported = b"".join([piece async for piece in inventory.export_csv(Filter())]).decode()
         assert exported.splitlines()[0] == "device_id,interval,grace,note,site"
         assert (await inventory.import_csv(exported.encode(), is_dry=False)).changed == 0
+
+    run(tmp_path, test)
+
+
+def test_a_list_as_csv_that_the_catalog_keeps_waiting_is_stopped_at_its_deadline(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        hangs, clock = threading.Event(), service.clock.machine
+        assert isinstance(clock, FakeClock)
+        async with aclosing(inventory.export_csv(Filter())) as pieces:
+            await anext(pieces)
+            hanging = asyncio.create_task(inventory.registry._catalog_thread.run(hangs.wait))
+            following = asyncio.create_task(anext(pieces))
+            await asyncio.sleep(0)
+            clock.ns += 30 * SECOND
+            service.questions.lanes.look()
+            await asyncio.sleep(0)
+            assert not following.done(), "each device gives it more time"
+            clock.ns += SECOND
+            service.questions.lanes.look()
+            with pytest.raises(QuestionStopped, match="csv_devices_per_s_lowest") as stop:
+                await following
+            assert (stop.value.status, stop.value.reason) == (503, "question_timeout")
+            hangs.set()
+            await hanging
+        assert service.questions.lanes.running()["csv"] == 0
 
     run(tmp_path, test)
 
