@@ -131,6 +131,8 @@ def share_files(limit: int, *, files_reserved: int, connections_max: int) -> tup
     # Connections that wait are all taken in one go, before those that are too many are closed.
     room = limit - files_reserved
     waiting = max(1, min(WAITING_CONNECTIONS, room // 4))
+    if waiting // 4 <= room - connections_max < waiting:
+        waiting = room - connections_max  # fewer wait, and there are as many connections as are wanted
     connections = min(connections_max, room - waiting)
     if connections < min(CONNECTIONS_LEAST, connections_max):
         raise SettingsError(

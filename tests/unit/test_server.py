@@ -1,6 +1,7 @@
 """Where the server may listen."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from fleetpulse.errors import SettingsError
 from fleetpulse.server import check_address, share_files
@@ -22,6 +23,9 @@ def test_the_network_is_allowed_only_where_it_was_declared_to_be_trusted(host: s
     ("limit", "reserved", "wanted", "connections", "waiting"),
     [
         (1 << 20, 256, 16_384, 16_384, 4_096),
+        (20_000, 256, 16_384, 16_384, 3_360),
+        (17_664, 256, 16_384, 16_384, 1_024),
+        (17_663, 256, 16_384, 13_311, 4_096),
         (4_096, 256, 16_384, 2_880, 960),
         (1_024, 256, 16_384, 576, 192),
         (1_024, 256, 100, 100, 192),
@@ -34,6 +38,14 @@ def test_files_are_left_for_journal_and_blocks_whatever_connects(
 ) -> None:
     assert share_files(limit, files_reserved=reserved, connections_max=wanted) == (connections, waiting)
     assert connections + waiting + reserved <= limit
+
+
+def test_a_start_warns_only_where_there_are_fewer_connections_than_are_wanted() -> None:
+    with capture_logs() as logs:
+        share_files(20_000, files_reserved=256, connections_max=16_384)
+        assert not logs
+        share_files(17_000, files_reserved=256, connections_max=16_384)
+    assert [(line["log_level"], line["connections_max"]) for line in logs] == [("warning", 16_384)]
 
 
 @pytest.mark.parametrize("limit", [3, 256, 260, 270])
