@@ -43,7 +43,7 @@ async def answers(service: Service, world: World) -> dict[str, bytes]:
     found["fleet"] = msgspec.json.encode(await service.questions.fleet(about, start_ns=window.start_ns))
     fields = {"window": window, "labels": (), "device_ids": (), "metrics": ()}
     request = ExportRequest(what="reception_gaps", file_format="csv", **fields)  # type: ignore[arg-type]  # one struct
-    _, body = await build_parts(Settings(), service).exports.file(request)
+    body = (await build_parts(Settings(), service).exports.file(request)).body
     lines = b"".join([piece async for piece in body]).splitlines()
     assert len(set(lines)) == len(lines), "each gap is in one file"
     found["export"] = b"\n".join(sorted(lines))

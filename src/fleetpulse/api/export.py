@@ -76,7 +76,7 @@ async def get_export(
         is_deleted_included=is_deleted_included,
         metrics=metric_definitions.questions(",".join(types or ()), None) if what == "samples" else (),
     )
-    media_type, body = await exports.file(request)
-    notes = [*window.notes, *selection_notes(registry.roster, labels)]
+    file = await exports.file(request)
+    notes = [*window.notes, *file.notes, *selection_notes(registry.roster, labels)]
     headers = {"content-disposition": f'attachment; filename="{what}.{file_format}"', **note_header(notes)}
-    return FileAnswer(body, media_type=media_type, headers=headers)
+    return FileAnswer(file.body, media_type=file.media_type, headers=headers)

@@ -6,7 +6,7 @@ take to read them: as long as an export runs, it keeps the files that it reads f
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -22,14 +22,18 @@ from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting
 from fleetpulse.limits import ExportLimits
 from fleetpulse.notation.csv_cell import safe_cell
 from fleetpulse.notation.cut_file import cut_text
+from fleetpulse.pipeline.asker import current_asker
 from fleetpulse.pipeline.computing import EXPORT, Computing
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.pace import Pace
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
+from fleetpulse.query.budget import abandoned
 from fleetpulse.query.export import Piece, Selection, export_gaps, export_presence, export_samples
 from fleetpulse.query.export_formats import Encoder, TimeUnit, has_finer_times, new_encoder
 from fleetpulse.query.metric_answers import MetricQuestion
+from fleetpulse.query.notes import ahead_notes
+from fleetpulse.query.reads import Samples
 from fleetpulse.query.window import Window
 from fleetpulse.telemetry.counters import Counters
 
@@ -41,6 +45,8 @@ STEP_S = 0.02
 PAUSE_SHARE = 0.25
 """How long an export rests after a step, as a share of the step, so that it does not take a whole processor."""
 RETRY_S = 5
+LOOK_S = 0.1
+"""How often it is looked at whether the client waits, before the first bytes: then a client that leaves is noticed."""
 _Made = TypeVar("_Made")
 
 
@@ -55,6 +61,16 @@ class ExportRequest:
     device_ids: Sequence[str]
     metrics: Sequence[MetricQuestion]
     is_deleted_included: bool = False
+
+
+@dataclass(slots=True)
+class ExportFile:
+    """A file that is made while it is read. `body` must be closed, read or not."""
+
+    media_type: str
+    body: AsyncGenerator[bytes, None]
+    notes: list[str]
+    """On what the file leaves out."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -74,12 +90,13 @@ class Exports:
     """Exports that have begun and have not ended."""
     _is_stopping: bool = field(default=False, init=False)
 
-    async def file(self, request: ExportRequest) -> tuple[str, AsyncGenerator[bytes, None]]:
-        """The media type of a file, and its bytes, which the caller must close, read or not.
+    async def file(self, request: ExportRequest) -> ExportFile:
+        """A file whose first bytes are ready.
 
         Raises: UnknownDevice; OutOfRange; Busy: there are too many; NotAccepting: the service stops; DamagedData: the
-        first piece cannot be read. What cannot be read later, and a client that reads too slowly, end the bytes with an
-        error: the connection has to be cut then, since a file that ends early must not look whole.
+        first piece cannot be read; QuestionStopped: nobody waits for it. What cannot be read later, and a client that
+        reads too slowly, end the bytes with an error: the connection has to be cut then, since a file that ends early
+        must not look whole.
         """
         media_type = _encoder(request).media_type
         selected = self.registry.roster.with_labels(request.labels, is_deleted_included=request.is_deleted_included)
@@ -98,24 +115,27 @@ class Exports:
                 reason="exports_max",
                 retry_after_s=RETRY_S,
             )
-        body = self._counted(request, selected)
+        notes: list[str] = []
+        body = self._counted(request, selected, notes)
         try:
-            await anext(body)  # it stops before the first byte
+            await _while_waited_for(anext(body))  # it stops before the first byte
         except BaseException:
             await body.aclose()
             raise
-        return media_type, body
+        return ExportFile(media_type, body, notes)
 
     def stop(self) -> None:
         """Begin no further export, and break off those that run: nobody can wait for their end."""
         self._is_stopping = True
 
-    async def _counted(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
+    async def _counted(
+        self, request: ExportRequest, selected: NDArray[np.bool_], notes: list[str]
+    ) -> AsyncGenerator[bytes, None]:
         """Nothing once the first bytes are ready, and then these and all others. It counts how the export ends."""
         self.running += 1
         ended, has_begun = "abandoned", False
         try:
-            async with aclosing(self._pieces_of_file(request, selected)) as pieces:
+            async with aclosing(self._pieces_of_file(request, selected, notes)) as pieces:
                 first = await anext(pieces, b"")
                 yield b""
                 has_begun = True
@@ -143,10 +163,15 @@ class Exports:
             self.running -= 1
             self.counters.exports_ended[ended] += 1
 
-    async def _pieces_of_file(self, request: ExportRequest, selected: NDArray[np.bool_]) -> AsyncGenerator[bytes, None]:
+    async def _pieces_of_file(
+        self, request: ExportRequest, selected: NDArray[np.bool_], notes: list[str]
+    ) -> AsyncGenerator[bytes, None]:
         await self.follower.caught_up()
         with self.history.pinned():  # nothing is awaited until the views are taken: they read what is pinned
             begin = self._pieces(request, selected)
+            if request.metrics and request.window.ends_now:
+                look = partial(self._notes_of_samples, request, selected, self.views.samples())
+                notes += await asyncio.get_running_loop().run_in_executor(self.thread, look)
             # A Parquet file names the unit of its times first, so all of them are looked at before.
             unit: TimeUnit = "ns"
             if request.file_format == "parquet" and not await self._has_finer_times(begin()):
@@ -156,6 +181,14 @@ class Exports:
                 async for body in bodies:
                     yield body
             yield encoder.end()
+
+    def _notes_of_samples(
+        self, request: ExportRequest, selected: NDArray[np.bool_], complete: Callable[[], Samples]
+    ) -> list[str]:
+        metrics = [(question.number, question.metric) for question in request.metrics]
+        codes = np.where(selected, 0, -1).astype(np.int32)
+        with self.computing.turn(EXPORT):
+            return ahead_notes(complete(), metrics, request.window, codes=codes)
 
     async def _has_finer_times(self, pieces: Iterator[Piece]) -> bool:
         async with aclosing(self._in_thread(pieces, has_finer_times)) as answers:
@@ -223,6 +256,20 @@ class Exports:
         complete = self.views.fleet_from(window.start_ns)
         export = export_presence if request.what == "presence" else export_gaps
         return lambda selection: export(complete(), selection, start_ns=window.start_ns, end_ns=window.end_ns)
+
+
+async def _while_waited_for(work: Awaitable[bytes]) -> None:
+    """Wait for work, as long as the client does. Raises: what `work` raises; QuestionStopped: it has hung up."""
+    asker, task = current_asker(), asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_S))[0]:
+            if asker.look():
+                raise abandoned()
+        task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
 
 
 def _encoder(request: ExportRequest, *, unit: TimeUnit = "ns") -> Encoder:

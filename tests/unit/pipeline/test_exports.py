@@ -1,6 +1,7 @@
 """Exports: files that are made while they are sent, and break off where data are damaged."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
@@ -9,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fleetpulse.app import build_parts
-from fleetpulse.errors import BrokenOff, Busy, DamagedData, OutOfRange, UnknownDevice
+from fleetpulse.errors import BrokenOff, Busy, DamagedData, OutOfRange, QuestionStopped, UnknownDevice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.notation.cut_file import read_cut
+from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.exports import PIECE_ROWS, ExportRequest, Exports
 from fleetpulse.pipeline.pace import PATIENCE_S
 from fleetpulse.pipeline.service import Service
@@ -19,7 +21,7 @@ from fleetpulse.query.export_formats import check_export
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
 from fleetpulse.settings import Settings
-from memory_service import NOON, SECOND, World, beat
+from memory_service import NOON, SECOND, Sender, World, beat
 
 HOUR = Window(NOON - 3_600 * SECOND, NOON + SECOND)
 
@@ -42,7 +44,7 @@ def request(what: str = "presence", file_format: str = "csv", **fields: object) 
 
 
 async def body_of(exports: Exports, wanted: ExportRequest) -> bytes:
-    _, body = await exports.file(wanted)
+    body = (await exports.file(wanted)).body
     return b"".join([piece async for piece in body])
 
 
@@ -106,7 +108,7 @@ def test_what_cannot_be_exported_is_refused(what: str, file_format: str, has_typ
 def test_more_exports_than_allowed_are_refused_until_one_ends(tmp_path: Path) -> None:
     async def test(service: Service, world: World, exports: Exports) -> None:
         exports.limits = Settings(exports_max=2)
-        bodies = [(await exports.file(request()))[1] for _ in range(2)]
+        bodies = [(await exports.file(request())).body for _ in range(2)]
         with pytest.raises(Busy) as refusal:
             await exports.file(request())
         assert (refusal.value.reason, refusal.value.retry_after_s > 0) == ("exports_max", True)
@@ -130,7 +132,7 @@ def test_a_client_that_reads_too_slowly_is_broken_off_and_its_files_are_let_go(
     async def test(service: Service, world: World, exports: Exports) -> None:
         now_s = 0.0
         exports.monotonic_s = lambda: now_s
-        _, body = await exports.file(request())
+        body = (await exports.file(request())).body
         assert await anext(body)
         now_s += PATIENCE_S - 1
         assert await anext(body)
@@ -152,7 +154,7 @@ def test_an_export_that_is_damaged_midway_ends_with_the_name_of_the_block_and_an
         assert await service.housekeeping.checkpoint()
         window = Window(NOON - SECOND, world.clock.ns)
         assert (await body_of(exports, request(window=window))).count(b"d0") == 3
-        _, body = await exports.file(request(window=window))
+        body = (await exports.file(request(window=window))).body
         first = await anext(body)
         for file in service.history.manifest.presence.values():
             world.store.remove(file.name)
@@ -162,5 +164,49 @@ def test_an_export_that_is_damaged_midway_ends_with_the_name_of_the_block_and_an
         with pytest.raises(DamagedData):
             await anext(body)
         assert service.counters.exports_ended == {"complete": 1, "damaged": 1}
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("ends_now", "fields", "count"),
+    [
+        (True, {}, "2 samples"),
+        (True, {"device_ids": ["d0"]}, "1 sample"),
+        (True, {"file_format": "parquet"}, "2 samples"),
+        (True, {"labels": [("site", "x")]}, None),
+        (False, {}, None),
+    ],
+)
+def test_a_file_of_samples_says_how_many_are_ahead_of_now_as_answers_do(
+    tmp_path: Path, ends_now: bool, fields: dict[str, object], count: str | None
+) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        for device_id in ("d0", "=d1"):
+            sender = Sender()
+            number, at_ns = service.registry.numbers[device_id], world.clock.now_ns() + 60 * SECOND
+            service.intake.add_sample(number, at_ns, 7, sender)
+            await service.writer.drain()
+            await sender.outcome
+        window = Window(NOON - 3_600 * SECOND, world.clock.now_ns(), ends_now=ends_now)
+        metrics = service.metric_definitions.questions("upload_time", None)
+        file = await exports.file(request("samples", window=window, metrics=metrics, **fields))
+        await file.body.aclose()
+        tail = "of upload_time ahead of now: the window ends now, and leaves out what comes later"
+        assert file.notes == ([] if count is None else [f"{count} {tail}"])
+
+    run(tmp_path, test)
+
+
+def test_an_export_whose_client_leaves_before_its_first_bytes_is_given_up(tmp_path: Path) -> None:
+    async def test(service: Service, _: World, exports: Exports) -> None:
+        hangs = threading.Event()
+        exports.thread.submit(hangs.wait)
+        set_asker(Asker("a", lambda: exports.running == 1))
+        with pytest.raises(QuestionStopped):
+            await exports.file(request())
+        assert exports.running == 0
+        assert service.counters.exports_ended == {"abandoned": 1}
+        hangs.set()
 
     run(tmp_path, test)
