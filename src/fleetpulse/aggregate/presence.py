@@ -65,3 +65,22 @@ def from_bytes(packed: NDArray[np.uint8]) -> Rows:
     padded = np.zeros((len(packed), WORDS_PER_DAY * 8), np.uint8)
     padded[:, :BYTES_PER_DAY] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)
+
+
+def count_before(rows: Rows, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many bits are set in each row before each of some places.
+
+    Whole words are counted at once, since to lay out every bit would take sixty times as long.
+
+    Args:
+        rows: uint64, shape (n, words), low bits first.
+        places: int64, shape (m,), each from 0 to 64 * words.
+    Returns: int64, shape (n, m).
+    """
+    words = np.minimum(places // 64, rows.shape[1] - 1)
+    before_words = np.zeros((len(rows), rows.shape[1] + 1), np.int64)
+    np.cumsum(np.bitwise_count(rows), axis=1, dtype=np.int64, out=before_words[:, 1:])
+    is_end = places // 64 > words
+    masks = (np.uint64(1) << (places % 64).astype(np.uint64)) - np.uint64(1)
+    inside = np.bitwise_count(rows[:, words] & masks)
+    return before_words[:, words + is_end] + inside

@@ -53,7 +53,7 @@ class Groups:
         codes, values = codes[selected], column[selected].astype(np.int64)
         # Nanoseconds of a million devices over a year need more than 64 bits. Sums of 24 bits are exact as float64.
         totals = [0] * len(self)
-        for shift in (0, 24, 48):
+        for shift in range(0, int(values.max(initial=0)).bit_length(), 24):
             sums = np.bincount(codes, weights=(values >> shift) & 0xFF_FFFF, minlength=len(self)).tolist()
             totals = [total + (int(part) << shift) for total, part in zip(totals, sums, strict=True)]
         return totals

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.aggregate.presence import Rows, count_before, count_minutes
 from fleetpulse.aggregate.slot_runs import ClassSweep, SlotRuns, slot_runs
 from fleetpulse.aggregate.spans import Spans, minutes_inside
 from fleetpulse.aggregate.uptime import fold_slots, pack_minutes, unpack_minutes
@@ -245,6 +245,4 @@ class SlotCounting:
         if day.steps.stop - day.steps.start == 1:
             return count_minutes(bits)[:, None]
         edges = np.clip(self._edges[day.steps.start : day.steps.stop + 1], day.first, day.last) - day.first + day.offset
-        before = np.zeros((len(bits), MINUTES_PER_DAY // self._slot + 1), np.int64)
-        np.cumsum(unpack_minutes(bits, count=before.shape[1] - 1), axis=1, out=before[:, 1:])
-        return np.diff(before[:, edges])
+        return np.diff(count_before(bits, edges))
