@@ -130,7 +130,7 @@ def _rows(file: BinaryIO) -> Iterator[Mapping[str, Any]]:
     try:
         parquet = open_parquet(file)
         for group in range(parquet.num_row_groups):
-            yield from parquet.read_row_group(group).to_pylist()
+            yield from parquet.read_row_group(group, use_threads=False).to_pylist()
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise DamagedData(f"names cannot be read: {error}. Run `fleetpulse verify`.") from error
 
@@ -154,10 +154,8 @@ def metrics_in_samples(file: BinaryIO) -> set[int]:
     """The numbers of the metrics that a file of samples or roll-ups is about. Raises: DamagedData."""
     try:
         reader = open_parquet(file)
-        return {
-            int(number)
-            for group in range(reader.num_row_groups)
-            for number in reader.read_row_group(group, columns=["metric"]).column(0).unique().to_pylist()
-        }
+        groups = range(reader.num_row_groups)
+        tables = (reader.read_row_group(group, columns=["metric"], use_threads=False) for group in groups)
+        return {int(number) for table in tables for number in table.column(0).unique().to_pylist()}
     except (pa.ArrowException, OSError) as error:
         raise unreadable("a block of samples", error) from error

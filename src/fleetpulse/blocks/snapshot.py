@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fleetpulse.blocks.columns import open_parquet
 from fleetpulse.storage_causes import unreadable
 
 ROW_GROUP_DEVICES = 131_072
@@ -50,7 +51,7 @@ def write_snapshot(file: BinaryIO, columns: Mapping[str, NDArray[np.generic]]) -
 def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
     """The columns of SNAPSHOT_COLUMNS, of its dtypes, shape (devices,). Raises: DamagedData: it is no snapshot."""
     try:
-        table = pq.read_table(file)
+        table = open_parquet(file).read(use_threads=False)
         # Before there were metrics, snapshots called uploads `samples`; the columns that they lack were zero then.
         names = [_FORMER_NAMES.get(name, name) for name in table.column_names]
         found = dict(zip(names, table.columns, strict=True))
