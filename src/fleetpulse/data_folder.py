@@ -111,12 +111,14 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
     manifest = catalog.manifest()
-    # Before anything is written: a log that is put back must fit to the database.
-    settle_losses(journal, catalog, manifest, is_accepted=settings.accept_loss, at_ns=clock.now_ns())
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
     threads = Threads(settings)
     ownership = Ownership(
         folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads
+    )
+    # Before anything is written: a log that is put back must fit to the database.
+    settle_losses(
+        journal, catalog, manifest, is_accepted=settings.accept_loss, at_ns=clock.now_ns(), check=ownership.compare
     )
     return Stores(
         clock=clock,

@@ -16,7 +16,7 @@ from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import Cell, left, show, table_of
 from fleetpulse.data_folder import BLOCKS, CATALOG, JOURNAL, hold_folder, open_store
-from fleetpulse.errors import SettingsError, StorageFailed
+from fleetpulse.errors import DamagedData, SettingsError, StorageFailed
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.notation.count import count_text
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -83,7 +83,7 @@ def _adopt(folder: Path, settings: Settings, store: BlockStore, *, note: str, is
             journal = SqliteJournal(folder / JOURNAL, wait_s=wait_s)
             closing.callback(journal.close)
         if not is_dry or (folder / CATALOG).exists():
-            catalog = SqliteCatalog(folder / CATALOG, wait_s=wait_s)
+            catalog = _opened_catalog(folder, wait_s)
             closing.callback(catalog.close)
             check_is_empty(catalog)
         tail = look_at_tail(found, journal)
@@ -93,6 +93,14 @@ def _adopt(folder: Path, settings: Settings, store: BlockStore, *, note: str, is
             return
         identity = make_catalog(found, tail, store, journal=journal, catalog=catalog, now_ns=time.time_ns())
     show(f"made {folder / CATALOG} of data folder {identity}; serve it with the same --blocks and --s3-... flags")
+
+
+def _opened_catalog(folder: Path, wait_s: float) -> SqliteCatalog:
+    """The catalog, which must be empty. Raises: DamagedData: it is damaged, so that it is not known to be empty."""
+    try:
+        return SqliteCatalog(folder / CATALOG, wait_s=wait_s)
+    except DamagedData as error:
+        raise DamagedData(f"{error} Without a copy, move {CATALOG} and its -wal away, and run this again.") from error
 
 
 def _rows(found: Found, tail: Tail) -> Iterator[list[Cell]]:

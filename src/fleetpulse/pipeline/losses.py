@@ -4,7 +4,7 @@ A write-ahead log that was deleted or cut, or a database that was, leaves an old
 `reached.py` and the manifest tell how far both had come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -67,7 +67,7 @@ def find_doubts(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
 
 
 def loss_error(
-    losses: Sequence[tuple[Loss, str]], doubts: Sequence[tuple[Loss, str]] = (), *, is_catalog_new: bool = False
+    losses: Sequence[tuple[Loss, str]], doubts: Sequence[tuple[Loss, str]] = (), *, is_catalog_new: bool
 ) -> DataVanished:
     """The error that says what has vanished or may have, and what to do."""
     found = "; ".join(text for _, text in (*losses, *doubts))
@@ -78,7 +78,13 @@ def loss_error(
             f"{found}. Put `reached` back if it was moved. If no other file of the data folder was deleted, cut or "
             "replaced, nothing is missing: start once with --accept-loss, and it is written anew."
         )
-    is_catalog_lost = is_catalog_new or any(loss.part == CATALOG for loss, _ in losses)
+    is_catalog_lost = any(loss.part == CATALOG for loss, _ in losses)
+    if is_catalog_new and is_catalog_lost:
+        return DataVanished(
+            f"{found}. The catalog is missing: catalog.sqlite is new. Put it back with its -wal if it was moved, or "
+            "restore the whole data folder from a copy. Without a copy, make a catalog from the blocks and the journal "
+            "with `fleetpulse adopt`; with --dry-run it shows what comes back."
+        )
     adopt = (
         " If catalog.sqlite or its -wal is lost for good, move what is left of both away, and make a new catalog from "
         "the blocks with `fleetpulse adopt`."
@@ -91,16 +97,25 @@ def loss_error(
     )
 
 
-def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_accepted: bool, at_ns: int) -> None:
+def settle_losses(
+    journal: Journal,
+    catalog: Catalog,
+    manifest: Manifest,
+    *,
+    is_accepted: bool,
+    at_ns: int,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Refuse a start where something has vanished; or, where that is accepted, record it and go on without.
 
+    Args: check: called before a loss is recorded as accepted, it raises what would refuse the start all the same.
     Raises: DataVanished; DamagedData; OSError; DatabaseBusy.
     """
     losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
     if (losses or doubts) and not is_accepted:
-        is_catalog_new = not (manifest.files() or catalog.device_count() or catalog.files.identity())
-        raise loss_error(losses, doubts, is_catalog_new=is_catalog_new)
+        raise loss_error(losses, doubts, is_catalog_new=is_new(catalog, manifest))
     if losses or doubts:
+        check()
         check_fit(journal, catalog, manifest, because="; ".join(text for _, text in (*losses, *doubts)))
     for loss, text in (*losses, *doubts):
         log.warning("a loss was accepted", part=loss.part, after=loss.after, through=loss.through, what=text)
@@ -109,6 +124,11 @@ def settle_losses(journal: Journal, catalog: Catalog, manifest: Manifest, *, is_
             journal.accept_loss(through=manifest.position)
     if (losses or doubts or not catalog.is_marked()) and not (journal.make_mark() and catalog.note_marked(at_ns=at_ns)):
         log.warning("a later loss of files may go unnoticed", because=journal.mark_trouble or catalog.mark_trouble)
+
+
+def is_new(catalog: Catalog, manifest: Manifest) -> bool:
+    """Whether a catalog knows nothing, as one that was just made."""
+    return not (manifest.files() or catalog.device_count() or catalog.files.identity())
 
 
 def check_fit(journal: Journal, catalog: Catalog, manifest: Manifest, *, because: str) -> None:

@@ -17,7 +17,7 @@ from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.notation.count import count_text
-from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, loss_error
+from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, is_new, loss_error
 from fleetpulse.storage_causes import RESTORE
 
 
@@ -88,11 +88,14 @@ def _vanished(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[Fi
     losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
     if not (losses or doubts):
         return []
+    error = loss_error(losses, doubts, is_catalog_new=is_new(catalog, manifest))
+    if is_new(catalog, manifest):
+        return [Finding("vanished data", str(error), is_good=False)]
     try:
         check_fit(journal, catalog, manifest, because="; ".join(text for _, text in (*losses, *doubts)))
-    except DataVanished as error:
-        return [Finding("vanished data", str(error), is_good=False)]
-    return [Finding("vanished data", str(loss_error(losses, doubts)), is_good=False)]
+    except DataVanished as unacceptable:
+        return [Finding("vanished data", str(unacceptable), is_good=False)]
+    return [Finding("vanished data", str(error), is_good=False)]
 
 
 def _identity(journal: Journal, catalog: Catalog, store: BlockStore) -> Finding:

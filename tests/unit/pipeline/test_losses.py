@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.errors import DataVanished
+from fleetpulse.errors import DataVanished, ForeignBlocks
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.device import Device
@@ -119,6 +119,27 @@ def test_a_catalog_that_is_less_than_it_was_is_refused(folder: Folder) -> None:
             folder.settle(is_accepted=False)
     folder.settle(is_accepted=True)
     assert folder.losses() == []
+
+
+def test_a_missing_catalog_is_told_with_the_command_that_makes_one(folder: Folder) -> None:
+    remove("catalog.sqlite", "catalog.sqlite-wal")(folder.folder)
+    with pytest.raises(DataVanished, match=r"The catalog is missing.*fleetpulse adopt") as refused:
+        folder.settle(is_accepted=False)
+    assert "--accept-loss" not in str(refused.value)
+
+
+def test_what_would_refuse_the_start_all_the_same_is_found_before_a_loss_is_recorded(folder: Folder) -> None:
+    remove("catalog.sqlite", "catalog.sqlite-wal")(folder.folder)
+    reached = (folder.folder / "reached").read_bytes()
+
+    def check() -> None:
+        raise ForeignBlocks("the catalog knows none of the blocks")
+
+    with closing(folder.journal()) as journal, closing(folder.catalog()) as catalog:
+        with pytest.raises(ForeignBlocks):
+            settle_losses(journal, catalog, Manifest(), is_accepted=True, at_ns=NOON, check=check)
+        assert catalog.losses() == []
+    assert (folder.folder / "reached").read_bytes() == reached
 
 
 def beats(*devices: int) -> bytes:
