@@ -254,7 +254,7 @@ async def _ahead(life: Life, before: Sequence[Step], ahead_s: int, wrong: Sequen
     world.clock.step(-ahead_s * SECOND)
     await life.tick()
     assert life.service.clock.is_behind
-    answer = life.service.clock_acceptance.show()
+    answer = await life.service.clock_acceptance.show()
     assert answer.would_correct is not None
     corrected = await life.service.clock_acceptance.accept(answer.latest)
     assert not corrected.is_behind

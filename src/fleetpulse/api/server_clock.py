@@ -11,7 +11,7 @@ from fleetpulse.query.declaration_answers import ServerClock
 async def get_clock(readiness: Readiness, clock_acceptance: ClockAcceptance) -> ServerClock:
     """Show the server's clock, whether it is behind the journal, and what accepting it would change."""
     readiness.check()
-    return clock_acceptance.show()
+    return await clock_acceptance.show()
 
 
 @route("POST /api/v1/clock/accept", group="service", operation="acceptClock", refusals=(409,))

@@ -19,10 +19,10 @@ class ClockAcceptance:
     watch: Watch
     follower: Follower
 
-    def show(self) -> ServerClock:
+    async def show(self) -> ServerClock:
         """What the clock reads, and what accepting it would change."""
         watch, clock, fleet = self.watch, self.watch.clock, self.follower.fleet
-        self.follower.catch_up()
+        await self.follower.caught_up()
         plan = watch.plan()
         wrong = None
         if plan is not None and clock.mark_ns > clock.earliest_ns:
@@ -55,12 +55,12 @@ class ClockAcceptance:
                     reason=REASON,
                 )
         elif watch.far_leap_ns is None:
-            return self.show()  # nothing is to be accepted
+            return await self.show()  # nothing is to be accepted
         waiter = FutureWaiter()
         watch.add_acceptance(waiter)
         await waiter.outcome
         watch.turn()
-        return self.show()
+        return await self.show()
 
 
 def _time(text: str) -> int:

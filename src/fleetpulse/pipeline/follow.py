@@ -94,6 +94,14 @@ class Follower:
             for column in (batch.heartbeat_devices, batch.sample_devices)
         )
 
+    def blind_ns(self) -> list[tuple[int, int]]:
+        """The blind spans of all that is durable, applied or not. Quick. Raises: as `catch_up`."""
+        self._check()
+        if any(len(batch.correction_ns) for batch in self._pending):
+            self.catch_up()  # it changes spans of before; there are hardly any
+        pending = [span for batch in self._pending for span in batch.blind_ns.tolist()]
+        return [*self.fleet.blind_ns, *zip(pending[::2], pending[1::2], strict=True)]
+
     @property
     def is_behind(self) -> bool:
         """Whether there is more to do before a read than `catch_up` should do in one go."""

@@ -31,9 +31,10 @@ from fleetpulse.model.declaration_merge import MergeReport, import_rule
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.status import Status
+from fleetpulse.pipeline.merges import in_pieces
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
-from fleetpulse.pipeline.registry import Registry, in_pieces
+from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query import declaration_answers
 from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
 from fleetpulse.query.devices import Filter, Order, Page, filter_notes, list_devices, sure_matches

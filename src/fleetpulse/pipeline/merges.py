@@ -1,6 +1,6 @@
 """Declarations of files and imports, merged with the catalog's, one by one and in one transaction of the catalog."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord, FileKind
@@ -13,6 +13,8 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.device_fields import device_fields, device_with
 from fleetpulse.model.metric import MetricDefinition, check_built_in
 
+RECORDS_AT_ONCE = 1_000
+"""Records of devices that are in memory together, while many are read."""
 _NOT_NAMED = object()
 """In JSON a null is named, so it differs from a field that the file did not name."""
 
@@ -118,3 +120,9 @@ def changed_devices(
         if changed != record.device:
             report.note_change(record.device.id, device_fields(record.device), device_fields(changed))
             yield record.number, changed
+
+
+def in_pieces(numbers: Sequence[int], at_once: int = RECORDS_AT_ONCE) -> Iterable[Sequence[int]]:
+    """Numbers of devices, as many at a time as there should be records in memory."""
+    for start in range(0, len(numbers), at_once):
+        yield numbers[start : start + at_once]

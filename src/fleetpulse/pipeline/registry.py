@@ -25,12 +25,11 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.merges import changed_devices, merged_devices
+from fleetpulse.pipeline.merges import changed_devices, in_pieces, merged_devices
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("registry")
-RECORDS_AT_ONCE = 1_000
 APPLIED_AT_ONCE = 250
 """Records that are brought to memory at once, on the event loop: some 2 ms."""
 
@@ -112,13 +111,15 @@ class Registry:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
         # A listing that a thread completes at this moment may lack the device, so it must not pass for the newest.
         self.roster.version += 1
-        policy = self.policy_of(device)
-        if policy != self._fleet.policy_of(number):
+        if self._has_new_policy(record):
             # Events until now are judged by the policy that held when they came. A replay would judge them by the new
             # policy, so `policy_version` makes a checkpoint due.
             self._follower.catch_up()
-            self._fleet.set_policy(number, policy)
+            self._fleet.set_policy(number, self.policy_of(device))
             self.policy_version += 1
+
+    def _has_new_policy(self, record: DeviceRecord) -> bool:
+        return self.policy_of(record.device) != self._fleet.policy_of(record.number)
 
     def _make_room(self, count: int) -> None:
         if count > self.roster.count:
@@ -282,7 +283,12 @@ class Registry:
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
         for piece in in_pieces(numbers, APPLIED_AT_ONCE):
             # Both in one call: no question must see the devices without the version that they belong to.
-            records, declared = await self._catalog_thread.run(partial(self._records_and_version, piece))
+            read = partial(self._records_and_version, piece)
+            records, declared = await self._catalog_thread.run(read)
+            # To catch up in the midst would hold the loop; and afterwards what was read may be out of date.
+            while self._follower.is_behind and any(map(self._has_new_policy, records)):
+                await self._follower.caught_up()
+                records, declared = await self._catalog_thread.run(read)
             for record in records:
                 self._apply(record)
             self.declared = declared
@@ -342,9 +348,3 @@ class Registry:
             log.error("devices could not be registered", error=str(failed))
             return NotAccepting(f"the catalog could not be written ({failed})", reason="catalog_failed")
         return None
-
-
-def in_pieces(numbers: Sequence[int], at_once: int = RECORDS_AT_ONCE) -> Iterable[Sequence[int]]:
-    """Numbers of devices, as many at a time as there should be records in memory."""
-    for start in range(0, len(numbers), at_once):
-        yield numbers[start : start + at_once]

@@ -139,9 +139,8 @@ class Watch:
         """The correction that accepting the clock as it is would journal; None where it is not behind."""
         if not self.clock.is_behind:
             return None
-        self._follower.catch_up()
         now_ns = self.clock.machine.now_ns()
-        blind_ns, ahead_since_ns = self._follower.fleet.blind_ns, self._leaps.ahead_since_ns
+        blind_ns, ahead_since_ns = self._follower.blind_ns(), self._leaps.ahead_since_ns
         return ClockCorrection(wrong_since_ns(blind_ns, ahead_since_ns=ahead_since_ns, now_ns=now_ns), now_ns)
 
     def add_acceptance(self, waiter: Waiter) -> None:

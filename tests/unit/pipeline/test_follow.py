@@ -93,6 +93,23 @@ def test_a_large_batch_is_applied_in_slices_and_who_reads_waits_for_all_of_it() 
     asyncio.run(test())
 
 
+def test_blind_spans_are_known_before_they_are_applied() -> None:
+    follower = make_follower(later=lambda _: None)
+    batch = heartbeats(*[1] * (2 * PIECE_EVENTS))
+    batch.blind_ns.extend((10, 20, 30, 40))
+    follower.follow(batch, 1)
+    assert follower.blind_ns() == [(10, 20), (30, 40)]
+    assert follower.pending_events == 2 * PIECE_EVENTS
+    follower.catch_up()
+    assert follower.blind_ns() == follower.fleet.blind_ns == [(10, 20), (30, 40)]
+    correction = heartbeats(1)
+    correction.received_at_ns = 35
+    correction.correction_ns.extend((15, 35))
+    follower.follow(correction, 2)
+    spans = follower.blind_ns()
+    assert (spans, follower.pending_events) == (follower.fleet.blind_ns, 0)
+
+
 def test_who_waits_for_a_fleet_that_breaks_is_told() -> None:
     async def test() -> None:
         calls: list[Callable[[], None]] = []

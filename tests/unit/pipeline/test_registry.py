@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.declaration_merge import FieldChange, MergeReport, import_rule
 from fleetpulse.model.device import Device
+from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.catalog_thread import CatalogThread
-from fleetpulse.pipeline.follow import Follower
-from fleetpulse.pipeline.registry import RECORDS_AT_ONCE, Registry
+from fleetpulse.pipeline.follow import PIECE_EVENTS, Follower
+from fleetpulse.pipeline.merges import RECORDS_AT_ONCE
+from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
-from memory_service import FakeClock
+from memory_service import DAY, NOON, FakeClock
 
 
 class Devices:
@@ -41,11 +44,13 @@ class Devices:
     def reopened(self) -> Registry:
         """What a restart would load, with a fleet of its own."""
         self.fleet = Fleet(policy=HeartbeatPolicy(60, 240))
+        self.follower = Follower(self.fleet, self.counters)
+        self.fleet.advance(NOON // DAY)
         registry = Registry(
             catalog=self._catalog,
             catalog_thread=CatalogThread(self._threads.catalog),
             clock=FakeClock(),
-            follower=Follower(self.fleet, self.counters),
+            follower=self.follower,
             counters=self.counters,
             **self._settings,
         )
@@ -220,5 +225,27 @@ def test_a_listing_is_kept_until_a_device_comes(tmp_path: Path) -> None:
         assert devices.registry.listing()() is listing
         await devices.registry.register_many([Device("c")])
         assert devices.registry.listing()() is not listing
+
+    run(tmp_path, test)
+
+
+def test_a_new_policy_waits_for_a_large_batch_to_be_applied_in_slices(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        registry, follower = devices.registry, devices.follower
+        await registry.register_many([Device("a"), Device("b")])
+        count = 20 * PIECE_EVENTS
+        batch = EventBatch()
+        batch.heartbeat_devices.extend([0] * count)
+        batch.heartbeat_sent_at_ns.extend([NOON] * count)
+        batch.received_at_ns = NOON
+        follower.follow(batch, 1)
+        change = asyncio.create_task(registry.update({0: Device("a", interval_s=300)}))
+        left = [count]
+        while not change.done():
+            await asyncio.sleep(0)
+            left.append(follower.pending_events)
+        await change
+        assert max(before - after for before, after in pairwise(left)) < 10 * PIECE_EVENTS, "a slice of some ms"
+        assert (left[-1], devices.fleet.policy_of(0)) == (0, HeartbeatPolicy(300, 240))
 
     run(tmp_path, test)
