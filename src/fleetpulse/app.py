@@ -40,6 +40,7 @@ from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.removal import Removal
+from fleetpulse.pipeline.rest import Rest
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
@@ -89,6 +90,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         ),
         disk_watch=disk_watch,
         late_hold=_build_late_hold(settings, stages, readiness),
+        rest=Rest(**_stages_of(stages, Rest)),
         loop_lag=stages.loop_lag,
         closers=[
             disk_watch.close,

@@ -18,6 +18,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.late_hold import LateHold
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.rest import Rest
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.store_return import StoreReturn
 from fleetpulse.pipeline.threads import end_threads
@@ -47,6 +48,7 @@ class Node:
     store_return: StoreReturn
     disk_watch: DiskWatch
     late_hold: LateHold
+    rest: Rest
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -99,6 +101,7 @@ class Node:
         self.intake.latest_ns = self.clock.now_ns() + int(self.connections.limits.future_s * NS_PER_S)
         self.writer.tick(elapsed_s=self.connections.sweep_interval_s, connections=len(self.connections))
         self.connections.sweep(asyncio.get_running_loop().time())
+        self.rest.tick()
         if self.readiness.is_ready:
             try:
                 self._move_on()
