@@ -6,7 +6,7 @@ its clock is set by hand. Checkpoints and compaction are the service's own, with
     benchmarks/bench_reception_gaps.py [--devices 200000] [--hours 24]
 
 On paper: a checkpoint has 200,000 new gaps of 28 bytes; sorting and writing them takes some 0.1 s, whatever the day has
-already. A device's gaps are in a row group of at most 4,096 rows in each of up to seven files: 0.7 ms each. A piece of
+already. A device's gaps are in a row group of at most 8,192 rows in each of up to seven files: 0.7 ms each. A piece of
 a merge has a million gaps, at 1.6 us each.
 """
 
@@ -181,20 +181,27 @@ async def run(devices: int, hours: float, folder: Path) -> dict[str, Any]:
     assert answer.missing == []
     fleet_mb = memory_mb("VmHWM")
     # The day is over, so that its files become one sequence.
-    beat(service, clock, order, chance)
-    beat(service, clock, order, chance)
-    started_s = time.perf_counter()
-    assert await service.housekeeping.checkpoint()
-    last_checkpoint_s = time.perf_counter() - started_s
+    last_checkpoints_s = []
+    for _ in range(2):
+        beat(service, clock, order, chance)
+        started_s = time.perf_counter()
+        assert await service.housekeeping.checkpoint()
+        last_checkpoints_s.append(time.perf_counter() - started_s)
     pieces_s = await compact(service)
     merged_s = await ask(service, clock, 60, chance)
     await service.node.stop()
     return {
         "devices": devices,
         "gaps": (rounds + 2) * devices,
-        "checkpoint_s": {"median": median(checkpoints_s), "max": max(*checkpoints_s, last_checkpoint_s)},
+        "checkpoint_s": {
+            "median": median(checkpoints_s),
+            "p99": float(np.quantile(checkpoints_s, 0.99)),
+            "max": max(*checkpoints_s, *last_checkpoints_s),
+            "at_the_end_of_the_day": max(last_checkpoints_s),
+        },
         "compaction_s": {
             "piece_median": median(compactions_s),
+            "piece_p99": float(np.quantile([*compactions_s, *pieces_s], 0.99)),
             "piece_max": max(*compactions_s, *pieces_s),
             "pieces": len(compactions_s),
             "sum": sum(compactions_s),

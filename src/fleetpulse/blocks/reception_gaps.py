@@ -22,7 +22,7 @@ from fleetpulse.model.reception_gaps import NO_GAPS, ReceptionGapColumns, join_g
 
 INDEXED = ("device",)
 COLUMNS = ("device", "start", "end", "interval_s", "grace_s")
-GROUP_ROWS_LOWEST, GROUP_ROWS_HIGHEST, GROUPS_WANTED = 2_048, 4_096, 256
+GROUP_ROWS_LOWEST, GROUP_ROWS_HIGHEST, GROUPS_WANTED = 2_048, 8_192, 128
 STEM = "silences"
 """With what the names of such files begin: what reception gaps were called once."""
 BYTES_A_GAP = 28

@@ -20,7 +20,7 @@ ALL_DEVICES = range(DEVICES_END)
 """Numbers of devices: no device has a greater one."""
 GAPS_CACHED_MAX = 65_536
 """A file of so many reception gaps is kept in the cache as a whole, by whatever question it is read."""
-GROUPS_AT_ONCE = 8
+GROUPS_AT_ONCE = 4
 """Row groups that are read together where many are: up to 32,768 gaps. Each read has a cost of its own."""
 CACHED_ENTRY_BYTES = 512
 """About what an entry of the cache costs beside its columns."""

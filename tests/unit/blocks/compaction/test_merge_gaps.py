@@ -15,6 +15,7 @@ from fleetpulse.blocks.compaction.merge_gaps import GAP_FILES_MAX, PIECE_ROWS, m
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.gap_sequences import chains
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.reception_gaps import GROUP_ROWS_LOWEST
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import ALL_DEVICES, count_gaps, read_gaps
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
@@ -137,7 +138,7 @@ def test_a_large_merge_is_made_in_pieces_and_the_files_of_new_checkpoints_are_me
     for _ in range(20):
         days.merge(piece_rows=piece_rows)
         # A row group of each file, and one device, may be more than was wanted.
-        assert days.rows_merged - before <= 2 * piece_rows + GAP_FILES_MAX * 2_048
+        assert days.rows_merged - before <= 2 * piece_rows + GAP_FILES_MAX * GROUP_ROWS_LOWEST
         before = days.rows_merged
         assert days.rows() == sorted(rows_of(join_gaps(days.written)))
         days.checkpoint(checkpoint_rows // 10)
