@@ -42,6 +42,7 @@ BODIES = [
     b'{"sent_at":"2026-01-01T00:00:00Z","metrics":{"upload_time":5.0}}',
     b'{"sent_at":"2026-01-01T00:00:00Z","metrics":{"upload_time":nan}}',
     b'{"sent_at":"\\ud800"}',
+    b'{"sent_at":"2026-01-01T00:00:00Z","upload_time":1,"note":"caf\xe9"}',
     b"\xff" * 300,
 ]
 NAMES = [PUBLISHED[0], PUBLISHED[1], "nobody", "a%20b", "a b", "a/b", "", "x" * 200, "caf\u00e9"]

@@ -111,6 +111,8 @@ class BulkReader:
             return False
         try:
             lines = _decoder.decode_lines(stripped)
+            if not stripped.isascii():
+                stripped.decode()  # the decoder skips unknown fields, whatever bytes they have
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return False
         devices: list[Any] = list(map(self._numbers.get, [line.device_id for line in lines]))
@@ -208,6 +210,8 @@ class BulkReader:
                     raise Malformed(f"the line is longer than {limit}; {_EXPECTED}", reason="line_bytes")
                 try:
                     line = _decoder.decode(text)
+                    if not text.isascii():
+                        text.decode()
                 except (ValueError, RecursionError) as error:
                     raise malformed(error, _EXPECTED, text) from error
                 if names := unknown_names(text, EVENT_FIELDS):

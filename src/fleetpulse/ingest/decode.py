@@ -1,6 +1,7 @@
 """JSON bodies to checked values: the same functions serve the front door, the ASGI path and single lines of bulk.
 
-The three decoders repeat a few lines, since a call for each event to share them would cost.
+The three decoders repeat a few lines, since a call for each event to share them would cost. The JSON decoder skips
+fields that it does not know, bytes that are no UTF-8 included, so bodies beyond ASCII are looked at once more.
 """
 
 import msgspec
@@ -25,6 +26,8 @@ def decode_heartbeat(body: bytes, *, earliest_ns: int, latest_ns: int) -> int:
     """
     try:
         sent_at_ns = parse_rfc3339_ns(_decode_heartbeat(body).sent_at)
+        if not body.isascii():
+            body.decode()
     except (ValueError, RecursionError) as error:
         rest = without_bom(body)
         if rest is not None:
@@ -40,6 +43,8 @@ def decode_stats(body: bytes, *, earliest_ns: int, latest_ns: int) -> tuple[int,
     try:
         stats = _decode_stats(body)
         sent_at_ns = parse_rfc3339_ns(stats.sent_at)
+        if not body.isascii():
+            body.decode()
     except (ValueError, RecursionError) as error:
         rest = without_bom(body)
         if rest is not None:
@@ -59,6 +64,8 @@ def decode_metrics(body: bytes, *, earliest_ns: int, latest_ns: int, known: Know
     try:
         report = _decode_metrics(body)
         sent_at_ns = parse_rfc3339_ns(report.sent_at)
+        if not body.isascii():
+            body.decode()
     except (ValueError, RecursionError) as error:
         rest = without_bom(body)
         if rest is not None:

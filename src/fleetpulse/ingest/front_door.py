@@ -196,7 +196,7 @@ class FrontDoor(asyncio.Protocol):
                         intake.add_sample(device, sent_at_ns, upload_time, self)
                 if device is None:
                     return self._register(name, data, start=start, body_end=body_end)
-                if body.count(b",") > (report.events if route == _METRICS else route == _STATS):  # perhaps more fields
+                if b"," in body and body.count(b",") > (report.events if route == _METRICS else route == _STATS):
                     intake.unknown_fields.look(device, body, _KNOWN_FIELDS[route])
             except Answerable as error:
                 if not self._refuse_event(error, data, start=start, body_end=body_end):

@@ -74,6 +74,7 @@ READ: list[tuple[bytes, list[tuple[int, int]]]] = [
     (b'{"sent_at":"2026-01-01T01:00:00+0100"}', []),
     (b'{"sent_at":"2026-01-01T01:00:00,000+01"}', []),
     (b'{"sent_at":"2026-01-01 00:00:00.000Z"}', []),
+    (BEAT + b',"note":"caf\xc3\xa9"}', []),
     (BEAT + b',"upload_time":5.0}', [(0, 5)]),
     (BEAT + b',"upload_time":1e3}', [(0, 1000)]),
     (BEAT + b',"upload_time":-0}', [(0, 0)]),
@@ -118,6 +119,13 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"sent_at":"\\ud800\\ud800"}', r"\ud800, half of a surrogate pair"),
     (b'{"sent_at":"\xff"}', "JSON is not UTF-8: byte 12 (0xff) does not fit"),
     (b'{"sent_at":"\xed\xa0\x80"}', "JSON is not UTF-8: byte 12 (0xed) does not fit"),
+    # In fields that are ignored, too.
+    *(
+        (BEAT + b",%s}" % field, "JSON is not UTF-8: byte ")
+        for field in (b'"x":"\xff"', b'"\xff":1', b'"x":{"y":["\xe9"]}', b'"x":"\xed\xa0\x80"', b'"x":"\xc0\xaf"')
+    ),
+    (BEAT + b',"metrics":{"cpu":1},"note":"\xff"}', "JSON is not UTF-8: byte "),
+    (BEAT + b',"upload_time":1,"note":"\xff"}', "JSON is not UTF-8: byte "),
     (b'{"sent_at":"2026-01-01T00:00:60Z"}', "sent_at is not an RFC 3339 time such as"),
 ]  # fmt: skip
 
