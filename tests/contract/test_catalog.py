@@ -275,7 +275,11 @@ def test_a_deletion_ends_pauses_and_lasts_until_the_device_is_declared_again(reo
     assert [record.deletions for record in catalog.records_of([0, 1])] == [((10, None),), ()]
     catalog.register([Device("a")], devices_max=9, at_ns=20)
     catalog.delete([0], at_ns=30)
-    assert [record.deletions for record in reopen().records()] == [((10, 20), (30, None)), ()]
+    catalog = reopen()
+    every = list(catalog.records())
+    assert [record.deletions for record in every] == [((10, 20), (30, None)), ()]
+    parts = [list(catalog.records(numbers)) for numbers in (range(1), range(1, 2), range(2, 9))]
+    assert parts == [every[:1], every[1:], []]
 
 
 def test_every_change_of_a_declaration_counts_once_and_what_changes_nothing_does_not(

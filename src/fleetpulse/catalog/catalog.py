@@ -88,8 +88,8 @@ class Catalog(Protocol):
         """How often devices, pauses and maintenance windows were changed, and when last."""
         ...
 
-    def records(self) -> Iterator[DeviceRecord]:
-        """All devices, deleted ones too, in the order of their numbers 0, 1, 2, …, without gaps."""
+    def records(self, numbers: range | None = None) -> Iterator[DeviceRecord]:
+        """The devices of these numbers (None: all), deleted ones too, in the order of their numbers, without gaps."""
         ...
 
     def damage(self) -> list[str]:

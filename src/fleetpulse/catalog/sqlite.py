@@ -79,12 +79,15 @@ class SqliteCatalog(CatalogDatabase):
         with self._reading():
             return DeclaredVersion(*self._select("SELECT version, changed_at_ns FROM declared").fetchone())
 
-    def records(self) -> Iterator[DeviceRecord]:
+    def records(self, numbers: range | None = None) -> Iterator[DeviceRecord]:
         """See Catalog."""
+        part = (numbers.start, numbers.stop) if numbers else (0, 2**32)
         with self._reading():
-            rows = self._all_rows(f"SELECT {rows_of.DEVICE_SQL} FROM device ORDER BY number")
-            deletions = rows_of.read_deletions(self._select("SELECT * FROM deletion ORDER BY start_ns"))
-            for expected, row in enumerate(rows):
+            text = f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number >= ? AND number < ? ORDER BY number"
+            rows = self._all_rows(text, *part)
+            text = "SELECT * FROM deletion WHERE device >= ? AND device < ? ORDER BY start_ns"
+            deletions = rows_of.read_deletions(self._select(text, part))
+            for expected, row in enumerate(rows, part[0]):
                 if row[0] != expected:
                     raise DamagedData(f"{self._path}: device number {expected} is missing. {RESTORE}")
                 yield rows_of.read_record(row, deletions)

@@ -7,6 +7,8 @@ takes those outside of this module:
 2  thread files     write blocks of closed days, late data, gaps       crash: files that no manifest names,
                     and of samples, those left out that repeat                removed later
                     others; and the presence of open days
+                    write the names of devices and metrics that
+                    have changed; thread catalog reads them
 3                   write the snapshot                                 crash: the same
 4  thread catalog   one transaction names files and position           crash: the old checkpoint, or the new one
 5  on the loop      the closed days leave memory
@@ -18,6 +20,7 @@ takes those outside of this module:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import structlog
@@ -31,7 +34,7 @@ from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
-from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.catalog import Catalog, DeviceRecord
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import ClosingData, FrozenFleet
@@ -46,6 +49,10 @@ log = structlog.get_logger("checkpoint")
 NEW_DAYS_MAX = 4
 """Days of late data that have no block yet are written as blocks of their own, if they are so few: after a pause of the
 service of a few days, and of a young service. No other block is read for it."""
+
+
+def _call(work: Callable[[], Any]) -> Any:
+    return work()
 
 
 def _nothing() -> None:
@@ -244,6 +251,10 @@ def sound_names(history: History) -> dict[str, BlockFile]:
     return sound
 
 
+def _records(catalog: Catalog, numbers: range) -> list[DeviceRecord]:
+    return list(catalog.records(numbers))
+
+
 def write_names(
     store: BlockStore,
     catalog: Catalog,
@@ -251,24 +262,29 @@ def write_names(
     position: Position,
     known: Mapping[str, BlockFile] | None = None,
     check: Callable[[], None] = _nothing,
+    run: Callable[[Callable[[], Any]], Any] = _call,
 ) -> dict[str, BlockFile]:
-    """The names of all devices and metrics of the catalog as blocks. On the catalog's thread. Raises: OSError.
+    """The names of all devices and metrics of the catalog as blocks. Raises: OSError.
 
     Args:
         known: the files so far: that of devices is not written again where no device has changed since, as is usual
-            in the first checkpoint of a process; of a million devices it takes ten seconds.
+            in the first checkpoint of a process; of a million devices it takes some seconds.
         check: called every few thousand devices; what it raises ends the work.
+        run: calls the catalog, a few thousand devices at a time, where others may call it in between.
     """
-    declared = catalog.declared()  # read before the devices, so that these are never older than it
+    declared = run(catalog.declared)  # read before the devices, so that these are never older than it
     stem = f"devices-v{declared.version:x}-{declared.changed_at_ns:x}-"
-    metrics = put_metrics(store, position=position, metrics=[NamedMetric(*row) for row in catalog.metrics()])
+    metrics = put_metrics(store, position=position, metrics=[NamedMetric(*row) for row in run(catalog.metrics)])
     if known and "devices" in known and known["devices"].name.startswith(stem):
         return {"metrics": metrics}
 
     def devices() -> Iterator[NamedDevice]:
-        for place, record in enumerate(catalog.records()):
-            if place % ROWS_AT_ONCE == 0:
-                check()
-            yield NamedDevice(record.number, record.device, record.is_deleted, record.created_at_ns, record.deletions)
+        count = run(catalog.device_count)
+        for start in range(0, count, ROWS_AT_ONCE):
+            check()
+            numbers = range(start, min(start + ROWS_AT_ONCE, count))
+            for record in run(partial(_records, catalog, numbers)):
+                spans = record.deletions
+                yield NamedDevice(record.number, record.device, record.is_deleted, record.created_at_ns, spans)
 
     return {"metrics": metrics, "devices": put_devices(store, stem=f"{stem}{position}", devices=devices())}

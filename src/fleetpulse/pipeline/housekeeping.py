@@ -213,14 +213,15 @@ class Housekeeping:
         sound = await loop.run_in_executor(self.threads.files, sound_names, self.history)
         if names_now != self._written_names or len(sound) < len(self.history.manifest.names):
             names = await loop.run_in_executor(
-                self.threads.catalog,
+                self.threads.files,
                 partial(
                     write_names,
                     self.history.store,
                     self.catalog,
                     position=position,
                     known=sound,
-                    check=self.threads.ending.check,
+                    check=self._pause,
+                    run=lambda work: self.threads.catalog.submit(work).result(),
                 ),
             )
         work = partial(

@@ -1,7 +1,9 @@
 """A checkpoint turns the live fleet into files and a manifest; closed days become blocks, open days are replaced."""
 
 from array import array
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
+from fleetpulse.blocks.names import read_devices
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import Unfinished
@@ -19,6 +22,7 @@ from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.pipeline import checkpoint
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, write_files, write_names
 
 DAY = 20_000
@@ -200,6 +204,26 @@ def test_names_of_devices_are_written_again_only_after_a_change(tmp_path: Path) 
     with pytest.raises(Unfinished):
         write_names(store, catalog, position=5, check=stop)
     assert {name for name in store.names() - before if name.startswith("devices")} == set()
+    catalog.close()
+
+
+def test_names_are_read_in_pieces_between_which_others_may_call_the_catalog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "ROWS_AT_ONCE", 2)
+    catalog, store = SqliteCatalog(tmp_path / "catalog.sqlite"), MemoryBlockStore()
+    catalog.register([Device(device_id) for device_id in "abc"], devices_max=3, at_ns=7)
+    calls = 0
+
+    def run(work: Callable[[], Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        return work()
+
+    files = write_names(store, catalog, position=6, run=run)
+    assert calls == 5, "the version, metrics, the count, and two pieces"
+    with store.open(files["devices"].name) as file:
+        assert [named.device.id for named in read_devices(file)] == ["a", "b", "c"]
     catalog.close()
 
 
