@@ -288,7 +288,6 @@ def test_damaged_names_are_noticed_and_written_anew(tmp_path: Path, way: str) ->
                 blocks.damage(DAMAGE[way])
                 assert await service.housekeeping.checkpoint()
                 assert files_of(service.history.manifest, begin)[0].name not in blocks.bodies
-                assert await service.housekeeping.checkpoint()
                 assert service.readiness.troubles == []
 
     asyncio.run(life())

@@ -80,7 +80,9 @@ class History:
     def manifest(self, manifest: Manifest) -> None:
         self._manifest = manifest
         # Footers of files that were replaced would fill the cache: a file of millions of rows has a large one.
-        self.memory_cache.keep_files({file.name for file in manifest.files()})
+        names = {file.name for file in manifest.files()}
+        self.memory_cache.keep_files(names)
+        self.set_aside.keep_files(names)
         self.store.keep_copies({file.name for file in files_to_start(manifest)})
 
     @contextlib.contextmanager

@@ -4,7 +4,7 @@ A block that is set aside stays in the manifest and keeps its name, so that nobo
 they lack, compaction and checkpoints leave it as it is, and late data of its day waits in late blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -57,6 +57,11 @@ class SetAsideBlocks:
         with self._lock:
             self._blocks.pop(name, None)
 
+    def keep_files(self, names: Collection[str]) -> None:
+        """Forget blocks that are not among these: nothing names them any more."""
+        with self._lock:
+            self._blocks = {name: block for name, block in self._blocks.items() if name in names}
+
     def why(self, name: str) -> str | None:
         """What is wrong with a block; None where it is not set aside."""
         block = self._blocks.get(name)
@@ -64,12 +69,9 @@ class SetAsideBlocks:
 
     def check_again(self, store: BlockStore, manifest: Manifest) -> list[str]:
         """Check all files that are set aside; returns the names of those that are as they were written again."""
-        files = {file.name for file in manifest.files()}
+        self.keep_files({file.name for file in manifest.files()})
         found = []
         for block in self:
-            if block.file.name not in files:
-                self.clear(block.file.name)
-                continue
             try:
                 check_file(store, block.file)
             except DamagedData:
