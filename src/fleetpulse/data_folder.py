@@ -110,6 +110,8 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     folder = Path(settings.data)
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
+    journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
     manifest = catalog.manifest()
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
     threads = Threads(settings)

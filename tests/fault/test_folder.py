@@ -79,7 +79,14 @@ def restore_files(folder: Path) -> None:
         (folder / f"{name}.new").replace(folder / name)
 
 
-ACCIDENTS = [remove, move, move_and_restore, remove_and_restore, remove_journal, remove_log, cut_log, restore_files]
+def remove_catalog(folder: Path) -> None:
+    (folder / "catalog.sqlite").unlink()
+
+
+ACCIDENTS = [
+    *(remove, move, move_and_restore, remove_and_restore, remove_journal, remove_log, cut_log, restore_files),
+    remove_catalog,
+]
 
 
 @pytest.mark.parametrize("accident", ACCIDENTS)

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.columns import open_parquet
-from fleetpulse.blocks.history import History, closed_days
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.blocks.history import History
+from fleetpulse.model.manifest import Manifest, closed_days
 from fleetpulse.storage_causes import unreadable
 
 Minutes = tuple[NDArray[np.uint32], NDArray[np.int32]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Chunk, Rows, count_minutes, first_minute_of, minutes_from
 from fleetpulse.blocks.compaction.part_writer import write_part
-from fleetpulse.blocks.history import History, OnDamage, SampleRange, closed_days
+from fleetpulse.blocks.history import History, OnDamage, SampleRange
 from fleetpulse.blocks.late import LateRows
 from fleetpulse.blocks.pacing import paced
 from fleetpulse.blocks.samples import RollupRows, write_samples
@@ -22,7 +22,7 @@ from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import all_late, late_of_device
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.forgotten import NO_MINUTE, BeforeCut
-from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, HOUR, MINUTE, RAW, LateBlock, Manifest, SampleBlock, closed_days
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE

@@ -35,7 +35,7 @@ from fleetpulse.blocks.set_aside import SetAsideBlocks
 from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.errors import DamagedData, Unreadable
-from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import RAW, BlockFile, Manifest, SampleBlock, closed_presence, files_to_start
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.storage_causes import RESTORE, storage_text
@@ -314,22 +314,6 @@ class History:
             raise Unreadable(storage_text(error, f"block {file.name} cannot be read")) from error
         with reader, self._noting(file):
             yield reader
-
-
-def files_to_start(manifest: Manifest) -> list[BlockFile]:
-    """The files that a start needs: the snapshot, what was counted since, and the presence of days that were open."""
-    open_days = [file for day, file in manifest.presence.items() if day >= manifest.open_from_day]
-    return [*filter(None, (manifest.snapshot, manifest.counted)), *open_days]
-
-
-def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
-    """The file of a closed day, None where there is none."""
-    return manifest.presence.get(day) if day < manifest.open_from_day else None
-
-
-def closed_days(manifest: Manifest) -> dict[int, BlockFile]:
-    """The files of all closed days, by day. Those of open days are part of the snapshot."""
-    return {day: file for day, file in manifest.presence.items() if day < manifest.open_from_day}
 
 
 def _chosen(devices: NDArray[np.uint32], at_ns: NDArray[np.int64], wanted: SampleRange) -> NDArray[np.int64] | None:

@@ -190,6 +190,11 @@ def check_owner(store: BlockStore, owner: Owner) -> None:
         raise OSError(
             f"{OWNER} is missing in {store.place}: it may have been emptied. Look what happened there, then restart."
         )
+    if now.id == owner.id and now.generation < owner.generation:
+        raise OSError(
+            f"{OWNER} in {store.place} is older than this service (generation {now.generation}, this service has "
+            f"{owner.generation}): an older copy of the blocks was put there. Bring back what was there, and restart."
+        )
     if (now.id, now.generation, now.holder) != (owner.id, owner.generation, owner.holder):
         raise Outdated(
             f"the blocks in {store.place} were taken over by {now.who} (generation {now.generation}, this service has "

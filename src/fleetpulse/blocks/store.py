@@ -193,6 +193,7 @@ class FolderBlockStore:
     def read_note(self, name: str) -> Note | None:
         """See BlockStore."""
         with self._translated(name):
+            self._opened.check()
             try:
                 body = (self._folder / name).read_bytes()
             except FileNotFoundError:

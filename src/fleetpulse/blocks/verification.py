@@ -6,12 +6,12 @@ import numpy as np
 
 from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.blocks.counted import read_counted
-from fleetpulse.blocks.history import History, closed_days
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.presence import read_presence
 from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.manifest import BlockFile, Manifest, closed_days
 
 
 def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:

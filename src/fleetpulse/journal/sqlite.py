@@ -53,6 +53,7 @@ class SqliteJournal:
                 closing.callback(self._connection.close)
                 self._lock.run(lambda: self._prepare(synchronous))
                 self._opened = OpenedPaths(path.parent, path, growing=path.with_name(path.name + "-wal"))
+                self._others = OpenedPaths()
                 if is_new:
                     sync_folder(path.parent)
             except (sqlite3.Error, OSError) as error:
@@ -90,7 +91,7 @@ class SqliteJournal:
         except sqlite3.Error as error:
             self._is_doubtful, self._written = True, None
             raise OSError(storage_text(error, self._path, database=self._path)) from error
-        self._opened.check()
+        self.check()
         self._written = self._opened.written[1:]
         self._last = position
         self._at_ns, self._has_appended = int.from_bytes(body[8:16], "little", signed=True), True
@@ -138,6 +139,14 @@ class SqliteJournal:
     def check(self) -> None:
         """See Journal."""
         self._opened.check()
+        self._others.check()
+
+    def look_also_at(self, *paths: Path) -> None:
+        """Accept no entry, either, once one of these files is not the one that is there now.
+
+        Raises: OSError: one is not there.
+        """
+        self._others = OpenedPaths(*paths)
 
     def _look_again(self) -> None:
         """See that the append that failed left nothing. Raises: RuntimeError: it did, so nothing may follow it."""

@@ -154,3 +154,19 @@ class Manifest:
             *(file for block in self.samples for file in block.files.values()),
             *self.names.values(),
         ]
+
+
+def files_to_start(manifest: Manifest) -> list[BlockFile]:
+    """The files that a start needs: the snapshot, what was counted since, and the presence of days that were open."""
+    open_days = [file for day, file in manifest.presence.items() if day >= manifest.open_from_day]
+    return [*filter(None, (manifest.snapshot, manifest.counted)), *open_days]
+
+
+def closed_presence(manifest: Manifest, day: int) -> BlockFile | None:
+    """The file of a closed day, None where there is none."""
+    return manifest.presence.get(day) if day < manifest.open_from_day else None
+
+
+def closed_days(manifest: Manifest) -> dict[int, BlockFile]:
+    """The files of all closed days, by day. Those of open days are part of the snapshot."""
+    return {day: file for day, file in manifest.presence.items() if day < manifest.open_from_day}

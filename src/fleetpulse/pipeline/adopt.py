@@ -13,7 +13,6 @@ from itertools import chain
 import structlog
 
 from fleetpulse.blocks.file_checks import check_file
-from fleetpulse.blocks.history import files_to_start
 from fleetpulse.blocks.manifest_note import MANIFEST, read_manifest_note
 from fleetpulse.blocks.names import NamedDevice, NamedMetric, metrics_in_samples, read_devices, read_metrics
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
@@ -25,7 +24,7 @@ from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import FIELDS
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.manifest import BlockFile, Manifest, files_to_start
 from fleetpulse.model.metric import Kind, MetricDefinition
 from fleetpulse.pipeline.losses import settle_losses
 

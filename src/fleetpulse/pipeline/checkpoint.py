@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.file_checks import raise_if_away
 from fleetpulse.blocks.forget import Cuts, days_to_cut, late_without, without_samples
-from fleetpulse.blocks.history import History, closed_days
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
@@ -40,7 +40,7 @@ from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import ClosingData, FrozenFleet
 from fleetpulse.model.events import Position
 from fleetpulse.model.forgotten import Forgotten
-from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock, closed_days
 from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.units import NS_PER_DAY

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from fleetpulse.blocks.history import History, files_to_start
+from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.journal import Journal
+from fleetpulse.model.manifest import files_to_start
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.checkpoint import sound_names

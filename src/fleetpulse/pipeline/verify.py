@@ -5,7 +5,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from fleetpulse.blocks.file_checks import check_file
-from fleetpulse.blocks.history import closed_days
 from fleetpulse.blocks.leftovers import take_inventory
 from fleetpulse.blocks.manifest_note import MANIFEST, kept_manifests, read_manifest_note, way_back
 from fleetpulse.blocks.owner import read_owner
@@ -15,7 +14,7 @@ from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import DamagedData, DataVanished, ForeignBlocks, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
-from fleetpulse.model.manifest import BlockFile, Manifest
+from fleetpulse.model.manifest import BlockFile, Manifest, closed_days
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, is_new, loss_error
 from fleetpulse.storage_causes import RESTORE

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
 from fleetpulse.aggregate.status import Exclusions
-from fleetpulse.blocks.history import History, OnDamage, closed_days
+from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.blocks.stored_gaps import read_gaps
 from fleetpulse.blocks.stored_late import late_days, late_of_day, late_row
@@ -17,7 +17,7 @@ from fleetpulse.catalog.roster import Roster
 from fleetpulse.live.view import LiveView
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.manifest import Manifest, closed_days
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.query.budget import Budget
 from fleetpulse.query.exclusions import Excluded

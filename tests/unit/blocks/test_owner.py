@@ -89,6 +89,17 @@ def test_of_two_copies_the_one_started_later_is_the_owner() -> None:
         check_owner(store, first)
 
 
+def test_an_older_copy_of_the_blocks_is_no_later_start() -> None:
+    store = MemoryBlockStore()
+    claim(store, local("x", "x"), now_ns=1)
+    older = store.read_note(OWNER)
+    assert older is not None
+    owner = claim(store, local("x", "x"), now_ns=2)
+    store.put_note(OWNER, older.body)
+    with pytest.raises(OSError, match="an older copy of the blocks was put there"):
+        check_owner(store, owner)
+
+
 def test_an_owner_that_is_gone_or_cannot_be_read_is_not_ours() -> None:
     store = MemoryBlockStore()
     owner = claim(store, local("x", "x"), now_ns=1)

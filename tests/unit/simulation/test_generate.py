@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from fleetpulse.aggregate.presence import count_minutes
-from fleetpulse.blocks.history import History, closed_days
+from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import read_gaps
 from fleetpulse.blocks.verification import count_closed_minutes
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.manifest import Manifest, closed_days
 from fleetpulse.model.reception_gaps import join_gaps
 from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY
 from fleetpulse.simulation.generate import Generator, HistorySpec, declare

@@ -16,13 +16,12 @@ from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import Change, LateMerge
 from fleetpulse.blocks.compaction.work_input import CompactionInput
 from fleetpulse.blocks.counted import STEM, Minutes, add_minutes, no_minutes, read_counted, write_counted
-from fleetpulse.blocks.history import closed_presence
 from fleetpulse.blocks.presence import PRESENCE_INDEXED
 from fleetpulse.blocks.store import put_block
 from fleetpulse.blocks.stored_late import damaged_days, day_of_block, late_days, mergeable_blocks
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
-from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest
+from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, closed_presence
 from fleetpulse.model.units import NS_PER_DAY
 
 LATE_BLOCKS_MAX = 4
