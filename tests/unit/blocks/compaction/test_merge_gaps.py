@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import examples
+from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.merge_gaps import GAP_FILES_MAX, PIECE_ROWS, merge_gap_files
@@ -23,6 +24,7 @@ from fleetpulse.catalog.schema import migrate
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
+from fleetpulse.model.server_clock import ClockCorrection
 from fleetpulse.model.units import NS_PER_DAY
 
 DAY = 20_000
@@ -204,3 +206,21 @@ def test_before_between_and_after_pieces_the_gaps_are_the_same_and_a_restart_goe
         raise AssertionError("merging must come to an end")
     assert days.rows() == expected
     assert len(chains(days.history.manifest.gaps[DAY])) <= (1 if seed % 2 == 0 else GAP_FILES_MAX)
+
+
+def test_a_correction_of_the_clock_in_the_middle_of_a_merge_corrects_each_gap_once_and_merging_goes_on() -> None:
+    days = Days()
+    for _ in range(3):
+        days.checkpoint(9_000, is_day_over=True)
+    assert days.merge(piece_rows=5_000)
+    correction = ClockCorrection(DAY * NS_PER_DAY + NS_PER_DAY // 2, (DAY + 1) * NS_PER_DAY + 5)
+    files = CheckpointFiles(days.history, position=1, device_count=1, pause=lambda: None)
+    corrected = files.put_gaps([], [correction])
+    days.history.manifest = Manifest(gaps=corrected, taken_at_ns=(DAY + 2) * NS_PER_DAY)
+    expected = correct_gaps(join_gaps(days.written), [correction])
+    by_day = sorted(zip((expected.end_ns // NS_PER_DAY).tolist(), rows_of(expected), strict=True))
+    assert days.rows() == [row for _, row in by_day]
+    while days.merge(piece_rows=5_000):
+        pass
+    assert [len(chains(files)) for files in days.history.manifest.gaps.values()] == [1, 1]
+    assert days.rows() == [row for _, row in by_day]
