@@ -166,6 +166,14 @@ class Lanes:
         self._counters.questions_answered[name] += 1
 
     @contextmanager
+    def on_loop(self, name: LaneName) -> Generator[None]:
+        """Answer a question in a block of code that awaits nothing, without a turn. Raises: NotAccepting."""
+        if self._is_stopping:
+            raise _stopping()
+        yield
+        self._counters.questions_answered[name] += 1
+
+    @contextmanager
     def used(self, ticket: Ticket) -> Generator[None]:
         """Use the turn of a ticket in a block of code. It ends with the block, unless it is kept for the answer."""
         try:

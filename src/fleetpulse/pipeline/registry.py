@@ -271,7 +271,7 @@ class Registry:
 
     async def records_of(self, numbers: Sequence[int]) -> list[DeviceRecord]:
         """What is declared of devices, in the order of `numbers`. Raises: NotAccepting."""
-        return await self._catalog_thread.run(lambda: self._catalog.records_of(numbers))
+        return await self._catalog_thread.run(lambda: self._catalog.records_of(numbers)) if len(numbers) else []
 
     async def forgotten_of(self, number: int) -> list[Forgotten]:
         """What the history of a device was made to forget, oldest first. Raises: NotAccepting."""

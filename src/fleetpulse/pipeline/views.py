@@ -23,6 +23,8 @@ from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, FleetExc
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
 
+PLAIN_MAX = 50
+"""Devices that are paused or were deleted: each makes a class of devices, which costs a pass."""
 NO_DEFINITIONS: Mapping[int, MetricDefinition] = {}
 
 
@@ -36,6 +38,12 @@ class Views:
     registry: Registry
     planned_downtime: PlannedDowntime
     _exclusions: FleetExclusions = field(default_factory=FleetExclusions, init=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether so little is excluded of devices that a view is completed in no time."""
+        planned, deletions = self.planned_downtime, self.registry.deletions
+        return not planned.windows and len(planned.pauses) + len(deletions) <= PLAIN_MAX
 
     def samples(
         self, kept: Mapping[int, MetricDefinition] = NO_DEFINITIONS, *, budget: Budget | None = None

@@ -1,14 +1,16 @@
 """Questions are answered from a view, and asked again where files were replaced meanwhile."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fleetpulse.errors import DamagedData, OutOfRange, QuestionStopped, UnknownDevice
+from fleetpulse.errors import DamagedData, NotAccepting, OutOfRange, QuestionStopped, UnknownDevice
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.questions import TRIES
 from fleetpulse.pipeline.service import Service
@@ -205,5 +207,34 @@ def test_waiting_for_events_to_be_applied_is_watched_as_work_is(end: str, what: 
             assert follower.applied.cancelled()
             assert sum(service.counters.questions_stopped.values()) == 1
         assert sum(service.questions.lanes.running().values()) == 0
+
+    run(tmp_path, test)
+
+
+def test_status_of_few_devices_is_found_on_the_loop_for_a_part_of_its_time(tmp_path: Path) -> None:
+    async def test(service: Service, world: World) -> None:
+        takes_ns = 0
+
+        def thread(_: object) -> str:
+            world.clock.ns += takes_ns
+            return threading.current_thread().name.partition("_")[0]
+
+        async def ask(*, is_uptime_wanted: bool = False) -> str:
+            return await service.questions.devices(thread, start_ns=NOON, is_uptime_wanted=is_uptime_wanted)
+
+        on_loop, in_lane = threading.current_thread().name, "small-questions"
+        takes_ns = 100
+        assert await ask() == on_loop
+        takes_ns = 0
+        assert await ask() == in_lane, "the loop has other work for twice as long"
+        world.clock.ns += 200
+        assert await ask() == on_loop
+        assert await ask(is_uptime_wanted=True) == in_lane, "it may read blocks"
+        await service.planned_downtime.put_window(MaintenanceWindow("w", "", {}, ("d0",), NOON, NOON + 1))
+        assert await ask() == in_lane, "what is excluded takes longer to find"
+        assert service.counters.questions_answered["small"] == 5
+        service.questions.lanes.stop()
+        with pytest.raises(NotAccepting):
+            await ask()
 
     run(tmp_path, test)
