@@ -76,7 +76,7 @@ class ReachedMark:
         """The record of the other, as it was at the last look: it is written back where it has vanished."""
         self._since_ns = 0
         self.trouble = ""
-        """Why it could not be written last; empty where it was. May be read by any thread."""
+        """Why it could not be written last, or be read at first; empty where it was. May be read by any thread."""
         self.found = self._read()
         """What the record said when it was opened; None where nothing could be read, or once it was written."""
         if self.found is not None:
@@ -87,8 +87,11 @@ class ReachedMark:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 return _decode(file.read(_RECORD_BYTES))
-        except OSError:
+        except FileNotFoundError:
             return None  # it proves nothing, as one that never was; whether there was one, the catalog knows
+        except OSError as error:
+            self.trouble = f"how far journal and catalog had come cannot be read: {storage_text(error, self._path)}"
+            return None
 
     def write(self, number: int, at_ns: int, *, is_closed: bool = False) -> None:
         """Record that commit `number` is on disk, which it must be already. Where that fails, `trouble` says why."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, DataVanished
+from fleetpulse.errors import DamagedData, DataVanished, StorageFailed
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
@@ -109,10 +109,11 @@ def settle_losses(
     """Refuse a start where something has vanished; or, where that is accepted, record it and go on without.
 
     Args: check: called before a loss is recorded as accepted, it raises what would refuse the start all the same.
-    Raises: DataVanished; DamagedData; OSError; DatabaseBusy.
+    Raises: DataVanished; StorageFailed; DamagedData; OSError; DatabaseBusy.
     """
     losses, doubts = find_losses(journal, catalog, manifest), find_doubts(journal, catalog, manifest)
     if (losses or doubts) and not is_accepted:
+        check_marks(journal, catalog, doubts)
         raise loss_error(losses, doubts, is_catalog_new=is_new(catalog, manifest))
     if losses or doubts:
         check()
@@ -124,6 +125,13 @@ def settle_losses(
             journal.accept_loss(through=manifest.position)
     if (losses or doubts or not catalog.is_marked()) and not (journal.make_mark() and catalog.note_marked(at_ns=at_ns)):
         log.warning("a later loss of files may go unnoticed", because=journal.mark_trouble or catalog.mark_trouble)
+
+
+def check_marks(journal: Journal, catalog: Catalog, doubts: Sequence[tuple[Loss, str]]) -> None:
+    """Raises: StorageFailed: there is no doubt but that `reached` cannot be read now, which is no loss."""
+    trouble = journal.mark_trouble or catalog.mark_trouble
+    if doubts and trouble:
+        raise StorageFailed(trouble)
 
 
 def is_new(catalog: Catalog, manifest: Manifest) -> bool:

@@ -11,12 +11,12 @@ from fleetpulse.blocks.owner import read_owner
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, DataVanished, ForeignBlocks, Unreadable
+from fleetpulse.errors import DamagedData, DataVanished, ForeignBlocks, StorageFailed, Unreadable
 from fleetpulse.journal.event_reader import read_events
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import BlockFile, Manifest, closed_days
 from fleetpulse.notation.count import count_text
-from fleetpulse.pipeline.losses import check_fit, find_doubts, find_losses, is_new, loss_error
+from fleetpulse.pipeline.losses import check_fit, check_marks, find_doubts, find_losses, is_new, loss_error
 from fleetpulse.storage_causes import RESTORE
 
 
@@ -91,8 +91,9 @@ def _vanished(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[Fi
     if is_new(catalog, manifest):
         return [Finding("vanished data", str(error), is_good=False)]
     try:
+        check_marks(journal, catalog, doubts)
         check_fit(journal, catalog, manifest, because="; ".join(text for _, text in (*losses, *doubts)))
-    except DataVanished as unacceptable:
+    except (DataVanished, StorageFailed) as unacceptable:
         return [Finding("vanished data", str(unacceptable), is_good=False)]
     return [Finding("vanished data", str(error), is_good=False)]
 

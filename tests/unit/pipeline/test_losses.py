@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.errors import DataVanished, ForeignBlocks
+from fleetpulse.errors import DataVanished, ForeignBlocks, StorageFailed
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.device import Device
@@ -232,6 +232,19 @@ def test_a_mark_that_cannot_be_written_is_not_expected_at_the_next_start(folder:
     (folder.folder / "reached").mkdir()
     folder.settle(is_accepted=False)
     (folder.folder / "reached").rmdir()
+    folder.settle(is_accepted=False)
+
+
+def test_a_mark_that_cannot_be_read_is_told_as_that_and_not_as_a_loss(folder: Folder) -> None:
+    folder.settle(is_accepted=False)
+    mark = folder.folder / "reached"
+    body = mark.read_bytes()
+    mark.unlink()
+    mark.mkdir()  # a missing permission is no obstacle to whom tests may run as
+    with pytest.raises(StorageFailed, match=r"reached: a file stands where a folder belongs.*Nothing is damaged"):
+        folder.settle(is_accepted=False)
+    mark.rmdir()
+    mark.write_bytes(body)
     folder.settle(is_accepted=False)
 
 
