@@ -88,6 +88,7 @@ class Housekeeping:
         }
         self._tried_at_s = self.monotonic_s()
         self._policy_version = self.registry.policy_version
+        self.ownership.on_outdated = self._end_accepting
 
     def tick(self) -> None:
         """Start a checkpoint in the background if one is due and none is running."""
@@ -256,13 +257,12 @@ class Housekeeping:
 
         Raises: Outdated: another service has them now, and this one accepts nothing more. OperatorError; OSError.
         """
-        try:
-            await self.ownership.ensure(self.history.manifest)
-        except Outdated as outdated:
-            log.error("read-only: a later start has taken over the blocks", error=str(outdated))
-            self.intake.close(NotAccepting(f"read-only: {outdated}", reason="outdated"))
-            raise
+        await self.ownership.ensure(self.history.manifest)
         await self.removal.begin()
+
+    def _end_accepting(self, outdated: Outdated) -> None:
+        log.error("read-only: a later start has taken over the blocks", error=str(outdated))
+        self.intake.close(NotAccepting(f"read-only: {outdated}", reason="outdated"))
 
     async def _commit(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
         loop = asyncio.get_running_loop()

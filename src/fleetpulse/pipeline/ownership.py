@@ -29,7 +29,7 @@ from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.file_records import WrittenFiles
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, Outdated
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -62,6 +62,8 @@ class Ownership:
     """None: the store could not be reached yet."""
     trouble: str = field(default="", init=False)
     """Why it could not be reached, or not be written to."""
+    on_outdated: Callable[[Outdated], None] = field(default=lambda _: None, init=False)
+    """Called on the loop where a look finds that a later start has taken over the store."""
     kept: Mapping[str, Manifest] = field(default_factory=dict, init=False)
     """Manifests of other copies of this folder, by the names of their notes."""
     _ids: tuple[str | None, str | None] = field(default=(None, None), init=False)
@@ -101,7 +103,11 @@ class Ownership:
         """
         loop = asyncio.get_running_loop()
         if self.owner is not None:
-            await loop.run_in_executor(self.threads.files, check_owner, self.store, self.owner)
+            try:
+                await loop.run_in_executor(self.threads.files, check_owner, self.store, self.owner)
+            except Outdated as outdated:
+                self.on_outdated(outdated)
+                raise
             return
 
         def in_catalog(work: Callable[[], _Result]) -> _Result:

@@ -86,6 +86,29 @@ def test_the_older_of_two_copies_goes_read_only_and_writes_and_removes_nothing(t
     asyncio.run(life())
 
 
+def test_a_removal_that_finds_a_later_start_removes_nothing_and_ends_accepting(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = World(tmp_path / "data")
+        world.folder.mkdir()
+        older = await world.started("d0", block_grace_h=1000.0)
+        for _ in range(2):
+            await beat(older, "d0")
+            assert await older.housekeeping.checkpoint()
+        assert older.counters.blocks_superseded
+        newer = await copy_of(world, tmp_path / "copy").started("d0", block_grace_h=1000.0)
+        before = world.store.names()
+        task = older.housekeeping.give_up_files(10**9)
+        assert task is not None
+        await task
+        assert world.store.names() == before
+        assert older.readiness.refusal is not None
+        assert older.readiness.refusal.reason == "outdated"
+        await older.node.stop()
+        await newer.node.stop()
+
+    asyncio.run(life())
+
+
 def spoil_snapshot(world: World, _data: Path) -> None:
     for name, body in world.store._files.items():
         if name.startswith("snapshot"):
