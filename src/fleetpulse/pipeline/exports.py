@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -116,11 +116,13 @@ class Exports:
                 retry_after_s=RETRY_S,
             )
         notes: list[str] = []
-        body = self._counted(request, selected, notes)
+        place = self._take_place()
+        body = self._counted(request, selected, notes, place)
         try:
             await _while_waited_for(anext(body))  # it stops before the first byte
         except BaseException:
             await body.aclose()
+            place.close()  # a body that has not begun does not do it
             raise
         return ExportFile(media_type, body, notes)
 
@@ -128,11 +130,25 @@ class Exports:
         """Begin no further export, and break off those that run: nobody can wait for their end."""
         self._is_stopping = True
 
+    def _take_place(self) -> ExitStack:
+        """Count an export as running until the place is closed, however often that is done.
+
+        At once, since the body begins only when the loop comes to it: until then all requests of a burst would find the
+        places free.
+        """
+
+        def leave() -> None:
+            self.running -= 1
+
+        self.running += 1
+        place = ExitStack()
+        place.callback(leave)
+        return place
+
     async def _counted(
-        self, request: ExportRequest, selected: NDArray[np.bool_], notes: list[str]
+        self, request: ExportRequest, selected: NDArray[np.bool_], notes: list[str], place: ExitStack
     ) -> AsyncGenerator[bytes, None]:
         """Nothing once the first bytes are ready, and then these and all others. It counts how the export ends."""
-        self.running += 1
         ended, has_begun = "abandoned", False
         try:
             async with aclosing(self._pieces_of_file(request, selected, notes)) as pieces:
@@ -160,7 +176,7 @@ class Exports:
             log.warning("an export was broken off", reason=str(error))
             raise
         finally:
-            self.running -= 1
+            place.close()
             self.counters.exports_ended[ended] += 1
 
     async def _pieces_of_file(

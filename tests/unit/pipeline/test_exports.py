@@ -124,6 +124,32 @@ def test_more_exports_than_allowed_are_refused_until_one_ends(tmp_path: Path) ->
     run(tmp_path, test)
 
 
+def test_of_a_burst_of_exports_only_as_many_begin_as_are_allowed(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        exports.limits = Settings(exports_max=2)
+        found = await asyncio.gather(*(exports.file(request()) for _ in range(5)), return_exceptions=True)
+        assert [type(one) for one in found[2:]] == [Busy] * 3
+        for one in found[:2]:
+            assert not isinstance(one, BaseException)
+            await one.body.aclose()
+        assert exports.running == 0
+
+    run(tmp_path, test)
+
+
+def test_an_export_whose_request_is_cancelled_before_it_begins_leaves_its_place(tmp_path: Path) -> None:
+    async def test(service: Service, world: World, exports: Exports) -> None:
+        task = asyncio.ensure_future(exports.file(request()))
+        await asyncio.sleep(0)
+        assert exports.running == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert exports.running == 0
+
+    run(tmp_path, test)
+
+
 def test_a_client_that_reads_too_slowly_is_broken_off_and_its_files_are_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
