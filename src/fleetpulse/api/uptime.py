@@ -14,6 +14,7 @@ from fleetpulse.api.routes import route
 from fleetpulse.api.window_parameters import read_day_window, read_plain_window
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.query.answers import FleetStats, FleetUptime, Transitions, Uptime
+from fleetpulse.query.cost import device_uptime_cost_ms
 from fleetpulse.query.status import device_transitions
 from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
@@ -38,7 +39,11 @@ async def get_uptime(
         intervals_max=questions.limits.intervals_listed_max,
     )
     return await questions.device(
-        device_id, question, start_ns=window.start_ns, is_deleted_included=is_deleted_included
+        device_id,
+        question,
+        start_ns=window.start_ns,
+        more_ms=device_uptime_cost_ms(window, is_explained=is_explained),
+        is_deleted_included=is_deleted_included,
     )
 
 

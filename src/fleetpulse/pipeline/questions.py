@@ -27,7 +27,7 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
 from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, FleetStats, FleetUptime
 from fleetpulse.query.budget import Budget, QuestionMemory
-from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, list_cost_ms, samples_cost_ms
+from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, fleet_series_cost_ms, list_cost_ms, samples_cost_ms
 from fleetpulse.query.devices import Listing
 from fleetpulse.query.fleet import Labels, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
@@ -116,16 +116,20 @@ class Questions:
         question: Callable[[FleetView], _Answer],
         *,
         start_ns: int,
+        more_ms: float = 0,
         is_deleted_included: bool = False,
     ) -> _Answer:
-        """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice."""
+        """Ask about the past of one device, a fleet of one, from `start_ns` on. Raises: UnknownDevice.
+
+        Args: more_ms: about what the question costs more than reading that past.
+        """
 
         def look(*, budget: Budget) -> Callable[[], FleetView]:
             # It may have been deleted meanwhile.
             number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
             return self._views.device(device_id, number, start_ns=start_ns, budget=budget)
 
-        return await self._ask(self._device_cost_ms(start_ns), look, question)
+        return await self._ask(self._device_cost_ms(start_ns) + more_ms, look, question)
 
     async def status(self, device_id: str) -> tuple[Status, int, int]:
         """Status of a device now, since when, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
@@ -163,7 +167,8 @@ class Questions:
             limits=self.limits,
         )
         steps = window.buckets if window.step_ns is not None else 0
-        cost_ms = self._fleet_cost_ms(window.start_ns) + steps * list_cost_ms(self._registry.roster.count)
+        series_ms = fleet_series_cost_ms(devices=self._registry.roster.count, steps=steps)
+        cost_ms = self._fleet_cost_ms(window.start_ns) + series_ms
         return await self.fleet(about, start_ns=window.start_ns, cost_ms=cost_ms)
 
     async def fleet_stats(self, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetStats:

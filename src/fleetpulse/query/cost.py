@@ -24,6 +24,10 @@ RANKED_SAMPLES_A_MS = 8_000
 """Samples of many devices that are put in order."""
 FIGURES_A_MS = 250
 """Points of a series."""
+DEVICE_STEPS_A_MS = 1_000
+"""Slots and time of one device in one step of a series of the whole fleet."""
+EXPLAINED_MINUTES_A_MS = 6_500
+"""Minutes of a window that are told as intervals, each for itself."""
 
 
 def device_cost_ms(manifest: Manifest, *, start_ns: int, now_ns: int) -> float:
@@ -31,6 +35,17 @@ def device_cost_ms(manifest: Manifest, *, start_ns: int, now_ns: int) -> float:
     days = _days(start_ns, now_ns)
     late = sum(1 for block in manifest.late if _count(block.days, days))  # each is one file, sorted by device
     return FILE_MS * (_count(manifest.presence, days) + _count(manifest.gaps, days) + late)
+
+
+def device_uptime_cost_ms(window: Window, *, is_explained: bool) -> float:
+    """What the uptime of one device over a window costs more than reading what is stored about it."""
+    minutes = (window.end_ns - window.start_ns) / NS_PER_MINUTE if is_explained else 0
+    return window.buckets / FIGURES_A_MS + minutes / EXPLAINED_MINUTES_A_MS
+
+
+def fleet_series_cost_ms(*, devices: int, steps: int) -> float:
+    """What a series of the uptime of all devices costs more than their uptime over the whole window."""
+    return devices * steps / DEVICE_STEPS_A_MS
 
 
 def fleet_cost_ms(manifest: Manifest, *, devices: int, start_ns: int, now_ns: int) -> float:

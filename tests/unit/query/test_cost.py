@@ -9,7 +9,14 @@ from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BlockFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.metric import Aggregation, MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
-from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, list_cost_ms, samples_cost_ms
+from fleetpulse.query.cost import (
+    device_cost_ms,
+    device_uptime_cost_ms,
+    fleet_cost_ms,
+    fleet_series_cost_ms,
+    list_cost_ms,
+    samples_cost_ms,
+)
 from fleetpulse.query.metric_answers import MetricQuestion
 from fleetpulse.query.window import Window
 
@@ -73,6 +80,30 @@ def test_late_data_of_thousands_of_days_makes_no_question_about_last_week_big() 
 def test_a_fleet_is_small_by_devices_and_days(devices: int, days: int, *, is_small: bool) -> None:
     cost_ms = fleet_cost_ms(manifest(3_660), devices=devices, start_ns=NOW_NS - days * NS_PER_DAY, now_ns=NOW_NS)
     assert (cost_ms <= SMALL_MS) == is_small
+
+
+@pytest.mark.parametrize(("steps", "is_small"), [(0, True), (24, True), (30, True), (288, False), (366, False)])
+def test_a_series_of_the_fleet_is_small_by_devices_and_steps(steps: int, *, is_small: bool) -> None:
+    whole_ms = fleet_cost_ms(manifest(30), devices=1_000, start_ns=NOW_NS - 3_660 * NS_PER_DAY, now_ns=NOW_NS)
+    assert (whole_ms + fleet_series_cost_ms(devices=1_000, steps=steps) <= SMALL_MS) == is_small
+
+
+@pytest.mark.parametrize(
+    ("days", "step_ns", "is_explained", "is_small"),
+    [
+        (30, NS_PER_HOUR, True, True),
+        (30, NS_PER_MINUTE, False, False),
+        (3_660, NS_PER_DAY, False, True),
+        (3_660, NS_PER_HOUR, False, False),
+        (3_660, None, False, True),
+        (3_660, None, True, False),
+    ],
+)
+def test_the_uptime_of_a_device_is_small_by_its_points_and_by_what_is_explained(
+    days: int, step_ns: int | None, *, is_explained: bool, is_small: bool
+) -> None:
+    more_ms = device_uptime_cost_ms(window(days * NS_PER_DAY, step_ns), is_explained=is_explained)
+    assert (more_ms <= SMALL_MS) == is_small
 
 
 def test_a_list_of_a_million_devices_is_small() -> None:
