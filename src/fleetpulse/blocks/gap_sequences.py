@@ -39,12 +39,14 @@ def first_overlap(files: Sequence[GapFile]) -> list[GapFile]:
     Two of them may have no device in common, where a third one has some with each.
     """
     together: list[GapFile] = []
+    end = 0
     for file in sort_files(files):
-        if together and file.first_device >= max(other.end_device for other in together):
+        if file.first_device >= end:
             if len(together) > 1:
                 break
             together = []
         together.append(file)
+        end = max(end, file.end_device)
     return together if len(together) > 1 else []
 
 
