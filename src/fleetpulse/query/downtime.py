@@ -12,9 +12,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.runs import run_bounds
-from fleetpulse.aggregate.spans import covered_before
-from fleetpulse.aggregate.status import NEVER_NS, Exclusions, ReceptionGap
+from fleetpulse.aggregate.class_spans import search_in_rows
+from fleetpulse.aggregate.status import NEVER_NS, ReceptionGap
 from fleetpulse.model.heartbeat_policy import late_after_ns
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
@@ -134,35 +133,19 @@ def downtime_by_step(view: FleetView, ended: Iterable[ReceptionGapColumns], *, e
     return Downtime(clocks.down_ns(), clocks.since(first_received_ns))
 
 
-_Gaps = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""Places, starts, ends, and after how long the device is down; int64, all of one shape (gaps,)."""
-
-
-def _divided(gaps: _Gaps, declared_ns: Sequence[int]) -> _Gaps:
-    """The gaps, divided where the device was declared again: from then on it has its time anew."""
-    for at_ns in declared_ns:
-        places, start_ns, end_ns, down_after_ns = gaps
-        later = np.flatnonzero((start_ns != NEVER_NS) & (start_ns < at_ns) & (at_ns < end_ns))
-        if len(later):
-            first_ends_ns = end_ns.copy()
-            first_ends_ns[later] = at_ns
-            gaps = (
-                np.concatenate([places, places[later]]),
-                np.concatenate([start_ns, np.full(len(later), at_ns)]),
-                np.concatenate([first_ends_ns, end_ns[later]]),
-                np.concatenate([down_after_ns, down_after_ns[later]]),
-            )
-    return gaps
-
-
 class _Clocks:
-    """The clocks of a view, one for each class of exclusions, and the time down that was added so far."""
+    """The clocks of the devices of a view, by their exclusions, and the time down that was added so far."""
 
     def __init__(self, view: FleetView, edges_ns: Sequence[int]) -> None:
         steps = len(edges_ns) - 1
         self._view = view
-        self._clocks: dict[int, _Clock] = {}
+        self._codes = view.excluded.classes.astype(np.int64)
+        """The class of each device."""
+        self._clocks = view.excluded.clocks()
+        self._declared = view.excluded.declared_again_ns()
         self._edges_ns = np.array(edges_ns, np.int64)
+        self._edges = self._clocks.at(np.arange(len(view.excluded.of_class))[:, None], self._edges_ns)
+        """What the clock of each class shows at the edges of the steps, shape (classes, steps + 1)."""
         self._down_ns = np.zeros((view.count, steps), np.int64)
         self._whole = np.zeros((view.count, steps), np.int32)
         """How many steps begin less how many end here, of those that a gap covers whole: their sum up to a step is 1
@@ -177,74 +160,77 @@ class _Clocks:
         down_after_ns: NDArray[np.int64],
     ) -> None:
         """Add the time down inside the window of gaps; all of one shape (gaps,)."""
-        codes = self._view.excluded.classes[places]
-        order = np.argsort(codes, kind="stable")
-        for first, last in run_bounds(codes[order]):
-            self._view.budget.check()
-            chosen = order[first:last] if last - first < len(codes) else slice(None)
-            clock = self._clock(int(codes[order[first]]))
-            gaps = _divided(
-                (places[chosen], start_ns[chosen], end_ns[chosen], down_after_ns[chosen]), clock.declared_ns
-            )
-            edges = clock.at(self._edges_ns)
-            begins = np.maximum(clock.at(gaps[1]) + gaps[3], edges[0])
-            ends = np.minimum(clock.at(gaps[2]), edges[-1])
-            self._add(gaps[0], begins, ends, edges)
-
-    def _clock(self, code: int) -> "_Clock":
-        """The clock of a class, made when it is needed: most of thousands of classes have no gap."""
-        clock = self._clocks.get(code)
-        if clock is None:
-            clock = self._clocks[code] = _Clock(self._view.excluded.of_class[code])
-        return clock
-
-    def _in_window(self) -> list[tuple[NDArray[np.int64] | slice, "_Clock"]]:
-        """The places of devices, and clocks that run as theirs do inside the window, whatever they show."""
-        excluded = self._view.excluded.within(int(self._edges_ns[0]), int(self._edges_ns[-1]))
-        return [(places, _Clock(exclusions)) for places, exclusions in excluded.by_class()]
-
-    def _add(
-        self, places: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], edges: NDArray[np.int64]
-    ) -> None:
-        """Add spans of time down inside the window, and the edges of its steps, as the clock of a class shows them."""
-        if len(edges) == 2:
+        self._view.budget.check()
+        places, start_ns, end_ns, down_after_ns = self._divided(places, start_ns, end_ns, down_after_ns)
+        codes = self._codes[places]
+        begins = np.maximum(self._clocks.at(codes, start_ns) + down_after_ns, self._edges[codes, 0])
+        ends = np.minimum(self._clocks.at(codes, end_ns), self._edges[codes, -1])
+        if self._edges.shape[1] == 2:
             np.add.at(self._down_ns[:, 0], places, np.maximum(0, ends - begins))
-            return
-        down = np.flatnonzero(ends > begins)
-        places, begins, ends = places[down], begins[down], ends[down]
-        first = np.searchsorted(edges, begins, side="right") - 1
-        last = np.searchsorted(edges, ends, side="left") - 1
-        np.add.at(self._down_ns, (places, first), np.minimum(ends, edges[first + 1]) - begins)
+        else:
+            down = np.flatnonzero(ends > begins)
+            self._add_by_step(places[down], codes[down], begins[down], ends[down])
+
+    def _divided(self, *gaps: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:
+        """The gaps, divided where the device was declared again: from then on it has its time anew."""
+        edges, declared_ns = self._declared
+        for number in range(int(np.diff(edges).max(initial=0))):
+            places, start_ns, end_ns, down_after_ns = gaps
+            codes = self._codes[places]
+            has_more = edges[codes] + number < edges[codes + 1]
+            at_ns = declared_ns[np.where(has_more, edges[codes] + number, 0)]
+            later = np.flatnonzero(has_more & (start_ns != NEVER_NS) & (start_ns < at_ns) & (at_ns < end_ns))
+            if len(later):
+                first_ends_ns = end_ns.copy()
+                first_ends_ns[later] = at_ns[later]
+                gaps = (
+                    np.concatenate([places, places[later]]),
+                    np.concatenate([start_ns, at_ns[later]]),
+                    np.concatenate([first_ends_ns, end_ns[later]]),
+                    np.concatenate([down_after_ns, down_after_ns[later]]),
+                )
+        return gaps
+
+    def _add_by_step(
+        self, places: NDArray[np.int64], codes: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> None:
+        """Add spans of time down inside the window, as the clocks of their classes show them."""
+        first = self._step_of(codes, begins, is_right=True)
+        last = self._step_of(codes, ends, is_right=False)
+        np.add.at(self._down_ns, (places, first), np.minimum(ends, self._edges[codes, first + 1]) - begins)
         more = np.flatnonzero(last > first)
-        places, ends, first, last = places[more], ends[more], first[more], last[more]
-        np.add.at(self._down_ns, (places, last), ends - edges[last])
+        places, codes, ends, first, last = places[more], codes[more], ends[more], first[more], last[more]
+        np.add.at(self._down_ns, (places, last), ends - self._edges[codes, last])
         np.add.at(self._whole, (places, first + 1), 1)
         np.add.at(self._whole, (places, last), -1)
 
+    def _step_of(self, codes: NDArray[np.int64], shown: NDArray[np.int64], *, is_right: bool) -> NDArray[np.int64]:
+        """The step in which a clock shows a time."""
+        classes, width = self._edges.shape
+        rows = np.arange(classes + 1) * width
+        places = search_in_rows(self._edges.reshape(-1), rows, codes, shown, is_right=is_right)
+        steps: NDArray[np.int64] = places - rows[codes] - 1
+        return steps
+
+    def _lengths_ns(self) -> NDArray[np.int64]:
+        """How long each step is by the clock of each device: shape (n, steps), or (1, steps) where all are alike."""
+        lengths_ns: NDArray[np.int64] = np.diff(self._edges)
+        if len(lengths_ns) > 1:
+            lengths_ns = lengths_ns[self._codes]
+        return lengths_ns
+
     def down_ns(self) -> NDArray[np.int64]:
         """The time down of each device in each step, shape (n, steps)."""
-        for devices, clock in self._in_window():
-            covered = np.cumsum(self._whole[devices], axis=1)
-            self._down_ns[devices] += covered * np.diff(clock.at(self._edges_ns))
+        self._down_ns += np.cumsum(self._whole, axis=1) * self._lengths_ns()
         return self._down_ns
 
     def since(self, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """The time that counts of each device in each step from `first_ns` on; shape (n, steps)."""
         counted_ns = np.zeros(self._down_ns.shape, np.int64)
-        starts_ns, ends_ns = self._edges_ns[:-1], self._edges_ns[1:]
-        for devices, clock in self._in_window():
-            since_ns = np.clip(first_ns[devices, None], starts_ns, ends_ns)
-            counted_ns[devices] = clock.at(ends_ns) - clock.at(since_ns)
+        counted_ns += self._lengths_ns()
+        counted_ns[first_ns >= self._edges_ns[-1]] = 0
+        begun = np.flatnonzero((first_ns > self._edges_ns[0]) & (first_ns < self._edges_ns[-1]))
+        codes = self._codes[begun]
+        since_ns = np.clip(first_ns[begun, None], self._edges_ns[:-1], self._edges_ns[1:])
+        counted_ns[begun] = self._edges[codes, 1:] - self._clocks.at(codes[:, None], since_ns)
         return counted_ns
-
-
-class _Clock:
-    """A clock that stands still in excluded time."""
-
-    def __init__(self, exclusions: Exclusions) -> None:
-        self._spans = exclusions.all
-        self.declared_ns: list[int] = exclusions.deleted[:, 1].tolist()
-
-    def at(self, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What it shows at each time."""
-        return at_ns - covered_before(self._spans, at_ns) if len(self._spans) else at_ns

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.aggregate.class_spans import ClassClocks, concatenated
 from fleetpulse.aggregate.recurrence import occurrences
+from fleetpulse.aggregate.slot_runs import Kinds
 from fleetpulse.aggregate.spans import NO_SPANS, Spans, spans_of, union
 from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.catalog.catalog import Pause, Span
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.model.uptime import BLIND, DELETED, MAINTENANCE, PAUSED
 
 FOREVER_NS = 2**62
 """The end of a pause that has none."""
@@ -49,6 +52,8 @@ class Excluded:
     classes: NDArray[np.int32]
     of_class: Sequence[Exclusions]
     _found: list[tuple[NDArray[np.int64], Spans]] = field(default_factory=list, init=False, compare=False)
+    _clocks: list[ClassClocks] = field(default_factory=list, init=False, compare=False)
+    _again: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list, init=False, compare=False)
 
     def of(self, place: int) -> Exclusions:
         """What is excluded for the device at a place."""
@@ -79,6 +84,33 @@ class Excluded:
         renumbered[touching] = np.arange(1, len(touching) + 1)
         plain = Exclusions(self.of_class[0].blind)
         return Excluded(renumbered[self.classes], [plain, *(self.of_class[code] for code in touching.tolist())])
+
+    def clocks(self) -> ClassClocks:
+        """The clocks of all classes, which stand still in what is excluded; made once for all questions."""
+        if not self._clocks:
+            self._clocks.append(ClassClocks.of(self.of_class[0].blind, *self._declared(), count=len(self.of_class)))
+        return self._clocks[0]
+
+    def kinds(self, *, start_ns: int, end_ns: int) -> Kinds:
+        """All spans by kind, with their classes; of blind time only what touches [start_ns, end_ns)."""
+        blind = self.of_class[0].blind
+        blind = blind[(blind[:, 1] > start_ns) & (blind[:, 0] < end_ns)]
+        classes = np.arange(len(self.of_class))
+        kinds = {BLIND: (np.repeat(classes, len(blind)), np.tile(blind, (len(classes), 1)))}
+        for reason, name in ((MAINTENANCE, "maintenance"), (PAUSED, "paused"), (DELETED, "deleted")):
+            edges, spans = concatenated([getattr(one, name) for one in self.of_class])
+            kinds[reason] = np.repeat(classes, np.diff(edges)), spans
+        return kinds
+
+    def declared_again_ns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(edges, times): when devices were declared again; those of class c are times[edges[c] : edges[c + 1]].
+
+        Returns: int64, shape (classes + 1,), and int64 ns, shape (n,).
+        """
+        if not self._again:
+            edges, deleted = concatenated([one.deleted for one in self.of_class])
+            self._again.append((edges, deleted[:, 1]))
+        return self._again[0]
 
     def _declared(self) -> tuple[NDArray[np.int64], Spans]:
         """(codes of classes, spans): all that is excluded beside blind time, found once for all questions."""

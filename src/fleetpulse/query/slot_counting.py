@@ -1,13 +1,13 @@
 """The slots of the devices whose slots are equally long, counted day by day; see `slots`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows, count_before, count_minutes
-from fleetpulse.aggregate.slot_runs import ClassSweep, SlotRuns, slot_runs
+from fleetpulse.aggregate.slot_runs import ClassSweep, class_runs
 from fleetpulse.aggregate.spans import Spans, minutes_inside
 from fleetpulse.aggregate.uptime import fold_slots, pack_minutes, unpack_minutes
 from fleetpulse.blocks.stored_late import has_late
@@ -17,6 +17,8 @@ from fleetpulse.query.answers import Missing
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
+FIGURES_AT_ONCE = 1_000_000
+"""Devices times edges of steps that are counted at once: some 8 MB for each of a few arrays."""
 Places = NDArray[np.int64]
 """Places of devices in a view, shape (n,)."""
 Bits = NDArray[np.uint64]
@@ -39,14 +41,6 @@ class SlotCounts:
     def expected(self) -> NDArray[np.int32]:
         """Slots that count for each device: int32, shape (n, steps)."""
         return np.asarray(self.present + self.counts[DOWN])
-
-
-@dataclass(frozen=True, slots=True)
-class _Class:
-    """Devices that share their exclusions, and what each slot counts as for them where nothing was sent in it."""
-
-    members: Places
-    runs: SlotRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +96,13 @@ class SlotCounting:
         self._edges = np.clip(np.append(edges - self.start // slot, self._slots), 0, self._slots)
         """Where each step begins, and where the last one ends, in slots of the window; with `are_steps_apart` the slots
         that are in two steps are a step of their own between these."""
-        self._classes = [
-            _Class(
-                np.flatnonzero(is_chosen[places]) if isinstance(places, slice) else places[is_chosen[places]],
-                slot_runs(
-                    blind=exclusions.blind,
-                    maintenance=exclusions.maintenance,
-                    paused=exclusions.paused,
-                    deleted=exclusions.deleted,
-                    start_ns=self.start * NS_PER_MINUTE,
-                    slot_ns=slot_ns,
-                    count=self._slots,
-                ),
-            )
-            for places, exclusions in view.by_class()
-        ]
-        self._sweep = ClassSweep([devices.runs for devices in self._classes])
+        start_ns = self.start * NS_PER_MINUTE
+        kinds = view.excluded.kinds(start_ns=start_ns, end_ns=start_ns + self._slots * slot_ns)
+        self._runs = class_runs(
+            kinds, classes=len(view.excluded.of_class), start_ns=start_ns, slot_ns=slot_ns, count=self._slots
+        )
+        self._sweep = ClassSweep(self._runs)
+        self._members = np.flatnonzero(is_chosen)
 
     def count_absent(self) -> None:
         """Count all slots as if no heartbeat had been sent."""
@@ -125,22 +110,29 @@ class SlotCounting:
             return
         counts = self._result.counts
         reasons = (DOWN,) if self._unheard is None else (DOWN, BLIND, MAINTENANCE, PAUSED, DELETED)
-        for devices in self._classes:
-            self._view.budget.check()
-            for reason in (reason for reason in reasons if (devices.runs.reasons == reason).any()):
-                counts[reason, devices.members] += self._absent(devices, reason, 0, self._slots)
+        for members in self._parts():
+            for reason in (reason for reason in reasons if (self._runs.reasons == reason).any()):
+                counts[reason, members] += self._absent(members, reason, 0, self._slots)
             if self._unheard is not None:
-                counts[BEFORE, devices.members] += np.diff(np.minimum(self._seen(devices), self._edges))
+                counts[BEFORE, members] += np.diff(np.minimum(self._seen(members), self._edges))
 
-    def _seen(self, devices: _Class) -> NDArray[np.int64]:
+    def _parts(self) -> Iterator[Places]:
+        """The places of the devices, as many at a time as are counted at once."""
+        rows = max(1, FIGURES_AT_ONCE // len(self._edges))
+        for start in range(0, len(self._members), rows):
+            self._view.budget.check()
+            yield self._members[start : start + rows]
+
+    def _seen(self, members: Places) -> NDArray[np.int64]:
         """The slot of each device's first heartbeat, shape (members, 1), in slots of the window."""
-        first_minute = self._view.live.first_minute[devices.members].astype(np.int64)
+        first_minute = self._view.live.first_minute[members].astype(np.int64)
         return np.clip(first_minute // self._slot - self.start // self._slot, 0, self._slots)[:, None]
 
-    def _absent(self, devices: _Class, reason: int, first: int, last: int) -> NDArray[np.int32]:
+    def _absent(self, members: Places, reason: int, first: int, last: int) -> NDArray[np.int64]:
         """Slots in [first, last), since the first heartbeat, that count as `reason` when absent: (members, steps)."""
-        places = np.clip(np.maximum(self._seen(devices), self._edges), first, last)
-        return np.asarray(np.diff(devices.runs.before(reason, places)))
+        places = np.clip(np.maximum(self._seen(members), self._edges), first, last)
+        codes = self._view.excluded.classes[members].astype(np.int64)[:, None]
+        return np.diff(self._runs.before(reason, codes, places))
 
     def day(self, day: int) -> DaySlots | None:
         """A day of the window; None where no slot of the window is in it."""
@@ -156,10 +148,10 @@ class SlotCounting:
 
     def lose(self, day: DaySlots) -> None:
         """Count the slots of a day whose block is lost as MISSING where no heartbeat is known of."""
-        for devices in self._classes:
-            count = self._absent(devices, DOWN, day.first, day.last)
-            self._result.counts[DOWN, devices.members] -= count
-            self._result.counts[MISSING, devices.members] += count
+        for members in self._parts():
+            count = self._absent(members, DOWN, day.first, day.last)
+            self._result.counts[DOWN, members] -= count
+            self._result.counts[MISSING, members] += count
 
     def add(self, day: DaySlots, present: Sequence[DayPresence], down: int) -> None:
         """Move the slots in which heartbeats were sent from where they count as absent, `down` or BLIND."""
@@ -236,7 +228,7 @@ class SlotCounting:
         """Note the reason of every slot of a day of the one device."""
         is_there, is_in_time = (unpack_minutes(bits[0], count=len(absent)) for bits in (there, in_time))
         reasons = np.select([is_in_time, is_there, absent == DOWN], [UP, BACKFILLED, down], absent).astype(np.int8)
-        seen = int(self._seen(self._classes[0])[0, 0]) - day.first + day.offset
+        seen = int(self._seen(self._members)[0, 0]) - day.first + day.offset
         reasons[: max(0, seen)] = BEFORE
         self.codes.append(reasons[day.offset : day.offset + day.last - day.first])
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
-from fleetpulse.aggregate.status import Exclusions
 from fleetpulse.blocks.history import History, OnDamage
 from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.blocks.stored_gaps import read_gaps
@@ -49,10 +48,6 @@ class FleetView:
     def is_of_one(self) -> bool:
         """Whether it shows one device, of which single rows are read, where of many whole blocks are."""
         return self.count == 1
-
-    def by_class(self) -> list[tuple[NDArray[np.int64] | slice, Exclusions]]:
-        """The places of the devices of each class, int64, shape (members,), and what is excluded for them."""
-        return self.excluded.by_class()
 
     def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:
         """What `value` gives for the policy of each device: int64, shape (n,)."""
