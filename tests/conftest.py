@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import open_clients
+from command import COMMAND
 
 # How long an example takes says nothing on a machine that others use, too. `make test-thorough` takes the second one.
 settings.register_profile("fleetpulse", deadline=None)
@@ -53,19 +54,7 @@ class Server:
     """A `fleetpulse serve` of our own, stopped by its own process id."""
 
     def __init__(self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv") -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "fleetpulse",
-            "serve",
-            "--port",
-            "0",
-            "--data",
-            str(folder),
-            "--log-format",
-            "json",
-            *flags,
-        ]
+        command = [*COMMAND, "serve", "--port", "0", "--data", str(folder), "--log-format", "json", *flags]
         command += ["--devices", str(devices)] if devices else []
         self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
 

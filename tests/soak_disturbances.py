@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from command import COMMAND
 from conftest import Server
 from fleetpulse.simulation.verdict import parse_duration
 from http_client import Client
@@ -138,7 +139,7 @@ class Soak:
         self.when_ready()
 
     def accept_clock(self) -> None:
-        command = [sys.executable, "-m", "fleetpulse", "clock", "accept", "--yes", "--url", self.target.url("")]
+        command = [*COMMAND, "clock", "accept", "--yes", "--url", self.target.url("")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -2,17 +2,17 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from command import COMMAND
 from conftest import Server
 from http_client import Client
 
 
 def blocks(server: Server, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "fleetpulse", "blocks", *words, "--url", f"http://127.0.0.1:{server.port}"],
+        [*COMMAND, "blocks", *words, "--url", f"http://127.0.0.1:{server.port}"],
         capture_output=True,
         text=True,
         check=True,

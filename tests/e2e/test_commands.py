@@ -8,7 +8,6 @@ import pty
 import shlex
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +16,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from cyclopts import App
 
-from conftest import ROOT, Server
-from fleetpulse.cli.main import COMMANDS, app
-from fleetpulse.cli.tables import sparkline
+from command import COMMAND
+from conftest import Server
 from fleetpulse.notation.timestamp import format_rfc3339
 from http_client import Client
 
-CLIENTS = list(COMMANDS)[list(COMMANDS).index("status") :]
 FLEET = "device_id,site,interval,note\npress-1,paris,,\npress-2,paris,,[bold]x | y\noven:1,ly|on,5m,\n=odd,,,\n"
 MINUTES = 240
 
@@ -41,7 +37,7 @@ class Commands:
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
         """Standard output; standard error where the status is not 0."""
-        command = [sys.executable, "-m", "fleetpulse", *arguments]
+        command = [*COMMAND, *arguments]
         done = subprocess.run(command, capture_output=True, check=False, timeout=60, env=self.environment)
         assert done.returncode == status, done.stdout.decode() + done.stderr.decode()
         assert b"Traceback" not in done.stderr
@@ -94,41 +90,6 @@ def _fill(commands: Commands, port: int, fleet: Path) -> None:
 
 def _squeezed(table: str) -> str:
     return " ".join(table.split())
-
-
-def _parsed(arguments: list[str]) -> object:
-    """The function that a command line runs."""
-    return app.parse_args(arguments, exit_on_error=False, print_error=False)[0]
-
-
-def _actions(command: App) -> dict[str, App]:
-    """Its actions by the words that follow `fleetpulse`; a command without actions is one itself."""
-    of_command = {f"{command.name[0]} {name}": command[name] for name in command if not name.startswith("-")}
-    return of_command or {command.name[0]: command}
-
-
-@pytest.mark.usefixtures("without_pydantic")
-@pytest.mark.parametrize("command", CLIENTS)
-def test_every_action_has_an_example_that_can_be_run_and_stands_in_the_reference(command: str) -> None:
-    reference = (ROOT / "docs/reference/commands.md").read_text()
-    actions = _actions(app[command])
-    assert actions
-    for name, action in actions.items():
-        assert f"`fleetpulse {name}`" in reference
-        title, *examples = (action.help_epilogue or "").splitlines()
-        assert title == "Example:"
-        for example in examples:
-            program, *arguments = shlex.split(example)
-            assert program == "fleetpulse"
-            assert _parsed(arguments) is action.default_command
-
-
-@pytest.mark.usefixtures("without_pydantic")
-@pytest.mark.parametrize("page", ["howto/report.md", "reference/commands.md"])
-def test_the_commands_of_a_page_can_be_run(page: str) -> None:
-    lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("fleetpulse ")]
-    for line in lines:
-        assert _parsed(shlex.split(line)[1:]) != app.help_print
 
 
 def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
@@ -321,7 +282,7 @@ def test_raw_data_is_written_whole_or_not_at_all(run: Commands, tmp_path: Path) 
     assert "no such metric" in run("export", "samples", "--types", "nope", "-o", str(tmp_path / "none.csv"), status=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["presence.parquet", "silences.csv"]
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "fleetpulse", "export", "presence", "--format", "parquet"]
+    command = [*COMMAND, "export", "presence", "--format", "parquet"]
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, env=run.environment, check=False, timeout=60)
     os.close(ours)
     os.close(theirs)
@@ -354,10 +315,3 @@ def test_what_cannot_be_done_says_why_and_what_to_do(run: Commands) -> None:
     assert run("devices", "list", "--status", "gone", status=1).startswith("fleetpulse: status must be of new, up,")
     assert "unrecognized arguments: --statsu" in run("devices", "show", "x", "--statsu", status=2)
     assert "must be name:value such as site:paris" in run("uptime", "fleet", "--label", "paris", status=2)
-
-
-def test_a_sparkline_goes_from_lowest_to_highest_and_leaves_gaps() -> None:
-    assert sparkline([0, 7, None, 3.5]) == "▁█ ▅"
-    assert sparkline([5, 5]) == "▅▅"
-    assert sparkline([]) == sparkline([None])[1:] == ""
-    assert len(sparkline([float(value) for value in range(1000)])) == 48

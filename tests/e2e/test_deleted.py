@@ -2,10 +2,10 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from command import COMMAND
 from conftest import PUBLISHED, Server
 from http_client import Client
 
@@ -78,7 +78,7 @@ def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve
         ["report", "uptime", "--devices"], ["uptime", "device", PUBLISHED[0]], ["uptime", "fleet"],
         ["metrics", "get", PUBLISHED[0], "--types", "load"], ["metrics", "fleet", "--types", "load"],
     ):  # fmt: skip
-        words = [sys.executable, "-m", "fleetpulse", *command, *flags, "--url", f"http://127.0.0.1:{server.port}"]
+        words = [*COMMAND, *command, *flags, "--url", f"http://127.0.0.1:{server.port}"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert PUBLISHED[0] in done.stdout or "fleet" in command

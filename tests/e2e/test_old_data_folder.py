@@ -9,7 +9,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from command import COMMAND
 from conftest import ROOT, Server
 
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -85,7 +85,7 @@ def check_answers(server: Server, moment: str) -> None:
 
 
 def check_verified(folder: Path) -> None:
-    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)]
+    command = [*COMMAND, "verify", "--data", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -5,13 +5,13 @@ The memory is that of the real process, as the kernel counts it.
 
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import Server
 from http_client import Client
 
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Seven million samples, from which quantiles come by sketches: sorted at once they took 450 MB."""
     data = tmp_path_factory.mktemp("memory") / "data"
     flags = ["--devices", str(DEVICES), "--days", str(DAYS), "--metrics", "1"]
-    subprocess.run([sys.executable, "-m", "fleetpulse", "generate", "--data", str(data), *flags], check=True)
+    subprocess.run([*COMMAND, "generate", "--data", str(data), *flags], check=True)
     server = Server(
         data,
         "--cells-max",

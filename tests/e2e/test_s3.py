@@ -5,13 +5,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from command import COMMAND
 from conftest import PUBLISHED, Server
 from http_client import Client
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
@@ -58,7 +58,7 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(
     assert float(counters.split("\nfleetpulse_cache_bytes ")[1].split()[0]) > 0
     client.close()
     assert server.stop(signal.SIGTERM) == 0
-    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(server.folder), *flags[:4]]
+    command = [*COMMAND, "verify", "--data", str(server.folder), *flags[:4]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "WRONG" in done.stdout) == (0, False), done.stdout + done.stderr
     # A block that is damaged in the bucket is found although its copy in the cache is not, and the other way round.
@@ -219,7 +219,7 @@ def test_without_store_and_cache_events_are_taken_and_all_count_once_the_store_i
     assert (status, uptime["present"], uptime["missing"]) == (200, 3, [])
     client.close()
     assert server.stop(signal.SIGTERM) == 0
-    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(server.folder), *away[:4]]
+    command = [*COMMAND, "verify", "--data", str(server.folder), *away[:4]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     forwarder.close()

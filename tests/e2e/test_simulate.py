@@ -3,20 +3,20 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import ROOT, Server
 
 Serve = Callable[..., Server]
 
 
 def simulate(port: int, *flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "fleetpulse", "simulate", "--url", f"http://127.0.0.1:{port}", *flags]
+    command = [*COMMAND, "simulate", "--url", f"http://127.0.0.1:{port}", *flags]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -40,17 +40,7 @@ def test_the_published_run_is_right_and_stays_right_when_it_is_played_again(serv
 @pytest.mark.parametrize("flags", [[], ["--bulk", "100"]])
 def test_a_fleet_is_right_although_the_server_is_killed_in_the_middle(tmp_path: Path, flags: list[str]) -> None:
     server = Server(tmp_path / "data", "--auto-register", "--checkpoint-s", "0.2")
-    command = [
-        sys.executable,
-        "-m",
-        "fleetpulse",
-        "simulate",
-        "--url",
-        f"http://127.0.0.1:{server.port}",
-        "--devices",
-        "60",
-        *flags,
-    ]
+    command = [*COMMAND, "simulate", "--url", f"http://127.0.0.1:{server.port}", "--devices", "60", *flags]
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as simulation:
             server.wait_for_log('"event": "checkpoint"')

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from command import COMMAND
+
 COMMANDS = ["version", "--help", "devices list --help", "completion bash"]
 
 
@@ -68,7 +70,7 @@ def test_ctrl_c_ends_a_command_without_a_trace(after_s: float, tmp_path: Path) -
 
 def test_an_interrupted_generate_says_what_it_leaves(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    command = [sys.executable, "-m", "fleetpulse", "generate", "--data", str(folder), "--devices", "100000"]
+    command = [*COMMAND, "generate", "--data", str(folder), "--devices", "100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not (folder / "catalog.sqlite").exists():

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from http.client import IncompleteRead
 from pathlib import Path
@@ -10,17 +9,13 @@ from typing import Any
 
 import pytest
 
+from command import COMMAND
 from conftest import PUBLISHED, Server
 from http_client import Client
 
 
 def verify(folder: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([*COMMAND, "verify", "--data", str(folder)], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

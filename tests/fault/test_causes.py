@@ -1,11 +1,12 @@
 """What keeps a start from beginning is told as what it is: no trace, and advice to restore a copy only for damage."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from command import refusal
 
 RESTORE = "Restore the data folder from a copy"
 
@@ -19,14 +20,10 @@ def mounted(folder: Path, options: str) -> None:
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr}")
 
 
-def refusal(*words: str) -> str:
-    """What a command that cannot be done prints, checked to be one line without a trace."""
-    command = [sys.executable, "-m", "fleetpulse", *words]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1, done
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("fleetpulse: "), done.stderr
+def last_line(*words: str) -> str:
+    """What a command that cannot be done prints in the end: one line, behind the name of the command."""
+    last = refusal(*words).strip().splitlines()[-1]
+    assert last.startswith("fleetpulse: "), last
     return last
 
 
@@ -66,7 +63,7 @@ def test_a_start_tells_why_it_cannot(
     prepare: Callable[[Path], None], text: str, is_damage: bool, tmp_path: Path
 ) -> None:
     prepare(tmp_path / "data")
-    line = refusal("serve", "--port", "0", "--data", str(tmp_path / "data"))
+    line = last_line("serve", "--port", "0", "--data", str(tmp_path / "data"))
     assert text in line
     assert (RESTORE in line) is is_damage
 
@@ -76,7 +73,7 @@ def test_a_fresh_folder_on_a_disk_that_takes_nothing(options: str, text: str, tm
     disk = tmp_path / "disk"
     mounted(disk, options)
     try:
-        line = refusal("serve", "--port", "0", "--data", str(disk / "data"))
+        line = last_line("serve", "--port", "0", "--data", str(disk / "data"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
     assert text in line

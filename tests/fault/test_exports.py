@@ -4,13 +4,13 @@ import contextlib
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import Server
 from http_client import Client
 
@@ -22,7 +22,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of 400 devices: an export of 90 MB, of which a day does not fit into the buffers of the system."""
     folder = tmp_path_factory.mktemp("generated") / "data"
     flags = ["--devices", "400", "--days", "4", "--metrics", "0", "--end", "2026-05-20T00:00:00Z"]
-    command = [sys.executable, "-m", "fleetpulse", "generate", "--data", str(folder), *flags]
+    command = [*COMMAND, "generate", "--data", str(folder), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
 
@@ -119,7 +119,7 @@ def test_the_command_says_that_an_export_was_cut_and_keeps_no_file(
 ) -> None:
     server = serve(devices=None)
     file = tmp_path / "presence.csv"
-    command = [sys.executable, "-m", "fleetpulse", "export", "presence", "--from", "2026-05-16T00:00:00Z"]
+    command = [*COMMAND, "export", "presence", "--from", "2026-05-16T00:00:00Z"]
     command += ["--to", "2026-05-20T00:00:00Z", "--url", f"http://127.0.0.1:{server.port}", "-o", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     part = tmp_path / "presence.csv.part"

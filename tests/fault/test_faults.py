@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import PUBLISHED, ROOT, Server
 from http_client import Client
 
@@ -201,7 +202,7 @@ def test_whatever_call_fails_nothing_acknowledged_is_lost(pytestconfig: pytest.C
         folder = tmp_path / f"{number}"
         folder.mkdir()
         try:
-            round_of(fault, folder, [sys.executable, "-m", "fleetpulse"])
+            round_of(fault, folder, [*COMMAND])
         except Exception as error:
             error.add_note(f"in the round of --fault-seed {seed + number}: {fault}")
             raise

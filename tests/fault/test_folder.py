@@ -4,12 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import PUBLISHED, ROOT, Server
 from http_client import Client
 
@@ -177,12 +177,7 @@ def test_one_folder_has_one_process_though_its_lock_file_is_removed(
     path = {"same": lambda folder: folder, "link": link, "mount": mounted, "moved": moved}[way](server.folder)
     for command in COMMANDS if way == "same" else COMMANDS[:1]:  # they all take the same lock
         done = subprocess.run(
-            [sys.executable, "-m", "fleetpulse", *command, "--data", str(path)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=ROOT,
+            [*COMMAND, *command, "--data", str(path)], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
         )
         assert (done.returncode, "is in use by process" in done.stderr) == (1, True), done.stderr
     if way != "moved":

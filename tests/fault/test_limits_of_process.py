@@ -2,12 +2,12 @@
 
 import socket
 import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import Server
 from http_client import Client
 
@@ -16,7 +16,7 @@ HEARTBEAT, STATS = "/api/v1/devices/d/heartbeat", "/api/v1/devices/d/stats"
 
 def limited(folder: Path, *limits: str, flags: tuple[str, ...] = ()) -> list[str]:
     """The command of a server with limits of its own."""
-    serve = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), "--log-format", "json"]
+    serve = [*COMMAND, "serve", "--port", "0", "--data", str(folder), "--log-format", "json"]
     return ["prlimit", *limits, *serve, "--auto-register", *flags]
 
 

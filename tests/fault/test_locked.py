@@ -6,7 +6,6 @@ import json
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from command import COMMAND
 from conftest import PUBLISHED, Server
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
@@ -158,7 +158,7 @@ def test_a_stop_while_both_are_locked_loses_nothing(server: Server, serve: Calla
 def test_a_start_with_a_lock_waits_then_says_what_locks_it(server: Server, name: str, begin: str, command: str) -> None:
     server.stop()
     flags = ["--port", "0"] if command == "serve" else []
-    arguments = [sys.executable, "-m", "fleetpulse", command, "--data", str(server.folder), *flags]
+    arguments = [*COMMAND, command, "--data", str(server.folder), *flags]
     with locked(server.folder / name, begin) as other:
         if begin.startswith("PRAGMA"):
             other.execute("CREATE TABLE other (value)")  # the mode takes its lock with the first write

@@ -3,8 +3,6 @@
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command import refusal, run_command
 from conftest import PUBLISHED, ROOT, Server
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
@@ -63,28 +62,16 @@ def of_catalog(folder: Path) -> tuple[Manifest, set[str]]:
         return catalog.manifest(), {loss.part for _, loss in catalog.losses()}
 
 
-def refusal(folder: Path, *flags: str) -> str:
-    """Start a service that must refuse to start; what it says."""
-    command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(folder), *flags]
-    done = subprocess.run(
-        [*command, "--devices", str(ROOT / "devices.csv")], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
-    return done.stderr
+def refused_start(folder: Path, *flags: str) -> str:
+    """What a service says that must refuse to start."""
+    return refusal("serve", "--port", "0", "--data", str(folder), "--devices", str(ROOT / "devices.csv"), *flags)
 
 
 def adopt(folder: Path, *flags: str) -> str:
     """What `fleetpulse adopt` prints."""
-    command = [sys.executable, "-m", "fleetpulse", "adopt", "--data", str(folder), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = run_command("adopt", "--data", str(folder), *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def verify(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """What `fleetpulse verify` does."""
-    command = [sys.executable, "-m", "fleetpulse", "verify", "--data", str(folder), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def look(server: Server) -> list[object]:
@@ -113,7 +100,7 @@ def test_a_fresh_folder_on_a_prefix_in_use_does_not_start_and_deletes_nothing(
     assert server.stop(signal.SIGTERM) == 0
     before = names_of(flags, tmp_path)
     assert len(before) > 3
-    text = refusal(tmp_path / "fresh", *flags, "--checkpoint-s", "0.1")
+    text = refused_start(tmp_path / "fresh", *flags, "--checkpoint-s", "0.1")
     assert f"{flags[1]} at" in text and "another service" in text and "fleetpulse adopt" in text
     assert names_of(flags, tmp_path) == before
     assert present(serve(*flags)) == 1
@@ -137,7 +124,7 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
     for name in lost:
         for file in server.folder.glob(f"{name}.sqlite*"):
             file.unlink()
-    assert "fleetpulse adopt" in refusal(server.folder, *where, "--checkpoint-s", "0.1")
+    assert "fleetpulse adopt" in refused_start(server.folder, *where, "--checkpoint-s", "0.1")
     after = names_of(flags, tmp_path) if where else {path.name for path in blocks.iterdir()}
     assert before == after and len(after) > 3
     shown = adopt(server.folder, *where, "--dry-run")
@@ -145,7 +132,7 @@ def test_a_folder_whose_catalog_is_lost_does_not_start_over_its_blocks(
     if where:
         assert "Nothing was changed" in adopt(tmp_path / "nowhere", *where, "--dry-run")
         assert not (tmp_path / "nowhere").exists()
-    assert "fleetpulse adopt" in refusal(server.folder, *where)
+    assert "fleetpulse adopt" in refused_start(server.folder, *where)
     assert ("journal is not there" in adopt(server.folder, *where)) == ("journal" in lost)
     assert of_catalog(server.folder) == (manifest, {*lost})
     again = serve(*where, *LATE)
@@ -241,10 +228,9 @@ def test_a_restored_older_copy_of_the_folder_starts_within_the_grace(
     restored.wait_for_log("the blocks are newer than this data folder")
     assert present(restored) == 1
     assert beat(restored, 9) == 204
-    command = [sys.executable, "-m", "fleetpulse", "blocks", "list", "--url", f"http://127.0.0.1:{restored.port}"]
-    listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    listed = run_command("blocks", "list", "--url", f"http://127.0.0.1:{restored.port}").stdout
     assert restored.stop(signal.SIGTERM) == 0
-    done = verify(server.folder, *flags[:4])
+    done = run_command("verify", "--data", str(server.folder), *flags[:4])
     assert done.returncode == 0
     (note,) = {*re.findall(r"manifest-\d+-[0-9a-f]+\.json", done.stdout)}
     assert f"Kept: {note}" in listed and f"`fleetpulse adopt` with --manifest {note}" in listed

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import ROOT, Server
 from http_client import Client
 
@@ -90,7 +91,7 @@ def test_pressure_harms_no_heartbeat_no_answer_and_no_memory(tmp_path: Path, req
     seconds = request.config.getoption("--pressure-s")
     data = tmp_path / "data"
     flags = ["--devices", str(DEVICES), "--metrics", str(METRICS), "--days", str(DAYS)]
-    subprocess.run([sys.executable, "-m", "fleetpulse", "generate", "--data", str(data), *flags], check=True)
+    subprocess.run([*COMMAND, "generate", "--data", str(data), *flags], check=True)
     server = Server(data, "--earliest", "2000-01-01T00:00:00Z", "--checkpoint-s", "10", devices=None)
     try:
         with heartbeats(server) as sending:

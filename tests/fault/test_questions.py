@@ -4,13 +4,13 @@ import http.client
 import json
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import Server
 
 DEAR = "/api/v1/fleet/metrics?types=cpu&window=2d&step=5m&aggregation=p99"
@@ -22,7 +22,7 @@ LIST = "/api/v1/devices?limit=3"
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dear") / "data"
     made = ["generate", "--data", str(folder), "--days", "2", "--devices", "400", "--metrics", "1"]
-    subprocess.run([sys.executable, "-m", "fleetpulse", *made], check=True, capture_output=True)
+    subprocess.run([*COMMAND, *made], check=True, capture_output=True)
     return folder
 
 

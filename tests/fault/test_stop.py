@@ -5,13 +5,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from command import COMMAND
 from conftest import PUBLISHED, Server
 from fleetpulse.stop_signals import OUT_OF_TIME_STATUS
 from http_client import Client
@@ -83,7 +83,7 @@ def test_requests_that_never_end_are_cut_off(serve: Callable[..., Server], reque
 
 def test_slow_readers_and_questions_do_not_keep_it(serve: Callable[..., Server], tmp_path: Path) -> None:
     flags = ["--devices", "400", "--days", "4", "--metrics", "1", "--end", "2026-05-20T00:00:00Z"]
-    command = [sys.executable, "-m", "fleetpulse", "generate", "--data", str(tmp_path / "data"), *flags]
+    command = [*COMMAND, "generate", "--data", str(tmp_path / "data"), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     server = serve("--shutdown-s", "4", devices=None)
     window = "from=2026-05-16T00:00:00Z&to=2026-05-20T00:00:00Z"
@@ -138,7 +138,7 @@ def test_a_second_signal_ends_it_at_once(serve: Callable[..., Server], number: s
 def test_a_start_that_hangs_is_ended(serve: Callable[..., Server], tmp_path: Path) -> None:
     environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PATH": "/usr/bin:/bin"}
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        command = [sys.executable, "-m", "fleetpulse", "serve", "--port", "0", "--data", str(tmp_path / "new")]
+        command = [*COMMAND, "serve", "--port", "0", "--data", str(tmp_path / "new")]
         command += ["--blocks", "s3://bucket/prefix", "--s3-timeout-s", "60", "--shutdown-s", "1"]
         command += ["--s3-endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}"]
         log = tmp_path / "log"

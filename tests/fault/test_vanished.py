@@ -1,28 +1,17 @@
 """Files of the data folder that are deleted or cut while the service is down: no start goes on in silence."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from command import refusal
 from conftest import PUBLISHED, Server
 from http_client import Client
 
 HEARTBEAT = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat"
 AUDIT = f"/api/v1/devices/{PUBLISHED[0]}/audit"
-
-
-def refused(*words: str) -> str:
-    """What a command prints that ends with exit status 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fleetpulse", *words], check=False, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 1, done
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
 
 
 def beat(server: Server, count: int) -> None:
@@ -69,7 +58,7 @@ def test_acknowledged_events_that_vanished_are_told_until_that_is_accepted(
     for words in (("serve", "--port", "0"), ("verify",), ("serve", "--port", "0")):
         if words == ("verify",) and not (server.folder / "journal.sqlite").exists():
             continue
-        text = refused(*words, "--data", str(server.folder))
+        text = refusal(*words, "--data", str(server.folder))
         assert "it had reached entry 6" in text
         assert "--accept-loss" in text
     server = serve("--accept-loss")
@@ -89,7 +78,7 @@ def test_a_log_that_is_put_back_brings_everything_back(serve: Callable[..., Serv
     assert len(logs) == 2
     for path in logs:
         path.unlink()
-    text = refused("serve", "--port", "0", "--data", str(server.folder))
+    text = refusal("serve", "--port", "0", "--data", str(server.folder))
     assert "the journal ends at entry 0" in text
     assert "the catalog lacks" in text
     for path, body in logs.items():

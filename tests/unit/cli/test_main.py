@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 from cyclopts import App
 
+from command import COMMAND
 from fleetpulse import __version__
 from fleetpulse.cli.main import app, main
 from fleetpulse.settings import entries
@@ -179,7 +180,7 @@ def test_a_question_loads_neither_the_service_nor_what_draws_tables(line: str) -
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `fleetpulse completion bash` prints, as a file."""
     path = tmp_path_factory.mktemp("completion") / "fleetpulse.bash"
-    command = [sys.executable, "-m", "fleetpulse", "completion", "bash"]
+    command = [*COMMAND, "completion", "bash"]
     path.write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     return path
 

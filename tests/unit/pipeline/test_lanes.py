@@ -1,83 +1,13 @@
-"""Lanes: limits, turns, deadlines and hang-ups, with a clock set by hand and threads that work when they are told."""
+"""Lanes: limits, and turns by client rather than by arrival; then how questions end: hang-ups, deadlines, errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, Future
-from typing import Any
 
 import pytest
 
 from fleetpulse.errors import Busy, NotAccepting, QuestionStopped
-from fleetpulse.pipeline.asker import Asker, set_asker
-from fleetpulse.pipeline.lanes import ASIDE_AFTER_NS, GRACE_NS, Lane, LaneName, Lanes
-from fleetpulse.telemetry.counters import Counters
-
-SECOND = 1_000_000_000
-
-
-class Threads(Executor):
-    """Work that a test ends when it likes."""
-
-    def __init__(self) -> None:
-        self.begun: list[tuple[Callable[[], Any], Future[Any]]] = []
-
-    def submit(self, work: Callable[..., Any], /, *_: Any, **__: Any) -> "Future[Any]":
-        self.begun.append((work, Future()))
-        self.begun[-1][1].set_running_or_notify_cancel()
-        return self.begun[-1][1]
-
-    def end(self) -> None:
-        """End the oldest work."""
-        work, future = self.begun.pop(0)
-        try:
-            future.set_result(work())
-        except ValueError as error:
-            future.set_exception(error)
-
-
-class World:
-    def __init__(self, *, running_max: int = 1, waiting_max: int = 100) -> None:
-        self.small, self.big = Threads(), Threads()
-        self.now_ns = 0
-        self.counters = Counters()
-        self.lanes = Lanes(
-            (
-                Lane("small", self.small, running_max=running_max, waiting_max=waiting_max, aside_max=2),
-                Lane("big", self.big, running_max=running_max, waiting_max=waiting_max),
-            ),
-            counters=self.counters,
-            timeout_s=30,
-            monotonic_ns=lambda: self.now_ns,
-        )
-        self.answered: list[str] = []
-
-    def ask(
-        self, client: str, name: str = "", lane: LaneName = "big", asker: Asker | None = None
-    ) -> "asyncio.Task[Any]":
-        async def question() -> str:
-            set_asker(asker or Asker(client))
-            async with self.lanes.turn(lane) as ticket:
-                found = await self.lanes.run(ticket, lambda: name or client)
-            self.answered.append(found)
-            return found
-
-        return asyncio.get_running_loop().create_task(question())
-
-    async def end(self, threads: Threads) -> None:
-        threads.end()
-        await settle()
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-def run(test: Callable[[World], Awaitable[None]], **limits: int) -> None:
-    async def life() -> None:
-        await test(World(**limits))
-
-    asyncio.run(life())
+from fleetpulse.pipeline.asker import Asker
+from fleetpulse.pipeline.lanes import ASIDE_AFTER_NS, GRACE_NS
+from lanes_world import SECOND, World, run, settle
 
 
 def test_small_questions_do_not_wait_behind_big_ones() -> None:
@@ -152,6 +82,52 @@ def test_the_client_that_fills_the_queue_gives_way_to_another() -> None:
         assert world.answered == ["g0", "g1", "o"]
 
     run(test, waiting_max=3)
+
+
+def test_questions_are_looked_at_as_long_as_there_are_any() -> None:
+    async def test(world: World) -> None:
+        gone: list[bool] = []
+        task = world.ask("a", asker=Asker("a", lambda: bool(gone)))
+        await settle()
+        gone.append(True)
+        with pytest.raises(QuestionStopped):
+            await asyncio.wait_for(task, 5)
+        await world.end(world.big)
+
+    run(test)
+
+
+def test_small_questions_go_on_without_a_few_that_take_longer_than_was_estimated() -> None:
+    async def test(world: World) -> None:
+        for number in range(5):
+            world.ask("a", str(number), "small")
+        await settle()
+        for begun in (1, 2, 3, 3):
+            assert len(world.small.begun) == begun
+            world.now_ns += ASIDE_AFTER_NS
+            world.lanes.look()
+            await settle()
+        assert (world.lanes.running()["small"], world.lanes.waiting()["small"]) == (3, 2)
+        while world.small.begun:
+            await world.end(world.small)
+        assert world.answered == ["0", "1", "2", "3", "4"]
+        lane = world.lanes.lanes["small"]
+        assert (lane.running, lane.aside, len(lane.waiting)) == (0, 0, 0)
+
+    run(test)
+
+
+def test_a_big_question_may_take_its_time_and_the_next_waits_for_it() -> None:
+    async def test(world: World) -> None:
+        world.ask("a")
+        world.ask("b")
+        await settle()
+        world.now_ns += ASIDE_AFTER_NS
+        world.lanes.look()
+        await settle()
+        assert len(world.big.begun) == 1
+
+    run(test)
 
 
 def test_a_waiting_question_whose_client_hung_up_leaves_the_queue_at_once() -> None:
@@ -314,51 +290,5 @@ def test_a_service_that_stops_refuses_those_that_wait_and_stops_those_that_run()
         assert asker.is_gone
         with pytest.raises(NotAccepting):
             await world.ask("c")
-
-    run(test)
-
-
-def test_questions_are_looked_at_as_long_as_there_are_any() -> None:
-    async def test(world: World) -> None:
-        gone: list[bool] = []
-        task = world.ask("a", asker=Asker("a", lambda: bool(gone)))
-        await settle()
-        gone.append(True)
-        with pytest.raises(QuestionStopped):
-            await asyncio.wait_for(task, 5)
-        await world.end(world.big)
-
-    run(test)
-
-
-def test_small_questions_go_on_without_a_few_that_take_longer_than_was_estimated() -> None:
-    async def test(world: World) -> None:
-        for number in range(5):
-            world.ask("a", str(number), "small")
-        await settle()
-        for begun in (1, 2, 3, 3):
-            assert len(world.small.begun) == begun
-            world.now_ns += ASIDE_AFTER_NS
-            world.lanes.look()
-            await settle()
-        assert (world.lanes.running()["small"], world.lanes.waiting()["small"]) == (3, 2)
-        while world.small.begun:
-            await world.end(world.small)
-        assert world.answered == ["0", "1", "2", "3", "4"]
-        lane = world.lanes.lanes["small"]
-        assert (lane.running, lane.aside, len(lane.waiting)) == (0, 0, 0)
-
-    run(test)
-
-
-def test_a_big_question_may_take_its_time_and_the_next_waits_for_it() -> None:
-    async def test(world: World) -> None:
-        world.ask("a")
-        world.ask("b")
-        await settle()
-        world.now_ns += ASIDE_AFTER_NS
-        world.lanes.look()
-        await settle()
-        assert len(world.big.begun) == 1
 
     run(test)
