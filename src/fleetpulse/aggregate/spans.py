@@ -22,7 +22,10 @@ def spans_of(pairs: Iterable[tuple[int, int]]) -> Spans:
 
     Pairs come in any order; those with end <= start cover nothing.
     """
-    return _joined(np.array(list(pairs), np.int64).reshape(-1, 2))
+    listed = list(pairs)
+    if len(listed) == 1 and listed[0][0] < listed[0][1]:
+        return np.array(listed, np.int64)  # as of most devices that are paused
+    return _joined(np.array(listed, np.int64).reshape(-1, 2))
 
 
 def union(*many: Spans) -> Spans:

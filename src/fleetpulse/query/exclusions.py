@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ FOREVER_NS = 2**62
 """The end of a pause that has none."""
 LOOK_BACK_NS = 400 * NS_PER_DAY
 """How long before the start of a question exclusions are looked up, for a reception gap that began before it."""
+NOT_IN_FORCE = -(2**62)
+"""In the place of a time."""
+DeclaredKind = Literal["maintenance", "paused", "deleted"]
 CACHED_MAX = 8
 """Exclusions of the whole fleet that are kept for the next questions."""
 _Pair = tuple[int, int]
@@ -101,6 +105,14 @@ class Excluded:
             edges, spans = concatenated([getattr(one, name) for one in self.of_class])
             kinds[reason] = np.repeat(classes, np.diff(edges)), spans
         return kinds
+
+    def in_force_ns(self, kind: DeclaredKind, now_ns: int) -> NDArray[np.int64]:
+        """When the span of a kind began that holds now, NOT_IN_FORCE where none does: int64, shape (classes,)."""
+        edges, spans = concatenated([getattr(one, kind) for one in self.of_class])
+        found = np.flatnonzero((spans[:, 0] <= now_ns) & (now_ns < spans[:, 1]))
+        starts_ns = np.full(len(self.of_class), NOT_IN_FORCE)
+        starts_ns[np.searchsorted(edges, found, side="right") - 1] = spans[found, 0]
+        return starts_ns
 
     def declared_again_ns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(edges, times): when devices were declared again; those of class c are times[edges[c] : edges[c + 1]].

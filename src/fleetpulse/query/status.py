@@ -6,12 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import status_codes, timeline
-from fleetpulse.model.status import STATUSES, Status
+from fleetpulse.model.status import MAINTENANCE, PAUSED, STATUSES, Status
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing, Transition, Transitions
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
+from fleetpulse.query.exclusions import NOT_IN_FORCE, DeclaredKind
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
+
+_DECLARED: tuple[tuple[int, DeclaredKind], ...] = ((MAINTENANCE, "maintenance"), (PAUSED, "paused"))
+"""What is in force whatever was heard of a device, the last one before the others."""
 
 
 def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
@@ -23,7 +27,14 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     # What ended before a device was last heard, or has not begun, does not matter to its status now.
     heard_ns = np.full(len(view.excluded.of_class), view.now_ns)
     np.minimum.at(heard_ns, view.excluded.classes, np.where(live.last_received_ns, live.last_received_ns, view.now_ns))
-    for devices, exclusions in view.excluded.within(heard_ns, view.now_ns + 1).by_class():
+    excluded = view.excluded.within(heard_ns, view.now_ns + 1)
+    in_force = [(code, excluded.in_force_ns(name, view.now_ns)) for code, name in _DECLARED]
+    is_declared = np.any([start_ns != NOT_IN_FORCE for _, start_ns in in_force], axis=0).tolist()
+    for code, (devices, exclusions) in enumerate(excluded.by_class()):
+        # What is declared goes before whatever was heard: thousands of paused devices are thousands of classes.
+        if is_declared[code]:
+            continue
+        view.budget.check()
         codes[devices], since_ns[devices] = status_codes(
             live.last_received_ns[devices],
             live.up_since_ns[devices],
@@ -32,6 +43,9 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
             excluded=exclusions,
             now_ns=view.now_ns,
         )
+    for code, start_ns in in_force:
+        devices = np.flatnonzero(start_ns[excluded.classes] != NOT_IN_FORCE)
+        codes[devices], since_ns[devices] = code, start_ns[excluded.classes[devices]]
     return codes, since_ns
 
 

@@ -8,7 +8,7 @@ import pytest
 from fleetpulse.catalog.catalog import Pause
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
-from fleetpulse.query.exclusions import FOREVER_NS, NOTHING_EXCLUDED, exclude, exclude_one
+from fleetpulse.query.exclusions import FOREVER_NS, NOT_IN_FORCE, NOTHING_EXCLUDED, exclude, exclude_one
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -150,3 +150,8 @@ def test_only_classes_that_differ_in_the_time_of_a_question_stay_apart() -> None
     starts_ns[found.classes[7]] = 0
     assert found.within(starts_ns, 500 * DAY).classes.nonzero()[0].tolist() == [7]
     assert NOTHING_EXCLUDED.within(0, DAY) is NOTHING_EXCLUDED
+    for now_ns, device in ((7 * DAY, 7), (8 * DAY - 1, 7), (8 * DAY, 8)):
+        in_force_ns = found.in_force_ns("maintenance", now_ns)
+        assert np.flatnonzero(in_force_ns[found.classes] != NOT_IN_FORCE).tolist() == [device]
+        assert in_force_ns[found.classes[device]] == device * DAY
+    assert (found.in_force_ns("paused", DAY) == NOT_IN_FORCE).all()
