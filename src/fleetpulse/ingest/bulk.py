@@ -18,7 +18,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownMetric
+from fleetpulse.errors import Answerable, Malformed, TooLarge, UnknownDevice, UnknownMetric
 from fleetpulse.ingest.bodies import EVENT_FIELDS, Event, MetricValues, RefusedLine
 from fleetpulse.ingest.decode import check_upload_time, sent_at_out_of_range
 from fleetpulse.ingest.malformed import BOM, malformed, whole_number
@@ -246,7 +246,9 @@ class BulkReader:
 
     def _take(self, line: Event, number: int) -> None:
         sent_at_ns = self._check(line)
-        device = self._numbers[line.device_id]
+        device = self._numbers.get(line.device_id)
+        if device is None:
+            raise UnknownDevice  # it was deleted while the lines of others were settled
         events = self.events
         metrics, values = (array("H"), b"") if line.metrics is UNSET else self._metrics.read(line.metrics)
         if line.metrics is not UNSET:
@@ -267,9 +269,14 @@ class BulkReader:
         if number in self._ignored_of:
             self.ignored.append((line.device_id, self._ignored_of.pop(number)))
 
-    def settle_unknown(self, device_id: str, error: Answerable | None) -> None:
-        """Accept the lines of a device that was registered meanwhile, or refuse them all with `error`."""
-        for number, line in self.unknown.pop(device_id):
+    def settle_unknown(self, device_id: str, error: Answerable | None) -> Iterator[None]:
+        """Accept the lines of a device that was registered meanwhile, or refuse them all with `error`.
+
+        Yields after each piece of some hundred lines.
+        """
+        for place, (number, line) in enumerate(self.unknown.pop(device_id), 1):
+            if place % PIECE_LINES == 0:
+                yield
             if error is None:
                 try:
                     self._take_or_defer(number, line)
@@ -278,10 +285,12 @@ class BulkReader:
             else:
                 self.refuse(number, error)
 
-    def settle_undefined(self) -> None:
-        """Accept the lines whose metrics were defined meanwhile, and refuse the others."""
+    def settle_undefined(self) -> Iterator[None]:
+        """Accept the lines whose metrics were defined meanwhile, and refuse the others. Yields as `settle_unknown`."""
         lines, self.undefined = self.undefined, []
-        for number, line in lines:
+        for place, (number, line) in enumerate(lines, 1):
+            if place % PIECE_LINES == 0:
+                yield
             try:
                 self._take(line, number)
             except Answerable as refused:

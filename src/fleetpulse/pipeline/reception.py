@@ -6,7 +6,7 @@ bulk bodies. Unknown devices are registered and unknown metrics defined on the w
 
 import asyncio
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -30,6 +30,10 @@ Events = tuple[Callable[[int, FutureWaiter], None], int]
 """A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
 DEVICES_A_TURN = 32
 """Devices of a bulk body, unknown before, whose lines are settled before others of the loop have their turn."""
+LINES_A_TURN = 1_000
+"""Lines of a bulk body whose ignored fields are counted before others of the loop have their turn."""
+REGISTERED_AT_ONCE = 1_000
+"""Devices of a bulk body that are registered in one transaction: what follows on the event loop takes milliseconds."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -185,28 +189,42 @@ class Reception:
         waiter = FutureWaiter()
         self.intake.not_measured += reader.not_measured
         self.intake.add_batch(reader.events, waiter)
-        for device_id, names in reader.ignored:
-            self.intake.unknown_fields.count(self.registry.numbers[device_id], names)
         await waiter.outcome
+        for place, (device_id, names) in enumerate(reader.ignored, 1):
+            if place % LINES_A_TURN == 0:
+                await asyncio.sleep(0)
+            number = self.registry.numbers.get(device_id)
+            if number is not None:
+                self.intake.unknown_fields.count(number, names)
 
     async def _settle_unknown(self, reader: BulkReader) -> None:
-        outcomes: dict[str, asyncio.Future[None]] = {}
-        if self.registry.auto_register:
-            outcomes = {device_id: self.registry.register(device_id) for device_id in reader.unknown}
-            await asyncio.gather(*(asyncio.shield(outcome) for outcome in outcomes.values()), return_exceptions=True)
+        outcomes = await self._registered(list(reader.unknown)) if self.registry.auto_register else {}
         for place, device_id in enumerate(list(reader.unknown)):
             if place % DEVICES_A_TURN == 0:
                 await asyncio.sleep(0)
-            error = outcomes[device_id].exception() if device_id in outcomes else self.registry.unknown(device_id)
+            error = outcomes[device_id] if device_id in outcomes else self.registry.unknown(device_id)
             must_wait = isinstance(error, DatabaseBusy | NotAccepting)
             if error is not None and (must_wait or not isinstance(error, Answerable)):
                 # A refused line is not sent again, and nothing of the body was accepted yet: the whole body is refused.
                 raise error
-            reader.settle_unknown(device_id, error)
+            for _ in reader.settle_unknown(device_id, error):
+                await asyncio.sleep(0)
         if reader.undefined and self.auto_define:
             await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
-        reader.settle_undefined()
+        for _ in reader.settle_undefined():
+            await asyncio.sleep(0)
         reader.refused.sort(key=lambda refused: refused.line)
+
+    async def _registered(self, device_ids: Sequence[str]) -> dict[str, BaseException | None]:
+        """Register the devices of a body, some at a time. What came of each; of none after one that must wait."""
+        outcomes: dict[str, BaseException | None] = {}
+        for first in range(0, len(device_ids), REGISTERED_AT_ONCE):
+            piece = device_ids[first : first + REGISTERED_AT_ONCE]
+            waited = (asyncio.shield(self.registry.register(device_id)) for device_id in piece)
+            outcomes.update(zip(piece, await asyncio.gather(*waited, return_exceptions=True), strict=True))
+            if any(isinstance(outcomes[device_id], DatabaseBusy | NotAccepting) for device_id in piece):
+                break
+        return outcomes
 
     async def _define(self, names: set[str]) -> None:
         """Define every name that can be one. Lines whose names cannot are refused later, each by itself."""

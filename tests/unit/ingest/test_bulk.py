@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleetpulse.errors import OutOfRange, TooLarge, UnknownDevice
 from fleetpulse.ingest.bodies import RefusedLine
-from fleetpulse.ingest.bulk import PIECE_BYTES, BulkReader
+from fleetpulse.ingest.bulk import PIECE_BYTES, PIECE_LINES, BulkReader
 from fleetpulse.limits import IngestLimits
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from stub_transport import intake_of
@@ -125,8 +125,10 @@ def test_lines_of_an_unknown_device_wait_until_it_is_registered_or_refused() -> 
         0,
     )
     reader._numbers["new"] = 7
-    reader.settle_unknown("new", None)
-    reader.settle_unknown("other", UnknownDevice())
+    for _ in reader.settle_unknown("new", None):
+        pass
+    for _ in reader.settle_unknown("other", UnknownDevice()):
+        pass
     assert (reader.events.heartbeat_devices.tolist(), reader.unknown) == ([7, 7], {})
     assert reader.refused == [RefusedLine(2, "Device not found")]
 
@@ -136,14 +138,30 @@ def test_lines_with_an_undefined_metric_wait_until_it_is_defined_or_refused() ->
     reader = read(lines(*events))
     assert ([number for number, _ in reader.undefined], reader.refused_count) == ([1, 3], 0)
     reader._metrics.replace([(0, BUILT_IN), (1, MetricDefinition(name="cpu")), (2, MetricDefinition(name="gpu"))])
-    reader.settle_undefined()
+    for _ in reader.settle_undefined():
+        pass
     assert (sorted(reader.events.sample_metrics), reader.undefined) == ([1, 2], [])
     assert [verdict.line for verdict in reader.refused] == [3]
 
 
+def test_lines_that_waited_are_settled_some_hundred_at_a_time() -> None:
+    unknown = read(lines(*[{"device_id": "new", "sent_at": AT}] * (2 * PIECE_LINES)))
+    unknown._numbers["new"] = 7
+    settling = unknown.settle_unknown("new", None)
+    next(settling)
+    assert len(unknown.events) < PIECE_LINES
+    del unknown._numbers["new"]  # somebody deletes it meanwhile
+    assert len(list(settling)) == 1
+    assert unknown.refused_reasons == {"unknown_device": PIECE_LINES + 1}
+    undefined = read(lines(*[{"device_id": "a", "sent_at": AT, "metrics": {"gpu": 1}}] * (2 * PIECE_LINES)))
+    assert len(list(undefined.settle_undefined())) == 2
+    assert undefined.refused_count == 2 * PIECE_LINES
+
+
 def test_a_device_that_could_not_be_registered_gives_its_reason_to_each_of_its_lines() -> None:
     reader = read(lines(*[{"device_id": "new", "sent_at": AT}] * 2))
-    reader.settle_unknown("new", OutOfRange("too many devices", reason="devices_max"))
+    for _ in reader.settle_unknown("new", OutOfRange("too many devices", reason="devices_max")):
+        pass
     assert (reader.refused_reasons, reader.refused_count) == ({"devices_max": 2}, 2)
 
 

@@ -55,7 +55,8 @@ def bulk(body: bytes, *, others: int) -> Any:
     )
     for _ in reader.pieces():
         pass
-    reader.settle_undefined()
+    for _ in reader.settle_undefined():
+        pass
     if reader.refused:
         return reader.refused[0].msg.partition("; expected")[0]
     batch = reader.events

@@ -10,6 +10,7 @@ import pytest
 
 from fleetpulse.app import build_parts
 from fleetpulse.errors import Malformed, TooLarge, UnknownDevice, UnknownMetric
+from fleetpulse.pipeline import reception as reception_module
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
@@ -93,6 +94,26 @@ def test_devices_and_metrics_of_a_bulk_body_are_made_on_the_way(tmp_path: Path) 
         assert {"new", "other"} <= set(service.registry.numbers)
 
     run(tmp_path, test, auto_register=True, auto_define=True)
+
+
+def test_devices_of_a_bulk_body_are_registered_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception_module, "REGISTERED_AT_ONCE", 2)
+    waiting = []
+
+    async def test(service: Service, reception: Reception) -> None:
+        register = service.registry.register
+
+        def watched(device_id: str) -> asyncio.Future[None]:
+            outcome = register(device_id)
+            waiting.append(len(service.registry._waiting))
+            return outcome
+
+        monkeypatch.setattr(service.registry, "register", watched)
+        verdict = await reception.bulk(b"".join(LINE % b"n%d" % number for number in range(5)) + LINE % b"no id", "")
+        assert (verdict.accepted, verdict.refused_total) == (5, 1)
+        assert (len(waiting), max(waiting)) == (6, 2)
+
+    run(tmp_path, test, auto_register=True)
 
 
 def test_a_body_that_can_never_be_taken_is_one_refused_request_or_its_events_are_refused(tmp_path: Path) -> None:
