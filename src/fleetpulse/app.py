@@ -320,7 +320,11 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
 
 def _build_self_metrics(stages: Stages, readiness: Readiness, disk_watch: DiskWatch) -> SelfMetrics:
     return SelfMetrics(
-        readiness=readiness, lanes=stages.questions.lanes, disk_watch=disk_watch, **_stages_of(stages, SelfMetrics)
+        readiness=readiness,
+        lanes=stages.questions.lanes,
+        question_memory=stages.questions.memory,
+        disk_watch=disk_watch,
+        **_stages_of(stages, SelfMetrics),
     )
 
 

@@ -16,6 +16,7 @@ from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.late_hold import gaps_in_memory
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
+from fleetpulse.query.budget import QuestionMemory
 from fleetpulse.telemetry.counters import Counters
 from fleetpulse.telemetry.exposition import Histogram, Value, exposition
 from fleetpulse.telemetry.loop_lag import BUCKETS_S, LoopLag
@@ -38,6 +39,7 @@ class SelfMetrics:
     disk_watch: DiskWatch
     watch: Watch
     lanes: Lanes
+    question_memory: QuestionMemory
     loop_lag: LoopLag
 
     def page(self) -> bytes:
@@ -121,6 +123,10 @@ class SelfMetrics:
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
             "questions_running": ("Questions that are worked on, by lane", self.lanes.running()),
             "questions_waiting": ("Questions that wait for their turn, by lane", self.lanes.waiting()),
+            "question_bytes_held": (
+                "Memory of questions, and of long answers that are not encoded yet",
+                self.question_memory.taken_bytes,
+            ),
             "answer_bytes_held": ("Bytes of long answers not read yet", self.counters.answer_bytes_held),
             "connections": ("Open connections", len(self.connections)),
             "devices": ("Known devices", len(self.intake.numbers)),
