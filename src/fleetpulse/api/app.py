@@ -33,7 +33,14 @@ from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
 from fleetpulse.api.parameters import QueryNames
-from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal, count_refusal
+from fleetpulse.api.problems import (
+    answer_damaged,
+    answer_defect,
+    answer_framework,
+    answer_refusal,
+    count_refusal,
+    forgetting,
+)
 from fleetpulse.api.routes import Route, RouteFacts, check_media
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, OperatorError
@@ -142,7 +149,7 @@ def _litestar(handlers: list[HTTPRouteHandler], *, refuse: Any = answer_refusal,
     }
     return Litestar(
         route_handlers=handlers,
-        exception_handlers=exception_handlers,
+        exception_handlers={kind: forgetting(answer) for kind, answer in exception_handlers.items()},
         logging_config=None,
         # The edge holds the limit of a body's size, for both protocol classes.
         request_max_body_size=None,

@@ -1,5 +1,8 @@
 """Errors of handlers and of the framework to answers; their bytes are made by `ingest.problem_response`."""
 
+from collections.abc import Callable
+from typing import Any
+
 import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -15,6 +18,25 @@ log = structlog.get_logger("api")
 _REASONS = {404: "no_route", 405: "method", 400: "malformed", 500: "failed"}
 DAMAGED = "damaged_data"
 """The reason of a request that what is on disk keeps from being answered."""
+
+
+def forgetting(answer: Callable[[AnyRequest, Any], Response[bytes]]) -> Callable[[AnyRequest, Any], Response[bytes]]:
+    """An answer to errors after which an error does not know any more through which frames it came.
+
+    A frame that waited for a future refers to it, the future to its error, and the error to the frame: a cycle, that
+    would keep all that a question has read until the garbage collector looks at old objects.
+    """
+
+    def answer_and_forget(request: AnyRequest, error: Exception) -> Response[bytes]:
+        try:
+            return answer(request, error)
+        finally:
+            one: BaseException | None = error
+            while one is not None:
+                one.__traceback__ = None
+                one = one.__cause__ or one.__context__
+
+    return answer_and_forget
 
 
 class _Framework(Answerable):

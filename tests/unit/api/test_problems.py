@@ -1,14 +1,17 @@
 """Errors as answers: one shape for all of them, and no trace in any."""
 
+import asyncio
+import gc
 import json
 from typing import Any, cast
+from weakref import ref
 
 from litestar import Response
 from litestar.datastructures import Headers
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
 from fleetpulse.api.bind import AnyRequest
-from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal
+from fleetpulse.api.problems import answer_damaged, answer_defect, answer_framework, answer_refusal, forgetting
 from fleetpulse.errors import Busy, DamagedData, UnknownDevice
 
 
@@ -55,3 +58,34 @@ def test_damaged_data_are_named_and_a_defect_is_not_described() -> None:
     assert (damaged["msg"], damaged["status"]) == ("block b1 is damaged", 503)
     body = problem(answer_defect(REQUEST, KeyError("secret")))
     assert (body["status"], "secret" in json.dumps(body)) == (500, False)
+
+
+def test_an_error_that_is_answered_keeps_nothing_alive_that_its_frames_refer_to() -> None:
+    """As when a question is stopped: the frame waits for a future, and the future has the error."""
+
+    class Read:
+        """What a question has read."""
+
+    def question() -> "ref[Read]":
+        async def wait() -> None:
+            read, future = Read(), asyncio.get_running_loop().create_future()
+            known.append(ref(read))
+            future.set_exception(Busy("stopped", reason="questions_busy"))
+            await future
+
+        known: list[ref[Read]] = []
+        try:
+            try:
+                asyncio.run(wait())
+            except Busy as error:
+                raise UnknownDevice from error
+        except UnknownDevice as error:
+            assert known[0]() is not None
+            forgetting(answer_refusal)(REQUEST, error)
+        return known[0]
+
+    gc.disable()
+    try:
+        assert question()() is None
+    finally:
+        gc.enable()

@@ -1,15 +1,11 @@
 """Memory is given back when questions have ended and none runs, and not more often than it is worth."""
 
-import gc
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
-from weakref import ref
-
-import pytest
 
 from fleetpulse.pipeline import rest as module
-from fleetpulse.pipeline.rest import CONNECTIONS_MOST, REST_S, Rest
+from fleetpulse.pipeline.rest import REST_S, Rest
 from fleetpulse.telemetry.counters import Counters
 
 
@@ -19,12 +15,10 @@ class Service:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.working = 0
-        self.connected = 1
         self.given_back = 0
         self.counters = Counters()
         self.rest = Rest(
             questions=cast("Any", SimpleNamespace(lanes=self)),
-            connections=cast("Any", self),
             counters=self.counters,
             threads=cast("Any", SimpleNamespace(files=self)),
             monotonic_s=lambda: self.now_s,
@@ -33,20 +27,10 @@ class Service:
     def running(self) -> dict[str, float]:
         return {"small": 0, "big": self.working}
 
-    def __len__(self) -> int:
-        return self.connected
-
     def submit(self, work: Any) -> "Future[None]":
         assert work is module.give_back
         self.given_back += 1
         return Future()
-
-
-class Cycle:
-    """What only the garbage collector can free."""
-
-    def __init__(self) -> None:
-        self.itself = self
 
 
 def test_memory_is_given_back_once_after_questions_when_none_runs() -> None:
@@ -69,17 +53,3 @@ def test_memory_is_given_back_once_after_questions_when_none_runs() -> None:
     service.now_s += REST_S
     service.rest.tick()
     assert service.given_back == 2
-
-
-@pytest.mark.parametrize(("connections", "is_freed"), [(1, True), (CONNECTIONS_MOST + 1, False)])
-def test_with_few_connections_garbage_is_collected(connections: int, is_freed: bool) -> None:
-    service = Service()
-    service.connected = connections
-    gc.disable()
-    try:
-        known = ref(Cycle())
-        service.counters.questions_refused["questions_busy"] += 1
-        service.rest.tick()
-        assert (known() is None) is is_freed
-    finally:
-        gc.enable()
