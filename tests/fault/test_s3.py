@@ -5,6 +5,7 @@ Between the store and a real S3 API stands a proxy that spoils chosen requests.
 
 import io
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -151,7 +152,8 @@ def test_a_file_in_parts_is_the_bytes_that_were_written(
 ) -> None:
     body = os.urandom(2 * PART_BYTES + 12_345)
     check_file(direct, store.put("a.parquet", writes(body)))
-    assert sum("partNumber=" in line for line in proxy.requests) == 3
+    parts = [found[1] for line in proxy.requests if (found := re.search(r"partNumber=(\d+)", line))]
+    assert set(parts) == {"1", "2", "3"}  # on a busy machine a part may be sent again
     with direct.open("a.parquet") as reader:
         assert reader.seek(0, io.SEEK_END) == len(body)
 

@@ -72,4 +72,6 @@ def test_a_head_that_no_request_may_have_gets_one_answer_and_one_line_in_the_log
     ],
 )
 def test_a_head_that_is_rare_and_right_is_answered(server: Server, sent: bytes, status: int) -> None:
-    assert statuses(talk(server.port, sent, is_half_closed=True)) == [status]
+    answers = statuses(talk(server.port, sent, is_half_closed=True))
+    # An answer that takes a while comes after a 100: it tells whether a client that sends no more still reads.
+    assert [one for one in answers if one != 100] == [status]
