@@ -100,19 +100,14 @@ def assemble(settings: Settings, stores: Stores) -> Service:
             stages.threads.close_others,
         ],
     )
-    door = Door(
-        intake=stages.intake,
-        connections=stages.connections,
-        register=stages.registry.register if settings.auto_register else None,
-        defines_unknown=settings.auto_define,
-    )
+    exports = _build_exports(settings, stages)
     return Service(
         **vars(stages),
-        door=door,
+        door=_build_door(settings, stages),
         reception=_build_reception(settings, stages),
         inventory=_build_inventory(settings, stages),
-        exports=_build_exports(settings, stages),
-        self_metrics=_build_self_metrics(stages, readiness, disk_watch),
+        exports=exports,
+        self_metrics=_build_self_metrics(stages, readiness, disk_watch, exports),
         disk_watch=disk_watch,
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
@@ -305,6 +300,15 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
     )
 
 
+def _build_door(settings: Settings, stages: Stages) -> Door:
+    return Door(
+        intake=stages.intake,
+        connections=stages.connections,
+        register=stages.registry.register if settings.auto_register else None,
+        defines_unknown=settings.auto_define,
+    )
+
+
 def _build_exports(settings: Settings, stages: Stages) -> Exports:
     return Exports(
         follower=stages.follower,
@@ -318,12 +322,13 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
     )
 
 
-def _build_self_metrics(stages: Stages, readiness: Readiness, disk_watch: DiskWatch) -> SelfMetrics:
+def _build_self_metrics(stages: Stages, readiness: Readiness, disk_watch: DiskWatch, exports: Exports) -> SelfMetrics:
     return SelfMetrics(
         readiness=readiness,
         lanes=stages.questions.lanes,
         question_memory=stages.questions.memory,
         disk_watch=disk_watch,
+        exports=exports,
         **_stages_of(stages, SelfMetrics),
     )
 

@@ -81,7 +81,7 @@ class Node:
             raise self.writer.busy
         if self.writer.trouble is None:  # else the writer opens it, when the disk takes an entry
             self.watch.open()
-        self.readiness.is_ready = True
+        self.readiness.is_ready, self.readiness.stage = True, "ready"
         self.disk_watch.start()
         log.info(
             "ready",

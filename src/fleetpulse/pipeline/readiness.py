@@ -14,8 +14,9 @@ from fleetpulse.notation.count import count_text
 
 NAMED_MAX = 5
 """Blocks that /readyz names."""
-Stage = Literal["opening", "devices", "snapshot", "replay", "ready"]
-"""What a start is doing, in this order."""
+Stage = Literal["opening", "devices", "snapshot", "replay", "catch_up", "ready"]
+"""What a start is doing, in this order. `catch_up` is what follows the replay: it is written to the journal that the
+service is alive again, and the fleet moves on to the present; `ready` is set when events are accepted."""
 Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory"]
 """The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, rows of
 the catalog cannot be read, or what waits for checkpoints fills the memory."""

@@ -118,9 +118,10 @@ class Removal:
             staying_bytes = sum(file.size_bytes for file in ours) - bytes_wanted
             early = due_for_removal(ours, now_ns=now_ns, grace_ns=grace_ns, bytes_max=max(0, staying_bytes))
             more = len(set(early) - set(due))
-            self.counters.blocks_given_up += more
-            due = early if more else due
-            log.warning("superseded files are removed before their time, since the disk becomes full", files=more)
+            if more:
+                due = early
+                self.counters.blocks_given_up += more
+                log.warning("superseded files are removed before their time, since the disk becomes full", files=more)
         return found, superseded, due
 
     def _remove(self, names: Collection[str]) -> set[str]:

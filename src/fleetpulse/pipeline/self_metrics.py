@@ -11,6 +11,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.pipeline.disk_watch import DiskWatch
+from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.late_hold import gaps_in_memory
@@ -40,6 +41,7 @@ class SelfMetrics:
     watch: Watch
     lanes: Lanes
     question_memory: QuestionMemory
+    exports: Exports
     loop_lag: LoopLag
 
     def page(self) -> bytes:
@@ -123,6 +125,7 @@ class SelfMetrics:
             "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
             "questions_running": ("Questions that are worked on, by lane", self.lanes.running()),
             "questions_waiting": ("Questions that wait for their turn, by lane", self.lanes.waiting()),
+            "exports_running": ("Exports that have begun and have not ended", self.exports.running),
             "question_bytes_held": (
                 "Memory of questions, and of long answers that are not encoded yet",
                 self.question_memory.taken_bytes,

@@ -89,7 +89,7 @@ class Startup:
             self.ownership.begin()
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
-        readiness.stage = "ready"
+        readiness.stage = "catch_up"
 
     def _note_wrong_rows(self) -> None:
         """Say which rows of the catalog are damaged: each costs what it said, and nothing else."""
@@ -157,7 +157,7 @@ class Startup:
         # Only now: if the catalog has lost devices, a new device of devices.csv would get the number of a lost one, and
         # the replay would give it the lost one's events instead of failing.
         self.declared_files.load_now()
-        readiness.stage = "ready"
+        readiness.stage = "catch_up"
 
     def _let_others(self) -> None:
         """The loop gets its turn, so that /readyz is answered during a long replay, and may end it."""

@@ -110,6 +110,7 @@ class StoreReturn:
         self.housekeeping.begin()
         if self.follower.fleet.forgotten:
             await self.housekeeping.checkpoint()
+        self.readiness.stage = "ready"
         closed_by = self.intake.closed_by
         if closed_by is not None and closed_by.reason == "starting":
             self.watch.open()

@@ -315,6 +315,12 @@ class Ready(Struct, kw_only=True):
     msg: Annotated[
         str | UnsetType, Meta(description="why not", examples=["starting: the journal is being replayed"])
     ] = UNSET
-    stage: Annotated[str | UnsetType, Meta(description="of the start", examples=["replay"])] = UNSET
+    stage: Annotated[
+        str | UnsetType,
+        Meta(
+            description="of the start: `opening`, `devices`, `snapshot`, `replay`, `catch_up`, `ready`",
+            examples=["replay"],
+        ),
+    ] = UNSET
     replay: Replay
     disk: DiskState | UnsetType = UNSET

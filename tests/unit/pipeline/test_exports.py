@@ -109,6 +109,7 @@ def test_more_exports_than_allowed_are_refused_until_one_ends(tmp_path: Path) ->
     async def test(service: Service, world: World, exports: Exports) -> None:
         exports.limits = Settings(exports_max=2)
         bodies = [(await exports.file(request())).body for _ in range(2)]
+        assert b"fleetpulse_exports_running 2" in service.self_metrics.page()
         with pytest.raises(Busy) as refusal:
             await exports.file(request())
         assert (refusal.value.reason, refusal.value.retry_after_s > 0) == ("exports_max", True)
@@ -118,6 +119,7 @@ def test_more_exports_than_allowed_are_refused_until_one_ends(tmp_path: Path) ->
         with pytest.raises(UnknownDevice):
             await exports.file(request(device_ids=["nobody"]))
         assert exports.running == 0
+        assert b"fleetpulse_exports_running 0" in service.self_metrics.page()
         assert service.counters.exports_refused == {"exports_max": 1}
         assert service.counters.exports_ended == {"abandoned": 1, "complete": 2}
 

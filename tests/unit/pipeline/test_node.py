@@ -39,6 +39,26 @@ def test_events_are_refused_until_the_start_is_done(tmp_path: Path) -> None:
     asyncio.run(life())
 
 
+def test_the_stage_is_ready_only_once_events_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def life() -> None:
+        service = World(tmp_path).service()
+        readiness, stages = service.readiness, []
+        drain = service.writer.drain
+
+        async def drained() -> None:
+            refusal = readiness.refusal
+            stages.append((refusal and refusal.reason, readiness.stage))
+            await drain()
+
+        monkeypatch.setattr(service.writer, "drain", drained)
+        await service.node.start()
+        assert stages == [("starting", "catch_up")]
+        assert (readiness.refusal, readiness.stage) == (None, "ready")
+        await service.node.stop()
+
+    asyncio.run(life())
+
+
 def test_a_tick_moves_the_latest_believable_time_along(tmp_path: Path) -> None:
     async def test(world: World, service: Service) -> None:
         assert service.intake.latest_ns == NOON + 10 * SECOND

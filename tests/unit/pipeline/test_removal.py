@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from structlog.testing import capture_logs
 
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.pipeline.service import Service
@@ -148,3 +149,18 @@ def test_while_the_time_is_not_certain_only_the_limit_of_bytes_removes_files(tmp
         assert world.store.names() == named(service)
 
     live(world, test)
+
+
+@pytest.mark.parametrize("is_superseded", [False, True])
+def test_files_that_are_given_up_early_are_logged_only_where_there_are_any(tmp_path: Path, is_superseded: bool) -> None:
+    async def test(service: Service) -> None:
+        if is_superseded:
+            await checkpoints(service, 3)
+        with capture_logs() as logs:
+            service.housekeeping.removal.bytes_wanted = 10**9
+            await service.housekeeping.removal.run(is_kept=False)
+        lines = [line["files"] for line in logs if "before their time" in line["event"]]
+        assert lines == ([service.counters.blocks_given_up] if is_superseded else [])
+        assert (service.counters.blocks_given_up > 0) == is_superseded
+
+    live(World(tmp_path), test, block_grace_h=24.0)

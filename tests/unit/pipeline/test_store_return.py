@@ -102,7 +102,7 @@ def test_events_are_taken_while_the_snapshot_is_away_and_all_count_once_it_is_ba
         world.store.is_away = False
         await service.node.store_return.try_again()
         service.readiness.check()
-        assert service.readiness.degraded == {}
+        assert (service.readiness.degraded, service.readiness.stage) == ({}, "ready")
         await world.beats(service, 1)
         assert await present(service) == 81
         audit = service.questions.audit(0)
