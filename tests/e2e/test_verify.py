@@ -29,6 +29,13 @@ def test_a_folder_is_good_until_a_block_or_an_entry_is_damaged(serve: Callable[.
     assert server.stop(signal.SIGTERM) == 0
     status, text = verify(server.folder)
     assert (status, "1 in 1 closed days" in text) == (0, True), text
+    (row,) = [line for line in text.splitlines() if line.strip().startswith("files outside the manifest")]
+    assert "superseded" in row
+    assert (
+        row.rstrip().endswith("not read")
+        == ("Not read: files outside the manifest" in text)
+        == (" 0 superseded" not in row)
+    )
     block = next((server.folder / "blocks").glob("presence-*"))
     block.write_bytes(block.read_bytes()[:-1] + b"x")
     status, text = verify(server.folder)

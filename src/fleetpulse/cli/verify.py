@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -101,10 +101,10 @@ def _progress() -> Iterator[Advanced]:
         yield advanced
 
 
-def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
+def _show(findings: Sequence[Finding], *, is_all: bool) -> None:
     """The good parts as a table, blocks by their kind unless `is_all`.
 
-    Long texts and each wrong part follow in lines of their own.
+    Long texts, what was not read, and each wrong part follow in lines of their own.
     """
     rows: list[list[Cell]] = []
     lines: list[str] = []
@@ -115,10 +115,15 @@ def _show(findings: Iterable[Finding], *, is_all: bool) -> None:
         elif finding.is_good and len(finding.text) > TEXT_MAX:
             lines.append(f"{finding.part}: {finding.text}")
         elif finding.is_good:
-            rows.append([finding.part, finding.text, mark_cell("good", is_good=True)])
+            rows.append(
+                [finding.part, finding.text, mark_cell("good", is_good=True) if finding.is_read else "not read"]
+            )
     for kind, files in blocks.items():
         size = f"{sum(file.size_bytes for file in files)} bytes"
         rows.append([count_text(len(files), f"{kind} block"), size, mark_cell("good", is_good=True)])
+    unread = [finding.part for finding in findings if not finding.is_read]
+    if unread:
+        lines.append(f"Not read: {', '.join(unread)}. Their checksums are recorded nowhere, and no answer needs them.")
     show(table_of([left("part"), left("what was found"), left("")], rows), *lines)
     for finding in findings:
         if not finding.is_good:

@@ -28,13 +28,16 @@ class Finding:
     text: str
     is_good: bool = True
     kind: str = ""
-    """Of a block, what it holds, such as presence (see `files_by_kind`); empty for other parts."""
+    """Of a block, what it holds, such as presence (see `files_by_kind`), or kept; empty for other parts."""
     size_bytes: int = 0
     """Of a block, as the manifest records it."""
+    is_read: bool = True
+    """False: nobody can tell whether it is as it was written, since its checksum is recorded nowhere."""
 
 
 UNREAD_MAX = 3
 """Blocks one after another that a store does not give, each after a while, before the others are not tried."""
+_KEPT = "{} It is of another copy of this folder: no answer needs it, but the kept manifest names it."
 _COPY = "{} This is a copy: remove it from the cache, and it is read from the bucket again."
 Advanced = Callable[[int, int, int], None]
 """Called with how many blocks were read, of how many, and the bytes of the last one."""
@@ -149,24 +152,29 @@ def _note(store: BlockStore, manifest: Manifest) -> str:
 
 def _outside(catalog: Catalog, store: BlockStore, names: AbstractSet[str], manifest: Manifest) -> Iterator[Finding]:
     written, in_use = catalog.files.written(), {file.name for file in manifest.files()}
-    others: set[str] = set()
+    others: dict[str, BlockFile] = {}
     try:
         for note, other in kept_manifests(store).items():
-            files = {file.name for file in other.files()}
+            files = {file.name: file for file in other.files()}
             others |= files
             text = f"of another copy of this folder, at position {other.position}: {len(files)} files"
-            missing = f", {len(files - names)} of them missing" if files - names else ""
+            missing = f", {len(files.keys() - names)} of them missing" if files.keys() - names else ""
             yield Finding(f"kept {note}", f"{text}{missing}, which stay; {way_back(note)}")
     except (DamagedData, OSError) as error:
         yield Finding("kept manifests", str(error), is_good=False)
-    known = in_use | others
+    kept = [("kept", file) for name, file in others.items() if name in names - in_use]
+    for finding in _check_blocks(store, kept, names, lambda *_: None):
+        yield finding if finding.is_good else replace(finding, text=_KEPT.format(finding.text))
+    known = in_use | others.keys()
     found = take_inventory(names, in_use=known, superseded=written.superseded, marks=written.marks)
+    unread = found.leftovers | ({file.name for file in written.superseded} & names - known)
     superseded = f"{len(written.superseded)} superseded, which stay for their grace (block_grace_h)"
-    yield Finding("files outside the manifest", f"{len(found.leftovers)} left over by a crash; {superseded}")
+    text = f"{len(found.leftovers)} left over by a crash; {superseded}"
+    yield Finding("files outside the manifest", text, is_read=not unread)
     if found.unknown:
         unknown = ", ".join(sorted(found.unknown))
         text = f"{len(found.unknown)} that this data folder did not write, and which it never removes: {unknown}"
-        yield Finding("unknown files", text)
+        yield Finding("unknown files", text, is_read=False)
 
 
 def _catalog(catalog: Catalog) -> str:

@@ -3,6 +3,7 @@
 import shutil
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.blocks.manifest_note import keep_other_note, put_manifest_note
 from fleetpulse.blocks.presence import write_presence
 from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS, write_snapshot
 from fleetpulse.blocks.store import MemoryBlockStore
@@ -133,6 +135,34 @@ def test_files_that_the_folder_did_not_write_are_named(folder: Folder) -> None:
     findings = folder.findings()
     assert findings["files outside the manifest"].text.startswith("0 left over")
     assert (findings["unknown files"].is_good, name in findings["unknown files"].text) == (True, True)
+
+
+def test_superseded_files_are_called_not_read_while_there_are_any(folder: Folder) -> None:
+    assert folder.findings()["files outside the manifest"].is_read
+    manifest = folder.catalog.manifest()
+    folder.catalog.commit_manifest(replace(manifest, samples=()))
+    finding = folder.findings()["files outside the manifest"]
+    assert (finding.is_good, finding.is_read, "1 superseded" in finding.text) == (True, False, True)
+    folder.store.remove("samples")  # nothing is left that could be read
+    assert folder.findings()["files outside the manifest"].is_read
+    folder.other("of-others")
+    assert not folder.findings()["unknown files"].is_read
+
+
+@pytest.mark.parametrize("damage", [b"other!", b"longer than it was"])
+def test_files_of_a_kept_manifest_are_compared_with_it(folder: Folder, damage: bytes) -> None:
+    file, missing = folder.other("theirs"), BlockFile("gone", 1, "00")
+    put_manifest_note(folder.store, Manifest(position=9, snapshot=file, counted=missing))
+    name = keep_other_note(folder.store, names=(), marks=())
+    put_manifest_note(folder.store, folder.catalog.manifest())
+    findings = folder.findings()
+    assert all(finding.is_good and finding.is_read for finding in findings.values()), findings
+    assert findings["theirs"].kind == "kept"
+    assert "1 of them missing" in findings[f"kept {name}"].text
+    folder.store.put("theirs", lambda file: file.write(damage) and None)
+    wrong = [finding for finding in folder.findings().values() if not finding.is_good]
+    assert [finding.part for finding in wrong] == ["theirs"]
+    assert "not what was written" in wrong[0].text and "kept manifest names it" in wrong[0].text
 
 
 def test_what_is_not_listed_is_missing_and_is_not_asked_for(folder: Folder) -> None:
