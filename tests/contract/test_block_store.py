@@ -8,8 +8,9 @@ from typing import BinaryIO
 import pytest
 
 from fleetpulse.blocks.file_checks import check_ends, check_file
+from fleetpulse.blocks.owner import OWNER, LocalIdentity, claim, has_conditional_writes, read_owner
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore, MemoryBlockStore, NoteChanged
-from fleetpulse.errors import DamagedData
+from fleetpulse.errors import DamagedData, ForeignBlocks
 from fleetpulse.model.manifest import BlockFile
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
@@ -99,6 +100,17 @@ def test_a_note_is_replaced_only_in_the_place_of_the_expected_one(store: BlockSt
     store.put_note("owner.json", b"four")
     with pytest.raises(NoteChanged):
         store.replace_note("owner.json", b"five", expected=note)
+
+
+def test_a_flip_in_the_text_of_the_owner_is_noticed_in_every_store(store: BlockStore) -> None:
+    owner = claim(store, LocalIdentity(Path("data"), "x", "x", set()), now_ns=1)
+    assert read_owner(store)[0] == owner
+    assert has_conditional_writes(store, owner)
+    note = store.read_note(OWNER)
+    assert note is not None
+    store.put_note(OWNER, note.body.replace(b'"folder":"/', b'"folder":"?'))
+    with pytest.raises(ForeignBlocks, match=r"owner\.json .* is not what was written"):
+        read_owner(store)
 
 
 def test_a_store_says_where_it_is(store: BlockStore) -> None:

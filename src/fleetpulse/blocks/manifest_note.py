@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from fleetpulse.blocks.note_checksum import CHECKSUM, has_sound_checksum, with_checksum
 from fleetpulse.blocks.store import BlockStore, Note, mark_of
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
@@ -24,9 +25,6 @@ from fleetpulse.model.manifest import Manifest
 MANIFEST = "manifest.json"
 KEPT_NAME = re.compile(r"manifest-\d+(-[0-9a-f]+)?\.json")
 """Names of kept notes; those of older versions have no checksum in them."""
-CHECKSUM = "sha256"
-_END = -len(f',"{CHECKSUM}":""}}') - 64
-"""Where the checksum begins, with its name."""
 _FIELDS = {field.name for field in fields(Manifest)}
 _DAY_LAST = 1_000_000
 """No day of a manifest is later: that would be in the year 4707."""
@@ -83,11 +81,7 @@ def way_back(name: str) -> str:
 
 
 def _encode(manifest: Manifest) -> bytes:
-    return _with_checksum(msgspec.json.encode(manifest, enc_hook=list))  # days, as a list of numbers
-
-
-def _with_checksum(body: bytes) -> bytes:
-    return body[:-1] + f',"{CHECKSUM}":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
+    return with_checksum(msgspec.json.encode(manifest, enc_hook=list))  # days, as a list of numbers
 
 
 def _days(_type: type, value: object) -> Days:
@@ -104,6 +98,6 @@ def _decode(note: Note, where: str) -> Manifest:
         strange = ", ".join(sorted(parts.keys() - _FIELDS - {CHECKSUM}))
         raise DamagedData(f"{where} is damaged, or of a newer version: it has fields named {strange}. {_RESTORE}.")
     # Notes of older versions have no checksum; all that can be told of them is whether they can be read.
-    if CHECKSUM in parts and note.body != _with_checksum(note.body[:_END] + b"}"):
+    if CHECKSUM in parts and not has_sound_checksum(note.body):
         raise DamagedData(f"{where} is not what was written (its checksum differs). {_RESTORE}.")
     return manifest

@@ -4,6 +4,7 @@
     generation    one more with each start, so that of two copies of a folder the one started later is known
     holder        random, for each start
     host, process, folder, started_at    for people
+    sha256        the checksum of all before it
 
 The generation is raised by a conditional write, so of two services that start at once each gets its own. A service
 looks at the note before it writes a checkpoint or removes a file, and does neither where a later start has followed.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from fleetpulse.blocks.note_checksum import CHECKSUM, has_sound_checksum, with_checksum
 from fleetpulse.blocks.store import BlockStore, Note, NoteChanged
 from fleetpulse.errors import ForeignBlocks, Outdated
 from fleetpulse.notation.count import count_text
@@ -63,17 +65,36 @@ def new_identity() -> str:
 
 
 def read_owner(store: BlockStore) -> tuple[Owner | None, Note | None]:
-    """The owner of a store, None where it has none. Raises: ForeignBlocks: the note cannot be read. OSError."""
+    """The owner of a store, None where it has none.
+
+    Raises: ForeignBlocks: the note cannot be read, or is not what was written. OSError.
+    """
     note = store.read_note(OWNER)
     if note is None:
         return None, None
     try:
-        return msgspec.json.decode(note.body, type=Owner), note
+        parts = msgspec.json.decode(note.body, type=dict[str, msgspec.Raw])
+        owner = msgspec.json.decode(note.body, type=Owner)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ForeignBlocks(
-            f"{OWNER} in {store.place} cannot be read: {error}. It says which data folder the blocks belong to. "
-            f"Restore it from a copy; if you are sure that they belong to this one, remove {OWNER} and start again."
-        ) from error
+        raise _damaged(store, f"cannot be read: {error}") from error
+    strange = parts.keys() - set(Owner.__struct_fields__) - {CHECKSUM}
+    if strange:
+        raise _damaged(store, f"is damaged, or of a newer version: it has fields named {', '.join(sorted(strange))}")
+    # Notes of older versions have no checksum; all that can be told of them is whether they can be read.
+    if CHECKSUM in parts and not has_sound_checksum(note.body):
+        raise _damaged(store, "is not what was written (its checksum differs)")
+    return owner, note
+
+
+def _damaged(store: BlockStore, fault: str) -> ForeignBlocks:
+    return ForeignBlocks(
+        f"{OWNER} in {store.place} {fault}. It says which data folder the blocks belong to. "
+        f"Restore it from a copy; if you are sure that they belong to this one, remove {OWNER} and start again."
+    )
+
+
+def _encode(owner: Owner) -> bytes:
+    return with_checksum(msgspec.json.encode(owner))
 
 
 def identity_of(local: LocalIdentity, store: BlockStore, owner: Owner | None) -> str:
@@ -164,7 +185,7 @@ def claim(
             started_at=format_rfc3339(now_ns),
         )
         try:
-            store.replace_note(OWNER, msgspec.json.encode(owner), expected=note)
+            store.replace_note(OWNER, _encode(owner), expected=note)
         except NoteChanged:
             continue
         return owner
@@ -174,7 +195,7 @@ def claim(
 def has_conditional_writes(store: BlockStore, owner: Owner) -> bool:
     """Whether the store refuses to write a note that is there already, as `claim` needs it. Raises: OSError."""
     try:
-        store.replace_note(OWNER, msgspec.json.encode(owner), expected=None)
+        store.replace_note(OWNER, _encode(owner), expected=None)
     except NoteChanged:
         return True
     return False

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fleetpulse.blocks.owner import OWNER, LocalIdentity, check_owner, claim, has_conditional_writes, read_owner
+from fleetpulse.blocks.owner import OWNER, LocalIdentity, Owner, check_owner, claim, has_conditional_writes, read_owner
 from fleetpulse.blocks.store import MemoryBlockStore, Note, NoteChanged
 from fleetpulse.errors import ForeignBlocks, Outdated
 
@@ -162,3 +163,30 @@ def test_a_store_that_ignores_conditions_is_noticed() -> None:
 
     store = Careless()
     assert not has_conditional_writes(store, claim(store, local("x", "x"), now_ns=1))
+
+
+def test_every_flipped_bit_of_the_note_is_noticed_and_nothing_is_written_over_it() -> None:
+    store = MemoryBlockStore()
+    claim(store, local("x", "x"), now_ns=1)
+    note = store.read_note(OWNER)
+    assert note is not None
+    for place in range(len(note.body)):
+        for bit in (1, 2, 32):
+            body = bytearray(note.body)
+            body[place] ^= bit
+            store.put_note(OWNER, bytes(body))
+            with pytest.raises(ForeignBlocks, match=r"(?s)^owner\.json in memory .*Restore it from a copy"):
+                claim(store, local("x", "x"), now_ns=2)
+            after = store.read_note(OWNER)
+            assert after is not None and after.body == bytes(body)
+
+
+def test_a_note_of_a_version_without_checksums_is_read_and_the_next_start_gives_it_one() -> None:
+    store = MemoryBlockStore()
+    before = Owner(id="x", generation=4, holder="h", host="there", process=7, folder="data", started_at="then")
+    store.put_note(OWNER, msgspec.json.encode(before))
+    assert read_owner(store)[0] == before
+    check_owner(store, before)
+    assert claim(store, local("x", "x"), now_ns=2).generation == 5
+    note = store.read_note(OWNER)
+    assert note is not None and b'"sha256":"' in note.body
