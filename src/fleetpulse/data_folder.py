@@ -57,9 +57,10 @@ def hold_folder(folder: Path) -> Generator[None, None, None]:
             raise StorageFailed(f"the data folder {storage_text(error, folder)}") from error
         if not (_is_locked(descriptor, is_folder=True) and _is_locked(lock.fileno())):
             lock.seek(0)
-            holder = lock.read().strip() or "unknown"
+            number = lock.read().strip()
+            holder = f"process {number}" if number else "another process, whose number the file `lock` does not tell"
             raise DataFolderInUse(
-                f"the data folder {folder} is in use by process {holder}: stop it first, or name another with --data."
+                f"the data folder {folder} is in use by {holder}: stop it first, or name another with --data."
             )
         # The number only helps people: on a full disk the lock holds without it.
         with contextlib.suppress(OSError):

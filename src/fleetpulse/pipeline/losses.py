@@ -38,8 +38,8 @@ def find_losses(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
         text = f"the journal ends at entry {last}, but it had reached entry {through}{_when(reached, through)}"
         entries = f"{count_text(loss.count, 'entry', 'entries')} of acknowledged events"
         verb = "is" if loss.count == 1 else "are"
-        missing = f"{entries} {verb} missing{_since(since_ns)}" if loss.count else _what_blocks_have(reached)
-        losses.append((loss, f"{text}: {missing}"))
+        missing = f": {entries} {verb} missing{_since(since_ns)}" if loss.count else _what_blocks_have(reached)
+        losses.append((loss, f"{text}{missing}"))
     reached = catalog.reached()
     if reached is not None and catalog.transactions() < reached.number:
         loss = Loss(CATALOG, catalog.transactions(), reached.number, 0)
@@ -89,12 +89,19 @@ def loss_error(
         " If catalog.sqlite or its -wal is lost for good, move what is left of both away, and make a new catalog from "
         "the blocks with `fleetpulse adopt`."
     )
+    # A journal that has only lost what the blocks hold lacks nothing; so nobody is told to go on without something.
+    is_all_there = not doubts and all(_is_in_blocks(loss) for loss, _ in losses)
+    go_on = "To go on without it" if is_all_there else "To go on without what is missing"
+    wrong = "journal.sqlite or its -wal" if is_all_there else "journal.sqlite-wal or catalog.sqlite-wal"
     return DataVanished(
-        f"{found}. A file was deleted, cut or replaced by an older one, most likely "
-        "journal.sqlite-wal or catalog.sqlite-wal: put it back, or restore the whole data folder from a copy. To go on "
-        "without what is missing, start once with --accept-loss: the time since then becomes blind time."
-        f"{adopt * is_catalog_lost}"
+        f"{found}. A file was deleted, cut or replaced by an older one, most likely {wrong}: put it back, or restore "
+        f"the whole data folder from a copy. {go_on}, start once with --accept-loss: the time since then becomes blind "
+        f"time.{adopt * is_catalog_lost}"
     )
+
+
+def _is_in_blocks(loss: Loss) -> bool:
+    return loss.part == JOURNAL and not loss.count
 
 
 def settle_losses(
@@ -162,8 +169,9 @@ def check_fit(journal: Journal, catalog: Catalog, manifest: Manifest, *, because
 
 def _what_blocks_have(reached: Reached | None) -> str:
     if reached is None:
-        return "blocks have these; whether there were further ones cannot be told, since the file `reached` is missing"
-    return "no event is missing: blocks have them"
+        further = "whether there were further ones cannot be told, since the file `reached` is missing"
+        return f"; the blocks hold what these entries brought; {further}"
+    return "; no event is missing, since the blocks hold what these entries brought"
 
 
 def _last_entry_ns(journal: Journal, last: int) -> int:
@@ -177,7 +185,7 @@ def _last_entry_ns(journal: Journal, last: int) -> int:
 def _when(reached: Reached | None, number: int) -> str:
     if reached is None or reached.number != number:
         return ", as the last checkpoint says"
-    closed = ", and was closed cleanly" if reached.is_closed else ""
+    closed = ", when it was closed cleanly" if reached.is_closed else ""
     return f" at {format_rfc3339(reached.at_ns)}{closed}" if reached.at_ns else closed
 
 

@@ -185,7 +185,10 @@ def test_what_blocks_hold_is_not_lost_with_the_journal(folder: Folder) -> None:
     ((loss, _),) = folder.losses(manifest)
     assert loss == Loss("journal", 3, 5, NOON + 3 * SECOND)
     ((_, text),) = folder.losses(Manifest(position=5))
-    assert "no event is missing" in text
+    assert text.endswith("; no event is missing, since the blocks hold what these entries brought")
+    with pytest.raises(DataVanished, match="without it, start once with --accept-loss") as refusal:
+        folder.settle(Manifest(position=5), is_accepted=False)
+    assert "what is missing" not in str(refusal.value)
     folder.settle(manifest, is_accepted=True)
     with closing(folder.journal()) as journal:
         assert journal.append(entry(9)) == 4
@@ -264,4 +267,4 @@ def test_a_clean_close_is_known(folder: Folder) -> None:
     remove("journal.sqlite")(folder.folder)
     ((_, text),) = folder.losses()
     assert "reached entry 6" in text
-    assert "closed cleanly" in text
+    assert ", when it was closed cleanly: 6 entries" in text
