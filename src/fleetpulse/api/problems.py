@@ -32,7 +32,7 @@ def forgetting(answer: Callable[[AnyRequest, Any], Response[bytes]]) -> Callable
             return answer(request, error)
         finally:
             one: BaseException | None = error
-            while one is not None:
+            while one is not None and one.__traceback__ is not None:  # an error may be its own cause
                 one.__traceback__ = None
                 one = one.__cause__ or one.__context__
 

@@ -89,3 +89,12 @@ def test_an_error_that_is_answered_keeps_nothing_alive_that_its_frames_refer_to(
         assert question()() is None
     finally:
         gc.enable()
+
+
+def test_an_error_that_is_its_own_cause_is_answered_once() -> None:
+    error = UnknownDevice()
+    try:
+        raise error from error
+    except UnknownDevice:
+        assert problem(forgetting(answer_refusal)(REQUEST, error))["status"] == 404
+    assert error.__traceback__ is None
