@@ -10,12 +10,10 @@ from fleetpulse.aggregate.spans import (
     after_uncovered,
     clip,
     covered_before,
-    intersect,
     minutes_inside,
     spans_of,
     subtract,
     total_ns,
-    uncovered_between,
     union,
 )
 
@@ -51,12 +49,11 @@ def test_pairs_in_any_order_become_the_spans_that_cover_the_same(pairs: list[tup
 
 
 @given(PAIRS, PAIRS, PAIRS, SHIFTS)
-def test_union_intersection_and_difference_are_those_of_sets(
+def test_union_and_difference_are_those_of_sets(
     one: list[tuple[int, int]], two: list[tuple[int, int]], three: list[tuple[int, int]], shift: int
 ) -> None:
     first, second, third = shifted(one, shift), shifted(two, shift), shifted(three, shift)
     assert plain(union(first, second, third), shift) == model(one) | model(two) | model(three)
-    assert plain(intersect(first, second), shift) == model(one) & model(two)
     assert plain(subtract(first, second), shift) == model(one) - model(two)
 
 
@@ -72,16 +69,6 @@ def test_covered_before_counts_the_times_before(pairs: list[tuple[int, int]], sh
     covered = covered_before(shifted(pairs, shift), at + shift)
     assert covered.dtype == np.int64
     assert covered.tolist() == [sum(1 for time in model(pairs) if time < moment) for moment in at.tolist()]
-
-
-@given(PAIRS, st.lists(st.tuples(TIMES, TIMES), max_size=20), SHIFTS)
-def test_uncovered_between_counts_the_times_outside(
-    pairs: list[tuple[int, int]], windows: list[tuple[int, int]], shift: int
-) -> None:
-    bounds = np.array(windows, np.int64).reshape(-1, 2) + shift
-    uncovered = uncovered_between(shifted(pairs, shift), bounds[:, 0], bounds[:, 1])
-    assert uncovered.dtype == np.int64
-    assert uncovered.tolist() == [len(set(range(start, end)) - model(pairs)) for start, end in windows]
 
 
 @given(PAIRS, st.lists(st.tuples(TIMES, st.integers(0, 40)), max_size=20), SHIFTS)
@@ -125,6 +112,5 @@ def test_a_minute_less_a_nanosecond_is_not_inside() -> None:
 def test_no_spans_cover_nothing() -> None:
     at = np.array([3, 4], np.int64)
     assert total_ns(NO_SPANS) == 0
-    assert plain(union()) == plain(intersect(NO_SPANS, NO_SPANS)) == plain(subtract(NO_SPANS, NO_SPANS)) == set()
+    assert plain(union()) == plain(subtract(NO_SPANS, NO_SPANS)) == set()
     assert after_uncovered(NO_SPANS, at, at).tolist() == [6, 8]
-    assert uncovered_between(NO_SPANS, at, at + 2).tolist() == [2, 2]

@@ -33,12 +33,6 @@ def union(*many: Spans) -> Spans:
     return _joined(np.concatenate([NO_SPANS, *many]))
 
 
-def intersect(one: Spans, two: Spans) -> Spans:
-    """The time that lies in both."""
-    pieces = _pieces(one, two)
-    return _joined(pieces[_is_inside(one, pieces[:, 0]) & _is_inside(two, pieces[:, 0])])
-
-
 def subtract(one: Spans, two: Spans) -> Spans:
     """The time that lies in `one` and not in `two`."""
     pieces = _pieces(one, two)
@@ -67,16 +61,6 @@ def covered_before(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     within_last = np.minimum(at_ns, spans[last, 1]) - spans[last, 0]
     covered: NDArray[np.int64] = np.where(begun > 0, _lengths_before(spans)[last] + within_last, 0)
     return covered
-
-
-def uncovered_between(spans: Spans, start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many ns of each [start_ns[i], end_ns[i]) lie outside the spans; 0 where end <= start.
-
-    All arrays are int64 of one shape.
-    """
-    covered = covered_before(spans, end_ns) - covered_before(spans, start_ns)
-    uncovered: NDArray[np.int64] = np.where(end_ns > start_ns, end_ns - start_ns - covered, 0)
-    return uncovered
 
 
 def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[np.int64]) -> NDArray[np.int64]:
