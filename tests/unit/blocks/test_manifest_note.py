@@ -15,6 +15,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
+from flipped_bits import with_a_flipped_bit
 
 FILE = BlockFile("a", 5, "0" * 64)
 
@@ -63,13 +64,10 @@ def test_every_flipped_bit_of_a_note_is_noticed() -> None:
     put_manifest_note(store, Manifest(position=7, snapshot=FILE, presence={19_999: FILE}))
     note = store.read_note(MANIFEST)
     assert note is not None
-    for place in range(len(note.body)):
-        for bit in (1, 2, 32):
-            body = bytearray(note.body)
-            body[place] ^= bit
-            store.put_note(MANIFEST, bytes(body))
-            with pytest.raises(DamagedData, match=r"manifest\.json in memory"):
-                read_manifest_note(store)
+    for body in with_a_flipped_bit(note.body):
+        store.put_note(MANIFEST, body)
+        with pytest.raises(DamagedData, match=r"manifest\.json in memory"):
+            read_manifest_note(store)
 
 
 def test_a_note_of_a_version_without_checksums_is_read() -> None:
