@@ -53,11 +53,11 @@ class SlicedInput(HttpToolsProtocol):
 
     def receive(self, data: memoryview) -> None:
         """Parse a piece of what the peer sent."""
-        raise NotImplementedError
+        raise NotImplementedError  # each protocol has its own
 
     def receive_end(self) -> bool:
         """The peer sends no more. Returns whether an answer is still due."""
-        raise NotImplementedError
+        raise NotImplementedError  # each protocol has its own
 
     def whole_bytes(self) -> int:
         """How many of the next bytes belong together, and so cost little: those of a body with a Content-Length."""
