@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-pressure \
-	test-thorough bench-pressure clean
+.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-alerts test-pressure \
+	test-containers test-thorough bench-pressure fuzz clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -37,7 +37,15 @@ bench: tools ## measure everything against its goals; results in benchmarks/resu
 	$(BIN)/python benchmarks/load/bench_metrics.py
 	$(BIN)/python benchmarks/load/bench_questions.py
 	$(BIN)/python benchmarks/load/bench_million.py
+	$(BIN)/python benchmarks/load/bench_midnight.py
+	$(BIN)/python benchmarks/load/bench_access.py
+	$(BIN)/python benchmarks/load/bench_telemetry.py
+	$(BIN)/python benchmarks/load/bench_uptime.py
 	$(BIN)/python benchmarks/bench_reception_gaps.py
+	$(BIN)/python benchmarks/bench_beat_gaps.py
+	$(BIN)/python benchmarks/bench_alerts.py 100000 benchmarks/results/alerts.json
+	$(BIN)/python benchmarks/bench_alerts.py 1000000 benchmarks/results/alerts.json
+	$(BIN)/python benchmarks/bench_rehearsals.py build/month benchmarks/results/rehearsals.json
 
 bench-pressure: tools ## heartbeats beside dear questions, slow readers and hostile input; five minutes
 	$(BIN)/python benchmarks/load/bench_pressure.py
@@ -55,15 +63,25 @@ test-faults: tools ## let one system call after the other fail in 150 whole live
 test-soak: tools ## a quarter of an hour of everything at once: clients, restarts, kills, wrong clocks, locks
 	$(BIN)/python -m pytest -s --timeout 2400 tests/fault/test_soak.py --soak-s 900
 
+test-alerts: tools ## weeks of alerts and messages against a plain model, in ten minutes
+	ALERT_SEEDS=40 ALERT_DAYS=7 $(BIN)/python -m pytest -s --timeout 2400 tests/property/test_alert_simulation.py
+
 test-pressure: tools ## an hour of dear questions, slow readers and hostile input beside heartbeats
 	$(BIN)/python -m pytest -s --timeout 5400 tests/fault/test_pressure.py --pressure-s 3600
 
+FUZZ_S ?= 3600
+fuzz: tools ## an hour of bytes that a fuzzer makes up, for all that reads bytes of strangers
+	$(BIN)/python -m pytest -s --timeout 7200 tests/fault/test_fuzz.py --fuzz-s $(FUZZ_S)
+
+test-containers: tools ## build the image, run it by compose, kill and upgrade it under load (root, docker, debootstrap)
+	$(BIN)/python -m pytest -s --timeout 480 tests/containers/test_containers.py
+
 check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks deploy
+	$(BIN)/ruff check src tests benchmarks deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/tidy tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/tidy tests/unit
 
 reference: tools ## write the pages of docs/reference that are made from the code
 	$(BIN)/python tests/reference_pages.py

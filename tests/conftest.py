@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 import open_clients
@@ -21,8 +22,12 @@ settings.register_profile("thorough", deadline=None)
 settings.load_profile("fleetpulse")
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ["fault", "e2e", "property", "contract", "unit", "tidy"]
+FOLDERS = ["containers", "fault", "e2e", "property", "contract", "unit", "tidy"]
 """The order of the tests: those that take long begin first, so that no worker is left alone with one in the end."""
+
+# A trace with the values of all variables takes seconds to print.
+_CONSOLE = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _CONSOLE])
 
 # Containers often forbid to write bytecode. Each of hundreds of servers would then compile all of its modules anew.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
@@ -38,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=3, help="lives of tests/fault/test_faults.py")
     parser.addoption("--fault-seed", type=int, default=1, help="seed of the first of them")
     parser.addoption("--power-cuts", type=int, default=2, help="cuts of tests/fault/test_power.py")
+    parser.addoption("--fuzz-s", type=float, default=1.0, help="seconds of tests/fault/test_fuzz.py")
     parser.addoption("--soak-s", type=float, default=25.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")
     parser.addoption("--pressure-s", type=float, default=20.0, help="seconds of tests/fault/test_pressure.py")
@@ -59,19 +65,23 @@ class Server:
         self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
 
     @classmethod
-    def run(cls, command: list[str], *, log: Path, folder: Path, await_ready: bool = True) -> "Server":
+    def run(
+        cls, command: list[str], *, log: Path, folder: Path, await_ready: bool = True, pass_fds: Sequence[int] = ()
+    ) -> "Server":
         """A server by another command."""
         server = cls.__new__(cls)
-        server._start(command, log=log, folder=folder, await_ready=await_ready)
+        server._start(command, log=log, folder=folder, await_ready=await_ready, pass_fds=pass_fds)
         return server
 
-    def _start(self, command: list[str], *, log: Path, folder: Path, await_ready: bool = True) -> None:
+    def _start(
+        self, command: list[str], *, log: Path, folder: Path, await_ready: bool = True, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.folder, self.log = folder, log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
         environment["FLEETPULSE_DISK_RESERVE_BYTES"] = "0"  # pytest keeps the folders of hundreds of servers
         with self.log.open("wb") as file:
-            self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment)
-        url = self.wait_for_log(r'"url": "http://127\.0\.0\.1:(\d+)"')
+            self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment, pass_fds=pass_fds)
+        url = self.wait_for_log(r'"url": "https?://127\.0\.0\.1:(\d+)"')
         self.port = int(url[1])
         if await_ready:
             self.wait_for_log('"event": "ready"')

@@ -18,10 +18,9 @@ class Client:
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """(status, decoded body); a bytes body goes as it is, anything else as JSON."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        given = {"Content-Type": "application/json"} | {
-            name.replace("_", "-"): value for name, value in headers.items()
-        }
-        self.connection.request(method, path, raw, given if raw is not None else {})
+        given = {} if raw is None else {"Content-Type": "application/json"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        self.connection.request(method, path, raw, given)
         response = self.connection.getresponse()
         text = response.read()
         if method != "HEAD":

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,16 +24,19 @@ from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.status import STATUSES
-from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.notation.exact_seconds import count_ns, exact_seconds
+from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
 from fleetpulse.pipeline.checkpoint import write_files
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.answers import Uptime
 from fleetpulse.query.devices import Filter, Listing, Order, Page, list_devices
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
 from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.groups import Groups
+from fleetpulse.query.slot_uptime import device_slot_uptime
+from fleetpulse.query.slots import count_slots
 from fleetpulse.query.status import device_status, device_transitions, fleet_status
-from fleetpulse.query.uptime import Figures, device_uptime
+from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.uptime_answers import Downtimes, Uptime
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 
@@ -60,7 +64,7 @@ class OneFleet:
         self.numbers = {f"d{number}": number for number in range(devices)}
         self.deletions: dict[int, tuple[tuple[int, int | None], ...]] = {}
         known = {"numbers": self.numbers, "deleted": {}, "deletions": self.deletions}
-        registry = SimpleNamespace(roster=self.roster, declared=NOTHING_CHANGED, **known)
+        registry = SimpleNamespace(roster=self.roster, seen_roster=self.roster, declared=NOTHING_CHANGED, **known)
         planned_downtime = SimpleNamespace(
             windows=self.windows, pauses=self.pauses, version=0, declared=NOTHING_CHANGED
         )
@@ -148,7 +152,7 @@ class OneFleet:
 
     def _apply(self, batch: EventBatch) -> None:
         batch.received_at_ns = self.now
-        self.fleet.advance(self.now // (86_400 * SECOND))
+        self.fleet.advance(self.now)
         self.fleet.apply([EventColumns.of(batch)])
 
     def checkpoint(self) -> None:
@@ -217,38 +221,56 @@ class OneFleet:
 
     def uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
         """Uptime and availability of a fleet of one; the whole fleet's figures of the device are the same."""
-        figures = self.device_uptime(start, end, device)
+        answer = self._answer(start, end, device, is_explained=True)
         start_ns, end_ns = self.at(start), self.at(end)
         view = self.fleet_view(start_ns)
-        whole = fleet_columns(view, start_ns=start_ns, end_ns=end_ns)
-        assert (figures["present"], figures["expected"]) == (whole.present[device], whole.expected[device])
-        assert (figures["down_s"] * SECOND, figures["accountable_s"] * SECOND) == (
-            whole.down_ns[device],
-            whole.accountable_ns[device],
-        )
         alone = Groups.of(view.roster, "", np.arange(view.count) == device)
-        assert whole.figures_by_group(alone) == [{name: figures[name] for name in Figures.__annotations__}] * 2
-        self._check_time_line(figures, start_ns, end_ns, device)
-        self._check_intervals(start, end, device)
+        whole = fleet_columns(view, start_ns=start_ns, end_ns=end_ns, are_gaps_wanted=True)
+        for found in whole.figures_by_group(alone):
+            assert found == {name: getattr(answer, name) for name in found}
+        self._check_time_line(answer, start_ns, end_ns, device)
+        _check_intervals(answer, start_ns, end_ns)
+        figures: dict[str, Any] = as_floats(msgspec.to_builtins(answer, builtin_types=(Decimal,)))
         return figures
 
-    def _check_time_line(self, figures: dict[str, Any], start_ns: int, end_ns: int, device: int) -> None:
-        """Time down and accountable time are also those of the time line of status."""
+    def slot_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
+        """The same by slots of minutes."""
+        window = Window(self.at(start), self.at(end))
+        self.now = max(self.now, window.end_ns)
+        figures = self.device_slot_uptime(start, end, device)
+        slots = count_slots(self.fleet_view(window.start_ns), window)
+        assert (figures["present"], figures["expected"]) == (slots.present[device, 0], slots.expected[device, 0])
+        explained = self._slot_answer(start, end, device, is_explained=True)
+        _check_slot_intervals(explained, figures)
+        return figures
+
+    def device_slot_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
+        """The same, without a look at the whole fleet."""
+        answer = self._slot_answer(start, end, device, is_explained=False)
+        figures: dict[str, Any] = as_floats(msgspec.to_builtins(answer, builtin_types=(Decimal,)))
+        return figures
+
+    def _slot_answer(self, start: str, end: str, device: int, *, is_explained: bool) -> Uptime:
+        window = Window(self.at(start), self.at(end))
+        self.now = max(self.now, window.end_ns)
+        return device_slot_uptime(self.view(window.start_ns, device), f"d{device}", window, is_explained=is_explained)
+
+    def _check_time_line(self, answer: Uptime, start_ns: int, end_ns: int, device: int) -> None:
+        """Time down is also that of the time line of status."""
         view = self.view(start_ns, device)
         gaps = gaps_of_one(view, ended_gaps(view, start_ns=start_ns))
         intervals = timeline(gaps, view.excluded.of(0), start_ns=start_ns, end_ns=end_ns)
         uncounted = union(view.excluded.of(0).blind, view.excluded.of(0).deleted)
         counted = [one for one in intervals if STATUSES[one.status] not in ("new", "maintenance", "paused")]
         length_s = {
-            one: total_ns(subtract(spans_of([(one.start_ns, one.end_ns)]), uncounted)) / SECOND for one in counted
+            one: exact_seconds(total_ns(subtract(spans_of([(one.start_ns, one.end_ns)]), uncounted))) for one in counted
         }
-        assert figures["accountable_s"] == sum(length_s.values())
-        assert figures["down_s"] == sum(length_s[one] for one in counted if STATUSES[one.status] == "down")
+        assert answer.down_s == sum(length_s[one] for one in counted if STATUSES[one.status] == "down")
 
     def device_uptime(self, start: str, end: str, device: int = 0) -> dict[str, Any]:
-        """The same, without a look at the whole fleet."""
+        """The figures of `uptime`, without a look at the whole fleet."""
         answer = self._answer(start, end, device, is_explained=False)
-        figures: dict[str, Any] = msgspec.to_builtins(answer)
+        figures: dict[str, Any] = as_floats(msgspec.to_builtins(answer, builtin_types=(Decimal,)))
         return figures
 
     def _answer(self, start: str, end: str, device: int, *, is_explained: bool) -> Uptime:
@@ -256,12 +278,55 @@ class OneFleet:
         self.now = max(self.now, window.end_ns)
         return device_uptime(self.view(window.start_ns, device), f"d{device}", window, is_explained=is_explained)
 
-    def _check_intervals(self, start: str, end: str, device: int) -> None:
-        """Explained slots add up to the figures that they are explained with, and to those without explanation."""
-        explained = self._answer(start, end, device, is_explained=True)
-        reasons: Counter[str] = Counter()
-        for interval in explained.intervals or ():
-            reasons[interval.reason] += interval.slots
-        figures = self._answer(start, end, device, is_explained=False)
-        assert (figures.present, figures.expected) == (explained.present, explained.expected)
-        assert explained.present == reasons["up"] + reasons["backfilled"] == explained.expected - reasons["down"]
+
+def as_floats(value: Any) -> Any:
+    """A value with floats in the place of decimals, to be compared with numbers written out."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: as_floats(one) for key, one in value.items()}
+    return [as_floats(one) for one in value] if isinstance(value, list) else value
+
+
+def _check_intervals(answer: Uptime, start_ns: int, end_ns: int) -> None:
+    """Intervals cover the window, and add up to the figures that they explain."""
+    totals: Counter[str] = Counter()
+    at_ns = start_ns
+    for interval in answer.intervals or ():
+        assert parse_rfc3339_ns(interval.start) == at_ns
+        at_ns = parse_rfc3339_ns(interval.end)
+        assert exact_seconds(at_ns - parse_rfc3339_ns(interval.start)) == interval.seconds
+        totals[interval.reason] += count_ns(interval.seconds)
+    assert at_ns == end_ns
+    check_downtimes(answer)
+    assert sum(totals.values()) == end_ns - start_ns
+    if isinstance(answer.up_s, Decimal):
+        up_ns = totals["up"] + totals["backfilled"]
+        assert (answer.up_s, answer.accountable_s) == (exact_seconds(up_ns), exact_seconds(up_ns + totals["down"]))
+
+
+def check_downtimes(answer: Uptime) -> None:
+    """The stretches that are down by each measure add up to what counts and is not up."""
+    assert isinstance(answer.downtimes, Downtimes)
+    up_s, observed = answer.up_s, answer.observed
+    down_s: dict[str, Any] = {
+        "settled": up_s if up_s is None else cast(Any, answer.accountable_s) - up_s,
+        "observed": observed.up_s if observed.up_s is None else cast(Any, observed.accountable_s) - observed.up_s,
+        "availability": answer.down_s,
+    }
+    for measure, seconds in down_s.items():
+        found = getattr(answer.downtimes, measure)
+        assert seconds == (None if found is None else sum(one.seconds for one in found.stretches))
+        for one in [] if found is None else found.stretches:
+            assert exact_seconds(parse_rfc3339_ns(one.end) - parse_rfc3339_ns(one.start)) == one.seconds > 0
+
+
+def _check_slot_intervals(explained: Uptime, figures: dict[str, Any]) -> None:
+    """Explained slots add up to the figures that they are explained with, and to those without explanation."""
+    reasons: Counter[str] = Counter()
+    for interval in explained.intervals or ():
+        assert isinstance(interval.slots, int)
+        reasons[interval.reason] += interval.slots
+    assert (figures["present"], figures["expected"]) == (explained.present, explained.expected)
+    assert explained.present == reasons["up"] + reasons["backfilled"]
+    assert explained.expected == reasons["up"] + reasons["backfilled"] + reasons["down"]

@@ -134,7 +134,7 @@ class RawSender:
         self._target, self._chance = target, chance
 
     def send(self, path: str, body: bytes) -> Answer | None:
-        head = f"POST {path} HTTP/1.1\r\nHost: fleet\r\nContent-Type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n\r\n"
         request = head.encode() + body
         way = self._chance.choice(("split", "half-close", "half-close", "vanish", "break off"))

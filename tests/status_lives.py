@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from fleetpulse.app import build
+from fleetpulse.ingest.device_declarations import DeviceChange
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 from status_model import DAY_S, SECOND, Known, Model
 
-TERMS = [(60, 240), (60, 240), (60, 0), (300, 120), (420, 900), (3_600, 60), (86_400, 600)]
+TERMS = [(60, 240), (60, 240), (60, 0), (10, 20), (300, 120), (420, 900), (3_600, 60), (86_400, 600), (2_678_400, 600)]
+SKEWS = [0, 0, 0, 0, -90, 90, 4_000]
+"""How many seconds the clocks of devices are ahead."""
 STARTS = ["2026-05-11T20:00", "2024-02-28T21:00", "2026-03-28T22:30", "2026-10-24T21:00", "2025-12-31T23:50"]
 """A plain evening, the eve of a leap day, of both changes of the clocks in Paris, and of a year."""
 ZONES = ["UTC", "Europe/Paris", "Asia/Kolkata"]
@@ -41,6 +45,11 @@ class Nobody:
         raise error
 
 
+def limit_s(interval_s: int, grace_s: int, factor_thousandths: int) -> float:
+    """How long a stretch may be that is no gap."""
+    return min(interval_s * factor_thousandths / 1_000, interval_s + grace_s)
+
+
 class Life:
     """A node and its model, which live through the same."""
 
@@ -51,7 +60,14 @@ class Life:
         ) + self.chance.randrange(60)
         self.clock = FakeClock(start)
         self.model = Model(start, mistake)
-        self.settings = Settings(data=str(folder), checkpoint_s=1e9, interval_s=60, grace_s=240)
+        self.model.factor_thousandths = self.chance.choice([1_500, 1_500, 1_100, 2_500])
+        self.settings = Settings(
+            data=str(folder),
+            checkpoint_s=1e9,
+            interval_s=60,
+            grace_s=240,
+            gap_factor=self.model.factor_thousandths / 1_000,
+        )
         self.service: Service
         self.performed: list[str] = []
 
@@ -82,6 +98,8 @@ class Life:
             device = Known(
                 f"d{number}", self.chance.choice(SITES), interval_s, grace_s, keeps=self.chance.random() < 0.7
             )
+            device.policies.append((self.clock.s, interval_s, grace_s))
+            device.skew = self.chance.choice(SKEWS)
             device.next_at = self.clock.s + self.chance.randrange(interval_s)
             self.model.devices.append(device)
             await self.service.registry.register_many([self._declared(device)])
@@ -142,6 +160,8 @@ class Life:
             await self.service.writer.drain()
 
     def _add(self, batch: EventBatch, number: int, sent_at: list[int], *, is_sample: bool) -> None:
+        skew = self.model.devices[number].skew
+        sent_at = [max(self.model.origin, at + skew) for at in sent_at]
         self.model.hear(self.model.devices[number], sent_at, is_sample=is_sample)
         for at in sent_at:
             if is_sample:
@@ -257,9 +277,26 @@ class Life:
             return
         number = self.chance.randrange(len(self.model.devices))
         device = self.model.devices[number]
+        if self.chance.random() < 0.3:
+            await self._correct(device)
+            return
         device.site = self.chance.choice(SITES)
         device.interval_s, device.grace_s = self.chance.choice(TERMS)
+        device.policies.append((self.clock.s, device.interval_s, device.grace_s))
         await self.service.registry.update({number: self._declared(device)})
-        # The journal does not hold which policy applied when a reception gap ended: after a crash before the next
-        # checkpoint the new one would apply.
+
+    async def _correct(self, device: Known) -> None:
+        """A device has been expected otherwise for a while, by a policy of which all gaps were kept."""
+        factor = self.model.factor_thousandths
+        longest = max(limit_s(*terms, factor) for _, *terms in device.policies)
+        terms = [terms for terms in TERMS if limit_s(*terms, factor) >= longest]
+        since = self.clock.s - self.chance.randrange(min(20_000, self.clock.s - self.model.origin) + 1)
+        device.interval_s, device.grace_s = self.chance.choice(terms)
+        before = [one for one in device.policies[1:] if one[0] < since]
+        device.policies = [device.policies[0], *before, (since, device.interval_s, device.grace_s)]
+        change = DeviceChange(
+            interval=f"{device.interval_s}s", grace=f"{device.grace_s}s", since=format_rfc3339(since * SECOND)
+        )
+        await self.service.inventory.change(device.id, change)
+        # A replay cannot take back since when the device is up.
         assert await self.service.housekeeping.checkpoint()

@@ -32,12 +32,17 @@ class Known:
     heard: list[tuple[int, int, int]] = field(default_factory=list)
     """(received at, interval, grace) of every batch."""
     minutes: set[int] = field(default_factory=set)
+    beats: set[int] = field(default_factory=set)
+    """When each was sent."""
+    policies: list[tuple[int, int, int]] = field(default_factory=list)
+    """(declared at, interval, grace); the first one holds since ever."""
     pauses: list[tuple[int, int | None]] = field(default_factory=list)
     # How it behaves.
     next_at: int = 0
     is_alive: bool = True
     is_cut: bool = False
     keeps: bool = True
+    skew: int = 0
     backlog: list[int] = field(default_factory=list)
 
     def due(self, now: int, chance: random.Random) -> list[int]:
@@ -52,7 +57,7 @@ class Seconds:
     """One device, second by second from the model's origin to now inclusive."""
 
     def __init__(self, model: "Model", device: Known) -> None:
-        self.origin, self.now = model.origin, model.now
+        self.origin, self.now, self.factor_thousandths = model.origin, model.now, model.factor_thousandths
         self.count = self.now - self.origin + 1
         self.device = device
         self.is_blind, self.is_maintained, self.is_paused = (np.zeros(self.count, bool) for _ in range(3))
@@ -84,21 +89,35 @@ class Seconds:
         first = heard[0][0] - self.origin if heard else self.count
         self.observed[:first] = "new"
         self.gap[:first] = 1
-        going_on = (self.now + 1, self.device.interval_s, self.device.grace_s)
-        for number, ((start, _, _), (end, interval, forgiven)) in enumerate(
-            pairwise([*heard, going_on]) if heard else ()
-        ):
-            grace = 0 if mistake == "no grace" else forgiven
-            late_after, down_after = interval + min((interval + 1) // 2, grace), interval + grace
-            if end - start > late_after:
-                inside = slice(start - self.origin, end - self.origin)
-                silent = np.arange(end - start)
+        interval, grace = self._in_force()
+        grace = grace * (mistake != "no grace")
+        down_after = interval + grace
+        late_after = np.minimum(interval * self.factor_thousandths // 1_000, down_after)
+        received = [at for at, _, _ in heard]
+        for number, (start, end) in enumerate(pairwise([*received, self.now + 1]) if heard else ()):
+            inside = slice(start - self.origin, end - self.origin)
+            late, down = late_after[inside], down_after[inside]
+            silent = np.arange(end - start)
+            if (silent + 1 > late).any():
                 silent_by_clock = self.clock[inside] - self.clock[inside.start]
                 codes = self.observed[inside]
-                codes[silent >= late_after] = "unknown"
-                codes[silent_by_clock >= late_after] = "late"
-                codes[silent_by_clock >= down_after] = "down"
+                codes[silent >= late] = "unknown"
+                codes[silent_by_clock >= late] = "late"
+                codes[silent_by_clock >= down] = "down"
                 self.gap[inside] = number + 2
+
+    def _in_force(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Interval and grace that were in force in each second."""
+        (_, *first), *changes = self.device.policies
+        interval, grace = np.full(self.count, first[0]), np.full(self.count, first[1])
+        for at, new_interval, new_grace in changes:
+            place = at - self.origin
+            if place < self.count:
+                # What has not taken effect by now never does.
+                interval[place:], grace[place:] = interval[place], grace[place]
+                effect = place + (new_interval if new_interval < interval[place] else 0)
+                interval[effect:], grace[effect:] = new_interval, new_grace
+        return interval, grace
 
     def status(self) -> tuple[str, list[int]]:
         """What it is now, and since when it may be said to be so."""
@@ -122,15 +141,12 @@ class Seconds:
             if shown[place - 1] != shown[place]
         ]
 
-    def availability(self, start: int, end: int) -> tuple[int, int]:
-        inside = slice(start - self.origin, end - self.origin)
-        counts = ~(self.is_blind | self.is_maintained | self.is_paused)[inside] & (self.observed[inside] != "new")
-        return int((counts & (self.observed[inside] == "down")).sum()), int(counts.sum())
-
     def slots(self, start: int, end: int) -> list[tuple[int, str]]:
         """(start, reason) of every slot that lies wholly in [start, end)."""
         minutes = next(
-            minutes for minutes in range(1, 1441) if 1440 % minutes == 0 and minutes * 60 >= self.device.interval_s
+            minutes
+            for minutes in range(1, 1441)
+            if 1440 % minutes == 0 and minutes * 60 >= min(self.device.interval_s, DAY_S)
         )
         length = minutes * 60
         whole = self.count // 60 * 60
@@ -146,7 +162,7 @@ class Seconds:
             places = range((at - self.origin) // 60, (at - self.origin + length) // 60)
             present = [place for place in places if self.origin // 60 + place in self.device.minutes]
             if first is None or at + length <= first * 60:
-                reason = "before first seen"
+                reason = "before_first_seen"
             elif any(paused[place] for place in places):
                 reason = "paused"
             elif any(maintained[place] for place in places):
@@ -164,6 +180,8 @@ class Model:
         self.origin = start // DAY_S * DAY_S - DAY_S
         self.now = start
         self.mistake = mistake
+        self.factor_thousandths = 1_500
+        """Times the interval, how far apart beats may be without a gap; with it all limits are whole seconds."""
         self.devices: list[Known] = []
         self.windows: dict[str, MaintenanceWindow] = {}
         self.blind: list[tuple[int, int]] = []
@@ -190,6 +208,7 @@ class Model:
         if not is_sample:
             late = self.now - 600 if self.mistake == "late beats are lost" else 0
             device.minutes |= {sent_at // 60 for sent_at in beats if sent_at >= late}
+            device.beats |= {sent_at for sent_at in beats if sent_at >= late}
 
     def maintenance(self, device: Known) -> Iterator[tuple[int, int]]:
         for window in self.windows.values():

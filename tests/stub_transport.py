@@ -2,16 +2,22 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+from fleetpulse.access.device_limits import DeviceLimits, Lanes
+from fleetpulse.access.gate import Auth, Gate
+from fleetpulse.access.rate import Rate
+from fleetpulse.errors import UnknownDevice
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.front_door import FrontDoor
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.ingest.report import KnownMetrics
 from fleetpulse.limits import IngestLimits
+from fleetpulse.model.access import Scope
+from fleetpulse.model.device import unknown_id_advice
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.telemetry.counters import Counters
@@ -41,6 +47,9 @@ class StubTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def can_write_eof(self) -> bool:
+        return True
 
     def write_eof(self) -> None:
         self.has_ended = True
@@ -79,6 +88,17 @@ def intake_of(
     return intake
 
 
+def gate_of(counters: Counters, auth: Auth, labels: Mapping[int, Mapping[str, str]] | None = None) -> Gate:
+    """A gate without keys; `labels` are those of devices, by number."""
+
+    def has_labels(device: int, scope: Scope) -> bool:
+        return all((labels or {}).get(device, {}).get(name) == value for name, value in scope)
+
+    return Gate(
+        counters=counters, auth=auth, is_at_machine=True, has_labels=has_labels, id_of=lambda number: f"press-{number}"
+    )
+
+
 class StubServer:
     """What connections share: the door, and uvicorn's configuration and state, as far as protocols look at them."""
 
@@ -86,7 +106,16 @@ class StubServer:
         self.counters = Counters()
         self.connections = Connections(limits or IngestLimits(), self.counters)
         self.intake = door.pop("intake", None) or intake_of()
-        self.door = Door(intake=self.intake, connections=self.connections, **door)
+        self.lanes = door.pop("lanes", None) or DeviceLimits(lambda _device: Lanes(Rate(0, 1), Rate(0, 1)))
+        self.gate = door.pop("gate", None) or gate_of(self.counters, "off")
+        self.door = Door(
+            intake=self.intake,
+            connections=self.connections,
+            gate=self.gate,
+            unknown=lambda device_id: UnknownDevice(unknown_id_advice(device_id)),
+            lanes=self.lanes,
+            **door,
+        )
         self.config = config
         self.state: Any = SimpleNamespace(connections=set(), default_headers=[(b"server", b"stub")], tasks=set())
 

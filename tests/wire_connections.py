@@ -30,7 +30,7 @@ class Sent:
         """Its bytes."""
         if self.is_beat:
             return beat(headers=self.offer)
-        head = b"POST /%d HTTP/1.1\r\nHost: x\r\n" % self.turns + self.offer
+        head = b"POST /%d HTTP/1.1\r\nHost: localhost\r\n" % self.turns + self.offer
         if self.is_chunked:
             parts = [self.body[:7], self.body[7:]]
             chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part]

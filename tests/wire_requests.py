@@ -14,14 +14,14 @@ DEVICE = PUBLISHED[0]
 HEARTBEAT = f"/api/v1/devices/{DEVICE}/heartbeat"
 BEAT = b'{"sent_at": "2026-01-01T00:00:00Z"}'
 LINE = b'{"device_id":"%s","sent_at":"2026-01-01T00:00:00Z"}\n' % DEVICE.encode()
-PATHS = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+PATHS = [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 """What a connection says first: nothing, for the front door; something else, to be handed over."""
-LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LAST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def request(target: str, body: bytes | None = None, *, headers: bytes = b"", is_chunked: bool = False) -> bytes:
     """`target` is a method and a path."""
-    head = f"{target} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind_of(target)}\r\n".encode() + headers
+    head = f"{target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind_of(target)}\r\n".encode() + headers
     if body is None:
         return head + b"\r\n"
     if is_chunked:
@@ -73,7 +73,7 @@ def statuses(answers: list[tuple[int, Any]]) -> list[int]:
 
 def metrics(port: int) -> str:
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
-        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         received = b""
         while part := connection.recv(65_536):
             received += part
@@ -88,7 +88,9 @@ def counted(port: int, name: str) -> float:
 
 @pytest.fixture(scope="module", name="server")
 def server_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("wire") / "data", "--body-s", "3", "--header-s", "3")
+    # One device sends all of these, again for each byte at which its requests are cut: no rate is meant for that.
+    rates = ("--device-per-s", "0", "--backlog-per-s", "0")
+    server = Server(tmp_path_factory.mktemp("wire") / "data", "--body-s", "3", "--header-s", "3", *rates)
     yield server
     assert server.stop() == 0
     assert "Traceback" not in server.log.read_text()

@@ -6,6 +6,12 @@ raises KeyboardInterrupt, until there is nothing left to tidy up.
 
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+RETRY_S = 0.01
 
 
 def main() -> int:
@@ -17,6 +23,7 @@ def main() -> int:
 
     if before is signal.SIG_IGN:
         return run()
+    sys.unraisablehook = _interrupt_again
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return run()
@@ -24,6 +31,15 @@ def main() -> int:
         return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _interrupt_again(unraisable: "UnraisableHookArgs") -> None:
+    """Raise KeyboardInterrupt once more where Python swallowed it: in a finalizer, or a callback of an import."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, RETRY_S)
 
 
 if __name__ == "__main__":

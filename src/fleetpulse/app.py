@@ -10,47 +10,53 @@ from pathlib import Path
 from typing import Any
 
 from fleetpulse.api.app import Parts
+from fleetpulse.api.origins import Origins
+from fleetpulse.app_alerts import build_alerting, build_desks, build_rehearsals, build_seen_alerts
+from fleetpulse.app_stages import build_stages
+from fleetpulse.app_telemetry import build_badges, build_telemetry_rounds
 from fleetpulse.blocks.stored_late import mergeable
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.data_folder import Synchronous, open_stores
 from fleetpulse.disk_space import are_on_one_disk
-from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.door import Door
-from fleetpulse.ingest.intake import Intake
-from fleetpulse.ingest.report import KnownMetrics
-from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.alert_expiry import AlertExpiry
+from fleetpulse.pipeline.alerting import Alerting
+from fleetpulse.pipeline.backups import Backups
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
-from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.file_sources import (
+    FileSource,
+    alerts_source,
+    devices_source,
+    metrics_source,
+    receiver_section,
+    route_section,
+    rule_section,
+)
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
-from fleetpulse.pipeline.lanes import Lanes
+from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
-from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.node import Node
-from fleetpulse.pipeline.planned_downtime import PlannedDowntime
-from fleetpulse.pipeline.questions import Questions
+from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.receiver_desk import ReceiverDesk
 from fleetpulse.pipeline.reception import Reception
-from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.rest import Rest
+from fleetpulse.pipeline.rule_trials import RuleTrials
+from fleetpulse.pipeline.seen_rules import SeenRules
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.service import Service, Stages, Stores
-from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.store_return import StoreReturn
-from fleetpulse.pipeline.views import Views
-from fleetpulse.pipeline.watch import Watch
-from fleetpulse.pipeline.write import Writer
+from fleetpulse.pipeline.telemetry_rounds import TelemetryRounds
 from fleetpulse.settings import Settings
-from fleetpulse.telemetry.loop_lag import LoopLag
 
 
 def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchronous = "FULL") -> Service:
@@ -63,37 +69,32 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 
 def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
-    stages = _build_stages(settings, stores)
+    stages = build_stages(settings, stores)
     readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
     declared_files = _build_declared_files(settings, stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness)
     startup = _build_startup(stages, declared_files, readiness)
     disk_watch = _build_disk_watch(settings, stages, housekeeping)
+    telemetry_rounds = build_telemetry_rounds(settings, stages, readiness)
+    alerting = build_alerting(settings, stages, readiness, housekeeping, disk_watch)
     node = Node(
-        clock=stages.clock,
+        **_stages_of(stages, Node),
+        key_use=_build_key_use(settings, stages),
         startup=startup,
         startup_thread=stages.threads.catalog,
         readiness=readiness,
-        writer=stages.writer,
-        intake=stages.intake,
-        connections=stages.connections,
-        follower=stages.follower,
-        watch=stages.watch,
         housekeeping=housekeeping,
-        store_return=StoreReturn(
-            startup=startup,
-            startup_thread=stages.threads.catalog,
-            housekeeping=housekeeping,
-            readiness=readiness,
-            retry_s=settings.s3_retry_s,
-            **_stages_of(stages, StoreReturn),
-        ),
+        store_return=_build_store_return(settings, stages, startup, housekeeping),
         disk_watch=disk_watch,
         late_hold=_build_late_hold(settings, stages, readiness),
+        rate_watch=RateWatch(backlog_after_s=settings.backlog_after_s, **_stages_of(stages, RateWatch)),
         rest=Rest(**_stages_of(stages, Rest)),
-        loop_lag=stages.loop_lag,
+        telemetry_rounds=telemetry_rounds,
+        alerting=alerting,
+        alert_expiry=AlertExpiry(stages.alert_book),
         closers=[
             disk_watch.close,
+            telemetry_rounds.otel.close,
             stages.threads.close_storage,
             stages.journal.close,
             stages.catalog.close,
@@ -101,14 +102,24 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         ],
     )
     exports = _build_exports(settings, stages)
+    seen_rules = SeenRules(**_stages_of(stages, SeenRules))
     return Service(
         **vars(stages),
         door=_build_door(settings, stages),
         reception=_build_reception(settings, stages),
         inventory=_build_inventory(settings, stages),
+        seen_rules=seen_rules,
+        rule_trials=RuleTrials(seen_rules=seen_rules, questions=stages.questions, alerting=alerting),
+        **build_desks(settings, stages),
+        receiver_desk=ReceiverDesk(**_stages_of(stages, ReceiverDesk)),
+        seen_alerts=build_seen_alerts(stages, alerting),
+        rehearsals=build_rehearsals(settings, stages, seen_rules, alerting),
         exports=exports,
-        self_metrics=_build_self_metrics(stages, readiness, disk_watch, exports),
+        backups=_build_backups(settings, stages, housekeeping, readiness),
+        badges=build_badges(settings, stages),
+        self_metrics=_build_self_metrics(stages, alerting, disk_watch, exports, telemetry_rounds),
         disk_watch=disk_watch,
+        alerting=alerting,
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
         housekeeping=housekeeping,
@@ -118,97 +129,27 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     )
 
 
-def _build_stages(settings: Settings, stores: Stores) -> Stages:
-    clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
-    catalog_thread = CatalogThread(threads.catalog, timeout_s=settings.commit_timeout_s, activity=catalog.activity)
-    known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
-    fleet = Fleet(policy=HeartbeatPolicy(settings.interval_s, settings.grace_s), reserve=settings.devices_max)
-    follower = Follower(fleet, counters)
-    registry = Registry(
-        catalog=catalog,
-        catalog_thread=catalog_thread,
-        clock=clock,
-        follower=follower,
-        counters=counters,
-        devices_max=settings.devices_max,
-        label_names_max=settings.label_names_max,
-        policies_max=settings.policies_max,
-        auto_register=settings.auto_register,
-    )
-    metric_definitions = _build_metric_definitions(settings, stores, clock, catalog_thread, known_metrics)
-    planned_downtime = _build_planned_downtime(settings, stores, clock, catalog_thread)
-    writer = Writer(
-        journal=stores.journal, counters=counters, committed=follower.follow, commit_timeout_s=settings.commit_timeout_s
-    )
-    intake = Intake(
-        unknown_fields_max=settings.unknown_fields_max,
-        numbers=registry.numbers,
-        metrics=known_metrics,
-        earliest_ns=settings.earliest_ns,
-        events_waiting_max=settings.events_waiting_max,
-        wake=writer.wake,
-    )
-    views = Views(
-        clock=clock, fleet=fleet, history=stores.history, registry=registry, planned_downtime=planned_downtime
-    )
-    questions = Questions(
-        clock=clock,
-        follower=follower,
-        history=stores.history,
-        registry=registry,
-        metric_definitions=metric_definitions,
-        views=views,
-        limits=settings,
-        lanes=Lanes.of(settings, threads, counters=counters, clock=clock),
-        computing=threads.computing,
-    )
-    return Stages(
-        **{**vars(stores), "clock": clock},
-        catalog_thread=catalog_thread,
-        fleet=fleet,
-        follower=follower,
-        registry=registry,
-        metric_definitions=metric_definitions,
-        planned_downtime=planned_downtime,
-        writer=writer,
-        intake=intake,
-        connections=Connections(settings, counters),
-        views=views,
-        questions=questions,
-        watch=Watch(clock=clock, intake=intake, follower=follower, limits=settings),
-        loop_lag=LoopLag(),
+def _build_store_return(
+    settings: Settings, stages: Stages, startup: Startup, housekeeping: Housekeeping
+) -> StoreReturn:
+    return StoreReturn(
+        startup=startup,
+        startup_thread=stages.threads.catalog,
+        housekeeping=housekeeping,
+        readiness=housekeeping.readiness,
+        retry_s=settings.s3_retry_s,
+        **_stages_of(stages, StoreReturn),
     )
 
 
-def _build_planned_downtime(
-    settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread
-) -> PlannedDowntime:
-    return PlannedDowntime(
-        catalog=stores.catalog,
-        catalog_thread=catalog_thread,
-        clock=clock,
-        windows_max=settings.windows_max,
-        window_devices_max=settings.window_devices_max,
+def _build_key_use(settings: Settings, stages: Stages) -> KeyUse:
+    return KeyUse(
+        catalog=stages.catalog,
+        catalog_thread=stages.catalog_thread,
+        gate=stages.gate,
+        period_s=settings.key_use_s,
+        monotonic_s=lambda: stages.clock.monotonic_ns() / NS_PER_S,
     )
-
-
-def _build_metric_definitions(
-    settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread, known: KnownMetrics
-) -> MetricDefinitions:
-    return MetricDefinitions(
-        catalog=stores.catalog,
-        catalog_thread=catalog_thread,
-        clock=clock,
-        known=known,
-        metrics_max=settings.metrics_max,
-        types_max=settings.types_max,
-        retention_grace_s=settings.retention_grace_s,
-    )
-
-
-def _clock(settings: Settings, stores: Stores) -> ServiceClock:
-    mark_ns = stores.history.manifest.alive_at_ns
-    return ServiceClock(stores.clock, settings, mark_ns=mark_ns, earliest_ns=settings.earliest_ns)
 
 
 def _build_housekeeping(settings: Settings, stages: Stages, readiness: Readiness) -> Housekeeping:
@@ -219,14 +160,23 @@ def _build_housekeeping(settings: Settings, stages: Stages, readiness: Readiness
 
 
 def _build_declared_files(settings: Settings, stages: Stages, readiness: Readiness) -> DeclaredFiles:
+    sources: list[FileSource[Any]] = []
+    if settings.devices:
+        sources.append(devices_source(Path(settings.devices), stages.registry))
+    if settings.metrics:
+        sources.append(metrics_source(Path(settings.metrics), stages.metric_definitions))
+    if settings.alerts:
+        sections = [
+            rule_section(stages.alert_rules),
+            receiver_section(stages.receivers),
+            route_section(stages.receivers),
+        ]
+        sources.append(alerts_source(Path(settings.alerts), sections))
     return DeclaredFiles(
-        devices_path=Path(settings.devices) if settings.devices else None,
-        metrics_path=Path(settings.metrics) if settings.metrics else None,
+        sources=sources,
         catalog=stages.catalog,
         catalog_thread=stages.catalog_thread,
         clock=stages.clock,
-        registry=stages.registry,
-        metric_definitions=stages.metric_definitions,
         readiness=readiness,
         changes_listed_max=settings.changes_listed_max,
     )
@@ -279,6 +229,8 @@ def _build_reception(settings: Settings, stages: Stages) -> Reception:
         clock=stages.clock,
         intake=stages.intake,
         registry=stages.registry,
+        newcomers=stages.newcomers,
+        rate_limits=stages.rate_limits,
         metric_definitions=stages.metric_definitions,
         counters=stages.counters,
         limits=settings,
@@ -291,7 +243,9 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
     return Inventory(
         unknown_fields=stages.intake.unknown_fields,
         clock=stages.clock,
+        fleet=stages.follower.fleet,
         registry=stages.registry,
+        key_ring=stages.key_ring,
         planned_downtime=stages.planned_downtime,
         questions=stages.questions,
         limits=settings,
@@ -304,7 +258,10 @@ def _build_door(settings: Settings, stages: Stages) -> Door:
     return Door(
         intake=stages.intake,
         connections=stages.connections,
-        register=stages.registry.register if settings.auto_register else None,
+        gate=stages.gate,
+        unknown=stages.registry.unknown,
+        lanes=stages.rate_limits.devices,
+        register=stages.newcomers.register if settings.auto_register else None,
         defines_unknown=settings.auto_define,
     )
 
@@ -322,18 +279,43 @@ def _build_exports(settings: Settings, stages: Stages) -> Exports:
     )
 
 
-def _build_self_metrics(stages: Stages, readiness: Readiness, disk_watch: DiskWatch, exports: Exports) -> SelfMetrics:
-    return SelfMetrics(
+def _build_backups(settings: Settings, stages: Stages, housekeeping: Housekeeping, readiness: Readiness) -> Backups:
+    return Backups(
+        folder=stages.ownership.folder,
+        housekeeping=housekeeping,
         readiness=readiness,
+        limits=settings,
+        disk_limits=settings,
+        **_stages_of(stages, Backups),
+    )
+
+
+def _build_self_metrics(
+    stages: Stages, alerting: Alerting, disk_watch: DiskWatch, exports: Exports, rounds: TelemetryRounds
+) -> SelfMetrics:
+    made = SelfMetrics(
+        readiness=alerting.readiness,
+        alerting=alerting,
         lanes=stages.questions.lanes,
         question_memory=stages.questions.memory,
         disk_watch=disk_watch,
         exports=exports,
+        fleet_figures=rounds.fleet_figures,
+        dead_man=rounds.dead_man,
+        otel_exports=rounds.otel.exports,
         **_stages_of(stages, SelfMetrics),
     )
+    rounds.otel.begin(stages.counters, made.values)
+    return made
 
 
 def build_parts(settings: Settings, service: Service) -> Parts:
     """Those parts of a service that the handlers of the API use."""
-    names = {field.name for field in fields(Parts)} - {"limits"}
-    return Parts(limits=settings, **{name: getattr(service, name) for name in names})
+    names = {field.name for field in fields(Parts)} - {"limits", "telemetry_settings", "origins"}
+    origins = Origins(settings.cors_origins)
+    return Parts(
+        limits=settings,
+        telemetry_settings=settings,
+        origins=origins,
+        **{name: getattr(service, name) for name in names},
+    )

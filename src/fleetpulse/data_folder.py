@@ -5,7 +5,10 @@ catalog.sqlite    what people declare, and the manifest of blocks
 blocks/           history, where it is not kept in an S3 store
 cache/            copies of files of the S3 store; may be deleted while the service is stopped
 reached           how far journal and catalog have certainly come, see reached.py
+token.key         the keys that sign what people get when they sign in; without it they sign in again
 reserve           space that is given up when the disk is full
+backing-up/       copies for the backup that is being made; may be removed while none is
+admin.key         the first key, where the service made one
 lock              the number of the process that uses the folder, for people; anybody may remove it
 
 The lock is on the folder itself, so that a second path to it (a link, a bind mount) leads to the same lock, and nobody
@@ -31,6 +34,7 @@ from fleetpulse.pipeline.losses import settle_losses
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.service import Stores
 from fleetpulse.pipeline.threads import Threads
+from fleetpulse.secret_files import s3_credentials
 from fleetpulse.settings import Settings
 from fleetpulse.storage_causes import storage_error, storage_text
 from fleetpulse.telemetry.counters import Counters
@@ -47,7 +51,7 @@ def hold_folder(folder: Path) -> Generator[None, None, None]:
     """
     with contextlib.ExitStack() as closing:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # hashes of passwords are in it
             # Before there was a lock on the folder, the file was the lock. Older versions still look at it, and so are
             # copies noticed whose files are the same by hard links.
             lock = closing.enter_context((folder / LOCK).open("a+", encoding="utf-8"))
@@ -98,6 +102,7 @@ def open_store(settings: Settings, *, uncached_folder: Path | None = None) -> Bl
             cache_folder=place,
             cache_bytes_max=settings.cache_bytes_max if uncached_folder is None else 0,
             timeout_s=settings.s3_timeout_s,
+            credentials=s3_credentials(os.environ),
         )
     except OSError as error:
         raise storage_error(error, place) from error
@@ -111,11 +116,12 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     folder = Path(settings.data)
     journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    catalog.policy_changes_max = settings.policy_changes_max
     # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
     journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
     manifest = catalog.manifest()
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
-    threads = Threads(settings)
+    threads = Threads(settings, settings)
     ownership = Ownership(
         folder=folder, store=history.store, journal=journal, catalog=catalog, clock=clock, threads=threads
     )

@@ -4,6 +4,8 @@ FleetpulseError
 ├─ Answerable             has an HTTP answer
 │  ├─ Refusal             the sender must change the request; nothing was accepted    4xx
 │  │  ├─ Malformed        the body is not JSON, or not of the expected shape          400
+│  │  ├─ Unauthenticated  a key is needed, and none that is known and valid is shown  401
+│  │  ├─ Forbidden        who asks is known, and may not do this                      403
 │  │  ├─ WebPage          a browser asks on behalf of a web page                       403
 │  │  ├─ UnknownDevice    no such device is registered                                404
 │  │  ├─ NotFound         no such metric or maintenance window                        404
@@ -18,6 +20,7 @@ FleetpulseError
 │  │  ├─ HeaderTooLarge   header bytes or header count over the limit                 431
 │  │  ├─ UnsupportedCoding the body has a transfer coding other than chunked          501
 │  │  └─ UnsupportedVersion the request is of another version than HTTP/1.1 or 1.0    505
+│  ├─ TooManyRequests     the sender is above its rate; nothing was accepted          429
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
 │  │  ├─ DatabaseBusy     another program has locked the journal or the catalog       503
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
@@ -30,6 +33,7 @@ FleetpulseError
    ├─ TooLittleMemory    the memory that the process may take is too little
    ├─ DevicesFileError    devices.csv cannot be used; names the line
    ├─ MetricsFileError    metrics.json cannot be used; names the place
+   ├─ AlertsFileError     alerts.toml cannot be used; names the place
    ├─ DataFolderInUse     another process uses the data folder
    ├─ DamagedData         a file is not what fleetpulse wrote there
    │  ├─ DataVanished     a file is older than it was, or gone: acknowledged data is missing
@@ -287,6 +291,10 @@ class DevicesFileError(OperatorError):
 
 class MetricsFileError(OperatorError):
     """metrics.json cannot be used; the text names the place."""
+
+
+class AlertsFileError(OperatorError):
+    """alerts.toml cannot be used; the text names the place."""
 
 
 class DataFolderInUse(OperatorError):

@@ -238,7 +238,7 @@ class ExportLimits:
     exports_max: int = setting(8, "Exports at the same time; beyond it, 503 with Retry-After.", "exports", 1)
     export_bytes_per_s_lowest: int = setting(
         16_384,
-        "Average rate at which a client must read an export, after 30 s of grace; below it, the connection is cut.",
+        "Average rate at which a client must read an export or a backup, after 30 s; below it, the connection is cut.",
         "bytes a second",
         0,
     )
@@ -250,7 +250,7 @@ class RetentionLimits:
 
     reception_gap_days: int = setting(
         0,
-        "Days that reception gaps are kept, from which status and availability of the past come; 0: for ever.",
+        "Days that gaps are kept, from which uptime, availability and status of the past come; 0: for ever.",
         "days",
         0,
         36_500,
@@ -261,6 +261,24 @@ class RetentionLimits:
         "s",
         0,
         31_536_000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditLimits:
+    """Audit log."""
+
+    audit_retention_days: int = setting(
+        400, "Days that entries of the audit log are kept; 0: for ever.", "days", 0, 36_500
+    )
+    audit_refusals_day_max: int = setting(
+        500, "Entries a day about refused authentications; beyond it, one an hour and reason.", "entries", 1, 1_000_000
+    )
+    audit_refusals_address_max: int = setting(
+        50, "Of these, entries about one address, or one network of 64 bits of IPv6.", "entries", 1, 1_000_000
+    )
+    audit_addresses_max: int = setting(
+        1_000, "Addresses whose refused authentications are counted apart at one time.", "addresses", 1, 1_000_000
     )
 
 
@@ -292,7 +310,10 @@ class CheckpointTriggers:
         200_000, "Journal entries since the last checkpoint that bring the next one early.", "entries", 1
     )
     checkpoint_late_rows: int = setting(
-        200_000, "Late data in memory that brings a checkpoint early.", "device-days", 1
+        200_000,
+        "Late data in memory that brings a checkpoint early: days of devices, and stretches that late beats cover.",
+        "rows",
+        1,
     )
     late_blocks_max: int = setting(
         32,

@@ -18,7 +18,7 @@ BYTES_AT_LEAST = 64 << 20
 ADDRESS_BYTES_AT_LEAST = 448 << 20
 """The same, of addresses: libraries reserve more than they use."""
 BYTES_A_DEVICE = 360
-"""What a device takes at least: its id 130, its columns 50, a day of presence 184; see docs/decisions/0005."""
+"""What a device takes at least: its id 130, its columns 50, a day of presence 180; see docs/decisions/0005."""
 _TEXTS = ("cannot allocate memory", "failed to map segment", "can't start new thread", "out of memory")
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 

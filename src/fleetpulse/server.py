@@ -7,20 +7,24 @@ import ipaddress
 import resource
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, cast
 
 import structlog
 import uvicorn
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.ingest.connections import TimedConnection
+from fleetpulse.ingest.arrival import Arrival, Before
+from fleetpulse.ingest.connections import Phase, TimedConnection
 from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.front_door import FrontDoor
+from fleetpulse.ingest.security_headers import constant_headers
 
 log = structlog.get_logger("serve")
 REQUESTS_SHARE = 0.4
 """The share of the time to stop that open requests have; the rest is for the last checkpoint, and for closing."""
+NEW_CONNECTIONS_S = 0.25
+"""How long the first request of a new connection may take to come when the server stops."""
 LOOK_S = 0.02
 FILES_HIGHEST = 1 << 30
 CONNECTIONS_LEAST = 16
@@ -51,8 +55,11 @@ class _Server(uvicorn.Server):
         for connection in list(state.connections):
             connection.shutdown()
         end_s = time.monotonic() + self.requests_s
-        while (state.connections or state.tasks) and time.monotonic() < end_s:  # noqa: ASYNC110  # uvicorn has no event
+        new_end_s = min(end_s, time.monotonic() + NEW_CONNECTIONS_S)
+        while (state.connections or state.tasks) and time.monotonic() < end_s:
             await asyncio.sleep(LOOK_S)
+            if time.monotonic() >= new_end_s:
+                _end_rest(state.connections)
         if state.connections:
             log.warning("connections are cut off, since the service stops", connections=len(state.connections))
         for connection in list(state.connections):
@@ -67,25 +74,47 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _end_rest(connections: Iterable[Any]) -> None:
+    """End the connections on which nothing has come yet, and those that rest since their first request."""
+    for connection in list(connections):
+        if connection.phase is Phase.FIRST_BYTE:
+            connection.cut()
+        elif connection.phase is Phase.IDLE:
+            connection.shutdown()
+
+
 def build_server(
-    application: Any, door: Door, *, idle_s: float, shutdown_s: float, waiting: int, stop_work: Callable[[], None]
+    application: Any,
+    door: Door,
+    *,
+    before: Before,
+    hsts_s: int,
+    idle_s: float,
+    shutdown_s: float,
+    waiting: int,
+    stop_work: Callable[[], None],
 ) -> uvicorn.Server:
     """The HTTP server: the front door, and behind it the ASGI `application`.
 
     Args:
+        before: what comes before the first request of a connection.
+        hsts_s: for how long browsers must ask by HTTPS only, where there is TLS.
         idle_s: how long a connection may rest between requests; `door` itself closes it then, uvicorn only later.
         shutdown_s: how long the service may take to stop; a part of that is for open requests.
         waiting: connections that the system may hold until we take them.
         stop_work: called when the server stops.
     """
+    is_first = before.tls is None and not before.proxy_header
+    protocol: Any = FrontDoor if is_first else functools.partial(Arrival, before=before)
     config = uvicorn.Config(
         application,
-        http=functools.partial(FrontDoor, door=door),  # type: ignore[arg-type]  # a class by its call
+        http=functools.partial(protocol, door=door),  # type: ignore[arg-type]  # a class by its call
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=constant_headers(hsts_s=0 if before.tls is None else hsts_s),
         backlog=waiting,
         timeout_keep_alive=int(idle_s) + 1,
     )
@@ -94,18 +123,12 @@ def build_server(
     return server
 
 
-def check_address(host: str, *, is_network_trusted: bool) -> None:
-    """Raises: SettingsError: the address is reachable from the network, which nobody declared to be trusted."""
+def is_loopback(host: str) -> bool:
+    """Whether only programs at this machine reach an address. A name other than `localhost` may be any address."""
     try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_loopback = False
-    if not is_loopback and not is_network_trusted:
-        raise SettingsError(
-            f"host {host} is reachable from the network, and anybody there could report for any device: there are no "
-            "keys yet. Listen on 127.0.0.1 behind a proxy that checks who asks, or say --insecure if the network is "
-            "trusted."
-        )
+        return False
 
 
 def raise_file_limit() -> int:
@@ -167,7 +190,7 @@ def listen(host: str, port: int) -> Generator[socket.socket, None, None]:
         yield listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, is_tls: bool = False) -> str:
     """Where the server answers."""
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

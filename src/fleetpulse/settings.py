@@ -2,21 +2,24 @@
 
 A setting is given as a flag (`--body-bytes-max`), in the environment (`FLEETPULSE_BODY_BYTES_MAX`) or in a TOML file
 (`body_bytes_max = …`); the flag wins over the environment, the environment over the file. Unknown names are refused.
+`FLEETPULSE_NAME_FILE` names a file with the value.
 To add one, add a field to a group: all of the above, `--help` and docs/reference/settings.md follow from it.
 """
 
 import difflib
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, fields
 from inspect import get_annotations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from fleetpulse.alert_settings import AlertSettings, ConditionSettings, DeliverySettings, DeskLimits, RuleLimits
 from fleetpulse.errors import SettingsError
 from fleetpulse.limits import (
     About,
+    AuditLimits,
     BlockGrace,
     CheckpointTriggers,
     ClockLimits,
@@ -27,26 +30,71 @@ from fleetpulse.limits import (
     RetentionLimits,
     setting,
 )
+from fleetpulse.rate_settings import DailyLimits, RateSettings
+from fleetpulse.secret_files import SUFFIX, read_secret_file
+from fleetpulse.sign_in_limits import IssuerSettings, SignInLimits
+from fleetpulse.stream_settings import StreamLimits
+from fleetpulse.telemetry_settings import TelemetrySettings
 
 ENVIRONMENT_PREFIX = "FLEETPULSE_"
 INTEGER_HIGHEST = 2**63 - 1
 SECONDS_HIGHEST = 1e9
 """32 years: longer times overflow the timers of the system."""
-ENVIRONMENT_ONLY = {"CONFIG", "URL"}
+ENVIRONMENT_ONLY = {"CONFIG", "URL", "KEY", "KEY_FILE"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
     """Address and logs."""
 
-    host: str = setting("127.0.0.1", "Address to listen on; beyond loopback it needs --insecure, as there are no keys.")
+    host: str = setting("127.0.0.1", "Address to listen on; beyond loopback the service is protected, see --auth.")
     port: int = setting(6733, "TCP port; 0 lets the system choose a free one, which the log names.", "", 0, 65_535)
-    insecure: bool = setting(default=False, text="Listen beyond loopback although nobody has to show a key.")
+    auth: Literal["auto", "required", "off"] = setting(
+        "auto", "Who needs a key: auto means everybody, but on loopback only from the first key on."
+    )
+    insecure: bool = setting(default=False, text="Old spelling of --auth off.")
     log_format: Literal["auto", "console", "json"] = setting("auto", "Form of the log; auto is console on a terminal.")
     files_reserved: int = setting(
         256, "Open files kept for journal, catalog and blocks; connections get the rest.", "files", 16, 1_000_000
     )
+    ready_wait_s: float = setting(
+        0.0, "How long new connections wait for a start to end; after it, events get 503 `starting`.", "s", 0, 60
+    )
     shutdown_s: float = setting(10.0, "Time in which the service stops; after it, it ends as by a crash.", "s", 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """TLS, proxies and browsers."""
+
+    tls_certificate: str = setting(
+        "", "PEM file of the server's certificate and its chain; with it, only HTTPS is answered. Empty: HTTP."
+    )
+    tls_key: str = setting("", "PEM file of its private key, without a password; empty: it is in the same file.")
+    tls_client_ca: str = setting(
+        "", "PEM file of authorities whose client certificates stand for the devices that they name; empty: none."
+    )
+    tls_client_crl: str = setting("", "PEM file of the client certificates that these have revoked; empty: none.")
+    tls_client_required: bool = setting(default=False, text="Refuse connections without a client certificate.")
+    tls_check_s: float = setting(
+        10.0, "Time between two looks whether these files have changed; SIGHUP reads them at once.", "s", 0.1, 86_400
+    )
+    hsts_s: int = setting(
+        31_536_000, "Time in which browsers ask by HTTPS only, where TLS is on; 0: not said.", "s", 0, 315_360_000
+    )
+
+    trusted_proxies: str = setting(
+        "", "Proxies whose word about the client counts: addresses and networks, with commas between; empty: none."
+    )
+    proxy_protocol: bool = setting(
+        default=False, text="Connections of trusted proxies begin with a PROXY protocol header, version 2."
+    )
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = setting(
+        "x-forwarded-for", "Header by which trusted proxies name the client; the other one is ignored."
+    )
+    cors_origins: str = setting(
+        "", "Origins of web pages that may ask from a browser, such as https://grafana.example, with commas between."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +140,7 @@ class Definitions:
 
     devices: str = setting("", "devices.csv to read at start and on SIGHUP; empty reads none.")
     metrics: str = setting("", "metrics.json to read at start and on SIGHUP; empty reads none.")
+    alerts: str = setting("", "alerts.toml to read at start and on SIGHUP; empty reads none.")
     auto_register: bool = setting(default=False, text="Register unknown devices instead of answering 404.")
     auto_define: bool = setting(default=False, text="Define unknown metrics (float, avg) instead of refusing them.")
     devices_max: int = setting(2_000_000, "Known devices; beyond it, registering is refused (422).", "devices", 1)
@@ -101,7 +150,18 @@ class Definitions:
     policies_max: int = setting(
         1_024, "Different pairs of interval and grace; beyond it, a device is refused (422).", "pairs", 1, 65_000
     )
+    policy_changes_max: int = setting(
+        32,
+        "Changes of a device's interval and grace that are kept; beyond it, the oldest are joined.",
+        "changes",
+        2,
+        1_000,
+    )
     metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
+    keys_max: int = setting(4_000_000, "Keys that are not revoked; beyond it, making one is refused (422).", "keys", 1)
+    key_use_s: float = setting(
+        60.0, "How often it is written down when keys were last used; a crash costs what was not.", "s", 1, 86_400
+    )
     windows_max: int = setting(1_000, "Maintenance windows; beyond it, 422.", "windows", 1)
     window_devices_max: int = setting(
         10_000, "Device ids that a maintenance window names; beyond it, 422.", "devices", 1, 1_000_000
@@ -112,24 +172,42 @@ class Definitions:
 class HeartbeatDefaults:
     """Heartbeat policy."""
 
-    interval_s: int = setting(60, "Time between two heartbeats of a device without its own interval.", "s", 1, 86_400)
+    interval_s: int = setting(
+        60, "Time between two heartbeats of a device without its own interval.", "s", 1, 2_678_400
+    )
     grace_s: int = setting(240, "Time after its interval until a device that is not heard is down.", "s", 0, 604_800)
+    gap_factor: float = setting(
+        1.5, "Two heartbeats that are more than so many intervals apart have a gap between them.", "intervals", 1.1, 10
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
     Server,
+    Edge,
     Storage,
     Definitions,
     HeartbeatDefaults,
     IngestLimits,
+    RateSettings,
+    DailyLimits,
     DiskLimits,
     ClockLimits,
     QuestionLimits,
     ExportLimits,
+    StreamLimits,
     CheckpointTriggers,
     RetentionLimits,
+    AuditLimits,
     BlockGrace,
+    AlertSettings,
+    DeliverySettings,
+    ConditionSettings,
+    DeskLimits,
+    RuleLimits,
+    SignInLimits,
+    IssuerSettings,
+    TelemetrySettings,
 ):
     """All settings of `fleetpulse serve`, and thereby each of the groups.
 
@@ -180,7 +258,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
     """
     known = {name: entry for entry in entries() for name in (entry.name, entry.about.former_name) if name}
     values: dict[str, Any] = {}
-    sources = ((str(file), _from_file(file)), ("environment", _from_environment(environment)), ("flag", flags))
+    sources = ((str(file), _from_file(file)), ("environment", _from_environment(environment, known)), ("flag", flags))
     for source, given in sources:
         for name, value in given.items():
             if name not in known:
@@ -192,6 +270,8 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
                 raise SettingsError(f"{source}: {name} is the former name of {entry.name}: give one of them")
             values[entry.name] = _convert(entry, name, value, source)
     settings = Settings(**values)
+    if settings.insecure and settings.auth == "required":
+        raise SettingsError("insecure is the old spelling of auth = off, and auth is required: give one of them")
     if settings.bulk_lines_max > settings.events_waiting_max:
         raise SettingsError(
             f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max "
@@ -215,10 +295,18 @@ def _from_file(file: Path | None) -> Mapping[str, Any]:
         raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
 
 
-def _from_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
-    names = [name for name in environment if name.startswith(ENVIRONMENT_PREFIX)]
-    short = {name: name.removeprefix(ENVIRONMENT_PREFIX) for name in names}
-    return {short[name].lower(): environment[name] for name in names if short[name] not in ENVIRONMENT_ONLY}
+def _from_environment(environment: Mapping[str, str], known: Container[str]) -> Mapping[str, str]:
+    values: dict[str, str] = {}
+    for variable, value in environment.items():
+        short = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if short == variable or short in ENVIRONMENT_ONLY:
+            continue
+        name, plain = short.lower(), short.removesuffix(SUFFIX).lower()
+        if name not in known and plain in known:
+            values[plain] = read_secret_file(variable, value, environment)
+        else:
+            values[name] = value
+    return values
 
 
 def _convert(entry: Entry, name: str, value: Any, source: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.catalog.catalog import Catalog, Pause, Registered
+from fleetpulse.catalog.person_records import PersonRecord
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.device import Device
@@ -16,25 +17,10 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.manifest import BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.model.metric import BUILT_IN, MetricDefinition
+from fleetpulse.model.person import Person, Session
 from fleetpulse.model.retention import Grace
 
 Reopen = Callable[[], Catalog]
-
-
-@pytest.fixture(params=["sqlite"])
-def reopen(tmp_path: Path) -> Iterator[Reopen]:
-    """Opens the same catalog again and again."""
-    opened: list[Catalog] = []
-
-    def make() -> Catalog:
-        for catalog in opened:
-            catalog.close()
-        opened[:] = [SqliteCatalog(tmp_path / "catalog.sqlite")]
-        return opened[0]
-
-    yield make
-    for catalog in opened:
-        catalog.close()
 
 
 def test_devices_keep_the_number_they_were_given_and_labels_are_replaced(reopen: Reopen) -> None:
@@ -65,7 +51,7 @@ def test_a_device_that_was_deleted_comes_back_with_its_number(reopen: Reopen) ->
     with pytest.raises(OutOfRange):
         catalog.register([Device("a")], devices_max=2, at_ns=4)
     assert catalog.register([Device("a", {}, 60)], devices_max=3, at_ns=4) == Registered(array("I", [0]), array("I"))
-    catalog.update({2: Device("c", {"site": "y"}, None, 5, "moved")})
+    catalog.update({2: Device("c", {"site": "y"}, None, 5, "moved")}, at_ns=7)
     records = list(reopen().records())
     assert [record.device for record in records] == [
         Device("a", {}, 60),
@@ -113,6 +99,44 @@ def test_a_shorter_retention_leaves_a_grace_that_a_longer_one_ends(reopen: Reope
     assert catalog.retention.graces() == {1: [Grace("raw_days", 90, 6), Grace("retention_days", 90, 7)]}
     catalog.put_metric(MetricDefinition(name="cpu", retention_days=90), metrics_max=2, keep_until_ns=8)
     assert reopen().retention.graces() == {}
+
+
+def test_people_are_kept_and_their_sessions_end_with_their_password(reopen: Reopen) -> None:
+    catalog = reopen()
+    alice = Person(name="alice", role="read", scope=(("site", "paris"), ("hall", "2")), created_at_ns=5)
+    bob = Person(name="bob", role="admin", is_disabled=True, version=3)
+    for person in (bob, alice):
+        catalog.people.put(PersonRecord(person, "$argon2id$first"))
+    one, two = (
+        Session(id=number * 32, person=name, kind="program", generation=0, started_at_ns=1, expires_at_ns=9)
+        for number, name in (("1", "alice"), ("2", "bob"))
+    )
+    catalog.people.begin_session(one)
+    catalog.people.begin_session(two)
+    catalog = reopen()
+    records = catalog.people.people()
+    assert records == [PersonRecord(alice, "$argon2id$first"), PersonRecord(bob, "$argon2id$first")]
+    assert catalog.people.turn_session(one.id, generation=0)
+    assert not catalog.people.turn_session(one.id, generation=0)
+    assert not catalog.people.turn_session("3" * 32, generation=0)
+    assert {session.id: session.generation for session in catalog.people.sessions()} == {one.id: 1, two.id: 0}
+    catalog.people.put(PersonRecord(replace(alice, version=1), "$argon2id$second"), ends_sessions=True)
+    assert [session.id for session in catalog.people.sessions()] == [two.id]
+    catalog.people.begin_session(one, ended=[two.id])
+    catalog.people.remove("alice")
+    catalog = reopen()
+    assert catalog.people.sessions() == []
+    assert [record.person.name for record in catalog.people.people()] == ["bob"]
+    catalog.people.end_sessions([two.id])
+
+
+def test_the_keys_of_issuers_are_kept_as_they_were_last_read(reopen: Reopen) -> None:
+    catalog = reopen()
+    assert catalog.people.issuer_keys("https://id.example") is None
+    catalog.people.keep_issuer_keys("https://id.example", b"{1}", at_ns=1)
+    catalog.people.keep_issuer_keys("https://id.example", b"{2}", at_ns=2)
+    catalog.people.keep_issuer_keys("https://other.example", b"{3}", at_ns=3)
+    assert reopen().people.issuer_keys("https://id.example") == (b"{2}", 2)
 
 
 def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:
@@ -222,8 +246,14 @@ def test_a_catalog_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
     connection.close()
     catalog = SqliteCatalog(tmp_path / "c")
     assert [record.device for record in catalog.records()] == [Device("a", {"site": "x"})]
+    # No gaps between beats were stored until the snapshot was taken.
     assert catalog.manifest() == Manifest(
-        5, 20_000, 7, snapshot=BlockFile("s1", 1, "x"), presence={19_999: BlockFile("p1", 2, "y")}
+        5,
+        20_000,
+        7,
+        snapshot=BlockFile("s1", 1, "x"),
+        presence={19_999: BlockFile("p1", 2, "y")},
+        beats_exact_from_ns=7,
     )
     assert catalog.metrics() == [(0, BUILT_IN, True)]
     catalog.close()
@@ -297,9 +327,20 @@ def test_every_change_of_a_declaration_counts_once_and_what_changes_nothing_does
     catalog.delete([0], at_ns=8)
     assert catalog.declared() == (before + 2, 7)
     catalog.register([device], devices_max=9, at_ns=9)
-    catalog.update({0: Device("a", {"x": "y"})})
+    catalog.update({0: Device("a", {"x": "y"})}, at_ns=7)
     catalog.replace_pauses(0, [])
     assert catalog.declared().version == before + 5
     declared = catalog.declared()
     catalog.close()
     assert reopen().declared() == declared
+
+
+def test_a_copy_is_a_catalog_with_the_same_devices(reopen: Reopen, tmp_path: Path) -> None:
+    catalog = reopen()
+    catalog.register([Device("a", {"site": "x"}), Device("b")], devices_max=9, at_ns=5)
+    (tmp_path / "copy").mkdir()
+    catalog.copy(tmp_path / "copy" / "catalog.sqlite", rest=lambda _: None)
+    copied = SqliteCatalog(tmp_path / "copy" / "catalog.sqlite")
+    assert list(copied.records()) == list(catalog.records())
+    assert copied.transactions() == catalog.transactions()
+    copied.close()

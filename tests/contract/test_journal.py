@@ -115,3 +115,19 @@ def test_a_torn_end_of_the_log_is_no_damage_but_a_flip_in_its_middle_is(tmp_path
         flipped[32 + frame * 4120 + 2000] ^= 1
         with pytest.raises(DamagedData, match=f"frame {frame} "):
             entries(bytes(flipped))
+
+
+def test_a_copy_is_a_journal_with_the_same_entries_and_goes_on_at_the_same_position(
+    reopen: Reopen, tmp_path: Path
+) -> None:
+    journal = reopen()
+    for i in range(5):
+        journal.append(b"%08d" % i + bytes(16))
+    journal.drop(through=2, entries_max=9)
+    (tmp_path / "copy").mkdir()
+    journal.copy(tmp_path / "copy" / "journal.sqlite", rest=lambda _: None)
+    copied = SqliteJournal(tmp_path / "copy" / "journal.sqlite")
+    assert list(copied.read(after=2)) == list(journal.read(after=2))
+    assert (copied.first_position(), copied.last_position()) == (3, 5)
+    assert copied.append(bytes(24)) == 6
+    copied.close()

@@ -24,10 +24,10 @@ def test_a_damaged_block_is_listed_until_its_copy_is_back(serve: Callable[..., S
     from fleetpulse.cli.main import main
 
     assert main(["generate", "--data", str(tmp_path / "data"), "--devices", "20", "--days", "5"]) == 0
-    block = sorted((tmp_path / "data" / "blocks").glob("presence-*"))[1]
+    block = sorted((tmp_path / "data" / "blocks").glob("silences-*"))[1]
     body = block.read_bytes()
     block.write_bytes(body[:99] + bytes([body[99] ^ 1]) + body[100:])
-    server = serve(devices=None)
+    server = serve("--fleet-figures-s", "0", devices=None)  # so that nothing but the question below reads it
     client = Client(server.port)
     assert "No block is set aside." in blocks(server, "list")
     _, answer = client.ask("GET", "/api/v1/fleet/uptime?window=5d&step=1h")

@@ -50,7 +50,7 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """Commands, and a server with 4 h of four devices: press-2 misses each fourth minute, oven:1 each second slot."""
+    """Commands, and a server with 4 h of four devices: press-2 misses each fourth minute, oven:1 stops half-way."""
     folder = tmp_path_factory.mktemp("commands")
     server = Server(folder / "data", devices=None)
     try:
@@ -78,8 +78,8 @@ def _fill(commands: Commands, port: int, fleet: Path) -> None:
     lines: list[dict[str, object]] = []
     for minute in range(MINUTES):
         at = format_rfc3339((start_s + minute * 60) * 10**9)
-        is_odd_slot = (start_s // 60 + minute) // 5 % 2 == 1
-        there = ["press-1", *(["press-2"] if minute % 4 != 3 else []), *(["oven:1"] if is_odd_slot else [])]
+        is_on = (start_s // 60 + minute) // 5 % 2 == 1 and minute < MINUTES // 2
+        there = ["press-1", *(["press-2"] if minute % 4 != 3 else []), *(["oven:1"] if is_on else [])]
         lines += [{"device_id": device, "sent_at": at} for device in there]
         lines.append({"device_id": "press-1", "sent_at": at, "metrics": {"cpu": minute % 100}})
     lines += [{"device_id": "press-2", "sent_at": at, "upload_time": 3_000_000_000}]
@@ -102,9 +102,13 @@ def test_devices_are_listed_chosen_and_shown(run: Commands) -> None:
     ]
     shown = run("devices", "show", "press-2")
     assert "[bold]x | y" in shown
-    assert "slots of 1m present (formula uptime/1.1)" in shown
+    assert "(formula uptime/2)" in shown
     assert "new   up" in shown
     assert run.json("devices", "show", "oven:1")["interval"] == "5m"
+    assert "its interval of 5m fits" in run("devices", "fit", "oven:1", "--window", "5h")
+    assert run.json("devices", "fit", "--window", "5h", "--limit", "2")["total"] == 4
+    # Where an interval is 80 s, beats that are two minutes apart leave no gap.
+    assert run("devices", "fit", "--window", "5h", "-o", "-") == "device_id,interval\r\npress-2,1m20s\r\n"
     changes = run("devices", "transitions", "press-1", "--window", "5h")
     assert "new   up" in changes
     assert "1 change of status" in changes
@@ -182,13 +186,16 @@ def test_metrics_are_defined_and_asked_for(run: Commands) -> None:
 
 
 def test_uptime_is_told_with_its_fraction(run: Commands) -> None:
-    assert "uptime 75.00000 %, 180 of 240 slots of 1m present" in run("uptime", "device", "press-2", *run.window)
+    of_one = ("uptime", "device", "press-2", *run.window)
+    assert "uptime 75.00000 %, up 3h of 4h (formula uptime/2), 60 gaps, the longest 2m" in run(*of_one)
+    slots = run(*of_one, "--formula", "uptime/1")
+    assert "uptime 75.00000 %, 180 of 240 slots of 1m present (formula uptime/1.1)" in slots
     explained = run("uptime", "device", "oven:1", *run.window, "--explain", "--step", "1h")
     assert "down" in explained
     assert "backfilled" in explained
     fleet = run("uptime", "fleet", "--group-by", "site", "--step", "1h", *run.window)
-    assert "paris 2 87.50000 420 480" in _squeezed(fleet)
-    assert run.json("uptime", "fleet", "--label", "site:paris", *run.window)["fleet"]["present"] == 420
+    assert "paris 2 87.50000 7h 8h" in _squeezed(fleet)
+    assert run.json("uptime", "fleet", "--label", "site:paris", *run.window)["fleet"]["up_s"] == 25_200.0
 
 
 def test_maintenance_is_declared_and_taken_back(run: Commands) -> None:
@@ -211,8 +218,31 @@ def test_maintenance_is_declared_and_taken_back(run: Commands) -> None:
     assert "saturday, sunday at 02:30 Europe/Paris for 1h" in listed
     assert "2020-01-01T00:00:00Z to 2020-01-01T01:30:00Z" in listed
     assert "a window that recurs needs its length" in run("maintenance", "add", "--all", "--at", "02:30", status=1)
-    for window in (again, once):
+    day = run.json("maintenance", "add", "--device", "=odd", "--start", "2020-01-01", "--for", "1d")
+    assert (day["start"], day["end"]) == ("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z")
+    assert "names no day" in run("maintenance", "add", "--all", "--at", "02:30", "--for", "1h", "--on", "", status=1)
+    assert "there is no day" in run("maintenance", "add", "--all", "--start", "2020-02-30", "--for", "1h", status=1)
+    for window in (again, once, day):
         assert "is deleted" in run("maintenance", "remove", window["id"])
+
+
+def test_a_rule_of_alerts_is_declared_changed_and_removed(run: Commands) -> None:
+    rules = ("alerts", "rules")
+    assert "--kind" in run(*rules, "set", "hot", status=1)
+    condition = ("--kind", "metric", "--condition", "cpu avg over 600s > 90", "--label", "site:paris")
+    made = run.json(*rules, "set", "hot", *condition, "--annotation", "summary={device} is hot")
+    assert (made["condition"], made["labels"], made["origin"]) == ("cpu avg over 10m > 90", {"site": "paris"}, "api")
+    changed = run.json(*rules, "set", "hot", "--for", "5m", "--all", "--disable", "--annotation", "summary=")
+    assert (changed["for"], changed["labels"], changed["enabled"], changed["annotations"]) == ("5m", {}, False, {})
+    assert "cpu avg over 10m > 90" in run(*rules, "list")
+    assert "condition: expected" in run(*rules, "set", "hot", "--condition", "cpu > 90", status=1)
+    drift = run.json(*rules, "set", "hot", "--kind", "drift", "--condition", "drift > 9s", "--enable")
+    assert (drift["condition"], drift["enabled"], drift["for"]) == ("drift > 9s", True, "5m")
+    assert "would fire now: 0" in run(*rules, "try", "hot", "--condition", "drift > 9d")
+    assert "service  firing" in run(*rules, "try", "--kind", "service", "--condition", "disk_free < 100 %")
+    assert "give its name, or --kind" in run(*rules, "try", status=1)
+    assert "is removed" in run(*rules, "remove", "hot")
+    assert "device-offline" in run(*rules, "show", "hot", status=1)
 
 
 def test_a_report_adds_up_to_what_devices_say_and_tells_how_to_ask_them(run: Commands) -> None:
@@ -223,49 +253,55 @@ def test_a_report_adds_up_to_what_devices_say_and_tells_how_to_ask_them(run: Com
     assert [line["id"] for line in report["devices"]] == ["oven:1", "press-2", "press-1", "=odd"]  # worst first
     assert set(figures_of) == {"press-1", "press-2", "oven:1", "=odd"}
     for line in report["devices"]:
-        assert {name: line[name] for name in ("uptime", "present", "expected", "left_out")} == {
-            name: figures_of[line["id"]][name] for name in ("uptime", "present", "expected", "left_out")
+        assert {name: line[name] for name in ("uptime", "up_s", "accountable_s", "left_out_s")} == {
+            name: figures_of[line["id"]][name] for name in ("uptime", "up_s", "accountable_s", "left_out_s")
         }
+        assert line["gaps"]["count"] == figures_of[line["id"]]["gaps"]["count"]
     for line in [*report["groups"], {**report["fleet"], "group": None}]:
         members = [device["id"] for device in report["devices"] if line["group"] in (None, device["group"])]
-        assert (line["present"], line["expected"]) == tuple(
-            sum(figures_of[device][name] for device in members) for name in ("present", "expected")
+        assert (line["up_s"], line["accountable_s"]) == tuple(
+            pytest.approx(sum(figures_of[device][name] for device in members)) for name in ("up_s", "accountable_s")
         )
-        assert line["uptime"] == (100 * line["present"] / line["expected"] if line["expected"] else None)
+        share = 100 * line["up_s"] / line["accountable_s"] if line["accountable_s"] else None
+        assert line["uptime"] == (None if share is None else pytest.approx(share))
     (paris,) = (line for line in report["groups"] if line["group"] == "paris")
-    assert (paris["present"], paris["expected"], paris["sla_met"]) == (420, 480, True)
+    assert (paris["up_s"], paris["accountable_s"], paris["sla_met"]) == (420 * 60, 480 * 60, True)
+    # Every fourth minute is missed, so that after each gap the device is up for three minutes.
+    assert (paris["mean_repair_s"], paris["gaps"]["count"]) == (60, 60)
     assert {line["id"]: line["sla_met"] for line in report["devices"]} == {
         "oven:1": False,
         "press-2": True,
         "press-1": True,
         "=odd": None,
     }
-    assert report["fleet"]["left_out"]["before first seen"] >= 240
+    assert report["fleet"]["left_out_s"]["before_first_seen"] >= 240 * 60
     assert "add up to those of the fleet" in report["method"]["check"]
-    assert run.json(*shlex.split(paris["reproduce"])[1:])["fleet"]["present"] == 420
+    assert run.json(*shlex.split(paris["reproduce"])[1:])["fleet"]["up_s"] == 420 * 60
 
 
 def test_a_report_says_the_same_in_every_format(run: Commands, tmp_path: Path) -> None:
     flags = ("report", "uptime", *run.window, "--group-by", "site", "--sla", "99.9", "--devices")
     table = run(*flags)
-    assert "uptime/1.1: 100 × slots present ÷ slots expected" in table
+    assert "uptime/2: 100 × seconds up ÷ seconds accountable" in table
     assert f"fleetpulse uptime device ID --from {flags[3]} --to {flags[5]} --explain --url {run.url}" in table
-    assert "paris 2 87.50000 420 480 MISSED" in _squeezed(table)
+    assert "paris 2 87.50000 1h 8h MISSED 60 2m 1m 7m" in _squeezed(table)
     run(*flags, "--format", "md", "-o", str(tmp_path / "report.md"))
     page = (tmp_path / "report.md").read_text()
-    assert "| paris | 2 | 87.50000 | 420 | 480 | MISSED |" in page
+    assert "| paris | 2 | 87.50000 | 1h | 8h | MISSED |" in page
     assert "| ly\\|on |" in page
     rows = list(csv.DictReader(io.StringIO(run(*flags, "--format", "csv"))))
     assert [row["kind"] for row in rows] == ["fleet", *["group"] * 3, *["device"] * 4]
     (odd,) = (row for row in rows if row["id"].endswith("=odd"))
     assert (odd["id"], odd["uptime_percent"], odd["sla_met"]) == ("'=odd", "", "")
     (paris,) = (row for row in rows if row["kind"] == "group" and row["group"] == "paris")
-    assert (paris["present_slots"], paris["expected_slots"], paris["sla_met"], paris["formula"]) == (
-        "420",
-        "480",
-        "false",
-        "uptime/1.1",
-    )
+    names = ("up_s", "accountable_s", "downtime_s", "gaps", "sla_met", "formula")
+    assert [paris[name] for name in names] == ["25200.0", "28800.0", "3600.0", "60", "false", "uptime/2"]
+    listed = run.json(*flags, "--downtimes", "--step", "1h", "--sla-on", "availability")
+    # Nothing was received in these hours.
+    assert {step["percent"] for step in listed["fleet"]["steps"]} == {None}
+    assert listed["downtimes"] == []
+    press = [one for one in run.json(*flags, "--downtimes")["downtimes"] if one["id"] == "press-2"]
+    assert (len(press), {one["seconds"] for one in press}) == (60, {60})
     whole = run.json("report", "uptime", "--window", "1h")
     assert (whole["to"][16:], whole["groups"], "devices" in whole) == (":00Z", [], False)
 
@@ -315,3 +351,19 @@ def test_what_cannot_be_done_says_why_and_what_to_do(run: Commands) -> None:
     assert run("devices", "list", "--status", "gone", status=1).startswith("fleetpulse: status must be of new, up,")
     assert "unrecognized arguments: --statsu" in run("devices", "show", "x", "--statsu", status=2)
     assert "must be name:value such as site:paris" in run("uptime", "fleet", "--label", "paris", status=2)
+
+
+def test_people_are_let_in_with_passwords_from_files(run: Commands, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("seven lathes hum\n")
+    file = ("--password-file", str(tmp_path / "password"))
+    added = run("users", "add", "alice", "--role", "read", "--scope", "site:paris", *file)
+    assert "alice" in added and "seven" not in added
+    assert "there is a person alice already" in run("users", "add", "alice", "--role", "read", *file, status=1)
+    assert "no terminal" in run("users", "set-password", "alice", status=1)
+    run("users", "set-password", "alice", *file)
+    assert run.json("users", "change", "alice", "--role", "operate", "--all")["scope"] == []
+    assert "disabled" in run("users", "disable", "alice")
+    assert "disabled" not in run("users", "enable", "alice")
+    assert [one["role"] for one in run.json("users", "list")["people"]] == ["operate"]
+    assert "alice is removed" in run("users", "remove", "alice")
+    assert "Nobody may sign in" in run("users", "list")

@@ -51,31 +51,35 @@ def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve
     ]
     before = [client.ask("GET", path)[1] for path in of_device]
     values = client.ask("GET", metrics)[1]["groups"][0]["metrics"]
-    assert client.ask("GET", fleet)[1]["fleet"]["present"] == 10
+    assert client.ask("GET", fleet)[1]["fleet"]["up_s"] == 600.0
     assert client.ask("DELETE", PATH)[0] == 200
     assert [client.ask("GET", path)[0] for path in of_device] == [404, 404, 404]
-    assert client.ask("GET", fleet)[1]["fleet"]["present"] == 5
+    assert client.ask("GET", fleet)[1]["fleet"]["up_s"] == 300.0
     for path, answer in zip(of_device, before, strict=True):
         again = client.ask("GET", f"{path}&include_deleted=true")[1]
-        for name in {"present", "metrics", "transitions", "status_before"} & answer.keys():
+        for name in {"up_s", "accountable_s", "metrics", "transitions", "status_before"} & answer.keys():
             assert again[name] == answer[name]
     assert client.ask("GET", f"{metrics}&include_deleted=true")[1]["groups"][0]["metrics"] == values
     included = client.ask("GET", f"{fleet}&include_deleted=true")[1]["fleet"]
-    assert (included["present"], included["expected"], included["devices"]) == (10, 10, 5)
+    assert (included["up_s"], included["accountable_s"], included["devices"]) == (600.0, 600.0, 5)
     assert client.ask("GET", f"{fleet}&include_deleted=perhaps")[0] == 400
     used = client.ask("GET", fleet)[1]["declarations"]
     stats = f"/api/v1/fleet/stats?{window}"
-    assert client.ask("GET", stats)[1]["uptime"]["present"] == 5
+    assert client.ask("GET", stats)[1]["uptime"]["up_s"] == 300.0
     glance = client.ask("GET", f"{stats}&include_deleted=true")[1]
-    assert (glance["uptime"]["present"], glance["devices"]["total"], glance["declarations"]["devices"]) == (10, 5, 5)
-    assert used == client.ask("GET", fleet)[1]["declarations"]
+    assert (glance["uptime"]["up_s"], glance["devices"]["total"], glance["declarations"]["devices"]) == (600.0, 5, 5)
+    worst = [client.ask("GET", f"/api/v1/fleet/worst?{window}{more}")[1] for more in ("", "&include_deleted=true")]
+    assert [PUBLISHED[0] in {one["device_id"] for one in answer["devices"]} for answer in worst] == [False, True]
+    assert [answer["declarations"]["devices"] for answer in worst] == [4, 5]
+    assert used == client.ask("GET", fleet)[1]["declarations"] == client.ask("GET", metrics)[1]["declarations"]
+    assert client.ask("GET", f"{of_device[2]}&include_deleted=true")[1]["declarations"] == used | {"devices": 1}
     assert (used["devices"], used["changed_after_window"]) == (4, True)
     listed = client.ask("GET", "/api/v1/devices?include_deleted=true")[1]
     assert [device["id"] for device in listed["devices"] if "deleted_at" in device] == [PUBLISHED[0]]
     client.close()
     flags = ["--from", f"{start:%Y-%m-%dT%H:%M:%SZ}", "--to", f"{end:%Y-%m-%dT%H:%M:%SZ}", "--include-deleted"]
     for command in (
-        ["report", "uptime", "--devices"], ["uptime", "device", PUBLISHED[0]], ["uptime", "fleet"],
+        ["report", "uptime", "--devices"], ["uptime", "device", PUBLISHED[0]], ["uptime", "fleet"], ["uptime", "worst"],
         ["metrics", "get", PUBLISHED[0], "--types", "load"], ["metrics", "fleet", "--types", "load"],
     ):  # fmt: skip
         words = [*COMMAND, *command, *flags, "--url", f"http://127.0.0.1:{server.port}"]
@@ -93,7 +97,7 @@ def test_lifetime_figures_and_raw_data_of_a_deleted_device_stay_and_declarations
     assert client.ask("POST", f"{PATH}/heartbeat", {"sent_at": at})[0] == 204
     assert client.ask("POST", f"{PATH}/stats", {"sent_at": at, "upload_time": 5})[0] == 204
     export = f"/api/v1/export?what=presence&window=1h&device_id={PUBLISHED[0]}"
-    paths = [f"{PATH}/stats", f"{PATH}/audit"]
+    paths = [f"{PATH}/stats", f"{PATH}/account"]
     before = [client.ask("GET", path) for path in paths]
     version = client.ask("GET", "/api/v1/fleet/uptime")[1]["declarations"]["version"]
     assert client.ask("POST", f"{PATH}/pause", {})[0] == 200

@@ -26,7 +26,7 @@ def figures(server: Server) -> list[object]:
     paths = [f"/api/v1/devices/{device}" for device in (DEVICE, OTHER)]
     found = [client.ask("GET", f"{path}/stats")[1] for path in paths]
     window = "from=2000-01-01T00:00:00Z&to=2000-01-02T00:00:00Z"
-    found += [client.ask("GET", f"{path}/uptime?{window}")[1]["present"] for path in paths]
+    found += [client.ask("GET", f"{path}/uptime?{window}")[1]["up_s"] for path in paths]
     metrics = f"types=upload_time,load&aggregation=count&{window}"
     answers = [client.ask("GET", f"{path}/metrics?{metrics}")[1] for path in paths]
     found += [metric["count"] for answer in answers for metric in answer["metrics"].values()]
@@ -53,14 +53,14 @@ def test_what_a_clock_that_was_never_set_has_spoilt_is_as_if_it_had_never_come(
     assert server.stop() == 0
     server = serve(*flags)
     spoilt = figures(server)
-    assert spoilt[2:] == [3, 3, 3, 3, 3, 3]
+    assert spoilt[2:] == [180.0, 180.0, 3, 3, 3, 3]
     assert spoilt[0] == spoilt[1]
     text = run(server, "devices", "forget", DEVICE, "--before", "2020-01-01T00:00:00Z", "--dry-run")
     assert text.startswith(f"3 minutes of presence and 6 samples of {DEVICE} before 2020-01-01")
     assert figures(server) == spoilt
     text = run(server, "devices", "forget", DEVICE, "--before", "2020-01-01T00:00:00Z")
     assert "were removed" in text
-    expected = [{"uptime": 100.0, "avg_upload_time": "5ns"}, spoilt[1], 0, 3, 0, 0, 3, 3]
+    expected = [{"uptime": 100.0, "avg_upload_time": "5ns"}, spoilt[1], 0.0, 180.0, 0, 0, 3, 3]
     assert figures(server) == expected
     shown = run(server, "devices", "show", DEVICE)
     assert "3 minutes and 6 samples before 2020-01-01" in shown

@@ -22,12 +22,12 @@ def post(client: Client, path: str, body: object, *, is_bulk: bool) -> None:
         assert client.ask("POST", path, body) == (204, None)
 
 
-def figures(client: Client, device: str) -> tuple[float, int, int, int]:
-    """Lifetime uptime, slots present and expected of the window, and the count of heartbeats."""
+def figures(client: Client, device: str) -> tuple[float, float, float, int]:
+    """Lifetime uptime, seconds up and accountable of the window, and the count of heartbeats."""
     stats = client.ask("GET", f"/api/v1/devices/{device}/stats")[1]
     uptime = client.ask("GET", f"/api/v1/devices/{device}/uptime?{WINDOW}")[1]
     audit = client.ask("GET", f"/api/v1/devices/{device}/audit")[1]
-    return stats["uptime"], uptime["present"], uptime["expected"], audit["heartbeats"]
+    return stats["uptime"], uptime["up_s"], uptime["accountable_s"], audit["heartbeats"]
 
 
 @pytest.mark.parametrize("way", ["front door", "handed over", "bulk"])
@@ -53,10 +53,11 @@ def test_a_report_of_metrics_is_presence_and_an_upload_time_is_not(
     post(client, f"{both}/heartbeat", {"sent_at": AT.format(0)}, is_bulk=is_bulk)
     mixed = {"sent_at": AT.format(4), "metrics": {"upload_time": 9, "load": 0.1}}
     post(client, f"{both}/metrics", mixed, is_bulk=is_bulk)
-    expected = [(75.0, 3, 5, 0), (0.0, 0, 0, 0), (50.0, 2, 5, 1)]
+    # The window ends 30 s after the last beats; a minute is up after each beat, and down from then on until the next.
+    expected = [(75.0, 150.0, 270.0, 0), (0.0, 0.0, 0.0, 0), (50.0, 90.0, 270.0, 1)]
     assert [figures(client, device) for device in PUBLISHED[:3]] == expected
     fleet = client.ask("GET", f"/api/v1/fleet/uptime?{WINDOW}")[1]["groups"][0]
-    assert (fleet["present"], fleet["expected"]) == (5, 10)
+    assert (fleet["up_s"], fleet["accountable_s"]) == (240.0, 540.0)
     client.close()
     server.stop(signal.SIGKILL)
     server = serve(*flags)

@@ -55,7 +55,7 @@ def test_a_report_is_taken_whole_or_refused_with_what_is_wrong(client: Client, i
         ('{"cpu": true}', 400, "bool"),
         ('{"boots": true}', 400, "bool"),
         ('{"cpu": NaN}', 400, "`cpu` is NaN"),
-        ('{"cpu": 1e999}', 400, "out of range"),
+        ('{"cpu": 1e999}', 422, "out of range"),
         ('{"boots": 9223372036854775808}', 422, "boots must be 0 to 9223372036854775807"),
         ('{"boots": 1.5}', 422, "whole number"),
         ('{"boots": -1}', 422, "boots must be 0"),
@@ -125,7 +125,7 @@ def test_lines_of_reports_stand_or_fall_alone_and_all_events_are_accounted_for(c
         ) == (4, 2)
         connection.close()
     client.ask("GET", f"{API}/devices/{device}/stats")  # a question applies what is pending
-    audit = client.ask("GET", f"{API}/devices/{device}/audit")[1]
+    audit = client.ask("GET", f"{API}/devices/{device}/account")[1]
     assert audit == {"accepted": 8, "applied": 8, "pending": 0, "heartbeats": 1, "samples": 7}
 
 
@@ -208,7 +208,7 @@ def test_everything_that_was_declared_and_reported_survives(serve: Callable[...,
         f"{API}/devices/kept",
         f"{API}/devices/paused",
         f"{API}/devices?label=site:paris&sort=-id",
-        f"{API}/devices/kept/audit",
+        f"{API}/devices/kept/account",
         f"{API}/devices/kept/stats",
         f"{API}/devices/kept/metrics?types=cpu,gone&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
         f"{API}/fleet/metrics?types=cpu&group_by=site&aggregation=p95&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",

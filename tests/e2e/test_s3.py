@@ -51,7 +51,7 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(
     client = Client(server.port)
     assert client.ask("GET", f"{DEVICE}/metrics?types=cpu&window=1h")[1]["metrics"]["cpu"]["value"] == 41.5
     status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z")
-    assert (status, uptime["present"], uptime["expected"]) == (200, 1, 60)
+    assert (status, uptime["up_s"], uptime["accountable_s"]) == (200, 60.0, 3_600.0)
     client.connection.request("GET", "/metrics")
     counters = client.connection.getresponse().read().decode()
     assert float(counters.split("\nfleetpulse_cache_misses_total ")[1].split()[0]) >= 3
@@ -215,7 +215,9 @@ def test_without_store_and_cache_events_are_taken_and_all_count_once_the_store_i
     assert client.ask("POST", f"{DEVICE}/heartbeat", {"sent_at": now()})[0] == 204
     audit = client.ask("GET", f"{DEVICE}/audit")[1]
     assert audit["accepted"] == audit["applied"] + audit["pending"] == 8
-    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T00:10:00Z")
+    status, uptime = client.ask(
+        "GET", f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T00:10:00Z&formula=uptime/1"
+    )
     assert (status, uptime["present"], uptime["missing"]) == (200, 3, [])
     client.close()
     assert server.stop(signal.SIGTERM) == 0

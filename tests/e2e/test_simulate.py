@@ -77,6 +77,8 @@ def test_figures_that_are_wrong_end_in_exit_status_1_and_say_why(serve: Serve) -
         (["--published", "--url", "http://127.0.0.1:1", "--patience", "0.1"], "Is it running"),
         (["--published", "--connections", "0"], "--connections"),
         (["--devices", "1", "--outage-share", "-1"], "Shares are 0 to 1"),
+        (["--devices", "1", "--gap-every", "1"], "--gap-every must be 0, or at least 2"),
+        (["--devices", "1", "--start", "today"], "--start must be an RFC 3339 time"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(idle: Server, flags: list[str], text: str) -> None:

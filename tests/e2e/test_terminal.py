@@ -32,6 +32,16 @@ def test_what_cannot_be_printed_is_one_line_and_exit_status_1(arguments: str, re
     assert text in done.stderr.decode()
 
 
+@pytest.mark.parametrize("arguments", ["--help", "devices list --help", "version", "completion bash"])
+def test_a_reader_that_has_gone_ends_a_command_as_sigpipe_does(arguments: str) -> None:
+    reader, output = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "fleetpulse", *arguments.split()]
+    done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(output)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_terminal_of_ascii_alone_gets_what_it_can_show() -> None:
     done = run("devices --help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -56,7 +66,7 @@ def test_an_argument_that_is_not_utf8_is_named() -> None:
 @pytest.mark.parametrize("after_s", [0.02, 0.06, 0.12, 0.3])
 def test_ctrl_c_ends_a_command_without_a_trace(after_s: float, tmp_path: Path) -> None:
     # An interrupt while the interpreter itself starts is the interpreter's to report; the first line says it is past.
-    program = "print(flush=True); import sys; from fleetpulse.__main__ import main; sys.exit(main())"
+    program = "import sys; from fleetpulse.__main__ import main; print(flush=True); sys.exit(main())"
     command = [sys.executable, "-c", program, "simulate", "--url", "http://127.0.0.1:9"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -66,6 +76,29 @@ def test_ctrl_c_ends_a_command_without_a_trace(after_s: float, tmp_path: Path) -
         _, text = process.communicate(timeout=30)
     assert process.returncode in (130, -signal.SIGINT)
     assert b"fleetpulse/" not in text, text
+
+
+def test_an_interrupt_that_a_finalizer_swallows_comes_again(tmp_path: Path) -> None:
+    program = """if True:
+        import signal, sys, time
+        from fleetpulse import __main__ as command
+        from fleetpulse.cli import main as cli
+        class Swallows:
+            def __del__(self):
+                print(flush=True)
+                time.sleep(30)
+        def run():
+            Swallows()
+            time.sleep(30)
+        cli.main = run
+        sys.exit(command.main())
+    """
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=30)
+    assert (process.returncode, text) == (130, b"")
 
 
 def test_an_interrupted_generate_says_what_it_leaves(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_answers_say_which_days_they_lack_whatever_block_is_gone(serve: Callable
 
     assert main(["generate", "--data", str(tmp_path / "data"), "--devices", "200", "--days", "5", "--sites", "2"]) == 0
     blocks = tmp_path / "data" / "blocks"
-    gone = {kind: sorted(blocks.glob(f"{kind}-*"))[1] for kind in ("presence", "silences")}
+    gone = {kind: sorted(blocks.glob(f"{kind}-*"))[1] for kind in ("presence", "silences", "gaps")}
     gone["samples"] = sorted(blocks.glob("samples-float-*-raw-*"))[1]
     gone["hour"] = sorted(blocks.glob("samples-float-*-hour-*"))[2]
     for file in gone.values():
@@ -123,16 +123,18 @@ def test_answers_say_which_days_they_lack_whatever_block_is_gone(serve: Callable
 
     device = "/devices/device-0000007"
     uptime, lacks = ask(f"{device}/uptime?window=5d&explain=true")
-    assert gone["presence"].name in lacks and gone["silences"].name in lacks
-    assert (uptime["availability"], uptime["observed"]["uptime"]) == (None, None)
-    assert uptime["left_out"]["missing"] > 0
+    assert gone["gaps"].name in lacks and gone["silences"].name in lacks
+    assert (uptime["uptime"], uptime["gaps"], uptime["availability"], uptime["observed"]["uptime"]) == (None,) * 4
+    assert uptime["left_out_s"]["missing"] >= 86_400
+    assert gone["presence"].name in ask(f"{device}/uptime?window=5d&formula=uptime/1")[1]
     assert gone["silences"].name in ask(f"{device}/transitions?window=5d")[1]
     fleet, lacks = ask("/fleet/uptime?window=5d&group_by=site")
-    assert gone["presence"].name in lacks and gone["silences"].name in lacks
-    assert (fleet["fleet"]["availability"], fleet["fleet"]["down_s"]) == (None, None)
-    assert 0 < fleet["fleet"]["uptime"] <= 100
-    assert gone["presence"].name in ask("/fleet/stats?window=5d")[1]
-    assert gone["presence"].name in ask("/devices?sort=uptime&uptime_window=5d")[1]
+    assert gone["gaps"].name in lacks and gone["silences"].name in lacks
+    assert [fleet["fleet"][name] for name in ("uptime", "up_s", "availability", "down_s")] == [None] * 4
+    fleet, lacks = ask("/fleet/uptime?window=5d&formula=uptime/1")
+    assert gone["presence"].name in lacks and 0 < fleet["fleet"]["uptime"] <= 100
+    assert gone["gaps"].name in ask("/fleet/stats?window=5d")[1]
+    assert gone["gaps"].name in ask("/devices?sort=uptime&uptime_window=5d")[1]
     for question in (f"{device}/metrics", "/fleet/metrics"):
         lacks = ask(f"{question}?types=cpu&window=5d&step=1h")[1]
         assert gone["hour"].name in lacks

@@ -1,14 +1,17 @@
 """`serve` with a defect of the first argument, for the controls of the fault test, which must find it.
 
 `early`: an entry is acknowledged before it is written, with the next one. `remover`: unknown files are removed.
+`hasty`: a message counts as delivered before it is sent.
 """
 
 import sys
 
 from fleetpulse.blocks.store import FolderBlockStore
+from fleetpulse.catalog.outbox_records import SqliteOutboxRecords
 from fleetpulse.cli.main import main
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import Position
+from fleetpulse.model.outbox import OutboxEntry
 
 
 def answer_early() -> None:
@@ -37,6 +40,18 @@ def remove_unknown() -> None:
     FolderBlockStore.names = names_of_ours  # type: ignore[method-assign]  # the defect
 
 
+def deliver_hastily() -> None:
+    """Record a message as delivered when it is read to be sent."""
+    get = SqliteOutboxRecords.get
+
+    def get_and_record(self: SqliteOutboxRecords, number: int) -> OutboxEntry | None:
+        entry = get(self, number)
+        self.delivered(number, outcome="", tries=1, at_ns=1)
+        return entry
+
+    SqliteOutboxRecords.get = get_and_record  # type: ignore[method-assign]  # the defect
+
+
 if __name__ == "__main__":
-    {"early": answer_early, "remover": remove_unknown}[sys.argv[1]]()
+    {"early": answer_early, "remover": remove_unknown, "hasty": deliver_hastily}[sys.argv[1]]()
     sys.exit(main(sys.argv[2:]))

@@ -30,6 +30,8 @@ KINDS = {
     "late presence by day": "late-days-",
     "late presence by device": "late-devices-",
     "reception gaps": "silences-",
+    "gaps between beats": "gaps-",
+    "late beats in gaps": "backfill-",
     "fresh samples": "samples-float-",
     "fresh upload times": "samples-integer-",
     "samples of a day": "raw",
@@ -77,7 +79,7 @@ async def service_of(folder: Path) -> AsyncIterator[tuple[World, Service, httpx.
     world = World(folder)
     service = await world.started("d0", "d1", "d2", earliest="2000-01-01T00:00:00Z", block_grace_h=1000.0)
     transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for name, raw_days in (("cpu", 30), ("temperature", 1)):
             body = {"name": name, "raw_days": raw_days}
             assert (await client.post("/api/v1/metrics/definitions", json=body)).status_code == 201
@@ -271,7 +273,7 @@ def test_a_start_whose_blocks_are_damaged_takes_events_until_they_are_back(
             blocks.mend()
             await service.node.store_return.try_again()
         transport = httpx.ASGITransport(build_api(build_parts(Settings(), service)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://fleet") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             assert (await client.get("/api/v1/devices/d0/stats")).json() == sound
         assert service.readiness.degraded == {}
         await service.node.stop()

@@ -14,14 +14,16 @@ from conftest import PUBLISHED, Server
 from http_client import Client
 
 HEARTBEAT = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat"
-PATHS = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+PATHS = [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 """What a connection says first: nothing, for the front door; something else, to be handed over."""
 
 
 def request(
     body: bytes = b'{"sent_at": "2026-01-01T00:00:00Z"}', *, path: str = HEARTBEAT, headers: bytes = b""
 ) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
     return head.encode() + headers + b"\r\n" + body
 
 
@@ -53,7 +55,7 @@ def test_pipelined_requests_split_at_every_byte_are_answered_in_order(
 ) -> None:
     port = serve().port
     run = request() + request(b"nonsense") + request(path=HEARTBEAT.replace(PUBLISHED[0], "nobody"))
-    run += b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + request(headers=b"Connection: close\r\n")
+    run += b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + request(headers=b"Connection: close\r\n")
     expected = ([200] if first else []) + [204, 400, 404, 200, 204]
     for cut in range(len(first + run) + 1):
         with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -192,7 +194,7 @@ def test_a_bomb_is_refused_by_size_and_by_ratio(serve: Callable[..., Server]) ->
 
 def metrics(server: Server) -> str:
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return read_until_closed(connection).decode()
 
 
@@ -217,7 +219,9 @@ def test_a_peer_that_does_not_read_is_cut_off_and_one_that_reads_late_is_answere
     server = serve("--write-s", "0.5")
     # As many as fill the buffers of the kernel with answers, but those of heartbeats, which are small and fit anyway.
     requests = {HEARTBEAT: 3_000, "/openapi.json": 400}.get(path, 20_000)
-    one_request = request(path=path) if path != "/openapi.json" else b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    one_request = (
+        request(path=path) if path != "/openapi.json" else b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
     with (
         socket.create_connection(("127.0.0.1", server.port), 20) as greedy,
         socket.create_connection(("127.0.0.1", server.port), 20) as slow,
@@ -263,10 +267,8 @@ def test_a_length_of_thousands_of_digits_harms_nobody_else(serve: Callable[..., 
 def test_trailers_are_bounded_like_headers(serve: Callable[..., Server]) -> None:
     server = serve()
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-        head = (
-            f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX: ".encode()
-        )
-        connection.sendall(head)
+        head = f"POST {HEARTBEAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode() + b"2\r\n{}\r\n0\r\nX: ")
         send_quietly(connection, b"a" * 1_000_000)
         assert statuses(read_until_closed(connection)) in ([431], [])
     assert 'reason="header_bytes"} 1.0' in metrics(server)
@@ -274,7 +276,7 @@ def test_trailers_are_bounded_like_headers(serve: Callable[..., Server]) -> None
 
 def test_bulk_bodies_under_way_are_bounded(serve: Callable[..., Server]) -> None:
     server = serve("--bulk-bytes-held-max", "100000")
-    head = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n"
+    head = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n"
     address = ("127.0.0.1", server.port)
     with socket.create_connection(address, 20) as one, socket.create_connection(address, 20) as two:
         one.sendall(head + b" " * 80_000)
@@ -295,7 +297,7 @@ def test_a_request_is_answered_once_although_its_body_never_comes(serve: Callabl
     server = serve("--body-s", "0.3")
     for head in (b"POST /nope HTTP/1.1\r\n", b"POST /api/v1/events HTTP/1.1\r\nContent-Type: text/plain\r\n"):
         with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
-            connection.sendall(head + b"Host: x\r\nContent-Length: 100\r\n\r\nx")
+            connection.sendall(head + b"Host: localhost\r\nContent-Length: 100\r\n\r\nx")
             assert len(statuses(read_until_closed(connection))) == 1
 
 

@@ -46,12 +46,13 @@ HOUR = "from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z"
 
 @dataclass(frozen=True)
 class Fault:
-    """The `count`th of some calls fails with `effect`, as strace writes it."""
+    """The `count`th of some calls fails with `effect`, as strace writes it; with `file`, only of calls on that file."""
 
     calls: str
     effect: str
     count: int
     is_on_files: bool
+    file: str = ""
 
     @classmethod
     def of(cls, seed: int) -> "Fault":
@@ -63,7 +64,8 @@ class Fault:
 
     def command(self, data: Path, words: list[str]) -> list[str]:
         """The command under this fault."""
-        paths = [word for name in FILES for word in ("-P", str(data / name) if name else str(data))]
+        files = (self.file,) if self.file else FILES
+        paths = [word for name in files for word in ("-P", str(data / name) if name else str(data))]
         return [
             *("strace", "-f", "-qq", "-o", str(data.parent / "calls.txt")),
             *(paths if self.is_on_files else ()),
@@ -167,7 +169,7 @@ def check_what_is_stored(data: Path, life: Life, foreign: Path) -> None:
     try:
         with contextlib.closing(Client(server.port)) as client:
             for device, sent in life.sent.items():
-                answer = client.ask("GET", f"/api/v1/devices/{device}/uptime?{HOUR}")[1]
+                answer = client.ask("GET", f"/api/v1/devices/{device}/uptime?{HOUR}&formula=uptime/1")[1]
                 assert len(life.acknowledged.get(device, ())) <= answer["present"] <= len(sent), (device, answer)
             for device in life.paused:
                 assert client.ask("GET", f"/api/v1/devices/{device}")[1]["status"] == "paused"
@@ -214,7 +216,7 @@ def wrong(defect: str) -> list[str]:
 
 
 def test_control_a_build_that_answers_before_the_sync_fails_the_test(tmp_path: Path) -> None:
-    fault = Fault("pwrite64", "signal=SIGKILL", 60, is_on_files=False)  # counted in each thread: here the journal's
+    fault = Fault("pwrite64", "signal=SIGKILL", 60, is_on_files=True, file="journal.sqlite-wal")
     with pytest.raises(AssertionError):
         round_of(fault, tmp_path, wrong("early"))
 

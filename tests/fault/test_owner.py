@@ -41,7 +41,7 @@ def beat(server: Server, minute: int) -> int:
 
 def present(server: Server, *, since: str = TIME) -> int:
     client = Client(server.port)
-    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from={since}&to=2026-01-01T01:00:00Z")
+    status, uptime = client.ask("GET", f"{DEVICE}/uptime?from={since}&to=2026-01-01T01:00:00Z&formula=uptime/1")
     client.close()
     assert status == 200
     return int(uptime["present"])

@@ -65,7 +65,7 @@ def seconds(server: Server, path: str) -> float:
 def send(server: Server, path: str, version: str = "1.1") -> socket.socket:
     """A connection on which a question was put."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    connection.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+    connection.sendall(f"GET {path} HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
     return connection
 
 
@@ -90,13 +90,13 @@ def await_gauge(server: Server, name: str, value: float) -> None:
 def test_a_hundred_clients_who_ask_and_hang_up_delay_nobody(server: Server) -> None:
     alone_s, small_s = seconds(server, DEAR), seconds(server, SMALL)
     crowd = [send(server, DEAR) for _ in range(100)]
-    await_gauge(server, 'questions_waiting{reason="big"}', 99)
+    await_gauge(server, 'questions_waiting{lane="big"}', 99)
     beside_s = max(seconds(server, SMALL), seconds(server, LIST))
     assert beside_s < small_s + alone_s, "small questions wait for none of the big ones"
     for connection in crowd:
         connection.close()
     # All but the one that runs leave at once, long before a hundred answers could be made.
-    await_gauge(server, 'questions_waiting{reason="big"}', 0)
+    await_gauge(server, 'questions_waiting{lane="big"}', 0)
     assert seconds(server, DEAR) < 10 * alone_s
     assert gauge(server, 'questions_stopped_total{reason="question_abandoned"}') >= 90
 
@@ -104,16 +104,16 @@ def test_a_hundred_clients_who_ask_and_hang_up_delay_nobody(server: Server) -> N
 def test_a_client_with_many_connections_delays_another_by_its_turn_only(server: Server) -> None:
     alone_s = seconds(server, DEAR)
     crowd = [send(server, DEAR) for _ in range(60)]
-    await_gauge(server, 'questions_waiting{reason="big"}', 59)
+    await_gauge(server, 'questions_waiting{lane="big"}', 59)
     begin_s = time.monotonic()
     other = socket.create_connection(("127.0.0.1", server.port), 60, source_address=("127.0.0.2", 0))
-    other.sendall(f"GET {DEAR} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    other.sendall(f"GET {DEAR} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert read_all(other).startswith(b"HTTP/1.1 200 ")
     assert time.monotonic() - begin_s < 15 * alone_s
-    assert gauge(server, 'questions_waiting{reason="big"}') > 20, "most of the others wait still"
+    assert gauge(server, 'questions_waiting{lane="big"}') > 20, "most of the others wait still"
     for connection in crowd:
         connection.close()
-    await_gauge(server, 'questions_waiting{reason="big"}', 0)
+    await_gauge(server, 'questions_waiting{lane="big"}', 0)
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])

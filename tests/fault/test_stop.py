@@ -65,9 +65,9 @@ HALF_BODY = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     [
         "",
         "GET",
-        f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\n{HALF_BODY}",
-        f"POST /api/v1/devices HTTP/1.1\r\nHost: x\r\n{HALF_BODY}",
-        f"POST /api/v1/events HTTP/1.1\r\nHost: x\r\n{HALF_BODY.replace('json', 'x-ndjson')}",
+        f"POST {HEARTBEAT} HTTP/1.1\r\nHost: localhost\r\n{HALF_BODY}",
+        f"POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\n{HALF_BODY}",
+        f"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n{HALF_BODY.replace('json', 'x-ndjson')}",
     ],
 )
 def test_requests_that_never_end_are_cut_off(serve: Callable[..., Server], request_text: str) -> None:
@@ -92,7 +92,7 @@ def test_slow_readers_and_questions_do_not_keep_it(serve: Callable[..., Server],
     paths += [f"/api/v1/fleet/uptime?step=1h&{window}"] * 3
     with contextlib.ExitStack() as ends:
         for path in paths:
-            ends.enter_context(connected(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+            ends.enter_context(connected(server, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         time.sleep(0.5)
         assert stop_within(server, 7.0) == 0
     assert "ended early" not in server.log.read_text()
@@ -106,9 +106,8 @@ def test_a_disk_that_does_not_answer_does_not_keep_it_and_nothing_is_lost(
     server = serve("--shutdown-s", "1.5")
     beat(server, "2026-01-01T00:00:00Z")
     with injected(server, calls, "delay_enter=60s") as tracer:
-        request = (
-            f"POST {HEARTBEAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 35\r\n\r\n"
-        )
+        head = f"POST {HEARTBEAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        request = f"{head}Content-Length: 35\r\n\r\n"
         with connected(server, request + '{"sent_at": "2026-01-01T00:10:00Z"}'):
             time.sleep(0.1)
             server.process.send_signal(signal.SIGTERM)

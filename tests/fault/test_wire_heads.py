@@ -64,11 +64,15 @@ def test_a_head_that_no_request_may_have_gets_one_answer_and_one_line_in_the_log
     [
         (b"GET / HTTP/1.0\r\n\r\n", 200),
         (b"GET http://x HTTP/1.1\r\nHost: y\r\n\r\n", 200),
-        (b"GET http://x/api/v1/fleet/stats?window=1h HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET http://localhost/api/v1/fleet/stats?window=1h HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 204),
         (b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
         (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 200),
-        (b"POST http://x/api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n" + LINE.ljust(90), 200),
+        (
+            b"POST http://localhost/api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n"
+            + LINE.ljust(90),
+            200,
+        ),
     ],
 )
 def test_a_head_that_is_rare_and_right_is_answered(server: Server, sent: bytes, status: int) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from examples import examples
 from fleetpulse.catalog.catalog import Catalog, FileKind
+from fleetpulse.ingest.alert_declarations import declared_fields as rule_fields
+from fleetpulse.ingest.alert_declarations import rule_with
 from fleetpulse.ingest.device_declarations import DeviceChange, NewDevice
 from fleetpulse.ingest.metric_declarations import (
     Definition,
@@ -25,6 +27,7 @@ from fleetpulse.ingest.metric_declarations import (
 from fleetpulse.model.declaration_merge import Fields, Known, Rule
 from fleetpulse.model.device_fields import device_fields
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.file_sources import alerts_source, devices_source, metrics_source, rule_section
 from fleetpulse.pipeline.merges import file_rule
 from fleetpulse.pipeline.service import Service
 from memory_service import World
@@ -38,6 +41,8 @@ METRIC_VALUES = {
     "bounds": ([None, None], [0, 100]),
     "description": ("", "d"),
 }
+RULE_VALUES = {"severity": ("info", "critical"), "for": ("0s", "5m"), "owner": ("", "o"), "labels": ([], ["site:x"])}
+RULE_DEFAULTS = {"severity": "warning", "for": "0s", "owner": "", "labels": []}
 METRIC_DEFAULTS = {"unit": "", "retention_days": 365, "raw_days": None, "bounds": [None, None], "description": ""}
 Operation = tuple[Any, ...]
 NEVER = object()
@@ -69,6 +74,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("set metric"), st.sampled_from(IDS), field_of(METRIC_VALUES)),
     st.tuples(st.just("delete metric"), st.sampled_from(IDS)),
     st.tuples(st.just("write metrics.json"), st.dictionaries(st.sampled_from(IDS), part_of(METRIC_VALUES), max_size=3)),
+    st.tuples(st.just("set rule"), st.sampled_from(IDS), field_of(RULE_VALUES)),
+    st.tuples(st.just("delete rule"), st.sampled_from(IDS)),
+    st.tuples(st.just("write alerts.toml"), st.dictionaries(st.sampled_from(IDS), part_of(RULE_VALUES), max_size=3)),
     st.tuples(st.just("SIGHUP")),
     st.tuples(st.just("restart")),
 )
@@ -76,7 +84,7 @@ OPERATIONS = st.one_of(
 
 @dataclass
 class Kind:
-    """Plainly, one of the two files and what it declares. `declared[id]` is None once it was deleted."""
+    """Plainly, one of the files and what it declares. `declared[id]` is None once it was deleted."""
 
     absent: object
     defaults: dict[str, Any]
@@ -115,26 +123,35 @@ class Life:
     def __init__(self, folder: Path, rule_of: RuleOf) -> None:
         self.world = World(folder)
         self.paths = {"devices": folder / "devices.csv", "metrics": folder / "metrics.json"}
+        self.paths["alerts"] = folder / "alerts.toml"
         self.devices = Kind(absent=None, defaults={})
         self.metrics = Kind(absent=NEVER, defaults=METRIC_DEFAULTS)
+        self.rules = Kind(absent=NEVER, defaults=RULE_DEFAULTS)
         self.rule_of = rule_of
         self.service: Service
         self.files: DeclaredFiles
         self.write_devices({})
         self.write_metrics({})
+        self.write_rules({})
 
     async def start(self) -> None:
         self.service = self.world.service()
         await self.service.node.start()
         self.files = replace(
             self.service.declared_files,
-            devices_path=self.paths["devices"],
-            metrics_path=self.paths["metrics"],
+            sources=[
+                devices_source(self.paths["devices"], self.service.registry),
+                metrics_source(self.paths["metrics"], self.service.metric_definitions),
+                alerts_source(self.paths["alerts"], [rule_section(self.service.alert_rules)]),
+            ],
             rule_of=self.rule_of,
         )
         self.files.load_now()
-        self.devices.read()
-        self.metrics.read()
+        self.read()
+
+    def read(self) -> None:
+        for kind in (self.devices, self.metrics, self.rules):
+            kind.read()
 
     def write_devices(self, rows: dict[str, dict[str, Any]]) -> None:
         names = list(next(iter(rows.values()), {}))
@@ -146,6 +163,16 @@ class Life:
     def write_metrics(self, entries: dict[str, dict[str, Any]]) -> None:
         self.paths["metrics"].write_text(json.dumps([{"name": name, **entry} for name, entry in entries.items()]))
         self.metrics.file = entries
+
+    def write_rules(self, entries: dict[str, dict[str, Any]]) -> None:
+        lines: list[str] = []
+        for name, entry in entries.items():
+            labels = dict(text.split(":") for text in entry.get("labels", ()))
+            fields = entry | ({"labels": labels} if "labels" in entry else {})
+            lines += ["[[rule]]", f'name = "{name}"', 'kind = "device_down"']
+            lines += [f"{key} = {toml(value)}" for key, value in fields.items()]
+        self.paths["alerts"].write_text("\n".join(lines))
+        self.rules.file = entries
 
     async def do(self, operation: Operation) -> None:
         match operation:
@@ -165,10 +192,21 @@ class Life:
                 self.write_devices(rows)
             case "write metrics.json", entries:
                 self.write_metrics(entries)
+            case "set rule", str(name), (str(key), value):
+                fields = {**(self.rules.declared.get(name) or {}), key: value}
+                await self.service.alert_rules.put(rule_with(name, {"kind": "device_down", **fields}))
+                self.rules.set(name, key, value)
+            case "delete rule", str(name) if self.rules.declared.get(name) is not None:
+                await self.service.alert_rules.remove(name)
+                # Without a line in a file nothing would bring it back, so it is as if it had never been.
+                self.rules.declared[name] = None
+                if name not in self.rules.last_read:
+                    del self.rules.declared[name]
+            case "write alerts.toml", entries:
+                self.write_rules(entries)
             case ("SIGHUP",):
                 await self.files.reload()
-                self.devices.read()
-                self.metrics.read()
+                self.read()
             case ("restart",):
                 await self.service.node.stop()
                 await self.start()
@@ -202,6 +240,17 @@ class Life:
         metrics = {name: declared_fields(definitions.get(name)) for name in definitions.known.names if name in IDS}
         compared = {name: {key: fields[key] for key in METRIC_DEFAULTS} for name, fields in metrics.items()}
         assert without_none(compared) == self.metrics.result()
+        known = self.service.alert_rules.declared
+        rules = {name: rule_fields(known[name].rule) for name in IDS if name in known}
+        compared = {name: {key: fields[key] for key in RULE_DEFAULTS} for name, fields in rules.items()}
+        assert compared == self.rules.result()
+
+
+def toml(value: Any) -> str:
+    """A text, or a table of texts."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(text)}" for key, text in value.items()) + "}"
+    return json.dumps(value)
 
 
 def without_none(entries: dict[str, Any]) -> dict[str, dict[str, Any]]:

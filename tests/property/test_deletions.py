@@ -51,7 +51,7 @@ class Life:
     async def start(self) -> None:
         self.service = await self.world.started()
         transport = httpx.ASGITransport(build_api(build_parts(Settings(), self.service)))
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://fleet")
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     async def end(self, *, is_crash: bool) -> None:
         await self.client.aclose()
@@ -93,7 +93,7 @@ class Life:
                 # That the service was there for this hour is in the journal, whoever was heard, and whenever it ticks.
                 self.service.watch.turn()
                 await self.service.writer.drain()
-                self.service.fleet.advance(self.world.clock.ns // DAY)
+                self.service.fleet.advance(self.world.clock.ns)
 
     async def ask(self, method: str, path: str, body: object = None, *, status: int = 200) -> Any:
         answer = await self.client.request(method, API + path, json=body)
@@ -113,7 +113,7 @@ class Life:
         paths += [f"/fleet/uptime?{window}&group_by=site&step=1d", f"/fleet/uptime?{window}"]
         paths += [f"/fleet/metrics?types=upload_time&aggregation={name}&{window}" for name in ("sum", "p95", "count")]
         for number in devices:
-            paths += [f"/devices/d{number}{end}" for end in ("", "/stats", "/audit")]
+            paths += [f"/devices/d{number}{end}" for end in ("", "/stats", "/account")]
             paths += [f"/devices/d{number}/{end}{window}" for end in ("uptime?explain=true&", "transitions?")]
             paths += [f"/devices/d{number}/metrics?types=upload_time&aggregation=avg&{window}"]
         return {path: plain(await self.ask("GET", path)) for path in paths}

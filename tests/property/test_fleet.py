@@ -163,7 +163,7 @@ async def live(
             assert await service.housekeeping.checkpoint()
         elif step == "day":
             clock.ns += DAY
-            service.fleet.advance(clock.ns // DAY)
+            service.fleet.advance(clock.ns)
         elif step in ("crash", "stop"):
             abandon(service) if step == "crash" else await service.node.stop()
             service = build(setup, clock=clock)

@@ -10,6 +10,7 @@ import pytest
 
 from examples import examples
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import always
 from fleetpulse.query.fleet import fleet_uptime
 from fleetpulse.query.fleet_columns import FleetColumns, fleet_columns, fleet_columns_by_step
 from fleetpulse.query.window import Window
@@ -17,7 +18,6 @@ from one_fleet import SECOND, OneFleet
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 DEVICES, DAYS = 6, 4
-COLUMNS = ("present", "expected", "down_ns", "accountable_ns")
 
 
 def random_fleet(chance: random.Random, *, is_stored: bool) -> OneFleet:
@@ -25,7 +25,7 @@ def random_fleet(chance: random.Random, *, is_stored: bool) -> OneFleet:
     one = OneFleet(devices=0)
     for number in range(DEVICES):
         one.add(f"d{number}", site=chance.choice(["paris", "lyon"]))
-        one.fleet.set_policy(number, HeartbeatPolicy(chance.choice([30, 60, 300, 1_800, 3_600]), 240))
+        one.fleet.set_policy(number, always(HeartbeatPolicy(chance.choice([30, 60, 300, 1_800, 3_600]), 240)))
     start_ns = one.now
     moments = sorted(
         (start_ns + chance.randrange(DAYS * DAY), chance.randrange(DEVICES - 1)) for _ in range(chance.randrange(400))
@@ -52,8 +52,9 @@ def random_fleet(chance: random.Random, *, is_stored: bool) -> OneFleet:
     return one
 
 
-def rows(columns: FleetColumns) -> tuple[object, ...]:
-    return (*(getattr(columns, name).tolist() for name in COLUMNS), columns.is_time_known)
+def rows(columns: FleetColumns) -> list[tuple[str, list[int], list[int]]]:
+    """Of each measure that is known: time down, and accountable."""
+    return [(name, time.down_ns.tolist(), time.accountable_ns.tolist()) for name, time in columns.time.items()]
 
 
 @pytest.mark.parametrize("is_stored", [False, True])
@@ -81,5 +82,5 @@ def test_one_pass_gives_what_a_question_for_each_step_gives(seed: int, is_stored
 
 
 def figures_of(group: object) -> dict[str, object]:
-    names = ("uptime", "present", "expected", "availability", "down_s", "accountable_s")
+    names = ("uptime", "up_s", "accountable_s", "observed", "availability", "down_s", "availability_accountable_s")
     return {name: getattr(group, name) for name in names}

@@ -4,7 +4,9 @@ import asyncio
 import random
 import tempfile
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from fleetpulse.app import build
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import EventBatch
+from fleetpulse.notation.exact_seconds import exact_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
 from fleetpulse.pipeline.verify import verify
 from fleetpulse.query.metrics import DeviceSelection, find
+from fleetpulse.query.slot_uptime import device_slot_uptime
 from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
 from fleetpulse.settings import Settings
@@ -53,6 +57,8 @@ class Model:
     does_forget: bool = True
     accepted: list[Event] = field(default_factory=list)
     kept: list[Event] = field(default_factory=list)
+    firsts: set[tuple[int, int]] = field(default_factory=set)
+    """Devices, and the minutes of their first beats after what was forgotten."""
 
     def take(self, events: list[Event]) -> None:
         self.accepted += events
@@ -64,10 +70,28 @@ class Model:
         if self.does_forget:
             self.kept = [event for event in self.kept if event not in gone]
         minutes = {minute for _, minute, kind in gone if kind != "upload"}
+        self.firsts |= {(device, min(self.minutes(device), default=0))}
         return len(minutes), sum(kind != "beat" for _, _, kind in gone)
 
     def minutes(self, device: int) -> set[int]:
         return {minute for number, minute, kind in self.kept if number == device and kind != "upload"}
+
+    def settled(self, device: int) -> list[tuple[Decimal, Decimal]]:
+        """(up, accountable) of the window: a minute after each beat is up, and all of what is no gap.
+
+        Of the first beat after what was forgotten perhaps only the minute is known: as if there were one at its start.
+        """
+        after = {"beat": 7, "report": 9}
+        beats = {at * MINUTE + after[kind] for one, at, kind in self.kept if one == device and kind in after}
+        starts = [at for one, at in sorted(self.firsts) if one == device and at in self.minutes(device)]
+        found = []
+        for count in range(len(starts) + 1):
+            for chosen in combinations(starts, count):
+                at_ns = sorted({*beats, *(at * MINUTE for at in chosen)})
+                lengths = [end - start for start, end in pairwise([*at_ns, NOW])] if at_ns else []
+                up_ns = sum(MINUTE if length > MINUTE * 3 // 2 else length for length in lengths)
+                found.append((exact_seconds(up_ns), exact_seconds(sum(lengths))))
+        return found
 
     def values(self, device: int, kind: str) -> list[int]:
         return [minute for number, minute, one in self.kept if (number, one) == (device, kind)]
@@ -99,10 +123,13 @@ async def check(service: Service, model: Model) -> None:
     for device in range(DEVICES):
         figures = (await service.questions.lifetime(device)).figures
         assert tuple(getattr(figures, name) for name in names) == model.figures(device)
-        question = partial(device_uptime, device_id=f"d{device}", window=WINDOW, is_explained=False)
+        question = partial(device_slot_uptime, device_id=f"d{device}", window=WINDOW, is_explained=False)
         answer = await service.questions.device(f"d{device}", question, start_ns=WINDOW.start_ns)
         expected = NOW // MINUTE - min(model.minutes(device), default=NOW // MINUTE)
         assert (answer.present, answer.expected, answer.missing) == (len(model.minutes(device)), expected, [])
+        settled = partial(device_uptime, device_id=f"d{device}", window=WINDOW, is_explained=False)
+        by_time = await service.questions.device(f"d{device}", settled, start_ns=WINDOW.start_ns)
+        assert (by_time.up_s, by_time.accountable_s) in model.settled(device)
         for number, kind in enumerate(("upload", "report")):
             values = model.values(device, kind)
             assert await total(service, number, DeviceSelection(device)) == (len(values), sum(values))
@@ -149,30 +176,34 @@ async def live(
     service = build(setup, clock=clock)
     await service.node.start()
     remaining = list(events)
-    for step in [*steps, "all"]:
-        if isinstance(step, tuple):
-            await forget(service, model, *step)
-        elif step in ("events", "all"):
-            now = remaining[: len(remaining) if step == "all" else chance.randint(0, len(remaining))]
-            del remaining[: len(now)]
-            if now:
-                sender = Sender()
-                service.intake.add_batch(batch_of(now), sender)
-                await sender.outcome
-                model.take(now)
-        elif step == "checkpoint":
-            assert await service.housekeeping.checkpoint()
-        elif step == "compact":
-            while await service.housekeeping.compact(is_forced=True):
-                pass
-        elif step == "day":
-            clock.ns += DAY
-            service.fleet.advance(clock.ns // DAY)
-        else:
-            abandon(service) if step == "crash" else await service.node.stop()
-            service = build(setup, clock=clock)
-            await service.node.start()
-        await check(service, model)
+    try:
+        for step in [*steps, "all"]:
+            if isinstance(step, tuple):
+                await forget(service, model, *step)
+            elif step in ("events", "all"):
+                now = remaining[: len(remaining) if step == "all" else chance.randint(0, len(remaining))]
+                del remaining[: len(now)]
+                if now:
+                    sender = Sender()
+                    service.intake.add_batch(batch_of(now), sender)
+                    await sender.outcome
+                    model.take(now)
+            elif step == "checkpoint":
+                assert await service.housekeeping.checkpoint()
+            elif step == "compact":
+                while await service.housekeeping.compact(is_forced=True):
+                    pass
+            elif step == "day":
+                clock.ns += DAY
+                service.fleet.advance(clock.ns)
+            else:
+                abandon(service) if step == "crash" else await service.node.stop()
+                service = build(setup, clock=clock)
+                await service.node.start()
+            await check(service, model)
+    except AssertionError:
+        abandon(service)  # its threads would look for the folder, which is gone soon
+        raise
     await service.node.stop()
     check_verified(folder, service)
 

@@ -19,12 +19,12 @@ from fleetpulse.blocks.verification import count_closed_minutes
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.metric import MetricDefinition
-from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from fleetpulse.pipeline.recover import load_snapshot
 from fleetpulse.query.export import Selection, export_presence
+from fleetpulse.query.slot_uptime import device_slot_uptime
 from fleetpulse.query.slots import count_slots
 from fleetpulse.query.stats import lifetime_figures
-from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.window import Window
 from one_fleet import OneFleet
 
@@ -32,6 +32,8 @@ DEVICES = 3
 FIRST_DAY = 20_570
 DAYS = 8
 """Days of beats. At first it is the fifth of them, so that the first three are closed before they have any presence."""
+TIMES = {"a day later": 12 * NS_PER_HOUR, "midnight": NS_PER_HOUR // 2, "one": NS_PER_HOUR + NS_PER_MINUTE}
+"""What the clock shows afterwards: a day that has ended is open for an hour."""
 UPLOAD_TIME = MetricDefinition(name="upload_time", kind="integer")
 Beat = tuple[int, int]
 """Device, minute since the first day."""
@@ -42,8 +44,7 @@ BEATS = st.tuples(
     st.sampled_from([0, 1, 63, 64, 700, 1438, 1439]) | st.integers(0, MINUTES_PER_DAY - 1),
 ).map(lambda beat: (beat[0], beat[1] * MINUTES_PER_DAY + beat[2]))
 STEPS = st.lists(
-    st.one_of(st.lists(BEATS, max_size=12), st.sampled_from(["checkpoint", "merge", "restart", "a day later"])),
-    max_size=14,
+    st.one_of(st.lists(BEATS, max_size=12), st.sampled_from(["checkpoint", "merge", "restart", *TIMES])), max_size=14
 )
 
 
@@ -55,12 +56,12 @@ class LateLife:
         self.first_day = FIRST_DAY
         self.now_day = now_day
         self.minutes: set[Beat] = set()
-        self.advance()
+        self.advance(NS_PER_DAY // 2)
 
-    def advance(self) -> None:
-        """The clock shows noon of the day."""
-        self.one.now = self.now_day * NS_PER_DAY + NS_PER_DAY // 2
-        self.one.fleet.advance(self.now_day)
+    def advance(self, time_ns: int) -> None:
+        """The clock shows this time of the day."""
+        self.one.now = self.now_day * NS_PER_DAY + time_ns
+        self.one.fleet.advance(self.one.now)
 
     def beat(self, device: int, minute: int) -> None:
         """A beat that was sent in a minute, and comes now; none of the future."""
@@ -81,8 +82,8 @@ class LateLife:
         elif step == "restart":
             self.restart()
         else:
-            self.now_day += 1
-            self.advance()
+            self.now_day += step != "one"
+            self.advance(TIMES[step] if step != "one" else max(TIMES[step], self.one.now % NS_PER_DAY))
 
     def merge(self) -> bool:
         """A piece of compaction; whether there was one."""
@@ -103,7 +104,7 @@ class LateLife:
         fleet = Fleet(policy=HeartbeatPolicy(60, 240))
         fleet.resize(DEVICES)
         load_snapshot(fleet, self.one.history)
-        fleet.advance(self.now_day)
+        fleet.advance(self.one.now)
         self.one.fleet = fleet
         object.__setattr__(self.one.views, "fleet", fleet)  # a frozen part
 
@@ -122,14 +123,14 @@ class LateLife:
             figures = lifetime_figures(seen, upload_time=UPLOAD_TIME).figures
             assert figures.minutes_present == len(minutes)
             view = self.one.view(start_ns, device)
-            assert device_uptime(view, f"d{device}", window, is_explained=False).present == len(inside[device])
+            assert device_slot_uptime(view, f"d{device}", window, is_explained=False).present == len(inside[device])
             self.check_forgetting(device, minutes)
         assert self.exported(start_ns, end_ns + NS_PER_DAY) == self.minutes
 
     def check_forgetting(self, device: int, minutes: set[int]) -> None:
         """What would be forgotten is counted right, whatever holds it."""
         cut = 3 * MINUTES_PER_DAY + 64
-        live = {day: rows[0][0] for day, rows in self.one.view(0, device).live.dense.items()}
+        live = {day: rows[0][:][0] for day, rows in self.one.view(0, device).live.dense.items()}
         history = self.one.history
         before_ns = (self.first_day * MINUTES_PER_DAY + cut) * NS_PER_MINUTE
         found = count_before(history, history.manifest, device, before_ns=before_ns, live=live, pause=lambda: None)

@@ -120,7 +120,7 @@ class Life:
             figures = (await questions.lifetime(device)).figures
             uploads = [value for owner, metric, _, value in distinct if (owner, metric) == (device, UPLOAD_TIME)]
             assert (figures.uploads, figures.upload_time_total) == (len(uploads), sum(uploads))
-            audit = questions.audit(device)
+            audit = questions.account(device)
             acknowledged = sum(owner == device for owner, _, _, _ in self.sent)
             assert (audit.accepted, audit.applied, audit.pending, audit.samples) == (
                 acknowledged,

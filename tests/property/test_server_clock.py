@@ -19,8 +19,8 @@ from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
 from fleetpulse.query.downtime import ended_gaps
+from fleetpulse.query.slot_uptime import device_slot_uptime
 from fleetpulse.query.status import device_transitions
-from fleetpulse.query.uptime import device_uptime
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
 from memory_service import NOON, SECOND, World, beat
@@ -120,16 +120,17 @@ class Life:
         self._stop_ticking()
 
     async def facts(self, end_ns: int) -> list[Any]:
-        """What is known of the time before `end_ns`: of each device transitions and uptime; blind time; presence."""
+        """What is known of the time before `end_ns`: of each device transitions, gaps and uptime; blind time."""
         window = Window(self.begin_ns - 100 * SECOND, end_ns)
         found: list[Any] = []
         for device in DEVICES:
             transitions = partial(device_transitions, device_id=device, window=window, limit=10_000)
-            uptime = partial(device_uptime, device_id=device, window=window, is_explained=False)
+            uptime = partial(device_slot_uptime, device_id=device, window=window, is_explained=False)
             found.append(await self.service.questions.device(device, transitions, start_ns=window.start_ns))
             found.append(await self.service.questions.device(device, partial(stored_gaps, end_ns=end_ns), start_ns=0))
             figures = await self.service.questions.device(device, uptime, start_ns=window.start_ns)
-            found.append((figures.present, figures.expected, figures.down_s, figures.accountable_s))
+            # Other figures may change: once a gap is long, what was up so far is down, and blind time counts no longer.
+            found.append((figures.present, figures.expected, figures.down_s))
         blind = [(start, min(end, end_ns)) for start, end in self.service.fleet.blind_ns if start < end_ns]
         return [*found, blind]
 

@@ -21,9 +21,9 @@ TIMES = {"at", "from", "to", "start", "end", "before", "since", "until", "now", 
 TIME_ENDINGS = ("_at", "_until", "_from", "_before", "_after")
 OWN_ID = {"Device", "NewDevice", "MaintenanceWindow", "Change", "EntryConflict"}
 """Shapes of what has an id of its own; all others refer to a device by `device_id`."""
-PERCENTAGES = {"uptime", "availability"}
-WITH_UNIT_BESIDE = {"value", "avg", "p50", "p95", "p99"}
-"""Figures whose unit is a field `unit` of the same answer."""
+PERCENTAGES = {"uptime", "mean_uptime", "uptime_suggested", "availability"}
+WITH_UNIT_BESIDE = {"value", "avg", "p50", "p95", "p99", "seconds"}
+"""Figures whose unit is a field `unit` of the same answer, or their name."""
 
 
 def query_of(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -129,8 +129,16 @@ def test_old_fields_of_answers_stay_beside_the_new_ones() -> None:
     }
     assert old == {
         "DeviceList.next",
+        "Interval.slots",
+        "ObservedTime.present",
         "Transitions.more_from",
-        "Uptime.left_out",
-        "UptimePoint.left_out",
+        "Uptime.left_out_slots",
+        "Uptime.slot_s",
+        "UptimePoint.left_out_slots",
         "WorstDevice.id",
+        *(
+            f"{shape}.{name}"
+            for shape in ("FleetGroup", "FleetPoint", "GroupFigures", "Uptime", "UptimeFigures", "UptimePoint")
+            for name in ("expected", "present")
+        ),
     }

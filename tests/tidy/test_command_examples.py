@@ -16,10 +16,14 @@ def _parsed(arguments: list[str]) -> object:
     return app.parse_args(arguments, exit_on_error=False, print_error=False)[0]
 
 
-def _actions(command: App) -> dict[str, App]:
+def _actions(command: App, before: str = "") -> dict[str, App]:
     """Its actions by the words that follow `fleetpulse`; a command without actions is one itself."""
-    of_command = {f"{command.name[0]} {name}": command[name] for name in command if not name.startswith("-")}
-    return of_command or {command.name[0]: command}
+    words = f"{before}{command.name[0]}"
+    found: dict[str, App] = {}
+    for name in command:
+        if not name.startswith("-"):
+            found |= _actions(command[name], f"{words} ")
+    return found or {words: command}
 
 
 @pytest.mark.usefixtures("without_pydantic")

@@ -9,7 +9,7 @@ from fleetpulse import errors
 from fleetpulse.api.app import ROUTES, describe_api
 from fleetpulse.api.docs_page import docs_page
 from fleetpulse.ingest.connections import Phase
-from reference_pages import commands_page, settings_page
+from reference_pages import access_page, commands_page, metrics_page, settings_page
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -17,6 +17,14 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 def test_the_page_of_settings_is_what_the_settings_are() -> None:
     assert (ROOT / "docs/reference/settings.md").read_text() == settings_page(), "write it with `make reference`"
+
+
+def test_the_page_of_access_is_what_the_routes_declare() -> None:
+    assert (ROOT / "docs/reference/access.md").read_text() == access_page(), "write it with `make reference`"
+
+
+def test_the_page_of_metrics_is_what_is_declared() -> None:
+    assert (ROOT / "docs/reference/metrics.md").read_text() == metrics_page(), "write it with `make reference`"
 
 
 def test_every_route_is_described_and_no_other() -> None:

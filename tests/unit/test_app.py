@@ -10,6 +10,7 @@ from fleetpulse.app import build
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import FolderBlockStore
 from fleetpulse.data_folder import open_store
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 from memory_service import FakeClock
@@ -26,6 +27,13 @@ def test_a_service_is_built_on_its_folder_and_is_not_started(tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} >= {"journal.sqlite", "catalog.sqlite", "blocks"}
     assert service.readiness.stage == "opening"
     assert not service.readiness.is_ready
+
+
+def test_the_policy_of_the_service_and_how_many_changes_it_keeps_come_from_the_settings(tmp_path: Path) -> None:
+    settings = Settings(data=str(tmp_path), interval_s=31 * 86_400, grace_s=5, gap_factor=1.1, policy_changes_max=7)
+    service = asyncio.run(built(settings))
+    assert service.follower.fleet.policies.latest == [HeartbeatPolicy(31 * 86_400, 5, 1_100)]
+    assert service.catalog.policy_changes_max == 7
 
 
 def test_every_part_is_there_once(tmp_path: Path) -> None:

@@ -4,19 +4,24 @@ import pytest
 from structlog.testing import capture_logs
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.server import check_address, share_files
+from fleetpulse.server import is_loopback, share_files
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_always_allowed(host: str) -> None:
-    check_address(host, is_network_trusted=False)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "fleet.example"])
-def test_the_network_is_allowed_only_where_it_was_declared_to_be_trusted(host: str) -> None:
-    with pytest.raises(SettingsError, match="--insecure"):
-        check_address(host, is_network_trusted=False)
-    check_address(host, is_network_trusted=True)
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.7", False),
+        ("fleet.example", False),
+    ],
+)
+def test_which_addresses_only_this_machine_reaches(host: str, is_local: bool) -> None:
+    assert is_loopback(host) is is_local
 
 
 @pytest.mark.parametrize(

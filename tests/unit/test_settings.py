@@ -120,3 +120,12 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("\ufeffport = 5", encoding="utf-8")
     assert load_settings({}, {}, file).port == 5
+
+
+@pytest.mark.parametrize(
+    "url", ["fleet.example.org", "ftp://a", "https://", "https://a?b", "https://u@a", "https://a b", "https://[a"]
+)
+def test_the_external_address_must_be_one(url: str) -> None:
+    with pytest.raises(SettingsError, match="external_url must be an address such as"):
+        load_settings({"external_url": url}, {}, None)
+    assert load_settings({"external_url": "https://a.example/fleet/"}, {}, None).external_url

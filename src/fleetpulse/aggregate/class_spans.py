@@ -98,9 +98,11 @@ class ClassClocks:
         Args: codes: the classes, int64, shape (m,) or (m, 1). at_ns: int64, shape (m,), (k,) or (m, k).
         Returns: int64, in the shape that both are broadcast to.
         """
-        shown_ns = at_ns - covered_before(self.common, at_ns)
         if not len(self.own):
+            is_before = not len(self.common) or (at_ns.size > 0 and at_ns.max() <= self.common[0, 0])
+            shown_ns = at_ns if is_before else at_ns - covered_before(self.common, at_ns)
             return np.broadcast_arrays(shown_ns, codes)[0]
+        shown_ns = at_ns - covered_before(self.common, at_ns)
         first = self.edges[codes]
         begun = search_in_rows(self.own[:, 0], self.edges, codes, at_ns, is_right=True)
         last = np.clip(begun - 1, 0, len(self.own) - 1)

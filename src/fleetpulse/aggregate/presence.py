@@ -4,6 +4,8 @@ A row is 23 words of 64 bits; minute m of the UTC day is bit m % 64 of word m //
 stay clear. Marking is idempotent and commutative: retries, duplicates and any order give the same rows.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,17 +21,16 @@ Chunk = tuple[NDArray[np.uint32], Rows]
 """Device numbers, ascending, shape (devices,), and their rows of presence, shape (devices, 23)."""
 
 
-def mark_minutes(rows: Rows, *, places: NDArray[np.int64], minutes_of_day: NDArray[np.int64]) -> None:
-    """Set one bit for each mark, in place.
+class RowsOfDay(Protocol):
+    """A row for each device, in the order of their numbers: an array of rows, or what makes rows when they are read."""
 
-    Args:
-        rows: shape (devices, 23).
-        places: int64, shape (marks,), the row of each mark.
-        minutes_of_day: int64, shape (marks,), 0..1439.
-    """
-    words = places * WORDS_PER_DAY + (minutes_of_day >> 6)
-    bits = np.left_shift(np.uint64(1), (minutes_of_day & 63).astype(np.uint64))
-    np.bitwise_or.at(rows.reshape(-1), words, bits)
+    def __len__(self) -> int:
+        """How many devices have a row."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Rows:
+        """The rows of some devices, uint64, shape (n, 23)."""
+        ...
 
 
 def minutes_from(minute: int) -> Rows:

@@ -36,7 +36,7 @@ def union(*many: Spans) -> Spans:
 def subtract(one: Spans, two: Spans) -> Spans:
     """The time that lies in `one` and not in `two`."""
     pieces = _pieces(one, two)
-    return _joined(pieces[_is_inside(one, pieces[:, 0]) & ~_is_inside(two, pieces[:, 0])])
+    return _joined(pieces[is_inside(one, pieces[:, 0]) & ~is_inside(two, pieces[:, 0])])
 
 
 def clip(spans: Spans, *, start_ns: int, end_ns: int) -> Spans:
@@ -54,7 +54,7 @@ def total_ns(spans: Spans) -> int:
 
 def covered_before(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many ns of the spans lie before each time: int64, in the shape of `at_ns`."""
-    if len(spans) == 0:
+    if len(spans) == 0 or (at_ns.size and at_ns.max() <= spans[0, 0]):
         return np.zeros_like(at_ns)
     begun = np.searchsorted(spans[:, 0], at_ns, side="right")
     last = np.maximum(begun - 1, 0)
@@ -75,6 +75,13 @@ def after_uncovered(spans: Spans, at_ns: NDArray[np.int64], amount_ns: NDArray[n
     passed = np.searchsorted(spans[:, 0] - lengths_before[:-1], due, side="left")
     times: NDArray[np.int64] = np.where(amount_ns > 0, due + lengths_before[passed], at_ns)
     return times
+
+
+def is_inside(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each time lies in a span: bool, in the shape of `at_ns`."""
+    # Starts and ends alternate, so a time is inside where an odd number of them has passed.
+    inside: NDArray[np.bool_] = np.searchsorted(spans.reshape(-1), at_ns, side="right") % 2 == 1
+    return inside
 
 
 def minutes_inside(spans: Spans, *, first_minute: int, count: int) -> NDArray[np.bool_]:
@@ -100,12 +107,6 @@ def _pieces(one: Spans, two: Spans) -> NDArray[np.int64]:
     """Time cut at every edge of both, shape (edges - 1, 2): each piece lies wholly inside or wholly outside of each."""
     edges = np.unique(np.concatenate([one.reshape(-1), two.reshape(-1)]))
     return np.stack([edges[:-1], edges[1:]], axis=1)
-
-
-def _is_inside(spans: Spans, at_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each time is inside: starts and ends alternate, so it is where an odd number of them has passed."""
-    inside: NDArray[np.bool_] = np.searchsorted(spans.reshape(-1), at_ns, side="right") % 2 == 1
-    return inside
 
 
 def _lengths_before(spans: Spans) -> NDArray[np.int64]:

@@ -1,4 +1,6 @@
-"""Uptime: lifetime figures from counts of minutes, windowed ones from slots and why each is as it is."""
+"""Uptime in per cent: lifetime figures from counts of minutes, promises, and the slots of the formula before."""
+
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +58,25 @@ def fold_slots(rows: Rows, slot: int) -> NDArray[np.uint64]:
         minutes = unpack_minutes(rows[first : first + UNPACKED_ROWS])
         folded.append(pack_minutes(np.asarray(minutes.reshape(-1, MINUTES_PER_DAY // slot, slot).any(axis=2))))
     return np.concatenate(folded)
+
+
+NEARLY = 1e-9
+"""Percentages that differ by less may be equal: they are compared by their fractions."""
+
+
+def is_below(up: NDArray[np.int64], accountable: NDArray[np.int64], promise: float) -> NDArray[np.bool_]:
+    """Whether 100 · up / accountable is less than a promise in per cent, by the exact fraction.
+
+    Args: int64, shape (n,); `accountable` is above 0. The promise is meant as its decimal digits say.
+    Returns: bool, shape (n,).
+    """
+    shares = 100.0 * (up / accountable)
+    found: NDArray[np.bool_] = shares < promise
+    exact = Fraction(str(promise))
+    for place in np.flatnonzero((np.abs(shares - promise) < NEARLY) & (up < accountable)).tolist():
+        found[place] = Fraction(100 * int(up[place]), int(accountable[place])) < exact
+    found[up == accountable] = exact > 100
+    return found
 
 
 def percent(present: int, expected: int) -> float | None:

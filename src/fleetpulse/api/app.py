@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from http import HTTPStatus
 from typing import Any
 
 from litestar import Litestar, Response
@@ -14,24 +15,46 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from fleetpulse import __version__
+from fleetpulse.access.gate import Gate
+from fleetpulse.access.rate_limits import RateLimits
+from fleetpulse.access_errors import TooManyRequests
 from fleetpulse.api import (
+    acknowledge_page,
+    alert_rules,
+    alerts,
+    audit,
+    backup,
+    badges,
     blocks,
     definitions,
     devices,
+    enrolment,
     export,
+    fit,
     front_page,
     health,
+    keys,
     metrics,
+    people,
     ping,
+    receivers,
+    rehearsals,
     reports,
     server_clock,
+    service_discovery,
+    sign_in,
+    sign_in_page,
+    silences,
+    stream,
     uptime,
 )
+from fleetpulse.api.admission import admit, attempt_of, client_address, has_session, is_refused, refusal_of_unrouted
 from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.held_answers import HeldAnswers
 from fleetpulse.api.long_body import Rendering
 from fleetpulse.api.manners import Manners
 from fleetpulse.api.openapi import OpenApi, describe
+from fleetpulse.api.origins import Origins
 from fleetpulse.api.parameters import QueryNames
 from fleetpulse.api.problems import (
     answer_damaged,
@@ -41,33 +64,56 @@ from fleetpulse.api.problems import (
     count_refusal,
     forgetting,
 )
+from fleetpulse.api.request_id import request_id_of
 from fleetpulse.api.routes import Route, RouteFacts, check_media
+from fleetpulse.catalog.acting import Act, set_act
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, OperatorError
+from fleetpulse.errors import Answerable, OperatorError, WebPage
 from fleetpulse.limits import QuestionLimits
+from fleetpulse.model.access import Principal
+from fleetpulse.pipeline.acknowledging import Acknowledging
+from fleetpulse.pipeline.alert_desk import AlertDesk
+from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.backups import Backups
+from fleetpulse.pipeline.badges import Badges
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.disk_watch import DiskWatch
+from fleetpulse.pipeline.enrolments import Enrolments
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
+from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.receiver_desk import ReceiverDesk
+from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.rehearsals import Rehearsals
+from fleetpulse.pipeline.rule_trials import RuleTrials
+from fleetpulse.pipeline.seen_alerts import SeenAlerts
+from fleetpulse.pipeline.seen_rules import SeenRules
 from fleetpulse.pipeline.self_metrics import SelfMetrics
+from fleetpulse.pipeline.sessions import Sessions
+from fleetpulse.pipeline.sign_in import SignIn
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
+from fleetpulse.telemetry_settings import TelemetrySettings
 
 ROUTES = [
     route
     for module in (
-        *(reports, ping, devices, uptime, metrics, export, definitions, server_clock, blocks),
-        *(front_page, health),
+        *(reports, ping, devices, uptime, fit, metrics, badges, service_discovery, export, stream),
+        *(definitions, server_clock, blocks, backup),
+        *(alerts, silences, alert_rules, rehearsals, receivers, acknowledge_page),
+        *(audit, keys, enrolment, people, sign_in, sign_in_page, front_page, health),
     )
     for route in vars(module).values()
     if isinstance(route, Route)
@@ -83,19 +129,40 @@ class Parts:
     threads: Threads
     counters: Counters
     limits: QuestionLimits
+    telemetry_settings: TelemetrySettings
+    origins: Origins
     readiness: Readiness
     disk_watch: DiskWatch
     reception: Reception
     registry: Registry
+    gate: Gate
+    people: People
+    sessions: Sessions
+    sign_in: SignIn
+    rate_limits: RateLimits
+    key_ring: KeyRing
     catalog_thread: CatalogThread
+    audit_log: AuditLog
+    enrolments: Enrolments
     inventory: Inventory
     forgetting: Forgetting
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
+    seen_rules: SeenRules
+    rule_trials: RuleTrials
+    acknowledging: Acknowledging
+    receivers: Receivers
+    receiver_desk: ReceiverDesk
+    seen_alerts: SeenAlerts
+    alert_desk: AlertDesk
+    rehearsals: Rehearsals
     declared_files: DeclaredFiles
     questions: Questions
     exports: Exports
+    live_feed: LiveFeed
+    backups: Backups
     self_metrics: SelfMetrics
+    badges: Badges
     clock_acceptance: ClockAcceptance
     housekeeping: Housekeeping
 
@@ -115,15 +182,25 @@ def build_api(parts: Parts, *, monotonic_s: Callable[[], float] = time.monotonic
         methods.setdefault(route.path.replace(":str", ""), []).append(route.method)
 
     def refuse(request: AnyRequest, error: Answerable) -> Response[bytes]:
-        count_refusal(parts.counters, request, error)
+        if not is_refused(request):
+            count_refusal(parts.counters, request, error)
+            parts.audit_log.watch(error, attempt_of(request))  # a wrong password, which a handler refuses
         return answer_refusal(request, error)
 
+    def refuse_unrouted(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+        is_unrouted = error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+        refusal = refusal_of_unrouted(request, parts.gate, parts.rate_limits) if is_unrouted else None
+        return answer_framework(request, error) if refusal is None else answer_refusal(request, refusal)
+
+    guards = [partial(_check_request, parts, query_names)]
     return Manners(
-        _litestar(handlers, guards=[partial(_check_request, parts, query_names)], refuse=refuse),
+        _litestar(handlers, guards=guards, refuse=refuse, refuse_unrouted=refuse_unrouted),
         methods=methods,
         counters=parts.counters,
         rendering=rendering,
         limits=parts.limits,
+        origins=parts.origins,
+        charge=lambda scope: refusal_of_unrouted(ASGIConnection(scope), parts.gate, parts.rate_limits),
         monotonic_s=monotonic_s,
     )
 
@@ -140,11 +217,17 @@ def describe_api() -> OpenApi:
     return describe(_litestar([route.handler(nothing) for route in ROUTES], openapi_config=config))
 
 
-def _litestar(handlers: list[HTTPRouteHandler], *, refuse: Any = answer_refusal, **options: Any) -> Litestar:
+def _litestar(
+    handlers: list[HTTPRouteHandler],
+    *,
+    refuse: Any = answer_refusal,
+    refuse_unrouted: Any = answer_framework,
+    **options: Any,
+) -> Litestar:
     exception_handlers: dict[Any, Any] = {
         Answerable: refuse,
         OperatorError: answer_damaged,
-        HTTPException: answer_framework,
+        HTTPException: refuse_unrouted,
         Exception: answer_defect,
     }
     return Litestar(
@@ -157,21 +240,43 @@ def _litestar(handlers: list[HTTPRouteHandler], *, refuse: Any = answer_refusal,
     )
 
 
-def _check_request(
+async def _check_request(
     parts: Parts,
     query_names: dict[str, QueryNames],
     connection: ASGIConnection[Any, Any, Any, Any],
     handler: HTTPRouteHandler,
 ) -> None:
-    """What every request passes before its handler. Raises: NotAccepting; NotFound; Malformed; UnsupportedMedia.
+    """What every request passes before its handler.
 
-    Whether the path names something that there is comes first: whoever deletes its own record at a 404 must not get a
-    400 for the rest of the request instead.
+    Raises: Unauthenticated; Forbidden; TooManyRequests; NotAccepting; NotFound; Malformed; UnsupportedMedia.
+
+    Who asks comes first, since nobody else may learn what there is. Whether the path names something that there is
+    comes next: whoever deletes its own record at a 404 must not get a 400 for the rest of the request instead.
     """
     facts: RouteFacts | None = handler.opt.get("facts")
     if facts is None:
+        refusal = refusal_of_unrouted(connection, parts.gate, parts.rate_limits)
+        if refusal is not None:
+            raise refusal
         return  # OPTIONS, which the framework answers itself
+    try:
+        principal = await admit(connection, facts, parts.gate, parts.rate_limits, parts.registry)
+    except TooManyRequests:
+        if facts.access.limit == "login":
+            await parts.sign_in.hold_back()
+        raise
     is_report = "ingest" in (handler.tags or ())
+    is_act = not is_report and connection.scope.get("method") != "GET"
+    set_act(_act(connection, handler, principal) if is_act else None)
+    try:
+        method = str(connection.scope.get("method"))
+        parts.origins.check_write(method, connection.headers)
+        if has_session(connection):
+            parts.origins.check_session(method, connection.headers, is_report=is_report)
+    except WebPage as error:
+        if is_report:
+            parts.reception.refuse_request(error)
+        raise
     if not is_report and "service" not in (handler.tags or ()):
         parts.readiness.check()
         if device_id := connection.path_params.get("device_id"):
@@ -185,3 +290,17 @@ def _check_request(
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
     if isinstance(facts.takes, type) and facts.is_body_required and not is_report:
         check_media(connection.headers)
+
+
+def _act(connection: ASGIConnection[Any, Any, Any, Any], handler: HTTPRouteHandler, principal: Principal | None) -> Act:
+    """What somebody does by a request that changes something."""
+    who, role = ("", "") if principal is None else (principal.name, str(principal.role))
+    return Act(
+        who=who,
+        role=role,
+        action=str(handler.operation_id),
+        subject=" ".join(f"{name.removesuffix('_id')} {value}" for name, value in connection.path_params.items()),
+        address=client_address(connection),
+        request_id=request_id_of(connection.scope),
+        needs_changes=principal is None,  # signing in: refreshing a token is no act
+    )

@@ -3,22 +3,31 @@
 from collections.abc import Sequence
 
 from fleetpulse.api.routes import route
+from fleetpulse.pipeline.audit_log import AuditLog
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.query.block_answers import SetAsideList, describe_set_aside
 
 
-@route("GET /api/v1/blocks", group="service", operation="getBlocks")
+@route("GET /api/v1/blocks", group="service", operation="getBlocks", permission="admin", scope="whole", limit="key")
 async def get_blocks(readiness: Readiness, housekeeping: Housekeeping) -> SetAsideList:
     """List blocks that are damaged or missing, manifests that are kept, and files that this catalog did not write."""
     _check(readiness)
     return _described(housekeeping, [])
 
 
-@route("POST /api/v1/blocks/check", group="service", operation="checkBlocks")
-async def check_blocks(readiness: Readiness, housekeeping: Housekeeping) -> SetAsideList:
+@route(
+    "POST /api/v1/blocks/check",
+    group="service",
+    operation="checkBlocks",
+    permission="admin",
+    scope="whole",
+    limit="key",
+)
+async def check_blocks(readiness: Readiness, housekeeping: Housekeeping, audit_log: AuditLog) -> SetAsideList:
     """Look whether blocks that are set aside were copied back, by their size and checksum; those are used again."""
     _check(readiness)
+    await audit_log.note_act("blocks that are set aside")
     restored = await housekeeping.check_set_aside()
     return _described(housekeeping, restored)
 

@@ -37,9 +37,14 @@ def compressor(coding: str) -> Compressor:
 
 
 def is_compressible(content_type: str) -> bool:
-    """Whether compressing makes such content smaller: text does, a Parquet file has compressed columns already."""
+    """Whether compressing makes such content smaller: text does, a Parquet file has compressed columns already.
+
+    Events that are sent as they come are not compressed: a compressor would keep them until there are many.
+    """
     name = content_type.partition(";")[0].strip().lower()
-    return name.startswith("text/") or name == "application/json" or name.endswith(("+json", "ndjson"))
+    return name != "text/event-stream" and (
+        name.startswith("text/") or name == "application/json" or name.endswith(("+json", "ndjson"))
+    )
 
 
 async def compress_piece(into: Compressor, data: bytes, *, is_last: bool) -> bytes:

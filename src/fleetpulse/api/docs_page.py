@@ -5,13 +5,19 @@ from html import escape
 from typing import Any
 
 Json = dict[str, Any]
+SCOPE_TEXTS = {
+    "device": "With a scope, devices outside it are unknown (404).",
+    "labels": "With a scope, it is about the devices of the scope only.",
+    "none": "",
+    "whole": "It concerns all devices, so a key with a scope is refused (403).",
+}
+"""What a route does with the scope of whoever asks."""
 _POLICY = ("default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'")
 HTML_HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": "; ".join([*_POLICY, "frame-ancestors 'none'"]),
-    "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
 }
 """Of a page: a browser runs no script of it, loads nothing for it, and shows it in no other page."""
 
@@ -68,10 +74,17 @@ def _operation_text(path: str, method: str, operation: Json, refusals: Json) -> 
     answers = {status: refusals.get(answer.get("$ref"), answer) for status, answer in operation["responses"].items()}
     return (
         f"<section id='{operation['operationId']}'><h3><code>{method.upper()} {escape(path)}</code></h3>"
-        f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}"
+        f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}{_access_text(operation)}"
         f"{f'<table>{parameters}</table>' if parameters else ''}{'<p>Body: ' + body if body else ''}"
         f"<details><summary>Answers</summary><table>{_answers_text(answers)}</table></details></section>"
     )
+
+
+def _access_text(operation: Json) -> str:
+    """Who may use a route, and what it does with a scope."""
+    roles = operation.get("x-roles")
+    who = "everybody, without a key" if roles is None else ", ".join(roles)
+    return f"<p>Roles: {who}. {SCOPE_TEXTS[operation.get('x-scope', 'none')]}"
 
 
 def _media_text(media_type: str, content: Json) -> str:

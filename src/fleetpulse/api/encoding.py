@@ -1,4 +1,4 @@
-"""JSON of long answers in pieces, byte for byte what `msgspec.json.encode` gives for the whole.
+"""JSON of long answers in pieces, byte for byte what `encode` gives for the whole.
 
 The encoder keeps the interpreter to itself until it is done, in whatever thread it runs. So what is long is encoded a
 piece at a time, and the other threads have their turns between the pieces.
@@ -12,13 +12,14 @@ from msgspec import UNSET, Struct
 
 from fleetpulse.query.answer_size import PIECE_ITEMS, is_long, items_of
 
-_encode = msgspec.json.encode
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""The JSON of a value; decimals are numbers, with all their digits."""
 
 
 def encode_pieces(value: Any) -> Iterator[bytes]:
     """The JSON of a value, in pieces: of structs with plain fields, dicts by text, lists, and what they hold."""
     if not is_long(value):
-        yield _encode(value)
+        yield encode(value)
     elif isinstance(value, (list, tuple)):
         yield from _list_pieces(value)
     elif isinstance(value, dict):
@@ -28,7 +29,7 @@ def encode_pieces(value: Any) -> Iterator[bytes]:
         fields = ((key, getattr(value, name)) for name, key in names)
         yield from _object_pieces((key, one) for key, one in fields if one is not UNSET)
     else:
-        yield _encode(value)
+        yield encode(value)
 
 
 def _is_special(value: Struct) -> bool:
@@ -40,7 +41,7 @@ def _is_special(value: Struct) -> bool:
 def _object_pieces(items: Any) -> Iterator[bytes]:
     before = b"{"
     for key, one in items:
-        yield before + _encode(key) + b":"
+        yield before + encode(key) + b":"
         yield from encode_pieces(one)
         before = b","
     yield b"{}" if before == b"{" else b"}"
@@ -55,5 +56,5 @@ def _list_pieces(values: Any) -> Iterator[bytes]:
         if step == 1:
             yield from encode_pieces(values[start])
         else:
-            yield _encode(values[start : start + step])[1:-1]
+            yield encode(values[start : start + step])[1:-1]
     yield b"]"

@@ -40,6 +40,9 @@ FileFormat = Annotated[
     "GET /api/v1/export",
     group="questions",
     operation="export",
+    permission="read",
+    scope="labels",
+    limit="key",
     refusals=(404, 422),
     media=_MEDIA,
     readers={
@@ -77,6 +80,6 @@ async def get_export(
         metrics=metric_definitions.questions(",".join(types or ()), None) if what == "samples" else (),
     )
     file = await exports.file(request)
-    notes = [*window.notes, *file.notes, *selection_notes(registry.roster, labels)]
+    notes = [*window.notes, *file.notes, *selection_notes(registry.seen_roster, labels)]
     headers = {"content-disposition": f'attachment; filename="{what}.{file_format}"', **note_header(notes)}
     return FileAnswer(file.body, media_type=file.media_type, headers=headers)

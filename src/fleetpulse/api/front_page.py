@@ -10,10 +10,14 @@ from urllib.parse import quote
 from litestar import Response
 
 from fleetpulse import __version__
+from fleetpulse.access.gate import Gate
+from fleetpulse.access.roles import PERMISSIONS
+from fleetpulse.api.admission import principal_of
 from fleetpulse.api.bind import AnyRequest
-from fleetpulse.api.docs_page import HTML_HEADERS
 from fleetpulse.api.routes import Media, route
+from fleetpulse.api.sign_in_page import PAGE_HEADERS, who_text
 from fleetpulse.ingest.accept import prefers_html
+from fleetpulse.model.access import Principal
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.count import count_text
 from fleetpulse.notation.duration import length_text
@@ -22,6 +26,7 @@ from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.query.overview import Overview
 
+NO_FIGURES = "Figures are shown to those who may read them: this service is protected by keys."
 DOWN_MAX = 50
 """Devices that are down on the page; it says how many more there are."""
 
@@ -30,28 +35,54 @@ DOWN_MAX = 50
     "GET /",
     group="service",
     operation="root",
+    permission="open",
+    scope="none",
+    limit="key",
     media=(
         Media("application/json", 'the text "OK."', example="OK."),
         Media("text/html", "for browsers: the fleet in a few words", example="<!doctype html>"),
     ),
     headers={b"vary": b"Accept"},
+    readers={"principal": principal_of},
 )
-async def get_root(request: AnyRequest, readiness: Readiness, inventory: Inventory) -> Response[bytes]:
+async def get_root(
+    request: AnyRequest, principal: Principal | None, gate: Gate, readiness: Readiness, inventory: Inventory
+) -> Response[bytes]:
     """Show a sign of life; a browser gets a page with the fleet in a few words."""
     if not prefers_html(", ".join(request.headers.getall("accept", []))):
         return Response(b'"OK."', media_type="application/json")
     refusal = readiness.refusal
-    fleet = await inventory.overview(limit=DOWN_MAX) if readiness.answers else None
-    page = front_page(fleet, why_not_ready="" if refusal is None else refusal.msg)
-    headers: dict[str, Any] = {**HTML_HEADERS, "cache-control": "no-store"}
+    may_read = principal is not None and principal.role in PERMISSIONS["read"]
+    fleet = await inventory.overview(limit=DOWN_MAX) if readiness.answers and may_read else None
+    page = front_page(
+        fleet,
+        why_not_ready="" if refusal is None else refusal.msg,
+        may_read=may_read,
+        who=who_text(principal) if gate.is_protected else "",
+        warning=gate.warning,
+    )
+    headers: dict[str, Any] = dict(PAGE_HEADERS)
     return Response(page.encode(), headers=headers)
 
 
-def front_page(fleet: Overview | None, *, why_not_ready: str = "") -> str:
-    """The page. `fleet`: None where it is not known yet. `why_not_ready`: why no events are accepted."""
-    parts = []
+def front_page(
+    fleet: Overview | None, *, why_not_ready: str = "", may_read: bool = True, who: str = "", warning: str = ""
+) -> str:
+    """The page.
+
+    Args:
+        fleet: None where it is not known yet, or whoever asks may not see it.
+        why_not_ready: why no events are accepted.
+        may_read: whether whoever asks may see figures.
+        warning: what everybody should know who sees the page.
+        who: HTML that says who is signed in, or lets people sign in.
+    """
+    parts = [f"<p><strong>Beware:</strong> {escape(warning)}"] if warning else []
     if why_not_ready:
         parts.append(f"<p><strong>No events are accepted:</strong> {escape(why_not_ready)}")
+    if not may_read:
+        parts.append(f"<p>{NO_FIGURES}")
+    parts.append(who)
     if fleet is not None:
         counts = [f"<tr><td>{escape(name)}<td class=n>{count}" for name, count in fleet.by_status.items() if count]
         total = sum(fleet.by_status.values())

@@ -21,12 +21,11 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
 import zstandard
 from litestar import Response
 
 from fleetpulse.api.compression import PIECE_BYTES, compressor
-from fleetpulse.api.encoding import encode_pieces
+from fleetpulse.api.encoding import encode, encode_pieces
 from fleetpulse.api.held_answers import HeldAnswers, Hold
 from fleetpulse.heap import give_back
 from fleetpulse.pipeline.asker import Asker, current_asker
@@ -209,7 +208,7 @@ class Rendering:
         Raises: Busy: too many long answers are not sent yet; QuestionStopped.
         """
         if not is_long(box[0]):
-            return await self.whole(msgspec.json.encode(box.pop()), "application/json")
+            return await self.whole(encode(box.pop()), "application/json")
         asker = current_asker()
         if asker.kept is not None:
             return self._answer(await asker.kept.run(partial(_encoded, box)), "application/json")

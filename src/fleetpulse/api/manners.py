@@ -21,12 +21,18 @@ import structlog
 
 from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible
 from fleetpulse.api.long_body import LONG_BYTES, LongBody, Rendering, provide_place, tag_of
+from fleetpulse.api.origins import Origins
+from fleetpulse.api.request_id import HEADER as REQUEST_ID
+from fleetpulse.api.request_id import give_id, request_id_of
 from fleetpulse.api.routes import METHODS, RouteFacts
+from fleetpulse.api.watched import Watched
 from fleetpulse.errors import Answerable, BrokenOff, NotAcceptable, QuestionStopped
 from fleetpulse.ingest.accept import IDENTITY, choose_coding, matches_tag, problem_media, refuses_identity
 from fleetpulse.ingest.asgi_protocol import CUT
 from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.ingest.security_headers import POLICY
+from fleetpulse.key_shape import without_secrets
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.pace import Pace
@@ -52,34 +58,55 @@ class Manners:
         counters: Counters,
         rendering: Rendering,
         limits: QuestionLimits,
+        origins: Origins,
+        charge: Callable[[Any], Answerable | None],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`methods`: those of each path, which has the names of its parameters in braces."""
+        """`methods`: those of each path, which has the names of its parameters in braces.
+
+        `charge`: charges a request that is answered here, by its scope, or says why it is not answered.
+        """
         self.application = application
+        self._charge = charge
         self._common = _Common(
             allow={path: _complete([*names, HTTPMethod.OPTIONS]) for path, names in methods.items()},
             counters=counters,
             limits=limits,
+            origins=origins,
             rendering=rendering,
             monotonic_s=monotonic_s,
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request. The server cancels it where its time is over when the service stops."""
+        """Answer one request, and count it. The server cancels it where its time is over when the service stops."""
+        watched = Watched(scope, send, monotonic_s=self._common.monotonic_s)
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, watched)
         except asyncio.CancelledError:
-            log.info("a request was cut off, since the service stops", method=scope["method"], path=scope["path"])
+            log.info(
+                "a request was cut off, since the service stops",
+                method=scope["method"],
+                path=without_secrets(scope["path"]),
+            )
+        finally:
+            watched.count(self._common.counters.requests)
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Message, receive: Receive, send: Watched) -> None:
         peer: Peer | None = scope.get("extensions", {}).get(EXTENSION)
-        asker = Asker(keeps_turns=True) if peer is None else Asker(peer.address, peer.has_hung_up, keeps_turns=True)
+        address, _ = scope.get("client") or ("", 0)
+        asker = Asker(address, bool if peer is None else peer.has_hung_up, keeps_turns=True)
         set_asker(asker)
+        give_id(scope)
         method = scope.get("method")
         if method == HTTPMethod.OPTIONS and scope["path"] == "*":
+            refusal = self._charge(scope)
+            if refusal is not None:
+                await _Answer(self._common, asker, scope, receive, send).refuse(refusal, is_counted=True)
+                return
             await _send_whole(send, HTTPStatus.NO_CONTENT, {b"allow": _complete([*METHODS, HTTPMethod.OPTIONS])}, b"")
             return
         inner = {**scope, "method": "GET"} if method == HTTPMethod.HEAD else scope
+        send.inner = inner
         answer = _Answer(self._common, asker, inner, receive, send)
         answer.is_head = inner is not scope
         if inner.get("method") == HTTPMethod.GET and choose_coding(answer.header(b"accept-encoding")) is None:
@@ -99,6 +126,7 @@ class _Common:
     """The value of Allow, by path."""
     counters: Counters
     limits: QuestionLimits
+    origins: Origins
     rendering: Rendering
     monotonic_s: Callable[[], float]
 
@@ -166,8 +194,10 @@ class _Answer:
         self._asker.end_turn()
         long, self._place.body = self._place.body, None
         size_bytes = len(body) if long is None else long.size_bytes
-        if facts is not None:
+        if handler is not None and facts is not None:
             headers |= facts.headers
+            if "ingest" not in (handler.tags or ()):  # reports are answered by the front door too, which gives no ids
+                headers[REQUEST_ID] = request_id_of(self._scope).encode()
             if facts.is_tagged and status == HTTPStatus.OK and is_whole:
                 tag = tag_of(body) if long is None else long.tag
                 if self._has(headers, tag, size_bytes):
@@ -176,6 +206,7 @@ class _Answer:
             # The framework forgets some methods of a path with several handlers, but only in answers to OPTIONS.
             known = self._common.allow.get(self._scope.get("path_template", ""))
             headers[b"allow"] = known or _complete(headers[b"allow"].decode().split(", "))
+        self._guard(headers)
         coding = self._coding(status, headers, size_bytes, is_whole=is_whole) if size_bytes else None
         if long is not None:
             await self._send_long(status, headers, long, coding)
@@ -188,10 +219,20 @@ class _Answer:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_whole})
 
+    def _guard(self, headers: Headers) -> None:
+        """Add what keeps caches and browsers from doing more with the answer than its client asked for."""
+        headers.setdefault(*POLICY)
+        if self._scope["method"] == HTTPMethod.GET:
+            headers.setdefault(b"cache-control", b"no-store")
+        origins = self._common.origins
+        if origins.are_listed:
+            _vary(headers, b"Origin")
+            headers |= origins.headers_of(self._scope["method"], self._scope["headers"], headers.get(b"allow", b""))
+
     def _has(self, headers: Headers, tag: str, size_bytes: int) -> bool:
         """Whether the client has the answer with a tag already; changes `headers` to those of 200 or 304."""
         headers[b"etag"] = tag.encode()
-        headers[b"cache-control"] = b"no-cache"  # it may be stored, but must be asked for again
+        headers[b"cache-control"] = b"private, no-cache"  # the client may store it, but must ask again
         if not matches_tag(self.header(b"if-none-match"), tag):
             return False
         self._common.counters.answers_not_modified += 1
@@ -270,7 +311,7 @@ class _Answer:
 
     def _cut(self, error: BrokenOff) -> None:
         self._common.counters.requests_refused["slow_reader"] += 1
-        log.warning("an answer was broken off", path=self._scope["path"], reason=str(error))
+        log.warning("an answer was broken off", path=without_secrets(self._scope["path"]), reason=str(error))
         cut = self._scope.get("extensions", {}).get(CUT)
         if cut is not None:
             cut()
@@ -280,12 +321,14 @@ class _Answer:
         self._is_over = self._is_over or asyncio.Event()
         self._is_over.set()
 
-    async def refuse(self, error: Answerable) -> None:
-        """Answer an error without the application."""
+    async def refuse(self, error: Answerable, *, is_counted: bool = False) -> None:
+        """Answer an error without the application. `is_counted`: it is counted already."""
         body = problem_body(error)
         media = problem_media(self.header(b"accept")).encode()
         headers = {b"content-type": media, b"content-length": b"%d" % len(body), **dict(problem_headers(error))}
-        self._common.counters.requests_refused[error.reason] += 1
+        self._guard(headers)
+        if not is_counted:
+            self._common.counters.requests_refused[error.reason] += 1
         await _send_whole(self._send, error.status, headers, b"" if self.is_head else body)
 
 
@@ -299,6 +342,6 @@ def _complete(methods: Sequence[str]) -> bytes:
     return ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])})).encode()
 
 
-def _vary(headers: Headers) -> None:
-    """Say that the answer depends on what the client says of codings."""
-    headers[b"vary"] = b", ".join([*filter(None, [headers.get(b"vary")]), b"Accept-Encoding"])
+def _vary(headers: Headers, name: bytes = b"Accept-Encoding") -> None:
+    """Say that the answer depends on a header of the request."""
+    headers[b"vary"] = b", ".join([*filter(None, [headers.get(b"vary")]), name])

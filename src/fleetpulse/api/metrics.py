@@ -31,6 +31,9 @@ _QUESTION: dict[str, Reader] = {
     "GET /api/v1/devices/{device_id:str}/metrics",
     group="questions",
     operation="deviceMetrics",
+    permission="read",
+    scope="device",
+    limit="key",
     refusals=(404, 422),
     readers=_QUESTION,
 )
@@ -56,6 +59,9 @@ async def get_device_metrics(
     "GET /api/v1/fleet/metrics",
     group="questions",
     operation="fleetMetrics",
+    permission="read",
+    scope="labels",
+    limit="key",
     refusals=(422,),
     readers={**_QUESTION, "labels": read_labels},
 )

@@ -4,6 +4,7 @@ What neither knows is added here, the same for every route: the refusals that al
 an example of each body and answer, composed of the examples of its fields.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,18 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 
+from fleetpulse.access.credentials import SESSION_COOKIE
+from fleetpulse.access.roles import PERMISSIONS, ROLES
 from fleetpulse.api.routes import GROUPS, Media, RouteFacts
 from fleetpulse.ingest.accept import PROBLEM
+from fleetpulse.model.access import Access
 from fleetpulse.query.declaration_answers import Problem
 
 Json = dict[str, Any]
 _REFUSALS = {
     400: "Malformed: what was wrong, and where",
-    403: "A browser asks on behalf of a web page, or ahead of time",
+    401: "A key is needed, and none that is known and valid is shown",
+    403: "Who asks may not do this; or a browser asks on behalf of a web page, or ahead of time",
     404: "There is no such device",
     406: "Accept-Encoding refuses every form of the answer",
     408: "The rest of the request did not come in time",
@@ -26,6 +31,7 @@ _REFUSALS = {
     413: "The body is over its limit",
     415: "The content type or coding is not accepted",
     422: "Understood, but a value is out of range, or a metric is not defined; the text says what was expected",
+    429: "Above a rate limit, which `type` names: nothing was accepted, come back after the seconds of Retry-After",
     431: "The header is over its limit",
     500: "A defect of the service",
     501: "The body has a transfer coding other than `chunked`",
@@ -34,6 +40,7 @@ _REFUSALS = {
 }
 _GROUP_REFUSALS = {
     ("definitions", 404): "There is no such metric or maintenance window",
+    ("access", 404): "There is no such person or key",
     (
         "ingest",
         503,
@@ -41,6 +48,21 @@ _GROUP_REFUSALS = {
 }
 """Where a refusal means something else in one group of routes."""
 _EVERYWHERE = (400, 408, 431, 500, 501, 505)
+SECURITY_SCHEMES: Json = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a key of this service, the access token of a person, or a token of an issuer that it trusts",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "a key of this service"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "the session of a browser, see /sign-in",
+    },
+}
+"""Ways to say who asks: one of them is needed, but for routes that are open to all, and on a node without keys."""
 _CODING = {
     "name": "Content-Encoding",
     "in": "header",
@@ -73,7 +95,7 @@ def describe(app: Litestar) -> OpenApi:
     structs: set[type[msgspec.Struct]] = {Problem}
     for one in facts.values():
         lines = one.takes.lines if isinstance(one.takes, Media) else one.takes
-        structs |= {shape for shape in (one.answer, lines, *one.failures.values()) if shape is not None}
+        structs |= {shape for shape in (one.answer, lines, *one.failures.values()) if isinstance(shape, type)}
     ordered = sorted(structs, key=lambda shape: shape.__name__)
     _, shapes = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
     document["components"] = {"schemas": {name: _without_nothing(shape) for name, shape in sorted(shapes.items())}}
@@ -81,6 +103,7 @@ def describe(app: Litestar) -> OpenApi:
         for operation in operations.values():
             _finish(operation, facts[operation["operationId"]], shapes)
     document["components"]["responses"] = _refusals()
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     document["tags"] = [{"name": name, "description": text} for name, text in GROUPS.items()]
     return OpenApi(document, msgspec.json.encode(document))
 
@@ -101,8 +124,12 @@ def _without_nothing(shape: Json) -> Json:
 def _one_type(schema: Json) -> Json:
     """A schema without alternatives where it has a type: an integer, which the decoder also takes as 5.0."""
     kept = {key: value for key, value in schema.items() if key != "anyOf" or "type" not in schema}
+    if kept.get("format") == "decimal":  # encoded as a number with all its digits
+        kept |= {"type": "number", "format": "double", "minimum": 0}
     if "anyOf" in kept:
         kept["anyOf"] = [_one_type(kind) for kind in kept["anyOf"]]
+    if isinstance(kept.get("additionalProperties"), dict):
+        kept["additionalProperties"] = _one_type(kept["additionalProperties"])
     return kept
 
 
@@ -115,7 +142,16 @@ def _finish(operation: Json, facts: RouteFacts, shapes: Json) -> None:
     if parameters:
         operation["parameters"] = parameters
     operation["responses"] = _responses(facts, shapes, group=operation["tags"][0])
+    operation |= _security(facts.access)
     operation.pop("deprecated", None)
+
+
+def _security(access: Access) -> Json:
+    """How a route asks who it is, which roles may use it, and what it does with a scope."""
+    if access.permission == "open":
+        return {"security": []}
+    roles = [role for role in ROLES if role in PERMISSIONS[access.permission]]
+    return {"security": [{name: []} for name in SECURITY_SCHEMES], "x-roles": roles, "x-scope": access.scope}
 
 
 def _parameter(parameter: Json) -> Json:
@@ -145,7 +181,11 @@ def _media(media: Media) -> Json:
     if media.lines is not None:
         text += f"; each line is an object of the schema {media.lines.__name__}"
     if media.kind == "object":
-        return {media.media_type: {"schema": {"type": "object", "description": text}, "example": {"openapi": "3.1.0"}}}
+        example_object = json.loads(media.example or '{"openapi": "3.1.0"}')
+        return {media.media_type: {"schema": {"type": "object", "description": text}, "example": example_object}}
+    if media.kind == "array":
+        schema = {"type": "array", "description": text, "items": {"type": "object"}}
+        return {media.media_type: {"schema": schema, "example": json.loads(media.example or "[]")}}
     example = {} if media.example is None else {"example": media.example}
     form = {"format": "binary"} if media.example is None else {}
     return {media.media_type: {"schema": {"type": "string", "description": text, **form}, **example}}
@@ -160,10 +200,16 @@ def _responses(facts: RouteFacts, shapes: Json, *, group: str) -> Json:
         content = _content(facts.answer, shapes)
         success["description"] = shapes[facts.answer.__name__]["description"].partition("\n")[0]
     responses: Json = {str(facts.status): success | ({"content": content} if content else {})}
-    for status in sorted({*_EVERYWHERE, *facts.refusals, *(() if group == "service" else (503,))}):
+    access = facts.access
+    of_access = (() if access.permission == "open" else (401, 403)) + (() if access.limit == "none" else (429,))
+    for status in sorted({*_EVERYWHERE, *of_access, *facts.refusals, *(() if group == "service" else (503,))}):
         responses[str(status)] = {"$ref": f"#/components/responses/{_refusal_name(group, status)}"}
     for status, shape in facts.failures.items():
-        responses[str(status)] = {"description": "Not ready, and why", "content": _content(shape, shapes)}
+        if isinstance(shape, Media):  # a browser gets a page, whoever is refused before that the usual problem
+            content = _media(shape) | {media: {"schema": _ref(Problem)} for media in ("application/json", PROBLEM)}
+            responses[str(status)] = {"description": _REFUSALS[status], "content": content}
+        else:
+            responses[str(status)] = {"description": "Not ready, and why", "content": _content(shape, shapes)}
     return responses
 
 
@@ -177,12 +223,20 @@ def _refusals() -> Json:
     # A client that names the second type in Accept gets it, with the same body.
     content = {media: {"schema": _ref(Problem)} for media in ("application/json", PROBLEM)}
     seconds = {"description": "seconds, where too much waits", "schema": {"type": "integer"}}
+    headers: dict[int, Json] = {
+        503: {"Retry-After": seconds},
+        429: {
+            "Retry-After": {"description": "seconds", "schema": {"type": "integer"}},
+            "RateLimit": {"description": "what is left, and when a request is taken", "schema": {"type": "string"}},
+            "RateLimit-Policy": {"description": "so many at once, earned in so long", "schema": {"type": "string"}},
+        },
+    }
     texts = {("", status): text for status, text in _REFUSALS.items()} | _GROUP_REFUSALS
     return {
         _refusal_name(group, status): {
             "description": text,
             "content": content,
-            **({"headers": {"Retry-After": seconds}} if status == 503 else {}),
+            **({"headers": headers[status]} if status in headers else {}),
         }
         for (group, status), text in texts.items()
     }

@@ -18,6 +18,7 @@ from litestar.params import PathParameter, QueryParameter
 from fleetpulse.api.bind import Handler
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.calendar import query_time_ns, read_zone
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.device import ID_CHARS_MAX, ID_PATTERN, LABEL_VALUE_CHARS_MAX
 from fleetpulse.model.metric import AGGREGATIONS
@@ -25,7 +26,6 @@ from fleetpulse.model.status import STATUSES
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.duration import LENGTH_PATTERN, UnitMissing, parse_length
-from fleetpulse.notation.timestamp import EXPECTED, parse_query_time_ns
 from fleetpulse.notation.whole import read_number, whole
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.query.devices import SORTS, Filter, Order
@@ -57,6 +57,12 @@ DeviceIdPath = Annotated[str, PathParameter(description="id of a device", schema
 MetricNamePath = Annotated[
     str,
     PathParameter(description="name of a metric", schema_extra={"pattern": f"^{NAME_PATTERN}$", "examples": ["cpu"]}),
+]
+RuleNamePath = Annotated[
+    str,
+    PathParameter(
+        description="name of an alert rule", schema_extra={"pattern": f"^{NAME_PATTERN}$", "examples": ["cpu-high"]}
+    ),
 ]
 WindowIdPath = Annotated[
     str,
@@ -247,9 +253,9 @@ def read_filter(
         statuses=_statuses(status),
         labels=labels,
         text=text,
-        seen_before_ns=_moment("seen_before", seen_before),
-        seen_after_ns=_moment("seen_after", seen_after),
-        uptime_below=_percentage("uptime_below", uptime_below),
+        seen_before_ns=read_moment("seen_before", seen_before),
+        seen_after_ns=read_moment("seen_after", seen_after),
+        uptime_below=read_percentage("uptime_below", uptime_below),
         uptime_window_ns=_uptime_window_ns(uptime_window, clock, limits),
     )
 
@@ -262,14 +268,16 @@ def _statuses(texts: Sequence[str] | None) -> frozenset[str]:
     return statuses
 
 
-def _moment(name: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_query_time_ns(text)
-    except ValueError as error:
-        raise Malformed(f"`{name}` is not {EXPECTED}") from error
+def read_moment(name: str, text: str | None) -> int | None:
+    """A time in nanoseconds since 1970, None where it is not given; a bare date is the start of that day in UTC.
+
+    Raises: Malformed; OutOfRange: there is no such day.
+    """
+    return None if text is None else query_time_ns(name, text, read_zone(None))
 
 
-def _percentage(name: str, text: str | None) -> float | None:
+def read_percentage(name: str, text: str | None) -> float | None:
+    """A percentage, None where it is not given. Raises: Malformed; OutOfRange."""
     if text is None:
         return None
     value = read_number(text)
@@ -304,6 +312,22 @@ class Paging:
     cursor: str | None
 
 
+def limit_parameter(default: int, highest: int) -> Any:
+    """The parameter `limit` of a list of devices, which `read_count` reads."""
+    return query_parameter(
+        "how many devices at most", type=OpenAPIType.INTEGER, minimum=1, maximum=highest, default=default
+    )
+
+
+def read_count(limit: str, highest: int) -> int:
+    """How many devices are listed at most. Raises: OutOfRange."""
+    number = read_number(limit)
+    count = None if number is None else whole(number)
+    if count is None or not 1 <= count <= highest:
+        raise OutOfRange(f"limit must be 1 to {highest}, not `{limit[:50]}`", reason="limit")
+    return count
+
+
 _ORDERS = [*SORTS, *(f"-{by}" for by in SORTS)]
 
 
@@ -311,16 +335,7 @@ def read_paging(
     sort: Annotated[
         str, query_parameter("with - before it, the greatest come first", enum=_ORDERS, default="id")
     ] = "id",
-    limit: Annotated[
-        str,
-        query_parameter(
-            "how many devices at most",
-            type=OpenAPIType.INTEGER,
-            minimum=1,
-            maximum=LIMIT_HIGHEST,
-            default=LIMIT_DEFAULT,
-        ),
-    ] = str(LIMIT_DEFAULT),
+    limit: Annotated[str, limit_parameter(LIMIT_DEFAULT, LIMIT_HIGHEST)] = str(LIMIT_DEFAULT),
     cursor: Annotated[str | None, query_parameter("`next_cursor` of the page before", min_length=1)] = None,
 ) -> Paging:
     """Which page is asked for. Raises: OutOfRange."""
@@ -330,8 +345,5 @@ def read_paging(
             f"sort must be one of {', '.join(SORTS)}, with - before it for the greatest first; not `{sort[:50]}`",
             reason="sort",
         )
-    number = read_number(limit)
-    count = None if number is None else whole(number)
-    if count is None or not 1 <= count <= LIMIT_HIGHEST:
-        raise OutOfRange(f"limit must be 1 to {LIMIT_HIGHEST}, not `{limit[:50]}`", reason="limit")
+    count = read_count(limit, LIMIT_HIGHEST)
     return Paging(order, count, cursor)

@@ -21,7 +21,9 @@ _ping = partial(
 )
 
 
-@_ping("GET /api/v1/devices/{device_id:str}/ping", operation="ping")
+@_ping(
+    "GET /api/v1/devices/{device_id:str}/ping", operation="ping", permission="report", scope="device", limit="device"
+)
 async def get_ping(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report that a device is alive now, by the service's clock; HEAD and POST do the same.
 
@@ -30,7 +32,13 @@ async def get_ping(request: AnyRequest, device_id: DeviceIdPath, reception: Rece
     await _take(request, device_id, reception)
 
 
-@_ping("POST /api/v1/devices/{device_id:str}/ping", operation="postPing")
+@_ping(
+    "POST /api/v1/devices/{device_id:str}/ping",
+    operation="postPing",
+    permission="report",
+    scope="device",
+    limit="device",
+)
 async def post_ping(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report that a device is alive now, by the service's clock; without a body."""
     await _take(request, device_id, reception)

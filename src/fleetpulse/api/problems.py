@@ -12,6 +12,7 @@ from fleetpulse.api.bind import AnyRequest
 from fleetpulse.errors import Answerable, OperatorError, Refusal
 from fleetpulse.ingest.accept import problem_media
 from fleetpulse.ingest.problem_response import problem_body, problem_headers
+from fleetpulse.key_shape import without_secrets
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("api")
@@ -67,7 +68,7 @@ def count_refusal(counters: Counters, request: AnyRequest, error: Answerable) ->
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """Answer an error of the framework's, in our shape."""
     if error.status_code >= 500:
-        log.error("the framework failed", method=request.method, path=request.url.path, exc_info=error)
+        log.error("the framework failed", method=request.method, path=without_secrets(request.url.path), exc_info=error)
     method, path = request.method, request.url.path
     texts = {
         404: f"no such route: {method} {path}; /docs lists all",
@@ -82,11 +83,21 @@ def answer_framework(request: AnyRequest, error: HTTPException) -> Response[byte
 
 def answer_damaged(request: AnyRequest, error: OperatorError) -> Response[bytes]:
     """Answer that data on disk is damaged, so that the operator must act; it is no defect, so it is no 500."""
-    log.error("a request could not be answered", method=request.method, path=request.url.path, error=str(error))
+    log.error(
+        "a request could not be answered",
+        method=request.method,
+        path=without_secrets(request.url.path),
+        error=str(error),
+    )
     return answer_refusal(request, _Framework(str(error), status=503, title="Damaged data", reason=DAMAGED))
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer that the service has a defect; the trace goes to the log and not to the client."""
-    log.error("a request failed by a defect of ours", method=request.method, path=request.url.path, exc_info=error)
+    log.error(
+        "a request failed by a defect of ours",
+        method=request.method,
+        path=without_secrets(request.url.path),
+        exc_info=error,
+    )
     return answer_refusal(request, _Framework("internal error: it is in the log", status=500, title="Internal error"))

@@ -35,25 +35,54 @@ async def _body(request: AnyRequest, reception: Reception, **expected: Any) -> b
     return await whole_body(request)
 
 
-@_report("POST /api/v1/devices/{device_id:str}/heartbeat", operation="heartbeat", takes=Heartbeat)
+@_report(
+    "POST /api/v1/devices/{device_id:str}/heartbeat",
+    operation="heartbeat",
+    permission="report",
+    scope="device",
+    limit="device",
+    takes=Heartbeat,
+)
 async def post_heartbeat(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report that a device is alive."""
     await reception.heartbeat(device_id, await _body(request, reception))
 
 
-@_report("POST /api/v1/devices/{device_id:str}/stats", operation="stats", takes=UploadStats)
+@_report(
+    "POST /api/v1/devices/{device_id:str}/stats",
+    operation="stats",
+    permission="report",
+    scope="device",
+    limit="device",
+    takes=UploadStats,
+)
 async def post_stats(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report how long an upload of a device took."""
     await reception.stats(device_id, await _body(request, reception))
 
 
-@_report("POST /api/v1/devices/{device_id:str}/metrics", operation="reportMetrics", takes=MetricsReport)
+@_report(
+    "POST /api/v1/devices/{device_id:str}/metrics",
+    operation="reportMetrics",
+    permission="report",
+    scope="device",
+    limit="device",
+    takes=MetricsReport,
+)
 async def post_metrics(request: AnyRequest, device_id: DeviceIdPath, reception: Reception) -> None:
     """Report values of some metrics of a device; all of them are accepted, or none."""
     await reception.metrics(device_id, await _body(request, reception))
 
 
-@route("POST /api/v1/events", group="ingest", operation="events", takes=_LINES)
+@route(
+    "POST /api/v1/events",
+    group="ingest",
+    operation="events",
+    permission="report",
+    scope="labels",
+    limit="bulk",
+    takes=_LINES,
+)
 async def post_events(request: AnyRequest, reception: Reception) -> BulkVerdict:
     """Report many events at once.
 

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Any, Literal, get_args
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import delete, get, patch, post, put
 from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 
@@ -22,14 +22,17 @@ from fleetpulse.api.bind import AnyRequest, Handler, Reader, Render, bind
 from fleetpulse.api.request_body import is_body_announced, whole_body
 from fleetpulse.errors import UnsupportedMedia
 from fleetpulse.ingest.malformed import malformed, without_bom
+from fleetpulse.model.access import Access, LimitRule, Permission, ScopeRule
 
-METHODS: dict[str, Any] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
-_TAGGED = ("devices", "questions", "definitions")
+METHODS: dict[str, Any] = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
+_TAGGED = ("devices", "questions", "definitions", "alerts")
 GROUPS = {
     "ingest": "What devices report",
     "devices": "Devices as people manage them",
     "questions": "Uptime, status and metrics",
     "definitions": "Metrics and maintenance windows",
+    "alerts": "Alerts, and who is told of them",
+    "access": "Keys, people and what they may do",
     "service": "The service itself",
 }
 
@@ -42,7 +45,7 @@ class Media:
     description: str
     example: str | None = None
     lines: type[msgspec.Struct] | None = None
-    kind: Literal["string", "object"] = "string"
+    kind: Literal["string", "object", "array"] = "string"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,12 @@ class RouteFacts:
     takes: type[msgspec.Struct] | Media | None
     is_body_required: bool
     refusals: tuple[int, ...]
-    failures: dict[int, type[msgspec.Struct]]
+    failures: dict[int, type[msgspec.Struct] | Media]
     is_strict: bool
     is_tagged: bool
     headers: dict[bytes, bytes]
     """Of every answer of the route, refusals included."""
+    access: Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +123,14 @@ def route(
     *,
     group: str,
     operation: str,
+    permission: Permission,
+    scope: ScopeRule,
+    limit: LimitRule,
     refusals: tuple[int, ...] = (),
     status: int = HTTPStatus.OK,
     media: tuple[Media, ...] = (),
     takes: type[msgspec.Struct] | Media | None = None,
-    failures: dict[int, type[msgspec.Struct]] | None = None,
+    failures: Mapping[int, type[msgspec.Struct] | Media] | None = None,
     readers: Mapping[str, Reader] | None = None,
     is_tagged: bool | None = None,
     headers: dict[bytes, bytes] | None = None,
@@ -131,35 +138,33 @@ def route(
     """Declare a handler for `target`, such as `GET /api/v1/devices`.
 
     Args:
-        operation: the operationId, which generated clients take as a name.
+        operation: its name in generated clients.
+        permission, scope, limit: who may use it, on which devices, and how often: see `model/access.py`.
         refusals: statuses of refusals beyond those that every route has.
         media: what is answered, where it is not the struct of the return annotation.
         takes: what the handler reads from the request itself; a `payload` is read for it, and not named here.
-        failures: structs of answers with an error status that are not the usual problem.
+        failures: structs, or pages, of answers with an error status that are not the usual problem.
         readers: functions that read a parameter of the handler from the query, by its name.
-        is_tagged: whether answers have an entity tag, so that a client that has the answer gets 304; where it is not
-            said, those of GET about devices, questions and definitions have one.
+        is_tagged: whether answers have an entity tag; as default those of GET about what is in `_TAGGED` have one.
         headers: of every answer, refusals included.
     """
     method, _, path = target.partition(" ")
 
     def declare(function: Handler) -> Route:
-        answer, body = function.__annotations__.get("return"), function.__annotations__.get("payload")
-        answer = next(iter(get_args(answer)), answer)  # of Response[Struct], the struct
-        body_struct, *nothing = get_args(body) if isinstance(body, UnionType) else (body,)
-        is_body_required = not nothing
+        answer, body_struct, is_body_required = _structs_of(function)
         facts = RouteFacts(
             status=int(status),
-            answer=answer if isinstance(answer, type) and issubclass(answer, msgspec.Struct) else None,
+            answer=answer,
             media=media,
             takes=takes or body_struct,
             is_body_required=is_body_required,
-            refusals=refusals + ((413, 415) if takes or body_struct else ()),
-            failures=failures or {},
+            refusals=_with_refusals_of_bodies(refusals, takes=takes or body_struct, struct=body_struct),
+            failures=dict(failures or {}),
             # Reports are taken with any query, because intermediaries may add to it.
             is_strict=method == "GET" or group != "ingest",
             is_tagged=is_tagged if is_tagged is not None else method == "GET" and group in _TAGGED,
             headers=headers or {},
+            access=Access(permission, scope, limit),
         )
         return Route(
             method=method,
@@ -173,6 +178,19 @@ def route(
         )
 
     return declare
+
+
+def _with_refusals_of_bodies(refusals: tuple[int, ...], *, takes: object, struct: object) -> tuple[int, ...]:
+    """Any field of a JSON body may hold a number such as 1e400, which is 422 whatever the field is."""
+    return tuple(dict.fromkeys(refusals + ((413, 415) if takes else ()) + ((422,) if struct else ())))
+
+
+def _structs_of(function: Handler) -> tuple[type[msgspec.Struct] | None, type[msgspec.Struct] | None, bool]:
+    """The struct of the answer and that of the body, None where there is none, and whether a body is required."""
+    answer, body = function.__annotations__.get("return"), function.__annotations__.get("payload")
+    answer = next(iter(get_args(answer)), answer)  # of Response[Struct], the struct
+    struct, *nothing = get_args(body) if isinstance(body, UnionType) else (body,)
+    return answer if isinstance(answer, type) and issubclass(answer, msgspec.Struct) else None, struct, not nothing
 
 
 def _body_reader(struct: type[msgspec.Struct], *, is_required: bool) -> Callable[[AnyRequest], Awaitable[Any]]:

@@ -65,21 +65,29 @@ read_day_window, read_hour_window = _window_reader(DAY), _window_reader("1h")
 """The window of a question. Raises: Malformed; OutOfRange."""
 
 
-def read_plain_window(
-    *,
-    clock: Clock,
-    limits: QuestionLimits,
-    length: Annotated[str | None, _length(DAY)] = None,
-    start: _Start = None,
-    end: _End = None,
-    day: _Day = None,
-    month: _Month = None,
-    year: _Year = None,
-    timezone: _Timezone = None,
-) -> Window:
-    """The window of a question that has no steps. Raises: Malformed; OutOfRange."""
-    texts = WindowTexts(length=length, start=start, end=end, day=day, month=month, year=year, timezone=timezone)
-    return _read_window(texts, clock, limits, default=DAY)
+def _plain_reader(default: str) -> Callable[..., Window]:
+    """Reads the window of a question that has no steps, of the length `default` where none is given."""
+
+    def read(
+        *,
+        clock: Clock,
+        limits: QuestionLimits,
+        length: Annotated[str | None, _length(default)] = None,
+        start: _Start = None,
+        end: _End = None,
+        day: _Day = None,
+        month: _Month = None,
+        year: _Year = None,
+        timezone: _Timezone = None,
+    ) -> Window:
+        texts = WindowTexts(length=length, start=start, end=end, day=day, month=month, year=year, timezone=timezone)
+        return _read_window(texts, clock, limits, default=default)
+
+    return read
+
+
+read_plain_window, read_month_window = _plain_reader(DAY), _plain_reader("30d")
+"""The window of a question that has no steps. Raises: Malformed; OutOfRange."""
 
 
 def _read_window(texts: WindowTexts, clock: Clock, limits: QuestionLimits, *, default: str) -> Window:

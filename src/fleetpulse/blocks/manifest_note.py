@@ -11,7 +11,7 @@ it; and so are its files, until people remove the kept note.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated
 
 import msgspec
@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 KEPT_NAME = re.compile(r"manifest-\d+(-[0-9a-f]+)?\.json")
 """Names of kept notes; those of older versions have no checksum in them."""
 _FIELDS = {field.name for field in fields(Manifest)}
+_BEATS_EXACT_FROM = "beats_exact_from_ns"
 _DAY_LAST = 1_000_000
 """No day of a manifest is later: that would be in the year 4707."""
 _RESTORE = "Restore it from a copy, or an older version of the bucket"
@@ -100,4 +101,6 @@ def _decode(note: Note, where: str) -> Manifest:
     # Notes of older versions have no checksum; all that can be told of them is whether they can be read.
     if CHECKSUM in parts and not has_sound_checksum(note.body):
         raise DamagedData(f"{where} is not what was written (its checksum differs). {_RESTORE}.")
+    if _BEATS_EXACT_FROM not in parts:  # of a version that knew no beat gaps, as those catalogs that it left
+        manifest = replace(manifest, beats_exact_from_ns=manifest.taken_at_ns)
     return manifest

@@ -28,16 +28,23 @@ class MemoryCache:
             for key in [key for key in self._entries if key[1] not in names]:
                 self.size_bytes -= self._entries.pop(key)[1]
 
+    def find(self, key: Key) -> object | None:
+        """The value of `key`, None where the cache lacks it."""
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)
+            return found[0]
+
     def get(self, key: Key, make: Callable[[], tuple[_Value, int]], *, is_kept: bool = True) -> _Value:
         """The value of `key`. Where the cache lacks it, `make` returns it with its size in bytes.
 
         Args: is_kept: keep what was made, unless it is larger than the cache: it will be wanted again.
         """
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-                return found[0]  # type: ignore[return-value]  # a key always has values of one type
+        found = self.find(key)
+        if found is not None:
+            return found  # type: ignore[return-value]  # a key always has values of one type
         value, size_bytes = make()
         if not is_kept or size_bytes > self.bytes_max:
             return value  # keeping a large one would evict all the others first

@@ -10,8 +10,10 @@ grace_s     uint32, or null                    definition      string, all of it
 note        string                             is_defined      bool
 created_at  int64, ns since 1970
 deletions   string, JSON: [[start_ns, end_ns], ...], an end of null: not declared again
+policies    string, JSON: [[declared_at_ns, since_ns, interval_s, grace_s], ...], see `model/own_policy.py`
+is_undeclared  bool, it registered itself
 
-The right-hand parts from interval_s and definition on are missing in files of older versions.
+The parts from interval_s and from definition on are missing in files of older versions.
 """
 
 import json
@@ -27,11 +29,17 @@ from fleetpulse.blocks.store import BlockStore, put_block
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import Position
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.own_policy import OwnPolicy
+from fleetpulse.model.policy_history import PolicyChange, PolicyHistory
 from fleetpulse.storage_causes import unreadable
 
 ROWS_AT_ONCE = 8_192
+DEFAULTS = "default_policies"
+"""In the metadata of a file of devices: the service's own policies, a JSON array of [at_ns, interval_s, grace_s,
+factor_thousandths]."""
 _DEVICES = pa.schema(
     [
         ("device", pa.uint32()),
@@ -43,6 +51,8 @@ _DEVICES = pa.schema(
         ("note", pa.string()),
         ("created_at", pa.int64()),
         ("deletions", pa.string()),
+        ("policies", pa.string()),
+        ("is_undeclared", pa.bool_()),
     ]
 )
 _METRICS = pa.schema(
@@ -68,6 +78,10 @@ class NamedDevice(NamedTuple):
     created_at_ns: int = 0
     deletions: Sequence[tuple[int, int | None]] = ()
     """Spans [start_ns, end_ns) in which it was deleted; an end of None: it has not been declared again."""
+    policies: Sequence[OwnPolicy] = ()
+    """What was declared of its interval and grace, once these have changed."""
+    is_undeclared: bool = False
+    """It registered itself."""
 
 
 class NamedMetric(NamedTuple):
@@ -78,19 +92,36 @@ class NamedMetric(NamedTuple):
     is_defined: bool = True
 
 
-def write_devices(file: BinaryIO, devices: Iterable[NamedDevice]) -> None:
-    """Write all that is known of devices, ROWS_AT_ONCE at a time."""
-    with pq.ParquetWriter(file, _DEVICES, compression="zstd", write_page_checksum=True) as writer:
+def write_devices(file: BinaryIO, devices: Iterable[NamedDevice], defaults: PolicyHistory = ()) -> None:
+    """Write all that is known of devices, ROWS_AT_ONCE at a time, and the service's own policies over time."""
+    schema = _DEVICES.with_metadata({DEFAULTS: json.dumps([_default_row(change) for change in defaults])})
+    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
         rows: list[tuple[object, ...]] = []
-        for number, device, is_deleted, created_at_ns, deletions in devices:
+        for number, device, is_deleted, created_at_ns, deletions, policies, is_undeclared in devices:
             labels = json.dumps(device.labels, sort_keys=True) if device.labels else "{}"
             policy = device.interval_s, device.grace_s
             spans = json.dumps(deletions) if deletions else "[]"
-            rows.append((number, device.id, labels, is_deleted, *policy, device.note, created_at_ns, spans))
+            own = json.dumps(policies) if policies else "[]"
+            row = (number, device.id, labels, is_deleted, *policy, device.note, created_at_ns, spans)
+            rows.append((*row, own, is_undeclared))
             if len(rows) == ROWS_AT_ONCE:
-                writer.write_table(_table(rows, _DEVICES))
+                writer.write_table(_table(rows, schema))
                 rows = []
-        writer.write_table(_table(rows, _DEVICES))
+        writer.write_table(_table(rows, schema))
+
+
+def _default_row(change: PolicyChange) -> list[int]:
+    policy = change.policy
+    return [change.at_ns, policy.interval_s, policy.grace_s, policy.factor_thousandths]
+
+
+def read_defaults(file: BinaryIO) -> PolicyHistory:
+    """The service's own policies, of a file of devices; none in files of older versions. Raises: DamagedData."""
+    try:
+        text = (open_parquet(file).schema_arrow.metadata or {}).get(DEFAULTS.encode(), b"[]")
+        return tuple(PolicyChange(at_ns, HeartbeatPolicy(*terms)) for at_ns, *terms in json.loads(text))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DamagedData(f"names cannot be read: {error}. Run `fleetpulse verify`.") from error
 
 
 def write_metrics(file: BinaryIO, metrics: Iterable[NamedMetric]) -> None:
@@ -112,7 +143,9 @@ def read_devices(file: BinaryIO) -> Iterator[NamedDevice]:
             row["id"], json.loads(row["labels"]), row.get("interval_s"), row.get("grace_s"), row.get("note") or ""
         )
         deletions = [(start_ns, end_ns) for start_ns, end_ns in json.loads(row.get("deletions") or "[]")]
-        yield NamedDevice(row["device"], device, row["is_deleted"], row.get("created_at") or 0, deletions)
+        own = tuple(OwnPolicy(*one) for one in json.loads(row.get("policies") or "[]"))
+        created_at_ns, is_undeclared = row.get("created_at") or 0, bool(row.get("is_undeclared"))
+        yield NamedDevice(row["device"], device, row["is_deleted"], created_at_ns, deletions, own, is_undeclared)
 
 
 def read_metrics(file: BinaryIO) -> Iterator[NamedMetric]:
@@ -135,9 +168,11 @@ def _rows(file: BinaryIO) -> Iterator[Mapping[str, Any]]:
         raise DamagedData(f"names cannot be read: {error}. Run `fleetpulse verify`.") from error
 
 
-def put_devices(store: BlockStore, *, stem: str, devices: Iterable[NamedDevice]) -> BlockFile:
+def put_devices(
+    store: BlockStore, *, stem: str, devices: Iterable[NamedDevice], defaults: PolicyHistory = ()
+) -> BlockFile:
     """Write all that is known of devices to a file whose name begins with `stem`. Raises: OSError."""
-    return put_block(store, stem, lambda file: write_devices(file, devices))
+    return put_block(store, stem, lambda file: write_devices(file, devices, defaults))
 
 
 def put_metrics(store: BlockStore, *, position: Position, metrics: Iterable[NamedMetric]) -> BlockFile:

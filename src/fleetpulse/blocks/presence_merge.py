@@ -10,19 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows, count_minutes
+from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows, RowsOfDay, count_minutes
 from fleetpulse.blocks.presence import CHUNK
 
 
 def merge_presence(
-    count: int, *, stored: Iterable[Chunk] = (), dense: Sequence[Rows] = (), sparse: Sequence[Iterable[Chunk]] = ()
+    count: int, *, stored: Iterable[Chunk] = (), dense: Sequence[RowsOfDay] = (), sparse: Sequence[Iterable[Chunk]] = ()
 ) -> Iterator[Chunk]:
     """The rows of devices 0 .. count - 1 in one day, each device at most once, those without any minute left out.
 
     Args:
         count: how many devices there are; rows of others are ignored.
         stored: the chunks of a block, ascending, as `read_presence` yields them; read as the merge goes on.
-        dense: arrays of shape (devices, 23), row i being that of device i; some may be longer or shorter than `count`.
+        dense: of each source the row i of device i; some may have more or fewer rows than `count`.
         sparse: of each source its chunks, ascending, of distinct devices; read as the merge goes on.
     Returns: chunks in order, of CHUNK device numbers each; some may be empty.
     Raises: DamagedData: as reading `stored` does.

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ READ_BYTES = 1 << 20
 class S3BlockStore:
     """Files as the objects `<prefix>/<name>` of one bucket.
 
-    Credentials come from the environment (AWS_ACCESS_KEY_ID, …).
+    Credentials that are not given come from the environment (AWS_ACCESS_KEY_ID, …).
 
     Args:
         url: `s3://bucket/prefix`; the prefix may be empty.
@@ -48,6 +48,7 @@ class S3BlockStore:
         timeout_s: a request without any answer for so long is ended, and tried once more. So a call to a dead store
             ends within three times as long; a put whose store dies in the middle, within five and a half. On a slow
             line it takes longer: see PARTS_AT_ONCE.
+        credentials: by the names of obstore, such as `secret_access_key`.
     Raises: SettingsError: `url` or `endpoint` cannot be one.
     """
 
@@ -60,6 +61,7 @@ class S3BlockStore:
         cache_folder: Path,
         cache_bytes_max: int,
         timeout_s: float = TIMEOUT_S,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not url.startswith("s3://") or not bucket:
@@ -73,7 +75,8 @@ class S3BlockStore:
         self._place = "/".join(["s3:/", bucket, *filter(None, prefix.split("/"))])
         self._endpoint = endpoint or "AWS"
         # One object a DELETE, since not all stores know the bulk request.
-        config: S3Config = {"disable_bulk_delete": True}
+        # A type checker cannot tell that all names of credentials are known to S3Config.
+        config: S3Config = {"disable_bulk_delete": True, **(credentials or {})}  # type: ignore[typeddict-item]
         if endpoint:
             # Not `endpoint`, which AWS_ENDPOINT_URL_S3 would override.
             config["aws_endpoint_url_s3"] = endpoint.rstrip("/")

@@ -1,6 +1,7 @@
 """The Parquet layout of the snapshot: the live columns of a checkpoint, one row a device, by number.
 
-first_minute, last_minute    int32, minutes since 1970
+first_sent_ns, last_sent_ns  int64, the first and the last beat; NO_FIRST_NS and NO_LAST_NS where there is none
+gap_until_ns                 int64, end of the latest gap between beats, 0 where there is none
 last_received_ns             int64
 up_since_ns                  int64, end of the last reception gap
 closed_minutes               int32, minutes present that the blocks of closed days hold
@@ -20,12 +21,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fleetpulse.blocks.columns import open_parquet
+from fleetpulse.model.device_spans import NO_FIRST_NS, NO_LAST_NS
+from fleetpulse.model.forgotten import NO_MINUTE
+from fleetpulse.model.units import NS_PER_MINUTE
 from fleetpulse.storage_causes import unreadable
 
 ROW_GROUP_DEVICES = 131_072
 SNAPSHOT_COLUMNS = {
-    "first_minute": np.int32,
-    "last_minute": np.int32,
+    "first_sent_ns": np.int64,
+    "last_sent_ns": np.int64,
+    "gap_until_ns": np.int64,
     "last_received_ns": np.int64,
     "up_since_ns": np.int64,
     "closed_minutes": np.int32,
@@ -57,6 +62,21 @@ def read_snapshot(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
         found = dict(zip(names, table.columns, strict=True))
         absent = np.zeros(table.num_rows, np.int64)
         columns = {name: found[name].to_numpy() if name in found else absent for name in SNAPSHOT_COLUMNS}
+        if "first_sent_ns" not in found:
+            minutes = [
+                found[name].to_numpy().astype(np.int64) if name in found else absent
+                for name in ("first_minute", "last_minute")
+            ]
+            columns |= _sent_of_minutes(*minutes)
         return {name: columns[name].astype(dtype, copy=False) for name, dtype in SNAPSHOT_COLUMNS.items()}
     except (pa.ArrowException, OSError, KeyError) as error:
         raise unreadable("the snapshot", error) from error
+
+
+def _sent_of_minutes(first_minute: NDArray[np.int64], last_minute: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """The first and the last beat, of which earlier versions knew the minutes: no gap may be longer than it was."""
+    is_known = first_minute != NO_MINUTE
+    return {
+        "first_sent_ns": np.where(is_known, first_minute * NS_PER_MINUTE, NO_FIRST_NS),
+        "last_sent_ns": np.where(is_known, (last_minute + 1) * NS_PER_MINUTE - 1, NO_LAST_NS),
+    }

@@ -18,7 +18,8 @@ def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
     """All files that the manifest names, each with what it holds.
 
     That is snapshot, counted (beside it), presence (of a closed day), open (presence of an open day), late (presence
-    that is not merged yet), silences (reception gaps), samples (and roll-ups), devices or metrics.
+    that is not merged yet), silences (reception gaps), gaps (between beats), covers (what late beats cover of the gaps
+    of a day), backfill (the same of any days), samples (and roll-ups), devices or metrics.
     """
     if manifest.snapshot:
         yield "snapshot", manifest.snapshot
@@ -29,9 +30,13 @@ def files_by_kind(manifest: Manifest) -> Iterator[tuple[str, BlockFile]]:
             yield "late", file
     for day, file in manifest.presence.items():
         yield "presence" if day < manifest.open_from_day else "open", file
-    for files in manifest.gaps.values():
-        for file in files:
-            yield "silences", file
+    by_day = {"silences": manifest.gaps, "gaps": manifest.beat_gaps, "covers": manifest.covers}
+    for kind, days in by_day.items():
+        for files in days.values():
+            for file in files:
+                yield kind, file
+    for file in manifest.backfill:
+        yield "backfill", file
     for block in manifest.samples:
         for file in block.files.values():
             yield "samples", file

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
+from fleetpulse.catalog.alert_records import AlertRecords
+from fleetpulse.catalog.audit_records import AuditRecords
+from fleetpulse.catalog.badge_records import BadgeRecords
+from fleetpulse.catalog.enrolment_records import EnrolmentRecords
 from fleetpulse.catalog.file_records import FileRecords
+from fleetpulse.catalog.key_records import KeyRecords
+from fleetpulse.catalog.outbox_records import OutboxRecords
+from fleetpulse.catalog.person_records import PersonRecords
+from fleetpulse.catalog.policy_records import PolicyRecords
+from fleetpulse.catalog.receiver_records import ReceiverRecords
 from fleetpulse.catalog.retention_records import RetentionRecords
+from fleetpulse.catalog.rule_records import RuleRecords
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
@@ -19,6 +30,8 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.own_policy import OwnPolicy
+from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.reached import Loss, Reached
 
 Span = tuple[int, int | None]
@@ -36,6 +49,10 @@ class DeviceRecord(msgspec.Struct, frozen=True, gc=False):
     """When it was deleted, ascending, each until it was declared again."""
     unreadable: str = ""
     """The fields of its row that cannot be read, and count as not declared; empty where all can."""
+    policies: tuple[OwnPolicy, ...] = ()
+    """What was declared of its interval and grace; empty where these never changed."""
+    is_undeclared: bool = False
+    """It registered itself; the first policy of its own that it gets holds since ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +74,12 @@ class Registered:
 
     new: array[int]
     changed: array[int]
+    policies_joined: int = 0
+    """Changes of policies that were joined with older ones, see `policy_records.py`."""
 
 
-FileKind = Literal["devices", "metrics"]
-"""Which of the declared files: devices.csv or metrics.json, whatever they are called."""
+FileKind = Literal["devices", "metrics", "alerts"]
+"""Which of the declared files: devices.csv, metrics.json or alerts.toml, whatever they are called."""
 
 
 class Catalog(Protocol):
@@ -70,14 +89,67 @@ class Catalog(Protocol):
     Every call that reads may raise DamagedData: the catalog is not what was written.
     """
 
+    policy_changes_max: int
+    """So many changes of the heartbeat policy are kept, of each device and of the service."""
+
+    @property
+    def alert_rules(self) -> RuleRecords:
+        """The rules of alerts that people declared, changed or removed."""
+        ...
+
+    @property
+    def alerts(self) -> AlertRecords:
+        """Alerts, what people decided of them, and the state of the rounds that make them."""
+        ...
+
+    @property
+    def audit(self) -> AuditRecords:
+        """The audit log. What a transaction changes on behalf of somebody gets its entry there, see `acting.py`."""
+        ...
+
+    @property
+    def enrolments(self) -> EnrolmentRecords:
+        """Enrolment keys, and which devices enrolled with them."""
+        ...
+
     @property
     def files(self) -> FileRecords:
         """Which files of the block store this catalog wrote."""
         ...
 
     @property
+    def keys(self) -> KeyRecords:
+        """The keys that were ever made."""
+        ...
+
+    @property
+    def badges(self) -> BadgeRecords:
+        """Badges with tokens of their own."""
+        ...
+
+    @property
+    def outbox(self) -> OutboxRecords:
+        """Messages to receivers."""
+        ...
+
+    @property
+    def policies(self) -> PolicyRecords:
+        """The service's own heartbeat policies over time."""
+        ...
+
+    @property
+    def receivers(self) -> ReceiverRecords:
+        """Receivers and routes."""
+        ...
+
+    @property
     def retention(self) -> RetentionRecords:
         """What the definitions of before still keep."""
+        ...
+
+    @property
+    def people(self) -> PersonRecords:
+        """Who may sign in, and who has."""
         ...
 
     def transaction(self, *, is_dry: bool = False) -> AbstractContextManager[None]:
@@ -116,17 +188,21 @@ class Catalog(Protocol):
         """Register all `devices` or none: new ones get the next numbers, registered ones are declared anew.
 
         A device that was deleted gets its old number again, and so its history. Without `replaces`, a device that is
-        registered keeps what was declared of it.
+        registered keeps what was declared of it, and of a new one nothing counts as declared.
         Raises: OutOfRange: more than `devices_max` devices would be registered.
         """
         ...
 
-    def update(self, devices: Mapping[int, Device]) -> None:
-        """Declare registered devices anew, by number: all or none. Deleted devices stay as they are."""
+    def update(self, devices: Mapping[int, Device], *, at_ns: int, since_ns: int | None = None) -> int:
+        """Declare registered devices anew, by number: all or none. Deleted devices stay as they are.
+
+        Args: since_ns: a correction: since when they have had their interval and grace. None: since `at_ns`.
+        Returns: how many changes of policies were joined with older ones.
+        """
         ...
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
-        """Mark devices as deleted, and end their pauses. Their numbers are not given to others."""
+        """Mark devices as deleted, end their pauses, and revoke their keys. Their numbers are not given to others."""
         ...
 
     def pauses(self) -> list[Pause]:
@@ -185,8 +261,14 @@ class Catalog(Protocol):
         """The manifest committed last; an empty one before the first."""
         ...
 
-    def restore(self, records: Iterable[DeviceRecord], metrics: Iterable[tuple[int, MetricDefinition, bool]]) -> None:
-        """Take over devices and metrics with their numbers, in a catalog that has no devices yet."""
+    def restore(
+        self,
+        records: Iterable[DeviceRecord],
+        metrics: Iterable[tuple[int, MetricDefinition, bool]],
+        *,
+        defaults: PolicyHistory = (),
+    ) -> None:
+        """Take over devices and metrics with their numbers, and `defaults`, in a catalog that has no devices yet."""
         ...
 
     def commit_manifest(
@@ -246,6 +328,14 @@ class Catalog(Protocol):
 
     def losses(self) -> list[tuple[int, Loss]]:
         """When each loss was accepted, and the loss, oldest first."""
+        ...
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """Write all of it, as it is at one moment, into the new SQLite file `target`. From any thread; commits go on.
+
+        Args: rest: called between two pieces with the seconds that it should take, so that commits have the disk.
+        Raises: OperatorError.
+        """
         ...
 
     def close(self) -> None:

@@ -13,7 +13,10 @@ from typing import Any
 
 import msgspec
 
+from fleetpulse.catalog.acting import current_act
+from fleetpulse.catalog.audit_records import append_entries
 from fleetpulse.clock import Clock
+from fleetpulse.database_copy import copy_database
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import OpenedPaths
 from fleetpulse.errors import DamagedData
@@ -25,7 +28,7 @@ class CatalogDatabase:
     """What the methods of the catalog read and write with."""
 
     def __init__(self, path: Path, *, wait_s: float, clock: Clock) -> None:
-        self._path, self._clock = path, clock
+        self._path, self._clock, self._wait_s = path, clock, wait_s
         self._mark = ReachedMark(path.parent, slot=1)
         self._transactions = 0
         self._lock = DatabaseLock(path, wait_s=wait_s)
@@ -79,7 +82,9 @@ class CatalogDatabase:
         if self._connection.in_transaction:
             yield run  # as a part of the transaction that is under way
             return
-        changes = self._connection.total_changes
+        changes, act = self._connection.total_changes, current_act()
+        if act is not None:
+            act.begin()
         try:
             # IMMEDIATE takes the write lock before anything is read: a transaction that begins by reading is refused
             # later, without a wait, where another connection wrote meanwhile.
@@ -87,6 +92,8 @@ class CatalogDatabase:
             self._lock.run(lambda: run("BEGIN IMMEDIATE"))
             yield run
             is_changed = self._connection.total_changes != changes
+            if is_changed and act is not None and (facts := act.facts()) is not None:
+                append_entries(run, [facts], self._clock.now_ns())
             if is_changed:
                 run("UPDATE transactions SET number = ?", (self._transactions + 1,))
             self._lock.run(lambda: run("COMMIT"))
@@ -145,6 +152,10 @@ class CatalogDatabase:
         with self._reading():
             rows = self._select("SELECT accepted_at_ns, part, after, through, since_ns FROM loss ORDER BY rowid")
             return [(at_ns, Loss(*loss)) for at_ns, *loss in rows]
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """See Catalog."""
+        copy_database(self._path, target, wait_s=self._wait_s, sleep=rest)
 
     def close(self) -> None:
         """See Catalog."""

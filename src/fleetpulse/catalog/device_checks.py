@@ -6,13 +6,16 @@ million rows. Rows that older versions wrote have none until their device is cha
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fleetpulse.catalog.row_checks import is_changed
+from fleetpulse.catalog.row_checksum import is_changed
 from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S
+from fleetpulse.notation.count import count_text
 
 CHECK_SQL = "SELECT number, id, labels, interval_s, grace_s, note, checksum FROM device ORDER BY number"
+CHECK_POLICIES_SQL = "SELECT device, number, declared_at_ns, since_ns, interval_s, grace_s, checksum FROM policy"
+CHECK_DEFAULTS_SQL = "SELECT at_ns, interval_s, grace_s, factor_thousandths, checksum FROM default_policy"
 NAMED_MAX = 10
 """Devices that a finding names."""
 
@@ -29,7 +32,7 @@ def is_seconds(seconds: object, *, lowest: int, highest: int) -> bool:
 
 def unreadable_fields(row: Sequence[Any], labels: object) -> list[str]:
     """The names of the fields of a row that cannot be what was declared. Args: labels: as they were parsed."""
-    _, device_id, _, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
+    _, device_id, _, interval_s, grace_s, note, created_at_ns, deleted_at_ns, _ = row
     is_good = {
         "id": type(device_id) is str,
         "labels": is_labels(labels),
@@ -44,7 +47,7 @@ def unreadable_fields(row: Sequence[Any], labels: object) -> list[str]:
 
 def is_readable(row: Sequence[Any], labels: object) -> bool:
     """Whether `unreadable_fields` finds nothing: the quick way, for a million rows of a start."""
-    _, device_id, _, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
+    _, device_id, _, interval_s, grace_s, note, created_at_ns, deleted_at_ns, _ = row
     if type(labels) is not dict:
         return False
     for value in labels.values():
@@ -60,6 +63,14 @@ def is_readable(row: Sequence[Any], labels: object) -> bool:
     )
 
 
+def wrong_devices(what: str, devices: Mapping[int, str]) -> list[str]:
+    """A sentence about rows of devices, none where there are none. Args: devices: their ids, by number."""
+    names = list(devices.values())
+    named = ", ".join(names[:NAMED_MAX]) + (" and others" if len(names) > NAMED_MAX else "")
+    text = f"the rows of {count_text(len(names), 'device')} {what} ({named}): declare them again"
+    return [text] if names else []
+
+
 def changed_devices(rows: Iterable[Sequence[Any]]) -> dict[int, str]:
     """The devices of which a row, as CHECK_SQL selects it, is not what was written: ids by number."""
     return {
@@ -67,6 +78,20 @@ def changed_devices(rows: Iterable[Sequence[Any]]) -> dict[int, str]:
         for number, device_id, *declared, written in rows
         if is_changed((str(device_id), *declared), written)
     }
+
+
+def wrong_policies(select: Callable[[str], Iterable[Sequence[Any]]]) -> list[str]:
+    """Which rows about former intervals and graces are not what was written, as sentences."""
+    found = []
+    if any(is_changed(tuple(row), written) for *row, written in select(CHECK_DEFAULTS_SQL)):
+        found.append("rows about the service's own intervals and graces of before are not what was written")
+    rows = select(CHECK_POLICIES_SQL)
+    numbers = sorted({str(row[0]) for *row, written in rows if is_changed(tuple(row), written)})
+    if numbers:
+        named = ", ".join(numbers[:NAMED_MAX]) + (" and others" if len(numbers) > NAMED_MAX else "")
+        text = f"rows about intervals and graces of before are not what was written, of device numbers {named}"
+        found.append(f"{text}: `fleetpulse devices set --since` declares them again")
+    return found
 
 
 def all_rows(

@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fleetpulse.catalog.acting import audit_change, current_act
 from fleetpulse.catalog.catalog import DeviceRecord, Span
 from fleetpulse.catalog.device_checks import is_readable, unreadable_fields
-from fleetpulse.catalog.row_checks import row_checksum
+from fleetpulse.catalog.policy_rows import put_policies
+from fleetpulse.catalog.row_checksum import row_checksum
 from fleetpulse.model.device import Device
+from fleetpulse.model.own_policy import OwnPolicy
 
 NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
 
@@ -20,10 +23,11 @@ UPDATE_SQL = (
     "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, checksum = ?"
     " WHERE number = ? AND deleted_at_ns IS NULL"
 )
-DEVICE_SQL = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns"
+TERMS_SQL = "SELECT interval_s, grace_s FROM device WHERE number = ? AND deleted_at_ns IS NULL"
+DEVICE_SQL = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns, is_undeclared"
 INSERT_SQL = (
-    "INSERT INTO device (number, id, labels, interval_s, grace_s, note, checksum, created_at_ns)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
+    "INSERT INTO device (number, id, labels, interval_s, grace_s, note, checksum, created_at_ns, is_undeclared)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
 )
 
 
@@ -44,6 +48,31 @@ def written_fields(device: Device) -> tuple[object, ...]:
     return *declared, row_checksum(device.id, *declared)
 
 
+def note_device(device_id: str, before: Sequence[Any] | None, after: Sequence[Any] | None) -> None:
+    """Note for the audit log what changes of a device. Args: before, after: as `declared_fields`; None: no device."""
+    if current_act() is not None:
+        audit_change(f"device {device_id}", *(None if row is None else _named(row) for row in (before, after)))
+
+
+def note_update(run: Any, number: int, device: Device | None) -> None:
+    """The same before a registered device is declared as `device`, or, with None, deleted."""
+    if current_act() is not None:
+        text = "SELECT id, labels, interval_s, grace_s, note FROM device WHERE number = ? AND deleted_at_ns IS NULL"
+        row = run(text, (number,)).fetchone()
+        if row is not None:
+            note_device(row[0], row[1:], None if device is None else declared_fields(device))
+
+
+def _named(row: Sequence[Any]) -> dict[str, Any]:
+    labels, interval_s, grace_s, note = row
+    try:
+        labels = json.loads(labels)
+    except (ValueError, TypeError):
+        labels = "unreadable"
+    fields = {"labels": labels, "interval_s": interval_s, "grace_s": grace_s, "note": note}
+    return {name: value for name, value in fields.items() if value not in (None, {}, "")}
+
+
 def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
     """Deletions by device, ascending where the rows are."""
     found: dict[int, list[Span]] = {}
@@ -57,15 +86,19 @@ def insert_record(run: Any, record: DeviceRecord) -> None:
     deleted_at_ns = record.deletions[-1][0] if record.is_deleted and record.deletions else None
     if record.is_deleted and deleted_at_ns is None:
         deleted_at_ns = record.created_at_ns
-    text = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    run(text, (record.number, record.device.id, *declared_fields(record.device), record.created_at_ns, deleted_at_ns))
+    text = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    when = record.created_at_ns, deleted_at_ns, record.is_undeclared
+    run(text, (record.number, record.device.id, *declared_fields(record.device), *when))
+    put_policies(run, record.number, record.policies)
     for span in record.deletions:
         run("INSERT INTO deletion VALUES (?, ?, ?)", (record.number, *span))
 
 
-def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO_DELETIONS) -> DeviceRecord:
+def read_record(
+    row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO_DELETIONS, policies: tuple[OwnPolicy, ...] = ()
+) -> DeviceRecord:
     """The record of a device out of its row."""
-    number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns = row
+    number, device_id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns, is_undeclared = row
     is_deleted, when_deleted = deleted_at_ns is not None, tuple(deletions.get(number, ()))
     parsed: Any = {}
     if labels != "{}":
@@ -75,7 +108,7 @@ def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO
             parsed = None
     if is_readable(row, parsed):
         device = Device(device_id, parsed, interval_s, grace_s, note)
-        return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted)
+        return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted, "", policies, bool(is_undeclared))
     wrong = unreadable_fields(row, parsed)
     device = Device(
         # Nobody can name a device with such an id, so its number stays its own and it takes no other's place.
@@ -86,4 +119,4 @@ def read_record(row: Sequence[Any], deletions: Mapping[int, Sequence[Span]] = NO
         "" if "note" in wrong else note,
     )
     created_at_ns = 0 if "created_at_ns" in wrong else created_at_ns
-    return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted, ", ".join(wrong))
+    return DeviceRecord(number, device, created_at_ns, is_deleted, when_deleted, ", ".join(wrong), policies)

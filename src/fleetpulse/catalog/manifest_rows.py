@@ -1,20 +1,25 @@
 """The manifest as rows of the SQLite catalog, see `schema.py`.
 
 Column `kind` of table block is `snapshot`, `presence`, `silences` (reception gaps: the name that older data folders
-have), `late-days` and `late-devices` (a late block, whose day is that of its checkpoint), `counted`, `devices` or
-`metrics`; for a file of a sample block, which has a part number, it is the tier.
+have), `beat-gaps`, `covers`, `backfill` (whose start_ns and end_ns are the days that it may touch), `late-days` and
+`late-devices` (a late block, whose day is that of its checkpoint), `counted`, `devices` or `metrics`; for a file of a
+sample block, which has a part number, it is the tier.
 """
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 from fleetpulse.model.days import Days
-from fleetpulse.model.manifest import BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import BackfillFile, BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
+from fleetpulse.model.units import NS_PER_DAY
 
 _LATE = ("late-days", "late-devices")
 _NAMES = ("devices", "metrics")
-_HEAD = "position, open_from_day, taken_at_ns, alive_at_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
+_HEAD = (
+    "position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
+)
+_GAPS, _BACKFILL = {"silences": "gaps", "beat-gaps": "beat_gaps", "covers": "covers"}, "backfill"
 _NO_PART = (None, None, None, None, None, False)
 _PART_COLUMNS = "part, value_kind, start_ns, end_ns, samples, is_distinct"
 _GAP_COLUMNS = "first_device, end_device, sequence"
@@ -43,7 +48,8 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
             names[kind] = BlockFile(*file)
         elif kind == "presence":
             presence[day] = BlockFile(*file)
-    position, open_from_day, taken_at_ns, alive_at_ns, *leaps = head
+    position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, *leaps = head
+    gaps, backfill = _gaps(connection)
     return Manifest(
         position=position,
         open_from_day=open_from_day,
@@ -53,25 +59,38 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
         leaps=KnownLeaps(*leaps),
         snapshot=snapshot,
         presence=presence,
-        gaps=_gaps(connection),
+        gaps=gaps["silences"],
         samples=_sample_blocks(connection),
         late=_late_blocks(connection, *(late[kind] for kind in _LATE)),
         counted=counted,
         names=names,
         expired=_expired(connection),
+        beat_gaps=gaps["beat-gaps"],
+        covers=gaps["covers"],
+        backfill=backfill,
+        beats_exact_from_ns=beats_exact_from_ns,
     )
 
 
-def _gaps(connection: sqlite3.Connection) -> dict[int, tuple[GapFile, ...]]:
-    gaps: dict[int, tuple[GapFile, ...]] = {}
-    for day, name, size_bytes, sha256, first_device, end_device, sequence in connection.execute(
-        f"SELECT day, name, size_bytes, sha256, {_GAP_COLUMNS} FROM block LEFT JOIN gap_devices USING (name)"
-        " WHERE kind = 'silences' ORDER BY day, block.rowid"
+def _gaps(connection: sqlite3.Connection) -> tuple[dict[str, dict[int, tuple[GapFile, ...]]], tuple[BackfillFile, ...]]:
+    """The files of gaps by kind and day; and those of backfill."""
+    gaps: dict[str, dict[int, tuple[GapFile, ...]]] = {kind: {} for kind in _GAPS}
+    backfill: list[BackfillFile] = []
+    for kind, day, start_ns, end_ns, name, size_bytes, sha256, first_device, end_device, sequence in connection.execute(
+        f"SELECT kind, day, start_ns, end_ns, name, size_bytes, sha256, {_GAP_COLUMNS}"
+        " FROM block LEFT JOIN gap_devices USING (name)"
+        f" WHERE part IS NULL AND kind IN ({', '.join('?' * (len(_GAPS) + 1))}) ORDER BY day, block.rowid",
+        (*_GAPS, _BACKFILL),
     ):
         # Of files that older versions named all devices count.
         about = () if sequence is None else (first_device, end_device, sequence)
-        gaps[day] = (*gaps.get(day, ()), GapFile(name, size_bytes, sha256, *about))
-    return gaps
+        file = GapFile(name, size_bytes, sha256, *about)
+        if kind == _BACKFILL:
+            days = {"start_day": start_ns // NS_PER_DAY, "end_day": end_ns // NS_PER_DAY}
+            backfill.append(BackfillFile(name, size_bytes, sha256, *about, **days))
+        else:
+            gaps[kind][day] = (*gaps[kind].get(day, ()), file)
+    return gaps, tuple(backfill)
 
 
 def _late_blocks(
@@ -117,7 +136,13 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     """Replace the manifest in the tables. Call it in a transaction."""
     rows: list[tuple[object, ...]] = [
         *(("presence", day, *_file(file), *_NO_PART) for day, file in manifest.presence.items()),
-        *(("silences", day, *_file(file), *_NO_PART) for day, files in manifest.gaps.items() for file in files),
+        *(
+            (kind, day, *_file(file), *_NO_PART)
+            for kind, field in _GAPS.items()
+            for day, files in getattr(manifest, field).items()
+            for file in files
+        ),
+        *((_BACKFILL, None, *_file(file), *_days_as_times(file)) for file in manifest.backfill),
         *((kind, None, *_file(file), *_NO_PART) for kind, file in manifest.names.items()),
     ]
     for block in manifest.late:
@@ -132,8 +157,11 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
     for table in ("manifest", "block", "blind", "late_days", "gap_devices"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
-        f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns, *manifest.leaps),
+        f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns),
+            *(manifest.beats_exact_from_ns, *manifest.leaps),
+        ),
     )
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
     _write_expired(connection, manifest.expired)
@@ -141,13 +169,21 @@ def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
         (block.by_day.name, start, end) for block in manifest.late for start, end in _ranges(sorted(block.days))
     ]
     connection.executemany("INSERT INTO late_days VALUES (?, ?, ?)", late_days)
-    parts = [(f.name, f.first_device, f.end_device, f.sequence) for files in manifest.gaps.values() for f in files]
+    gap_files = [
+        *manifest.backfill,
+        *(f for field in _GAPS.values() for files in getattr(manifest, field).values() for f in files),
+    ]
+    parts = [(f.name, f.first_device, f.end_device, f.sequence) for f in gap_files]
     connection.executemany(f"INSERT INTO gap_devices (name, {_GAP_COLUMNS}) VALUES (?, ?, ?, ?)", parts)
     connection.executemany(f"INSERT INTO block ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _file(file: BlockFile) -> tuple[str, int, str]:
     return file.name, file.size_bytes, file.sha256
+
+
+def _days_as_times(file: BackfillFile) -> tuple[object, ...]:
+    return None, None, file.start_day * NS_PER_DAY, file.end_day * NS_PER_DAY, None, False
 
 
 def _ranges(days: Sequence[int]) -> Iterator[tuple[int, int]]:

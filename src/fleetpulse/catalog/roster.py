@@ -1,4 +1,8 @@
-"""The roster: labels of all devices, and which are deleted, as columns for questions about many devices."""
+"""The roster: labels of all devices, and which are deleted, as columns for questions about many devices.
+
+A question of somebody with a scope sees a roster in which there are only the devices of that scope: so whatever is
+chosen, grouped, counted and hinted at from it is about these alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,13 +40,17 @@ class LabelColumn:
 
 
 class Roster:
-    """Labels and deletion of devices 0 .. count - 1. `version` changes with every change."""
+    """Labels and deletion of devices 0 .. count - 1. `version` changes with every change.
+
+    `scope`: the labels that a device must have to be in it, all of them; empty: it has every device.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.version = 0
         self.is_deleted = np.zeros(0, bool)
         self.labels: dict[str, LabelColumn] = {}
+        self.scope: Sequence[tuple[str, str]] = ()
 
     def resize(self, count: int) -> None:
         """Make room for devices 0 .. count - 1."""
@@ -69,24 +77,17 @@ class Roster:
         copy = Roster()
         copy.count, copy.version = self.count, self.version
         copy.is_deleted, copy.labels = self.is_deleted, dict(self.labels)
+        copy.scope = self.scope
         return copy
 
-    def labels_of(self, device: int) -> dict[str, str]:
-        """The labels of one device."""
-        return {
-            name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))
-        }
+    def within(self, scope: Sequence[tuple[str, str]]) -> "Roster":
+        """A frozen copy that has the devices with all labels of a scope alone, the deleted ones among them too."""
+        copy = self.frozen()
+        copy.scope = (*self.scope, *scope)
+        return copy
 
-    def registered(self) -> NDArray[np.bool_]:
-        """Whether each device is registered, so not deleted: bool, shape (count,)."""
-        return ~self.is_deleted[: self.count]
-
-    def with_labels(self, labels: Sequence[tuple[str, str]], *, is_deleted_included: bool = False) -> NDArray[np.bool_]:
-        """Whether each device has all of these (name, value) labels, and is registered: bool, shape (count,).
-
-        Args: is_deleted_included: whether those count too that are deleted, with the labels that they had.
-        """
-        chosen = np.ones(self.count, bool) if is_deleted_included else self.registered()
+    def _having(self, labels: Sequence[tuple[str, str]], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of the devices that have all of these labels; `chosen`, of shape (count,), may be changed."""
         for name, value in labels:
             column = self.labels.get(name)
             code = None if column is None else column.code(value)
@@ -94,6 +95,40 @@ class Roster:
                 return np.zeros(self.count, bool)
             chosen &= column.codes[: self.count] == code
         return chosen
+
+    def labels_of(self, device: int) -> dict[str, str]:
+        """The labels of one device."""
+        return {
+            name: column.values[code] for name, column in self.labels.items() if (code := int(column.codes[device]))
+        }
+
+    def has_labels(self, device: int, labels: Sequence[tuple[str, str]]) -> bool:
+        """Whether one device has all of these (name, value) labels."""
+        return all(
+            (column := self.labels.get(name)) is not None
+            and column.values[int(column.codes[device])] == value
+            and bool(column.codes[device])
+            for name, value in labels
+        )
+
+    def registered(self) -> NDArray[np.bool_]:
+        """Whether each device is registered, so not deleted: bool, shape (count,)."""
+        return self._having(self.scope, ~self.is_deleted[: self.count])
+
+    def with_labels(self, labels: Sequence[tuple[str, str]], *, is_deleted_included: bool = False) -> NDArray[np.bool_]:
+        """Whether each device has all of these (name, value) labels, and is registered: bool, shape (count,).
+
+        Args: is_deleted_included: whether those count too that are deleted, with the labels that they had.
+        """
+        everybody = np.ones(self.count, bool) if is_deleted_included else ~self.is_deleted[: self.count]
+        return self._having((*self.scope, *labels), everybody)
+
+    def label_names(self) -> list[str]:
+        """The names of labels, in order; of a scope those that its devices have, deleted ones included."""
+        if not self.scope:
+            return sorted(self.labels)
+        inside = np.flatnonzero(self._having(self.scope, np.ones(self.count, bool)))
+        return sorted(name for name, column in self.labels.items() if column.codes[inside].any())
 
     def groups(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
         """(codes, values) of a label: int32, shape (count,), 0 for devices without it; and the value of each code."""

@@ -1,18 +1,19 @@
-"""The checksums of rows of the catalog; and of maintenance windows, pauses and metrics, what a damaged row costs.
+"""What a damaged row of maintenance windows, pauses and metrics costs; `row_checksum.py` notices it.
 
 A row that cannot be read costs itself, and no other: the window or the pause is not in effect, and the metric is not
 defined, though its number and its samples stay. A row that reads well but is not what was written is used as it is, and
 named. Rows that older versions wrote have no checksum until they are changed.
 """
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from fleetpulse.catalog.acting import audit_change, current_act
 from fleetpulse.catalog.catalog import Pause
+from fleetpulse.catalog.row_checksum import Row, is_changed
 from fleetpulse.model.maintenance import MaintenanceWindow, check_window
 from fleetpulse.model.metric import (
     BUILT_IN,
@@ -22,9 +23,8 @@ from fleetpulse.model.metric import (
     MetricDefinition,
     check_definition,
 )
+from fleetpulse.notation.timestamp import format_rfc3339
 
-CHECKSUM_FUNCTION = "row_checksum"
-"""What `row_checksum` is called in SQL, so that each statement that writes a row writes its checksum, too."""
 WINDOWS_SQL = "SELECT id, body, checksum FROM maintenance ORDER BY id"
 PUT_WINDOW_SQL = "INSERT OR REPLACE INTO maintenance VALUES (?1, ?2, row_checksum(?1, ?2))"
 PAUSES_SQL = "SELECT device, start_ns, end_ns, checksum FROM pause ORDER BY device, start_ns"
@@ -39,20 +39,11 @@ END_METRIC_SQL = (
     "UPDATE metric SET is_defined = 0, checksum = row_checksum(number, name, body, 0)"
     " WHERE name = ?1 AND is_defined = 1"
 )
-Row = Sequence[Any]
+_BODY_SQL = {
+    "maintenance window": "SELECT body FROM maintenance WHERE id = ?",
+    "metric": "SELECT body FROM metric WHERE name = ? AND is_defined = 1",
+}
 _Value = TypeVar("_Value")
-
-
-def row_checksum(*values: object) -> int:
-    """Of the columns of a row, as SQLite gives them."""
-    return zlib.crc32(ascii(values).encode())  # and not `repr`, which shows text as the Python of the day can print it
-
-
-def is_changed(values: Row, written: object) -> bool:
-    """Whether a row is not what was written with this checksum; of older versions, `repr` was what it was made of."""
-    if written is None or row_checksum(*values) == written:
-        return False
-    return zlib.crc32(repr(tuple(values)).encode("utf-8", "surrogatepass")) != written
 
 
 @dataclass(slots=True)
@@ -141,3 +132,34 @@ def _shown(value: object) -> str:
 def sentences(*wrong: Mapping[object, str]) -> list[str]:
     """What is wrong with rows of several tables."""
     return [text for of_table in wrong for text in of_table.values()]
+
+
+def note_body(run: Any, kind: str, name: str, after: object) -> None:
+    """Note for the audit log what a window or a metric is now, before it is written; None: it is no more."""
+    if current_act() is not None:
+        row = run(_BODY_SQL[kind], (name,)).fetchone()
+        try:
+            before = None if row is None else msgspec.json.decode(row[0], type=dict[str, Any])
+        except (msgspec.MsgspecError, TypeError):
+            before = {"body": "unreadable"}
+        now = None if after is None else msgspec.json.decode(msgspec.json.encode(after), type=dict[str, Any])
+        if before is not None or now is not None:
+            audit_change(f"{kind} {name}", before, now)
+
+
+def note_pauses(run: Any, device: int, pauses: Sequence[Pause]) -> None:
+    """Note for the audit log which pauses a device has now, before they are written."""
+    if current_act() is not None:
+        device_id = run("SELECT id FROM device WHERE number = ?", (device,)).fetchone()
+        text = "SELECT start_ns, end_ns FROM pause WHERE device = ? ORDER BY start_ns"
+        before = [_span(*row) for row in run(text, (device,))]
+        after = [_span(pause.start_ns, pause.end_ns) for pause in pauses]
+        subject = f"device {device if device_id is None else device_id[0]}"
+        audit_change(subject, {"pauses": before[-1:]}, {"pauses": after[-1:]})
+
+
+def _span(start_ns: Any, end_ns: Any) -> dict[str, Any]:
+    return {
+        name: format_rfc3339(value) if type(value) is int else value
+        for name, value in (("start", start_ns), ("end", end_ns))
+    }

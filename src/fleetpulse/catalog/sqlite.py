@@ -12,26 +12,38 @@ import msgspec
 
 from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import row_checks, schema
-from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause, Registered
-from fleetpulse.catalog.database import CatalogDatabase
-from fleetpulse.catalog.device_checks import CHECK_SQL, NAMED_MAX, all_rows, changed_devices
+from fleetpulse.catalog.alert_records import AlertRecords, SqliteAlertRecords
+from fleetpulse.catalog.audit_records import AuditRecords, SqliteAuditRecords
+from fleetpulse.catalog.badge_records import BadgeRecords, SqliteBadgeRecords
+from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
+from fleetpulse.catalog.device_checks import CHECK_SQL, all_rows, changed_devices, wrong_devices, wrong_policies
+from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqliteEnrolmentRecords
+from fleetpulse.catalog.file_readings import FileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqliteFileRecords, note_superseded
+from fleetpulse.catalog.key_records import KeyRecords, SqliteKeyRecords, revoke_of_device
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
+from fleetpulse.catalog.outbox_records import OutboxRecords, SqliteOutboxRecords
+from fleetpulse.catalog.person_records import PersonRecords, SqlitePersonRecords
+from fleetpulse.catalog.policy_records import PolicyRecords, SqlitePolicyRecords
+from fleetpulse.catalog.policy_rows import POLICIES_SQL, PolicyReader, note_policy, put_defaults, read_policies
+from fleetpulse.catalog.receiver_records import ReceiverRecords, SqliteReceiverRecords
 from fleetpulse.catalog.retention_records import RetentionRecords, SqliteRetentionRecords, replace_graces
 from fleetpulse.catalog.row_checks import ReadRows
+from fleetpulse.catalog.row_checksum import CHECKSUM_FUNCTION, row_checksum
+from fleetpulse.catalog.rule_records import RuleRecords, SqliteRuleRecords
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.errors import DamagedData, OutOfRange
-from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.maintenance import MaintenanceWindow
 from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME, MetricDefinition
+from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.model.retention import graces_after
-from fleetpulse.notation.count import count_text
 from fleetpulse.storage_causes import RESTORE
 
+POLICY_CHANGES_MAX = 32
 _REGISTER_ROWS = 10_000
 """Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
 
@@ -40,7 +52,7 @@ class _DryRunEnds(Exception):
     """Ends a transaction that must change nothing."""
 
 
-class SqliteCatalog(CatalogDatabase):
+class SqliteCatalog(FileReadings):
     """See Catalog."""
 
     def __init__(self, path: Path, *, wait_s: float = 0.0, clock: Clock | None = None) -> None:
@@ -51,13 +63,23 @@ class SqliteCatalog(CatalogDatabase):
             refuses it. DatabaseBusy.
         """
         super().__init__(path, wait_s=wait_s, clock=clock or SystemClock())
+        self.alerts: AlertRecords = SqliteAlertRecords(self._transaction, self._reading, self._select)
         self.files: FileRecords = SqliteFileRecords(self._transaction, self._reading, self._select)
+        self.keys: KeyRecords = SqliteKeyRecords(self._transaction, self._reading, self._select)
+        self.enrolments: EnrolmentRecords = SqliteEnrolmentRecords(self._transaction, self._reading, self._select)
+        self.audit: AuditRecords = SqliteAuditRecords(self._transaction, self._reading, self._select)
+        self.policy_changes_max = POLICY_CHANGES_MAX
+        self.policies: PolicyRecords = SqlitePolicyRecords(self._transaction, self._reading, self._select)
         self.retention: RetentionRecords = SqliteRetentionRecords(self._transaction, self._reading, self._select)
+        self.people: PersonRecords = SqlitePersonRecords(self._transaction, self._reading, self._select)
+        self.alert_rules: RuleRecords = SqliteRuleRecords(self._transaction, self._reading, self._select)
+        self.badges: BadgeRecords = SqliteBadgeRecords(self._transaction, self._reading, self._select)
+        self.outbox: OutboxRecords = SqliteOutboxRecords(self._transaction, self._reading, self._select)
+        self.receivers: ReceiverRecords = SqliteReceiverRecords(self._transaction, self._reading, self._select)
         self._open(self._prepare)
 
     def _prepare(self) -> None:
-        checksum = row_checks.row_checksum
-        self._connection.create_function(row_checks.CHECKSUM_FUNCTION, -1, checksum, deterministic=True)
+        self._connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(
@@ -87,10 +109,12 @@ class SqliteCatalog(CatalogDatabase):
             rows = self._all_rows(text, *part)
             text = "SELECT * FROM deletion WHERE device >= ? AND device < ? ORDER BY start_ns"
             deletions = rows_of.read_deletions(self._select(text, part))
+            text = f"{POLICIES_SQL} WHERE device >= ? AND device < ? ORDER BY device, number"
+            policies = PolicyReader(self._all_rows(text, *part))
             for expected, row in enumerate(rows, part[0]):
                 if row[0] != expected:
                     raise DamagedData(f"{self._path}: device number {expected} is missing. {RESTORE}")
-                yield rows_of.read_record(row, deletions)
+                yield rows_of.read_record(row, deletions, policies.of(expected))
 
     def _all_rows(self, query: str, *parameters: object) -> Iterator[Any]:
         return all_rows(self._connection, self._select, query, *parameters)
@@ -101,14 +125,11 @@ class SqliteCatalog(CatalogDatabase):
             found = [str(text) for (text,) in self._select("PRAGMA integrity_check(10)") if text != "ok"]
             unreadable = {record.number: record.device.id for record in self.records() if record.unreadable}
             changed = changed_devices(self._all_rows(CHECK_SQL))
+            found += wrong_policies(self._all_rows)
         changed = {number: name for number, name in changed.items() if number not in unreadable}
-        for what, devices in (("cannot be read", unreadable), ("are not what was written", changed)):
-            names = list(devices.values())
-            if names:
-                more = " and others" if len(names) > NAMED_MAX else ""
-                named = ", ".join(names[:NAMED_MAX]) + more
-                found.append(f"the rows of {count_text(len(names), 'device')} {what} ({named}): declare them again")
-        return [*found, *self.wrong_rows()]
+        found += wrong_devices("cannot be read", unreadable) + wrong_devices("are not what was written", changed)
+        wrong_rules = [*self.alert_rules.wrong_rows(), *self.receivers.wrong_rows()]
+        return [*found, *self.wrong_rows(), *self.keys.wrong_rows(), *wrong_rules]
 
     def wrong_rows(self) -> list[str]:
         """See Catalog."""
@@ -123,13 +144,13 @@ class SqliteCatalog(CatalogDatabase):
         """See Catalog."""
         with self._reading():
             # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
-            rows = self._all_rows(
-                f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number IN (SELECT value FROM json_each(?))",
-                json.dumps(list(numbers)),
-            )
-            text = "SELECT * FROM deletion WHERE device IN (SELECT value FROM json_each(?)) ORDER BY start_ns"
-            deletions = rows_of.read_deletions(self._select(text, (json.dumps(list(numbers)),)))
-            found = {row[0]: rows_of.read_record(row, deletions) for row in rows}
+            listed, among = json.dumps(list(numbers)), "IN (SELECT value FROM json_each(?))"
+            rows = self._all_rows(f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number {among}", listed)
+            text = f"SELECT * FROM deletion WHERE device {among} ORDER BY start_ns"
+            deletions = rows_of.read_deletions(self._select(text, (listed,)))
+            text = f"{POLICIES_SQL} WHERE device {among} ORDER BY device, number"
+            policies = read_policies(self._all_rows(text, listed))
+            found = {row[0]: rows_of.read_record(row, deletions, policies.get(row[0], ())) for row in rows}
             return [found[number] for number in numbers]
 
     def find(self, device_id: str) -> DeviceRecord | None:
@@ -144,6 +165,7 @@ class SqliteCatalog(CatalogDatabase):
         # Arrays, since a million numbers as objects would fragment the heap.
         new, changed = array("I"), array("I")
         are_changed = False  # those of `changed` without `replaces` are as they were
+        joined, changes_max = 0, self.policy_changes_max
         with self._transaction() as run:
             count = run("SELECT count(*) FROM device").fetchone()[0]
             alive = run("SELECT count(*) FROM device WHERE deleted_at_ns IS NULL").fetchone()[0]
@@ -151,7 +173,9 @@ class SqliteCatalog(CatalogDatabase):
             while devices_read := list(islice(remaining, _REGISTER_ROWS)):
                 for device in devices_read:
                     declared = rows_of.declared_fields(device)
-                    if run(rows_of.INSERT_SQL, (count, device.id, *rows_of.written_fields(device), at_ns)).rowcount:
+                    row = count, device.id, *rows_of.written_fields(device), at_ns, not replaces
+                    if run(rows_of.INSERT_SQL, row).rowcount:
+                        rows_of.note_device(device.id, None, declared)
                         new.append(count)
                         count += 1
                         continue
@@ -159,7 +183,9 @@ class SqliteCatalog(CatalogDatabase):
                     if not (replaces or is_deleted):
                         changed.append(number)
                     elif is_deleted or tuple(known) != declared:
+                        joined += note_policy(run, number, known[1:3], device, at_ns=at_ns, changes_max=changes_max)
                         run(rows_of.DECLARE_SQL, (*rows_of.written_fields(device), number))
+                        rows_of.note_device(device.id, None if is_deleted else known, declared)
                         if is_deleted:
                             run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
                         (new if is_deleted else changed).append(number)
@@ -170,25 +196,33 @@ class SqliteCatalog(CatalogDatabase):
                     )
             if new or are_changed:
                 rows_of.note_change(run, at_ns)
-        return Registered(new, changed)
+        return Registered(new, changed, joined)
 
-    def update(self, devices: Mapping[int, Device]) -> None:
+    def update(self, devices: Mapping[int, Device], *, at_ns: int, since_ns: int | None = None) -> int:
         """See Catalog."""
+        joined, most = 0, self.policy_changes_max
         with self._transaction() as run:
             for number, device in devices.items():
+                if (before := run(rows_of.TERMS_SQL, (number,)).fetchone()) is not None:
+                    joined += note_policy(run, number, before, device, at_ns=at_ns, since_ns=since_ns, changes_max=most)
+                rows_of.note_update(run, number, device)
                 run(rows_of.UPDATE_SQL, (*rows_of.written_fields(device), number))
             if devices:
-                rows_of.note_change(run, self._clock.now_ns())
+                rows_of.note_change(run, at_ns)
+        return joined
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""
         with self._transaction() as run:
             for number in numbers:
+                rows_of.note_update(run, number, None)
                 text = "UPDATE device SET deleted_at_ns = ? WHERE number = ? AND deleted_at_ns IS NULL"
                 if run(text, (at_ns, number)).rowcount:
                     run("INSERT INTO deletion VALUES (?, ?, NULL)", (number, at_ns))
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
                     run(row_checks.END_PAUSES_SQL, (at_ns, number))
+                    revoke_of_device(run, number, at_ns=at_ns)
+                    run("DELETE FROM badge WHERE device = ?", (number,))
                     rows_of.note_change(run, at_ns)
 
     def pauses(self) -> list[Pause]:
@@ -202,6 +236,7 @@ class SqliteCatalog(CatalogDatabase):
     def replace_pauses(self, device: int, pauses: Sequence[Pause]) -> None:
         """See Catalog."""
         with self._transaction() as run:
+            row_checks.note_pauses(run, device, pauses)
             run("DELETE FROM pause WHERE device = ?", (device,))
             for pause in pauses:
                 run(row_checks.PUT_PAUSE_SQL, (device, pause.start_ns, pause.end_ns))
@@ -218,12 +253,14 @@ class SqliteCatalog(CatalogDatabase):
     def put_window(self, window: MaintenanceWindow) -> None:
         """See Catalog."""
         with self._transaction() as run:
+            row_checks.note_body(run, "maintenance window", window.id, window)
             run(row_checks.PUT_WINDOW_SQL, (window.id, _json(window)))
             rows_of.note_change(run, self._clock.now_ns())
 
     def delete_window(self, window_id: str) -> bool:
         """See Catalog."""
         with self._transaction() as run:
+            row_checks.note_body(run, "maintenance window", window_id, None)
             was_there = bool(run("DELETE FROM maintenance WHERE id = ?", (window_id,)).rowcount)
             if was_there:
                 rows_of.note_change(run, self._clock.now_ns())
@@ -254,6 +291,7 @@ class SqliteCatalog(CatalogDatabase):
         before = self.retention.graces().get(number, [])
         graces = [] if old is None else graces_after(before, old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
+            row_checks.note_body(run, "metric", metric.name, metric)
             run(row_checks.PUT_METRIC_SQL, (number, metric.name, _json(metric), 1))
             replace_graces(run, number, graces)
         return number
@@ -261,42 +299,24 @@ class SqliteCatalog(CatalogDatabase):
     def delete_metric(self, name: str) -> bool:
         """See Catalog."""
         with self._transaction() as run:
+            row_checks.note_body(run, "metric", name, None)
             return bool(run(row_checks.END_METRIC_SQL, (name,)).rowcount)
-
-    def file_read_at(self, kind: FileKind) -> int | None:
-        """See Catalog."""
-        with self._reading():
-            row = self._select("SELECT read_at_ns FROM file_reading WHERE kind = ?", (kind,)).fetchone()
-            return None if row is None else int(row[0])
-
-    def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
-        """See Catalog."""
-        with self._transaction() as run:
-            run("INSERT OR REPLACE INTO file_reading VALUES (?, ?)", (kind, at_ns))
-
-    def last_read(self, kind: FileKind, name: str) -> Fields | None:
-        """See Catalog."""
-        with self._reading():
-            text = "SELECT fields FROM file_value WHERE kind = ? AND name = ?"
-            row = self._select(text, (kind, name)).fetchone()
-            return None if row is None else dict(json.loads(row[0]))
-
-    def note_last_read(self, kind: FileKind, name: str, fields: Fields) -> None:
-        """See Catalog."""
-        known = self.last_read(kind, name)
-        after = {**(known or {}), **fields}
-        if after != known:
-            with self._transaction() as run:
-                run("INSERT OR REPLACE INTO file_value VALUES (?, ?, ?)", (kind, name, json.dumps(after)))
 
     def manifest(self) -> Manifest:
         """See Catalog."""
         with self._reading():
             return self._lock.run(lambda: read_manifest(self._connection))
 
-    def restore(self, records: Iterable[DeviceRecord], metrics: Iterable[tuple[int, MetricDefinition, bool]]) -> None:
+    def restore(
+        self,
+        records: Iterable[DeviceRecord],
+        metrics: Iterable[tuple[int, MetricDefinition, bool]],
+        *,
+        defaults: PolicyHistory = (),
+    ) -> None:
         """See Catalog."""
         with self._transaction() as run:
+            put_defaults(run, defaults)
             for record in records:
                 rows_of.insert_record(run, record)
             for number, metric, is_defined in metrics:

@@ -1,6 +1,6 @@
 """How the parts of the catalog, each of which keeps tables of its own, share one database."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,4 +12,4 @@ class SqliteRecords:
 
     _transaction: Callable[[], AbstractContextManager[Any]]
     _reading: Callable[[], AbstractContextManager[None]]
-    _select: Callable[[str], Iterable[Any]]
+    _select: Callable[..., Any]

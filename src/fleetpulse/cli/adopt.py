@@ -28,7 +28,7 @@ from fleetpulse.storage_causes import storage_text
 app = App(
     name="adopt",
     help_epilogue="The service that wrote the blocks must be stopped for good. Devices with their labels and heartbeat "
-    "policies, metrics, presence, reception gaps, samples and roll-ups come back as of the last checkpoint; a journal "
+    "policies, metrics, presence, gaps, samples and roll-ups come back as of the last checkpoint; a journal "
     "that is still there adds what came afterwards. Restoring a copy of the data folder, if there is one, brings back "
     "more.\n\nExample:\n  fleetpulse adopt --data fleet --dry-run",
 )
@@ -110,6 +110,7 @@ def _rows(found: Found, tail: Tail) -> Iterator[list[Cell]]:
     yield ["metrics", str(found.metrics)]
     yield ["presence", count_text(len(manifest.presence), "day")]
     yield ["reception gaps", count_text(len(manifest.gaps), "day")]
+    yield ["gaps between beats", count_text(len(manifest.beat_gaps), "day")]
     yield ["samples", str(sum(block.samples for block in manifest.samples))]
     yield ["last checkpoint", format_rfc3339(manifest.taken_at_ns)]
     yield ["journal after it", "lost" if tail.is_lost else count_text(tail.events, "event")]

@@ -20,6 +20,7 @@ from fleetpulse.notation.cut_file import read_cut
 ANSWER_S = 120.0
 """Seconds to wait for the next bytes of an answer: a fleet's year may take the service a while."""
 PIECE_BYTES, TAIL_BYTES = 262_144, 2_048
+NO_KEY = ". Commands take it from --key-file FILE, FLEETPULSE_KEY or FLEETPULSE_KEY_FILE"
 Query = Sequence[tuple[str, object]]
 """Parameters; those of None are left out."""
 _Shape = TypeVar("_Shape")
@@ -61,8 +62,12 @@ def segment(text: str) -> str:
 class Client:
     """One keep-alive connection to the service at `url`."""
 
-    def __init__(self, url: str) -> None:
-        """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
+    def __init__(self, url: str, *, key: str = "") -> None:
+        """`key`: sent with each request; empty: none.
+
+        Raises: SettingsError: `url` is not http://host[:port] or https://host[:port].
+        """
+        self._key_header = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -98,11 +103,17 @@ class Client:
         self.take_notes(answer.raw)
         return answer
 
-    def stream(self, path: str, query: Query = ()) -> Iterator[bytes]:
-        """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; CommandRefused."""
+    def stream(
+        self, path: str, query: Query = (), *, headers: dict[str, str] | None = None, silent_s: float = ANSWER_S
+    ) -> Iterator[bytes]:
+        """The bytes of a long answer, as they arrive. Raises: NotAnswered: also where it broke off; CommandRefused.
+
+        Args: silent_s: how long to wait for the next bytes.
+        """
         received, tail = 0, b""
+        self._connection.timeout = silent_s
         try:
-            response = self._response("GET", path, query, None, {})
+            response = self._response("GET", path, query, None, headers or {})
             if response.status >= 300:
                 self._accepted(response, response.read())
             self.take_notes(response.headers.get("fleetpulse-notes", "[]").encode())
@@ -135,7 +146,7 @@ class Client:
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
     ) -> http.client.HTTPResponse:
         try:
-            self._connection.request(method, target, body, headers)
+            self._connection.request(method, target, body, {**headers, **self._key_header})
             return self._connection.getresponse()
         except BaseException:
             self._connection.close()
@@ -148,6 +159,7 @@ class Client:
             problem = msgspec.json.decode(text)
             msg, detail = str(problem["msg"]), str(problem.get("detail", ""))
             msg += f": {detail}" if detail not in ("", msg) else ""
+            msg += NO_KEY if response.status == http.HTTPStatus.UNAUTHORIZED and not self._key_header else ""
         except (ValueError, KeyError, TypeError, AttributeError):
             answered = f"{self.url} answered {response.status} {response.reason}"
             msg = f"{answered}: is it a fleetpulse service? Give the address of one with --url."

@@ -41,10 +41,11 @@ def _plan(clock: ServerClock) -> str:
     wrong = clock.would_correct
     if wrong is None:
         return f"The clock reads {clock.now}. It would be accepted as right, and data would expire by it again."
+    heard = "1 device was" if wrong.devices == 1 else f"{wrong.devices} devices were"
     return (
         f"The clock reads {clock.now}. If it is right, it was ahead until {wrong.until}: whatever came in after "
-        f"{wrong.since} would count as received now, and the time since then as blind. {wrong.devices} devices were "
-        "heard in that time. Nothing from before would change, nor would presence and samples."
+        f"{wrong.since} would count as received now, and the time since then as blind. {heard} heard "
+        "in that time. Nothing from before would change, nor would presence and samples."
     )
 
 

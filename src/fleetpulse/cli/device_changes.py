@@ -47,6 +47,7 @@ from fleetpulse.query.declaration_answers import (
     ForgottenBefore,
     Imported,
     Message,
+    PolicyInForce,
     Relabelled,
 )
 
@@ -96,11 +97,20 @@ def set_(
     *,
     declared: DeviceDeclaration = DeviceDeclaration(),
     remove_label: Annotated[Names, Parameter(help="A label to take away; may be repeated.")] = (),
+    since: Time = None,
     service: Service = Service(),
 ) -> None:
-    """Change what is declared of a device; what is not given stays as it is."""
+    """Change what is declared of a device; what is not given stays as it is.
+
+    A changed interval or grace counts from now on; each moment before is judged by what was in force then.
+
+    Args:
+        since: A correction: since when, RFC 3339, it has had this interval or grace.
+    """
     labels = labels_of(declared.label) | dict.fromkeys(remove_label)
     body = {**({"labels": labels} if labels else {}), **declared.body()}
+    if body and since is not None:
+        body["since"] = since
     if not body:
         raise SettingsError("nothing is to be changed: give --label, --remove-label, --interval, --grace or --note.")
     service.ask(_path(device), method="PATCH", body=body, shape=Device, parts=_device_parts)
@@ -187,7 +197,8 @@ def forget(device: DeviceId, /, *, before: str, dry_run: bool = False, service: 
 
 
 def _forgetting_parts(answer: Forgetting) -> list[Part]:
-    counted = f"{answer.minutes} minutes of presence and {answer.samples} samples of {answer.device_id}"
+    counted = f"{count_text(answer.minutes, 'minute')} of presence and {count_text(answer.samples, 'sample')}"
+    counted += f" of {answer.device_id}"
     if answer.dry_run:
         return [f"{counted} before {time_cell(answer.before)} would be removed."]
     later = "" if answer.done else " The blocks still hold them, until the next checkpoint: see the service's log."
@@ -231,8 +242,8 @@ def imported_parts(imported: Imported) -> list[Part]:
     return [*(change_parts(imported.changes) if imported.dry_run else []), text]
 
 
-def change_parts(changes: Sequence[Change]) -> list[Part]:
-    """The fields that change, before and after."""
+def change_parts(changes: Sequence[Change], *, title: str = "device") -> list[Part]:
+    """The fields that change, before and after. Args: title: what changes."""
     rows: list[list[Cell]] = [
         [
             f"{change.id} (new)" if change.new else change.id,
@@ -243,7 +254,7 @@ def change_parts(changes: Sequence[Change]) -> list[Part]:
         for change in changes
         for field in change.fields or [FieldChange("", None, None)]
     ]
-    return [table_of([left("device"), left("field"), prose("before"), prose("after")], rows)]
+    return [table_of([left(title), left("field"), prose("before"), prose("after")], rows)]
 
 
 def value_text(value: FieldValue) -> str:
@@ -276,8 +287,14 @@ def _device_parts(device: Device) -> list[Part]:
 
 
 def _forgotten_cell(one: ForgottenBefore) -> str:
-    counted = f"{one.minutes} minutes and {one.samples} samples"
+    counted = f"{count_text(one.minutes, 'minute')} and {count_text(one.samples, 'sample')}"
     return f"{counted} before {time_cell(one.before)}, on {time_cell(one.at)}"
+
+
+def _policy_cell(one: PolicyInForce) -> str:
+    since = f"since {time_cell(one.start)}" if one.start else "since ever"
+    known_by = f"; gaps before {time_cell(known(one.exact_from))} by minutes" if known(one.exact_from) else ""
+    return f"{one.interval}, grace {one.grace}, gaps beyond {one.gap_after_s:g} s, {since}{known_by}"
 
 
 def _ignored_text(ignored: dict[str, int]) -> str:
@@ -297,6 +314,7 @@ def device_facts(device: Device, *, now_s: int | None = None) -> Table:
             ("labels", labels_cell(device.labels)),
             ("interval", device.interval + ("" if device.has_own_interval else own)),
             ("grace", device.grace + ("" if device.has_own_grace else own)),
+            *(("in force", _policy_cell(one)) for one in known(device.policies) or ()),
             ("note", device.note),
             ("ignored fields", _ignored_text(known(device.ignored_fields) or {})),
             ("created", time_cell(device.created_at)),

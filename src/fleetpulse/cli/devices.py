@@ -1,13 +1,15 @@
 """`fleetpulse devices`: the questions; `device_changes.py` holds the actions that declare."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET
 
-from fleetpulse.cli import device_changes
+from fleetpulse.cli import device_changes, device_fit
 from fleetpulse.cli.client import Answer, Client, Query, segment
 from fleetpulse.cli.device_changes import DEVICES, device_facts
+from fleetpulse.cli.device_fit import fit_warnings
+from fleetpulse.cli.device_pages import join_pages
 from fleetpulse.cli.flags import (
     DeviceId,
     ExitCode,
@@ -24,6 +26,7 @@ from fleetpulse.cli.tables import (
     Cell,
     Part,
     Table,
+    facts_of,
     known,
     labels_cell,
     left,
@@ -38,8 +41,9 @@ from fleetpulse.cli.terminal import clean
 from fleetpulse.cli.uptime import figures_text
 from fleetpulse.errors import SettingsError
 from fleetpulse.notation.count import count_text
-from fleetpulse.query.answers import Transition, Transitions, Uptime
+from fleetpulse.query.answers import DeviceAccount, Transition, Transitions
 from fleetpulse.query.declaration_answers import Device, DeviceList
+from fleetpulse.query.uptime_answers import Uptime
 
 PAGE = 1_000
 TRANSITIONS_SHOWN = 5
@@ -47,6 +51,7 @@ TRANSITIONS_WINDOW = "30d"
 HOW_MANY = one_of("How many")
 app = App(name="devices")
 app.command(device_changes.app, name="*")
+app.command(device_fit.app, name="*")
 
 
 @action(app, "fleetpulse devices list --status down,late --label site:paris --sort last_seen")
@@ -100,34 +105,19 @@ def _list_row(device: Device, now_s: int | None) -> list[Cell]:
     return [device.id, status, time_cell(device.since), time_cell(device.last_seen), labels_cell(device.labels)]
 
 
-class _RawPage(Struct):
-    """The devices of a page as they were sent, with fields that this command does not know."""
-
-    devices: list[Raw]
-
-
 def list_pages(client: Client, query: Query, *, limit: int | None) -> Answer:
     """The first `limit` devices (None: all): the service's answer as it is, or where it takes several, joined.
 
     Raises: NotAnswered; CommandRefused.
     """
-    page = client.get(DEVICES, [*query, ("limit", min(PAGE, limit or PAGE))])
-    cursor = page.into(DeviceList).next
-    if cursor is None or (limit is not None and limit <= PAGE):
-        return page
-    devices = page.into(_RawPage).devices
-    while cursor is not None and (limit is None or len(devices) < limit):
-        size = PAGE if limit is None else min(PAGE, limit - len(devices))
-        page = client.get(DEVICES, [*query, ("limit", size), ("cursor", cursor)])
-        devices += page.into(_RawPage).devices
-        cursor = page.into(DeviceList).next
-    fields: dict[str, Any] = page.into(dict[str, Raw])
-    return Answer.of({**fields, "devices": devices}, server_s=page.server_s)
+    return join_pages(client, DEVICES, query, limit=limit, page_max=PAGE)
 
 
 @action(app, "fleetpulse devices show 60-6b-44-84-dc-64")
 def show(device: DeviceId, /, *, exit_code: ExitCode = False, service: Service = Service()) -> int:
     """Show one device: status, what is declared, uptime of the last 24 h, last changes of status.
+
+    It warns if the declared interval does not fit the device's beats; `devices fit` shows more.
 
     With --json or --csv only the device is printed; `uptime device` and `devices transitions` print the rest.
     """
@@ -140,8 +130,10 @@ def show(device: DeviceId, /, *, exit_code: ExitCode = False, service: Service =
             service.show(answer, Device, lambda one: [device_facts(one)])
             return status
         uptime = client.get(f"{path}/uptime", [("window", "24h")]).into(Uptime)
+        warnings = fit_warnings(client, found)
         changes = client.get(f"{path}/transitions", [("window", TRANSITIONS_WINDOW)]).into(Transitions).transitions
     show_parts(device_facts(found, now_s=answer.server_s), f"\nuptime of the last 24 h: {figures_text(uptime)}")
+    show_parts(*warnings)
     if changes:
         title = f"last changes of status (`fleetpulse devices transitions {clean(device)}` lists all):"
         show_parts(title, _changes(changes[-TRANSITIONS_SHOWN:]))
@@ -153,6 +145,16 @@ def _changes(changes: list[Transition]) -> Table:
         [time_cell(change.at), status_cell(change.before), status_cell(change.after)] for change in changes
     ]
     return table_of([left("at"), left("from"), left("to")], rows)
+
+
+@action(app, "fleetpulse devices account press-07")
+def account(device: DeviceId, /, *, service: Service = Service()) -> None:
+    """Show how many events of a device were accepted, and how many of these the answers know already."""
+    service.ask(f"/api/v1/devices/{segment(device)}/account", shape=DeviceAccount, parts=_account_parts)
+
+
+def _account_parts(account: DeviceAccount) -> list[Part]:
+    return [facts_of([(name, str(getattr(account, name))) for name in account.__struct_fields__])]
 
 
 @action(app, "fleetpulse devices transitions 60-6b-44-84-dc-64 --window 7d")

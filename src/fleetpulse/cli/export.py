@@ -76,14 +76,14 @@ def _export(what: str, rows: Rows, *, types: Types = ()) -> None:
         raise SettingsError("Parquet is not for terminals: name a file with -o FILE, or lead the output into one.")
     query = [("what", what), ("format", kind), *types_query(types), *label_query(rows.label), *rows.window.query()]
     query += [("include_deleted", rows.include_deleted or None), *(("device_id", device) for device in rows.device)]
-    with rows.client() as client, _progress() as advance, rows.output.open() as file:
+    with rows.client() as client, progress() as advance, rows.output.open() as file:
         for piece in client.stream("/api/v1/export", query):
             file.write(piece)
             advance(len(piece))
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
+def progress() -> Iterator[Callable[[int], None]]:
     """Shows on a terminal how many bytes have come; the function takes those of a piece."""
     if not sys.stderr.isatty():
         yield lambda _size: None

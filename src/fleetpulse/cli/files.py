@@ -7,12 +7,13 @@ from fleetpulse.cli.flags import Service
 from fleetpulse.cli.tables import Part, time_cell
 from fleetpulse.query.declaration_answers import DeclaredFile, DeclaredFiles
 
+TITLES = {"devices": "device", "metrics": "metric", "alerts": "entry"}
 app = App(name="files", help_epilogue="Example:\n  fleetpulse files")
 
 
 @app.default
 def files(*, service: Service = Service()) -> int:
-    """Show what SIGHUP, or the next start, would change by the devices and metrics files; change nothing.
+    """Show what SIGHUP, or the next start, would change by the files of devices, metrics and alerts; change nothing.
 
     The exit status is 1 if a file cannot be used.
     """
@@ -25,7 +26,7 @@ def files(*, service: Service = Service()) -> int:
 def files_parts(answer: DeclaredFiles) -> list[Part]:
     """Of each file, the fields that would change, the conflicts, and the counts."""
     if not answer.files:
-        return ["The service reads no files: it was started without --devices and --metrics."]
+        return ["The service reads no files: it was started without --devices, --metrics and --alerts."]
     return [part for file in answer.files for part in _file_parts(file)]
 
 
@@ -37,4 +38,8 @@ def _file_parts(file: DeclaredFile) -> list[Part]:
     conflicts = [f"in conflict: {conflict.id}: {conflict.msg}" for conflict in file.conflicts]
     hidden = file.in_conflict - len(file.conflicts)
     lines = [*conflicts, *([f"… and {hidden} more"] if hidden > 0 else [])]
-    return [*change_parts(file.changes), *lines, f"{file.path} ({last}): {counts}, in conflict: {file.in_conflict}."]
+    return [
+        *change_parts(file.changes, title=TITLES[file.kind]),
+        *lines,
+        f"{file.path} ({last}): {counts}, in conflict: {file.in_conflict}.",
+    ]

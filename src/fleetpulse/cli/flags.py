@@ -4,13 +4,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, ArgumentCollection, Group, Parameter, Token
 
 from fleetpulse.cli.client import Answer, Client, Query
+from fleetpulse.cli.key_source import read_key
 from fleetpulse.cli.tables import Part, show, show_csv, show_json, show_times_in
 from fleetpulse.model.status import STATUSES
+from fleetpulse.notation.whole import read_number, whole
 
 URL_DEFAULT = "http://127.0.0.1:6733"
 URL_VARIABLE = "FLEETPULSE_URL"
@@ -56,9 +59,13 @@ def _check_labels(_: object, labels: Iterable[str]) -> None:
 
 def _whole(_: object, tokens: Sequence[Token]) -> int:
     text = tokens[0].value
-    if not re.fullmatch("[+-]?[0-9]+", text):  # cyclopts would round 1.5, and read 0x2 as 2
+    if re.fullmatch("[+-]?[0-9]+", text):  # cyclopts would round 1.5, and read 0x2 as 2
+        return int(text)
+    value = read_number(text)
+    number = None if value is None else whole(value)  # 5.0 and 1e3, as the service takes them
+    if number is None:
         raise ValueError(f'unable to convert "{text}" into int; give a whole number')
-    return int(text)
+    return number
 
 
 _WHOLE = Parameter(metavar="N", converter=_whole)
@@ -104,9 +111,11 @@ class Address:
 
     Attributes:
         url: Address of the service (default: FLEETPULSE_URL, or http://127.0.0.1:6733 without it).
+        key_file: File with the key to send (default: the key in FLEETPULSE_KEY, or the file FLEETPULSE_KEY_FILE).
     """
 
     url: Annotated[str | None, Parameter(metavar="URL")] = None
+    key_file: Annotated[Path | None, Parameter(metavar="FILE")] = None
 
     @property
     def base(self) -> str:
@@ -114,8 +123,8 @@ class Address:
         return (os.environ.get(URL_VARIABLE) or URL_DEFAULT) if self.url is None else self.url
 
     def client(self) -> Client:
-        """A client of the service. Raises: SettingsError: the address is none."""
-        return Client(self.base)
+        """A client of the service. Raises: SettingsError: the address is none, or the key cannot be read."""
+        return Client(self.base, key=read_key(self.key_file))
 
 
 @Parameter(name="*")
@@ -125,6 +134,7 @@ class Service(Address):
 
     Attributes:
         url: Address of the service (default: FLEETPULSE_URL, or http://127.0.0.1:6733 without it).
+        key_file: File with the key to send (default: the key in FLEETPULSE_KEY, or the file FLEETPULSE_KEY_FILE).
         json: Print the service's own answer, as JSON.
         csv: Print the table, or of several tables the last, as CSV.
     """

@@ -33,16 +33,26 @@ COMMANDS = {
     "simulate": "Simulate a fleet that reports to a server, and check the server's figures.",
     "generate": "Generate a data folder with history, to try fleetpulse on it and to measure it.",
     "verify": "Check that a data folder is complete and undamaged.",
+    "restore": "Restore a backup into an empty data folder.",
     "adopt": "Make a lost catalog anew from the blocks.",
     "status": "Show the fleet at a glance.",
+    "watch": "Watch the fleet live: what changes, as it changes.",
     "devices": "List, show, declare, pause and relabel devices; import and export them.",
     "uptime": "Show uptime and availability over a window, of a device or of the fleet.",
     "metrics": "Define metrics, and show the values of devices and of the fleet.",
     "maintenance": "Declare when nothing is expected of devices, once or every week.",
-    "files": "Show what reading the devices and metrics files again would change.",
+    "alerts": "Show what is wrong, and declare of what people are told.",
+    "users": "Let people sign in, and take that from them again.",
+    "files": "Show what reading the declared files again would change.",
     "report": "Write service level reports: which uptime was reached, and whether it was promised.",
     "blocks": "List blocks that are set aside, and take them up again.",
     "clock": "Show the server's clock, and accept it as it is after it was wrong.",
+    "keys": "Make, list and revoke keys: who may do what.",
+    "enrolment": "Make and list enrolment keys, with which new devices get their own.",
+    "badges": "Make, list and revoke badges that pages show without a key.",
+    "audit": "Show and export the audit log: who did what, and who was refused.",
+    "whoami": "Show who asks: the key, its role and its scope.",
+    "backup": "Back up a running service into one file.",
     "export": "Write raw data to a file, as CSV or Parquet.",
 }
 
@@ -102,6 +112,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         terminal.leave_output()  # its reader has gone, as `| head` does
         return 141
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # the library of tables ends the process with 1
+            return 141
+        raise
     except OSError as error:
         if not terminal.is_output_broken(error):
             return _refuse_storage(error)

@@ -8,10 +8,11 @@ from fleetpulse.cli.client import Client, segment
 from fleetpulse.cli.device_changes import message_parts
 from fleetpulse.cli.flags import Duration, Ids, Labels, Service, Time, action, labels_of
 from fleetpulse.cli.tables import Part, Table, labels_cell, left, prose, table_of, time_cell
-from fleetpulse.errors import SettingsError
+from fleetpulse.errors import Answerable, SettingsError
+from fleetpulse.ingest.calendar import declared_time_ns
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import parse_length
-from fleetpulse.notation.timestamp import format_rfc3339, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.declaration_answers import MaintenanceWindow, MaintenanceWindows, Message
 
 MAINTENANCE = "/api/v1/maintenance"
@@ -90,7 +91,7 @@ def add(
         label: Devices that have all of these labels; may be repeated.
         device: A device; may be repeated.
         all_: Every device.
-        start: Its start, or that of its recurrence, RFC 3339 (default: now).
+        start: Its start, or that of its recurrence, RFC 3339 or a date (default: now).
         end: Its end, or that of its recurrence (default: none).
         duration: How long it is, such as 1h.
         at: It recurs at this time of day.
@@ -102,7 +103,7 @@ def add(
     with service.client() as client:
         if at:
             body["recurrence"] = _recurrence(at, duration, timezone, on)
-        elif timezone or on:
+        elif timezone is not None or on is not None:
             raise SettingsError("--timezone and --on are for a window that recurs: give --at, too.")
         elif duration:
             body |= _once(client, start, end, duration)
@@ -113,8 +114,8 @@ def add(
 def _recurrence(at: str, duration: str | None, timezone: str | None, on: str | None) -> dict[str, Any]:
     if not duration:
         raise SettingsError("a window that recurs needs its length: give --for, such as --for 1h.")
-    days = [day.strip() for day in (on or "").split(",") if day.strip()]
-    return {"at": at, "duration": duration, "timezone": timezone or "UTC", "weekdays": days or None}
+    days = None if on is None else [day.strip() for day in on.split(",") if day.strip()]
+    return {"at": at, "duration": duration, "timezone": "UTC" if timezone is None else timezone, "weekdays": days}
 
 
 def _once(client: Client, start: str | None, end: str | None, duration: str) -> dict[str, str]:
@@ -122,9 +123,9 @@ def _once(client: Client, start: str | None, end: str | None, duration: str) -> 
     if end:
         raise SettingsError("give --end or --for, not both.")
     try:
-        start_ns = parse_rfc3339_ns(start) if start else client.get("/healthz").server_s * NS_PER_S
+        start_ns = declared_time_ns("start", start) if start else client.get("/healthz").server_s * NS_PER_S
         end_ns = start_ns + parse_length(duration) * NS_PER_S
-    except ValueError as error:
+    except (ValueError, Answerable) as error:
         text = f"--start or --for cannot be read: {error}; expected such as 2026-11-24T08:00:00Z and 1h30m."
         raise SettingsError(text) from error
     return {"start": format_rfc3339(start_ns), "end": format_rfc3339(end_ns)}

@@ -13,17 +13,21 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter, Token
 
 from fleetpulse.cli.client import Client, Query, segment
+from fleetpulse.cli.device_changes import DEVICES
 from fleetpulse.cli.devices import list_pages
-from fleetpulse.cli.flags import URL_DEFAULT, Address, Grouping, Labels, Window, action, label_query
+from fleetpulse.cli.flags import URL_DEFAULT, Address, Grouping, Labels, StepWindow, action, label_query
 from fleetpulse.cli.output_file import Output
 from fleetpulse.cli.report_figures import Line, Report
 from fleetpulse.cli.report_formats import FORMATS
+from fleetpulse.cli.report_stretches import added_steps, downtimes_of, steps_of
+from fleetpulse.cli.tables import known
 from fleetpulse.errors import CommandRefused, SettingsError
 from fleetpulse.model.units import NS_PER_S
+from fleetpulse.model.uptime import Measure
 from fleetpulse.notation.duration import parse_length
 from fleetpulse.notation.timestamp import format_rfc3339
-from fleetpulse.query.answers import FleetFigures, FleetUptime, Uptime
-from fleetpulse.query.declaration_answers import DeviceList
+from fleetpulse.query.declaration_answers import Device, DeviceList
+from fleetpulse.query.uptime_answers import FleetUptime, GroupFigures, Uptime
 
 DEVICES_COUNTED = 1_000
 """Up to so many devices, what was left out is counted also without a line for each; it costs a question a device."""
@@ -42,26 +46,35 @@ def _sla(_: object, tokens: Sequence[Token]) -> Fraction:
     return sla
 
 
-@action(app, "fleetpulse report uptime --window 30d --group-by site --sla 99.9 --devices --format md -o uptime.md")
+@action(
+    app,
+    "fleetpulse report uptime --window 30d --group-by site --sla 99.9 --devices --format md -o uptime.md",
+    "fleetpulse report uptime --month 2026-10 --timezone Europe/Paris --step 1d --sla 99.5 --sla-on availability",
+)
 def uptime(
     *,
     grouping: Grouping = Grouping(),
     devices: bool = False,
+    downtimes: bool = False,
     sla: Annotated[Fraction | None, Parameter(metavar="PERCENT", converter=_sla, n_tokens=1)] = None,
+    sla_on: Measure = "settled",
     format_: Annotated[Literal["table", "csv", "json", "md"], Parameter(name="--format")] = "table",
     json: bool = False,
     output: Output = Output(),
-    window: Window = Window(),
+    window: StepWindow = StepWindow(),
     address: Address = Address(),
 ) -> None:
     """Write a service level report: uptime of all devices and of groups, and how it was computed.
 
-    Every percentage stands beside its numerator and denominator, and the report tells what was left out and how to
-    compute any figure again. A report with --window ends at the last full minute.
+    Every percentage stands beside the seconds that it is made of, and the report tells what was left out and how to
+    compute any figure again. A report with --window ends at the last full minute. With --step, each step is shown, too.
 
     Args:
         devices: Show also a line for each device, worst first.
+        downtimes: List the times in which each device was down.
         sla: Mark what has less uptime than this, such as 99.9.
+        sla_on: By what downtime and SLA are judged: all heartbeats (settled), those that came in time (observed), or
+            the status of devices (availability).
         format_: Format of the report.
         json: The same as --format json.
     """
@@ -70,9 +83,20 @@ def uptime(
         query = [*grouping.query(), *_fixed_window(client, window)]
         answer = client.get("/api/v1/fleet/uptime", query).into(FleetUptime)
         # The window as the service understood it: it ends now at the latest.
-        questions = _Questions(answer.start, answer.end, grouping, address.base)
-        text = FORMATS["json" if json else format_](_report(client, answer, questions, sla=sla, is_listed=devices))
+        questions = _Questions(answer.start, answer.end, grouping, address.base, window)
+        wanted = _Wanted(sla=sla, measure=sla_on, are_devices_listed=devices, are_downtimes_listed=downtimes)
+        text = FORMATS["json" if json else format_](_report(client, answer, questions, wanted))
     output.write(text.encode())
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the report is to show."""
+
+    sla: Fraction | None
+    measure: Measure
+    are_devices_listed: bool
+    are_downtimes_listed: bool
 
 
 @dataclass(frozen=True)
@@ -83,6 +107,7 @@ class _Questions:
     end: str
     grouping: Grouping
     url: str
+    steps: StepWindow
 
     @property
     def labels(self) -> Labels:
@@ -98,6 +123,16 @@ class _Questions:
     def window(self) -> Query:
         """The parameters of the window."""
         return [("from", self.start), ("to", self.end)]
+
+    @property
+    def step_window(self) -> Query:
+        """The parameters of the window and of its steps."""
+        return [*self.window, ("step", self.steps.step), ("timezone", self.steps.timezone)]
+
+    @property
+    def deleted(self) -> Query:
+        """The parameter that includes deleted devices."""
+        return [("include_deleted", self.grouping.include_deleted or None)]
 
     def device_command(self, device_id: str) -> str:
         """The command for a device."""
@@ -118,8 +153,8 @@ class _Questions:
         return shlex.join(["fleetpulse", "uptime", *parts, *deleted, *url])
 
 
-def _fixed_window(client: Client, window: Window) -> Query:
-    """The parameters of the window. One of a length that ends now ends at the last full minute, which slots fill."""
+def _fixed_window(client: Client, window: StepWindow) -> Query:
+    """The parameters of the window. One of a length that ends now ends at the last full minute, so that it is fixed."""
     query = window.query(default=DEFAULT)
     length = dict(query)["window"]
     if length is None and window.end:
@@ -134,58 +169,79 @@ def _fixed_window(client: Client, window: Window) -> Query:
         start_s = minute_s - parse_length(str(length))
     except ValueError as error:
         raise SettingsError(f"--window: {error}.") from error
-    return [("from", format_rfc3339(max(0, start_s) * NS_PER_S)), ("to", end), ("timezone", window.timezone)]
+    return [("from", format_rfc3339(max(0, start_s) * NS_PER_S)), ("to", end), *query[-2:]]
 
 
-def _report(
-    client: Client, answer: FleetUptime, questions: _Questions, *, sla: Fraction | None, is_listed: bool
-) -> Report:
+def _report(client: Client, answer: FleetUptime, questions: _Questions, wanted: _Wanted) -> Report:
     groups = answer.groups if answer.group_by else []
+    lines = [_total(group.group, group, questions.group_command(group.group), wanted.measure) for group in groups]
+    for line, group in zip(lines, groups, strict=True):
+        line.steps = steps_of(known(group.series) or (), wanted.measure, end=answer.end)
+    fleet = _total("", answer.fleet, questions.group_command(None), wanted.measure)
+    series = [steps_of(known(group.series) or (), wanted.measure, end=answer.end) for group in answer.groups]
+    fleet.steps = added_steps(series)
     report = Report(
         start=answer.start,
         end=answer.end,
         formula=answer.formula,
         group_by=answer.group_by,
         labels=list(questions.labels),
-        sla=sla,
-        fleet=_total("", answer.fleet, questions.group_command(None)),
-        groups=[_total(group.group, group, questions.group_command(group.group)) for group in groups],
+        sla=wanted.sla,
+        measure=wanted.measure,
+        fleet=fleet,
+        groups=lines,
         missing=answer.missing,
         declarations=answer.declarations,
+        exact_from=known(answer.exact_from) if known(answer.resolution) else None,
+        are_downtimes_listed=wanted.are_downtimes_listed,
         notes=answer.notes,
         example=questions.device_command("ID"),
     )
-    if is_listed or report.fleet.devices <= DEVICES_COUNTED:
-        _count_devices(client, report, questions, is_listed=is_listed)
+    is_each_wanted = wanted.are_devices_listed or wanted.are_downtimes_listed
+    if is_each_wanted or report.fleet.devices <= DEVICES_COUNTED:
+        _count_devices(client, report, questions, wanted)
     return report
 
 
-def _total(name: str, figures: FleetFigures, reproduce: str) -> Line:
-    return Line(name=name, devices=figures.devices, figures=figures, reproduce=reproduce)
+def _total(name: str, figures: GroupFigures, reproduce: str, measure: Measure) -> Line:
+    return Line(name=name, devices=figures.devices, figures=figures, reproduce=reproduce, measure=measure)
 
 
-def _count_devices(client: Client, report: Report, questions: _Questions, *, is_listed: bool) -> None:
-    """Ask every device, for a line of its own and for what was left out of the groups."""
+def _count_devices(client: Client, report: Report, questions: _Questions, wanted: _Wanted) -> None:
+    """Ask every device, for a line of its own, its downtimes, and for what was left out of the groups."""
     from rich.console import Console
     from rich.progress import Progress
 
-    deleted = [("include_deleted", questions.grouping.include_deleted or None)]
-    devices = list_pages(client, [*label_query(questions.labels), *deleted], limit=None).into(DeviceList).devices
+    devices = list_pages(client, [*label_query(questions.labels), *questions.deleted], limit=None).into(DeviceList)
     lines: list[Line] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for device in progress.track(devices, description="devices"):
+        for device in progress.track(devices.devices, description="devices"):
             try:
-                path = f"/api/v1/devices/{segment(device.id)}/uptime"
-                answer = client.get(path, [*questions.window, *deleted]).into(Uptime)
+                lines.append(_device_line(client, report, questions, wanted, device))
             except CommandRefused as error:
-                if error.status == 404:  # deleted since it was listed
-                    continue
-                raise
-            group = device.labels.get(report.group_by, "") if report.group_by else ""
-            line = Line(
-                name=device.id, devices=1, figures=answer, reproduce=questions.device_command(device.id), group=group
-            )
-            line.left_out, line.slot_s = answer.left_out, answer.slot_s
-            lines.append(line)
-            report.missing += [span for span in answer.missing if span not in report.missing]
-    report.take_devices(lines, is_listed=is_listed)
+                if error.status != 404:  # else it was deleted since it was listed
+                    raise
+    report.take_devices(lines, is_listed=wanted.are_devices_listed)
+
+
+def _device_line(client: Client, report: Report, questions: _Questions, wanted: _Wanted, device: Device) -> Line:
+    """The line of a device; what it lacks is noted in the report."""
+    query = [*(questions.step_window if wanted.are_devices_listed else questions.window), *questions.deleted]
+    answer = client.get(
+        f"{DEVICES}/{segment(device.id)}/uptime", [*query, ("explain", wanted.are_downtimes_listed or None)]
+    ).into(Uptime)
+    line = Line(
+        name=device.id,
+        devices=1,
+        figures=answer,
+        reproduce=questions.device_command(device.id),
+        measure=wanted.measure,
+        left_out=known(answer.left_out_s),
+        group=device.labels.get(report.group_by, "") if report.group_by else "",
+        steps=steps_of(known(answer.series) or (), wanted.measure, end=answer.end),
+    )
+    if wanted.are_downtimes_listed:
+        line.downtimes, lacks = downtimes_of(answer, wanted.measure)
+        report.notes += [] if lacks is None else [lacks]
+    report.missing += [span for span in answer.missing if span not in report.missing]
+    return line

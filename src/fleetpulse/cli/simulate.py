@@ -11,7 +11,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fleetpulse.cli.beating_flags import BeatingFlags
 from fleetpulse.cli.flags import Address, Time, Whole, WholeOrNone, one_of
+from fleetpulse.cli.key_source import read_key
 from fleetpulse.cli.tables import Cell, left, mark_cell, right, show, table_of
 from fleetpulse.errors import OperatorError, SettingsError
 from fleetpulse.ingest.devices_file import read_devices
@@ -19,6 +21,7 @@ from fleetpulse.model.units import NS_PER_MINUTE
 from fleetpulse.notation.count import count_text
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import parse_rfc3339_ns
+from fleetpulse.simulation.beating import Beating, check_behaviour
 from fleetpulse.simulation.plan import Behaviour, DevicePlan, plan_fleet, plan_published
 from fleetpulse.simulation.run import RunOptions, Tally, ask_all, count_known, send_all
 from fleetpulse.simulation.verdict import Verdict
@@ -52,6 +55,7 @@ def simulate(
     patience: Annotated[float, Parameter(metavar="S")] = 60.0,
     all_: Annotated[bool, Parameter(name="--all")] = False,
     json: bool = False,
+    beating: BeatingFlags = BeatingFlags(),
     behaviour: Annotated[Behaviour, Parameter(name="*", group="How the fleet behaves")] = Behaviour(),
 ) -> int:
     """Simulate a fleet that reports to a server, and check the server's figures.
@@ -80,10 +84,10 @@ def simulate(
         plans = plan_published(seed=seed)
     else:
         device_ids = _device_ids(devices, ids, seed)
-        plans = _plans(device_ids, start=start, is_realtime=is_realtime, hours=hours, behaviour=behaviour, seed=seed)
-    console = Console(stderr=True)
-    started_s = time.monotonic()
-    options = RunOptions(address.base, connections, is_realtime, bulk, patience, announce=console.print)
+        start_ns = _start_ns(start, past_h=0 if is_realtime else hours)
+        plans = _plans(device_ids, start_ns, hours=hours, beating=beating, behaviour=behaviour, seed=seed)
+    console, started_s, key = Console(stderr=True), time.monotonic(), read_key(address.key_file)
+    options = RunOptions(address.base, connections, is_realtime, bulk, patience, key, announce=console.print)
     known, tally, verdicts = _play(plans, options, console)
     if json:
         print(msgspec.json.encode([asdict(verdict) for verdict in verdicts]).decode())
@@ -108,18 +112,25 @@ def _device_ids(count: int | None, file: Path | None, seed: int) -> list[str]:
     return device_ids
 
 
+def _start_ns(start: str | None, *, past_h: float) -> int:
+    """Raises: SettingsError: the time is none."""
+    if not start:
+        return time.time_ns() - int(past_h * 60) * NS_PER_MINUTE
+    try:
+        return parse_rfc3339_ns(start)
+    except ValueError as error:
+        raise SettingsError(f"--start must be an RFC 3339 time such as 2026-11-24T08:30:00Z, not {start}.") from error
+
+
 def _plans(
-    device_ids: list[str], *, start: str | None, is_realtime: bool, hours: float, behaviour: Behaviour, seed: int
+    device_ids: list[str], start_ns: int, *, hours: float, beating: Beating, behaviour: Behaviour, seed: int
 ) -> list[DevicePlan]:
     try:
-        for name, value in asdict(behaviour).items():
-            if not 0 <= value <= (1 if name.endswith("_share") else float("inf")):
-                raise ValueError(f"--{name.replace('_', '-')} {value:g}")
-        past_ns = 0 if is_realtime else int(hours * 60) * NS_PER_MINUTE
-        start_ns = parse_rfc3339_ns(start) if start else time.time_ns() - past_ns
-        return plan_fleet(device_ids, start_ns=start_ns, hours=hours, behaviour=behaviour, seed=seed)
+        beating.check()
+        check_behaviour(asdict(behaviour))
+        return plan_fleet(device_ids, start_ns=start_ns, hours=hours, beating=beating, behaviour=behaviour, seed=seed)
     except (ValueError, ZeroDivisionError) as error:
-        text = f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0, times RFC 3339."
+        text = f"the fleet cannot be planned so: {error}. Shares are 0 to 1, seconds more than 0."
         raise SettingsError(text) from error
 
 

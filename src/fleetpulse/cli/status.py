@@ -7,10 +7,10 @@ from fleetpulse.cli.device_changes import DEVICES
 from fleetpulse.cli.devices import list_parts
 from fleetpulse.cli.flags import ExitCode, IncludeDeleted, Labels, Service, Window, down_status, label_query
 from fleetpulse.cli.tables import Cell, Part, left, percent_cell, right, status_cell, table_of, time_cell
-from fleetpulse.cli.uptime import missing_lines
+from fleetpulse.cli.uptime import missing_lines, resolution_lines
 from fleetpulse.notation.count import count_text
-from fleetpulse.query.answers import FleetStats
 from fleetpulse.query.declaration_answers import DeviceList
+from fleetpulse.query.uptime_answers import FleetStats
 
 DOWN_READ, DOWN_SHOWN = 1_000, 10
 """Of so many devices that are down those are shown that have been so for longest."""
@@ -36,8 +36,21 @@ def status(
         deleted = ("include_deleted", include_deleted or None)
         answer = client.get("/api/v1/fleet/stats", [*labels, deleted, *window.query()])
         down = client.get(DEVICES, [*labels, ("status", "down"), ("limit", DOWN_READ)])
-    service.show(answer, FleetStats, lambda stats: glance(stats, down))
+    service.show(answer, FleetStats, lambda stats: counts_only(stats) if service.csv else glance(stats, down))
     return down_status(down.into(DeviceList).total > 0 and exit_code)
+
+
+def counts_only(stats: FleetStats) -> list[Part]:
+    """The counts of all statuses, so that the CSV has the same rows whether something is down or not."""
+    counts: list[list[Cell]] = [[status_cell(name), str(count)] for name, count in stats.devices.by_status.items()]
+    return [figures_line(stats), table_of([left("status"), right("devices")], counts)]
+
+
+def figures_line(stats: FleetStats) -> str:
+    """How many devices there are, and the figures of the window."""
+    figures = f"uptime {percent_cell(stats.uptime.uptime)} %, availability {percent_cell(stats.uptime.availability)} %"
+    window = f"from {time_cell(stats.start)} to {time_cell(stats.end)}"
+    return f"{count_text(stats.devices.total, 'device')}; {figures}, {window}"
 
 
 def glance(stats: FleetStats, down: Answer) -> list[Part]:
@@ -45,9 +58,7 @@ def glance(stats: FleetStats, down: Answer) -> list[Part]:
     counts: list[list[Cell]] = [
         [status_cell(name), str(count)] for name, count in stats.devices.by_status.items() if count
     ]
-    figures = f"uptime {percent_cell(stats.uptime.uptime)} %, availability {percent_cell(stats.uptime.availability)} %"
-    window = f"from {time_cell(stats.start)} to {time_cell(stats.end)}"
-    parts: list[Part] = [f"{count_text(stats.devices.total, 'device')}; {figures}, {window}"]
+    parts: list[Part] = [figures_line(stats)]
     parts += [table_of([left("status"), right("devices")], counts)] if counts else []
     listed = down.into(DeviceList)
     if listed.devices:
@@ -55,4 +66,4 @@ def glance(stats: FleetStats, down: Answer) -> list[Part]:
         more = listed.total - len(listed.devices)
         tail = f", and {more} more (`fleetpulse devices list --status down`)" if more else ""
         parts += [f"down, longest first{tail}:", *list_parts(listed, now_s=down.server_s)[:1]]
-    return [*parts, *missing_lines(stats.missing)]
+    return [*parts, *resolution_lines(stats.exact_from), *missing_lines(stats.missing)]

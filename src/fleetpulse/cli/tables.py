@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -205,7 +206,7 @@ def percent_cell(percent: float | None) -> str:
     return "–" if percent is None else f"{percent:.5f}"
 
 
-def seconds_cell(seconds: float | None) -> str:
+def seconds_cell(seconds: float | Decimal | None) -> str:
     """A length of time, to the second; a dash where it is not known."""
     return "–" if seconds is None else format_seconds(round(seconds))
 

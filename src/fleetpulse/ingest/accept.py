@@ -6,7 +6,7 @@ The front door reads no more of them than whether a request needs the ASGI path,
 import re
 from functools import lru_cache
 
-PROBLEM = "application/problem+json"
+PROBLEM, JSON = "application/problem+json", "application/json"
 CODINGS = ("zstd", "gzip")
 """Codings of answers, the better one first; it is taken where a client likes both equally."""
 IDENTITY = "identity"
@@ -53,14 +53,23 @@ def problem_media(accept: str) -> str:
     """The media type of a problem: `application/problem+json` where `Accept` names it, and not JSON before it."""
     liked = qualities(accept)
     problem = liked.get(PROBLEM, 0.0)
-    return PROBLEM if problem > 0 and problem >= liked.get("application/json", 0.0) else "application/json"
+    return PROBLEM if problem > 0 and problem >= liked.get(JSON, 0.0) else JSON
+
+
+def accepts(accept: str, media: str) -> bool:
+    """Whether `Accept` allows an answer of this media type: the most exact word about it counts."""
+    liked = qualities(accept)
+    for name in (media, f"{media.partition('/')[0]}/*", "*/*"):
+        if name in liked:
+            return liked[name] > 0
+    return not liked
 
 
 def prefers_html(accept: str) -> bool:
     """Whether a browser asks: `Accept` names HTML, and not JSON before it."""
     liked = qualities(accept)
     html = liked.get("text/html", 0.0)
-    return html > 0 and html >= liked.get("application/json", 0.0)
+    return html > 0 and html >= liked.get(JSON, 0.0)
 
 
 def matches_tag(if_none_match: str, tag: str) -> bool:

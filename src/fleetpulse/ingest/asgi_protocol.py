@@ -18,22 +18,25 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from fleetpulse.errors import Answerable, Busy, HeaderTooLarge, RequestTimeout, TooLarge
+from fleetpulse.ingest.client_certificate import CERTIFIED
 from fleetpulse.ingest.connections import HALF_REQUEST, Connections, Phase
 from fleetpulse.ingest.peer import EXTENSION, Peer
 from fleetpulse.ingest.problem_response import problem_response
+from fleetpulse.ingest.proxies import plain_address
 from fleetpulse.ingest.request_head import check_head, local_target, refusal_of_parser
 from fleetpulse.ingest.sliced_input import SlicedInput
 
 log = structlog.get_logger("edge")
 CUT = "fleetpulse.cut"
 """The extension of ASGI by which the application cuts a connection whose answer has begun and cannot be finished."""
-BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv")
+BULK_PATHS = (b"/api/v1/events", b"/api/v1/devices.csv", b"/api/v1/keys.csv")
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
     """The address of the peer without the port; "" where the transport knows none."""
     peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    return plain_address(address) or address if ":" in address else address
 
 
 class AsgiProtocol(SlicedInput):
@@ -44,6 +47,7 @@ class AsgiProtocol(SlicedInput):
         *,
         connections: Connections,
         address: str,
+        certified: str = "",
         phase: Phase,
         since_s: float,
         config: Config,
@@ -55,6 +59,8 @@ class AsgiProtocol(SlicedInput):
         self._connections = connections
         self.slices = connections.slices
         self._address = address
+        self._certified = certified
+        self._is_of_proxy = connections.proxies.trusts(address)
         self._limits = connections.limits
         self._header_bytes = 0
         self._unfinished_bytes = 0
@@ -76,6 +82,7 @@ class AsgiProtocol(SlicedInput):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection over."""
         super().connection_made(transport)
+        self.client = (self._address, self.client[1] if self.client else 0)
         self._peer = Peer(transport, transport.get_extra_info("socket"), self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,7 +150,7 @@ class AsgiProtocol(SlicedInput):
             self._move(Phase.ANSWER)
         if self._unanswered and self._refusal is None:
             self.cycle.keep_alive = False  # the last answer says that the connection ends
-        return self._unanswered > 0
+        return self._unanswered > 0 and self.transport.can_write_eof()
 
     def _move(self, phase: Phase) -> None:
         self.phase = phase
@@ -152,7 +159,7 @@ class AsgiProtocol(SlicedInput):
     def on_message_begin(self) -> None:
         """Begin to count a request."""
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: self._peer, CUT: self.cut}  # type: ignore[dict-item]  # ASGI allows any further ones
+        self.scope["extensions"] = {EXTENSION: self._peer, CUT: self.cut, CERTIFIED: self._certified}  # type: ignore[dict-item]  # ASGI allows any further ones
         self._is_offer = False
         self._header_bytes = 0
         self._unfinished_bytes = 0
@@ -201,10 +208,17 @@ class AsgiProtocol(SlicedInput):
             if name == b"content-length":
                 self._body_length = int(value)
                 self._check_body(self._body_length)
+        if self._is_of_proxy:
+            self._take_client()
         self._peer.is_modern = self.parser.get_http_version() != "1.0"
         super().on_headers_complete()
         self._unanswered += 1
         self._move(Phase.BODY)
+
+    def _take_client(self) -> None:
+        client = self._connections.proxies.client_of(self.headers, self._address)
+        self.scope["client"] = (client.address, 0)
+        self.scope["scheme"] = "https" if client.is_https else self.scheme or "http"
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body. Raises: TooLarge; Busy: all bulk bodies together are over their limit."""
@@ -288,9 +302,10 @@ class AsgiProtocol(SlicedInput):
         if self._refusal is not None and not self._is_ending and not self.transport.is_closing():
             headers = self.server_state.default_headers
             accept = ", ".join(value.decode("latin-1") for name, value in self.headers or () if name == b"accept")
+            self._connections.counters.requests.unread(self._refusal.status)
             self.transport.write(problem_response(self._refusal, headers=headers, is_last=True, accept=accept))
-            if self._has_peer_ended:
-                self._close()
+            if self._has_peer_ended or not self.transport.can_write_eof():
+                self._close()  # TLS ends both sides, and reads on until the peer has ended its own
             else:
                 # Closing both sides while the peer still sends would reset the connection and lose the answer.
                 self.transport.write_eof()

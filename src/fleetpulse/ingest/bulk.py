@@ -11,7 +11,7 @@ the same functions that read single requests, so that the verdicts say what is w
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -43,6 +43,16 @@ _EXPECTED = (
 _decoder = msgspec.json.Decoder(Event)
 
 
+class Numbers(Protocol):
+    """The numbers, by id, of the devices that a body may report of."""
+
+    def get(self, device_id: str, /) -> int | None:
+        """The number of a device; None: there is none."""
+        ...
+
+    def __contains__(self, device_id: object, /) -> bool: ...
+
+
 class BulkReader:
     """Reads one body, piece by piece, so that the event loop gets a turn between the pieces.
 
@@ -50,13 +60,15 @@ class BulkReader:
     """
 
     def __init__(
-        self, body: bytes, *, numbers: dict[str, int], metrics: KnownMetrics, latest_ns: int, limits: IngestLimits
+        self, body: bytes, *, numbers: Numbers, metrics: KnownMetrics, latest_ns: int, limits: IngestLimits
     ) -> None:
         """Raises: TooLarge: more than bulk_lines_max lines."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))
         if lines > limits.bulk_lines_max:
             text = f"the body has {lines} lines, more than {limits.bulk_lines_max} (bulk_lines_max); send it in parts"
             raise TooLarge(text, reason="bulk_lines")
+        self.lines = lines
+        """How many lines the body has, empty ones included."""
         self.events = EventBatch()
         self.refused: list[RefusedLine] = []
         self.refused_reasons: Counter[str] = Counter()
@@ -285,14 +297,19 @@ class BulkReader:
             else:
                 self.refuse(number, error)
 
-    def settle_undefined(self) -> Iterator[None]:
-        """Accept the lines whose metrics were defined meanwhile, and refuse the others. Yields as `settle_unknown`."""
+    def settle_undefined(self, error: Answerable | None = None) -> Iterator[None]:
+        """Accept the lines whose metrics were defined meanwhile, and refuse the others. Yields as `settle_unknown`.
+
+        Args: error: why the metrics were not defined, where it is not their own fault.
+        """
         lines, self.undefined = self.undefined, []
         for place, (number, line) in enumerate(lines, 1):
             if place % PIECE_LINES == 0:
                 yield
             try:
                 self._take(line, number)
+            except UnknownMetric as refused:
+                self.refuse(number, error or refused)
             except Answerable as refused:
                 self.refuse(number, refused)
 

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from fleetpulse.errors import RequestTimeout
+from fleetpulse.ingest.proxies import NO_PROXIES, TrustedProxies
 from fleetpulse.ingest.slices import Slices
 from fleetpulse.limits import IngestLimits
 from fleetpulse.telemetry.counters import Counters
@@ -47,7 +48,8 @@ class TimedConnection(Protocol):
 class Connections:
     """The open connections of the service, of the front door and of the ASGI path."""
 
-    def __init__(self, limits: IngestLimits, counters: Counters) -> None:
+    def __init__(self, limits: IngestLimits, counters: Counters, *, proxies: TrustedProxies = NO_PROXIES) -> None:
+        self.proxies = proxies
         self.limits = limits
         self.counters = counters
         self.now_s = 0.0
@@ -70,7 +72,8 @@ class Connections:
         if len(self._open) >= self.limits.connections_max:
             self.counters.connections_refused["connections"] += 1
             return False
-        if self._of_address[address] >= self.limits.connections_per_address_max:
+        is_full = self._of_address[address] >= self.limits.connections_per_address_max
+        if is_full and not self.proxies.trusts(address):  # all clients of a proxy come from its address
             self.counters.connections_refused["connections_per_address"] += 1
             return False
         self.counters.connections_opened += 1
@@ -82,6 +85,13 @@ class Connections:
         """Count `new` in the place of `old`, which has handed its connection over."""
         self._open.discard(old)
         self._open.add(new)
+
+    def rename(self, connection: TimedConnection, address: str, client: str) -> bool:
+        """Count an open connection as that of `client`. Returns False where it has too many: the caller must end it."""
+        self.leave(connection, address)
+        is_admitted = self.admit(connection, client)
+        self.counters.connections_opened -= is_admitted  # it was counted before
+        return is_admitted
 
     def leave(self, connection: TimedConnection, address: str) -> None:
         """Count a connection out, unless it was not admitted."""

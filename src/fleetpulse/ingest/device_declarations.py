@@ -8,20 +8,31 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.calendar import declared_time_ns
 from fleetpulse.model.device import LABEL_VALUE_CHARS_MAX, LABELS_MAX, NOTE_CHARS_MAX, Device, check_device
 from fleetpulse.model.device_fields import RESERVED_NAMES
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.text import NAME_PATTERN
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.notation.duration import DURATION_EXPECTED, DURATION_PATTERN, UnitMissing, parse_length, parse_seconds
-from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import EXPECTED
+from fleetpulse.notation.whole import whole
 
 # The rules for values are only described here. `model/device.py` checks them, for devices.csv and imports as well.
 DurationText = Annotated[
     str, Meta(description=DURATION_EXPECTED, examples=["5m"], extra_json_schema={"pattern": DURATION_PATTERN})
 ]
 TimeText = Annotated[
-    str, Meta(description=EXPECTED, examples=["2026-11-24T08:30:00Z"], extra_json_schema={"format": "date-time"})
+    str,
+    Meta(
+        description=f"{EXPECTED}, or a date, which is the start of that day in UTC",
+        examples=["2026-11-24T08:30:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+SecondsNumber = Annotated[
+    int | float,
+    Meta(description="a number of seconds", examples=[300], extra_json_schema={"type": "integer"}),  # as 300.0 is, too
 ]
 LabelTexts = Annotated[
     dict[str, Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LABEL_VALUE_CHARS_MAX})]],
@@ -45,9 +56,11 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(examples=["press-08"])]
     labels: LabelTexts = {}
     interval: Annotated[
-        DurationText | None, Meta(description="time between two heartbeats; null: the service's own")
+        DurationText | SecondsNumber | None, Meta(description="time between two heartbeats; null: the service's own")
     ] = None
-    grace: Annotated[DurationText | None, Meta(description="time past the interval until it is down")] = None
+    grace: Annotated[
+        DurationText | SecondsNumber | None, Meta(description="time past the interval until it is down")
+    ] = None
     note: NoteText = ""
 
 
@@ -55,9 +68,17 @@ class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
     """Changes of a device; a field that is left out stays as it is."""
 
     labels: LabelChanges = {}
-    interval: Annotated[DurationText | UnsetType | None, Meta(description="null: the service's own")] = UNSET
-    grace: Annotated[DurationText | UnsetType | None, Meta(description="null: the service's own")] = UNSET
+    interval: Annotated[
+        DurationText | SecondsNumber | UnsetType | None, Meta(description="null: the service's own")
+    ] = UNSET
+    grace: Annotated[DurationText | SecondsNumber | UnsetType | None, Meta(description="null: the service's own")] = (
+        UNSET
+    )
     note: NoteText | UnsetType = UNSET
+    since: Annotated[
+        TimeText | None,
+        Meta(description="since when it has had this interval or grace; null: from now on", examples=[None]),
+    ] = None
 
 
 class LabelChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,6 +122,22 @@ def changed_device(device: Device, change: DeviceChange) -> Device:
     )
 
 
+def changed_since_ns(change: DeviceChange, *, now_ns: int) -> int | None:
+    """Since when a device has had the interval and the grace of a change, in ns, at least 0; None: from now on.
+
+    Raises: Malformed: the time cannot be read. OutOfRange: it is later than now, or there is neither of them.
+    """
+    if change.since is None:
+        return None
+    since_ns = declared_time_ns("since", change.since)
+    if change.interval is UNSET and change.grace is UNSET:
+        text = "`since` says since when a device has had an interval or a grace: give `interval` or `grace`, too"
+        raise OutOfRange(text, reason="device")
+    if since_ns > now_ns:
+        raise OutOfRange("`since` must not be later than now; leave it out for a change from now on", reason="device")
+    return max(since_ns, 0)  # nothing is known of before 1970, and the years before 1678 have no number
+
+
 def relabelled_device(device: Device, change: LabelChange) -> Device:
     """The checked device after the change; `device` itself where nothing changes. Raises: OutOfRange."""
     labels = _merged(device.labels, change.labels)
@@ -118,10 +155,7 @@ def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
         raise Malformed("give `until` or `duration`, not both")
     if body.until is None and body.duration is None:
         return None
-    try:
-        until_ns = now_ns if body.until is None else parse_rfc3339_ns(body.until)
-    except ValueError as error:
-        raise Malformed(f"`until` is not {EXPECTED}") from error
+    until_ns = now_ns if body.until is None else declared_time_ns("until", body.until)
     try:
         until_ns += (0 if body.duration is None else parse_length(body.duration)) * NS_PER_S
     except UnitMissing as error:
@@ -137,9 +171,14 @@ def pause_end_ns(body: PauseBody, *, now_ns: int) -> int | None:
     return until_ns
 
 
-def _seconds(name: str, text: str | None) -> int | None:
+def _seconds(name: str, given: str | float | None) -> int | None:
+    if isinstance(given, (int, float)):
+        seconds = whole(given)
+        if seconds is None:
+            raise OutOfRange(f"{name} must be a whole number of seconds, not {given}", reason="device")
+        return seconds
     try:
-        return None if text is None else parse_seconds(text)
+        return None if given is None else parse_seconds(given)
     except ValueError as error:
         raise Malformed(f"{name}: {error}") from error
 

@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 from uvicorn.server import ServerState
 
+from fleetpulse.errors import UnknownDevice
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.header_cache import HeaderCache
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.ingest.report_gate import ReportGate, ReportLanes
+from fleetpulse.ingest.security_headers import POLICY
 
 
 class Door:
@@ -18,10 +21,15 @@ class Door:
         *,
         intake: Intake,
         connections: Connections,
+        gate: ReportGate,
+        lanes: ReportLanes,
+        unknown: Callable[[str], UnknownDevice],
         register: Callable[[str], "asyncio.Future[None]"] | None = None,
         defines_unknown: bool = False,
     ) -> None:
-        """`register` registers an unknown device; None where devices must not register themselves.
+        """`unknown` makes the refusal of an id that no device has.
+
+        `register` registers an unknown device; None where devices must not register themselves.
 
         `defines_unknown`: connections that report an undefined metric are handed over to the ASGI path, which defines
         it.
@@ -29,9 +37,12 @@ class Door:
         self.defines_unknown = defines_unknown
         self.intake = intake
         self.connections = connections
+        self.unknown = unknown
         self.register = register
         self.limits = connections.limits
-        self.header_cache = HeaderCache(connections.limits)
+        self.gate = gate
+        self.lanes = lanes
+        self.header_cache = HeaderCache(connections.limits, gate)
         self._headers: list[tuple[bytes, bytes]] | None = None
         self._no_content = b""
 
@@ -39,6 +50,6 @@ class Door:
         """The answer 204, with the server's default headers, of which Date changes every second."""
         if server_state.default_headers is not self._headers:
             self._headers = server_state.default_headers
-            lines = [b"HTTP/1.1 204 No Content", *(name + b": " + value for name, value in self._headers)]
+            lines = [b"HTTP/1.1 204 No Content", *(name + b": " + value for name, value in [*self._headers, POLICY])]
             self._no_content = b"\r\n".join([*lines, b"", b""])
         return self._no_content

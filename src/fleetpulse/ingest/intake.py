@@ -15,6 +15,7 @@ from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.model.events import EventBatch
 from fleetpulse.model.metric import UPLOAD_TIME
+from fleetpulse.telemetry.requests import Arrived
 
 
 class Waiter(Protocol):
@@ -32,10 +33,12 @@ class Waiter(Protocol):
 class Batch(EventBatch):
     """An event batch with the waiters of its events."""
 
-    __slots__ = ("waiters",)
+    __slots__ = ("arrived", "waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: Arrived | None = None) -> None:
+        """`arrived`: where the front door notes when reports came; None where nobody measures that."""
         super().__init__()
+        self.arrived = arrived
         self.waiters: list[Waiter] = []
 
 
@@ -51,14 +54,18 @@ class Intake:
         wake: Callable[[], None],
         earliest_ns: int = 0,
         unknown_fields_max: int = 0,
+        new_arrived: Callable[[], Arrived] | None = None,
     ) -> None:
         """`numbers`: the number of each device id. `wake` is called when `wake_at` waiters are in the batch.
+
+        `new_arrived` makes the place where a batch notes when its reports came; None where nobody measures that.
 
         `numbers` and `metrics` are not copied: whoever registers devices and defines metrics changes them.
         """
         self.numbers = numbers
         self.metrics = metrics
-        self.batch = Batch()
+        self._new_arrived = new_arrived
+        self.batch = self._new_batch()
         self.received = 0
         """Events that arrived, accepted or refused."""
         self.not_measured = 0
@@ -197,9 +204,12 @@ class Intake:
         if len(self.batch.waiters) >= self.wake_at:
             self._wake()
 
+    def _new_batch(self) -> Batch:
+        return Batch(None if self._new_arrived is None else self._new_arrived())
+
     def take(self) -> Batch:
         """The gathered batch; a new one begins. The events taken count as waiting until `settle`."""
-        batch, self.batch = self.batch, Batch()
+        batch, self.batch = self.batch, self._new_batch()
         self._in_flight = len(batch)
         self.senders += len(batch.waiters)
         return batch

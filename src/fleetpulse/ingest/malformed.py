@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from fleetpulse.errors import Malformed
+from fleetpulse.errors import Malformed, OutOfRange
 from fleetpulse.notation.timestamp import EXPECTED
 from fleetpulse.notation.whole import whole
 
@@ -19,6 +19,7 @@ _STOPPED_AT = re.compile(r"\(byte (\d+)\)")
 _TOKEN_BEFORE, _TOKEN = re.compile(rb"[-+.#\w]*\Z"), re.compile(rb"[-+.#\w]{1,24}")
 _NOT_A_NUMBER = re.compile(rb"[-+]?(nan|inf|infinity|1\.#.*)(ind|q|s)?", re.IGNORECASE)
 _KEY_BEFORE = re.compile(rb'"((?:[^"\\]|\\.){0,200})"\s*:\s*(?:\[[^\]"]*)?\Z')
+_BEYOND_64_BITS = re.compile("(Number|Integer value) out of range")
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE_SURROGATE = re.compile(rb"%s(?!%s)|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})%s" % (_HIGH, _LOW, _LOW))
 
@@ -32,29 +33,42 @@ def without_bom(body: bytes) -> bytes | None:
     return body[len(BOM) :] if body.startswith(BOM) and not body.startswith(BOM, len(BOM)) else None
 
 
-def malformed(error: Exception, expected: str, body: bytes) -> Malformed:
-    """The refusal of a body that `error` says is malformed. `expected` tells the sender the right form."""
-    if isinstance(error, msgspec.ValidationError):
-        wrong = _wrong_value(str(error), body)
-    elif isinstance(error, msgspec.MsgspecError):
-        wrong = _wrong_json(str(error), body)
-    elif isinstance(error, RecursionError):
-        wrong = "JSON is nested too deeply"
-    elif isinstance(error, UnicodeDecodeError):
-        wrong = _wrong_utf8(body)
-    else:
-        wrong = f"sent_at is not {EXPECTED}"
+def malformed(error: Exception, expected: str, body: bytes) -> Malformed | OutOfRange:
+    """The refusal of a body that `error` says is malformed. `expected` tells the sender the right form.
+
+    A number such as 1e400 is well-formed, but nothing here can hold it: that is OutOfRange, as for other values.
+    """
+    wrong = what_is_wrong(error, body)
+    if isinstance(error, msgspec.ValidationError) and _BEYOND_64_BITS.match(wrong):
+        return OutOfRange(f"{wrong}: 64 bits do not hold it; {expected}", reason="number_range")
     return Malformed(f"{wrong}; {expected}")
+
+
+def what_is_wrong(error: Exception, body: bytes) -> str:
+    """What `error` says is wrong with a body, with the place or the field."""
+    if isinstance(error, msgspec.ValidationError):
+        return _wrong_value(str(error), body)
+    if isinstance(error, msgspec.MsgspecError):
+        return _wrong_json(str(error), body)
+    if isinstance(error, RecursionError):
+        return "JSON is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return _wrong_utf8(body)
+    return f"sent_at is not {EXPECTED}"
 
 
 def _wrong_value(text: str, body: bytes) -> str:
     """Name the metric, for which the decoder writes `$.metrics[...]`."""
     if "`$.metrics[...]`" not in text:
         return text
-    for name, value in msgspec.json.decode(body, type=_Metrics).metrics.items():
+    try:
+        metrics = msgspec.json.decode(body, type=_Metrics).metrics
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return text  # more is wrong behind the value, where the decoder did not get to
+    for name, value in metrics.items():
         try:
             msgspec.json.decode(value, type=int | float | None)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return f"{str(error).partition(' - at')[0]} - at `$.metrics.{name[:100]}`"
     return text
 

@@ -14,7 +14,7 @@ import msgspec
 
 from fleetpulse.errors import MetricsFileError
 from fleetpulse.ingest.file_bytes import read_whole
-from fleetpulse.ingest.malformed import BOM
+from fleetpulse.ingest.malformed import BOM, what_is_wrong
 from fleetpulse.ingest.metric_declarations import Definition, declared_fields, definition
 from fleetpulse.model.declaration_merge import Fields
 
@@ -33,6 +33,7 @@ class NamedMetric:
 
 def read_metrics(path: Path) -> Sequence[NamedMetric]:
     """The definitions in the file. Raises: MetricsFileError: says what is wrong and where."""
+    text = b""
     try:
         text = read_whole(path).removeprefix(BOM)
         content = msgspec.json.decode(text, type=list[Definition] | _File)
@@ -52,7 +53,9 @@ def read_metrics(path: Path) -> Sequence[NamedMetric]:
         ) from error
     except msgspec.MsgspecError as error:
         hint = '[{"name": "cpu", "aggregation": "avg", "retention_days": 30}, …]'
-        raise MetricsFileError(f"{path}: {error}. Expected {hint}, see docs/reference/api.md.") from error
+        raise MetricsFileError(
+            f"{path}: {what_is_wrong(error, text)}. Expected {hint}, see docs/reference/api.md."
+        ) from error
     except (OSError, ValueError) as error:
         raise MetricsFileError(f"{path}: {error}.") from error
     names = [metric.name for metric in metrics]

@@ -22,6 +22,8 @@ _HOST = re.compile(
     rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"  # a name, or an IPv4 address
     rb"(?::(\d*))?"
 )
+_SLASH = re.compile(rb"%(?:2[fF]|5[cC])|\\")
+"""A separator that is hidden: some proxies take it for one, and others do not."""
 _PORT_HIGHEST = 65_535
 _LENGTH_DIGITS_MAX = 15
 _OF_PARSER = {
@@ -69,6 +71,8 @@ def check_head(version: str, headers: Headers) -> None:
         raise Malformed(f"a request must have exactly one Host header; this one has {number}", reason="host")
     if hosts and not is_host(hosts[0]):
         raise Malformed("the Host header must be a host name or an IP address, perhaps with a port", reason="host")
+    if codings and version == "1.0":
+        raise Malformed("a request of HTTP/1.0 has no Transfer-Encoding: send its Content-Length", reason="not_http")
     if codings and [value.strip().lower() for value in codings] != [b"chunked"]:
         raise UnsupportedCoding
 
@@ -88,9 +92,14 @@ def local_target(method: bytes, target: bytes) -> bytes:
     else:
         path = _path_of_url(target)
     try:
-        httptools.parse_url(path)
+        parts = httptools.parse_url(path)
     except httptools.HttpParserInvalidURLError as error:
         raise _no_path() from error
+    if b"#" in path or _SLASH.search(parts.path or b""):
+        raise Malformed(
+            "the path has a `#`, a backslash or an escaped slash, which no path of this server has",
+            reason="request_target",
+        )
     return path
 
 

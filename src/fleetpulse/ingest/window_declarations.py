@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.errors import OutOfRange
+from fleetpulse.ingest.calendar import declared_time_ns
 from fleetpulse.ingest.device_declarations import DurationText, LabelTexts, TimeText
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence, check_window
 from fleetpulse.notation.duration import parse_length
-from fleetpulse.notation.timestamp import EXPECTED, parse_rfc3339_ns
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIME_OF_DAY = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
@@ -37,7 +37,10 @@ class WindowBody(msgspec.Struct, forbid_unknown_fields=True):
     labels: LabelTexts = {}
     devices: Annotated[list[str], Meta(description="ids of devices", examples=[["press-07"]])] = []
     all: Annotated[bool, Meta(description="for every device")] = False
-    start: Annotated[TimeText | None, Meta(description="null: now")] = None
+    start: Annotated[
+        TimeText | None,
+        Meta(description="null: now; a bare date is the start of that day in the zone of the recurrence"),
+    ] = None
     end: Annotated[
         TimeText | None, Meta(description="null: no end; only with a recurrence", examples=["2026-11-24T10:30:00Z"])
     ] = None
@@ -49,11 +52,9 @@ def new_window(body: WindowBody, *, window_id: str, now_ns: int) -> MaintenanceW
 
     Raises: Malformed: a time cannot be read. OutOfRange: a value breaks a rule of `model/maintenance.py`.
     """
-    try:
-        start_ns = now_ns if body.start is None else parse_rfc3339_ns(body.start)
-        end_ns = None if body.end is None else parse_rfc3339_ns(body.end)
-    except ValueError as error:
-        raise Malformed(f"`start` and `end` must be {EXPECTED}") from error
+    timezone = None if body.recurrence is None else body.recurrence.timezone
+    start_ns = now_ns if body.start is None else declared_time_ns("start", body.start, timezone)
+    end_ns = None if body.end is None else declared_time_ns("end", body.end, timezone)
     try:
         window = MaintenanceWindow(
             id=window_id,
@@ -62,7 +63,7 @@ def new_window(body: WindowBody, *, window_id: str, now_ns: int) -> MaintenanceW
             devices=tuple(body.devices),
             start_ns=start_ns,
             end_ns=end_ns,
-            recurrence=None if body.recurrence is None else _recurrence(body.recurrence),
+            recurrence=None if body.recurrence is None else new_recurrence(body.recurrence),
             is_for_all=body.all,
         )
         check_window(window)
@@ -71,7 +72,8 @@ def new_window(body: WindowBody, *, window_id: str, now_ns: int) -> MaintenanceW
     return window
 
 
-def _recurrence(body: WeeklyBody) -> Recurrence:
+def new_recurrence(body: WeeklyBody) -> Recurrence:
+    """When it recurs. Raises: ValueError: says what is wrong; the numbers are for `check_recurrence`."""
     hour, colon, minute = body.at.partition(":")
     is_time = colon and len(hour) == len(minute) == 2 and (hour + minute).isdigit() and (hour + minute).isascii()
     if not is_time or int(hour) > 23 or int(minute) > 59:

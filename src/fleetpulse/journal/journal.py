@@ -5,7 +5,8 @@ or a power cut every entry whose `append` returned is still there. An entry whos
 or not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from fleetpulse.model.events import Position
@@ -86,6 +87,14 @@ class Journal(Protocol):
 
     def identify(self, identity: str) -> None:
         """Record the id of the data folder, for good. Raises: OSError; DatabaseBusy."""
+        ...
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """Write all of it, as it is at one moment, into the new SQLite file `target`. From any thread; commits go on.
+
+        Args: rest: called between two pieces with the seconds that it should take, so that commits have the disk.
+        Raises: OperatorError.
+        """
         ...
 
     def close(self) -> None:

@@ -1,7 +1,10 @@
 """A journal in memory, for tests that start and stop the service many times a second."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached
 
@@ -38,6 +41,13 @@ class MemoryJournal:
         if self._last < through:
             self._entries.clear()
             self._last = through
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:  # noqa: ARG002  # there is no disk to rest
+        """See Journal."""
+        with contextlib.closing(SqliteJournal(target)) as journal:
+            journal.accept_loss(through=self.first_position() - 1)
+            for _, body in self.read(after=0):
+                journal.append(body)
 
     @property
     def waits_for_lock(self) -> bool:

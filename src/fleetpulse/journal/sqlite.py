@@ -12,11 +12,12 @@ a backup does: `database_lock.py` waits for them.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from fleetpulse.database_copy import copy_database
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
@@ -39,7 +40,7 @@ class SqliteJournal:
         Raises: DamagedData: the file is not a journal of fleetpulse, or SQLite finds it corrupt. StorageFailed: the
             disk refuses it. DatabaseBusy.
         """
-        self._path = path
+        self._path, self._wait_s = path, wait_s
         self._lock = DatabaseLock(path, wait_s=wait_s)
         self._is_doubtful = False
         self._written: tuple[tuple[int, int], ...] | None = None
@@ -262,6 +263,10 @@ class SqliteJournal:
             self._lock.run(partial(self._connection.execute, text, (identity,)))
         except sqlite3.Error as error:
             raise OSError(storage_text(error, self._path, database=self._path)) from error
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """See Journal."""
+        copy_database(self._path, target, wait_s=self._wait_s, sleep=rest)
 
     def close(self) -> None:
         """See Journal."""

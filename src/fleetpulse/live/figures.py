@@ -8,14 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import Rows
+from fleetpulse.model.device_spans import NO_FIRST_NS
 from fleetpulse.model.forgotten import NO_MINUTE
 from fleetpulse.model.samples import SampleColumns
+from fleetpulse.model.units import NS_PER_MINUTE
 
 NO_MINUTE_FIRST = NO_MINUTE
 NO_MINUTE_LAST = np.iinfo(np.int32).min
 ClosedRows = Mapping[int, Rows | None]
 """The presence of one device, shape (23,), in the closed block of a day, by day; days without it may be left out."""
 _LOW_32 = 0xFFFF_FFFF
+
+
+def minutes_between(first_sent_ns: int, last_sent_ns: int) -> tuple[int, int]:
+    """The minutes since 1970 of the first and of the last beat of a device."""
+    if first_sent_ns == NO_FIRST_NS:
+        return NO_MINUTE_FIRST, NO_MINUTE_LAST
+    return first_sent_ns // NS_PER_MINUTE, last_sent_ns // NS_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,26 +14,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.clock_correction import correct_blind, correct_gaps, correct_times
+from fleetpulse.aggregate.clock_correction import correct_gaps
+from fleetpulse.aggregate.device_policies import DevicePolicies
 from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
-from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, ClosedRows, DeviceFigures, settle_uploads
+from fleetpulse.live.beat_gaps import BEAT_COLUMNS, LiveBeats
+from fleetpulse.live.correction import correct
+from fleetpulse.live.figures import ClosedRows, DeviceFigures, minutes_between, settle_uploads
 from fleetpulse.live.forget import forget_all
 from fleetpulse.live.frozen import ClosingData, Freezing, FrozenFleet
-from fleetpulse.live.growth import capacity_for, empty_rows, grown, grown_rows, prepare
+from fleetpulse.live.growth import capacity_for, grown, prepare
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.marks import mark_days
-from fleetpulse.live.reception_gaps import add_gaps, gaps_between, gaps_under, join_pieces
+from fleetpulse.live.policies import FleetPolicies
+from fleetpulse.live.reception_gaps import add_gaps, join_pieces
 from fleetpulse.live.reported_samples import SAMPLE_COLUMNS, ReportedSamples, has_uploads
 from fleetpulse.live.sparse_presence import SparsePresence
-from fleetpulse.live.view import LiveView, presence_from, rows_of
+from fleetpulse.live.view import LiveView, rows_of, view_of
 from fleetpulse.model.columns import join_columns
+from fleetpulse.model.device_spans import NO_FIRST_NS, NO_LAST_NS
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.manifest import first_open_day
+from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 from fleetpulse.model.server_clock import NO_LEAPS, ClockCorrection, KnownLeaps
-from fleetpulse.model.units import NS_PER_MINUTE
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
+
+ONE = np.uint32(1)
+"""Of the dtype of the column that it is added to: numpy is thirty times slower where it has to convert."""
 
 
 class Fleet:
@@ -46,8 +57,9 @@ class Fleet:
         """
         self.count = 0
         self._reserve = reserve
-        self.first_minute = np.full(0, NO_MINUTE_FIRST, np.int32)
-        self.last_minute = np.full(0, NO_MINUTE_LAST, np.int32)
+        self.first_sent_ns = np.full(0, NO_FIRST_NS, np.int64)
+        self.last_sent_ns = np.full(0, NO_LAST_NS, np.int64)
+        self.gap_until_ns = np.zeros(0, np.int64)
         self.last_received_ns = np.zeros(0, np.int64)
         self.up_since_ns = np.zeros(0, np.int64)
         self.closed_minutes = np.zeros(0, np.int32)
@@ -61,74 +73,76 @@ class Fleet:
         self.latest_upload_ns = np.zeros(0, np.int64)
         self.latest_sample_ns = np.zeros(0, np.int64)
         self.open_from_day = 0
-        self.dense: dict[int, Rows] = {}
+        self.dense: dict[int, HourColumns] = {}
         self.sparse = SparsePresence()
         self.closing = ClosingData()
         self.samples = ReportedSamples()
+        self.beats = LiveBeats(reserve=reserve)
         self.gaps: list[ReceptionGapColumns] = []
         self.forgotten: list[Forgotten] = []
         """What was forgotten here, and is removed from the blocks by the next checkpoint."""
+        self.first_kept_ns: dict[int, int] = {}
+        """Of each device of `forgotten` the first beat that stayed; gaps in blocks that begin earlier do not count."""
         self.alive_at_ns = 0
         """The latest received_at of all entries, so the last moment at which the service is known to have run."""
         self.blind_ns: list[tuple[int, int]] = []
         """Spans [start, end) in which the service did not run, ascending."""
         self.corrections: list[ClockCorrection] = []  # of the reception gaps in `closing` and in blocks
         self.leaps = NO_LEAPS
-        # A device has the index of its policy, since few policies differ: a column of zeros costs no memory.
-        self.policies = [policy]
-        self._codes = {policy: 0}
-        self.policy_codes = np.zeros(0, np.uint16)
-        self._late_after_ns = np.array([policy.late_after_ns], np.int64)
+        self.policies = FleetPolicies(policy)
+        self.policy_codes = np.zeros(0, np.uint32)  # a column of zeros costs no memory
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The columns of a snapshot by name, as views, each shape (count,) and of the dtype of a snapshot."""
-        names: tuple[str, ...] = ("first_minute", "last_minute", "last_received_ns", "up_since_ns", "closed_minutes")
+        names: tuple[str, ...] = (*BEAT_COLUMNS, "last_received_ns", "up_since_ns", "closed_minutes")
         names += ("heartbeats", "uploads", "other_samples", "upload_high", "upload_low")
         names += ("latest_upload_ns", "latest_sample_ns")
         return {name: getattr(self, name)[: self.count] for name in names}
 
     def resize(self, count: int) -> None:
         """Make room for devices 0 .. count - 1."""
-        if count > len(self.first_minute):
+        if count > len(self.first_sent_ns):
             capacity = capacity_for(count, reserve=self._reserve)
             for name, column in self.columns().items():
                 setattr(self, name, grown(column, capacity))
-            self.dense = {day: grown_rows(rows, capacity) for day, rows in self.dense.items()}
+            self.dense = {day: hours.grown(capacity) for day, hours in self.dense.items()}
             self.policy_codes = grown(self.policy_codes, capacity)
         if count > self.count:
-            self.first_minute[self.count : count] = NO_MINUTE_FIRST
-            self.last_minute[self.count : count] = NO_MINUTE_LAST
+            self.first_sent_ns[self.count : count] = NO_FIRST_NS
+            self.last_sent_ns[self.count : count] = NO_LAST_NS
             self.count = count
-            prepare(count, [*self.columns().values(), self.policy_codes, *self.dense.values()])
+            hours = (hours.words for hours in self.dense.values())
+            prepare(count, [*self.columns().values(), self.policy_codes, *hours])
 
-    def advance(self, today: int) -> None:
-        """Make `today` and the day before it open days, with dense presence; the next checkpoint closes older days.
+    def advance(self, now_ns: int) -> None:
+        """Open the day of now, and in its first hour yesterday, with dense presence; a checkpoint closes older days.
 
         Open days never move back. After a server clock that was ahead is corrected, heartbeats of the present fall
         before the open days: they are kept as sparse presence, which is slower but as exact. What came for a day before
         it was open stays sparse, too, until `SparsePresence.settle_into` has moved it.
         """
-        self.open_from_day = max(self.open_from_day, today - 1)
+        self.open_from_day = max(self.open_from_day, first_open_day(now_ns))
+        self._open_days(now_ns)
+
+    def _open_days(self, now_ns: int) -> None:
         for day in (self.open_from_day, self.open_from_day + 1):
-            if day not in self.dense:
-                self.dense[day] = empty_rows(len(self.first_minute))
-                prepare(self.count, [self.dense[day]])
+            if day not in self.dense and day <= now_ns // NS_PER_DAY:
+                self.dense[day] = hours = HourColumns.empty(len(self.first_sent_ns))
+                prepare(self.count, [hours.words])
 
-    def set_policy(self, device: int, policy: HeartbeatPolicy) -> None:
-        """Set the policy of a device. Raises: ValueError: there would be more than 65,536 different policies."""
-        code = self._codes.get(policy)
-        if code is None:
-            code = len(self.policies)
-            if code > np.iinfo(np.uint16).max:
-                raise ValueError(f"there are {code} different pairs of interval and grace already; use one of them")
-            self._codes[policy] = code
-            self.policies.append(policy)
-            self._late_after_ns = np.array([policy.late_after_ns for policy in self.policies], np.int64)
-        self.policy_codes[device] = code
+    def set_policy(self, device: int, history: PolicyHistory) -> None:
+        """Set which policies a device has, and from when on."""
+        self.policy_codes = self.policies.without_unused(self.policy_codes)
+        self.policy_codes[device] = self.policies.code_of(history)
 
-    def policy_of(self, device: int) -> HeartbeatPolicy:
-        """The policy of a device."""
-        return self.policies[int(self.policy_codes[device])]
+    def policies_of(self, device: int) -> PolicyHistory:
+        """The policies of a device."""
+        return self.policies.histories[int(self.policy_codes[device])]
+
+    @property
+    def device_policies(self) -> DevicePolicies:
+        """The policies of all devices, which judge gaps between beats."""
+        return DevicePolicies(self.policy_codes, self.policies.table, self.policies.shortest_ns)
 
     def apply(self, batches: Sequence[EventColumns]) -> None:
         """Apply batches in the order of the journal. A thousand small batches take little longer than a large one.
@@ -139,7 +153,7 @@ class Fleet:
         for place, batch in enumerate(batches):
             if len(batch.correction_ns):
                 self._apply_in_order(batches[start:place], floor_ns)
-                self._correct(ClockCorrection(*batch.correction_ns.tolist()))
+                correct(self, ClockCorrection(*batch.correction_ns.tolist()))
                 start, floor_ns = place, self.alive_at_ns
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
@@ -152,30 +166,19 @@ class Fleet:
                 self.forgotten += forget_all(self, batch)
         self._apply_in_order(batches[start:], floor_ns)
 
-    def _correct(self, correction: ClockCorrection) -> None:
-        """Put right what was received while the server's clock was ahead, and nothing from before."""
-        self.leaps = KnownLeaps(min(self.leaps.last_at_ns, correction.at_ns))
-        if self.alive_at_ns > correction.since_ns:
-            correct_times(self.last_received_ns[: self.count], correction)
-            correct_times(self.up_since_ns[: self.count], correction)
-            self.gaps = [correct_gaps(piece, [correction]) for piece in self.gaps]
-            self.corrections.append(correction)
-            self.blind_ns = correct_blind(self.blind_ns, correction)
-            self.alive_at_ns = correction.at_ns
-
     def _apply_in_order(self, batches: Sequence[EventColumns], floor_ns: int) -> None:
         receptions: list[Receptions] = []
         beating = [batch for batch in batches if len(batch.heartbeat_devices)]
         if beating:
             sent_at_ns, received = join_heartbeats(beating, floor_ns=floor_ns)
-            np.add.at(self.heartbeats, received.devices, 1)
-            self._mark_presence(received.devices, sent_at_ns)
+            np.add.at(self.heartbeats, received.devices, ONE)
+            self._take_beats(received.devices, sent_at_ns)
             receptions.append(received)
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
             samples, received = join_reported_samples(sampling, floor_ns=floor_ns)
             self.samples.apply(samples, {name: getattr(self, name) for name in SAMPLE_COLUMNS})
-            self._mark_presence(*metrics_reports(samples, sampling))
+            self._take_beats(*metrics_reports(samples, sampling))
             receptions.append(received)
         if receptions:
             # Heartbeats and samples together, since a sample between two heartbeats divides a reception gap.
@@ -186,39 +189,26 @@ class Fleet:
         devices, at_ns = received.devices, received.at_ns
         if devices.max() >= self.count:  # the columns have room for it
             raise IndexError(f"the fleet has no device {devices.max()}")
-        last_ns = self.last_received_ns[devices]
-        newest_ns = int(at_ns.max())
-        shortest_ns = int(self._late_after_ns.min())
-        if newest_ns - int(last_ns.min()) > shortest_ns:
-            # Sorting is dear, so only the receptions that can have ended a gap are sorted: as a rule few.
-            chosen = np.flatnonzero(newest_ns - last_ns > shortest_ns)
-            self._end_gaps(*gaps_between(devices[chosen], at_ns[chosen], before_ns=last_ns[chosen]))
-        np.maximum.at(self.last_received_ns, devices, at_ns)
-
-    def _end_gaps(self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> None:
-        codes = self.policy_codes[devices]
-        is_long = end_ns - start_ns > self._late_after_ns[codes]
-        if is_long.any():
-            gaps = gaps_under(self.policies, codes[is_long], devices[is_long], start_ns[is_long], end_ns[is_long])
+        gaps = self.policies.ended_gaps(self.policy_codes, devices, at_ns, last_ns=self.last_received_ns[devices])
+        if gaps is not None:
             add_gaps(self.gaps, gaps)
             np.maximum.at(self.up_since_ns, gaps.devices, gaps.end_ns)
+        np.maximum.at(self.last_received_ns, devices, at_ns)
 
-    def _mark_presence(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
-        """Mark the minutes in which devices were running by their own clocks; `sent_at_ns`: shape (n,), of each."""
-        if not len(devices):
-            return
-        minutes = sent_at_ns // NS_PER_MINUTE
-        narrow = minutes.astype(np.int32)
-        np.minimum.at(self.first_minute, devices, narrow)
-        np.maximum.at(self.last_minute, devices, narrow)
-        mark_days(devices, minutes, dense=self.dense, sparse=self.sparse)
+    def _take_beats(self, devices: NDArray[np.uint32], sent_at_ns: NDArray[np.int64]) -> None:
+        """Take what shows that devices were running, by their own clocks; `sent_at_ns`: shape (n,), of each."""
+        if len(devices):
+            columns = {name: getattr(self, name) for name in BEAT_COLUMNS}
+            self.beats.note(devices, sent_at_ns, columns=columns, policies=self.device_policies)
+            mark_days(devices, sent_at_ns // NS_PER_MINUTE, dense=self.dense, sparse=self.sparse)
 
     def figures(self, device: int, *, known: ClosedRows) -> DeviceFigures:
         """The lifetime figures of a device, without doubtful uploads. `known` must have the rows of `touched_days`."""
+        first_minute, last_minute = minutes_between(int(self.first_sent_ns[device]), int(self.last_sent_ns[device]))
         return DeviceFigures(
             minutes_present=int(self.closed_minutes[device]) + self._uncounted_minutes(device, known),
-            first_minute=int(self.first_minute[device]),
-            last_minute=int(self.last_minute[device]),
+            first_minute=first_minute,
+            last_minute=last_minute,
             heartbeats=int(self.heartbeats[device]),
             samples=int(self.uploads[device]) + int(self.other_samples[device]),
             uploads=int(self.uploads[device]),
@@ -227,9 +217,10 @@ class Fleet:
 
     def has_doubtful_uploads(self, device: int) -> bool:
         """Whether a device has sent upload times that have not been compared with earlier ones yet."""
-        return has_uploads(self._doubtful(), device)
+        return has_uploads(self.doubtful(), device)
 
-    def _doubtful(self) -> list[SampleColumns]:
+    def doubtful(self) -> list[SampleColumns]:
+        """The samples that may repeat others, those included that a checkpoint is writing."""
         return [*self.closing.doubtful, *self.samples.doubtful.pieces()]
 
     def touched_days(self, device: int) -> list[int]:
@@ -250,25 +241,7 @@ class Fleet:
 
     def view(self, devices: range, *, from_day: int) -> LiveView:
         """What a question may see of these devices, of their presence that of the day `from_day` and later."""
-        part = slice(devices.start, devices.stop)
-        dense, sparse = presence_from(
-            from_day, devices, dense=(self.dense, self.closing.dense), sparse=(self.sparse, self.closing.sparse)
-        )
-        return LiveView(
-            devices=devices,
-            first_minute=self.first_minute[part].copy(),
-            last_received_ns=self.last_received_ns[part].copy(),
-            up_since_ns=self.up_since_ns[part].copy(),
-            policy_codes=self.policy_codes[part].copy(),
-            policies=list(self.policies),
-            dense=dense,
-            sparse=sparse,
-            gaps=[*self._closing_gaps(), *self.gaps],
-            corrections=[*self.closing.corrections, *self.corrections],
-            samples=[*self.closing.samples, *self.samples.certain.pieces()],
-            doubtful=self._doubtful(),
-            blind_ns=list(self.blind_ns),
-        )
+        return view_of(self, devices, from_day=from_day)
 
     def freeze(self) -> Freezing:
         """Begin a checkpoint: move what it will write into blocks to `closing`, and begin to copy the exact columns.
@@ -283,7 +256,8 @@ class Fleet:
                 self.closing.sparse.adopt(day, self.sparse.take(day))
         self.closing.samples += self.samples.certain.take()
         self.closing.doubtful += self.samples.doubtful.take()
-        self.closing.gaps = join_pieces([*self._closing_gaps(), *self.gaps])
+        self.closing.beats.take_from(self.beats)
+        self.closing.gaps = join_pieces([*self.closing_gaps(), *self.gaps])
         self.closing.corrections += self.corrections
         self.gaps, self.corrections = [], []
         frozen = FrozenFleet(
@@ -293,14 +267,17 @@ class Fleet:
             open_dense=dict(self.dense),
             open_sparse=self.sparse.shared(),
             closing=self.closing,
+            policies=self.device_policies.copied(self.count),
             alive_at_ns=self.alive_at_ns,
             blind_ns=list(self.blind_ns),
             leaps=self.leaps,
             forgotten=list(self.forgotten),
+            first_kept_ns=dict(self.first_kept_ns),
         )
         return Freezing(frozen)
 
-    def _closing_gaps(self) -> list[ReceptionGapColumns]:
+    def closing_gaps(self) -> list[ReceptionGapColumns]:
+        """The reception gaps that a checkpoint is writing, as they are correct now."""
         return [correct_gaps(piece, self.corrections) for piece in self.closing.gaps]
 
     def finish_closing(self, closed_minutes: NDArray[np.int32], new_uploads: SampleColumns = NO_SAMPLES) -> None:
@@ -313,7 +290,7 @@ class Fleet:
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         settle_uploads(self.columns(), new_uploads)
         self.closing = ClosingData()
-        self.forgotten = []
+        self.forgotten, self.first_kept_ns = [], {}
 
     def add_closed_minutes(self, devices: NDArray[np.uint32], minutes: NDArray[np.int32]) -> None:
         """Count minutes, int32, shape (n,), that have joined the blocks of closed days, by device, each once."""
@@ -329,7 +306,7 @@ class Fleet:
         leaps: KnownLeaps,
     ) -> None:
         """Load the columns of a snapshot, in its dtypes, shape (devices,). `restore_presence` loads its open days."""
-        self.resize(len(columns["first_minute"]))
+        self.resize(len(columns["first_sent_ns"]))
         for name, column in columns.items():
             if column.any():  # pages of zeros cost no memory until they are written to
                 getattr(self, name)[: len(column)] = column
@@ -337,13 +314,11 @@ class Fleet:
         self.alive_at_ns = alive_at_ns
         self.blind_ns = list(blind_ns)
         self.leaps = leaps
+        self._open_days(alive_at_ns)
 
     def restore_presence(self, day: int, *, devices: NDArray[np.uint32], rows: Rows) -> None:
         """Load the presence of an open day: `devices` uint32, shape (n,), distinct; `rows` uint64, shape (n, 23)."""
-        if day in self.dense or day in (self.open_from_day, self.open_from_day + 1):
-            dense = self.dense.get(day)
-            if dense is None:
-                dense = self.dense[day] = empty_rows(len(self.first_minute))
-            dense[devices] |= rows
+        if day in self.dense:
+            self.dense[day].mark_rows(devices, rows)
         else:
             self.sparse.put(day, devices=devices, rows=rows)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fleetpulse.aggregate.presence import Rows, first_minute_of, minutes_from
-from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST
+from fleetpulse.aggregate.presence import first_minute_of, minutes_from
+from fleetpulse.live.forget_beats import forget_backfill, forget_beats
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import rows_of
+from fleetpulse.model.device_spans import NO_FIRST_NS, NO_LAST_NS
 from fleetpulse.model.events import EventColumns
 from fleetpulse.model.forgotten import NO_MINUTE, Forgotten, Order, read_orders
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import SampleColumns, join_samples
-from fleetpulse.model.units import MINUTES_PER_DAY
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_MINUTE
 
 if TYPE_CHECKING:
     from fleetpulse.live.fleet import Fleet
@@ -33,10 +35,15 @@ def forget(fleet: Fleet, order: Order, *, at_ns: int) -> Forgotten:
         dense=(fleet.dense, closing.dense),
         sparse=(fleet.sparse, closing.sparse),
     )
-    if fleet.first_minute[device] < order.before_minute:
-        fleet.first_minute[device] = min(first, order.blocks.first_minute)
-        if fleet.first_minute[device] == NO_MINUTE_FIRST:
-            fleet.last_minute[device] = NO_MINUTE_LAST
+    beat_ns = forget_beats(
+        [closing.beats, fleet.beats], device, before_ns=order.before_ns, is_kept=fleet.device_policies.is_kept
+    )
+    if fleet.first_sent_ns[device] < order.before_ns:
+        forget_first(fleet, device, first_minute=min(first, order.blocks.first_minute), beat_ns=beat_ns)
+    first_ns = int(fleet.first_sent_ns[device])
+    first_kept_ns = order.before_ns if first_ns == NO_FIRST_NS else max(order.before_ns, first_ns)
+    forget_backfill([closing.beats, fleet.beats], device, first_ns=first_kept_ns)
+    fleet.first_kept_ns[device] = max(fleet.first_kept_ns.get(device, first_kept_ns), first_kept_ns)
     closing.samples[:], removed = forget_samples(closing.samples, device, before_ns=order.before_ns)
     closing.doubtful[:], _ = forget_samples(closing.doubtful, device, before_ns=order.before_ns)
     live = fleet.samples.certain.forget(device, before_ns=order.before_ns)
@@ -52,16 +59,27 @@ def forget(fleet: Fleet, order: Order, *, at_ns: int) -> Forgotten:
     return Forgotten(device, order.before_ns, at_ns, order.minutes, order.samples)
 
 
+def forget_first(fleet: Fleet, device: int, *, first_minute: int, beat_ns: int | None) -> None:
+    """Set the first beat of a device, of which only the minute is known, except where `beat_ns` is in this minute."""
+    if first_minute == NO_MINUTE:
+        fleet.first_sent_ns[device], fleet.last_sent_ns[device] = NO_FIRST_NS, NO_LAST_NS
+        fleet.gap_until_ns[device] = 0
+    elif beat_ns is not None and beat_ns // NS_PER_MINUTE == first_minute:
+        fleet.first_sent_ns[device] = beat_ns
+    else:
+        fleet.first_sent_ns[device] = first_minute * NS_PER_MINUTE
+
+
 def forget_presence(
-    device: int, *, before_minute: int, dense: Sequence[Mapping[int, Rows]], sparse: Sequence[SparsePresence]
+    device: int, *, before_minute: int, dense: Sequence[Mapping[int, HourColumns]], sparse: Sequence[SparsePresence]
 ) -> int:
     """Clear the minutes of a device before a minute since 1970. Returns its first minute that stays, or NO_MINUTE."""
     before_day, minute_of_day = divmod(before_minute, MINUTES_PER_DAY)
     kept = {True: minutes_from(minute_of_day), False: minutes_from(MINUTES_PER_DAY)}
-    for rows_by_day in dense:
-        for day, rows in rows_by_day.items():
-            if day <= before_day and device < len(rows):
-                rows[device] &= kept[day == before_day]
+    for hours_by_day in dense:
+        for day, hours in hours_by_day.items():
+            if day <= before_day and device < len(hours):
+                hours.keep(device, kept[day == before_day])
     for sparse_days in sparse:
         for day in sparse_days.days:
             if day <= before_day:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import Rows
+from fleetpulse.aggregate.device_policies import DevicePolicies
+from fleetpulse.live.beat_gaps import LiveBeats
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
@@ -13,6 +15,7 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.model.server_clock import ClockCorrection, KnownLeaps
 
 EXACT_COLUMNS = (
+    "first_sent_ns", "last_sent_ns", "gap_until_ns",
     "last_received_ns", "up_since_ns", "heartbeats", "uploads", "other_samples", "upload_high", "upload_low",
 )  # fmt: skip
 """Columns that a snapshot must hold as they are at its journal position: replaying an entry twice would change them.
@@ -20,7 +23,7 @@ EXACT_COLUMNS = (
 The others may be newer than the position, since replaying an entry does not change them a second time.
 """
 
-PIECE_DEVICES = 32_768
+PIECE_DEVICES = 24_576
 """Devices whose figures are copied in one go, not quite 2 MB."""
 
 
@@ -28,13 +31,15 @@ PIECE_DEVICES = 32_768
 class ClosingData:
     """Data that a checkpoint writes into blocks. Questions read it here until the manifest names these blocks."""
 
-    dense: dict[int, Rows] = field(default_factory=dict)
-    """Presence by day, the row of each device at its number."""
+    dense: dict[int, HourColumns] = field(default_factory=dict)
+    """Presence by day, of days that were open."""
     sparse: SparsePresence = field(default_factory=SparsePresence)
     """Presence that came late, for days that were closed before."""
     samples: list[SampleColumns] = field(default_factory=list)
     doubtful: list[SampleColumns] = field(default_factory=list)
     """Samples that may repeat others; see `live.reported_samples`."""
+    beats: LiveBeats = field(default_factory=lambda: LiveBeats(reserve=0))
+    """Gaps between beats, and the late beats in them."""
     gaps: list[ReceptionGapColumns] = field(default_factory=list)
     corrections: list[ClockCorrection] = field(default_factory=list)
     """Of the reception gaps in blocks, in their order; those of `gaps` are correct."""
@@ -53,16 +58,21 @@ class FrozenFleet:
     open_from_day: int
     columns: dict[str, NDArray[np.generic]]
     """By name, each shape (count,): copies of EXACT_COLUMNS, complete when `Freezing` is, and views of the others."""
-    open_dense: dict[int, Rows]
-    """Presence of the open days, the fleet's own arrays: a mark made meanwhile may be in them."""
+    open_dense: dict[int, HourColumns]
+    """Presence of the open days, the fleet's own columns: a mark made meanwhile may be in them."""
     open_sparse: SparsePresence
     """Presence of days ahead, in the same way; no day that was not there yet."""
     closing: ClosingData
+    policies: DevicePolicies
     alive_at_ns: int
     blind_ns: list[tuple[int, int]]
     leaps: KnownLeaps
     forgotten: list[Forgotten]
     """What blocks may still hold, and must not any more."""
+    first_kept_ns: dict[int, int]
+    """By device: stored gaps that begin before it do not count any more, since the beat where they begin is forgotten.
+
+    What was sent again since, from then until the first beat that had stayed, is in the gaps of `closing`."""
 
 
 class Freezing:

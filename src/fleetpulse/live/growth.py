@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.aggregate.hour_words import HOURS_PER_DAY
 from fleetpulse.heap import lazy_zeros, use_huge_pages
 
 OPEN_DAYS_MOST = 4
-"""Days that have dense presence at the same time at most, while a checkpoint writes those that have closed."""
+"""Days that have dense presence at the same time at most: open ones, and those that a checkpoint is still to write."""
 HUGE_PAGES_AT = 100_000
 """Devices from which on large pages pay: with few they would take more memory than all else."""
 _Number = TypeVar("_Number", bound=np.generic)
@@ -28,7 +28,7 @@ def capacity_for(count: int, *, reserve: int) -> int:
     """
     if count <= reserve:
         with contextlib.suppress(OSError):
-            lazy_zeros((OPEN_DAYS_MOST * reserve, WORDS_PER_DAY), np.uint64)
+            lazy_zeros((OPEN_DAYS_MOST * HOURS_PER_DAY, reserve), np.uint64)
             return reserve
     return max(1024, count + count // 4)
 
@@ -38,7 +38,7 @@ def grown(column: NDArray[_Number], capacity: int, fill: int = 0) -> NDArray[_Nu
 
     Args: fill: of the new devices. It is written, so leave it out where the room is to cost nothing.
     """
-    longer = _zeros((capacity,), column.dtype.type)
+    longer = zeros((capacity,), column.dtype.type)
     if column.any():  # copying zeros would write to every page, and so use memory
         longer[: len(column)] = column
     if fill:
@@ -46,19 +46,8 @@ def grown(column: NDArray[_Number], capacity: int, fill: int = 0) -> NDArray[_Nu
     return longer
 
 
-def grown_rows(rows: Rows, capacity: int) -> Rows:
-    """A copy of presence, shape (n, 23), with room for `capacity` devices."""
-    longer = empty_rows(capacity)
-    longer[: len(rows)] = rows
-    return longer
-
-
-def empty_rows(capacity: int) -> Rows:
-    """No presence of any of `capacity` devices."""
-    return _zeros((capacity, WORDS_PER_DAY), np.uint64)
-
-
-def _zeros(shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
+def zeros(shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
+    """Zeros of `shape` and `dtype` (int64, say) that cost no memory until they are written to, where the system can."""
     try:
         return lazy_zeros(shape, dtype)
     except OSError:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.runs import first_of_runs
-from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 
 JOINED_ROWS_MAX = 262_144
@@ -27,19 +26,6 @@ def gaps_between(
     is_first = first_of_runs(devices)
     starts[1:][~is_first[1:]] = ends[:-1][~is_first[1:]]
     return devices, starts, ends
-
-
-def gaps_under(
-    policies: Sequence[HeartbeatPolicy],
-    codes: NDArray[np.uint16],
-    devices: NDArray[np.uint32],
-    start_ns: NDArray[np.int64],
-    end_ns: NDArray[np.int64],
-) -> ReceptionGapColumns:
-    """Gaps with the policies in force: `codes` (uint16) are places in `policies`. All columns have shape (n,)."""
-    interval_s = np.array([policy.interval_s for policy in policies], np.uint32)
-    grace_s = np.array([policy.grace_s for policy in policies], np.uint32)
-    return ReceptionGapColumns(devices, start_ns, end_ns, interval_s[codes], grace_s[codes])
 
 
 def add_gaps(pieces: list[ReceptionGapColumns], gaps: ReceptionGapColumns) -> None:

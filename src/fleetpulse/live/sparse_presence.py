@@ -4,7 +4,7 @@ Only the devices that were heard on such a day are here, each with a whole numbe
 Such numbers cost little where late data touches thousands of days, since each needs no arrays of its own.
 
 One thread marks. Others may read a day at the same time, part by part: copying a part is one step for the interpreter,
-and a number never changes. They may find minutes that were marked meanwhile, as in the dense rows of open days.
+and a number never changes. They may find minutes that were marked meanwhile, as in the columns of open days.
 """
 
 from collections import defaultdict
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.model.units import MINUTES_PER_DAY
 
 _ROW_BYTES = WORDS_PER_DAY * 8
@@ -184,7 +185,7 @@ class SparsePresence:
         self._count -= len(sparse_day)
         return sparse_day
 
-    def settle_into(self, dense: Mapping[int, Rows]) -> bool:
+    def settle_into(self, dense: Mapping[int, HourColumns]) -> bool:
         """Mark some rows of days that are in `dense` there: days that were ahead when they came, and are open now.
 
         At midnight there may be a million, of devices whose clocks are ahead. Returns whether there are more. A day
@@ -197,8 +198,7 @@ class SparsePresence:
                 del self._settling[day]
                 self.take(day)
             else:
-                devices, rows = chunk
-                dense[day][devices] |= rows
+                dense[day].mark_rows(*chunk)
             return True
         return False
 

@@ -184,4 +184,6 @@ class Merging:
 
 
 def _text(value: Value) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value) or "empty"
     return "not set" if value is None else str(value)

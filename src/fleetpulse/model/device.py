@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from fleetpulse.model.heartbeat_policy import GRACE_HIGHEST_S, INTERVAL_HIGHEST_S, HeartbeatPolicy
+from fleetpulse.model.own_policy import unchanged
 from fleetpulse.model.text import NAME_RULE, check_text, is_name
 
 ID_CHARS_MAX = 128
@@ -35,10 +36,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
         """The policy of this device; `default`, the service's own, gives what the device leaves out."""
         if self.interval_s is None and self.grace_s is None:
             return default
-        return HeartbeatPolicy(
-            default.interval_s if self.interval_s is None else self.interval_s,
-            default.grace_s if self.grace_s is None else self.grace_s,
-        )
+        return unchanged(self.interval_s, self.grace_s).under(default)
 
 
 def is_device_id(text: str) -> bool:

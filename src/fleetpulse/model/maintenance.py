@@ -57,7 +57,7 @@ def check_window(window: MaintenanceWindow) -> None:
     _check_selection(window)
     _check_span(window)
     if window.recurrence is not None:
-        _check_recurrence(window.recurrence)
+        check_recurrence(window.recurrence)
 
 
 def _check_selection(window: MaintenanceWindow) -> None:
@@ -86,7 +86,8 @@ def _check_span(window: MaintenanceWindow) -> None:
         )
 
 
-def _check_recurrence(recurrence: Recurrence) -> None:
+def check_recurrence(recurrence: Recurrence) -> None:
+    """Raises: ValueError: says what is wrong and what is expected."""
     days = recurrence.weekdays
     if any(not 0 <= day <= 6 for day in days) or list(days) != sorted(set(days)):
         raise ValueError("weekdays must be 0 (Monday) to 6 (Sunday), ascending and each once, or none for every day")

@@ -8,6 +8,7 @@ from fleetpulse.model.days import Days
 from fleetpulse.model.events import Position
 from fleetpulse.model.metric import Kind
 from fleetpulse.model.server_clock import NO_LEAPS, KnownLeaps
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
 
 RAW, MINUTE, HOUR, DAY = "raw", "minute", "hour", "day"
 TIERS = (RAW, MINUTE, HOUR, DAY)
@@ -29,7 +30,7 @@ DEVICES_END = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class GapFile(BlockFile):
-    """A file of reception gaps, of which only those of the devices [first_device, end_device) count.
+    """A file of gaps, or of what late beats cover, of which only those of the devices [first_device, end_device) count.
 
     The others have been merged into another file. Files of one `sequence` other than 0 are to become one sequence: each
     is of a range of devices, and no two of the same device. While they do, the files that are being merged are of the
@@ -51,6 +52,14 @@ class GapFile(BlockFile):
     ) -> "GapFile":
         """A file, with what counts of it."""
         return cls(file.name, file.size_bytes, file.sha256, first_device, end_device, sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillFile(GapFile):
+    """A file of what late beats cover. It may touch the beat gaps in the files of the days [start_day, end_day)."""
+
+    start_day: int = 0
+    end_day: int = 0
 
 
 class Superseded(NamedTuple):
@@ -108,10 +117,11 @@ class LateBlock:
         return self.by_day, self.by_device
 
 
-GAPS = -1
-"""Stands for reception gaps where the numbers of metrics stand."""
+GAPS, BEAT_GAPS = -1, -2
+"""Stand for reception gaps and beat gaps where the numbers of metrics stand."""
 Expired = Mapping[int, Mapping[int, int]]
-"""How many samples, by metric and UTC day (days since 1970-01-01); of GAPS, how many gaps by the day they ended in."""
+"""How many samples, by metric and UTC day (days since 1970-01-01); of GAPS and BEAT_GAPS, how many gaps by the day they
+ended in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,9 @@ class Manifest:
     snapshot's `closed_minutes`, together with the file `counted`, counts the minutes of its block. Any other day is
     open: its block belongs to the snapshot, and the next checkpoint replaces it. `late` holds further minutes of
     closed days, which nothing counts until they are merged into the blocks of their days. `gaps` maps a day to the
-    files of the reception gaps that ended in it. Each gap counts in one of them.
+    files of the reception gaps that ended in it, `beat_gaps` to those of gaps between beats by the clocks of devices.
+    Each gap counts in one of them. `covers` maps a day to files of what late beats cover of its beat gaps; `backfill`
+    are such files that compaction has not given to days yet. What they cover of a beat gap is no part of it.
     """
 
     position: Position = 0
@@ -141,19 +153,34 @@ class Manifest:
     names: dict[str, BlockFile] = field(default_factory=dict)
     """`devices` and `metrics`: the ids and names behind the numbers in the other blocks."""
     expired: Expired = field(default_factory=dict)
-    """Samples and reception gaps that retention has deleted; never forgotten, whatever definitions say later."""
+    """Samples and gaps that retention has deleted; never forgotten, whatever definitions say later."""
+    beat_gaps: dict[int, tuple[GapFile, ...]] = field(default_factory=dict)
+    covers: dict[int, tuple[GapFile, ...]] = field(default_factory=dict)
+    backfill: tuple[BackfillFile, ...] = ()
+    beats_exact_from_ns: int = 0
+    """Of beats with sent_at before this time gaps may be lacking: a version that did not know them received them."""
 
     def files(self) -> list[BlockFile]:
         """All files that this manifest lists."""
         return [
             *([self.snapshot] if self.snapshot else []),
             *self.presence.values(),
-            *(file for files in self.gaps.values() for file in files),
+            *(file for days in (self.gaps, self.beat_gaps, self.covers) for files in days.values() for file in files),
+            *self.backfill,
             *(file for block in self.late for file in block.files),
             *([self.counted] if self.counted else []),
             *(file for block in self.samples for file in block.files.values()),
             *self.names.values(),
         ]
+
+
+OPEN_AFTER_MIDNIGHT_NS = NS_PER_HOUR
+"""So long after its end a day stays open: by then what was on its way at midnight has come in."""
+
+
+def first_open_day(now_ns: int) -> int:
+    """The day from which on days are open: today, and in its first hour yesterday."""
+    return (now_ns - OPEN_AFTER_MIDNIGHT_NS) // NS_PER_DAY
 
 
 def files_to_start(manifest: Manifest) -> list[BlockFile]:

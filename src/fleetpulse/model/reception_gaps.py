@@ -10,18 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpulse.model.columns import DeviceColumns, join_columns
+from fleetpulse.model.columns import join_columns
+from fleetpulse.model.device_spans import DeviceSpans
 
 
 @dataclass(frozen=True, slots=True)
-class ReceptionGapColumns(DeviceColumns):
+class ReceptionGapColumns(DeviceSpans):
     """Reception gaps, one a row: received_at of the receptions before and after it, and the heartbeat policy.
 
     A `start_ns` of 0 means that nothing was ever received before. The policy is the one in force when the gap ended.
     """
 
-    start_ns: NDArray[np.int64]
-    end_ns: NDArray[np.int64]
     interval_s: NDArray[np.uint32]
     grace_s: NDArray[np.uint32]
 

@@ -2,12 +2,16 @@
 
 import re
 
+from fleetpulse.notation.whole import read_number, whole
+
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 DURATION_PATTERN = "^(([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s?)?)$"
 """What `parse_seconds` reads, as a pattern for the OpenAPI document. It cannot say that the text must not be empty."""
 LENGTH_PATTERN = DURATION_PATTERN.replace("s?)?", "s)?")
 """What `parse_length` reads, in the same way."""
 _DURATION = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+_SECONDS_HIGHEST = 999_999_999
+_NUMBER_CHARS_MAX = 20
 DURATION_EXPECTED = "a duration such as 90s, 15m, 1h, 30d or 1h30m"
 
 
@@ -20,22 +24,33 @@ def parse_length(text: str) -> int:
 
     Raises: UnitMissing; ValueError: `text` is no duration.
     """
-    if text.isdigit() and text.isascii() and len(text) <= 9:
-        raise UnitMissing(f"`{text}` needs a unit: {text}s, {text}m, {text}h or {text}d")
+    number = _bare_number(text)
+    if number is not None:
+        raise UnitMissing(f"`{text}` needs a unit: {number}s, {number}m, {number}h or {number}d")
     return parse_seconds(text)
 
 
 def parse_seconds(text: str) -> int:
-    """The seconds of a duration; a bare number counts as seconds.
+    """The seconds of a duration; a bare number counts as seconds, also as 60.0 or 6e1.
 
     Raises: ValueError: `text` is no duration; the text of the error says what is expected.
     """
-    if text.isdigit() and text.isascii() and len(text) <= 9:
-        return int(text)
+    number = _bare_number(text)
+    if number is not None:
+        return number
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         raise ValueError(f"`{text[:50]}` is not {DURATION_EXPECTED}")
     return sum(int(count) * unit_s for count, unit_s in zip(match.groups(), _UNIT_S.values(), strict=True) if count)
+
+
+def _bare_number(text: str) -> int | None:
+    """The whole number that a text is, without a unit; None where it is none."""
+    if text.isdigit() and text.isascii() and len(text) <= 9:
+        return int(text)
+    value = read_number(text) if text == text.strip() and len(text) <= _NUMBER_CHARS_MAX else None
+    number = None if value is None else whole(value)
+    return number if number is not None and 0 <= number <= _SECONDS_HIGHEST else None
 
 
 def format_seconds(total_s: int) -> str:

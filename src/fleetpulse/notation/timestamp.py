@@ -95,7 +95,7 @@ def parse_query_time_ns(text: str) -> int:
 @lru_cache(4096)
 def _day_text(day: int) -> str:
     """The date of a day since 1970. Raises: OverflowError."""
-    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+    return (_EPOCH + timedelta(days=day)).date().isoformat()  # `strftime` does not pad years below 1000
 
 
 def format_rfc3339(at_ns: int) -> str:
@@ -110,3 +110,8 @@ def format_rfc3339(at_ns: int) -> str:
     hour, minute = divmod(minutes, 60)
     text = f"{_day_text(day)}T{hour:02}:{minute:02}:{second:02}"
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
+
+
+def format_second(at_ns: int) -> str:
+    """As `format_rfc3339`, of the second that the time lies in: for sentences that people read."""
+    return format_rfc3339(at_ns // NS_PER_S * NS_PER_S)

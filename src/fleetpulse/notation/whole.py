@@ -14,7 +14,7 @@ def whole(value: float) -> int | None:
 
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-_NUMBER_CHARS_MAX = 400
+_NUMBER_CHARS_MAX = 5_000
 
 
 def read_number(text: str) -> float | None:

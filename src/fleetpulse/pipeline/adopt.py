@@ -14,7 +14,14 @@ import structlog
 
 from fleetpulse.blocks.file_checks import check_file
 from fleetpulse.blocks.manifest_note import MANIFEST, read_manifest_note
-from fleetpulse.blocks.names import NamedDevice, NamedMetric, metrics_in_samples, read_devices, read_metrics
+from fleetpulse.blocks.names import (
+    NamedDevice,
+    NamedMetric,
+    metrics_in_samples,
+    read_defaults,
+    read_devices,
+    read_metrics,
+)
 from fleetpulse.blocks.owner import Owner, new_identity, read_owner
 from fleetpulse.blocks.snapshot import read_snapshot
 from fleetpulse.blocks.store import BlockStore
@@ -26,12 +33,13 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import FIELDS
 from fleetpulse.model.manifest import BlockFile, Manifest, files_to_start
 from fleetpulse.model.metric import Kind, MetricDefinition
+from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.pipeline.losses import settle_losses
 
 log = structlog.get_logger("adopt")
 GONE = (
-    "pauses and maintenance windows: declare them again",
-    "what devices.csv and metrics.json said when they were last read: they are read as if for the first time",
+    "pauses, maintenance windows and rules of alerts: declare them again",
+    "what the declared files said when they were last read: they are read as if for the first time",
     "retentions that were shortened and had not taken effect yet: what is in effect is the shorter one",
 )
 """What only the catalog knows."""
@@ -205,7 +213,8 @@ def adopt(found: Found, tail: Tail, store: BlockStore, *, journal: Journal, cata
     if journal.identity() is None:
         journal.identify(identity)
     with catalog.transaction():
-        catalog.restore(map(_record, devices), metrics)
+        defaults = _defaults(store, manifest) if found.are_devices_named else ()
+        catalog.restore(map(_record, devices), metrics, defaults=defaults)
         catalog.files.identify(identity)
         catalog.commit_manifest(manifest)
     # What has not come back was told, so the next start need not refuse because of it.
@@ -215,7 +224,13 @@ def adopt(found: Found, tail: Tail, store: BlockStore, *, journal: Journal, cata
 
 def _record(named: NamedDevice) -> DeviceRecord:
     return DeviceRecord(
-        named.number, named.device, named.created_at_ns, named.is_deleted, deletions=tuple(named.deletions)
+        named.number,
+        named.device,
+        named.created_at_ns,
+        named.is_deleted,
+        deletions=tuple(named.deletions),
+        policies=tuple(named.policies),
+        is_undeclared=named.is_undeclared,
     )
 
 
@@ -236,6 +251,13 @@ def _devices(store: BlockStore, manifest: Manifest) -> Iterator[NamedDevice]:
     if "devices" in manifest.names:
         with store.open(manifest.names["devices"].name) as reader:
             yield from read_devices(reader)
+
+
+def _defaults(store: BlockStore, manifest: Manifest) -> PolicyHistory:
+    if "devices" not in manifest.names:
+        return ()
+    with store.open(manifest.names["devices"].name) as reader:
+        return read_defaults(reader)
 
 
 def _metrics(store: BlockStore, manifest: Manifest) -> Sequence[NamedMetric]:

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import structlog
@@ -40,14 +41,14 @@ class CatalogThread:
         return NotAccepting(f"{text}: nothing was accepted, send it again", reason="disk", retry_after_s=DISK_RETRY_S)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
-        """The result of `work`, which is one transaction.
+        """The result of `work`, which is one transaction. It knows who acts, as the caller does (`catalog/acting.py`).
 
         Raises: OutcomeUnknown: writing or syncing the catalog failed. NotAccepting: the disk hangs; DatabaseBusy:
             another program has locked it; either way nothing was changed.
         """
         if self._hangs:
             raise self.refusal()
-        future = self._executor.submit(work)
+        future = self._executor.submit(copy_context().run, work)
         try:
             return await self._result_of(future)
         except OSError as error:

@@ -29,13 +29,16 @@ from numpy.typing import NDArray
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.file_checks import raise_if_away
 from fleetpulse.blocks.forget import Cuts, days_to_cut, late_without, without_samples
+from fleetpulse.blocks.forget_gaps import without_beats
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.late import LateRows, distinct_late, join_late
 from fleetpulse.blocks.names import ROWS_AT_ONCE, NamedDevice, NamedMetric, put_devices, put_metrics
+from fleetpulse.blocks.presence_merge import merge_presence
 from fleetpulse.blocks.sample_repeats import Compared, Comparison
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord
 from fleetpulse.errors import DamagedData
+from fleetpulse.live.beat_gaps import settle
 from fleetpulse.live.figures import settle_uploads
 from fleetpulse.live.frozen import ClosingData, FrozenFleet
 from fleetpulse.model.events import Position
@@ -106,6 +109,7 @@ def write_files(
             day, dense=frozen.open_dense.get(day), sparse=[frozen.open_sparse.of(day).chunks()]
         )
     gaps = files.put_gaps(closing.gaps, closing.corrections)
+    beats = _put_beats(history, frozen, position=position, pause=pause)
     cut = replace(before, samples=tuple(_without(history, before.samples, cuts, pause)))
     comparison = Comparison(closing.samples, history, cut, metrics, today or 0, pause=pause)
     compared, is_distinct = _compare(comparison, closing.doubtful)
@@ -127,8 +131,29 @@ def write_files(
         late=late,
         names={**before.names, **names},
         expired=before.expired,
+        beat_gaps=beats.beat_gaps,
+        covers=beats.covers,
+        backfill=beats.backfill,
+        beats_exact_from_ns=before.beats_exact_from_ns,
     )
     return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
+
+
+def _put_beats(history: History, frozen: FrozenFleet, *, position: Position, pause: Callable[[], None]) -> Manifest:
+    """Write gaps between beats, and the late beats that may lie in gaps of before.
+
+    Returns: the manifest of before with the files of both, and with none of what was forgotten.
+    """
+    cuts = frozen.first_kept_ns
+    gaps, late = settle(frozen.closing.beats, frozen.policies.is_kept, forgotten=cuts)
+    before = history.manifest
+    if cuts:
+        note = partial(_note_damage, history)
+        before = without_beats(history, before, cuts, backfill=late, pause=pause, on_damage=note)
+    files = CheckpointFiles(history, position=position, device_count=frozen.count, pause=pause, manifest=before)
+    beat_gaps = files.put_beat_gaps([gaps])
+    backfill = files.put_backfill([late], last_day=max(beat_gaps, default=-1))
+    return replace(before, beat_gaps=beat_gaps, backfill=backfill)
 
 
 def _compare(comparison: Comparison, doubtful: Sequence[SampleColumns]) -> tuple[Compared, bool]:
@@ -180,13 +205,13 @@ def _put_closed_days(
             day, dense=closing.dense.get(day), sparse=[closing.sparse.of(day).chunks()], closed_minutes=minutes
         )
     late_blocks = list(_late_without(history, files, cuts)) if cuts else list(history.manifest.late)
-    late = late_rows(closing, leaving_out=closing_now)
+    late = late_rows(closing, len(minutes), leaving_out=closing_now)
     if len(late.days):
         late_blocks.append(files.put_late(late, written_day=today))
     return tuple(late_blocks)
 
 
-def late_rows(closing: ClosingData, *, leaving_out: Sequence[int]) -> LateRows:
+def late_rows(closing: ClosingData, device_count: int, *, leaving_out: Sequence[int]) -> LateRows:
     """The presence that came in for days that have a block already, or never were open here."""
     pieces: list[LateRows] = []
     for day in closing.sparse.days:
@@ -195,8 +220,8 @@ def late_rows(closing: ClosingData, *, leaving_out: Sequence[int]) -> LateRows:
             pieces.append(LateRows(np.full(len(devices), day, np.int32), devices, rows))
     for day, dense in closing.dense.items():
         if day not in leaving_out:
-            present = np.flatnonzero(dense.any(axis=1))
-            pieces.append(LateRows(np.full(len(present), day, np.int32), present.astype(np.uint32), dense[present]))
+            for devices, rows in merge_presence(device_count, dense=[dense]):
+                pieces.append(LateRows(np.full(len(devices), day, np.int32), devices, rows))
     late = distinct_late(join_late(pieces))
     return late.where(np.flatnonzero(late.rows.any(axis=1)))  # rows that were forgotten are empty
 
@@ -284,7 +309,9 @@ def write_names(
             check()
             numbers = range(start, min(start + ROWS_AT_ONCE, count))
             for record in run(partial(_records, catalog, numbers)):
-                spans = record.deletions
-                yield NamedDevice(record.number, record.device, record.is_deleted, record.created_at_ns, spans)
+                spans, own = record.deletions, (record.policies, record.is_undeclared)
+                yield NamedDevice(record.number, record.device, record.is_deleted, record.created_at_ns, spans, *own)
 
-    return {"metrics": metrics, "devices": put_devices(store, stem=f"{stem}{position}", devices=devices())}
+    defaults = run(catalog.policies.defaults)
+    put = put_devices(store, stem=f"{stem}{position}", devices=devices(), defaults=defaults)
+    return {"metrics": metrics, "devices": put}

@@ -13,14 +13,12 @@ class SinceCheckpoint:
     """Since the last attempt, successful or not."""
     journal_entries: int
     late_rows: int
-    """Device-days that late data touched."""
+    """Device-days that late data touched, and stretches of late beats that may lie in gaps."""
     samples: int
     gaps: int
-    """Reception gaps that ended."""
+    """Gaps that ended: between receptions, or between beats where there are more of these."""
     is_day_closed: bool
     """A day has ended that is still held in memory."""
-    has_policy_changed: bool
-    """Reception gaps before the change were judged by the old heartbeat policy; a replay would take the new one."""
     has_forgotten: bool
     """Blocks hold what was forgotten."""
     has_failed: bool
@@ -34,7 +32,6 @@ def is_checkpoint_due(since: SinceCheckpoint, triggers: CheckpointTriggers) -> b
     """
     is_urgent = (
         since.is_day_closed
-        or since.has_policy_changed
         or since.has_forgotten
         or since.journal_entries >= triggers.checkpoint_journal_entries
         or since.late_rows >= triggers.checkpoint_late_rows

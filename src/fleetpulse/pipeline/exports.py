@@ -99,7 +99,9 @@ class Exports:
         must not look whole.
         """
         media_type = _encoder(request).media_type
-        selected = self.registry.roster.with_labels(request.labels, is_deleted_included=request.is_deleted_included)
+        selected = self.registry.seen_roster.with_labels(
+            request.labels, is_deleted_included=request.is_deleted_included
+        )
         if request.device_ids:
             is_named = np.zeros(len(selected), bool)
             number_of = partial(self.registry.number_of, is_deleted_included=request.is_deleted_included)

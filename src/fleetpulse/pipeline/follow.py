@@ -51,6 +51,7 @@ class Follower:
         self._monotonic_s = monotonic_s
         self._pending: deque[EventColumns] = deque()
         self._pending_events = 0
+        self._pending_since_s = 0.0
         self._is_broken = False
         self.is_away = False
         """The fleet has no snapshot, so nothing can be applied: the journal keeps the events until it is replayed."""
@@ -64,6 +65,11 @@ class Follower:
         """Durable events that are not applied yet."""
         return self._pending_events
 
+    @property
+    def lag_s(self) -> float:
+        """How long ago the first of the events came that are not applied; 0 where there are none."""
+        return self._monotonic_s() - self._pending_since_s if self._pending else 0.0
+
     def follow(self, batch: EventBatch, position: Position) -> None:
         """Take the next durable batch, which is entry `position` of the journal."""
         self.position = position
@@ -71,6 +77,8 @@ class Follower:
             self._pending_events += len(batch)
             return
         columns = EventColumns.of(batch)
+        if not self._pending:
+            self._pending_since_s = self._monotonic_s()
         if len(batch) > LATE_PIECE_EVENTS:
             self._pending.extend(columns.cut(LATE_PIECE_EVENTS if self._is_late(columns) else PIECE_EVENTS))
         else:
@@ -157,14 +165,14 @@ class Follower:
     def advance(self, now_ns: int) -> None:
         """Apply all that is durable, and open the day of `now_ns` in the fleet. Raises: DamagedData: see `catch_up`."""
         self.catch_up()
-        self.fleet.advance(now_ns // NS_PER_DAY)
+        self.fleet.advance(now_ns)
 
     def move_on(self, now_ns: int) -> None:
         """Do the same, in later turns of the loop where it is more than a piece. Raises: DamagedData."""
         self._check()
         if not self.is_behind:
             self.catch_up()
-        self.fleet.advance(now_ns // NS_PER_DAY)
+        self.fleet.advance(now_ns)
         if self._pending or self.fleet.sparse.touches(self.fleet.dense):
             self._go_on()
 

@@ -14,12 +14,13 @@ import structlog
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.forget import count_before
-from fleetpulse.errors import Malformed, NotAccepting, OutOfRange
+from fleetpulse.errors import NotAccepting, OutOfRange
+from fleetpulse.ingest.calendar import declared_time_ns
 from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.forgotten import BeforeCut, Order
 from fleetpulse.model.units import NS_PER_MINUTE
-from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.query.declaration_answers import Forgetting as Answer
 
@@ -68,11 +69,8 @@ class Forgetting:
         )
 
     def _before_ns(self, text: str) -> int:
-        try:
-            # Presence knows whole minutes only: of a minute that has begun before the time, nothing is forgotten.
-            before_ns = parse_rfc3339_ns(text) // NS_PER_MINUTE * NS_PER_MINUTE
-        except ValueError as error:
-            raise Malformed(f"`before` is not {EXPECTED}") from error
+        # Presence knows whole minutes only: of a minute that has begun before the time, nothing is forgotten.
+        before_ns = declared_time_ns("before", text) // NS_PER_MINUTE * NS_PER_MINUTE
         if not 0 <= before_ns <= self.housekeeping.watch.clock.now_ns():
             raise OutOfRange("`before` must be a time from 1970 on that is not later than now", reason="before")
         return before_ns
@@ -80,7 +78,7 @@ class Forgetting:
     async def _count(self, device: int, before_ns: int) -> tuple[BeforeCut, int]:
         """What blocks and memory hold before the time: what the order must tell, and the samples of both."""
         view = self.housekeeping.follower.fleet.view(range(device, device + 1), from_day=0)
-        live: dict[int, Rows] = {day: rows[0][0] for day, rows in view.dense.items()}
+        live: dict[int, Rows] = {day: rows[0][:][0] for day, rows in view.dense.items()}
         manifest = self.housekeeping.history.manifest
         work = partial(
             count_before, self.housekeeping.history, manifest, device, before_ns=before_ns, live=live, pause=_pause

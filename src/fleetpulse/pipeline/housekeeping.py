@@ -71,7 +71,6 @@ class Housekeeping:
     _tried_at_s: float = field(default=0.0, init=False)
     _has_failed: bool = field(default=False, init=False)
     _is_urged: bool = field(default=False, init=False)
-    _policy_version: int = field(default=0, init=False)
     _written_names: tuple[int, dict[int, MetricDefinition]] = field(default_factory=lambda: (-1, {}), init=False)
     _damaged: list[SampleBlock | BlockFile] = field(default_factory=list, init=False)
     _recorded_set_aside: Mapping[str, tuple[str, int]] = field(default_factory=dict, init=False)
@@ -82,12 +81,11 @@ class Housekeeping:
     """The manifest is still the one with which the service started."""
 
     def begin(self) -> None:
-        """Count the interval from now on. The fleet was recovered under the policies that hold now."""
+        """Count the interval from now on."""
         self._recorded_set_aside = {
             block.file.name: (block.because, block.since_ns) for block in self.history.set_aside
         }
         self._tried_at_s = self.monotonic_s()
-        self._policy_version = self.registry.policy_version
         self.ownership.on_outdated = self._end_accepting
 
     def tick(self) -> None:
@@ -138,11 +136,10 @@ class Housekeeping:
         since = SinceCheckpoint(
             elapsed_s=self.monotonic_s() - self._tried_at_s,
             journal_entries=self.follower.position - manifest.position,
-            late_rows=self.follower.fleet.late_rows(),
+            late_rows=self.follower.fleet.late_rows() + self.follower.fleet.beats.backfill_rows,
             samples=self.follower.fleet.samples.count,
-            gaps=sum(map(len, self.follower.fleet.gaps)),
+            gaps=max(sum(map(len, self.follower.fleet.gaps)), self.follower.fleet.beats.gap_rows),
             is_day_closed=manifest.open_from_day < self.follower.fleet.open_from_day,
-            has_policy_changed=self._policy_version != self.registry.policy_version,
             has_forgotten=bool(self.follower.fleet.forgotten),
             has_failed=self._has_failed,
         )
@@ -175,7 +172,6 @@ class Housekeeping:
         try:
             await self._begin_writing()
             await self.check_set_aside()
-            policy_version = self.registry.policy_version  # of this moment or earlier, never of a later one
             position, frozen = await self.follower.frozen()
             names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
             written = await self._write_checkpoint(position, frozen, names_now)
@@ -192,11 +188,9 @@ class Housekeeping:
         self.counters.samples_uncompared += written.samples_uncompared
         self.history.manifest = written.manifest
         self._written_names = names_now
-        self._policy_version = policy_version
         self._has_failed = False
         self.readiness.degraded.pop("checkpoint", None)
-        self.counters.checkpoints += 1
-        self.counters.checkpoint_last_s = self.monotonic_s() - started_s
+        self.counters.note_checkpoint(self.monotonic_s() - started_s)
         await self._shorten_journal(position)
         await self.removal.run(is_kept=self._is_kept())
         log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
@@ -291,6 +285,7 @@ class Housekeeping:
                 )
                 await self._begin_writing()
                 change = await loop.run_in_executor(self.threads.files, work)
+                self.counters.compaction_at_ns = self.watch.clock.now_ns()
                 if change is None:
                     return False
                 manifest = apply_change(self.history.manifest, change)
@@ -304,7 +299,7 @@ class Housekeeping:
             self.history.manifest = manifest
             if change.late is not None:
                 self.follower.fleet.add_closed_minutes(*change.late.new_minutes)
-            self.counters.compactions += 1
+            self.counters.note_compaction(self.monotonic_s() - started_s)
             await self.removal.run(is_kept=self._is_kept())
             removed, added = change.counts
             log.info("compaction", removed=removed, added=added, seconds=round(self.monotonic_s() - started_s, 3))

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from fleetpulse.access.scopes import check_within, labels_within
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Conflict, OutOfRange
@@ -20,6 +22,7 @@ from fleetpulse.ingest.device_declarations import (
     NewDevice,
     PauseBody,
     changed_device,
+    changed_since_ns,
     new_device,
     pause_end_ns,
     relabelled_device,
@@ -27,20 +30,31 @@ from fleetpulse.ingest.device_declarations import (
 from fleetpulse.ingest.devices_import import read_import
 from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.limits import IngestLimits
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.declaration_merge import MergeReport, import_rule
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import in_force
 from fleetpulse.model.status import Status
+from fleetpulse.pipeline.asker import current_asker
+from fleetpulse.pipeline.key_ring import KeyRing
 from fleetpulse.pipeline.merges import in_pieces
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query import declaration_answers
-from fleetpulse.query.describe import describe_device, describe_forgotten, describe_import, describe_relabelled
+from fleetpulse.query.describe import (
+    describe_device,
+    describe_forgotten,
+    describe_import,
+    describe_policies,
+    describe_relabelled,
+)
 from fleetpulse.query.devices import Filter, Order, Page, filter_notes, list_devices, sure_matches
 from fleetpulse.query.devices_csv import devices_header, devices_rows
 from fleetpulse.query.notes import ignored_notes
 from fleetpulse.query.overview import Overview, overview
+from fleetpulse.query.status import up_since
 
 HISTORY_STAYS = (
     "its presence and status history stays, its metrics until their retention; ask for it with include_deleted=true"
@@ -56,7 +70,9 @@ class Inventory:
     """See the module."""
 
     clock: Clock
+    fleet: Fleet
     registry: Registry
+    key_ring: KeyRing
     planned_downtime: PlannedDowntime
     questions: Questions
     unknown_fields: UnknownFields
@@ -91,6 +107,8 @@ class Inventory:
         status, since_ns, last_received_ns = await self.questions.status(device_id)
         (record,) = await self.registry.records_of([number])
         device = self._described(record, status, since_ns, last_received_ns)
+        if len(pieces := in_force(self.registry.policies_of(record))) > 1:
+            device.policies = describe_policies(pieces)
         if forgotten := await self.registry.forgotten_of(number):
             device.forgotten = describe_forgotten(forgotten)
         if ignored := self.unknown_fields.of(number):
@@ -111,20 +129,36 @@ class Inventory:
         )
 
     async def add(self, body: NewDevice) -> declaration_answers.Device:
-        """Declare a device. Raises: Malformed; OutOfRange; Conflict: its id is known already."""
-        device = new_device(body)
+        """Declare a device; with a scope, one that has its labels.
+
+        Raises: Malformed; OutOfRange; Conflict: its id is known already. Forbidden: it would be outside the scope.
+        """
+        device, scope = new_device(body), current_asker().scope
+        device = replace(device, labels=labels_within(device.labels, scope))
         async with self.registry.changing:
+            self.registry.check_new(device.id)
             if device.id in self.registry.numbers:
                 raise Conflict(f"device {device.id} is known already: change it with PATCH", reason="device_exists")
             await self.registry.register_many([device])
         return await self.device(device.id)
 
     async def change(self, device_id: str, change: DeviceChange) -> declaration_answers.Device:
-        """Change what is declared of a device. Raises: UnknownDevice; Malformed; OutOfRange."""
+        """Change what is declared of a device.
+
+        Raises: UnknownDevice; Malformed; OutOfRange; Forbidden: it would leave the scope of whoever asks.
+        """
         async with self.registry.changing:
             number = self.registry.number_of(device_id)
             (record,) = await self.registry.records_of([number])
-            await self.registry.update({number: changed_device(record.device, change)})
+            since_ns = changed_since_ns(change, now_ns=self.clock.now_ns())
+            changed = changed_device(record.device, change)
+            check_within(changed.labels, current_asker().scope)
+            await self.registry.update({number: changed}, since_ns=since_ns)
+        if since_ns is not None:
+            # By a longer policy, what ended when the device became up was perhaps no gap.
+            known_ns, ended_ns = await self.questions.device(device_id, up_since, start_ns=0)
+            if ended_ns and self.fleet.up_since_ns[number] == known_ns:
+                self.fleet.up_since_ns[number] = ended_ns
         return await self.device(device_id)
 
     async def delete(self, device_id: str) -> declaration_answers.Message:
@@ -132,6 +166,7 @@ class Inventory:
         async with self.registry.changing:
             number = self.registry.number_of(device_id)
             self.planned_downtime.end_pauses(number, at_ns=await self.registry.delete([number]))
+            await self.key_ring.forget_devices([number])
         return declaration_answers.Message(f"device {device_id} is deleted; {HISTORY_STAYS}")
 
     async def relabel(
@@ -139,8 +174,11 @@ class Inventory:
     ) -> declaration_answers.Relabelled:
         """Set or take away labels of all that match, or, where it is refused for one of them, of none.
 
-        Raises: OutOfRange; DamagedData: it is not known who matches.
+        Raises: OutOfRange; DamagedData: it is not known who matches; Forbidden: they would leave the scope.
         """
+        scope = current_asker().scope
+        # All that match are in the scope, so the labels that are changed decide.
+        check_within({**dict(scope), **change.labels}, scope)
         if chosen.is_empty and not is_all:
             raise OutOfRange("no filter is given: say which devices, or all=true to mean every one", reason="filter")
         report = MergeReport(self.limits.changes_listed_max)
@@ -166,7 +204,7 @@ class Inventory:
 
     def notes(self, chosen: Filter) -> list[str]:
         """Notes on a filter that was perhaps meant otherwise."""
-        return filter_notes(self.registry.roster, chosen, now_ns=self.clock.now_ns())
+        return filter_notes(self.registry.seen_roster, chosen, now_ns=self.clock.now_ns())
 
     async def export_csv(self, chosen: Filter) -> AsyncGenerator[bytes]:
         """The devices that match, as CSV in pieces. Its time is that of a question, and more for many devices.
@@ -177,7 +215,7 @@ class Inventory:
         async with lanes.turn("csv") as ticket:
             numbers = await self._matching(chosen)
             lanes.extend(ticket, len(numbers) / self.questions.limits.csv_devices_per_s_lowest)
-            label_names = sorted(self.registry.roster.labels)
+            label_names = self.registry.seen_roster.label_names()
             yield devices_header(label_names).encode()
             for piece in in_pieces(numbers):
                 lanes.check(ticket)
@@ -192,7 +230,8 @@ class Inventory:
         found = await asyncio.get_running_loop().run_in_executor(self.import_thread, read)
         report = MergeReport(self.limits.changes_listed_max)
         async with self.registry.changing:
-            await self.registry.merge(found.devices.values(), import_rule, report, is_dry=is_dry)
+            scope = current_asker().scope
+            await self.registry.merge(found.devices.values(), import_rule, report, scope=scope, is_dry=is_dry)
         return describe_import(found, report, listed_max=self.limits.refusals_listed_max, is_dry=is_dry)
 
     async def _matching(self, chosen: Filter) -> list[int]:

@@ -1,6 +1,7 @@
 """Holding backlogs back while what waits for a checkpoint fills the memory: bulk bodies and old single reports.
 
-Each device and day of late data is a row in memory until a checkpoint has written it, and so is each reception gap.
+Each device and day of late data is a row in memory until a checkpoint has written it, and so is each stretch that late
+beats cover, and each gap.
 Where rows come faster than checkpoints write them, or no checkpoint succeeds, senders of backlogs are told to come back
 later. Current reports never are, so `/readyz` says that memory grows.
 
@@ -75,8 +76,8 @@ class LateHold:
     def tick(self) -> None:
         """Hold backlogs back, or take them again; a few times a second, after the disk has been looked at."""
         # Those that a checkpoint is writing now are in memory, too.
-        rows = self._fleet.late_rows() + len(self._fleet.closing.sparse)
-        gaps = gaps_in_memory(self._fleet)
+        rows = self._fleet.late_rows() + len(self._fleet.closing.sparse) + backfill_in_memory(self._fleet)
+        gaps = max(reception_gaps_in_memory(self._fleet), beat_gaps_in_memory(self._fleet))
         gaps_max = max(self._gaps_max, HELD_AT * self._fleet.count)
         self._say(gaps, gaps_max)
         blocks = self._late_blocks()
@@ -111,9 +112,19 @@ class LateHold:
             degraded.pop("memory", None)
 
 
-def gaps_in_memory(fleet: Fleet) -> int:
+def reception_gaps_in_memory(fleet: Fleet) -> int:
     """How many reception gaps no block holds yet, those included that a checkpoint is writing."""
     return sum(map(len, fleet.gaps)) + sum(map(len, fleet.closing.gaps))
+
+
+def beat_gaps_in_memory(fleet: Fleet) -> int:
+    """The same of gaps between beats."""
+    return fleet.beats.gap_rows + fleet.closing.beats.gap_rows
+
+
+def backfill_in_memory(fleet: Fleet) -> int:
+    """The same of stretches that late beats cover, without one for each device."""
+    return fleet.beats.backfill_rows + fleet.closing.beats.backfill_rows
 
 
 def _refusal(what: str, reason: str, *, until: str = "for the next checkpoint") -> Busy:

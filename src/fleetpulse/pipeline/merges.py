@@ -1,18 +1,24 @@
 """Declarations of files and imports, merged with the catalog's, one by one and in one transaction of the catalog."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
+from fleetpulse.access.scopes import OUTSIDE, check_within, is_within
+from fleetpulse.access_errors import Forbidden
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord, FileKind
 from fleetpulse.errors import OutOfRange
 from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.ingest.metric_declarations import declared_fields, definition_with
 from fleetpulse.ingest.metrics_file import NamedMetric
-from fleetpulse.model.declaration_merge import Fields, FileRule, Known, MergeReport, Merging, Rule
+from fleetpulse.model.access import Scope
+from fleetpulse.model.declaration_merge import Fields, FileRule, Known, MergeReport, Merging, Rule, import_rule
 from fleetpulse.model.device import Device
 from fleetpulse.model.device_fields import device_fields, device_with
 from fleetpulse.model.metric import MetricDefinition, check_built_in
 
+_Declaration = TypeVar("_Declaration")
 RECORDS_AT_ONCE = 1_000
 """Records of devices that are in memory together, while many are read."""
 _NOT_NAMED = object()
@@ -25,17 +31,23 @@ def file_rule(catalog: Catalog, kind: FileKind) -> Rule:
 
 
 def merged_devices(
-    catalog: Catalog, lines: Iterable[NamedDevice], rule: Rule, report: MergeReport, *, is_file: bool
+    catalog: Catalog, lines: Iterable[NamedDevice], rule: Rule, report: MergeReport, *, is_file: bool, scope: Scope = ()
 ) -> Iterator[Device]:
     """The devices to write, as they are after the merge. `report` is filled on the way.
 
     Args:
         is_file: the lines are those of devices.csv: what they say is compared with what they said before, and recorded.
+        scope: of whoever asks: lines of devices outside are in conflict, and so are those that would take one out; new
+            devices get its labels.
     """
     merging = Merging(rule, report)
     for line in lines:
         device_id, named = line.device.id, line.named
         record = catalog.find(device_id)
+        if record is not None and not is_within(record.device.labels, scope):
+            report.unchanged += 1
+            report.note_conflict(device_id, OUTSIDE)
+            continue
         declared = None if record is None or record.is_deleted else record.device
         known = Known(
             in_effect=None if declared is None else device_fields(declared),
@@ -43,7 +55,7 @@ def merged_devices(
             last_read=catalog.last_read("devices", device_id) if is_file else None,
         )
         device, is_mergeable = merging.entry(
-            device_id, named, known, partial(_device_with, declared or Device(device_id))
+            device_id, named, known, partial(_device_with, declared or Device(device_id, dict(scope)), scope)
         )
         if is_file and is_mergeable:
             _record(catalog, "devices", device_id, named, known)
@@ -51,9 +63,46 @@ def merged_devices(
             yield device
 
 
-def _device_with(device: Device, sets: Fields) -> tuple[Device, Fields]:
+def _device_with(device: Device, scope: Scope, sets: Fields) -> tuple[Device, Fields]:
     changed = device_with(device, sets)
+    try:
+        check_within(changed.labels, scope)
+    except Forbidden as error:
+        raise ValueError(error.msg) from error
     return changed, device_fields(changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEntry(Generic[_Declaration]):
+    """An entry of a declared file that is to be merged.
+
+    Attributes:
+        key: by what the catalog remembers what the file said of it, and what it is called in reports.
+        named: the fields that the file names.
+        in_effect: those that are in effect; None: it is not declared now.
+        declare: makes the declaration, and all its fields, of what is known and the fields to set; see `Merging.entry`.
+        is_untouched: nobody declared what is in effect, so all that the file names is set, and nothing is in conflict.
+    """
+
+    key: str
+    named: Fields
+    in_effect: Fields | None
+    was_deleted: bool
+    declare: Callable[[Known, Fields], tuple[_Declaration, Fields]]
+    is_untouched: bool = False
+
+
+def merge_entry(
+    catalog: Catalog, kind: FileKind, entry: NamedEntry[_Declaration], rule: Rule, report: MergeReport
+) -> _Declaration | None:
+    """What to write of an entry after the merge; None: nothing. Call it in a transaction. Raises: OSError."""
+    last_read = catalog.last_read(kind, entry.key)
+    known = Known(in_effect=entry.in_effect, was_deleted=entry.was_deleted, last_read=last_read)
+    merging = Merging(import_rule if entry.is_untouched else rule, report)
+    declaration, is_mergeable = merging.entry(entry.key, entry.named, known, partial(entry.declare, known))
+    if is_mergeable:
+        _record(catalog, kind, entry.key, entry.named, known)
+    return declaration
 
 
 def merge_metrics(
@@ -65,26 +114,22 @@ def merge_metrics(
     put: Callable[[MetricDefinition], None],
 ) -> None:
     """Write the metrics of metrics.json with `put`. Call it in a transaction. Raises: OutOfRange; OSError."""
-    merging = Merging(rule, report)
     defined = {metric.name: (metric, is_defined) for _, metric, is_defined in catalog.metrics()}
-    for entry in metrics:
-        before, is_defined = defined.get(entry.name, (None, False))
-        known = Known(
+    for metric in metrics:
+        before, is_defined = defined.get(metric.name, (None, False))
+        entry = NamedEntry(
+            key=metric.name,
+            named=metric.named,
             in_effect=_metric_fields(before) if before is not None and is_defined else None,
             was_deleted=before is not None and not is_defined,
-            last_read=catalog.last_read("metrics", entry.name),
+            declare=partial(_metric_with, metric.name, before),
         )
-        metric, is_mergeable = merging.entry(
-            entry.name, entry.named, known, partial(_metric_with, entry.name, known, before)
-        )
-        if is_mergeable:
-            _record(catalog, "metrics", entry.name, entry.named, known)
-        if metric is not None:
-            put(metric)
+        if (merged := merge_entry(catalog, "metrics", entry, rule, report)) is not None:
+            put(merged)
 
 
 def _metric_with(
-    name: str, known: Known, before: MetricDefinition | None, sets: Fields
+    name: str, before: MetricDefinition | None, known: Known, sets: Fields
 ) -> tuple[MetricDefinition, Fields]:
     metric = definition_with({"name": name, **(known.in_effect or {}), **sets})
     try:

@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from fleetpulse.access.daily_limit import DailyLimit
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Conflict, NotFound, OutOfRange
@@ -37,8 +38,12 @@ class MetricDefinitions:
         metrics_max: int,
         types_max: int,
         retention_grace_s: int,
+        daily: DailyLimit,
     ) -> None:
-        """`known`, the metrics that may be reported, is shared with the intake."""
+        """`known`, the metrics that may be reported, is shared with the intake.
+
+        `daily`: how many reports may define a day.
+        """
         self.metrics: dict[int, MetricDefinition] = {}
         self.known = known
         self._catalog = catalog
@@ -47,6 +52,7 @@ class MetricDefinitions:
         self._metrics_max = metrics_max
         self._types_max = types_max
         self._retention_grace_ns = retention_grace_s * NS_PER_S
+        self._daily = daily
         self._graces: Mapping[int, Sequence[Grace]] = {}
         self.changing = asyncio.Lock()
         """Held by whoever reads definitions, alters them and writes them back: of two who do so at one time one change
@@ -139,7 +145,8 @@ class MetricDefinitions:
     async def define_unknown(self, names: Iterable[str]) -> None:
         """Define those of the reported names that are not defined, of kind float, with defaults for everything else.
 
-        Raises: OutOfRange: a name cannot be a metric's, or there are too many metrics. NotAccepting.
+        Raises: OutOfRange: a name cannot be a metric's, or there are too many metrics. TooManyRequests: there were too
+            many today. NotAccepting.
         """
         await self._catalog_thread.in_time(self._define_unknown(names), is_report=True)
 
@@ -151,7 +158,9 @@ class MetricDefinitions:
                     check_definition(metric)
                 except ValueError as error:
                     raise OutOfRange(str(error), reason="metric_definition") from error
+            self._daily.check(len(metrics))
             await self.define(metrics)
+            self._daily.count(len(metrics))
 
     async def undefine(self, name: str) -> bool:
         """Accept no more reports of a metric; False where none were accepted.

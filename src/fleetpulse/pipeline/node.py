@@ -8,19 +8,28 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from fleetpulse.access.gate import Gate
 from fleetpulse.clock import Clock
 from fleetpulse.errors import READ_ONLY, NotAccepting
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.alert_expiry import AlertExpiry
+from fleetpulse.pipeline.alerting import Alerting
+from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import LateHold
+from fleetpulse.pipeline.live_feed import LiveFeed
+from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.rest import Rest
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.store_return import StoreReturn
+from fleetpulse.pipeline.telemetry_rounds import TelemetryRounds
 from fleetpulse.pipeline.threads import end_threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -30,12 +39,17 @@ log = structlog.get_logger("node")
 CHECKPOINT_SHARE = 0.7
 """The share of the time to stop after which the last checkpoint is left, so that the rest can be closed in order."""
 
+DELIVERIES_SHARE, DELIVERIES_END_S = 0.1, 1.0
+"""The share of that time, and the time at most, in which tries to deliver messages may end by themselves."""
+
 
 @dataclass(eq=False, kw_only=True)
 class Node:
     """Starts and stops the parts of a service in their order, and gives each its turn a few times a second."""
 
     clock: Clock
+    gate: Gate
+    key_use: KeyUse
     startup: Startup
     startup_thread: Executor
     readiness: Readiness
@@ -48,7 +62,14 @@ class Node:
     store_return: StoreReturn
     disk_watch: DiskWatch
     late_hold: LateHold
+    live_feed: LiveFeed
+    rate_watch: RateWatch
     rest: Rest
+    telemetry_rounds: TelemetryRounds
+    audit_log: AuditLog
+    alerting: Alerting
+    alert_expiry: AlertExpiry
+    deliveries: Deliveries
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -83,8 +104,10 @@ class Node:
             self.watch.open()
         self.readiness.is_ready, self.readiness.stage = True, "ready"
         self.disk_watch.start()
+        self.deliveries.begin()
         log.info(
             "ready",
+            auth=self.gate.state,
             devices=len(self.intake.numbers),
             replayed_events=self.readiness.replay.events,
             position=self.follower.position,
@@ -98,10 +121,14 @@ class Node:
 
     def tick(self) -> None:
         """Move everything along that depends on the time."""
-        self.intake.latest_ns = self.clock.now_ns() + int(self.connections.limits.future_s * NS_PER_S)
+        now_ns = self.clock.now_ns()
+        self.gate.set_time(now_ns / NS_PER_S)
+        self.intake.latest_ns = now_ns + int(self.connections.limits.future_s * NS_PER_S)
         self.writer.tick(elapsed_s=self.connections.sweep_interval_s, connections=len(self.connections))
         self.connections.sweep(asyncio.get_running_loop().time())
+        self.rate_watch.tick()
         self.rest.tick()
+        self.telemetry_rounds.settle()
         if self.readiness.is_ready:
             try:
                 self._move_on()
@@ -112,12 +139,20 @@ class Node:
 
     def _move_on(self) -> None:
         self.watch.turn()
+        may_expire = not self.watch.kept_because
+        self.audit_log.tick(may_expire=may_expire)
+        self.alert_expiry.tick(may_expire=may_expire)
+        self.key_use.tick()
+        self.deliveries.tick()
         self.disk_watch.tick()
+        self.telemetry_rounds.tick()
         self.store_return.tick()
         if not self.follower.is_away:
             self.follower.move_on(self.clock.now_ns())
             self.late_hold.tick()
+            self.live_feed.tick()
             self.housekeeping.tick()
+            self.alerting.tick()
 
     async def stop(self, *, within_s: float = 1e6) -> None:
         """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not.
@@ -137,12 +172,19 @@ class Node:
             await self.writer.drain()
             if self.intake.closed_by is None:
                 self.intake.close(NotAccepting("stopping", reason="stopping"))
+        await self.telemetry_rounds.end()
         await self.store_return.end(within_s=within_s * CHECKPOINT_SHARE)
         await self.housekeeping.end(within_s=within_s * CHECKPOINT_SHARE)
         if was_started:
             if was_ready and self.housekeeping.has_news and not self.follower.is_away:
                 await self.housekeeping.checkpoint()
+            await self.alerting.end()
+            await self.alert_expiry.end()
+            await self.deliveries.end(within_s=min(within_s * DELIVERIES_SHARE, DELIVERIES_END_S))
+            await self.audit_log.end()
             await self.writer.stop()
+            if was_ready:
+                await self.key_use.end()
         await end_threads(self._close)
 
     def _close(self) -> None:

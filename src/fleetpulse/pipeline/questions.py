@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fleetpulse.blocks.history import History
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData
@@ -17,6 +20,7 @@ from fleetpulse.heap import give_back
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.status import Status
+from fleetpulse.model.uptime import FORMULA
 from fleetpulse.pipeline.asker import Asker
 from fleetpulse.pipeline.computing import BIG, SMALL, Computing, Turn
 from fleetpulse.pipeline.follow import Follower
@@ -25,19 +29,22 @@ from fleetpulse.pipeline.lanes import Lanes, Ticket
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.views import Views
-from fleetpulse.query.answers import DeviceAudit, DeviceStats, FleetMetrics, FleetStats, FleetUptime
+from fleetpulse.query.answers import DeviceAccount, DeviceStats, FleetMetrics
 from fleetpulse.query.budget import Budget, QuestionMemory
 from fleetpulse.query.cost import device_cost_ms, fleet_cost_ms, fleet_series_cost_ms, list_cost_ms, samples_cost_ms
+from fleetpulse.query.declarations_used import declarations_used
 from fleetpulse.query.devices import Listing
-from fleetpulse.query.fleet import Labels, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
+from fleetpulse.query.fleet import Labels, Uploads, check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.metric_answers import MetricQuestion, check_figures, fleet_metrics, within_retention
 from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.reads import Samples
-from fleetpulse.query.stats import Lifetime, device_audit, device_stats, lifetime_figures
+from fleetpulse.query.stats import Lifetime, device_account, device_stats, lifetime_figures
 from fleetpulse.query.status import device_status
+from fleetpulse.query.uptime_answers import FleetStats, FleetUptime, WorstDevices
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
+from fleetpulse.query.worst import WorstQuestion, find_worst, worst_devices
 
 GIVEN_BACK_BYTES = 8_388_608
 """Memory of a question from which on what it has freed is returned to the system at once."""
@@ -103,12 +110,12 @@ class Questions:
         is_late = bool(self._history.manifest.late) or any(map(self._history.has_closed, fleet.touched_days(device)))
         if is_late or fleet.has_doubtful_uploads(device):
             question = partial(lifetime_figures, upload_time=self._metric_definitions.kept()[UPLOAD_TIME])
-            return await self._ask(self._device_cost_ms(0), partial(self._views.lifetime, device), question)
+            return await self.ask(self._device_cost_ms(0), partial(self._views.lifetime, device), question)
         return Lifetime(fleet.figures(device, known={}), [])
 
-    def audit(self, device: int) -> DeviceAudit:
+    def account(self, device: int) -> DeviceAccount:
         """How many events of a device there are; nothing is applied first, so that it tells what is pending."""
-        return device_audit(self._follower.fleet, device, pending=self._follower.pending_of(device))
+        return device_account(self._follower.fleet, device, pending=self._follower.pending_of(device))
 
     async def device(
         self,
@@ -129,7 +136,7 @@ class Questions:
             number = self._registry.number_of(device_id, is_deleted_included=is_deleted_included)
             return self._views.device(device_id, number, start_ns=start_ns, budget=budget)
 
-        return await self._ask(self._device_cost_ms(start_ns) + more_ms, look, question)
+        return await self.ask(self._device_cost_ms(start_ns) + more_ms, look, question)
 
     async def status(self, device_id: str) -> tuple[Status, int, int]:
         """Status of a device now, since when, and when it was last heard (0: never), in ns. Raises: UnknownDevice."""
@@ -144,7 +151,7 @@ class Questions:
     ) -> _Answer:
         """Ask about the past of all devices from `start_ns` on. `cost_ms`: of all that it is a part of."""
         cost_ms = self._fleet_cost_ms(start_ns) if cost_ms is None else cost_ms
-        return await self._ask(cost_ms, partial(self._views.fleet_from, start_ns), question)
+        return await self.ask(cost_ms, partial(self._views.fleet_from, start_ns), question)
 
     def _device_cost_ms(self, start_ns: int) -> float:
         return device_cost_ms(self._history.manifest, start_ns=start_ns, now_ns=self._clock.now_ns())
@@ -154,7 +161,14 @@ class Questions:
         return fleet_cost_ms(self._history.manifest, devices=devices, start_ns=start_ns, now_ns=now_ns)
 
     async def fleet_uptime(
-        self, window: Window, *, by: str, labels: Labels, is_deleted_included: bool = False
+        self,
+        window: Window,
+        *,
+        by: str,
+        labels: Labels,
+        is_deleted_included: bool = False,
+        formula: str = FORMULA,
+        is_mean_wanted: bool = False,
     ) -> FleetUptime:
         """See `query.fleet.fleet_uptime`. Raises: OutOfRange: too many steps."""
         check_steps(window, groups=1, limits=self.limits)
@@ -164,6 +178,8 @@ class Questions:
             by=by,
             labels=labels,
             is_deleted_included=is_deleted_included,
+            formula=formula,
+            is_mean_wanted=is_mean_wanted,
             limits=self.limits,
         )
         steps = window.buckets if window.step_ns is not None else 0
@@ -173,16 +189,30 @@ class Questions:
 
     async def fleet_stats(self, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetStats:
         """The fleet at a glance, with upload times of what retention leaves of the window."""
-        upload_time, now_ns = self._metric_definitions.metrics[UPLOAD_TIME], self._clock.now_ns()
         about = partial(fleet_glance, window=window, labels=labels, is_deleted_included=is_deleted_included)
         glance = await self.fleet(about, start_ns=window.start_ns)
-        numbers = [number for number, _, _ in glance.worst]
+        ids = await self._ids_of([one.number for one in glance.worst])
+        return fleet_stats(window, glance, await self.upload_times(window, glance.selection), ids=ids)
+
+    async def upload_times(self, window: Window, selection: NDArray[np.bool_]) -> Uploads:
+        """Upload times of what retention leaves of a window. Args: selection: whose, bool, shape (devices,)."""
+        upload_time = self._metric_definitions.metrics[UPLOAD_TIME]
+        kept = within_retention(window, upload_time, self._clock.now_ns())
+        question = partial(upload_times, metric=upload_time, window=kept, selection=selection)
+        return await self.samples(
+            question, cost_ms=self._samples_cost_ms([MetricQuestion(0, upload_time, "p50")], kept)
+        )
+
+    async def worst_devices(self, window: Window, question: WorstQuestion) -> WorstDevices:
+        """The devices with the lowest uptime, or availability."""
+        about = partial(find_worst, window=window, question=question)
+        found = await self.fleet(about, start_ns=window.start_ns)
+        ids = await self._ids_of([one.number for one in found.devices])
+        return worst_devices(window, found, measure=question.measure, ids=ids)
+
+    async def _ids_of(self, numbers: Sequence[int]) -> dict[int, str]:
         records = await self._registry.records_of(numbers)
-        ids = {number: record.device.id for number, record in zip(numbers, records, strict=True)}
-        kept = within_retention(window, upload_time, now_ns)
-        question = partial(upload_times, metric=upload_time, window=kept, selection=glance.selection)
-        cost_ms = self._samples_cost_ms([MetricQuestion(0, upload_time, "p50")], kept)
-        return fleet_stats(window, glance, await self.samples(question, cost_ms=cost_ms), ids=ids)
+        return {number: record.device.id for number, record in zip(numbers, records, strict=True)}
 
     async def fleet_metrics(
         self,
@@ -194,13 +224,15 @@ class Questions:
         is_deleted_included: bool = False,
     ) -> FleetMetrics:
         """See `query.metric_answers.fleet_metrics`. Raises: OutOfRange: the answer would be too large."""
-        roster = self._registry.roster
+        roster = self._registry.seen_roster
         groups = Groups.of(roster, by, roster.with_labels(labels, is_deleted_included=is_deleted_included))
         check_figures(self.limits, metrics, groups, window)
         now_ns = self._clock.now_ns()
         question = partial(fleet_metrics, questions=metrics, groups=groups, by=by, window=window, now_ns=now_ns)
         cost_ms = self._samples_cost_ms(metrics, window, groups=len(groups))
+        declarations = declarations_used(self._views.declared, window, devices=sum(groups.sizes))
         answer = await self.samples(question, cost_ms=cost_ms)
+        answer.declarations = declarations
         answer.notes += selection_notes(roster, labels, by=by)
         return answer
 
@@ -216,7 +248,7 @@ class Questions:
         if not is_uptime_wanted and self._may_answer_here(devices=self._registry.roster.count):
             return self._answer_here(look, question)
         cost_ms = self._fleet_cost_ms(start_ns) if is_uptime_wanted else list_cost_ms(self._registry.roster.count)
-        return await self._ask(cost_ms, look, question)
+        return await self.ask(cost_ms, look, question)
 
     def _may_answer_here(self, *, devices: int) -> bool:
         """Whether a question about the status of so many devices is answered on the event loop.
@@ -253,9 +285,10 @@ class Questions:
 
     async def samples(self, question: Callable[[Samples], _Answer], *, cost_ms: float) -> _Answer:
         """Ask about metrics."""
-        return await self._ask(cost_ms, partial(self._views.samples, self._metric_definitions.kept()), question)
+        return await self.ask(cost_ms, partial(self._views.samples, self._metric_definitions.kept()), question)
 
-    async def _ask(self, cost_ms: float, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
+    async def ask(self, cost_ms: float, look: "_Look[_View]", question: Callable[[_View], _Answer]) -> _Answer:
+        """The answer to a question of a view. Args: cost_ms: an estimate; small questions have a lane of their own."""
         # The view is taken when the turn has come: a question that waits holds no copies, and sees what is true then.
         is_small = cost_ms <= self.limits.small_question_ms
         computing = partial(self._computing.turn, SMALL if is_small else BIG)

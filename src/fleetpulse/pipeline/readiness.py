@@ -17,9 +17,9 @@ NAMED_MAX = 5
 Stage = Literal["opening", "devices", "snapshot", "replay", "catch_up", "ready"]
 """What a start is doing, in this order. `catch_up` is what follows the replay: it is written to the journal that the
 service is alive again, and the fleet moves on to the present; `ready` is set when events are accepted."""
-Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory"]
+Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory", "alerts"]
 """The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, rows of
-the catalog cannot be read, or what waits for checkpoints fills the memory."""
+the catalog cannot be read, what waits for checkpoints fills the memory, or the last round of alerts failed."""
 RETRY_S = 10
 """What Retry-After says meanwhile."""
 

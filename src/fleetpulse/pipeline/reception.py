@@ -9,9 +9,21 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from fleetpulse.access.rate_limits import RateLimits
+from fleetpulse.access_errors import TooManyRequests
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, DatabaseBusy, Malformed, NotAccepting, OutOfRange, TooLarge, UnknownMetric
+from fleetpulse.errors import (
+    Answerable,
+    DatabaseBusy,
+    Malformed,
+    NotAccepting,
+    OutOfRange,
+    Refusal,
+    TooLarge,
+    UnknownMetric,
+)
 from fleetpulse.ingest.bodies import HEARTBEAT_FIELDS, REPORT_FIELDS, STATS_FIELDS
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
@@ -19,21 +31,30 @@ from fleetpulse.ingest.decompress import decompress
 from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import IngestLimits
+from fleetpulse.model.access import EVERYBODY
+from fleetpulse.pipeline.asker import current_asker
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.newcomers import Newcomers
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query import declaration_answers
 from fleetpulse.telemetry.counters import Counters
 
 _NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 """A bulk body without an event: whitespace at most, perhaps after a byte order mark."""
-Events = tuple[Callable[[int, FutureWaiter], None], int]
-"""A call that adds decoded events of a device to the intake, for a waiter; and how many events these are."""
 DEVICES_A_TURN = 32
 """Devices of a bulk body, unknown before, whose lines are settled before others of the loop have their turn."""
 LINES_A_TURN = 1_000
 """Lines of a bulk body whose ignored fields are counted before others of the loop have their turn."""
 REGISTERED_AT_ONCE = 1_000
 """Devices of a bulk body that are registered in one transaction: what follows on the event loop takes milliseconds."""
+
+
+class Events(NamedTuple):
+    """A call that adds decoded events of a device to the intake, for a waiter; their sent_at, and their number."""
+
+    add: Callable[[int, FutureWaiter], None]
+    sent_at_ns: int
+    number: int = 1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -43,6 +64,8 @@ class Reception:
     clock: Clock
     intake: Intake
     registry: Registry
+    newcomers: Newcomers
+    rate_limits: RateLimits
     metric_definitions: MetricDefinitions
     counters: Counters
     limits: IngestLimits
@@ -62,7 +85,7 @@ class Reception:
 
         def decode() -> Events:
             sent_at_ns = decode_heartbeat(body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns)
-            return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
+            return Events(lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter), sent_at_ns)
 
         await self._accept(device_id, decode, body, HEARTBEAT_FIELDS)
 
@@ -71,7 +94,7 @@ class Reception:
 
         def now() -> Events:
             sent_at_ns = self.clock.now_ns()
-            return (lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter)), 1
+            return Events(lambda device, waiter: self.intake.add_heartbeat(device, sent_at_ns, waiter), sent_at_ns)
 
         await self._accept(device_id, now, b"{}", ())
 
@@ -82,7 +105,9 @@ class Reception:
             sent_at_ns, upload_time = decode_stats(
                 body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns
             )
-            return (lambda device, waiter: self.intake.add_sample(device, sent_at_ns, upload_time, waiter)), 1
+            return Events(
+                lambda device, waiter: self.intake.add_sample(device, sent_at_ns, upload_time, waiter), sent_at_ns
+            )
 
         await self._accept(device_id, decode, body, STATS_FIELDS)
 
@@ -93,24 +118,32 @@ class Reception:
             report = decode_metrics(
                 body, earliest_ns=self.intake.earliest_ns, latest_ns=self.intake.latest_ns, known=self.intake.metrics
             )
-            return (lambda device, waiter: self.intake.add_report(device, report, waiter)), report.events
+            return Events(
+                lambda device, waiter: self.intake.add_report(device, report, waiter), report.sent_at_ns, report.events
+            )
 
         await self._accept(device_id, decode, body, REPORT_FIELDS)
 
     async def _accept(self, device_id: str, decode: Callable[[], Events], body: bytes, known: Collection[str]) -> None:
+        lanes, known_device = self.rate_limits.devices, self.registry.numbers.get(device_id)
         try:
             self.intake.check()
-            add, count = await self._decoded(device_id, decode)
+            if known_device in lanes.spent:
+                lanes.check(known_device)
+            events = await self._decoded(device_id, decode)
             device = await self._known_device(device_id)
-            self.intake.check(count)
+            self.intake.check(events.number)
+            lanes.charge(device, events.sent_at_ns)
             waiter = FutureWaiter()
-            add(device, waiter)
+            events.add(device, waiter)
         except Answerable as error:
+            if isinstance(error, Refusal) and known_device is not None:
+                lanes.charge_refused(known_device)
             self.intake.received += 1
             self.counters.events_refused[error.reason] += 1
             raise
         # Counted only now: while its device is being registered, an event does not wait for the disk.
-        self.intake.received += count
+        self.intake.received += events.number
         self.intake.unknown_fields.look(device, body, known)
         await waiter.outcome
 
@@ -126,9 +159,9 @@ class Reception:
         return decode()
 
     async def _known_device(self, device_id: str) -> int:
-        if device_id not in self.registry.numbers and self.registry.auto_register:
+        if self.registry.may_register(device_id):
             # Others wait for the same registration, so it must not be cancelled with this request.
-            await asyncio.shield(self.registry.register(device_id))
+            await asyncio.shield(self.newcomers.register(device_id, scope=current_asker().scope))
         return self.registry.number_of(device_id)
 
     async def bulk(self, body: bytes, coding: str) -> declaration_answers.BulkVerdict:
@@ -140,6 +173,7 @@ class Reception:
                 # How many events the body would have been is not known, so it counts as one request.
                 self.refuse_request(error)
                 raise
+            self.rate_limits.charge_bulk(current_asker().principal or EVERYBODY, reader.lines)
             for _ in reader.pieces():
                 await asyncio.sleep(0)
             try:
@@ -160,7 +194,7 @@ class Reception:
             body = await loop.run_in_executor(self.decompress_thread, decompress, body, coding, self.limits)
         reader = BulkReader(
             body,
-            numbers=self.intake.numbers,
+            numbers=self.registry.seen_numbers,
             metrics=self.intake.metrics,
             latest_ns=self.intake.latest_ns,
             limits=self.limits,
@@ -198,7 +232,7 @@ class Reception:
                 self.intake.unknown_fields.count(number, names)
 
     async def _settle_unknown(self, reader: BulkReader) -> None:
-        outcomes = await self._registered(list(reader.unknown)) if self.registry.auto_register else {}
+        outcomes = await self._registered(list(filter(self.registry.may_register, reader.unknown)))
         for place, device_id in enumerate(list(reader.unknown)):
             if place % DEVICES_A_TURN == 0:
                 await asyncio.sleep(0)
@@ -209,32 +243,40 @@ class Reception:
                 raise error
             for _ in reader.settle_unknown(device_id, error):
                 await asyncio.sleep(0)
+        over_limit: TooManyRequests | None = None
         if reader.undefined and self.auto_define:
-            await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
-        for _ in reader.settle_undefined():
+            over_limit = await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
+        for _ in reader.settle_undefined(over_limit):
             await asyncio.sleep(0)
         reader.refused.sort(key=lambda refused: refused.line)
 
     async def _registered(self, device_ids: Sequence[str]) -> dict[str, BaseException | None]:
         """Register the devices of a body, some at a time. What came of each; of none after one that must wait."""
         outcomes: dict[str, BaseException | None] = {}
+        scope = current_asker().scope
         for first in range(0, len(device_ids), REGISTERED_AT_ONCE):
             piece = device_ids[first : first + REGISTERED_AT_ONCE]
-            waited = (asyncio.shield(self.registry.register(device_id)) for device_id in piece)
+            waited = (asyncio.shield(self.newcomers.register(device_id, scope=scope)) for device_id in piece)
             outcomes.update(zip(piece, await asyncio.gather(*waited, return_exceptions=True), strict=True))
             if any(isinstance(outcomes[device_id], DatabaseBusy | NotAccepting) for device_id in piece):
                 break
         return outcomes
 
-    async def _define(self, names: set[str]) -> None:
-        """Define every name that can be one. Lines whose names cannot are refused later, each by itself."""
+    async def _define(self, names: set[str]) -> TooManyRequests | None:
+        """Define every name that can be one. Lines whose names cannot are refused later, each by itself.
+
+        Returns: why there are no more today; None where all could be defined.
+        """
         for name in sorted(names):
             try:
                 await self.metric_definitions.define_unknown([name])
             except OutOfRange as error:
                 if error.setting == "metrics_max":
-                    return
+                    return None
+            except TooManyRequests as error:
+                return error
             except (DatabaseBusy, NotAccepting):
                 raise
             except Answerable:
-                return
+                return None
+        return None

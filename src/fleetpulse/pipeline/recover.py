@@ -73,16 +73,16 @@ def _latest_of_older_version(columns: Mapping[str, NDArray[Any]], manifest: Mani
     return {name: np.where(found, until_ns, 0) for name, found in has_samples.items()}
 
 
-def mark_the_end(fleet: Fleet, journal: Journal, manifest: Manifest, *, metrics_count: int, day: int) -> Position:
+def mark_the_end(fleet: Fleet, journal: Journal, manifest: Manifest, *, metrics_count: int, now_ns: int) -> Position:
     """What the journal tells without the snapshot: the last position, when the service last ran, and leaps.
 
     The journal is applied to a fleet that is thrown away, so it is checked as by `replay`, with the same errors.
     """
-    scratch = Fleet(policy=fleet.policies[0])
+    scratch = Fleet(policy=fleet.policies.latest[0])
     scratch.resize(fleet.count)
     scratch.open_from_day, scratch.alive_at_ns = manifest.open_from_day, manifest.alive_at_ns
     scratch.blind_ns, scratch.leaps = list(manifest.blind_ns), manifest.leaps
-    scratch.advance(day)
+    scratch.advance(now_ns)
     position = replay(
         scratch,
         journal,

@@ -1,29 +1,46 @@
 """The service's own counters and gauges, gathered from the stages for /metrics; see telemetry.counters."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
+from fleetpulse import __version__
+from fleetpulse.access.rate_limits import RateLimits
+from fleetpulse.alert.columns import AlertColumns
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.alert import ALERT_STATES, FIRING, PENDING
+from fleetpulse.model.alert_rule import SEVERITIES
 from fleetpulse.model.manifest import Manifest
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.alerting import Alerting
+from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.dead_man import DeadMan
+from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
+from fleetpulse.pipeline.fleet_figures import FleetFigures
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
-from fleetpulse.pipeline.late_hold import gaps_in_memory
+from fleetpulse.pipeline.late_hold import backfill_in_memory, beat_gaps_in_memory, reception_gaps_in_memory
+from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.watch import Watch
+from fleetpulse.pipeline.write import Writer
 from fleetpulse.query.budget import QuestionMemory
 from fleetpulse.telemetry.counters import Counters
-from fleetpulse.telemetry.exposition import Histogram, Value, exposition
+from fleetpulse.telemetry.distribution import Distribution
+from fleetpulse.telemetry.exposition import Value, exposition
 from fleetpulse.telemetry.loop_lag import BUCKETS_S, LoopLag
 
-Series = dict[str, tuple[str, Value]]
-"""By name, a sentence of help and the value."""
+Series = dict[str, Value]
+"""Values by name, without the prefix `fleetpulse_`; telemetry/families.py says what they are."""
 
 
 @dataclass(eq=False, frozen=True, kw_only=True)
@@ -33,6 +50,8 @@ class SelfMetrics:
     counters: Counters
     intake: Intake
     connections: Connections
+    rate_limits: RateLimits
+    writer: Writer
     follower: Follower
     fleet: Fleet
     history: History
@@ -43,6 +62,13 @@ class SelfMetrics:
     question_memory: QuestionMemory
     exports: Exports
     loop_lag: LoopLag
+    audit_log: AuditLog
+    deliveries: Deliveries
+    fleet_figures: FleetFigures
+    dead_man: DeadMan
+    alerting: Alerting
+    otel_exports: Mapping[str, int]
+    live_feed: LiveFeed
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""
@@ -50,145 +76,177 @@ class SelfMetrics:
 
     def gather(self) -> Callable[[], bytes]:
         """What is true now, copied on the event loop; the call makes the page, which takes longer, in a thread."""
-        cache_totals, cache_gauges = self._block_cache()
-        totals, gauges = self._totals() | cache_totals, self._gauges() | cache_gauges
-        lag = Histogram(BUCKETS_S, list(self.loop_lag.counts), self.loop_lag.sum_s)
-        return partial(_page, self.history.manifest, totals, gauges, lag)
+        return partial(_page, self.values())
 
-    def _totals(self) -> Series:
+    def values(self) -> Callable[[], Series]:
+        """What is true now, copied on the event loop; the call completes it in a thread, by full names."""
+        values = self._events() | self._requests() | self._storage() | self._in_memory() | self._process()
+        values |= self._block_cache() | self.fleet_figures.values() | self._alerts()
+        # A round makes new columns of alerts, so these do not change.
+        return partial(_complete, self.history.manifest, self.alerting.book.lives.open, values)
+
+    def _events(self) -> Series:
+        counters, intake = self.counters, self.intake
+        return {
+            "events_received_total": intake.received,
+            "events_accepted_total": counters.events_accepted,
+            "events_refused_total": dict(counters.events_refused),
+            "events_applied_total": counters.events_applied,
+            "events_replayed_total": counters.events_replayed,
+            "events_unknown": counters.events_unknown,
+            "events_waiting": intake.waiting,
+            "events_pending": self.follower.pending_events,
+            "samples_repeated_total": counters.samples_repeated,
+            "samples_uncompared_total": counters.samples_uncompared,
+            "fields_ignored_total": dict(intake.unknown_fields.by_name),
+            "metrics_not_measured_total": intake.not_measured,
+            "bulk_bytes_held": self.connections.bulk_bytes_held,
+            "devices": len(intake.numbers),
+        }
+
+    def _requests(self) -> Series:
         counters = self.counters
         return {
-            "events_received": ("Events that came in, whatever became of them", self.intake.received),
-            "events_accepted": ("Events durable in the journal", counters.events_accepted),
-            "events_refused": ("Events refused, by reason", dict(counters.events_refused)),
-            "events_applied": ("Accepted events applied to the live fleet", counters.events_applied),
-            "events_replayed": ("Events read back from the journal at start", counters.events_replayed),
-            "samples_repeated": (
-                "Accepted samples that repeat another one, as of the last checkpoint",
-                counters.samples_repeated,
-            ),
-            "samples_uncompared": (
-                "Late samples of days whose samples are gone, counted once each, as of the last checkpoint",
-                counters.samples_uncompared,
-            ),
-            "requests_refused": (
-                "Requests refused before there was an event, by reason",
-                dict(counters.requests_refused),
-            ),
-            "answers_compressed": ("Answers sent compressed, by coding", dict(counters.answers_compressed)),
-            "answers_not_modified": ("Answers 304, as the client had them", counters.answers_not_modified),
-            "exports_refused": ("Exports refused, by limit", dict(counters.exports_refused)),
-            "exports_ended": ("Exports that ended, by how they did", dict(counters.exports_ended)),
-            "fields_ignored": (
-                "Fields of accepted events that no route knows, by name",
-                dict(self.intake.unknown_fields.by_name),
-            ),
-            "questions_answered": (
-                "Questions answered by threads, by lane; some answers take several",
-                dict(counters.questions_answered),
-            ),
-            "questions_refused": ("Questions refused, by reason", dict(counters.questions_refused)),
-            "changes_refused": ("Changes of what is declared refused, by reason", dict(counters.changes_refused)),
-            "questions_stopped": ("Questions stopped early, by reason", dict(counters.questions_stopped)),
-            "connections_opened": ("Connections accepted", counters.connections_opened),
-            "connections_refused": ("Connections closed at once, by limit", dict(counters.connections_refused)),
-            "metrics_not_measured": (
-                "Metrics of accepted reports that were null, and were left out",
-                self.intake.not_measured,
-            ),
-            "commits": ("Journal commits", counters.commits),
-            "commits_failed": ("Journal commits that failed", counters.commits_failed),
-            "commits_busy": ("Journal commits given up because another program locked it", counters.commits_busy),
-            "checkpoints": ("Checkpoints taken", counters.checkpoints),
-            "checkpoints_failed": ("Checkpoints that failed", counters.checkpoints_failed),
-            "compactions": ("Pieces of compaction or retention done", counters.compactions),
-            "compactions_failed": ("Pieces of compaction or retention that failed", counters.compactions_failed),
-            "blocks_removed": ("Superseded files of blocks removed from the store", counters.blocks_removed),
-            "blocks_given_up": ("Of these, those removed early, as the disk became full", counters.blocks_given_up),
-            "devices_registered": ("Devices registered since the start", counters.devices_registered),
+            "http_requests_total": counters.requests.counts(),
+            "http_request_duration_seconds": counters.requests.durations(),
+            "requests_refused_total": dict(counters.requests_refused),
+            "answers_compressed_total": dict(counters.answers_compressed),
+            "answers_not_modified_total": counters.answers_not_modified,
+            "questions_answered_total": dict(counters.questions_answered),
+            "questions_refused_total": dict(counters.questions_refused),
+            "questions_stopped_total": dict(counters.questions_stopped),
+            "questions_running": self.lanes.running(),
+            "questions_waiting": self.lanes.waiting(),
+            "question_bytes_held": self.question_memory.taken_bytes,
+            "answer_bytes_held": counters.answer_bytes_held,
+            "changes_refused_total": dict(counters.changes_refused),
+            "exports_refused_total": dict(counters.exports_refused),
+            "exports_ended_total": dict(counters.exports_ended),
+            "exports_running": self.exports.running,
+            "streams": len(self.live_feed.watchers),
+            "streams_refused_total": dict(counters.streams_refused),
+            "streams_ended_total": dict(counters.streams_ended),
+            "stream_events_total": counters.stream_events,
+            "stream_events_missed_total": counters.stream_events_missed,
+            "backups_ended_total": dict(counters.backups_ended),
+            "logins_total": dict(counters.logins),
+            "issuer_readings_total": dict(counters.issuer_readings),
+            "audit_refusals_joined_total": self.audit_log.refusals.joined,
+            "connections_opened_total": counters.connections_opened,
+            "connections_refused_total": dict(counters.connections_refused),
+            "connections": len(self.connections),
+            "rate_senders": self.rate_limits.senders(),
         }
 
-    def _gauges(self) -> Series:
-        history = self.history
+    def _storage(self) -> Series:
+        counters, history = self.counters, self.history
         return {
-            "ready": ("1 while events are accepted", int(self.readiness.refusal is None)),
-            "degraded": ("1 while something else does not work, see /readyz", int(bool(self.readiness.troubles))),
-            "clock_behind": ("1 while the server's clock is behind the journal", int(self.watch.clock.is_behind)),
-            "expiry_waits": ("1 while nothing expires, since the clock leapt", int(bool(self.watch.kept_because))),
-            **self._disk(),
-            "events_unknown": (
-                "Events whose commit failed or has not ended in time; stored ones move to accepted",
-                self.counters.events_unknown,
-            ),
-            "events_waiting": ("Events received that wait for the disk", self.intake.waiting),
-            "events_pending": ("Accepted events not applied yet", self.follower.pending_events),
-            "bulk_bytes_held": ("Bytes of bulk bodies not answered yet", self.connections.bulk_bytes_held),
-            "questions_running": ("Questions that are worked on, by lane", self.lanes.running()),
-            "questions_waiting": ("Questions that wait for their turn, by lane", self.lanes.waiting()),
-            "exports_running": ("Exports that have begun and have not ended", self.exports.running),
-            "question_bytes_held": (
-                "Memory of questions, and of long answers that are not encoded yet",
-                self.question_memory.taken_bytes,
-            ),
-            "answer_bytes_held": ("Bytes of long answers not read yet", self.counters.answer_bytes_held),
-            "connections": ("Open connections", len(self.connections)),
-            "devices": ("Known devices", len(self.intake.numbers)),
-            "journal_position": ("Position of the newest entry", self.follower.position),
-            "checkpoint_position": ("Position of the last checkpoint", history.manifest.position),
-            "checkpoint_last_seconds": ("Duration of the last checkpoint", self.counters.checkpoint_last_s),
-            "blocks_superseded": ("Superseded files that stay for their grace", self.counters.blocks_superseded),
-            "blocks_superseded_bytes": ("Bytes of these files", self.counters.blocks_superseded_bytes),
-            "blocks_unknown": ("Files among the blocks that this folder did not write", self.counters.blocks_unknown),
-            "kept_bytes": ("Bytes of footers and small columns in memory", history.memory_cache.size_bytes),
-            "samples_live": ("Samples in memory that no block holds yet", self.fleet.samples.count),
-            "samples_doubtful": (
-                "Of these, late ones that the next checkpoint compares with earlier ones",
-                self.fleet.samples.doubtful.count,
-            ),
-            "blocks_set_aside": ("Blocks that are damaged or missing, and set aside", len(self.history.set_aside)),
-            "reception_gaps_live": ("Reception gaps in memory that no block holds yet", gaps_in_memory(self.fleet)),
-            "late_blocks": ("Late blocks that wait to be merged into their days", len(history.manifest.late)),
-            "late_rows": ("Device-days of late data that the next checkpoint closes", self.fleet.late_rows()),
-            "ahead_rows": (
-                "Device-days of data ahead of the open days, from devices whose clocks are ahead",
-                len(self.fleet.sparse) - self.fleet.late_rows(),
-            ),
-            "loop_lag_longest_seconds": ("The longest of these delays since the start", self.loop_lag.longest_s),
-            "loop_lag_minute_seconds": (
-                "The longest of these delays in the last minute",
-                self.loop_lag.longest_recent_s(),
-            ),
+            "commits_total": counters.commits,
+            "commits_failed_total": counters.commits_failed,
+            "commits_busy_total": counters.commits_busy,
+            "commit_duration_seconds": counters.commit_s.copy(),
+            "commit_events": counters.commit_events.copy(),
+            "journal_position": self.follower.position,
+            "journal_lag_seconds": self.writer.lag_s,
+            "apply_lag_seconds": self.follower.lag_s,
+            "checkpoints_total": counters.checkpoints,
+            "checkpoints_failed_total": counters.checkpoints_failed,
+            "checkpoint_duration_seconds": counters.checkpoint_s.copy(),
+            "checkpoint_position": history.manifest.position,
+            "checkpoint_timestamp_seconds": history.manifest.taken_at_ns / NS_PER_S,
+            "compactions_total": counters.compactions,
+            "compactions_failed_total": counters.compactions_failed,
+            "compaction_duration_seconds": counters.compaction_s.copy(),
+            "compaction_timestamp_seconds": counters.compaction_at_ns / NS_PER_S,
+            "blocks_removed_total": counters.blocks_removed,
+            "blocks_given_up_total": counters.blocks_given_up,
+            "blocks_superseded": counters.blocks_superseded,
+            "blocks_superseded_bytes": counters.blocks_superseded_bytes,
+            "blocks_unknown": counters.blocks_unknown,
+            "blocks_set_aside": len(history.set_aside),
+            "late_blocks": len(history.manifest.late),
+            "memory_cache_bytes": history.memory_cache.size_bytes,
+            "policy_changes_joined_total": counters.policy_changes_joined,
+            "devices_registered_total": counters.devices_registered,
         }
 
-    def _disk(self) -> Series:
-        space = self.disk_watch.space
-        if space is None:
-            return {}
+    def _in_memory(self) -> Series:
+        fleet = self.fleet
         return {
-            "disk_free_bytes": ("Bytes free on the disk of the data folder", space.free_bytes),
-            "disk_size_bytes": ("Size of that disk", space.size_bytes),
+            "samples_live": fleet.samples.count,
+            "samples_doubtful": fleet.samples.doubtful.count,
+            "reception_gaps_live": reception_gaps_in_memory(fleet),
+            "beat_gaps_live": beat_gaps_in_memory(fleet),
+            "backfill_live": backfill_in_memory(fleet),
+            "late_rows": fleet.late_rows(),
+            "ahead_rows": len(fleet.sparse) - fleet.late_rows(),
         }
 
-    def _block_cache(self) -> tuple[Series, Series]:
+    def _process(self) -> Series:
+        space, lag = self.disk_watch.space, self.loop_lag
+        disk: Series = (
+            {} if space is None else {"disk_free_bytes": space.free_bytes, "disk_size_bytes": space.size_bytes}
+        )
+        return {
+            "build_info": {__version__: 1},
+            "ready": int(self.readiness.refusal is None),
+            "degraded": int(bool(self.readiness.troubles)),
+            "clock_behind": int(self.watch.clock.is_behind),
+            "expiry_waits": int(bool(self.watch.kept_because)),
+            **disk,
+            "heartbeat_url_pings_total": dict(self.dead_man.pings),
+            "otel_exports_total": dict(self.otel_exports),
+            "threads": threading.active_count(),
+            "loop_lag_seconds": Distribution(BUCKETS_S, lag.counts, lag.sum_s),
+            "loop_lag_longest_seconds": lag.longest_s,
+            "loop_lag_minute_seconds": lag.longest_recent_s(),
+        }
+
+    def _alerts(self) -> Series:
+        counters, alerting = self.counters, self.alerting
+        return {
+            "alert_rounds_total": alerting.rounds,
+            "alert_rounds_failed_total": alerting.failed_rounds,
+            "alerts_without_room": alerting.beyond,
+            "alert_rules_failed": len(alerting.failed_rules),
+            "alert_round_last_duration_seconds": alerting.round_s,
+            "deliveries_total": dict(counters.deliveries),
+            "messages_dropped_total": dict(counters.messages_dropped),
+            "outbox_messages": self.deliveries.waiting,
+            "outbox_age_seconds": self.deliveries.oldest_s(),
+        }
+
+    def _block_cache(self) -> Series:
         store = self.history.store
         if not isinstance(store, S3BlockStore):
-            return {}, {}
-        totals: Series = {
-            "cache_hits": ("Blocks of the S3 store that were found warm on disk", store.cache_hits),
-            "cache_misses": ("Blocks of the S3 store that were fetched", store.cache_misses),
+            return {}
+        return {
+            "cache_hits_total": store.cache_hits,
+            "cache_misses_total": store.cache_misses,
+            "cache_bytes": store.cache_bytes,
         }
-        return totals, {"cache_bytes": ("Bytes of warm blocks on disk", store.cache_bytes)}
 
 
-def _page(manifest: Manifest, totals: Series, gauges: Series, lag: Histogram) -> bytes:
+def _complete(manifest: Manifest, alerts: AlertColumns, values: Series) -> Series:
     files = manifest.files()
-    blocks: Series = {
-        "blocks": ("Files that the manifest names", len(files)),
-        "blocks_bytes": ("Bytes of these files", sum(file.size_bytes for file in files)),
+    more: Series = {
+        "blocks": len(files),
+        "blocks_bytes": sum(file.size_bytes for file in files),
+        "alerts": _alerts_by_severity(alerts),
     }
-    histograms = {"fleetpulse_loop_lag_seconds": ("How late the event loop ran a timer that was due", lag)}
-    return exposition(totals=_prefixed(totals), gauges=_prefixed(gauges | blocks), histograms=histograms)
+    return {f"fleetpulse_{name}": value for name, value in (values | more).items()}
 
 
-def _prefixed(series: Series) -> Series:
-    return {f"fleetpulse_{name}": entry for name, entry in series.items()}
+def _alerts_by_severity(alerts: AlertColumns) -> dict[tuple[str, ...], float]:
+    severities = len(SEVERITIES)
+    codes = alerts.of["state"].astype(np.int64) * severities + alerts.of["severity"]
+    counts = np.bincount(codes, minlength=severities * len(ALERT_STATES)).tolist()
+    return {
+        (ALERT_STATES[state], severity): counts[state * severities + place]
+        for state in (PENDING, FIRING)
+        for place, severity in enumerate(SEVERITIES)
+    }
+
+
+def _page(complete: Callable[[], Series]) -> bytes:
+    return exposition(complete(), is_process_shown=True)

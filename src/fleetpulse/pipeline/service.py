@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fleetpulse.access.gate import Gate
+from fleetpulse.access.rate_limits import RateLimits
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
@@ -10,25 +12,50 @@ from fleetpulse.ingest.door import Door
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.pipeline.acknowledging import Acknowledging
+from fleetpulse.pipeline.alert_book import AlertBook
+from fleetpulse.pipeline.alert_desk import AlertDesk
+from fleetpulse.pipeline.alert_rules import AlertRules
+from fleetpulse.pipeline.alerting import Alerting
+from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.backups import Backups
+from fleetpulse.pipeline.badges import Badges
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
+from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
+from fleetpulse.pipeline.enrolments import Enrolments
 from fleetpulse.pipeline.exports import Exports
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
+from fleetpulse.pipeline.issuers import Issuers
+from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.link_key_file import LinkKeyFile
+from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.newcomers import Newcomers
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.ownership import Ownership
+from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.receiver_desk import ReceiverDesk
+from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.rehearsals import Rehearsals
+from fleetpulse.pipeline.rule_trials import RuleTrials
+from fleetpulse.pipeline.seen_alerts import SeenAlerts
+from fleetpulse.pipeline.seen_rules import SeenRules
 from fleetpulse.pipeline.self_metrics import SelfMetrics
+from fleetpulse.pipeline.sending import Sending
 from fleetpulse.pipeline.service_clock import ServiceClock
+from fleetpulse.pipeline.sessions import Sessions
+from fleetpulse.pipeline.sign_in import SignIn
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
@@ -56,16 +83,33 @@ class Stages(Stores):
 
     clock: ServiceClock
     catalog_thread: CatalogThread
+    audit_log: AuditLog
+    enrolments: Enrolments
     fleet: Fleet
     follower: Follower
     registry: Registry
+    newcomers: Newcomers
+    gate: Gate
+    people: People
+    sessions: Sessions
+    sign_in: SignIn
+    issuers: Issuers
+    rate_limits: RateLimits
+    key_ring: KeyRing
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
+    alert_book: AlertBook
+    alert_rules: AlertRules
+    link_key: LinkKeyFile
+    receivers: Receivers
+    sending: Sending
+    deliveries: Deliveries
     writer: Writer
     intake: Intake
     connections: Connections
     views: Views
     questions: Questions
+    live_feed: LiveFeed
     watch: Watch
     loop_lag: LoopLag
 
@@ -77,9 +121,19 @@ class Service(Stages):
     door: Door
     reception: Reception
     inventory: Inventory
+    seen_rules: SeenRules
+    rule_trials: RuleTrials
+    acknowledging: Acknowledging
+    receiver_desk: ReceiverDesk
+    seen_alerts: SeenAlerts
+    alert_desk: AlertDesk
+    rehearsals: Rehearsals
     exports: Exports
+    backups: Backups
     self_metrics: SelfMetrics
+    badges: Badges
     disk_watch: DiskWatch
+    alerting: Alerting
     clock_acceptance: ClockAcceptance
     readiness: Readiness
     housekeeping: Housekeeping

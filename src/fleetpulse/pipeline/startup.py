@@ -11,17 +11,22 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.manifest import files_to_start
-from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.count import count_text
+from fleetpulse.pipeline.alert_book import AlertBook
+from fleetpulse.pipeline.alert_rules import AlertRules
 from fleetpulse.pipeline.checkpoint import sound_names
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.issuers import Issuers
+from fleetpulse.pipeline.key_ring import KeyRing
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.readiness import NAMED_MAX, Readiness
+from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.recover import counted_since, load_snapshot, log_missing_blocks, mark_the_end, replay
 from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.sign_in import SignIn
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.storage_causes import RESTORE
 from fleetpulse.telemetry.counters import Counters
@@ -39,8 +44,14 @@ class Startup:
     history: History
     follower: Follower
     registry: Registry
+    key_ring: KeyRing
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
+    alert_book: AlertBook
+    alert_rules: AlertRules
+    receivers: Receivers
+    sign_in: SignIn
+    issuers: Issuers
     declared_files: DeclaredFiles
     readiness: Readiness
     counters: Counters
@@ -59,9 +70,15 @@ class Startup:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
         self.registry.load()
+        self.key_ring.load()
         self._note_wrong_rows()
         self.metric_definitions.load()
         self.planned_downtime.load()
+        self.alert_rules.load()
+        self.alert_book.load()
+        self.receivers.load()
+        self.sign_in.load()
+        self.issuers.load()
         self._let_others()
         if manifest.snapshot is not None and not self.ownership.trouble:
             log_missing_blocks(self.history)
@@ -80,7 +97,7 @@ class Startup:
                 self.journal,
                 manifest,
                 metrics_count=len(self.metric_definitions.metrics),
-                day=self.clock.now_ns() // NS_PER_DAY,
+                now_ns=self.clock.now_ns(),
             )
         else:
             self.load()
@@ -92,17 +109,22 @@ class Startup:
         readiness.stage = "catch_up"
 
     def _note_wrong_rows(self) -> None:
-        """Say which rows of the catalog are damaged: each costs what it said, and nothing else."""
-        devices, wrong = self.registry.unreadable, self.catalog.wrong_rows()
+        """Say which rows of the catalog are damaged: each costs what it said, and nothing else.
+
+        /readyz, which everybody may ask, says how many devices these are about; only the log names them.
+        """
+        catalog, devices = self.catalog, self.registry.unreadable
+        wrong = [*catalog.wrong_rows(), *catalog.alert_rules.wrong_rows(), *self.key_ring.unreadable]
+        wrong += catalog.receivers.wrong_rows()
         texts = wrong[:NAMED_MAX]
         if devices:
-            named = ", ".join(f"{device} ({fields})" for device, fields in list(devices.items())[:NAMED_MAX])
-            text = f"catalog rows of {count_text(len(devices), 'device')} cannot be read: {named}"
-            texts.append(f"{text}: what they said counts as not declared; declare it again")
+            text = f"catalog rows of {count_text(len(devices), 'device')} cannot be read"
+            texts.append(f"{text}: what they said counts as not declared; the log of the start names them")
         if texts:
             self.readiness.degraded["catalog"] = "; ".join(texts)
             todo = "declare these again, then restart; `fleetpulse verify` names all damaged rows"
-            log.error("rows of the catalog are damaged", rows=texts, todo=todo)
+            named = [f"{device} ({fields})" for device, fields in list(devices.items())[:NAMED_MAX]]
+            log.error("rows of the catalog are damaged", rows=texts, devices=named, todo=todo)
 
     def fetch(self) -> None:
         """See that the blocks can be read without which there is no fleet. Blocks; in any thread.
@@ -138,7 +160,7 @@ class Startup:
         load_snapshot(fleet, self.history)
         sound_names(self.history)
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
-        fleet.advance(self.clock.now_ns() // NS_PER_DAY)
+        fleet.advance(self.clock.now_ns())
         self._let_others()
         readiness.stage = "replay"
         position = replay(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from fleetpulse.alert_settings import DeliverySettings
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.computing import Computing, threads_at_once
 from fleetpulse.pipeline.ending import Ending
@@ -31,9 +32,9 @@ SMALL_ASIDE_MAX = 2
 class Threads:
     """The executors of one service. The journal's thread is made by `journal_thread` and ended by the writer."""
 
-    def __init__(self, limits: QuestionLimits | None = None) -> None:
-        """`limits`: how many questions are worked on at the same time."""
-        limits = limits or QuestionLimits()
+    def __init__(self, limits: QuestionLimits | None = None, deliveries: DeliverySettings | None = None) -> None:
+        """`limits`, `deliveries`: how many questions, and tries to deliver, are worked on at the same time."""
+        limits, deliveries = limits or QuestionLimits(), deliveries or DeliverySettings()
         self.ending = Ending()
         """Whether the long work of `catalog` and `files` should be left."""
         self.computing = Computing(limits.questions_computing_max or threads_at_once())
@@ -50,10 +51,24 @@ class Threads:
         """Turns long answers into bytes."""
         self.export = _executor(1, "export")
         """Produces the pieces of exports."""
+        self.feed = _executor(1, "feed")
+        """Finds what changed in the fleet for the live feed."""
         self.decompress = _executor(1, "decompress")
         """Decompresses bulk bodies."""
         self.imports = _executor(1, "imports")
         """Reads the bodies of imports of devices."""
+        self.passwords = _executor(1, "passwords")
+        """Hashes passwords, one at a time: each takes 19 MB, and a flood of them must leave processors to others."""
+        self.alerts = _executor(1, "alerts")
+        """Looks at rules, and decides which alerts fire and who is told."""
+        self.alert_windows = _executor(1, "alert-windows")
+        """Looks at rules over windows of metrics and uptime, which may read blocks."""
+        self.issuers = _executor(1, "issuers")
+        """Asks identity providers for their keys."""
+        self.deliveries = _executor(deliveries.deliveries_at_once_max, "deliveries")
+        """Tries to deliver messages, each thread at one receiver."""
+        self.apprise = _executor(deliveries.apprise_at_once_max, "apprise")
+        """The same with Apprise, of which each try is a process."""
 
     def close(self) -> None:
         """End all threads. Blocks."""
@@ -71,7 +86,17 @@ class Threads:
         What waits for its turn is cancelled, since nobody is left to read the answer.
         """
         questions = (self.small_questions, self.big_questions, self.rendering)
-        executors = (*questions, self.export, self.decompress, self.imports)
+        bodies, alerts = (self.export, self.decompress, self.imports), (self.alerts, self.alert_windows)
+        executors = (
+            *questions,
+            self.feed,
+            *bodies,
+            *alerts,
+            self.passwords,
+            self.issuers,
+            self.deliveries,
+            self.apprise,
+        )
         for executor in executors:
             executor.shutdown(wait=False, cancel_futures=True)
         for executor in executors:

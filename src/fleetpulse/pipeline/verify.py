@@ -65,6 +65,7 @@ def verify(
         # What has vanished is why the journal does not fit: it is not told twice, with two pieces of advice.
         *([] if vanished and not journal_finding.is_good else [journal_finding]),
         _identity(journal, catalog, store),
+        _check("audit log", lambda: _audit_log(catalog)),
     ]
     try:
         names = store.names()
@@ -157,7 +158,7 @@ def _outside(catalog: Catalog, store: BlockStore, names: AbstractSet[str], manif
         for note, other in kept_manifests(store).items():
             files = {file.name: file for file in other.files()}
             others |= files
-            text = f"of another copy of this folder, at position {other.position}: {len(files)} files"
+            text = f"of another copy of this folder, at position {other.position}: {count_text(len(files), 'file')}"
             missing = f", {len(files.keys() - names)} of them missing" if files.keys() - names else ""
             yield Finding(f"kept {note}", f"{text}{missing}, which stay; {way_back(note)}")
     except (DamagedData, OSError) as error:
@@ -183,6 +184,16 @@ def _catalog(catalog: Catalog) -> str:
     if damage:
         raise DamagedData("; ".join(damage))
     return count_text(catalog.device_count(), "device")
+
+
+def _audit_log(catalog: Catalog) -> str:
+    """Raises: DamagedData: an entry is missing, or is not what was written."""
+    damage = catalog.audit.damage()
+    if damage:
+        raise DamagedData("; ".join(damage))
+    state = catalog.audit.state()
+    entries = count_text(state.last_number - state.anchor_number, "entry", "entries")
+    return f"{entries}, the newest is number {state.last_number} with the hash {state.last_hash.hex()}"
 
 
 def _check(part: str, check: Callable[[], str]) -> Finding:

@@ -13,13 +13,17 @@ from fleetpulse.catalog.catalog import Pause, Span
 from fleetpulse.clock import Clock
 from fleetpulse.live.figures import DeviceFigures
 from fleetpulse.live.fleet import Fleet
+from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query.budget import Budget
 from fleetpulse.query.downtime import look_back_ns
-from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, FleetExclusions, exclude_device
+from fleetpulse.query.exclusions import NOTHING_EXCLUDED, Declarations, exclude_device
+from fleetpulse.query.fleet_exclusions import FleetExclusions
+from fleetpulse.query.former_policies import with_former_policies
+from fleetpulse.query.minute_gaps import first_day_of
 from fleetpulse.query.reads import Samples
 from fleetpulse.query.view import FleetView
 
@@ -74,7 +78,7 @@ class Views:
         def complete() -> FleetView:
             since_ns, now_ns = look_back_ns(view, start_ns=start_ns), view.now_ns
             excluded = exclude_device(declared, view.live.blind_ns, device_id, device, start_ns=since_ns, now_ns=now_ns)
-            return replace(view, excluded=excluded)
+            return with_former_policies(replace(view, excluded=excluded), start_ns=start_ns)
 
         return complete
 
@@ -89,19 +93,26 @@ class Views:
             excluded = self._exclusions.find(
                 declared, view.live.blind_ns, start_ns=start_ns, now_ns=view.now_ns, check=view.budget.check
             )
-            return replace(view, excluded=excluded)
+            return with_former_policies(replace(view, excluded=excluded), start_ns=start_ns)
 
         return complete
+
+    @property
+    def declared(self) -> DeclaredVersion:
+        """Which declarations are in effect. Versions are compared first: the one with the newer change is."""
+        return max(self.registry.declared, self.planned_downtime.declared)
 
     def _view(self, devices: range, start_ns: int, budget: Budget | None) -> FleetView:
         """A view of devices, without what is excluded."""
         return FleetView(
             now_ns=self.clock.now_ns(),
-            live=self.fleet.view(devices, from_day=start_ns // NS_PER_DAY),
-            roster=self.registry.roster.frozen(),
+            live=self.fleet.view(
+                devices, from_day=first_day_of(self.history.manifest, self.fleet.policies.table, start_ns)
+            ),
+            # Here every question is narrowed to the scope of whoever asks.
+            roster=self.registry.seen_roster.frozen(),
             excluded=NOTHING_EXCLUDED,
-            # Versions are compared first: the one with the newer change is in effect.
-            declared=max(self.registry.declared, self.planned_downtime.declared),
+            declared=self.declared,
             manifest=self.history.manifest,
             history=self.history,
             budget=budget or Budget(),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from fleetpulse.errors import Answerable, NotAccepting
+from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.intake import Intake, Waiter
 from fleetpulse.limits import ClockLimits
 from fleetpulse.model.events import EventBatch
@@ -86,6 +87,12 @@ class Watch:
         if self._intake.closed_by is None:
             self._add_mark()
 
+    async def mark(self) -> None:
+        """Write a mark now, and wait until it is on disk. Raises: NotAccepting; OutcomeUnknown."""
+        waiter = FutureWaiter()
+        self._intake.add_mark(waiter)
+        await waiter.outcome
+
     def _add_mark(self) -> None:
         self.is_mark_waiting = True
         self._intake.add_mark(_Mark(self))
@@ -155,6 +162,14 @@ class Watch:
         self._is_blind = False
         self._leaps.ahead_since_ns = None
         log.warning("the clock was accepted", **{name: format_rfc3339(at) for name, at in correction._asdict().items()})
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the time can be believed, and the fleet knows of all blind time until now: else nothing may fire."""
+        self._leaps.look(seen_ns=self._seen_ns)
+        if self.clock.is_behind or self._is_blind or self._leaps.is_new:
+            return False
+        return self.clock.now_ns() - self._seen_ns < BLIND_FROM_NS
 
     @property
     def far_leap_ns(self) -> tuple[int, int] | None:

@@ -11,8 +11,10 @@ What returned from `Journal.append` survives a crash; a batch that gathers does 
 
 import asyncio
 import queue
+import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 import structlog
@@ -23,6 +25,7 @@ from fleetpulse.ingest.intake import Batch, Intake
 from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
+from fleetpulse.pipeline.batch_answers import NobodyWaits, answer
 from fleetpulse.pipeline.commit_deadline import CommitDeadline
 from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.storage_causes import cause_of, is_final
@@ -84,6 +87,7 @@ class Writer:
         self._timeout_s = commit_timeout_s
         self._try_again_s = try_again_s
         self._committing: Batch | None = None
+        self._committing_since_s = 0.0
         self._deadline = CommitDeadline(
             commit_timeout_s, is_excused=lambda: journal.waits_for_lock, overdue=self._overdue
         )
@@ -137,11 +141,12 @@ class Writer:
             self._refuse(batch, refusal)
             return
         self._idle.clear()
-        self._committing = batch
+        self._committing, self._committing_since_s = batch, time.monotonic()
         self._deadline.begin()
         self._jobs.put(lambda: self._commit(batch))
 
     def _commit(self, batch: Batch) -> None:
+        began_s = time.monotonic()
         try:
             position = self._journal.append(encode_entry(batch))
         except DatabaseBusy as busy:
@@ -149,7 +154,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever it is, its senders need an answer
             self._loop.call_soon_threadsafe(self._fail, batch, error)
         else:
-            self._loop.call_soon_threadsafe(self._done, batch, position)
+            self._loop.call_soon_threadsafe(self._done, batch, position, time.monotonic() - began_s)
 
     def _overdue(self) -> None:
         """Answer those whose batch the disk does not finish, and refuse events until it does."""
@@ -165,8 +170,9 @@ class Writer:
         self._intake.settle()
         self._counters.events_unknown += len(batch)
         unknown = OutcomeUnknown(because)
+        self._count_failed(batch, unknown)
         for waiter in batch.waiters:
-            _answer(partial(waiter.fail, unknown))
+            answer(partial(waiter.fail, unknown))
         batch.waiters.clear()
 
     def _shut(self, trouble: NotAccepting) -> None:
@@ -189,7 +195,7 @@ class Writer:
             self._intake.settle()
         return was_overdue
 
-    def _done(self, batch: Batch, position: Position) -> None:
+    def _done(self, batch: Batch, position: Position, took_s: float) -> None:
         self._settle(batch)
         self.busy = None
         if self.trouble is not None:
@@ -197,15 +203,15 @@ class Writer:
             if self._intake.closed_by is self.trouble:
                 self._stamper.open()
             self.trouble = None
-        self._counters.commits += 1
-        self._counters.events_accepted += len(batch)
+        self._counters.note_commit(took_s, events=len(batch))
         try:
             self._committed(batch, position)
         except Exception as error:
             # It is durable, so it is acknowledged; the follower refuses from now on; the next tick closes the intake.
             log.error("a durable batch could not be followed", exc_info=error)
+        self._counters.requests.answered(batch.arrived, HTTPStatus.NO_CONTENT)
         for waiter in batch.waiters:
-            _answer(waiter.acknowledge)
+            answer(waiter.acknowledge)
         # The senders just answered may send again, and a larger batch costs the same sync: wait until as many are here
         # again, but not for long.
         again = len(batch.waiters) + len(self._intake.batch.waiters)
@@ -264,12 +270,23 @@ class Writer:
     def _try_again(self) -> None:
         """Have an entry without events written: if the disk takes it, events are accepted again."""
         if self.trouble is not None and self._committing is None:
-            self._intake.add_mark(_NobodyWaits())
+            self._intake.add_mark(NobodyWaits())
 
     def _refuse(self, batch: Batch, failure: Answerable) -> None:
         self._counters.events_refused[failure.reason] += len(batch)
+        self._count_failed(batch, failure)
         for waiter in batch.waiters:
-            _answer(partial(waiter.fail, failure))
+            answer(partial(waiter.fail, failure))
+
+    def _count_failed(self, batch: Batch, error: Answerable) -> None:
+        """Count the answers to a batch; one that is overdue is answered now, and not when its commit ends."""
+        self._counters.requests.answered(batch.arrived, error.status)
+        batch.arrived = None
+
+    @property
+    def lag_s(self) -> float:
+        """How long the batch that is being committed has been on its way to the disk; 0 where there is none."""
+        return 0.0 if self._committing is None else time.monotonic() - self._committing_since_s
 
     async def drop(self, *, through: Position) -> None:
         """Forget the journal's entries up to and including `through`, between commits.
@@ -321,24 +338,6 @@ class Writer:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-
-
-class _NobodyWaits:
-    """The waiter of an entry that only tries the disk."""
-
-    def acknowledge(self) -> None:
-        """See ingest.intake.Waiter."""
-
-    def fail(self, error: Answerable) -> None:
-        """See ingest.intake.Waiter."""
-
-
-def _answer(answer: Callable[[], None]) -> None:
-    """Answer one sender. A defect in that must not keep the other senders, or the next batch, waiting."""
-    try:
-        answer()
-    except Exception as error:
-        log.error("an answer failed by a defect of ours", exc_info=error)
 
 
 def _settle(outcome: "asyncio.Future[_Result]", settle: Callable[[_Value], object], value: _Value) -> None:

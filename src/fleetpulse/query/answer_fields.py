@@ -5,13 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, UnsetType
 
 from fleetpulse.model.device import ID_CHARS_MAX
-from fleetpulse.model.uptime import FORMULA, LEFT_OUT, Reason
-
-
-def key_of(reason: Reason) -> str:
-    """The key of a reason, which has no blanks."""
-    return reason.replace(" ", "_")
-
+from fleetpulse.model.uptime import FORMULA
 
 Time = Annotated[
     str,
@@ -40,22 +34,6 @@ StepSeconds = Annotated[
     int | UnsetType, Meta(description="seconds of a step, where one was asked for", examples=[3600])
 ]
 Timezone = Annotated[str | UnsetType, Meta(description="of the dates and steps", examples=["Europe/Paris"])]
-LeftOut = Annotated[
-    dict[Reason, Count],
-    Meta(
-        description="the same as `left_out_slots`, but with blanks in the keys",
-        examples=[{"maintenance": 60}],
-        extra_json_schema={"propertyNames": {"enum": list(LEFT_OUT)}, "deprecated": True},
-    ),
-]
-LeftOutSlots = Annotated[
-    dict[str, Count],
-    Meta(
-        description="slots that do not count, by reason",
-        examples=[{"maintenance": 60}],
-        extra_json_schema={"propertyNames": {"enum": [key_of(reason) for reason in LEFT_OUT]}},
-    ),
-]
 MetricNote = Annotated[
     str | UnsetType,
     Meta(

@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from fleetpulse.model.metric import Aggregation
 from fleetpulse.model.status import STATUSES, Status
-from fleetpulse.model.uptime import Reason
 from fleetpulse.query.answer_fields import (
     Count,
     DeclarationsUsed,
@@ -19,24 +18,18 @@ from fleetpulse.query.answer_fields import (
     DeviceId,
     End,
     ExpiredCount,
-    Formula,
     Group,
     LabelName,
-    LeftOut,
-    LeftOutSlots,
     MetricNote,
     MoreFrom,
     NextFrom,
     Notes,
     Percent,
-    Seconds,
     Start,
     StepSeconds,
     Time,
     Timezone,
-    UploadTimes,
     Value,
-    key_of,
 )
 
 
@@ -69,80 +62,14 @@ class DeviceStats(Struct):
     ] = UNSET
 
 
-class DeviceAudit(Struct):
-    """Events of one device: accepted = applied + pending."""
+class DeviceAccount(Struct):
+    """The account of one device, its events: accepted = applied + pending."""
 
     accepted: Count
     applied: Count
     pending: Annotated[Count, Meta(examples=[0])]
     heartbeats: Annotated[Count, Meta(examples=[2])]
     samples: Annotated[Count, Meta(examples=[1])]
-
-
-class UptimeFigures(Struct, kw_only=True):
-    """Uptime with its numerator and denominator."""
-
-    uptime: Annotated[Percent | None, Meta(description="present / expected; null where nothing was expected")]
-    present: Annotated[int, Meta(ge=0, description="slots in which the device was there", examples=[1377])]
-    expected: Annotated[int, Meta(ge=0, description="slots that count", examples=[1380])]
-
-
-class AvailableFigures(UptimeFigures, kw_only=True):
-    """Uptime, and availability with its numerator and denominator; null where reception gaps are missing."""
-
-    availability: Percent | None
-    down_s: Annotated[Seconds | None, Meta(description="seconds with status down")]
-    accountable_s: Annotated[Seconds | None, Meta(description="seconds that count", examples=[82800.0])]
-
-
-class Observed(Struct):
-    """Uptime from the heartbeats that came in time; null where reception gaps are missing."""
-
-    uptime: Percent | None
-    present: Annotated[Count | None, Meta(examples=[1377])]
-
-
-class UptimePoint(UptimeFigures):
-    """Uptime of a device in one step."""
-
-    at: Time
-    observed: Observed
-    left_out: LeftOut
-    left_out_slots: LeftOutSlots = {}
-
-    def __post_init__(self) -> None:
-        self.left_out_slots = {key_of(reason): count for reason, count in self.left_out.items()}
-
-
-class Interval(Span):
-    """Neighbouring slots of one reason."""
-
-    reason: Reason
-    slots: Count
-
-
-class Uptime(AvailableFigures, kw_only=True):
-    """Uptime and availability of a device over a window."""
-
-    device_id: DeviceId
-    start: Start = field(name="from")
-    end: End = field(name="to")
-    step_s: StepSeconds = UNSET
-    timezone: Timezone = UNSET
-    formula: Formula
-    slot_s: Annotated[int, Meta(ge=0, description="seconds of a slot", examples=[60])]
-    observed: Observed
-    left_out: LeftOut
-    left_out_slots: LeftOutSlots = {}
-    series: Annotated[list[UptimePoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
-    intervals: Annotated[list[Interval] | UnsetType, Meta(description="with explain=true")] = UNSET
-    capped: Annotated[bool | UnsetType, Meta(description="with explain=true: whether there are more intervals")] = UNSET
-    declarations: DeclarationsUsed
-    missing: MissingSpans
-    notes: Notes = []
-
-    def __post_init__(self) -> None:
-        self.left_out_slots = {key_of(reason): count for reason, count in self.left_out.items()}
 
 
 class Transition(Struct, gc=False):
@@ -164,51 +91,11 @@ class Transitions(Struct, kw_only=True):
     more_from: MoreFrom
     next_from: NextFrom = None
     missing: MissingSpans
+    declarations: DeclarationsUsed
     notes: Notes = []
 
     def __post_init__(self) -> None:
         self.next_from = self.more_from
-
-
-class FleetFigures(AvailableFigures):
-    """Figures of several devices together."""
-
-    devices: DeviceCount
-
-
-class FleetPoint(Struct, kw_only=True, gc=False):
-    """Figures of a group in one step; only `at` where the group had no device then."""
-
-    at: Time
-    uptime: Annotated[Percent | UnsetType | None, Meta(description="present / expected")] = UNSET
-    present: Annotated[Count | UnsetType, Meta(examples=[1377])] = UNSET
-    expected: Annotated[Count | UnsetType, Meta(examples=[1380])] = UNSET
-    availability: Percent | UnsetType | None = UNSET
-    down_s: Seconds | UnsetType | None = UNSET
-    accountable_s: Seconds | UnsetType | None = UNSET
-
-
-class FleetGroup(FleetFigures):
-    """Figures of the devices with one value of a label."""
-
-    group: Group
-    series: Annotated[list[FleetPoint] | UnsetType, Meta(description="with a step: one point a step")] = UNSET
-
-
-class FleetUptime(Struct, kw_only=True):
-    """Uptime and availability of all devices, and by the values of a label."""
-
-    start: Start = field(name="from")
-    end: End = field(name="to")
-    step_s: StepSeconds = UNSET
-    timezone: Timezone = UNSET
-    formula: Formula
-    group_by: LabelName | None
-    fleet: FleetFigures
-    groups: list[FleetGroup]
-    declarations: DeclarationsUsed
-    missing: MissingSpans
-    notes: Notes = []
 
 
 class DevicesByStatus(Struct):
@@ -226,31 +113,6 @@ class DevicesByStatus(Struct):
             },
         ),
     ]
-
-
-class WorstDevice(UptimeFigures):
-    """A device that was there least."""
-
-    id: Annotated[DeviceId, Meta(description="the same as `device_id`", extra_json_schema={"deprecated": True})]
-    device_id: DeviceId = ""
-
-    def __post_init__(self) -> None:
-        self.device_id = self.id
-
-
-class FleetStats(Struct, kw_only=True):
-    """The fleet at a glance."""
-
-    start: Start = field(name="from")
-    end: End = field(name="to")
-    formula: Formula
-    devices: DevicesByStatus
-    uptime: AvailableFigures
-    worst: Annotated[list[WorstDevice], Meta(description="the ten devices that were there least")]
-    upload_time: UploadTimes
-    declarations: DeclarationsUsed
-    missing: MissingSpans
-    notes: Notes = []
 
 
 class MetricPoint(Struct, gc=False):
@@ -335,4 +197,5 @@ class FleetMetrics(Struct, kw_only=True):
     metrics: Annotated[dict[str, MetricMethod], Meta(description="how each was made, by name")]
     groups: list[MetricGroup]
     missing: MissingSpans
+    declarations: DeclarationsUsed | UnsetType = UNSET
     notes: Notes = []

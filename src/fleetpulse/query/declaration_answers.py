@@ -55,6 +55,22 @@ class ForgottenBefore(Struct, kw_only=True):
     samples: Annotated[Count, Meta(description="samples of all metrics", examples=[12])]
 
 
+class PolicyInForce(Struct, kw_only=True):
+    """An interval and a grace, and when they were in force."""
+
+    start: Annotated[Time | None, Meta(description="null: since ever")]
+    end: Annotated[Time | None, Meta(description="null: they still are")]
+    interval: Annotated[str, Meta(examples=["5m"])]
+    grace: Annotated[str, Meta(examples=["4m"])]
+    gap_after_s: Annotated[
+        float, Meta(description="two heartbeats farther apart have a gap between them", examples=[450.0])
+    ]
+    exact_from: Annotated[
+        Time | UnsetType,
+        Meta(description="only after a correction: before it, gaps are known by minutes of presence alone"),
+    ] = UNSET
+
+
 class Device(Struct, kw_only=True):
     """A device: its status, and what is declared of it."""
 
@@ -86,6 +102,10 @@ class Device(Struct, kw_only=True):
             description="not in lists: fields of its events that no route knows, and in how many, since the start",
             examples=[{"battery": 12}],
         ),
+    ] = UNSET
+    policies: Annotated[
+        list[PolicyInForce] | UnsetType,
+        Meta(description="not in lists, and only where they changed: which interval and grace were in force when"),
     ] = UNSET
     notes: Annotated[Notes | UnsetType, Meta(description="only with `ignored_fields`: what to do")] = UNSET
     forgotten: Annotated[
@@ -152,7 +172,7 @@ class EntryConflict(Struct):
 class DeclaredFile(Struct, kw_only=True):
     """What reading a declared file now would change."""
 
-    kind: Annotated[Literal["devices", "metrics"], Meta(description="devices.csv or metrics.json, by any name")]
+    kind: Annotated[Literal["devices", "metrics", "alerts"], Meta(description="what it declares, whatever its name")]
     path: Annotated[str, Meta(examples=["/etc/fleetpulse/devices.csv"])]
     read_at: Annotated[Time | None, Meta(description="when it was last read")]
     error: Annotated[str | None, Meta(description="why it cannot be used; null: it can", examples=[None])]
@@ -259,22 +279,6 @@ class MaintenanceWindows(Struct):
     windows: list[MaintenanceWindow]
 
 
-class Health(Struct):
-    """The process is alive; `read_only`: it accepts nothing until it is restarted."""
-
-    status: Annotated[str, Meta(examples=["ok"])]
-    version: Annotated[str, Meta(examples=["0.1.0"])]
-    msg: Annotated[str | UnsetType, Meta(description="why it must be restarted")] = UNSET
-
-
-class Replay(Struct):
-    """How far the replay of the journal has come."""
-
-    position: Count
-    until: Count
-    events: Count
-
-
 class WrongTime(Struct):
     """What came in while the server's clock was ahead, and as of when it would count."""
 
@@ -299,28 +303,3 @@ class ServerClock(Struct, kw_only=True):
         str | None,
         Meta(description="why nothing is removed by its retention; null: it is", examples=["the clock leapt"]),
     ]
-
-
-class DiskState(Struct):
-    """The disk of the data folder."""
-
-    free_bytes: Count
-    msg: Annotated[str | UnsetType, Meta(description="what to know of it, long before it is full")] = UNSET
-
-
-class Ready(Struct, kw_only=True):
-    """Whether events are accepted, and why not."""
-
-    status: Annotated[str, Meta(examples=["ready"])]
-    msg: Annotated[
-        str | UnsetType, Meta(description="why not", examples=["starting: the journal is being replayed"])
-    ] = UNSET
-    stage: Annotated[
-        str | UnsetType,
-        Meta(
-            description="of the start: `opening`, `devices`, `snapshot`, `replay`, `catch_up`, `ready`",
-            examples=["replay"],
-        ),
-    ] = UNSET
-    replay: Replay
-    disk: DiskState | UnsetType = UNSET

@@ -17,8 +17,11 @@ from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange
 from fleetpulse.model.retention import ComingDeletion
 from fleetpulse.model.status import Status
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.notation.count import count_text
 from fleetpulse.notation.duration import format_seconds
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query import answers, declaration_answers
@@ -55,6 +58,21 @@ def describe_device(
         paused_until=_time(until_ns) if status == "paused" else UNSET,
         deleted_at=format_rfc3339(record.deletions[-1][0]) if record.is_deleted and record.deletions else UNSET,
     )
+
+
+def describe_policies(pieces: Sequence[PolicyChange]) -> list[declaration_answers.PolicyInForce]:
+    """The heartbeat policies of a device that were in force, one after the other."""
+    return [
+        declaration_answers.PolicyInForce(
+            start=None if piece.at_ns == SINCE_EVER_NS else format_rfc3339(piece.at_ns),
+            end=None if end_ns is None else format_rfc3339(end_ns),
+            interval=format_seconds(piece.policy.interval_s),
+            grace=format_seconds(piece.policy.grace_s),
+            gap_after_s=piece.policy.gap_after_ns / NS_PER_S,
+            exact_from=UNSET if piece.exact_from_ns <= piece.at_ns else format_rfc3339(piece.exact_from_ns),
+        )
+        for piece, end_ns in zip(pieces, [*(piece.at_ns for piece in pieces[1:]), None], strict=True)
+    ]
 
 
 def describe_forgotten(forgotten: Sequence[Forgotten]) -> list[declaration_answers.ForgottenBefore]:
@@ -136,6 +154,10 @@ def _changes(report: MergeReport) -> list[declaration_answers.Change]:
 
 def _field_value(name: str, value: Value) -> Value:
     """A value as a request or a CSV has it: durations as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(map(str, value))
     return format_seconds(value) if name in {"interval", "grace"} and isinstance(value, int) else value
 
 
@@ -159,9 +181,10 @@ def describe_metric(
 
 def deletion_text(name: str, deletion: ComingDeletion) -> str:
     """What will be deleted and when, and what to do to keep it."""
+    days_after = count_text(deletion.days_after, "day")
     return (
         f"after {format_rfc3339(deletion.at_ns)}, {deletion.what} of {name} from before "
-        f"{format_rfc3339(deletion.before_ns)} are deleted, since they are kept for {deletion.days_after} days instead "
+        f"{format_rfc3339(deletion.before_ns)} are deleted, since they are kept for {days_after} instead "
         f"of {deletion.days_before}; to keep them, raise the number again before then"
     )
 

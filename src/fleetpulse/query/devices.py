@@ -7,17 +7,19 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.status import NEVER_NS
+from fleetpulse.aggregate.uptime import is_below
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.errors import DamagedData, Malformed
 from fleetpulse.model.status import STATUSES, Status
 from fleetpulse.query.answers import Missing
-from fleetpulse.query.fleet_columns import fleet_columns
+from fleetpulse.query.fleet_columns import DeviceTime, fleet_columns
 from fleetpulse.query.notes import selection_notes
 from fleetpulse.query.status import fleet_status
 from fleetpulse.query.view import FleetView
@@ -117,7 +119,7 @@ def matching(view: FleetView, names: Listing, chosen: Filter) -> tuple[NDArray[n
     if chosen.seen_after_ns is not None:
         matches &= view.live.last_received_ns >= chosen.seen_after_ns
     if chosen.uptime_below is not None:
-        matches &= columns.uptime < chosen.uptime_below
+        matches &= columns.are_below(chosen.uptime_below)
     if chosen.text:
         matches &= _with_text(view, names.ids, chosen.text.casefold(), matches)
     return matches, columns
@@ -148,19 +150,34 @@ class _Columns:
         self.codes, self.since_ns = fleet_status(view)
         self._view = view
         self._window_ns = chosen.uptime_window_ns
-        self._uptime: NDArray[np.float64] | None = None
+        self._time: DeviceTime | None = None
         self.missing: list[Missing] = []
 
-    @property
+    @cached_property
     def uptime(self) -> NDArray[np.float64]:
-        """Per cent over the window, float64, shape (n,); NaN where nothing was expected."""
-        if self._uptime is None:
-            now_ns = self._view.now_ns
-            columns = fleet_columns(self._view, start_ns=now_ns - self._window_ns, end_ns=now_ns, is_time_wanted=False)
+        """Per cent over the window, float64, shape (n,); NaN where nothing counts."""
+        time = self._counted()
+        uptime = np.full(self._view.count, np.nan)
+        counted = np.flatnonzero(time.accountable_ns > 0)
+        uptime[counted] = 100.0 * time.up_ns[counted] / time.accountable_ns[counted]
+        return uptime
+
+    def are_below(self, promise: float) -> NDArray[np.bool_]:
+        """Which devices have less uptime than a promise, by the exact fraction: bool, shape (n,)."""
+        time = self._counted()
+        below = np.zeros(self._view.count, bool)
+        counted = np.flatnonzero(time.accountable_ns > 0)
+        below[counted] = is_below(time.up_ns[counted], time.accountable_ns[counted], promise)
+        return below
+
+    def _counted(self) -> DeviceTime:
+        if self._time is None:
+            now_ns, nothing = self._view.now_ns, np.zeros(self._view.count, np.int64)
+            start_ns = now_ns - self._window_ns
+            columns = fleet_columns(self._view, start_ns=start_ns, end_ns=now_ns, measures=["settled"])
             self.missing = columns.missing
-            with np.errstate(invalid="ignore", divide="ignore"):
-                self._uptime = np.where(columns.expected > 0, 100.0 * columns.present / columns.expected, np.nan)
-        return self._uptime
+            self._time = columns.time.get("settled", DeviceTime(nothing, nothing))
+        return self._time
 
 
 def _with_text(view: FleetView, ids: Sequence[str], text: str, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -213,7 +230,7 @@ def _keys(columns: "_Columns", view: FleetView, order: Order) -> NDArray[np.floa
         received_ns = view.live.last_received_ns
         return np.where(received_ns == NEVER_NS, np.int64(never), received_ns)
     if order.by == "uptime":
-        # Devices of which nothing was expected come last in both directions.
+        # Devices of which nothing counts come last in both directions.
         return np.where(np.isnan(columns.uptime), -np.inf if order.is_descending else np.inf, columns.uptime)
     return None
 

@@ -1,6 +1,5 @@
 """Time that counts neither for nor against devices: blind time, maintenance windows, pauses; of one device or all."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -26,8 +25,6 @@ LOOK_BACK_NS = 400 * NS_PER_DAY
 NOT_IN_FORCE = -(2**62)
 """In the place of a time."""
 DeclaredKind = Literal["maintenance", "paused", "deleted"]
-CACHED_MAX = 8
-"""Exclusions of the whole fleet that are kept for the next questions."""
 _Pair = tuple[int, int]
 """The start and the end of a span, in ns."""
 _Change = Callable[[Exclusions, Spans], Exclusions]
@@ -57,6 +54,7 @@ class Excluded:
     of_class: Sequence[Exclusions]
     _found: list[tuple[NDArray[np.int64], Spans]] = field(default_factory=list, init=False, compare=False)
     _clocks: list[ClassClocks] = field(default_factory=list, init=False, compare=False)
+    _declared_clocks: list[ClassClocks] = field(default_factory=list, init=False, compare=False)
     _again: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list, init=False, compare=False)
 
     def of(self, place: int) -> Exclusions:
@@ -94,6 +92,13 @@ class Excluded:
         if not self._clocks:
             self._clocks.append(ClassClocks.of(self.of_class[0].blind, *self._declared(), count=len(self.of_class)))
         return self._clocks[0]
+
+    def declared_clocks(self) -> ClassClocks:
+        """The clocks of all classes that stand still only in what people declared, and not in blind time."""
+        if not self._declared_clocks:
+            clocks = ClassClocks.of(NO_SPANS, *self._declared(), count=len(self.of_class))
+            self._declared_clocks.append(clocks)
+        return self._declared_clocks[0]
 
     def kinds(self, *, start_ns: int, end_ns: int) -> Kinds:
         """All spans by kind, with their classes; of blind time only what touches [start_ns, end_ns)."""
@@ -136,49 +141,6 @@ class Excluded:
 
 NOTHING_EXCLUDED = Excluded(np.zeros(1, np.int32), [Exclusions()])
 """Of one device."""
-
-
-class FleetExclusions:
-    """The exclusions of the whole fleet, cached: many questions in a row need the same. Used from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cached: dict[tuple[object, ...], Excluded] = {}
-
-    def find(
-        self,
-        declared: Declarations,
-        blind_ns: Sequence[tuple[int, int]],
-        *,
-        start_ns: int,
-        now_ns: int,
-        check: Callable[[], None] = lambda: None,
-    ) -> Excluded:
-        """What is excluded for every device in a question from `start_ns` until now; `check` may stop the question.
-
-        In a large fleet some device always has a gap that began long before `start_ns`; exclusions are therefore looked
-        up from LOOK_BACK_NS earlier. They are looked up by whole days, so that questions in a row share them.
-        """
-        span = (start_ns - LOOK_BACK_NS) // NS_PER_DAY * NS_PER_DAY, (now_ns // NS_PER_DAY + 2) * NS_PER_DAY
-        key = (declared.version, declared.roster.version, len(blind_ns), tuple(blind_ns[-1:]), span)
-        excluded = self._cached.get(key)
-        if excluded is None:
-            excluded = exclude(
-                blind_ns=blind_ns,
-                windows=declared.windows,
-                pauses=declared.pauses,
-                deletions=declared.deletions,
-                roster=declared.roster,
-                numbers=declared.numbers,
-                start_ns=span[0],
-                end_ns=span[1],
-                check=check,
-            )
-            with self._lock:
-                while len(self._cached) >= CACHED_MAX:
-                    del self._cached[next(iter(self._cached))]
-                self._cached[key] = excluded
-        return excluded
 
 
 def pause_spans(pauses: Sequence[Pause]) -> Spans:

@@ -1,35 +1,26 @@
 """Uptime, availability and status of all devices together: by the values of a label, and at a glance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from fleetpulse.aggregate.uptime import percent
 from fleetpulse.errors import OutOfRange
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import UPLOAD_TIME, Aggregation, MetricDefinition
 from fleetpulse.model.status import STATUSES
-from fleetpulse.model.uptime import FORMULA
+from fleetpulse.model.uptime import FORMULA, SLOT_FORMULA
 from fleetpulse.notation.go_duration import format_duration
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answer_fields import DeclarationsUsed, UploadTimes
-from fleetpulse.query.answers import (
-    AvailableFigures,
-    DevicesByStatus,
-    FleetFigures,
-    FleetGroup,
-    FleetPoint,
-    FleetStats,
-    FleetUptime,
-    Missing,
-    WorstDevice,
-)
+from fleetpulse.query.answers import DevicesByStatus, Missing
+from fleetpulse.query.beat_gaps import corrected_notes
 from fleetpulse.query.budget import hold_answer
-from fleetpulse.query.fleet_columns import FleetColumns, fleet_columns, fleet_columns_by_step
+from fleetpulse.query.declarations_used import declarations_used
+from fleetpulse.query.fleet_columns import fleet_columns, fleet_columns_by_step, selected
 from fleetpulse.query.groups import Groups
 from fleetpulse.query.limits import check_cells
 from fleetpulse.query.metric_notes import buckets_note, expired_samples
@@ -37,26 +28,21 @@ from fleetpulse.query.metrics import DeviceSelection, find
 from fleetpulse.query.missing import distinct
 from fleetpulse.query.notes import ahead_notes, selection_notes
 from fleetpulse.query.reads import Samples
+from fleetpulse.query.slot_uptime import NOTE, group_slot_figures
+from fleetpulse.query.slots import count_slots, count_slots_by_step
 from fleetpulse.query.status import fleet_status
-from fleetpulse.query.uptime import declarations_used
+from fleetpulse.query.uptime import resolution_of
+from fleetpulse.query.uptime_answers import FleetGroup, FleetPoint, FleetStats, FleetUptime, GroupFigures, UptimeFigures
 from fleetpulse.query.view import FleetView
 from fleetpulse.query.window import Window
+from fleetpulse.query.worst import DeviceTotal, worst_of
 
 Labels = Sequence[tuple[str, str]]
 WORST_MAX = 10
 LIMITS = QuestionLimits()
 """Unless configured otherwise."""
-"""Figures in one answer, unless configured otherwise."""
 PERCENTILES: tuple[Aggregation, ...] = ("p50", "p95", "p99")
 _UPLOAD_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", *PERCENTILES)
-
-
-def _selected(
-    view: FleetView, columns: FleetColumns, *, labels: Labels, is_deleted_included: bool
-) -> NDArray[np.bool_]:
-    """The devices with all of `labels`, and of the deleted ones only those that were there in the window."""
-    selection = view.roster.with_labels(labels, is_deleted_included=is_deleted_included)
-    return selection & (view.roster.registered() | (columns.expected > 0) | (columns.accountable_ns > 0))
 
 
 def fleet_uptime(
@@ -66,14 +52,19 @@ def fleet_uptime(
     by: str,
     labels: Labels,
     is_deleted_included: bool = False,
+    formula: str = FORMULA,
+    is_mean_wanted: bool = False,
     limits: QuestionLimits = LIMITS,
 ) -> FleetUptime:
     """Uptime and availability of the devices with all of `labels`, by the values of label `by` ("": of all together).
 
-    Raises: OutOfRange: too many groups, or figures; QuestionStopped, TooDear, Busy: see `Budget`.
+    Args: formula: FORMULA or SLOT_FORMULA.
+    Raises: OutOfRange: too many groups, or figures, or a mean of slots; QuestionStopped, TooDear, Busy: see `Budget`.
     """
-    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
-    selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
+    is_of_slots = formula == SLOT_FORMULA
+    _check_mean(formula, is_mean_wanted=is_mean_wanted)
+    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns, are_gaps_wanted=not is_of_slots)
+    selection = selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
     groups = Groups.of(view.roster, by, selection)
     if len(groups) > limits.groups_max:
         raise OutOfRange(
@@ -82,27 +73,43 @@ def fleet_uptime(
             reason="groups",
         )
     *by_group, together = columns.figures_by_group(groups)
+    missing, notes = columns.missing, [*window.notes, *selection_notes(view.roster, labels, by=by)]
+    notes += corrected_notes(view, start_ns=window.start_ns, end_ns=window.end_ns)
+    if is_mean_wanted:
+        for figures, mean in zip([*by_group, together], columns.mean_uptimes(groups), strict=True):
+            figures["mean_uptime"] = mean
+    if is_of_slots:
+        slots = count_slots(view, replace(window, step_ns=None, edges_ns=None))
+        for figures, more in zip([*by_group, together], group_slot_figures(slots, 0, groups), strict=True):
+            figures.update(more)
+        missing, notes = distinct([*missing, *slots.missing]), [*notes, NOTE]
     answer = FleetUptime(
         start=window.start,
         end=window.end,
         step_s=window.step_s,
         timezone=window.timezone,
-        formula=FORMULA,
+        formula=formula,
+        **({} if is_of_slots else resolution_of(view, window)),
         group_by=by or None,
-        fleet=FleetFigures(devices=sum(groups.sizes), **together),
+        fleet=GroupFigures(devices=sum(groups.sizes), **together),
         groups=[
             FleetGroup(group=name, devices=size, series=UNSET if window.step_ns is None else [], **group)
             for name, size, group in zip(groups.names, groups.sizes, by_group, strict=True)
         ],
-        declarations=declarations_used(view, window, devices=sum(groups.sizes)),
-        missing=columns.missing,
-        notes=[*window.notes, *selection_notes(view.roster, labels, by=by)],
+        declarations=declarations_used(view.declared, window, devices=sum(groups.sizes)),
+        missing=missing,
+        notes=notes,
     )
     if window.step_ns is not None:
         check_steps(window, groups=len(groups), limits=limits)
         hold_answer(view.budget, window.buckets * len(groups))
         _add_series(answer, view, window, by=by, labels=labels, is_deleted_included=is_deleted_included)
     return answer
+
+
+def _check_mean(formula: str, *, is_mean_wanted: bool) -> None:
+    if formula == SLOT_FORMULA and is_mean_wanted:
+        raise OutOfRange(f"the mean is one of {FORMULA}: leave out `mean`, or `formula`", reason="formula")
 
 
 def check_steps(window: Window, *, groups: int, limits: QuestionLimits) -> None:
@@ -120,11 +127,15 @@ def _add_series(
     answer: FleetUptime, view: FleetView, window: Window, *, by: str, labels: Labels, is_deleted_included: bool
 ) -> None:
     """Add a point for each step to the series of every group; only `at` where a group has no device in it."""
+    slots = count_slots_by_step(view, window) if answer.formula == SLOT_FORMULA else None
     for step, columns in enumerate(fleet_columns_by_step(view, window)):
         view.budget.check()
-        selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
+        selection = selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
         groups = Groups.of(view.roster, by, selection)
-        figures_of = dict(zip(groups.names, columns.figures_by_group(groups), strict=False))
+        by_group = columns.figures_by_group(groups)
+        if slots is not None:
+            by_group = [one | more for one, more in zip(by_group, group_slot_figures(slots, step, groups), strict=True)]
+        figures_of = dict(zip(groups.names, by_group, strict=False))
         for group in answer.groups:
             point = FleetPoint(at=format_rfc3339(window.bucket_start_ns(step)))
             for name, value in figures_of.get(group.group, {}).items():
@@ -138,35 +149,36 @@ class FleetGlance:
     """What the columns of the fleet give for `fleet_stats`.
 
     `selection`: bool, shape (n,): the devices that it is about.
-    `worst`: number, slots present and slots expected of each of the worst devices.
     """
 
     selection: NDArray[np.bool_]
     devices: DevicesByStatus
-    uptime: AvailableFigures
-    worst: list[tuple[int, int, int]]
+    uptime: UptimeFigures
+    worst: list[DeviceTotal]
+    resolution: dict[str, Any]
     declarations: DeclarationsUsed
     missing: list[Missing]
     notes: list[str]
 
 
 def fleet_glance(view: FleetView, window: Window, *, labels: Labels, is_deleted_included: bool = False) -> FleetGlance:
-    """Devices by status now, uptime, and the devices that were there least, of those with all of `labels`."""
-    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns)
-    selection = _selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
+    """Devices by status now, uptime, and the devices that were up least, of those with all of `labels`."""
+    columns = fleet_columns(view, start_ns=window.start_ns, end_ns=window.end_ns, are_gaps_wanted=True)
+    selection = selected(view, columns, labels=labels, is_deleted_included=is_deleted_included)
     codes, _ = fleet_status(view)
     by_status = np.bincount(codes[selection], minlength=len(STATUSES)).tolist()
-    numbers = np.flatnonzero(selection & (columns.expected > 0))
-    ratio = columns.present[numbers] / columns.expected[numbers]
-    worst = numbers[np.lexsort((numbers, ratio))[:WORST_MAX]].tolist()
     return FleetGlance(
         selection=selection,
         devices=DevicesByStatus(int(selection.sum()), dict(zip(STATUSES, by_status, strict=True))),
-        uptime=AvailableFigures(**columns.figures_by_group(Groups.of(view.roster, "", selection))[-1]),
-        worst=[(number, int(columns.present[number]), int(columns.expected[number])) for number in worst],
-        declarations=declarations_used(view, window, devices=int(selection.sum())),
+        uptime=UptimeFigures(**columns.figures_by_group(Groups.of(view.roster, "", selection))[-1]),
+        worst=worst_of(columns.time.get("settled"), selection, limit=WORST_MAX),
+        resolution=resolution_of(view, window),
+        declarations=declarations_used(view.declared, window, devices=int(selection.sum())),
         missing=columns.missing,
-        notes=selection_notes(view.roster, labels),
+        notes=[
+            *selection_notes(view.roster, labels),
+            *corrected_notes(view, start_ns=window.start_ns, end_ns=window.end_ns),
+        ],
     )
 
 
@@ -209,12 +221,10 @@ def fleet_stats(window: Window, glance: FleetGlance, uploads: Uploads, *, ids: M
         start=window.start,
         end=window.end,
         formula=FORMULA,
+        **glance.resolution,
         devices=glance.devices,
         uptime=glance.uptime,
-        worst=[
-            WorstDevice(id=ids[number], uptime=percent(present, expected), present=present, expected=expected)
-            for number, present, expected in glance.worst
-        ],
+        worst=[one.named(ids[one.number]) for one in glance.worst],
         upload_time=uploads.times,
         declarations=glance.declarations,
         missing=distinct([*glance.missing, *uploads.missing]),

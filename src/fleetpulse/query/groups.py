@@ -57,3 +57,11 @@ class Groups:
             sums = np.bincount(codes, weights=(values >> shift) & 0xFF_FFFF, minlength=len(self)).tolist()
             totals = [total + (int(part) << shift) for total, part in zip(totals, sums, strict=True)]
         return totals
+
+    def greatest(self, column: NDArray[np.int64]) -> list[int]:
+        """The greatest value of a column in each group, 0 where all are below. Args: int64, shapes as for `sums`."""
+        codes = self.codes[: len(column)]
+        selected = np.flatnonzero(codes != NOT_SELECTED)
+        found = np.zeros(len(self), np.int64)
+        np.maximum.at(found, codes[selected], column[selected])
+        return found.tolist()

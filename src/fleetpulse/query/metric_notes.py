@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fleetpulse.model.manifest import Expired
 from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.notation.count import count_text
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.metrics import MetricResult
 from fleetpulse.query.window import Window
@@ -22,7 +23,7 @@ class ExpiredSamples:
     @property
     def note(self) -> str:
         """A sentence about it."""
-        count = f"{self.count} samples" if self.count else "samples"
+        count = count_text(self.count, "sample") if self.count else "samples"
         return (
             f"retention has deleted {count} of the metric, of all devices, in the days of the window before "
             f"{format_rfc3339(self.until_ns)}: figures are of what is left"

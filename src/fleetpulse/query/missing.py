@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import GAPS, Expired
+from fleetpulse.model.manifest import BEAT_GAPS, GAPS, Expired
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing
@@ -27,15 +27,19 @@ def note_missing_days(missing: list[Missing], days: Collection[int], error: Exce
         note_missing(missing, min(days) * NS_PER_DAY, (max(days) + 1) * NS_PER_DAY, error)
 
 
-def note_expired_gaps(missing: list[Missing], expired: Expired, *, start_ns: int) -> None:
-    """Note the days, at or after the day of `start_ns`, of which retention has deleted reception gaps.
+_GAPS = {GAPS: "reception gaps", BEAT_GAPS: "gaps between beats"}
+
+
+def note_expired_gaps(missing: list[Missing], expired: Expired, *, start_ns: int, kind: int = GAPS) -> None:
+    """Note the days, at or after the day of `start_ns`, of which retention has deleted gaps.
 
     A gap that ended after the end of a window may have begun in it, so later days are noted, too.
+    Args: kind: GAPS or BEAT_GAPS.
     """
-    days = [day for day in sorted(expired.get(GAPS, {})) if day >= start_ns // NS_PER_DAY]
+    days = [day for day in sorted(expired.get(kind, {})) if day >= start_ns // NS_PER_DAY]
     if days:
         # From the first to the last: between them nothing was deleted only where nothing had ended.
-        reason = DamagedData("retention has deleted the reception gaps that ended then (reception_gap_days)")
+        reason = DamagedData(f"retention has deleted the {_GAPS[kind]} that ended then (reception_gap_days)")
         note_missing(missing, days[0] * NS_PER_DAY, (days[-1] + 1) * NS_PER_DAY, reason)
 
 

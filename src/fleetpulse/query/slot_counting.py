@@ -125,7 +125,7 @@ class SlotCounting:
 
     def _seen(self, members: Places) -> NDArray[np.int64]:
         """The slot of each device's first heartbeat, shape (members, 1), in slots of the window."""
-        first_minute = self._view.live.first_minute[members].astype(np.int64)
+        first_minute = self._view.live.first_sent_ns[members] // NS_PER_MINUTE
         return np.clip(first_minute // self._slot - self.start // self._slot, 0, self._slots)[:, None]
 
     def _absent(self, members: Places, reason: int, first: int, last: int) -> NDArray[np.int64]:

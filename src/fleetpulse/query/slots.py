@@ -1,8 +1,8 @@
-"""Windowed uptime: the slots of a window by what they count as, for one device and for a million by the same steps.
+"""Uptime by the formula before: the slots of a window, for one device and for a million by the same steps.
 
 All slots are first counted as if no heartbeat had been sent, from what is excluded alone; devices that share their
 exclusions and the length of their slots share this work. Then the presence of each day moves slots to their reasons.
-Source: docs/explanation/uptime.md, "Windowed uptime".
+Source: docs/explanation/uptime.md, "Why time and not slots".
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from fleetpulse.model.metric import UPLOAD_TIME, MetricDefinition
 from fleetpulse.model.samples import SampleColumns, join_samples
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.go_duration import format_duration
-from fleetpulse.query.answers import DeviceAudit, DeviceStats, Missing
+from fleetpulse.query.answers import DeviceAccount, DeviceStats, Missing
 from fleetpulse.query.live_samples import LiveRange
 from fleetpulse.query.missing import note_missing, note_missing_day, note_missing_days
 from fleetpulse.query.view import FleetView
@@ -46,7 +46,7 @@ def lifetime_figures(seen: tuple[FleetView, DeviceFigures], *, upload_time: Metr
     more = 0
     for day in sorted({*live, *late}):
         view.budget.check()
-        present = [*live.get(day, ())]
+        present = [rows[:] for rows in live.get(day, ())]
         counted = sum(int(count_minutes(row).sum()) for row in present)
         rows = np.bitwise_or.reduce([*present, *([late[day][None]] if day in late else [])])
         try:
@@ -90,9 +90,9 @@ def device_stats(figures: DeviceFigures, missing: Sequence[Missing] = ()) -> Dev
     return DeviceStats(uptime, format_duration(average_ns), [*missing] if missing else UNSET)
 
 
-def device_audit(fleet: Fleet, device: int, *, pending: int) -> DeviceAudit:
+def device_account(fleet: Fleet, device: int, *, pending: int) -> DeviceAccount:
     """Events of a device by what became of them; `pending` are durable and not applied to the fleet yet."""
     heartbeats = int(fleet.heartbeats[device])
     samples = int(fleet.uploads[device]) + int(fleet.other_samples[device])
     applied = heartbeats + samples
-    return DeviceAudit(applied + pending, applied, pending, heartbeats, samples)
+    return DeviceAccount(applied + pending, applied, pending, heartbeats, samples)

@@ -9,6 +9,7 @@ from fleetpulse.aggregate.status import status_codes, timeline
 from fleetpulse.model.status import MAINTENANCE, PAUSED, STATUSES, Status
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing, Transition, Transitions
+from fleetpulse.query.declarations_used import declarations_used
 from fleetpulse.query.downtime import ended_gaps, gaps_of_one
 from fleetpulse.query.exclusions import NOT_IN_FORCE, DeclaredKind
 from fleetpulse.query.view import FleetView
@@ -22,8 +23,7 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Status codes of all devices now, int8, and since when, int64 ns (0: since ever); shape (n,). Reads no blocks."""
     live = view.live
     codes, since_ns = np.zeros(view.count, np.int8), np.zeros(view.count, np.int64)
-    late_after_ns = view.of_policies(lambda policy: policy.late_after_ns)
-    down_after_ns = view.of_policies(lambda policy: policy.down_after_ns)
+    policy_codes = live.policy_codes.astype(np.int64)
     # What ended before a device was last heard, or has not begun, does not matter to its status now.
     heard_ns = np.full(len(view.excluded.of_class), view.now_ns)
     np.minimum.at(heard_ns, view.excluded.classes, np.where(live.last_received_ns, live.last_received_ns, view.now_ns))
@@ -38,8 +38,8 @@ def fleet_status(view: FleetView) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         codes[devices], since_ns[devices] = status_codes(
             live.last_received_ns[devices],
             live.up_since_ns[devices],
-            late_after_ns[devices],
-            down_after_ns[devices],
+            policy_codes[devices],
+            policies=live.policy_table,
             excluded=exclusions,
             now_ns=view.now_ns,
         )
@@ -53,6 +53,21 @@ def device_status(view: FleetView) -> tuple[Status, int, int]:
     """Of the one device of a view: status now, since when, and when anything was last received (0: never), in ns."""
     codes, since_ns = fleet_status(view)
     return STATUSES[int(codes[0])], int(since_ns[0]), int(view.live.last_received_ns[0])
+
+
+def up_since(view: FleetView) -> tuple[int, int]:
+    """Of the one device of a view: when its last reception gap ended, as is known and by the policies of now, in ns.
+
+    Gaps of before may be none any more, once a longer policy was declared for the past. 0: none is stored. Reads all
+    reception gaps of the device; a day that cannot be read counts as one without gaps.
+    """
+    ended_ns = 0
+    for gaps in ended_gaps(view, start_ns=0, missing=[]):
+        view.budget.check()
+        codes = np.full(len(gaps), int(view.live.policy_codes[0]))
+        is_kept = view.live.policy_table.is_kept(codes, gaps.start_ns, gaps.end_ns)
+        ended_ns = max(ended_ns, int(gaps.end_ns[is_kept].max(initial=0)))
+    return int(view.live.up_since_ns[0]), ended_ns
 
 
 def device_transitions(view: FleetView, device_id: str, window: Window, *, limit: int) -> Transitions:
@@ -73,5 +88,6 @@ def device_transitions(view: FleetView, device_id: str, window: Window, *, limit
         transitions=changes[:limit],
         more_from=changes[limit - 1].at if len(changes) > limit else None,
         missing=missing,
+        declarations=declarations_used(view.declared, window, devices=1),
         notes=[*window.notes],
     )

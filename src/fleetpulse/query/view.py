@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class FleetView:
     declared: DeclaredVersion
     budget: Budget = field(default_factory=Budget, compare=False)
     """What the question may cost."""
+    known_gaps: dict[tuple[str, int, int], Any] = field(default_factory=dict, compare=False)
+    """Gaps of a single device that the question has read already, since it needs them several times."""
 
     @property
     def count(self) -> int:
@@ -52,6 +55,13 @@ class FleetView:
     def of_policies(self, value: Callable[[HeartbeatPolicy], int]) -> NDArray[np.int64]:
         """What `value` gives for the policy of each device: int64, shape (n,)."""
         return np.array([value(policy) for policy in self.live.policies], np.int64)[self.live.policy_codes]
+
+    def is_kept(
+        self, devices: NDArray[np.uint32], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which stretches between beats may count as gaps: bool, shape (n,); see `PolicyTable.is_kept`."""
+        codes = self.live.policy_codes[devices.astype(np.int64) - self.live.devices.start]
+        return self.live.policy_table.is_kept(codes.astype(np.int64), start_ns, end_ns)
 
     def closed_gaps(
         self, *, start_day: int, end_day: int, is_ordered: bool = False, on_damage: OnDamage | None = None
@@ -97,7 +107,7 @@ class FleetView:
                     if row is not None:
                         rows |= row
             for open_rows in live.dense.get(day, ()):
-                rows |= open_rows
+                rows |= open_rows[:]
             yield np.zeros(1, np.int64), rows
             return
         assert first == 0

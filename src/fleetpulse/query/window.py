@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.local_time import step_starts_ns
 from fleetpulse.errors import Malformed, OutOfRange
+from fleetpulse.ingest.calendar import date_span_ns, query_time_ns, read_zone
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.notation.duration import UnitMissing, parse_length
-from fleetpulse.notation.timestamp import EXPECTED, format_rfc3339, parse_query_time_ns
-from fleetpulse.query.calendar import date_span_ns, date_start_ns, is_date, read_zone
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.limits import check_cells
 
 
@@ -165,8 +165,8 @@ def _span_ns(texts: WindowTexts, zone: ZoneInfo, *, now_ns: int, default: str) -
             raise OutOfRange(f"the window begins with {text}, which is not past yet", reason="window")
         return start_ns, min(end_ns, now_ns), (f"{text} is not over: {cut}",) if end_ns > now_ns else ()
     if texts.start is not None:
-        start_ns = _time("from", texts.start, zone)
-        end_ns = now_ns if texts.end is None else _time("to", texts.end, zone)
+        start_ns = query_time_ns("from", texts.start, zone)
+        end_ns = now_ns if texts.end is None else query_time_ns("to", texts.end, zone)
         if start_ns >= now_ns:
             raise OutOfRange(f"the window begins at {texts.start[:50]}, which is not past yet", reason="window")
         if end_ns <= start_ns:
@@ -178,15 +178,6 @@ def _span_ns(texts: WindowTexts, zone: ZoneInfo, *, now_ns: int, default: str) -
     if not length_ns:
         raise OutOfRange("the window is empty: it must be at least 1s", reason="window")
     return now_ns - length_ns, now_ns, ()
-
-
-def _time(name: str, text: str, zone: ZoneInfo) -> int:
-    if is_date(text):
-        return date_start_ns(name, text, zone)
-    try:
-        return parse_query_time_ns(text)
-    except ValueError as error:
-        raise Malformed(f"`{name}` is not {EXPECTED}") from error
 
 
 def _duration(name: str, text: str) -> int:

@@ -60,8 +60,11 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 class Connection:
     """One connection to the server at `url`, which is opened by the first request."""
 
-    def __init__(self, url: str) -> None:
-        """Raises: SettingsError: `url` is not http://host[:port] or https://host[:port]."""
+    def __init__(self, url: str, *, key: str = "") -> None:
+        """`key`: sent with each request; empty: none.
+
+        Raises: SettingsError: `url` is not http://host[:port] or https://host[:port].
+        """
         try:
             parts = urlsplit(url)
             _ = parts.port
@@ -73,6 +76,7 @@ class Connection:
         self._host, self._port = parts.hostname, parts.port or (443 if self._is_tls else 80)
         self._prefix = parts.path.rstrip("/")
         self._host_header = parts.netloc.rpartition("@")[2]
+        self._key_line = f"Authorization: Bearer {key}\r\n" if key else ""
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json") -> Answer:
@@ -81,7 +85,7 @@ class Connection:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._is_tls or None)
             reader, writer = self._streams
-            head = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._host_header}\r\n"
+            head = f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._host_header}\r\n{self._key_line}"
             if body:
                 head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
             writer.write(head.encode() + b"\r\n" + body)

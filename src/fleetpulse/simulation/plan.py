@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.model.units import NS_PER_MINUTE, NS_PER_S
+from fleetpulse.simulation.beating import Beating
 
 HEARTBEAT = -1
 """Stands in `upload_time_ns` for: this event is a heartbeat."""
+STEADY = Beating()
 
 PUBLISHED_PRESENT = {
     "60-6b-44-84-dc-64": 479,
@@ -32,6 +34,7 @@ class Behaviour:
         outage_share: Share of a device's time for which it is switched off and sends no heartbeats.
         link_outage_share: Share of its time for which it is cut off; it sends its backlog afterwards, in disorder.
         outage_s: Mean length of an outage of either kind, in seconds.
+        missed_share: Share of single heartbeats that are never sent.
         duplicate_share: Share of heartbeats that are sent again some seconds later.
         jitter_s: How many seconds a heartbeat may be early or late.
         skewed_share: Share of devices whose clock is wrong.
@@ -42,6 +45,7 @@ class Behaviour:
     outage_share: float = 0.02
     link_outage_share: float = 0.02
     outage_s: float = 600.0
+    missed_share: float = 0.0
     duplicate_share: float = 0.05
     jitter_s: float = 3.0
     skewed_share: float = 0.1
@@ -74,32 +78,43 @@ class DevicePlan:
 
 
 def plan_fleet(
-    device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int
+    device_ids: list[str], *, start_ns: int, hours: float, behaviour: Behaviour, seed: int, beating: Beating = STEADY
 ) -> list[DevicePlan]:
     """A plan for each device; the same arguments give the same plans."""
     children = np.random.SeedSequence(seed).spawn(len(device_ids))
     plans = []
     for device_id, child in zip(device_ids, children, strict=True):
-        plans.append(_plan_device(device_id, start_ns, hours * 3600.0, behaviour, np.random.default_rng(child)))
+        chance = np.random.default_rng(child)
+        plan = _plan_device(device_id, start_ns, hours * 3600.0, beating=beating, behaviour=behaviour, chance=chance)
+        plans.append(plan)
     return plans
 
 
 def _plan_device(
-    device_id: str, start_ns: int, length_s: float, behaviour: Behaviour, chance: np.random.Generator
+    device_id: str,
+    start_ns: int,
+    length_s: float,
+    *,
+    beating: Beating,
+    behaviour: Behaviour,
+    chance: np.random.Generator,
 ) -> DevicePlan:
     skew_s = chance.uniform(-behaviour.skew_s, behaviour.skew_s) if chance.random() < behaviour.skewed_share else 0.0
-    heartbeats_s = np.arange(chance.uniform(0, 60), length_s, 60.0)
+    heartbeats_s = _nominal(beating, start_ns, length_s, chance)
     heartbeats_s = np.clip(
         heartbeats_s + chance.uniform(-behaviour.jitter_s, behaviour.jitter_s, len(heartbeats_s)), 0, length_s
     )
     heartbeats_s = heartbeats_s[
         ~_within(heartbeats_s, _outages(length_s, behaviour.outage_share, behaviour.outage_s, chance))
     ]
+    if behaviour.missed_share:
+        heartbeats_s = heartbeats_s[chance.random(len(heartbeats_s)) >= behaviour.missed_share]
     sends_s = _held_back(
         heartbeats_s, _outages(length_s, behaviour.link_outage_share, behaviour.outage_s, chance), chance
     )
     again = chance.random(len(heartbeats_s)) < behaviour.duplicate_share
-    uploads_s = np.arange(chance.uniform(0, behaviour.upload_every_s), length_s, behaviour.upload_every_s)
+    until_s = length_s - beating.silent_s
+    uploads_s = np.arange(chance.uniform(0, behaviour.upload_every_s), until_s, behaviour.upload_every_s)
     send_s = np.concatenate([sends_s, sends_s[again] + chance.uniform(1, 30, int(again.sum())), uploads_s])
     sent_s = np.concatenate([heartbeats_s, heartbeats_s[again], uploads_s]) + skew_s
     values = np.full(len(send_s), HEARTBEAT, np.int64)
@@ -107,6 +122,17 @@ def _plan_device(
     values[len(send_s) - len(uploads_s) :] = (chance.lognormal(4.5, 0.8, len(uploads_s)) * NS_PER_S).astype(np.int64)
     order = np.argsort(send_s, kind="stable")
     return DevicePlan(device_id, _at(start_ns, send_s)[order], _at(start_ns, sent_s)[order], values[order])
+
+
+def _nominal(beating: Beating, start_ns: int, length_s: float, chance: np.random.Generator) -> NDArray[np.float64]:
+    """When a device without outages and jitter beats, in seconds since the start."""
+    first_s = chance.uniform(0, min(beating.interval_s, beating.step_s))
+    if beating.phase == "edge":
+        first_s = (beating.first_edge_ns(start_ns) - start_ns) / NS_PER_S
+    moments_s = np.arange(first_s, length_s - beating.silent_s, beating.step_s)
+    if beating.gap_every:
+        moments_s = moments_s[np.arange(len(moments_s)) % beating.gap_every != beating.gap_every - 1]
+    return moments_s
 
 
 def _at(start_ns: int, seconds: NDArray[np.float64]) -> NDArray[np.int64]:

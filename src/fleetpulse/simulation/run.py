@@ -32,6 +32,8 @@ class RunOptions:
     bulk_lines: int = 0
     """Lines of a bulk request; 0 sends every event as a request of its own."""
     patience_s: float = 60.0
+    key: str = ""
+    """Sent with each request; empty: none."""
     announce: Callable[[str], None] = lambda _text: None
     """Called with what is waited for when the server does not accept; once until it accepts again."""
 
@@ -75,7 +77,7 @@ async def _send_lane(
     values = np.concatenate([plan.upload_time_ns for plan in plans])[order]
     device, send_at = device[order], send_at[order]
     step = max(1, options.bulk_lines)
-    async with Connection(options.url) as connection:
+    async with Connection(options.url, key=options.key) as connection:
         for start in range(0, len(order), step):
             if options.is_realtime:
                 await asyncio.sleep((int(send_at[min(start + step, len(order)) - 1]) - time.time_ns()) / NS_PER_S)
@@ -199,7 +201,7 @@ async def _ask_each(
     also: int = 200,
 ) -> None:
     async def lane(start: int) -> None:
-        async with Connection(options.url) as connection:
+        async with Connection(options.url, key=options.key) as connection:
             for index in range(start, len(plans), options.connections):
                 path = f"/api/v1/devices/{plans[index].device_id}/stats"
 

@@ -4,7 +4,11 @@ They add up: events received = accepted + refused (by reason) + unknown + waitin
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from fleetpulse.telemetry.distribution import BATCH_BOUNDS, COMMIT_BOUNDS_S, WORK_BOUNDS_S, Distribution
+from fleetpulse.telemetry.requests import RequestTelemetry
 
 
 @dataclass(slots=True)
@@ -47,16 +51,47 @@ class Counters:
     """Exports refused because there were too many, by limit."""
     exports_ended: Counter[str] = field(default_factory=Counter)
     """Exports by how they ended: complete, abandoned by their client, slow, damaged, stopped."""
+    streams_refused: Counter[str] = field(default_factory=Counter)
+    """Clients of the live feed that were refused because there were too many, by limit."""
+    streams_ended: Counter[str] = field(default_factory=Counter)
+    """Streams of the live feed by how they ended: left by their client, access, stopping."""
+    stream_events: int = 0
+    """Events of the live feed, each counted once for every scope that is watched."""
+    stream_events_missed: int = 0
+    """Events that clients missed because they read too slowly, as of the ends of their streams."""
+    logins: Counter[str] = field(default_factory=Counter)
+    """Tries to sign in with a password, by what came of them: `signed_in`, or the reason of the refusal."""
+    backups_ended: Counter[str] = field(default_factory=Counter)
+    """Backups by how they ended: complete, abandoned by their client, slow, damaged, stopped, failed."""
+    issuer_readings: Counter[str] = field(default_factory=Counter)
+    """How often identity providers were asked for their keys, by what came of it: `read` or `failed`."""
+    deliveries: Counter[str] = field(default_factory=Counter)
+    """Tries to deliver messages, by what came of them: `delivered` or `failed`."""
+    messages_dropped: Counter[str] = field(default_factory=Counter)
+    """Messages that were not delivered, by reason: `dead` (given up), `full` (outbox_max), `reminder` (left out)."""
+    requests: RequestTelemetry = field(default_factory=RequestTelemetry)
+    """Requests by route and outcome."""
+    on_work: Callable[[str, float, Mapping[str, int]], None] | None = None
+    """Is told of commits, checkpoints and pieces of compaction: name, duration in seconds, and figures."""
     commits: int = 0
     commits_failed: int = 0
     commits_busy: int = 0
     """Batches that were refused because another program had locked the journal for too long."""
+    commit_s: Distribution = field(default_factory=lambda: Distribution(COMMIT_BOUNDS_S))
+    """How long the journal took to append a batch and sync it; those that failed do not count."""
+    commit_events: Distribution = field(default_factory=lambda: Distribution(BATCH_BOUNDS))
+    """How many events the batches held."""
     checkpoints: int = 0
     checkpoints_failed: int = 0
-    checkpoint_last_s: float = 0.0
+    checkpoint_s: Distribution = field(default_factory=lambda: Distribution(WORK_BOUNDS_S))
+    """How long checkpoints took; those that failed do not count."""
     compactions: int = 0
     """Steps of compaction or retention that were completed."""
     compactions_failed: int = 0
+    compaction_s: Distribution = field(default_factory=lambda: Distribution(WORK_BOUNDS_S))
+    """How long these steps took."""
+    compaction_at_ns: int = 0
+    """When compaction last looked for work without failing, by the service's clock."""
     blocks_removed: int = 0
     """Superseded files of blocks that were removed from the store."""
     blocks_given_up: int = 0
@@ -67,3 +102,28 @@ class Counters:
     blocks_unknown: int = 0
     """Files of the store that this data folder did not write, as of the last look at the store."""
     devices_registered: int = 0
+    policy_changes_joined: int = 0
+    """Changes of the interval or grace of a device that were joined with older ones (policy_changes_max)."""
+
+    def note_commit(self, took_s: float, *, events: int) -> None:
+        """A batch is durable."""
+        self.commits += 1
+        self.events_accepted += events
+        self.commit_s.add(took_s)
+        self.commit_events.add(events)
+        if self.on_work is not None:
+            self.on_work("commit", took_s, {"events": events})
+
+    def note_checkpoint(self, took_s: float) -> None:
+        """A checkpoint was taken."""
+        self.checkpoints += 1
+        self.checkpoint_s.add(took_s)
+        if self.on_work is not None:
+            self.on_work("checkpoint", took_s, {})
+
+    def note_compaction(self, took_s: float) -> None:
+        """A piece of compaction or retention was done."""
+        self.compactions += 1
+        self.compaction_s.add(took_s)
+        if self.on_work is not None:
+            self.on_work("compaction", took_s, {})

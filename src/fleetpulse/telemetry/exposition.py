@@ -1,34 +1,25 @@
 """The page /metrics: telemetry in the Prometheus text format, written by Prometheus' own Python client."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from fleetpulse.telemetry.distribution import Distribution
+from fleetpulse.telemetry.families import FAMILIES, Family
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-Value = float | dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """How many values fell into each bucket."""
-
-    bounds: Sequence[float]
-    """Upper bounds, inclusive and ascending."""
-    counts: Sequence[int]
-    """One for each bound, and a last one for what is above all of them."""
-    sum: float
-
-    def family(self, name: str, text: str) -> Metric:
-        """As the client has it: each bucket counts what is below its bound, so also what earlier buckets count."""
-        bounds = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
-        buckets = list(zip(bounds, accumulate(self.counts), strict=True))
-        return HistogramMetricFamily(name, text, buckets=buckets, sum_value=self.sum)
-
-
-NO_HISTOGRAMS: Mapping[str, tuple[str, Histogram]] = {}
+One = float | Distribution
+Value = One | Mapping[str, One] | Mapping[tuple[str, ...], One]
+"""Of a family without labels one value; of others the values by their label, or by a tuple of their labels."""
+Values = Mapping[str, Value]
+_KINDS: dict[str, Any] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
 class _Families:
@@ -41,27 +32,34 @@ class _Families:
         return self._families
 
 
-def exposition(
-    *,
-    totals: Mapping[str, tuple[str, Value]],
-    gauges: Mapping[str, tuple[str, Value]],
-    histograms: Mapping[str, tuple[str, Histogram]] = NO_HISTOGRAMS,
-) -> bytes:
+def exposition(values: Values, *, families: Mapping[str, Family] = FAMILIES, is_process_shown: bool = False) -> bytes:
     """The page as bytes.
 
-    Args: `totals` (counters), `gauges` and `histograms`: (help text, value) by name. A value that is a dict is one
-        series for each of its keys, under the label `reason`.
+    Args:
+        values: by the names of `families`, which say what they are.
+        is_process_shown: add what the client itself reads of the process: memory, processor time, open files.
     """
-    families = [histogram.family(name, text) for name, (text, histogram) in histograms.items()]
-    for kind, entries in ((CounterMetricFamily, totals), (GaugeMetricFamily, gauges)):
-        for name, (text, value) in entries.items():
-            if isinstance(value, dict):
-                family = kind(name, text, labels=["reason"])
-                for reason, count in sorted(value.items()):
-                    family.add_metric([reason], count)
-            else:
-                family = kind(name, text, value=value)
-            families.append(family)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(families))
+    registry.register(_Families([_family_of(name, families[name], value) for name, value in values.items()]))
+    if is_process_shown:
+        ProcessCollector(registry=registry)
     return generate_latest(registry)
+
+
+def _family_of(name: str, family: Family, value: Value) -> Metric:
+    made: Metric = _KINDS[family.kind](name, family.text, labels=family.labels)
+    if isinstance(value, Mapping):
+        for key, one in sorted(value.items()):
+            _add(made, [key] if isinstance(key, str) else list(key), one)
+    else:
+        _add(made, [], value)
+    return made
+
+
+def _add(family: Any, labels: list[str], value: One) -> None:
+    if isinstance(value, Distribution):
+        # Each bucket counts what is below its bound, so also what earlier buckets count.
+        bounds = [*(f"{bound:g}" for bound in value.bounds), "+Inf"]
+        family.add_metric(labels, list(zip(bounds, accumulate(value.counts), strict=True)), value.sum)
+    else:
+        family.add_metric(labels, value)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fleetpulse.aggregate.uptime import (
     SLOT_MINUTES,
     fold_slots,
+    is_below,
     lifetime_uptime_percent,
     pack_minutes,
     percent,
@@ -67,3 +68,11 @@ def test_a_slot_is_present_where_any_of_its_minutes_is(minutes: set[int], slot: 
     slots = unpack_minutes(fold_slots(pack_minutes(truths), slot), count=DAY_MINUTES // slot)
     assert np.flatnonzero(slots[1]).tolist() == sorted({minute // slot for minute in minutes})
     assert not slots[0].any()
+
+
+@pytest.mark.parametrize("promise", [99.93, 99.84, 98.01, 97.4, 99.9, 50.0, 100.0])
+def test_a_promise_that_is_just_kept_is_not_missed(promise: float) -> None:
+    accountable = np.array([86_400 * 10**9] * 3 + [7], np.int64)
+    exact = 86_400 * 10**9 * round(promise * 100) // 10_000
+    up = np.array([exact, exact - 1, min(exact + 1, accountable[0]), 7], np.int64)
+    assert is_below(up, accountable, promise).tolist() == [False, True, False, False]

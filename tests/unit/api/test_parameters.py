@@ -69,6 +69,7 @@ def test_a_filter_takes_what_is_given() -> None:
     read = chosen(status=["down,late"], text="x", seen_after="2026-05-28T00:00:00Z", uptime_below="99.5")
     assert (read.statuses, read.text, read.uptime_below) == ({"down", "late"}, "x", 99.5)
     assert read.seen_after_ns == 1_779_926_400 * S
+    assert chosen(seen_before="2026-05-28").seen_before_ns == 1_779_926_400 * S
     assert not read.is_empty
 
 
@@ -77,6 +78,7 @@ def test_a_filter_takes_what_is_given() -> None:
     [
         ({"status": "gone"}, OutOfRange),
         ({"seen_before": "yesterday"}, Malformed),
+        ({"seen_before": "2026-02-30"}, OutOfRange),
         ({"uptime_below": "much"}, Malformed),
         ({"uptime_below": "101"}, OutOfRange),
         ({"uptime_below": "nan"}, OutOfRange),

@@ -61,7 +61,7 @@ def test_a_ping_is_a_heartbeat_at_the_service_s_time_and_is_never_stored_by_a_ca
         world = World(tmp_path)
         service = await world.started("d0", auto_register=False)
         api = build_api(build_parts(Settings(), service))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://fleet") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client:
             for method, body in (("GET", b""), ("HEAD", b""), ("POST", b""), ("POST", b" {} ")):
                 answer = await client.request(method, PATH, content=body)
                 assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (204, b"", "no-store")
@@ -87,7 +87,7 @@ def test_a_ping_registers_an_unknown_device_where_the_service_is_set_so(tmp_path
     async def run() -> None:
         service = await World(tmp_path).started(auto_register=True)
         api = build_api(build_parts(Settings(auto_register=True), service))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://fleet") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client:
             assert (await client.head(PATH)).status_code == 204
             assert (await client.head("/api/v1/devices/a%20b/ping")).status_code == 404
             assert (await client.get(PATH.replace("d0", "d1"), headers={"origin": "x"})).status_code == 403

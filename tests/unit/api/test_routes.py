@@ -22,7 +22,16 @@ class Answer(msgspec.Struct):
     size: int
 
 
-@route("POST /things", group="devices", operation="addThing", refusals=(409,), status=201)
+@route(
+    "POST /things",
+    group="devices",
+    operation="addThing",
+    permission="operate",
+    scope="none",
+    limit="key",
+    refusals=(409,),
+    status=201,
+)
 async def add_thing(payload: Body) -> Answer:
     """Add a thing.
 
@@ -31,7 +40,7 @@ async def add_thing(payload: Body) -> Answer:
     return Answer(payload.size + 1)
 
 
-@route("POST /things/grow", group="devices", operation="growThing")
+@route("POST /things/grow", group="devices", operation="growThing", permission="operate", scope="none", limit="key")
 async def grow_thing(payload: Body | None) -> Answer:
     """Grow a thing; without a body, as it likes."""
     return Answer(payload.size if payload else 1)
@@ -42,7 +51,7 @@ def test_summary_description_body_and_answer_come_from_the_handler() -> None:
     assert (handler.summary, handler.description) == ("Add a thing", "It grows by one.")
     facts = add_thing.facts
     assert (facts.answer, facts.takes, facts.is_body_required, facts.status) == (Answer, Body, True, 201)
-    assert facts.refusals == (409, 413, 415)
+    assert facts.refusals == (409, 413, 415, 422)
     assert not grow_thing.facts.is_body_required
 
 

@@ -5,10 +5,12 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Chunk, Rows
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
+from fleetpulse.blocks.gap_rows import BEATS, RECEPTION
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.presence import read_presence
 from fleetpulse.blocks.store import MemoryBlockStore
-from fleetpulse.blocks.stored_gaps import gaps_of_file
+from fleetpulse.blocks.stored_gaps import count_gaps, gaps_of_file
+from fleetpulse.model.device_spans import DeviceSpans
 from fleetpulse.model.manifest import RAW, BlockFile, Manifest
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.server_clock import ClockCorrection
@@ -72,7 +74,7 @@ def rows_of_gaps(history: History, files: tuple[BlockFile, ...]) -> list[tuple[i
     return [
         (device, start // NS_PER_DAY - DAY, end // NS_PER_DAY - DAY)
         for file in files
-        for piece in gaps_of_file(history, file)
+        for piece in gaps_of_file(history, RECEPTION, file)
         for device, start, end in zip(
             piece.devices.tolist(), piece.start_ns.tolist(), piece.end_ns.tolist(), strict=True
         )
@@ -107,7 +109,7 @@ def test_a_correction_of_the_clock_rewrites_the_days_that_it_touches_and_no_othe
     ends_ns = [
         end_ns
         for file in corrected[DAY + 2]
-        for piece in gaps_of_file(history, file)
+        for piece in gaps_of_file(history, RECEPTION, file)
         for end_ns in piece.end_ns.tolist()
     ]
     assert sorted(ends_ns) == [*[correction.since_ns] * 2, *[correction.at_ns] * 2]
@@ -121,6 +123,17 @@ def test_a_damaged_file_of_reception_gaps_is_not_corrected_since_it_would_look_s
     correction = ClockCorrection(DAY * NS_PER_DAY, DAY * NS_PER_DAY + 5)
     assert files_of(history).put_gaps([], [correction]) == history.manifest.gaps
     assert [block.file for block in history.set_aside] == [file]
+
+
+def test_gaps_between_beats_of_very_many_days_are_in_few_files_each_in_that_of_its_day_or_of_a_later_one() -> None:
+    history = History(MemoryBlockStore(), Manifest())
+    ends_ns = np.arange(DAY - 900, DAY + 1) * NS_PER_DAY
+    gaps = DeviceSpans(np.zeros(len(ends_ns), np.uint32), ends_ns - 5, ends_ns)
+    files = files_of(history).put_beat_gaps([gaps])
+    counts = {day: count_gaps(history, BEATS, file) for day, (file,) in files.items()}
+    assert counts == {DAY - 2: 899, DAY - 1: 1, DAY: 1}
+    assert sorted(files_of(history).put_beat_gaps([gaps.where(slice(0, 2))])) == [DAY - 900, DAY - 899]
+    assert files_of(history).put_beat_gaps([gaps.where(slice(0, 0))]) == {}
 
 
 def test_samples_become_one_fresh_block_a_kind_sorted_whatever_their_order() -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, count_minutes, mark_minutes
+from fleetpulse.aggregate.presence import count_minutes
+from fleetpulse.aggregate.uptime import pack_minutes
 from fleetpulse.blocks.forget import count_before, kept_minutes, without_minutes, without_samples
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.forgotten import NO_MINUTE, BeforeCut
 from fleetpulse.model.manifest import DAY as DAY_TIER
 from fleetpulse.model.manifest import HOUR, RAW, Manifest, SampleBlock
-from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE
 from sample_blocks import CPU, DAY, LOAD, UPLOAD, SampleBlocks
 
 
@@ -30,8 +31,9 @@ def test_minutes_are_kept_from_the_time_on() -> None:
 
 
 def test_only_the_device_loses_minutes() -> None:
-    rows = np.zeros((2, WORDS_PER_DAY), np.uint64)
-    mark_minutes(rows, places=np.array([0, 0, 1]), minutes_of_day=np.array([5, 70, 5]))
+    truths = np.zeros((2, MINUTES_PER_DAY), bool)
+    truths[[0, 0, 1], [5, 70, 5]] = True
+    rows = pack_minutes(truths)
     devices = np.array([3, 9], np.uint32)
     ((_, kept),) = without_minutes([(devices, rows)], DAY, {3: minute_ns(60), 4: minute_ns(60)})
     assert count_minutes(kept).tolist() == [1, 1]

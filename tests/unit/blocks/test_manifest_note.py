@@ -13,7 +13,7 @@ from fleetpulse.blocks.manifest_note import (
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
-from fleetpulse.model.manifest import DAY, GAPS, RAW, BlockFile, GapFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, GAPS, RAW, BackfillFile, BlockFile, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
 from flipped_bits import with_a_flipped_bit
 
@@ -40,6 +40,10 @@ def test_a_manifest_is_read_as_it_was_written_last() -> None:
         ),
         names={"devices": FILE, "metrics": FILE},
         expired={1: {19_000: 4}, GAPS: {18_000: 5}},
+        beat_gaps={19_999: (GapFile.of(FILE),)},
+        covers={19_999: (GapFile.of(FILE, first_device=3),)},
+        backfill=(BackfillFile("b", 1, "00", start_day=-3, end_day=19_999),),
+        beats_exact_from_ns=5,
     )
     put_manifest_note(store, manifest)
     assert read_manifest_note(store) == manifest
@@ -74,6 +78,15 @@ def test_a_note_of_a_version_without_checksums_is_read() -> None:
     store = MemoryBlockStore()
     store.put_note(MANIFEST, msgspec.json.encode(Manifest(position=7, snapshot=FILE)))
     assert read_manifest_note(store) == Manifest(position=7, snapshot=FILE)
+
+
+def test_a_note_of_a_version_without_beat_gaps_says_up_to_when_they_are_lacking() -> None:
+    store = MemoryBlockStore()
+    body = msgspec.json.encode(Manifest(position=7, taken_at_ns=99))
+    without = body.replace(b',"beats_exact_from_ns":0', b"")
+    assert without != body
+    store.put_note(MANIFEST, without)
+    assert read_manifest_note(store) == Manifest(position=7, taken_at_ns=99, beats_exact_from_ns=99)
 
 
 def test_a_note_that_names_files_of_another_copy_is_kept() -> None:

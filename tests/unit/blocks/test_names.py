@@ -14,14 +14,18 @@ from fleetpulse.blocks.names import (
     metrics_in_samples,
     put_devices,
     put_metrics,
+    read_defaults,
     read_devices,
     read_metrics,
 )
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.device import Device
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import RAW
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.own_policy import OwnPolicy, unchanged
+from fleetpulse.model.policy_history import PolicyChange, always
 from sample_blocks import CPU, LOAD, SampleBlocks
 
 
@@ -47,14 +51,16 @@ def test_names_are_read_as_they_were_written() -> None:
     store = MemoryBlockStore()
     devices = [
         NamedDevice(0, Device("a", {"site": "x"}, 10, 20, "on the roof"), False, 7, [(5, 6)]),
-        NamedDevice(1, Device("b"), True, 8, [(9, None)]),
+        NamedDevice(1, Device("b"), True, 8, [(9, None)], (unchanged(60, None), OwnPolicy(7, 5, None, None)), True),
     ]
+    defaults = (*always(HeartbeatPolicy(60, 240)), PolicyChange(5, HeartbeatPolicy(30, 0, 2_000)))
     metrics = [
         NamedMetric(0, MetricDefinition(name="upload_time", kind="integer", lowest=0, highest=2**63 - 1)),
         NamedMetric(1, MetricDefinition(name="cpu", unit="%", raw_days=5, description="load"), is_defined=False),
     ]
-    with store.open(put_devices(store, stem="devices", devices=devices).name) as reader:
+    with store.open(put_devices(store, stem="devices", devices=devices, defaults=defaults).name) as reader:
         assert list(read_devices(reader)) == devices
+        assert read_defaults(reader) == defaults
     with store.open(put_metrics(store, position=3, metrics=metrics).name) as reader:
         assert list(read_metrics(reader)) == metrics
 
@@ -64,6 +70,7 @@ def test_names_of_older_versions_are_read_without_what_they_lack() -> None:
     with io.BytesIO() as file:
         pq.write_table(pa.table(old_devices), file)
         assert list(read_devices(file)) == [NamedDevice(0, Device("a", {"site": "x"}), deletions=[])]
+        assert read_defaults(file) == ()
     old_metrics = {"metric": [1], "name": ["cpu"], "unit": ["%"], "kind": ["float"], "aggregation": ["p99"]}
     with io.BytesIO() as file:
         pq.write_table(pa.table({**old_metrics, "retention_days": [9]}), file)
@@ -74,6 +81,8 @@ def test_names_of_older_versions_are_read_without_what_they_lack() -> None:
 def test_what_is_no_file_of_names_is_called_damaged() -> None:
     with pytest.raises(DamagedData, match="names cannot be read"):
         list(read_devices(io.BytesIO(b"nothing")))
+    with pytest.raises(DamagedData, match="names cannot be read"):
+        read_defaults(io.BytesIO(b"nothing"))
 
 
 def test_the_metrics_of_samples_are_known_without_their_names() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
+from fleetpulse.blocks.gap_rows import RECEPTION
 from fleetpulse.blocks.history import WHOLE_FILE_BYTES, History
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import GAPS_CACHED_MAX, count_gaps, gaps_of_file, read_gaps
@@ -67,13 +68,13 @@ def test_one_device_and_a_range_of_devices_are_found_in_small_files_and_in_large
     devices = np.repeat(np.arange(count // 100), 100)
     history = history_of(gaps_of(devices.tolist()))
     (file,) = history.manifest.files()
-    assert count_gaps(history, file) == count
+    assert count_gaps(history, RECEPTION, file) == count
     assert 1_000 <= GAPS_CACHED_MAX < 200_000
     for chosen in (range(5, 6), range(3), range(count // 100 - 1, count), range(count, count + 1), range(2, 2)):
-        found = [piece.devices for piece in gaps_of_file(history, file, chosen)]
+        found = [piece.devices for piece in gaps_of_file(history, RECEPTION, file, chosen)]
         expected = devices[(devices >= chosen.start) & (devices < chosen.stop)]
         np.testing.assert_array_equal(np.concatenate([*found, devices[:0]]), expected)
-    assert sum(map(len, gaps_of_file(history, file))) == count
+    assert sum(map(len, gaps_of_file(history, RECEPTION, file))) == count
 
 
 def large_history() -> History:
@@ -93,13 +94,13 @@ def test_a_flipped_bit_of_a_large_file_is_noticed_by_the_checksum_of_its_page() 
     (file,) = history.manifest.gaps[DAY]
     damage(history, file, file.size_bytes // 2)
     with pytest.raises(DamagedData):
-        sum(map(len, gaps_of_file(history, file)))
+        sum(map(len, gaps_of_file(history, RECEPTION, file)))
 
 
 def test_a_scan_of_a_large_file_keeps_nothing_in_the_cache_and_a_question_about_one_device_keeps_the_footer() -> None:
     history = large_history()
     (file,) = history.manifest.gaps[DAY]
-    assert sum(map(len, gaps_of_file(history, file))) == count_gaps(history, file) == 400_000
+    assert sum(map(len, gaps_of_file(history, RECEPTION, file))) == count_gaps(history, RECEPTION, file) == 400_000
     assert history.memory_cache.size_bytes == 0
-    assert sum(map(len, gaps_of_file(history, file, range(7, 8)))) == 100
+    assert sum(map(len, gaps_of_file(history, RECEPTION, file, range(7, 8)))) == 100
     assert history.memory_cache.size_bytes > 0

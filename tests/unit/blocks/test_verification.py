@@ -10,22 +10,26 @@ from fleetpulse.blocks.snapshot import SNAPSHOT_COLUMNS
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.verification import count_closed_minutes, files_by_kind
 from fleetpulse.errors import DamagedData
-from fleetpulse.model.manifest import DAY, HOUR, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import DAY, HOUR, BackfillFile, BlockFile, GapFile, Manifest, SampleBlock
 
 
 def test_kinds_cover_all_files_of_a_manifest() -> None:
-    names = ("snapshot", "presence", "open", "silences", "samples-hour", "samples-day", "devices")
+    names = ("snapshot", "presence", "open", "silences", "gaps", "covers", "backfill", "samples-hour", "samples-day")
+    names = (*names, "devices")
     file = {name: BlockFile(name, 1, "") for name in names}
     manifest = Manifest(
         open_from_day=5,
         snapshot=file["snapshot"],
         presence={4: file["presence"], 5: file["open"]},
-        gaps={4: (file["silences"],)},
+        gaps={4: (GapFile.of(file["silences"]),)},
+        beat_gaps={4: (GapFile.of(file["gaps"]),)},
+        covers={4: (GapFile.of(file["covers"]),)},
+        backfill=(BackfillFile("backfill", 1, ""),),
         samples=(SampleBlock("float", 4, 0, 1, 1, {HOUR: file["samples-hour"], DAY: file["samples-day"]}),),
         names={"devices": file["devices"]},
     )
     assert [kind for kind, _ in files_by_kind(manifest)] == [name.partition("-")[0] for name in names]
-    assert [found for _, found in files_by_kind(manifest)] == manifest.files()
+    assert [found.name for _, found in files_by_kind(manifest)] == [found.name for found in manifest.files()]
 
 
 @pytest.mark.parametrize(("counted", "is_right"), [([2, 1], True), ([1, 2], False), ([3, 1], False)])

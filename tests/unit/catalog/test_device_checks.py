@@ -9,6 +9,7 @@ import pytest
 from fleetpulse.catalog.device_checks import is_labels, is_seconds
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.model.device import Device
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 
 DEVICES = [
     Device("d0", {"site": "north"}, 60, 240, "by the door"),
@@ -75,10 +76,28 @@ def test_a_row_that_reads_well_but_was_changed_is_found_by_its_checksum(catalog:
 
 
 def test_all_ways_to_write_a_row_keep_its_checksum(catalog: SqliteCatalog) -> None:
-    catalog.update({2: Device("d2", {"a": "b"}, 7, 8, "x")})
+    catalog.update({2: Device("d2", {"a": "b"}, 7, 8, "x")}, at_ns=7)
     catalog.delete([0], at_ns=7)
     catalog.register([Device("d0", {"site": "east"})], devices_max=9, at_ns=8)
     assert catalog.damage() == []
+
+
+def test_rows_about_former_policies_are_compared_and_those_that_cannot_be_read_count_as_not_declared(
+    catalog: SqliteCatalog,
+) -> None:
+    catalog.policies.note_default(HeartbeatPolicy(60, 240), at_ns=1, changes_max=9)
+    catalog.update({1: Device("d1", interval_s=10), 2: Device("d2", interval_s=10)}, at_ns=7)
+    before = [record.policies for record in catalog.records()]
+    assert catalog.damage() == []
+    catalog._connection.execute("UPDATE policy SET interval_s = 11 WHERE device = 1 AND number = 1")
+    catalog._connection.execute("UPDATE policy SET interval_s = 'x' WHERE device = 2 AND number = 0")
+    catalog._connection.execute("UPDATE default_policy SET grace_s = 241")
+    policies, one = catalog.damage()
+    assert policies == "rows about the service's own intervals and graces of before are not what was written"
+    assert "not what was written, of device numbers 1, 2: `fleetpulse devices set --since` declares them" in one
+    after = [record.policies for record in catalog.records()]
+    assert (after[0], after[1][0], after[2]) == (before[0], before[1][0], before[2][1:])
+    assert [record.policies for record in catalog.records_of([2, 1])] == [after[2], after[1]]
 
 
 def test_rows_of_older_versions_have_no_checksum(catalog: SqliteCatalog) -> None:

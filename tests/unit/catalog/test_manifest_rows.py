@@ -1,13 +1,16 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import astuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleetpulse.catalog import schema
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.catalog.schema import migrate
-from fleetpulse.model.manifest import DEVICES_END, TIERS, BlockFile, GapFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import DEVICES_END, TIERS, BackfillFile, BlockFile, GapFile, Manifest, SampleBlock
 
 NUMBERS = st.integers(0, 2**62)
 
@@ -24,6 +27,14 @@ def manifests(draw: st.DrawFn) -> Manifest:
     def gap_file() -> GapFile:
         first, end = draw(st.tuples(st.integers(0, 9), st.integers(10, DEVICES_END)))
         return GapFile.of(file(), first_device=first, end_device=end, sequence=draw(st.integers(0, 3)))
+
+    def backfill_file() -> BackfillFile:
+        name, size_bytes, sha256, first, end, sequence = astuple(gap_file())
+        start_day, days = draw(st.tuples(st.integers(-5, 30_000), st.integers(1, 9)))
+        return BackfillFile(name, size_bytes, sha256, first, end, sequence, start_day, start_day + days)
+
+    def gaps_by_day() -> dict[int, tuple[GapFile, ...]]:
+        return {day: tuple(gap_file() for _ in range(draw(st.integers(1, 3)))) for day in by_day()}
 
     def by_day() -> dict[int, BlockFile]:
         return {day: file() for day in sorted(draw(st.sets(st.integers(-5, 30_000), max_size=3)))}
@@ -42,8 +53,12 @@ def manifests(draw: st.DrawFn) -> Manifest:
         blind_ns=tuple(sorted(draw(st.sets(st.tuples(NUMBERS, NUMBERS), max_size=3)), key=lambda span: span[0])),
         snapshot=draw(st.none() | st.builds(file)),
         presence=by_day(),
-        gaps={day: tuple(gap_file() for _ in range(draw(st.integers(1, 3)))) for day in by_day()},
+        gaps=gaps_by_day(),
         samples=tuple(block() for _ in range(draw(st.integers(0, 3)))),
+        beat_gaps=gaps_by_day(),
+        covers=gaps_by_day(),
+        backfill=tuple(backfill_file() for _ in range(draw(st.integers(0, 3)))),
+        beats_exact_from_ns=draw(NUMBERS),
         names={name: file() for name in draw(st.sets(st.sampled_from(["devices", "metrics"])))},
     )
 
@@ -75,3 +90,12 @@ def test_of_files_of_gaps_that_older_versions_named_all_devices_count(connection
     write_manifest(connection, Manifest(gaps={1: (file,)}))
     connection.execute("DELETE FROM gap_devices")
     assert read_manifest(connection).gaps == {1: (GapFile.of(file.file),)}
+
+
+def test_a_catalog_of_a_version_without_beat_gaps_says_up_to_when_they_are_lacking() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        before = next(version for version, step in enumerate(schema._STEPS) if "beats_exact_from_ns" in step)
+        connection.executescript(f"{''.join(schema._STEPS[:before])} PRAGMA user_version={before};")
+        connection.execute("INSERT INTO manifest (position, open_from_day, taken_at_ns) VALUES (7, 3, 99)")
+        migrate(connection)
+        assert read_manifest(connection) == Manifest(7, 3, 99, beats_exact_from_ns=99)

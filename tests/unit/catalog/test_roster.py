@@ -66,3 +66,21 @@ def test_every_change_has_a_new_version() -> None:
     roster.resize(2)
     versions.append(roster.version)
     assert versions == sorted(set(versions))
+
+
+def test_in_a_scope_there_are_only_its_devices() -> None:
+    roster = Roster()
+    roster.resize(4)
+    roster.put(0, {"site": "paris", "line": "3"})
+    roster.put(1, {"site": "rome", "hall": "1"})
+    roster.put(2, {"site": "paris"}, is_deleted=True)
+    narrowed = roster.within([("site", "paris")])
+    for seen in (narrowed, narrowed.frozen()):
+        assert seen.registered().tolist() == [True, False, False, False]
+        assert not seen.with_labels([("hall", "1")]).any()
+        assert seen.with_labels([], is_deleted_included=True).tolist() == [True, False, True, False]
+        assert seen.label_names() == ["line", "site"]
+    assert narrowed.within([("line", "3")]).with_labels([], is_deleted_included=True).tolist() == [True, *[False] * 3]
+    assert not roster.within([("site", "oslo")]).with_labels([]).any()
+    assert roster.label_names() == ["hall", "line", "site"]
+    assert roster.registered().tolist() == [True, True, False, True]

@@ -6,11 +6,12 @@ import msgspec
 
 from cli_text import printed
 from fleetpulse.cli.client import Answer, Client, Query
-from fleetpulse.cli.device_changes import imported_parts
+from fleetpulse.cli.device_changes import device_facts, imported_parts
 from fleetpulse.cli.devices import list_pages, list_parts, transitions_parts
 from fleetpulse.ingest.bodies import RefusedLine
+from fleetpulse.query.answer_fields import DeclarationsUsed
 from fleetpulse.query.answers import Transition, Transitions
-from fleetpulse.query.declaration_answers import Change, Device, DeviceList, FieldChange, Imported
+from fleetpulse.query.declaration_answers import Change, Device, DeviceList, FieldChange, ForgottenBefore, Imported
 
 START, END = "2026-01-01T00:00:00Z", "2026-01-01T04:00:00Z"
 NOW_S = 1_767_225_600 + 4 * 3_600 + 10 * 60
@@ -39,7 +40,14 @@ class Pages(Client):
             {**msgspec.to_builtins(device(f"d{number}")), "later": number} for number in range(first, end)
         ]
         following = str(end) if end < self.count else None
-        fields = {"devices": devices, "total": self.count, "next": following, "missing": [], "later": True}
+        fields = {
+            "devices": devices,
+            "total": self.count,
+            "next": following,
+            "next_cursor": following,
+            "missing": [],
+            "later": True,
+        }
         return Answer.of(fields, server_s=7)
 
 
@@ -78,8 +86,9 @@ def test_a_list_tells_how_many_there_are_and_shows_uptime_where_it_was_asked_for
 def test_changes_of_status_tell_how_to_ask_for_the_rest() -> None:
     changes = [Transition(at=START, before="up", after="late")]
     answer = Transitions(
-        device_id="a", start=START, end=END, status_before="up", transitions=changes, more_from=END, missing=[]
-    )
+        device_id="a", start=START, end=END, status_before="up", transitions=changes, more_from=END, missing=[],
+        declarations=DeclarationsUsed(version=1, changed_at=None, devices=1, changed_after_window=None),
+    )  # fmt: skip
     assert f"There are more: ask again with --from {END}." in printed(*transitions_parts(answer))
     answer.more_from = None
     assert f"1 change of status from {START} to {END}; before them it was up." in printed(*transitions_parts(answer))
@@ -103,3 +112,9 @@ def test_a_dry_run_shows_every_field_before_and_after() -> None:
     assert ["a", "interval", "5m"] in lines
     assert ["a", "site", "paris", "lyon"] in lines
     assert ["b", "(new)"] in lines
+
+
+def test_what_was_forgotten_is_counted_with_its_nouns() -> None:
+    once, twice = (ForgottenBefore(before=START, at=END, minutes=count, samples=count) for count in (1, 2))
+    assert "1 minute and 1 sample before" in printed(device_facts(device("a", forgotten=[once])))
+    assert "2 minutes and 2 samples before" in printed(device_facts(device("a", forgotten=[twice])))

@@ -73,14 +73,23 @@ def whole_flags(app: App = app, chain: tuple[str, ...] = ()) -> Iterator[tuple[l
         required = [argument for argument in arguments if argument.required]
         values = [f"{argument.name}=x" if argument.index is None else "x" for argument in required]
         for argument in arguments:
-            if int in (argument.hint, *get_args(argument.hint)):
+            is_flag = argument.index is None and argument.name.startswith("-")
+            if is_flag and int in (argument.hint, *get_args(argument.hint)):
                 yield [*chain, *values], argument.name
+
+
+@pytest.mark.parametrize(("text", "number"), [("5", 5), ("-5", -5), ("5.0", 5), ("1e3", 1_000)])
+def test_a_whole_number_may_be_written_as_libraries_do(text: str, number: int) -> None:
+    for command, flag in [(["metrics", "define", "x"], "--retention-days"), (["devices", "list"], "--limit")]:
+        _, bound, _ = app.parse_args([*command, f"{flag}={text}"], print_error=False, exit_on_error=False)
+        given = bound.kwargs.get("limit") or getattr(bound.kwargs.get("fields"), "retention_days", None)
+        assert given == number
 
 
 @pytest.mark.parametrize(
     ("command", "flag"), [pytest.param(*pair, id=f"{pair[0][:2]} {pair[1]}") for pair in whole_flags()]
 )
-@pytest.mark.parametrize("number", ["1.5", "0x2", "1e3", "1_000", "two", ""])
+@pytest.mark.parametrize("number", ["1.5", "0x2", "1e400", "nan", "1_000", "two", ""])
 def test_a_whole_number_is_never_rounded_nor_guessed(
     command: list[str], flag: str, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from fleetpulse.ingest.accept import (
     PROBLEM,
+    accepts,
     choose_coding,
     matches_tag,
     prefers_html,
@@ -95,6 +96,25 @@ def test_a_problem_has_its_own_type_only_where_the_client_names_it(accept: str, 
 )
 def test_only_who_names_html_gets_it(accept: str, is_html: bool) -> None:
     assert prefers_html(accept) is is_html
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_accepted"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("text/*", True),
+        ("text/event-stream", True),
+        ("text/event-stream; q=0.1, application/json", True),
+        ("text/html, */*;q=0.8", True),
+        ("application/json", False),
+        ("text/event-stream;q=0, */*", False),
+        ("text/*;q=0, */*", False),
+        ("*/*;q=0", False),
+    ],
+)
+def test_the_most_exact_word_about_a_media_type_counts(accept: str, is_accepted: bool) -> None:
+    assert accepts(accept, "text/event-stream") is is_accepted
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ from dataclasses import replace
 import pytest
 from uvicorn.config import Config
 
+from fleetpulse.access.device_limits import DeviceLimits, Lanes
+from fleetpulse.access.rate import Rate
 from fleetpulse.errors import NotAccepting, OutOfRange
 from fleetpulse.ingest.asgi_protocol import AsgiProtocol
 from fleetpulse.ingest.connections import Phase
 from fleetpulse.ingest.front_door import BUFFER_BYTES_MAX, REFUSALS_A_TURN_MAX
+from fleetpulse.ingest.security_headers import POLICY
 from fleetpulse.limits import IngestLimits
+from fleetpulse.telemetry.requests import RequestTelemetry
 from stub_transport import NUMBERS, StubServer, intake_of, request
 
 STATS = b'{"sent_at": "2026-01-01T00:00:00Z", "upload_time": 7}'
@@ -22,7 +26,7 @@ def test_an_event_is_answered_when_it_is_durable_and_not_before() -> None:
     protocol.data_received(request())
     assert (transport.statuses, server.intake.waiting) == ([], 1)
     assert server.commit() == 1
-    assert transport.written == b"HTTP/1.1 204 No Content\r\nserver: stub\r\n\r\n"
+    assert transport.written == b"HTTP/1.1 204 No Content\r\nserver: stub\r\n%b: %b\r\n\r\n" % POLICY
 
 
 def test_the_three_routes_take_a_heartbeat_a_sample_and_a_report() -> None:
@@ -114,9 +118,22 @@ def test_a_connection_that_asks_to_be_closed_or_is_shut_down_closes_after_its_an
         server.commit()
         assert transport.written.endswith(b"\r\nconnection: close\r\n\r\n")
         assert transport.is_closed
-    protocol, transport = StubServer().connect()
+    server = StubServer()
+    protocol, transport = server.connect()
+    protocol.data_received(request())
+    server.commit()
     protocol.shutdown()
     assert transport.is_closed
+
+
+def test_a_new_connection_still_sends_its_first_request_while_the_server_stops() -> None:
+    server = StubServer()
+    protocol, transport = server.connect()
+    protocol.shutdown()
+    assert not transport.is_closed
+    protocol.data_received(request())
+    server.commit()
+    assert (transport.statuses, transport.is_closed) == ([204], True)
 
 
 def test_nothing_is_written_to_a_peer_that_went_away_and_its_event_stays() -> None:
@@ -280,3 +297,61 @@ def test_a_connection_that_ends_between_two_turns_ends(end: str) -> None:
 
     further = {"shutdown": 0, "eof": 3, "lost": 0}
     assert asyncio.run(flood()) == [404] * (REFUSALS_A_TURN_MAX + further[end])
+
+
+def limited(*, beats: int = 2, backlog: int = 1) -> StubServer:
+    """A server whose devices may send so many reports at once; those before 2026-02 are backlogs."""
+    lanes = DeviceLimits(lambda _device: Lanes(Rate(1, beats), Rate(1, backlog)), monotonic_s=lambda: 500.0)
+    lanes.backlog_before_ns = 1_769_904_000_000_000_000
+    return StubServer(lanes=lanes)
+
+
+def test_a_device_above_its_rate_is_refused_before_its_body_is_read_and_others_are_not() -> None:
+    server = limited(beats=2, backlog=1)
+    protocol, transport = server.connect()
+    now = b'{"sent_at": "2026-03-01T00:00:00Z"}'
+    for body in (now, now, now, b'{"sent_at": "2026-01-01T00:00:00Z"}', b"nonsense that nobody reads", now):
+        protocol.data_received(request(body=body))
+        server.commit()
+    protocol.data_received(request("b", body=now))
+    server.commit()
+    assert transport.statuses == [204, 204, 429, 204, 429, 429, 204]
+    assert server.counters.events_refused == {"device_rate": 3}
+    assert b'\r\nretry-after: 1\r\nratelimit-policy: "device_rate";q=2;w=2\r\nratelimit: "device_rate";r=0;t=1\r\n' in (
+        transport.written
+    )
+
+
+def test_a_backlog_is_charged_to_its_own_lane_on_every_route() -> None:
+    server = limited(beats=1, backlog=3)
+    protocol, transport = server.connect()
+    old = [request(), request("a", "stats", STATS), request("a", "metrics", REPORT), request()]
+    for sent in (*old, request(body=b'{"sent_at": "2026-03-01T00:00:00Z"}')):
+        protocol.data_received(sent)
+        server.commit()
+    assert transport.statuses == [204, 204, 204, 429, 204]
+    assert server.counters.events_refused == {"backlog_rate": 1}
+
+
+def test_reports_are_noted_with_their_time_in_the_batch_and_refusals_are_counted_by_route() -> None:
+    requests = RequestTelemetry()
+    server = StubServer()
+    server.counters.requests = requests
+    server.intake._new_arrived = requests.arrived
+    server.intake.batch = server.intake._new_batch()
+    protocol, transport = server.connect()
+    protocol.data_received(request())
+    batch = server.intake.batch
+    assert batch.arrived is not None
+    assert {route: len(times) for route, times in batch.arrived.items()} == {
+        b"heartbeat": 1, b"stats": 0, b"metrics": 0,
+    }  # fmt: skip
+    server.commit()
+    protocol.data_received(request(body=b"nonsense") + request(route="stats") + request("nobody", "metrics", REPORT))
+    assert transport.statuses == [204, 400, 400, 404]
+    path = "/api/v1/devices/{device_id}"
+    assert requests.counts() == {
+        ("POST", f"{path}/heartbeat", "400"): 1,
+        ("POST", f"{path}/stats", "400"): 1,
+        ("POST", f"{path}/metrics", "404"): 1,
+    }

@@ -2,10 +2,17 @@ from dataclasses import replace
 
 import pytest
 
+from fleetpulse.access.gate import Auth
 from fleetpulse.ingest.header_cache import BLOCK_BYTES_MAX, BLOCKS_MAX, NOT_PLAIN, HeaderCache, is_json
 from fleetpulse.limits import IngestLimits
+from fleetpulse.telemetry.counters import Counters
+from stub_transport import gate_of
 
 LIMITS = replace(IngestLimits(), body_bytes_max=1_000, header_count_max=5)
+
+
+def cache_of(auth: Auth) -> HeaderCache:
+    return HeaderCache(LIMITS, gate_of(Counters(), auth))
 
 
 def block(*lines: bytes, version: bytes = b"1.1") -> bytes:
@@ -32,7 +39,7 @@ PLAIN = (b"Host: x:6733", b"Content-Length: 35")
 def test_a_plain_block_has_the_length_of_its_body_and_whether_the_connection_stays_open(
     lines: tuple[bytes, ...], verdict: tuple[int, bool]
 ) -> None:
-    assert HeaderCache(LIMITS).read(block(*lines)) == verdict
+    assert cache_of("off").read(block(*lines)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -61,22 +68,22 @@ def test_a_plain_block_has_the_length_of_its_body_and_whether_the_connection_sta
     ],
 )
 def test_any_other_block_is_left_to_the_asgi_path(lines: tuple[bytes, ...]) -> None:
-    assert HeaderCache(LIMITS).read(block(*lines))[0] == NOT_PLAIN
+    assert cache_of("off").read(block(*lines))[0] == NOT_PLAIN
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"2.0", b"1.1 "])
 def test_only_http_1_1_is_plain(version: bytes) -> None:
-    assert HeaderCache(LIMITS).read(block(*PLAIN, version=version))[0] == NOT_PLAIN
+    assert cache_of("off").read(block(*PLAIN, version=version))[0] == NOT_PLAIN
 
 
 def test_a_part_of_a_block_is_not_plain() -> None:
     whole = block(*PLAIN)
-    cache = HeaderCache(LIMITS)
+    cache = cache_of("off")
     assert {cache.read(whole[:end])[0] for end in range(len(whole))} == {NOT_PLAIN}
 
 
 def test_verdicts_are_stored_by_the_exact_bytes_and_in_bounded_number_and_size() -> None:
-    cache = HeaderCache(LIMITS)
+    cache = cache_of("off")
     assert cache.read(block(*PLAIN)) == cache.known[block(*PLAIN)]
     long = block(*PLAIN, b"X: " + b"y" * BLOCK_BYTES_MAX)
     assert (cache.read(long), long in cache.known) == ((35, True), False)
@@ -88,3 +95,36 @@ def test_verdicts_are_stored_by_the_exact_bytes_and_in_bounded_number_and_size()
 def test_a_content_type_is_json_whatever_its_parameters_and_its_case() -> None:
     assert is_json(b"Application/JSON ; charset=utf-8")
     assert not is_json(b"application/json-seq")
+
+
+BEARER = b"Authorization: Bearer \0"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_plain"),
+    [
+        ((*PLAIN, BEARER), True),
+        ((*PLAIN, b"x-api-key: \0"), True),
+        (PLAIN, False),
+        ((*PLAIN, BEARER, b"X-API-Key: \0"), False),
+        ((*PLAIN, BEARER, b"X: \0"), False),
+        ((*PLAIN, b"User-Agent: \0"), False),
+        ((*PLAIN, b"Authorization: Bearer \0 \0"), False),
+    ],
+)
+def test_a_block_of_which_a_key_was_cut_out_is_plain_where_that_was_the_one_credential(
+    lines: tuple[bytes, ...], is_plain: bool
+) -> None:
+    cache = cache_of("required")
+    assert (cache.read_keyed(block(*lines))[0] != NOT_PLAIN) is is_plain
+    assert cache.read(block(*lines))[0] == (35 if lines is PLAIN else NOT_PLAIN)
+
+
+def test_a_changed_gate_makes_the_cache_forget() -> None:
+    gate = gate_of(Counters(), "auto")
+    cache = HeaderCache(LIMITS, gate)
+    lines = block(b"Host: localhost", b"Content-Length: 2", b"Authorization: Bearer x")
+    assert cache.read(lines) == (2, True)
+    gate.were_keys_made = True
+    assert cache.known == {}
+    assert cache.read(lines) == (NOT_PLAIN, False)

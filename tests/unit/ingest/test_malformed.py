@@ -2,11 +2,13 @@
 
 import json
 import struct
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fleetpulse.errors import Answerable, Malformed
+from fleetpulse.errors import Answerable, Malformed, OutOfRange
 from fleetpulse.ingest.bulk import BulkReader
 from fleetpulse.ingest.decode import decode_heartbeat, decode_metrics, decode_stats
 from fleetpulse.ingest.malformed import without_bom
@@ -148,6 +150,16 @@ def test_what_is_wrong_is_named_alike_single_and_in_bulk(body: bytes, text: str)
         assert text in answer
 
 
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1" + b"0" * 5_000])
+@pytest.mark.parametrize("field", [b'"upload_time":', b'"metrics":{"cpu":'])
+def test_a_number_that_64_bits_do_not_hold_is_out_of_range_and_not_malformed(field: bytes, number: bytes) -> None:
+    body = BEAT + b"," + field + number + (b"}}" if b"{" in field else b"}")
+    decode = partial(decode_metrics, known=KNOWN) if b"{" in field else decode_stats
+    with pytest.raises(OutOfRange, match="64 bits do not hold it") as refused:
+        decode(body, earliest_ns=EARLIEST_NS, latest_ns=LATEST_NS)
+    assert refused.value.reason == "number_range"
+
+
 def test_metrics_that_were_not_measured_are_counted() -> None:
     report = decode_metrics(
         BEAT + b',"metrics":{"cpu":null,"upload_time":5,"x":null}}',
@@ -179,3 +191,23 @@ def test_a_refusal_is_quick_whatever_the_body_holds() -> None:
 def test_json_of_pythons_own_is_refused_by_the_name_of_the_metric() -> None:
     body = json.dumps({"sent_at": AT, "metrics": {"free": 1, "température": float("nan")}}, ensure_ascii=False).encode()
     assert "`température` is NaN" in single(body)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b', "b": ?}}', b"", b', "b": "\xff"}}', b', "b": ' + b"[" * 100_000, b'}, "metrics": 5}', b', "b": "\\ud800"}}'],
+)
+@pytest.mark.parametrize("wrong", [b'"x"', b"[]", b"true", b"[" * 100_000 + b"]" * 100_000])
+def test_what_is_wrong_behind_a_wrong_value_is_refused_with_it(wrong: bytes, rest: bytes) -> None:
+    fields = BEAT + b',"metrics":{"cpu":' + wrong + rest
+    with pytest.raises(Malformed):
+        decode_metrics(fields, earliest_ns=EARLIEST_NS, latest_ns=LATEST_NS, known=KNOWN)
+    good = b'{"device_id":"a",' + BEAT[1:] + b"}\n"
+    limits = replace(IngestLimits(), line_bytes_max=1_000_000)
+    reader = BulkReader(
+        good + b'{"device_id":"b",' + fields[1:] + b"\n" + good, numbers={"a": 0, "b": 1}, metrics=KNOWN,
+        latest_ns=LATEST_NS, limits=limits,
+    )  # fmt: skip
+    for _ in reader.pieces():
+        pass
+    assert (len(reader.events), reader.refused_count) == (2, 1)

@@ -36,6 +36,8 @@ def test_days_may_be_written_as_libraries_write_numbers(tmp_path: Path) -> None:
         ('[{"name": "cpu", "bounds": [1]}]', "bounds"),
         (f'[{{"name": "cpu", "bounds": [0, 1{"0" * 400}]}}]', "bounds: highest of cpu must be a finite number"),
         ('[{"name": "cpu", "bounds": [0, 1e400]}]', "bounds"),
+        ('[{"name": "cpu", "bounds": [NaN, 1]}]', "`bounds` is NaN"),
+        ('[{"name": "\\ud800"}]', "half of a surrogate pair"),
         ('[{"name": "cpu", "kind": "integer", "bounds": [0.5, 1]}]', "bounds: lowest of cpu must be a whole number"),
         ('[{"name": "cpu", "retention_days": 5.5}]', "retention_days of cpu must be a whole number of days, not 5.5"),
         (f'[{{"name": "cpu", "retention_days": 1{"0" * 4_000}}}]', "retention_days of cpu must be 1 to 36500"),

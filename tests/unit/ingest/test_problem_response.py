@@ -2,6 +2,7 @@ import json
 
 from fleetpulse.errors import Busy, Malformed, UnknownDevice
 from fleetpulse.ingest.problem_response import problem_response
+from fleetpulse.ingest.security_headers import POLICY
 
 
 def split(response: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -14,7 +15,7 @@ def test_an_error_is_an_answer_with_the_msg_of_the_contract_and_the_fields_of_rf
     line, headers, body = split(problem_response(UnknownDevice(), headers=[(b"date", b"today")], is_last=False))
     assert line == b"HTTP/1.1 404 Not Found"
     length = b"content-length: %d" % len(body)
-    assert headers == [b"date: today", b"content-type: application/json", length, b"vary: Accept"]
+    assert headers == [b"date: today", b"content-type: application/json", length, b"vary: Accept", b": ".join(POLICY)]
     assert json.loads(body) == {
         "msg": "Device not found",
         "type": "urn:fleetpulse:problem:unknown_device",

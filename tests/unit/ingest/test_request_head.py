@@ -130,3 +130,15 @@ def test_a_defect_in_a_callback_refuses_the_request_and_is_logged(capsys: pytest
     error.__context__ = ZeroDivisionError("of ours")
     assert refusal_of_parser(error).status == 400
     assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", [b"/a%2fb", b"/a%2Fb", b"/a%5cb", b"/a\\b", b"/a#b", b"/a#", b"http://x/a%2fb"])
+def test_a_path_with_a_hidden_separator_is_refused(target: bytes) -> None:
+    with pytest.raises(Malformed, match="slash"):
+        local_target(b"GET", target)
+    assert local_target(b"GET", b"/a?b=%2f%5c").startswith(b"/a?")
+
+
+def test_chunks_and_http_1_0_do_not_go_together() -> None:
+    with pytest.raises(Malformed, match=r"HTTP/1\.0"):
+        check_head("1.0", [(b"transfer-encoding", b"chunked")])

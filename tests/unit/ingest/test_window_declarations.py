@@ -19,6 +19,14 @@ def test_a_window_begins_now_unless_it_says_when() -> None:
     assert window(devices=["a"], start="1970-01-01T00:00:01Z", end="1970-01-02T00:00:00Z").start_ns == 10**9
 
 
+def test_a_bare_date_is_the_start_of_that_day_in_the_zone_of_the_recurrence_or_else_in_utc() -> None:
+    once = window(all=True, start="2026-10-25", end="2026-10-26")
+    assert (once.start_ns, once.end_ns) == (1_792_886_400 * 10**9, 1_792_972_800 * 10**9)
+    nightly = WeeklyBody(at="02:30", duration="1h", timezone="Europe/Paris")
+    recurring = window(all=True, start="2026-10-25", end="2026-10-26", recurrence=nightly)
+    assert (recurring.start_ns, recurring.end_ns) == (1_792_879_200 * 10**9, 1_792_969_200 * 10**9)
+
+
 def test_a_window_may_recur_on_weekdays_in_any_order_and_case() -> None:
     weekly = WeeklyBody(at="02:30", duration="90m", timezone="Europe/Paris", weekdays=["Sunday", "monday", "sunday"])
     declared = window(labels={"site": "paris"}, recurrence=weekly)
@@ -32,7 +40,9 @@ def test_a_window_may_recur_on_weekdays_in_any_order_and_case() -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "text"),
     [
-        ({"all": True, "end": "tomorrow"}, Malformed, "must be an RFC 3339 time"),
+        ({"all": True, "end": "tomorrow"}, Malformed, "`end` is not an RFC 3339 time"),
+        ({"all": True, "end": "2026-02-30"}, OutOfRange, "`end`: there is no day 2026-02-30"),
+        ({"all": True, "end": "2026-2-3"}, Malformed, "nor a date such as 2026-10-01"),
         ({"end": "1970-01-02T00:00:00Z"}, OutOfRange, "selects no device"),
         ({"all": True}, OutOfRange, "must have an end"),
         ({"all": True, "recurrence": WeeklyBody(at="24:00", duration="1h")}, OutOfRange, "time of day such as 02:30"),

@@ -10,9 +10,10 @@ from fleetpulse.live.figures import NO_MINUTE_FIRST, NO_MINUTE_LAST, DeviceFigur
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import always
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.server_clock import NO_LEAPS
-from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 
 TODAY = 20_000
 NOON_NS = TODAY * NS_PER_DAY + NS_PER_DAY // 2
@@ -22,7 +23,7 @@ NOON_MINUTE = NOON_NS // NS_PER_MINUTE
 def fleet_of(devices: int = 3) -> Fleet:
     fleet = Fleet(policy=HeartbeatPolicy(60, 240))
     fleet.resize(devices)
-    fleet.advance(TODAY)
+    fleet.advance(NOON_NS)
     return fleet
 
 
@@ -125,9 +126,9 @@ def test_gaps_between_receptions_are_the_same_in_one_call_and_in_many() -> None:
 def test_a_gap_keeps_the_policy_in_force_when_it_ended() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS)])
-    fleet.set_policy(0, HeartbeatPolicy(10, 20))
+    fleet.set_policy(0, always(HeartbeatPolicy(10, 20)))
     fleet.apply([beat(0, NOON_NS + 16 * NS_PER_S)])
-    assert (fleet.policy_of(0), fleet.policy_of(1)) == (HeartbeatPolicy(10, 20), HeartbeatPolicy(60, 240))
+    assert [fleet.policies_of(device)[-1].policy.interval_s for device in (0, 1)] == [10, 60]
     (gaps,) = fleet.gaps
     assert (gaps.interval_s.tolist()[-1], gaps.grace_s.tolist()[-1]) == (10, 20)
 
@@ -204,36 +205,29 @@ def test_blind_time_is_kept_as_spans() -> None:
 
 def test_a_fleet_that_grows_keeps_what_it_holds() -> None:
     fleet = fleet_of(1)
-    fleet.set_policy(0, HeartbeatPolicy(10, 20))
+    fleet.set_policy(0, always(HeartbeatPolicy(10, 20)))
     fleet.apply([beat(0, NOON_NS), sample(0, 7)])
     before = fleet.figures(0, known={})
     fleet.resize(5_000)
     fleet.apply([beat(4_999, NOON_NS)])
-    assert (fleet.figures(0, known={}), fleet.policy_of(0)) == (before, HeartbeatPolicy(10, 20))
+    assert (fleet.figures(0, known={}), fleet.policies_of(0)) == (before, always(HeartbeatPolicy(10, 20)))
     assert fleet.figures(4_999, known={}).minutes_present == 1
     assert fleet.figures(3, known={}).first_minute == NO_MINUTE_FIRST
-
-
-def test_more_policies_than_a_code_can_name_are_refused() -> None:
-    fleet = fleet_of(1)
-    fleet.policies += [HeartbeatPolicy(60, 240)] * 65_535
-    with pytest.raises(ValueError, match="65536 different pairs of interval and grace"):
-        fleet.set_policy(0, HeartbeatPolicy(1, 1))
 
 
 def test_a_checkpoint_takes_closed_days_late_data_samples_and_gaps_and_they_still_count() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), beat(1, NOON_NS - 5 * NS_PER_DAY, received_at_ns=NOON_NS), sample(0, 7)])
-    fleet.advance(TODAY + 2)
+    fleet.advance(NOON_NS + 2 * NS_PER_DAY)
     before = [fleet.figures(device, known={}) for device in range(3)]
     frozen = fleet.freeze().complete()
-    assert frozen.closing.days == [TODAY - 5, TODAY - 1, TODAY]
-    assert sorted(frozen.open_dense) == [TODAY + 1, TODAY + 2]
+    assert frozen.closing.days == [TODAY - 5, TODAY]
+    assert sorted(frozen.open_dense) == [TODAY + 2]
     assert (len(frozen.closing.samples), fleet.samples.count, fleet.gaps) == (1, 0, [])
     assert [fleet.figures(device, known={}) for device in range(3)] == before
     fleet.finish_closing(np.array([1, 1, 0], np.int32))
     assert [fleet.figures(device, known={}) for device in range(3)] == before
-    assert not {TODAY - 5, TODAY - 1, TODAY} & set(fleet.touched_days(0))
+    assert not {TODAY - 5, TODAY} & set(fleet.touched_days(0))
 
 
 def test_exact_columns_of_a_checkpoint_do_not_change_with_the_fleet() -> None:
@@ -273,9 +267,9 @@ def test_an_upload_time_that_is_not_the_latest_counts_once_it_is_known_to_be_new
 def test_late_data_that_repeats_a_closed_day_counts_each_minute_once() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS)])
-    fleet.advance(TODAY + 2)
+    fleet.advance(NOON_NS + 2 * NS_PER_DAY)
     fleet.freeze().complete()
-    closed = {TODAY: fleet.closing.dense[TODAY][0].copy()}
+    closed = {TODAY: fleet.closing.dense[TODAY].row(0)}
     fleet.finish_closing(np.array([1, 0, 0], np.int32))
     now_ns = NOON_NS + 2 * NS_PER_DAY
     fleet.apply([beat(0, NOON_NS, received_at_ns=now_ns), beat(0, NOON_NS + NS_PER_MINUTE, received_at_ns=now_ns)])
@@ -305,10 +299,35 @@ def test_a_snapshot_restores_columns_and_open_days() -> None:
     assert restored.alive_at_ns == NOON_NS
 
 
+@pytest.mark.parametrize(("after_midnight_ns", "closed"), [(NS_PER_HOUR - 1, []), (NS_PER_HOUR, [TODAY - 1])])
+def test_yesterday_is_closed_an_hour_after_midnight(after_midnight_ns: int, closed: list[int]) -> None:
+    fleet = fleet_of()
+    fleet.advance(TODAY * NS_PER_DAY + after_midnight_ns)  # open days never move back
+    assert sorted(fleet.dense) == [TODAY]
+    fleet = Fleet(policy=HeartbeatPolicy(60, 240))
+    fleet.resize(1)
+    fleet.advance(TODAY * NS_PER_DAY - 1)
+    fleet.advance(TODAY * NS_PER_DAY + after_midnight_ns)
+    assert sorted(fleet.dense) == [TODAY - 1, TODAY]
+    assert fleet.freeze().complete().closing.days == closed
+
+
+def test_two_days_that_an_older_version_had_open_are_open_until_the_next_checkpoint() -> None:
+    fleet, one = Fleet(policy=HeartbeatPolicy(60, 240)), np.zeros(1, np.uint32)
+    columns = {name: column.copy() for name, column in fleet_of(1).columns().items()}
+    fleet.restore(columns, open_from_day=TODAY - 1, alive_at_ns=NOON_NS, blind_ns=[], leaps=NO_LEAPS)
+    for day in (TODAY - 1, TODAY):
+        fleet.restore_presence(day, devices=one, rows=np.ones((1, 23), np.uint64))
+    fleet.advance(NOON_NS)
+    assert (sorted(fleet.dense), fleet.sparse.days) == ([TODAY - 1, TODAY], [])
+    assert fleet.figures(0, known={}).minutes_present == 46
+    assert fleet.freeze().complete().closing.days == [TODAY - 1]
+
+
 def test_a_view_does_not_change_with_the_fleet_and_holds_what_a_checkpoint_is_writing() -> None:
     fleet = fleet_of()
     fleet.apply([beat(0, NOON_NS), sample(0, 7)])
-    fleet.advance(TODAY + 2)
+    fleet.advance(NOON_NS + 2 * NS_PER_DAY)
     fleet.freeze().complete()
     view = fleet.view(range(3), from_day=0)
     fleet.apply([beat(1, NOON_NS + 9 * NS_PER_DAY), sample(1, 9)])

@@ -1,7 +1,8 @@
 import numpy as np
 
-from fleetpulse.aggregate.presence import WORDS_PER_DAY, count_minutes, mark_minutes
+from fleetpulse.aggregate.presence import count_minutes
 from fleetpulse.live.forget import forget_presence, forget_samples
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.forgotten import NO_MINUTE
 from fleetpulse.model.samples import SampleColumns
@@ -11,14 +12,13 @@ DAY = 20_000
 
 
 def test_minutes_before_the_time_are_cleared_and_the_first_that_stays_is_told() -> None:
-    dense = {DAY: np.zeros((2, WORDS_PER_DAY), np.uint64)}
-    places, minutes = np.array([0, 0, 1, 0]), np.array([5, 64, 5, 1_439])
-    mark_minutes(dense[DAY], places=places, minutes_of_day=minutes)
+    dense = {DAY: HourColumns.empty(2)}
+    dense[DAY].mark(np.array([0, 0, 1, 0], np.uint32), np.array([5, 64, 5, 1_439]))
     sparse = SparsePresence()
     sparse.mark(np.full(2, DAY - 1), devices=np.array([0, 1], np.uint32), minutes_of_day=np.array([7, 7]))
     before = DAY * MINUTES_PER_DAY + 64
     assert forget_presence(0, before_minute=before, dense=[dense], sparse=[sparse]) == before
-    assert count_minutes(dense[DAY]).tolist() == [2, 1]
+    assert count_minutes(dense[DAY][:]).tolist() == [2, 1]
     assert [int(count_minutes(sparse.of(DAY - 1).all_rows()[1])[device]) for device in (0, 1)] == [0, 1]
     later = DAY * MINUTES_PER_DAY + MINUTES_PER_DAY
     assert forget_presence(0, before_minute=later, dense=[dense], sparse=[sparse]) == NO_MINUTE

@@ -2,18 +2,13 @@
 
 import numpy as np
 
-from fleetpulse.live.growth import HUGE_PAGES_AT, capacity_for, empty_rows, grown, grown_rows, prepare
+from fleetpulse.live.growth import HUGE_PAGES_AT, capacity_for, grown, prepare, zeros
 
 
 def test_a_column_keeps_its_values_and_new_devices_have_the_fill() -> None:
     assert grown(np.array([1, 2], np.int32), 4, 7).tolist() == [1, 2, 7, 7]
     assert grown(np.array([0, 0], np.int64), 3).tolist() == [0, 0, 0]
     assert grown(np.array([1], np.uint16), 2).dtype == np.uint16
-
-
-def test_presence_keeps_its_rows() -> None:
-    rows = np.ones((1, 23), np.uint64)
-    assert grown_rows(rows, 2).sum(axis=1).tolist() == [23, 0]
 
 
 def test_up_to_the_reserve_there_is_room_from_the_beginning() -> None:
@@ -24,14 +19,14 @@ def test_where_the_system_does_not_map_the_reserve_there_is_room_for_a_quarter_m
     assert capacity_for(10_000, reserve=2**40) == 12_500
 
 
-def test_rows_that_no_device_needs_cost_no_memory_and_are_empty() -> None:
-    rows = empty_rows(10_000_000)  # 1.8 GB
-    rows[9_999_999, 3] = 5
-    assert rows[9_999_990:].sum() == 5
+def test_zeros_that_no_device_needs_cost_no_memory() -> None:
+    column = zeros((10**9,), np.uint64)  # 8 GB
+    column[-1] = 5
+    assert column[-10:].sum() == 5
 
 
 def test_columns_of_many_devices_may_have_large_pages_and_keep_their_values() -> None:
-    rows = empty_rows(HUGE_PAGES_AT)
+    rows = zeros((HUGE_PAGES_AT, 2), np.uint64)
     rows[7, 1] = 3
     prepare(HUGE_PAGES_AT, [rows[:50], np.zeros(4)])
     assert rows.sum() == 3

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.aggregate.presence import Rows, count_minutes
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import PIECE_ROWS, SPLIT_ROWS, SparsePresence
 
 MARKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 1439)), max_size=60)
@@ -101,14 +102,14 @@ def test_rows_are_added_to_the_rows_that_are_there() -> None:
     assert (minutes(stored), int(count_minutes(stored))) == ({0, 2, 7}, 3)
 
 
-def test_rows_of_days_that_have_opened_settle_into_their_dense_rows_a_piece_at_a_time() -> None:
+def test_rows_of_days_that_have_opened_settle_into_their_columns_a_piece_at_a_time() -> None:
     presence = SparsePresence()
     devices = np.arange(2 * PIECE_ROWS + 1, dtype=np.uint32)
     presence.mark(np.full(len(devices), 5), devices=devices, minutes_of_day=np.full(len(devices), 70))
     presence.mark(np.array([9]), devices=devices[:1], minutes_of_day=np.zeros(1, np.int64))
-    dense = {5: np.zeros((len(devices), 23), np.uint64)}
-    dense[5][1, 0] = 1
+    dense = {5: HourColumns.empty(len(devices))}
+    dense[5].mark(devices[1:2], np.array([3]))
     turns = [presence.settle_into(dense) for _ in range(5)]
     assert (turns, presence.days) == ([True, True, True, True, False], [9])
-    assert (dense[5][:, 1] == 1 << 6).all()
-    assert dense[5][:2, 0].tolist() == [0, 1]
+    assert (dense[5].words[1] == 1 << 10).all()
+    assert dense[5].words[0, :3].tolist() == [0, 1 << 3, 0]

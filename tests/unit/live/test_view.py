@@ -1,15 +1,15 @@
 import numpy as np
 
-from fleetpulse.aggregate.presence import Rows
+from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import presence_from, rows_of
 
 
-def rows(count: int, device: int, minute: int) -> Rows:
-    """Rows of `count` devices, with one minute (0..63) of one device."""
-    dense: Rows = np.zeros((count, 23), np.uint64)
-    dense[device, 0] = 1 << minute
-    return dense
+def hours(count: int, device: int, minute: int) -> HourColumns:
+    """The presence of `count` devices, with one minute (0..59) of one device."""
+    words = np.zeros((24, count), np.uint64)
+    words[0, device] = 1 << minute
+    return HourColumns(words)
 
 
 def sparse(day: int, device: int, minute: int) -> SparsePresence:
@@ -18,7 +18,7 @@ def sparse(day: int, device: int, minute: int) -> SparsePresence:
     return presence
 
 
-DENSE = ({5: rows(2, 1, 0), 6: rows(3, 2, 1)}, {5: rows(3, 1, 2)})
+DENSE = ({5: hours(2, 1, 0), 6: hours(3, 2, 1)}, {5: hours(3, 1, 2)})
 SPARSE = (sparse(5, 1, 3), sparse(4, 0, 4))
 
 
@@ -30,9 +30,9 @@ def test_the_rows_of_a_device_join_all_that_is_in_memory_of_each_day() -> None:
 
 def test_presence_of_one_device_and_of_several_is_that_of_their_days() -> None:
     dense, late = presence_from(5, range(1, 2), dense=DENSE, sparse=SPARSE)
-    assert ({day: int(row[0][0, 0]) for day, row in dense.items()}, late) == ({5: 0b1101, 6: 0}, {})
+    assert ({day: int(row[0][:][0, 0]) for day, row in dense.items()}, late) == ({5: 0b1101, 6: 0}, {})
     dense, late = presence_from(5, range(3), dense=DENSE, sparse=SPARSE)
-    assert {day: [part.shape for part in parts] for day, parts in dense.items()} == {
+    assert {day: [part[:].shape for part in parts] for day, parts in dense.items()} == {
         5: [(2, 23), (3, 23)],
         6: [(3, 23)],
     }

@@ -10,14 +10,14 @@ from fleetpulse.notation.csv_cell import safe_cell, unguarded_cell
 DANGEROUS = "=+-@\t\r\n＝＋－＠"
 
 
-@given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n＝＋－＠ ab1"), max_size=6))
+@given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n＝＋－＠ \u3000ab1"), max_size=6))
 def test_an_import_reads_the_text_that_was_exported(text: str) -> None:
     assert unguarded_cell(str(safe_cell(text))) == text
 
 
-@given(st.sampled_from(DANGEROUS), st.text(max_size=5))
-def test_no_cell_begins_like_a_formula(first: str, rest: str) -> None:
-    assert str(safe_cell(first + rest))[0] == "'"
+@given(st.text(" \u00a0\u3000", max_size=3), st.sampled_from(DANGEROUS), st.text(max_size=5))
+def test_no_cell_begins_like_a_formula(blanks: str, first: str, rest: str) -> None:
+    assert str(safe_cell(blanks + first + rest))[0] == "'"
 
 
 @pytest.mark.parametrize(("value", "cell"), [("press-7", "press-7"), (-5, -5), (2.5, 2.5), (None, ""), ("", "")])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpulse.notation.timestamp import format_rfc3339, parse_query_time_ns, parse_rfc3339_ns
+from fleetpulse.notation.timestamp import format_rfc3339, format_second, parse_query_time_ns, parse_rfc3339_ns
 from fleetpulse.notation.timestamp_columns import parse_rfc3339_column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +29,11 @@ def test_any_offset_and_any_fraction_is_exact(
 def test_whole_seconds_are_written_as_strftime_writes_them(second: int) -> None:
     text = (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert format_rfc3339(second * 10**9) == text
+
+
+def test_years_have_four_digits() -> None:
+    assert format_rfc3339(parse_rfc3339_ns("0001-01-01T00:00:00Z")) == "0001-01-01T00:00:00Z"
+    assert format_rfc3339(parse_rfc3339_ns("0999-12-31T23:59:59Z")) == "0999-12-31T23:59:59Z"
 
 
 @given(st.integers(0, 4_000_000_000 * 10**9))
@@ -109,3 +114,7 @@ def test_blanks_of_a_query_are_read_where_they_mean_one_thing(text: str, time: s
 def test_a_query_time_that_could_mean_two_things_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # of many texts
         parse_query_time_ns(text)
+
+
+def test_sentences_have_times_to_the_second() -> None:
+    assert format_second(1_764_000_000_999_999_999) == "2025-11-24T16:00:00Z"

@@ -35,7 +35,8 @@ def lived(folder: Path) -> World:
 
 
 def records(catalog: SqliteCatalog) -> tuple[object, ...]:
-    return list(catalog.records()), catalog.metrics(), catalog.manifest(), catalog.files.identity()
+    known = catalog.metrics(), catalog.manifest(), catalog.files.identity(), catalog.policies.defaults()
+    return list(catalog.records()), *known
 
 
 def adopted(world: World, folder: Path) -> tuple[Tail, SqliteCatalog]:

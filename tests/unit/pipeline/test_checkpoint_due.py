@@ -22,7 +22,6 @@ NOTHING = SinceCheckpoint(
     samples=0,
     gaps=0,
     is_day_closed=False,
-    has_policy_changed=False,
     has_forgotten=False,
     has_failed=False,
 )
@@ -32,7 +31,6 @@ URGENT: list[dict[str, Any]] = [
     {"samples": 1_000},
     {"gaps": 50},
     {"is_day_closed": True},
-    {"has_policy_changed": True},
     {"has_forgotten": True},
 ]
 

@@ -1,4 +1,4 @@
-"""devices.csv and metrics.json: read at the start, and again while events come in."""
+"""devices.csv, metrics.json and alerts.toml: read at the start, and again while events come in."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from fleetpulse.errors import DevicesFileError, MetricsFileError
+from fleetpulse.errors import AlertsFileError, DevicesFileError, MetricsFileError
 from fleetpulse.ingest.device_declarations import DeviceChange
 from fleetpulse.pipeline.service import Service
 from memory_service import World
@@ -85,12 +86,15 @@ def test_nothing_is_read_again_by_a_node_that_is_not_ready(tmp_path: Path) -> No
 
 def test_without_files_there_is_nothing_to_read_again(tmp_path: Path) -> None:
     async def test(files: Files) -> None:
-        assert await events_of_reload(files) == ["SIGHUP has nothing to do: no --devices or --metrics file"]
+        assert await events_of_reload(files) == ["SIGHUP has nothing to do: no --devices, --metrics or --alerts file"]
 
     run(tmp_path, test, devices="", metrics="")
 
 
-@pytest.mark.parametrize(("name", "error"), [("devices", DevicesFileError), ("metrics", MetricsFileError)])
+ERRORS = [("devices", DevicesFileError), ("metrics", MetricsFileError), ("alerts", AlertsFileError)]
+
+
+@pytest.mark.parametrize(("name", "error"), ERRORS)
 def test_a_missing_file_ends_the_start(tmp_path: Path, name: str, error: type[Exception]) -> None:
     async def test(files: Files) -> None:
         raise AssertionError("it must not start")
@@ -166,3 +170,43 @@ def test_a_merge_that_does_not_fit_what_is_in_effect_is_a_conflict_until_it_fits
         assert (definitions.get("cpu").retention_days, definitions.get("cpu").unit) == (30, "%")
 
     run(tmp_path, test)
+
+
+def test_rules_are_merged_like_everything_that_files_declare(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.toml"
+    path.write_text('[[rule]]\nname = "mine"\nkind = "fleet"\ncondition = "down > 10%"\n')
+
+    async def test(files: Files) -> None:
+        rules = files.service.alert_rules
+        assert (rules.declared["mine"].origin, rules.declared["mine"].rule.condition) == ("file", "down > 10 %")
+        await rules.put(msgspec.structs.replace(rules.declared["mine"].rule, owner="me"))
+        text = path.read_text() + 'owner = "you"\nlabels = { site = "x" }\n[[rule]]\nname = "device-offline"\n'
+        path.write_text(text + 'kind = "device_down"\nfor = "15m"\nenabled = false\n')
+        *_, preview = (await files.service.declared_files.preview()).files
+        assert (preview.kind, preview.added, preview.changed, preview.in_conflict) == ("alerts", 0, 2, 0)
+        changes = {
+            change.id: {one.field: (one.before, one.after) for one in change.fields} for change in preview.changes
+        }
+        assert changes == {
+            "rule mine": {"owner": ("me", "you"), "labels": ("", "site:x")},
+            "rule device-offline": {"for": ("0s", "15m"), "enabled": ("true", "false")},
+        }
+        version = rules.version
+        assert await events_of_reload(files) == ["devices.csv read", "metrics.json read", "alerts.toml read"]
+        assert (rules.declared["mine"].rule.owner, rules.declared["mine"].rule.labels) == ("you", (("site", "x"),))
+        assert (rules.version, rules.declared["device-offline"].origin) == (version + 1, "file")
+        path.write_text(path.read_text() + "severity = 5\n")
+        assert (await events_of_reload(files))[2] == NOT_TAKEN
+        assert rules.declared["device-offline"].rule.for_s == 900
+
+    run(tmp_path, test, alerts=str(path))
+
+
+def test_more_rules_than_the_limit_in_a_file_end_the_start_with_the_setting(tmp_path: Path) -> None:
+    async def test(files: Files) -> None:
+        raise AssertionError("it must not start")
+
+    path = tmp_path / "alerts.toml"
+    path.write_text('[[rule]]\nname = "mine"\nkind = "device_down"\n')
+    with pytest.raises(AlertsFileError, match=r"alerts\.toml: .*raise --alert-rules-max"):
+        run(tmp_path, test, alerts=str(path), alert_rules_max=1)

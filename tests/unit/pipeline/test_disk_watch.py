@@ -139,7 +139,7 @@ def test_the_reserve_is_kept_while_there_is_space_and_given_up_at_last(tmp_path:
 
 
 async def with_superseded(service: Service) -> None:
-    for _ in range(3):
+    for _ in range(4):
         await beat(service, "a")
         assert await service.housekeeping.checkpoint()
     assert service.counters.blocks_superseded > 4

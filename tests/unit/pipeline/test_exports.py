@@ -86,7 +86,7 @@ def test_a_parquet_file_of_two_kinds_of_values_is_refused(tmp_path: Path) -> Non
 def test_damaged_data_are_an_error_before_the_first_byte(tmp_path: Path) -> None:
     async def test(service: Service, world: World, exports: Exports) -> None:
         world.clock.ns += 2 * 86_400 * SECOND
-        service.fleet.advance(world.clock.ns // (86_400 * SECOND))
+        service.fleet.advance(world.clock.ns)
         assert await service.housekeeping.checkpoint()
         for file in service.history.manifest.presence.values():
             world.store.remove(file.name)
@@ -177,7 +177,7 @@ def test_an_export_that_is_damaged_midway_ends_with_the_name_of_the_block_and_an
     async def test(service: Service, world: World, exports: Exports) -> None:
         for _ in range(3):
             world.clock.ns += 86_400 * SECOND
-            service.fleet.advance(world.clock.ns // (86_400 * SECOND))
+            service.fleet.advance(world.clock.ns)
             await beat(service, "d0")
         assert await service.housekeeping.checkpoint()
         window = Window(NOON - SECOND, world.clock.ns)

@@ -167,7 +167,7 @@ def test_a_tick_puts_off_what_is_much_and_rows_that_came_before_their_day() -> N
     while calls:
         calls.pop()()
     assert (heard(follower, 0), follower.fleet.sparse.days) == (True, [])
-    assert int(follower.fleet.dense[tomorrow][1, 0]) == 0b1000
+    assert int(follower.fleet.dense[tomorrow].row(1)[0]) == 0b1000
 
 
 def test_what_is_pending_is_applied_before_a_new_day_is_opened() -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
+from beat_days import rows_of
 from fleetpulse.blocks.memory_cache import MemoryCache
 from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.blocks.stored_beat_gaps import read_beat_gaps
 from fleetpulse.model.device import Device
 from fleetpulse.model.manifest import BlockFile
 from fleetpulse.pipeline.service import Service
@@ -101,12 +103,10 @@ def test_a_failed_checkpoint_leaves_the_journal_and_is_not_urgent_again(tmp_path
     run(tmp_path, test, checkpoint_journal_entries=1)
 
 
-def test_a_checkpoint_is_due_when_a_policy_changes_or_a_day_ends(tmp_path: Path) -> None:
+def test_a_checkpoint_is_due_when_a_day_ends_and_not_when_a_policy_changes(tmp_path: Path) -> None:
     async def test(world: World, service: Service) -> None:
         assert not service.housekeeping.is_due()
         await service.registry.update({0: Device("d0", interval_s=10)})
-        assert service.housekeeping.is_due()
-        assert await service.housekeeping.checkpoint()
         assert not service.housekeeping.is_due()
         world.clock.ns += 3 * DAY
         service.follower.advance(world.clock.ns)
@@ -245,7 +245,17 @@ async def beat_at(service: Service, sent_at_ns: int) -> None:
     await sender.outcome
 
 
-KINDS = ("presence", "open", "late-days", "late-devices", "silences", "samples", "snapshot", "devices", "metrics")
+KINDS = (
+    *("presence", "open", "late-days", "late-devices", "silences", "gaps", "backfill", "samples", "snapshot"),
+    *("devices", "metrics"),
+)
+
+
+def gaps_s(service: Service) -> list[tuple[int, int]]:
+    """Gaps between beats of more than 90 seconds, in seconds after NOON."""
+    pieces = read_beat_gaps(service.history, service.history.manifest, start_day=0, end_day=2**31)
+    rows = [((start - NOON) // SECOND, (end - NOON) // SECOND) for piece in pieces for _, start, end in rows_of(piece)]
+    return sorted(row for row in rows if row[1] - row[0] > 90)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,7 +297,9 @@ def test_a_damaged_block_of_any_kind_keeps_no_checkpoint_from_being_taken(tmp_pa
         assert service.housekeeping.catalog.files.set_aside() == {}
         while await service.housekeeping.compact(is_forced=True):
             pass
-        assert not service.history.manifest.late
+        assert not (service.history.manifest.late or service.history.manifest.backfill)
+        beats_s = [-9 * 86_400 + 120, -8 * 86_400 + 120, -86_400 + 120, 0, 3600]
+        assert gaps_s(service) == list(pairwise(beats_s))
         assert (await service.questions.lifetime(0)).figures.minutes_present == 7
 
     run(tmp_path, test, earliest="2000-01-01T00:00:00Z")

@@ -7,16 +7,19 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from fleetpulse.app import build_parts
 from fleetpulse.errors import Conflict, OutOfRange, QuestionStopped, UnknownDevice
 from fleetpulse.ingest.device_declarations import DeviceChange, LabelChange, NewDevice, PauseBody
+from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.service import Service
+from fleetpulse.query.declaration_answers import PolicyInForce
 from fleetpulse.query.devices import Filter, Order
 from fleetpulse.settings import Settings
-from memory_service import SECOND, FakeClock, World, beat
+from memory_service import NOON, SECOND, FakeClock, World, beat
 
 BY_ID = Order("id", is_descending=False)
 
@@ -53,6 +56,49 @@ def test_a_device_is_declared_changed_and_deleted(tmp_path: Path) -> None:
         assert "history stays" in (await inventory.delete("a")).msg
         with pytest.raises(UnknownDevice):
             await inventory.device("a")
+
+    run(tmp_path, test)
+
+
+def test_a_device_tells_which_interval_was_in_force_when_and_from_when_on_its_gaps_are_known(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        clock = service.clock
+        assert isinstance(clock.machine, FakeClock)
+        since = format_rfc3339(NOON + 5 * SECOND)
+        clock.machine.ns = NOON + 60 * SECOND
+        assert (await inventory.device("d0")).policies is UNSET
+        await inventory.change("d0", DeviceChange(interval="10m"))
+        found = (await inventory.change("d0", DeviceChange(interval="10s", since=since))).policies
+        assert found == [
+            PolicyInForce(
+                start=None, end=format_rfc3339(NOON + 15 * SECOND), interval="1m", grace="4m", gap_after_s=90.0
+            ),
+            PolicyInForce(
+                start=format_rfc3339(NOON + 15 * SECOND),
+                end=None,
+                interval="10s",
+                grace="4m",
+                gap_after_s=15.0,
+                exact_from=format_rfc3339(NOON + 60 * SECOND),
+            ),
+        ]
+        with pytest.raises(OutOfRange, match="later than now"):
+            await inventory.change("d0", DeviceChange(interval="5m", since=format_rfc3339(NOON + 61 * SECOND)))
+        assert (await inventory.device("d0")).policies == found
+
+    run(tmp_path, test)
+
+
+def test_a_longer_interval_for_the_past_takes_back_since_when_a_device_is_up(tmp_path: Path) -> None:
+    async def test(service: Service, inventory: Inventory) -> None:
+        clock = service.clock
+        assert isinstance(clock.machine, FakeClock)
+        for minute in (0, 1, 10, 11):
+            clock.machine.ns = NOON + minute * 60 * SECOND
+            await beat(service, "d0")
+        assert (await inventory.device("d0")).since == format_rfc3339(NOON + 600 * SECOND)
+        since = format_rfc3339(NOON - SECOND)
+        assert (await inventory.change("d0", DeviceChange(interval="10m", since=since))).since == format_rfc3339(NOON)
 
     run(tmp_path, test)
 

@@ -51,6 +51,25 @@ def test_backlogs_wait_until_a_checkpoint_has_written_the_late_rows(tmp_path: Pa
     run(tmp_path, test)
 
 
+def test_late_beats_in_gaps_count_as_late_rows_until_a_checkpoint_has_written_them(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        hold = service.node.late_hold
+        line = b'{"device_id":"a","sent_at":"2024-10-04T%02d:00:00Z"}'
+        for hour in (1, 11):
+            await service.reception.bulk(line % hour, "")
+        await service.follower.caught_up()  # the others are not late before these are applied
+        await service.reception.bulk(b"\n".join(line % hour for hour in (3, 5, 7, 9, 10)), "")
+        await service.follower.caught_up()
+        hold.tick()
+        assert (service.fleet.late_rows(), service.fleet.beats.backfill_rows, hold.is_holding) == (0, 4, True)
+        assert service.housekeeping.is_due()
+        assert await service.housekeeping.checkpoint()
+        hold.tick()
+        assert (service.fleet.beats.gap_rows, service.fleet.beats.backfill_rows, hold.is_holding) == (0, 0, False)
+
+    run(tmp_path, test)
+
+
 def test_backlogs_wait_while_too_many_late_blocks_wait_to_be_merged(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         hold = service.node.late_hold

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from fleetpulse.access.daily_limit import DailyLimit
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OutOfRange
 from fleetpulse.ingest.metrics_file import NamedMetric
@@ -39,6 +40,7 @@ def run(folder: Path, test: Callable[[MetricDefinitions], Awaitable[None]]) -> N
                 metrics_max=4,
                 types_max=100,
                 retention_grace_s=3_600,
+                daily=DailyLimit("definitions_per_day", "metrics", 100, now_ns=CLOCK.now_ns),
             )
             loaded.load()
             return loaded

@@ -113,8 +113,8 @@ def test_a_series_of_the_fleet_has_a_point_for_each_step(tmp_path: Path) -> None
         answer = await service.questions.fleet_uptime(window, by="", labels=())
         (group,) = answer.groups
         assert group.series
-        assert [(point.present, point.expected) for point in group.series] == [(1, 60), (0, 60)]
-        assert (answer.fleet.present, answer.fleet.expected) == (1, 120)
+        assert [(point.up_s, point.accountable_s) for point in group.series] == [(60, 3_600), (0, 3_600)]
+        assert (answer.fleet.up_s, answer.fleet.accountable_s) == (60, 7_200)
         with pytest.raises(OutOfRange, match="steps are more than"):
             await service.questions.fleet_uptime(Window(NOON - DAY, NOON, 60 * SECOND), by="", labels=())
 
@@ -127,7 +127,7 @@ def test_the_fleet_at_a_glance_names_its_worst_devices(tmp_path: Path) -> None:
         world.clock.ns += HOUR
         window = Window(NOON, NOON + HOUR)
         answer = await service.questions.fleet_stats(window, labels=())
-        assert [(device.id, device.present, device.expected) for device in answer.worst] == [("d1", 1, 60)]
+        assert [(device.id, device.up_s, device.accountable_s) for device in answer.worst] == [("d1", 60, 3_600)]
         assert (answer.devices.total, answer.devices.by_status["new"], answer.devices.by_status["down"]) == (2, 1, 1)
         assert answer.upload_time.count == 0
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from fleetpulse.access_errors import TooManyRequests
 from fleetpulse.app import build_parts
 from fleetpulse.errors import Malformed, TooLarge, UnknownDevice, UnknownMetric
+from fleetpulse.model.access import Scope
 from fleetpulse.pipeline import reception as reception_module
 from fleetpulse.pipeline.reception import Reception
 from fleetpulse.pipeline.service import Service
@@ -101,14 +103,14 @@ def test_devices_of_a_bulk_body_are_registered_some_at_a_time(tmp_path: Path, mo
     waiting = []
 
     async def test(service: Service, reception: Reception) -> None:
-        register = service.registry.register
+        register = service.newcomers.register
 
-        def watched(device_id: str) -> asyncio.Future[None]:
-            outcome = register(device_id)
-            waiting.append(len(service.registry._waiting))
+        def watched(device_id: str, *, scope: Scope) -> asyncio.Future[None]:
+            outcome = register(device_id, scope=scope)
+            waiting.append(len(service.newcomers._waiting))
             return outcome
 
-        monkeypatch.setattr(service.registry, "register", watched)
+        monkeypatch.setattr(service.newcomers, "register", watched)
         verdict = await reception.bulk(b"".join(LINE % b"n%d" % number for number in range(5)) + LINE % b"no id", "")
         assert (verdict.accepted, verdict.refused_total) == (5, 1)
         assert (len(waiting), max(waiting)) == (6, 2)
@@ -147,3 +149,39 @@ def test_ignored_fields_are_counted_for_single_reports_and_bulk_lines_and_shown_
         assert dict(service.intake.unknown_fields.by_name) == {"battery": 6, "rssi": 1}
 
     run(tmp_path, test, auto_register=True)
+
+
+def test_single_reports_and_lines_of_bulk_say_that_no_more_is_registered_or_defined_today(tmp_path: Path) -> None:
+    async def test(service: Service, reception: Reception) -> None:
+        await reception.metrics("new", b"{" + AT + b', "metrics": {"cpu": 8}}')
+        with pytest.raises(TooManyRequests, match="registrations_per_day"):
+            await reception.heartbeat("newer", BEAT)
+        with pytest.raises(TooManyRequests, match="definitions_per_day"):
+            await reception.metrics("d0", b"{" + AT + b', "metrics": {"fan": 8}}')
+        line = b'{"device_id": "d0", ' + AT + b', "metrics": {"fan": 8}}\n'
+        verdict = await reception.bulk(line + LINE % b"newest" + LINE % b"d0", "")
+        assert (verdict.accepted, [refused.line for refused in verdict.refused]) == (1, [1, 2])
+        assert service.counters.events_refused == {"registrations_per_day": 2, "definitions_per_day": 2}
+
+    run(tmp_path, test, auto_register=True, auto_define=True, registrations_per_day=1, definitions_per_day=1)
+
+
+def test_a_device_above_its_rate_is_refused_before_its_body_is_read(tmp_path: Path) -> None:
+    async def test(service: Service, reception: Reception) -> None:
+        now = b'{"sent_at": "2024-10-04T12:00:00Z"%s}'
+        await reception.heartbeat("d0", now % b"")
+        await reception.ping("d0")
+        for report in (reception.heartbeat, reception.stats, reception.metrics):
+            with pytest.raises(TooManyRequests) as refused:
+                await report("d0", now % b', "upload_time": 1, "metrics": {"upload_time": 2}')
+            assert refused.value.reason == "device_rate"
+        with pytest.raises(TooManyRequests):
+            await reception.ping("d0")
+        old = b'{"sent_at": "2024-10-03T12:00:00Z", "upload_time": 1, "metrics": {"upload_time": 2}}'
+        for report in (reception.heartbeat, reception.stats, reception.metrics):
+            await report("d0", old)
+        with pytest.raises(TooManyRequests):
+            await reception.heartbeat("d0", b"nobody reads this")
+        assert service.counters.events_refused == {"device_rate": 5}
+
+    run(tmp_path, test, device_burst=2, device_per_s=0.001, backlog_burst=3, backlog_per_s=0.001)

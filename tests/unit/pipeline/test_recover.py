@@ -48,7 +48,7 @@ def journal_of(*minutes: int) -> MemoryJournal:
 def empty_fleet(count: int = 2) -> Fleet:
     fleet = Fleet(policy=HeartbeatPolicy(60, 240))
     fleet.resize(count)
-    fleet.advance(DAY)
+    fleet.advance(DAY * NS_PER_DAY + NS_PER_DAY // 2)
     return fleet
 
 

@@ -2,34 +2,38 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleetpulse.access.daily_limit import DailyLimit
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.errors import OutOfRange, UnknownDevice
 from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.declaration_merge import FieldChange, MergeReport, import_rule
 from fleetpulse.model.device import Device
-from fleetpulse.model.events import EventBatch
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyHistory
+from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.catalog_thread import CatalogThread
-from fleetpulse.pipeline.follow import PIECE_EVENTS, Follower
 from fleetpulse.pipeline.merges import RECORDS_AT_ONCE
+from fleetpulse.pipeline.newcomers import Newcomers
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
-from memory_service import DAY, NOON, FakeClock
+from memory_service import NOON, FakeClock
+
+USUAL = HeartbeatPolicy(60, 240)
 
 
 class Devices:
     """A registry on a catalog of its own."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._catalog = SqliteCatalog(folder / "catalog.sqlite")
+        self.catalog = SqliteCatalog(folder / "catalog.sqlite")
+        self.clock = FakeClock()
         self._threads = Threads()
         self._settings = {
             "devices_max": 100,
@@ -40,26 +44,35 @@ class Devices:
         }
         self.counters = Counters()
         self.registry = self.reopened()
+        self.newcomers = Newcomers(
+            self.registry,
+            CatalogThread(self._threads.catalog),
+            DailyLimit("registrations_per_day", "devices", 100, now_ns=self.clock.now_ns),
+        )
 
-    def reopened(self) -> Registry:
+    def reopened(self, policy: HeartbeatPolicy = USUAL) -> Registry:
         """What a restart would load, with a fleet of its own."""
-        self.fleet = Fleet(policy=HeartbeatPolicy(60, 240))
-        self.follower = Follower(self.fleet, self.counters)
-        self.fleet.advance(NOON // DAY)
+        self.fleet = Fleet(policy=policy)
+        self.fleet.advance(NOON)
         registry = Registry(
-            catalog=self._catalog,
+            catalog=self.catalog,
             catalog_thread=CatalogThread(self._threads.catalog),
-            clock=FakeClock(),
-            follower=self.follower,
+            clock=self.clock,
+            fleet=self.fleet,
             counters=self.counters,
             **self._settings,
         )
         registry.load()
         return registry
 
+    def reopened_fleet(self, policy: HeartbeatPolicy = USUAL) -> Fleet:
+        """The fleet that a restart would load."""
+        self.reopened(policy)
+        return self.fleet
+
     def close(self) -> None:
         self._threads.close()
-        self._catalog.close()
+        self.catalog.close()
 
 
 def run(folder: Path, test: Callable[[Devices], Awaitable[None]], **settings: Any) -> None:
@@ -142,16 +155,126 @@ def test_a_deleted_device_is_unknown_and_comes_back_with_its_number(tmp_path: Pa
     run(tmp_path, test)
 
 
-def test_a_changed_policy_reaches_the_fleet_and_makes_a_new_version(tmp_path: Path) -> None:
+def terms(history: PolicyHistory) -> list[tuple[int, int, int, int]]:
+    """(from when on, interval, grace, exact from when on) of each change; times in s after noon, -1: since ever."""
+    return [
+        (
+            after_noon_s(change.at_ns),
+            change.policy.interval_s,
+            change.policy.grace_s,
+            after_noon_s(change.exact_from_ns),
+        )
+        for change in history
+    ]
+
+
+def after_noon_s(at_ns: int) -> int:
+    return -1 if at_ns == SINCE_EVER_NS else (at_ns - NOON) // NS_PER_S
+
+
+def test_a_changed_policy_counts_from_now_on_and_a_restart_knows_when_that_was(tmp_path: Path) -> None:
     async def test(devices: Devices) -> None:
-        await devices.registry.register_many([Device("a"), Device("b")])
-        version = devices.registry.policy_version
-        await devices.registry.update({0: Device("a", {"site": "x"})})
-        assert devices.registry.policy_version == version
+        await devices.registry.register_many([Device("a"), Device("b"), Device("c", interval_s=10)])
+        devices.clock.ns = NOON + 5 * NS_PER_S
+        await devices.registry.update({0: Device("a", {"site": "x"}), 2: Device("c", {"site": "x"}, 10)})
+        assert [terms(devices.fleet.policies_of(number)) for number in (0, 2)] == [
+            [(-1, 60, 240, -1)],
+            [(-1, 10, 240, -1)],
+        ]
         await devices.registry.update({0: Device("a", interval_s=10)})
-        assert devices.registry.policy_version > version
-        policies = [devices.fleet.policy_of(number) for number in (0, 1)]
-        assert policies == [HeartbeatPolicy(10, 240), HeartbeatPolicy(60, 240)]
+        devices.clock.ns += 5 * NS_PER_S
+        await devices.registry.register_many([Device("a", {"site": "y"}, 300, 20)])
+        await devices.registry.change_all(
+            [2], lambda device: Device(device.id, {}, None, 30), MergeReport(9), is_dry=False
+        )
+        for fleet in (devices.fleet, devices.reopened_fleet()):
+            assert [terms(fleet.policies_of(number)) for number in range(3)] == [
+                [(-1, 60, 240, -1), (5, 10, 240, -1), (10, 300, 20, -1)],
+                [(-1, 60, 240, -1)],
+                [(-1, 10, 240, -1), (10, 60, 30, -1)],
+            ]
+
+    run(tmp_path, test)
+
+
+def test_the_first_policy_of_a_device_that_registered_itself_holds_since_ever(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        await devices.newcomers.register("a")
+        await devices.newcomers.register("b")
+        devices.clock.ns = NOON + 5 * NS_PER_S
+        await devices.registry.update({0: Device("a", {"site": "x"})})
+        await devices.registry.register_many([Device("b", interval_s=300)])
+        await devices.registry.update({0: Device("a", {"site": "x"}, 10)})
+        devices.clock.ns = NOON + 9 * NS_PER_S
+        await devices.registry.update({0: Device("a", interval_s=20), 1: Device("b")})
+        # What was shorter than the service's own interval was not kept as a gap until it was declared.
+        assert terms(devices.fleet.policies_of(0)) == [(-1, 10, 240, 9), (9, 20, 240, -1)]
+        assert terms(devices.fleet.policies_of(1)) == [(-1, 300, 240, -1), (9, 60, 240, -1)]
+
+    run(tmp_path, test)
+
+
+def test_a_correction_of_the_past_says_from_when_on_its_gaps_are_known(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        await devices.registry.register_many([Device("a"), Device("b"), Device("c")])
+        devices.clock.ns = NOON + 500 * NS_PER_S
+        await devices.registry.update({0: Device("a", interval_s=300)}, since_ns=NOON)
+        await devices.registry.update({1: Device("b", interval_s=10)}, since_ns=NOON)
+        await devices.registry.update({2: Device("c")}, since_ns=NOON)
+        assert [terms(devices.fleet.policies_of(number)) for number in range(3)] == [
+            [(-1, 60, 240, -1), (0, 300, 240, -1)],
+            [(-1, 60, 240, -1), (0, 10, 240, 540)],
+            [(-1, 60, 240, -1)],
+        ]
+        devices.clock.ns = NOON + 900 * NS_PER_S
+        await devices.registry.update({0: Device("a", interval_s=20)}, since_ns=NOON - 5 * NS_PER_S)
+        assert terms(devices.fleet.policies_of(0)) == [(-1, 60, 240, -1), (-5, 20, 240, 900)]
+
+    run(tmp_path, test)
+
+
+def test_what_a_clock_that_was_ahead_has_dated_holds_as_soon_as_it_is_declared_again(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        await devices.registry.register_many([Device("a")])
+        devices.clock.ns = NOON + 5_000 * NS_PER_S
+        await devices.registry.update({0: Device("a", interval_s=300)})
+        devices.clock.ns = NOON + 5 * NS_PER_S
+        await devices.registry.update({0: Device("a", interval_s=300)})
+        devices.clock.ns = NOON + 6 * NS_PER_S
+        await devices.registry.update({0: Device("a", {"site": "x"}, 300)})
+        assert terms(devices.fleet.policies_of(0)) == [(-1, 60, 240, -1), (5, 300, 240, -1)]
+
+    run(tmp_path, test)
+
+
+def test_what_a_device_leaves_out_follows_the_default_of_each_time(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        await devices.registry.register_many([Device("a"), Device("b", grace_s=30)])
+        devices.clock.ns = NOON + 5 * NS_PER_S
+        fleet = devices.reopened_fleet(HeartbeatPolicy(600, 60, 2_000))
+        assert terms(fleet.policies_of(0)) == [(-1, 60, 240, -1), (5, 600, 60, -1)]
+        assert terms(fleet.policies_of(1)) == [(-1, 60, 30, -1), (5, 600, 30, -1)]
+        assert [change.policy.factor_thousandths for change in fleet.policies_of(1)] == [1_500, 2_000]
+        devices.clock.ns = NOON + 9 * NS_PER_S
+        fleet = devices.reopened_fleet()
+        assert terms(fleet.policies_of(0)) == [(-1, 60, 240, -1), (5, 600, 60, -1), (9, 60, 240, -1)]
+
+    run(tmp_path, test)
+
+
+def test_of_too_many_changes_the_oldest_are_joined_and_the_longer_one_holds_for_both(tmp_path: Path) -> None:
+    async def test(devices: Devices) -> None:
+        devices.catalog.policy_changes_max = 3
+        await devices.registry.register_many([Device("a")])
+        for second, interval_s in enumerate([10, 300, 20, 30], 1):
+            devices.clock.ns = NOON + second * NS_PER_S
+            await devices.registry.update({0: Device("a", interval_s=interval_s)})
+        assert terms(devices.fleet.policies_of(0)) == [(-1, 300, 240, -1), (3, 20, 240, -1), (4, 30, 240, -1)]
+        assert devices.counters.policy_changes_joined == 2
+        for second, interval_s in enumerate([10, 300, 20, 30], 5):
+            devices.clock.ns = NOON + second * NS_PER_S
+            history = devices.reopened_fleet(HeartbeatPolicy(interval_s, 0)).policies.default
+        assert terms(history) == [(-1, 300, 0, -1), (7, 20, 0, -1), (8, 30, 0, -1)]
 
     run(tmp_path, test)
 
@@ -178,7 +301,7 @@ def test_one_label_name_too_many_changes_nobody(tmp_path: Path) -> None:
 
 def test_an_unknown_device_that_reports_is_registered_once(tmp_path: Path) -> None:
     async def test(devices: Devices) -> None:
-        outcomes = [devices.registry.register(device_id) for device_id in ("a", "b", "a")]
+        outcomes = [devices.newcomers.register(device_id) for device_id in ("a", "b", "a")]
         assert outcomes[0] is outcomes[2]
         await asyncio.gather(*outcomes)
         assert sorted(devices.registry.numbers) == ["a", "b"]
@@ -190,7 +313,7 @@ def test_a_device_that_an_import_has_just_declared_keeps_its_labels(tmp_path: Pa
     async def test(devices: Devices) -> None:
         importing = asyncio.create_task(devices.registry.register_many([Device("a", {"site": "x"})]))
         await asyncio.sleep(0)
-        await devices.registry.register("a")
+        await devices.newcomers.register("a")
         await importing
         assert await labels_of(devices.registry, "a") == {"site": "x"}
 
@@ -199,7 +322,7 @@ def test_a_device_that_an_import_has_just_declared_keeps_its_labels(tmp_path: Pa
 
 def test_where_there_is_room_for_some_some_are_registered(tmp_path: Path) -> None:
     async def test(devices: Devices) -> None:
-        outcomes = [devices.registry.register(device_id) for device_id in ("a", "b", "c")]
+        outcomes = [devices.newcomers.register(device_id) for device_id in ("a", "b", "c")]
         errors = await asyncio.gather(*outcomes, return_exceptions=True)
         assert [type(error) for error in errors] == [type(None), type(None), OutOfRange]
         assert sorted(devices.registry.numbers) == ["a", "b"]
@@ -213,7 +336,7 @@ def test_a_device_that_may_not_be_registered_stays_unknown(
 ) -> None:
     async def test(devices: Devices) -> None:
         with pytest.raises(UnknownDevice):
-            await devices.registry.register(device_id)
+            await devices.newcomers.register(device_id)
 
     run(tmp_path, test, auto_register=auto_register)
 
@@ -225,27 +348,5 @@ def test_a_listing_is_kept_until_a_device_comes(tmp_path: Path) -> None:
         assert devices.registry.listing()() is listing
         await devices.registry.register_many([Device("c")])
         assert devices.registry.listing()() is not listing
-
-    run(tmp_path, test)
-
-
-def test_a_new_policy_waits_for_a_large_batch_to_be_applied_in_slices(tmp_path: Path) -> None:
-    async def test(devices: Devices) -> None:
-        registry, follower = devices.registry, devices.follower
-        await registry.register_many([Device("a"), Device("b")])
-        count = 20 * PIECE_EVENTS
-        batch = EventBatch()
-        batch.heartbeat_devices.extend([0] * count)
-        batch.heartbeat_sent_at_ns.extend([NOON] * count)
-        batch.received_at_ns = NOON
-        follower.follow(batch, 1)
-        change = asyncio.create_task(registry.update({0: Device("a", interval_s=300)}))
-        left = [count]
-        while not change.done():
-            await asyncio.sleep(0)
-            left.append(follower.pending_events)
-        await change
-        assert max(before - after for before, after in pairwise(left)) < 10 * PIECE_EVENTS, "a slice of some ms"
-        assert (left[-1], devices.fleet.policy_of(0)) == (0, HeartbeatPolicy(300, 240))
 
     run(tmp_path, test)

@@ -12,7 +12,7 @@ from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.errors import NotAccepting, Unreadable
 from fleetpulse.model.device import Device
 from fleetpulse.pipeline.service import Service
-from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.slot_uptime import device_slot_uptime
 from fleetpulse.query.window import Window
 from memory_service import NOON, SECOND, World, beat
 
@@ -73,9 +73,10 @@ def run(folder: Path, test: Callable[[RemoteWorld], Awaitable[None]]) -> None:
 
 async def present(service: Service) -> int:
     window = Window(NOON, NOON + 10 * HOUR)
-    question = partial(device_uptime, device_id="d0", window=window, is_explained=False)
+    question = partial(device_slot_uptime, device_id="d0", window=window, is_explained=False)
     answer = await service.questions.device("d0", question, start_ns=window.start_ns)
     assert answer.missing == []
+    assert isinstance(answer.present, int)
     return answer.present
 
 
@@ -105,7 +106,7 @@ def test_events_are_taken_while_the_snapshot_is_away_and_all_count_once_it_is_ba
         assert (service.readiness.degraded, service.readiness.stage) == ({}, "ready")
         await world.beats(service, 1)
         assert await present(service) == 81
-        audit = service.questions.audit(0)
+        audit = service.questions.account(0)
         assert (audit.accepted, audit.pending) == (81, 0)
         counters = service.counters
         assert counters.events_applied + service.follower.pending_events == 11
@@ -142,8 +143,8 @@ def test_devices_that_register_while_the_snapshot_is_away_count_too(tmp_path: Pa
         await beat(service, "new")
         world.store.is_away = False
         await service.node.store_return.try_again()
-        assert service.questions.audit(2).accepted == 1
-        assert service.questions.audit(0).accepted == 60
+        assert service.questions.account(2).accepted == 1
+        assert service.questions.account(0).accepted == 60
         await service.node.stop()
 
     run(tmp_path, test)

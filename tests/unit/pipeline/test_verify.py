@@ -3,7 +3,7 @@
 import shutil
 from array import array
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from fleetpulse.journal.entry import encode_entry
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.model.device import Device
 from fleetpulse.model.events import EventBatch
-from fleetpulse.model.manifest import RAW, BlockFile, GapFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import RAW, BackfillFile, BlockFile, GapFile, Manifest, SampleBlock
 from fleetpulse.pipeline.verify import UNREAD_MAX, Finding, verify
 from fleetpulse.reached import Reached
 
@@ -46,6 +46,9 @@ class Folder:
                 OPEN_DAY: self.other("open"),
             },
             gaps={CLOSED_DAY: (GapFile.of(self.other("silences")),)},
+            beat_gaps={CLOSED_DAY: (GapFile.of(self.other("gaps")),)},
+            covers={CLOSED_DAY: (GapFile.of(self.other("covers")),)},
+            backfill=(BackfillFile(*astuple(self.other("backfill")), start_day=CLOSED_DAY, end_day=OPEN_DAY),),
             samples=(SampleBlock("float", None, 0, 1, 1, {RAW: self.other("samples")}),),
             names={name: self.other(name) for name in ("devices", "metrics")},
         )
@@ -79,7 +82,7 @@ def test_a_whole_folder_is_good_in_every_part(folder: Folder) -> None:
 
 def test_blocks_say_what_they_hold_and_their_size_as_attributes(folder: Folder) -> None:
     blocks = {finding.kind: finding for finding in folder.findings().values() if finding.kind}
-    kinds = ("snapshot", "presence", "open", "silences", "samples", "devices", "metrics")
+    kinds = ("snapshot", "presence", "open", "silences", "gaps", "covers", "backfill", "samples", "devices", "metrics")
     assert set(blocks) == set(kinds)
     assert [blocks[kind].part for kind in kinds] == list(kinds)
     assert blocks["samples"].size_bytes == len("samples")
@@ -208,14 +211,14 @@ def test_of_a_cache_only_the_copies_that_are_there_are_checked(folder: Folder) -
     findings = {finding.part: finding for finding in verify(folder.journal, folder.catalog, cache, is_cache=True)}
     assert findings["presence"].is_good
     assert "read from the bucket again" in findings["open"].text
-    assert findings["cache"].text == "copies of 2 of 7 blocks"
+    assert findings["cache"].text == "copies of 2 of 10 blocks"
     assert "closed minutes" not in findings
 
 
 def test_how_many_blocks_were_read_is_seen_on_the_way(folder: Folder) -> None:
     seen: list[tuple[int, int, int]] = []
     verify(folder.journal, folder.catalog, folder.store, advanced=lambda *figures: seen.append(figures))
-    assert [figures[:2] for figures in seen] == [(place + 1, 7) for place in range(7)]
+    assert [figures[:2] for figures in seen] == [(place + 1, 10) for place in range(10)]
     assert sum(figures[2] for figures in seen) == sum(file.size_bytes for file in folder.catalog.manifest().files())
 
 

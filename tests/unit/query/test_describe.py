@@ -1,5 +1,6 @@
 """What is declared, as answers give it."""
 
+import pytest
 from msgspec import UNSET
 
 from fleetpulse.catalog.catalog import DeviceRecord, Pause
@@ -8,7 +9,8 @@ from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.maintenance import MaintenanceWindow, Recurrence
 from fleetpulse.model.metric import MetricDefinition
-from fleetpulse.query.describe import describe_device, describe_metric, describe_window
+from fleetpulse.model.retention import ComingDeletion
+from fleetpulse.query.describe import deletion_text, describe_device, describe_metric, describe_window
 
 S = 1_000_000_000
 NOW = 1_779_969_600 * S
@@ -55,3 +57,11 @@ def test_a_window_that_is_over_has_no_next_one() -> None:
     described = describe_window(window, now_ns=NOW + S, known=(), roster=Roster())
     assert described.notes == ["there is no device a"]
     assert (described.next, described.is_on, described.devices) == (None, False, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("days", "text"), [(1, "kept for 1 day instead of 365;"), (2, "kept for 2 days instead of 365;")]
+)
+def test_a_coming_deletion_says_for_how_long_samples_are_kept(days: int, text: str) -> None:
+    deletion = ComingDeletion(what="samples", at_ns=0, before_ns=0, days_before=365, days_after=days)
+    assert text in deletion_text("cpu", deletion)

@@ -1,4 +1,4 @@
-"""Time down by the clock of status, and the gaps that it is computed from."""
+"""The gaps between receptions that time down is computed from."""
 
 from dataclasses import replace
 
@@ -9,42 +9,10 @@ from fleetpulse.model.manifest import GAPS
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.query.answers import Missing
-from fleetpulse.query.downtime import downtime, ended_gaps, gaps_of_one, look_back_ns
+from fleetpulse.query.downtime import ended_gaps, gaps_of_one, look_back_ns
 from one_fleet import SECOND, OneFleet
 
 DAY_S = 86_400
-
-
-def time_s(one: OneFleet, start: str, end: str) -> list[tuple[int, int]]:
-    """(down, accountable) of every device in seconds; each device alone has the same."""
-    span = {"start_ns": one.at(start), "end_ns": one.at(end)}
-    view = one.fleet_view(span["start_ns"])
-    whole = downtime(view, ended_gaps(view, start_ns=span["start_ns"]), **span)
-    rows = list(zip((whole.down_ns // SECOND).tolist(), (whole.accountable_ns // SECOND).tolist(), strict=True))
-    for device, row in enumerate(rows):
-        alone = one.view(span["start_ns"], device)
-        time = downtime(alone, ended_gaps(alone, start_ns=span["start_ns"]), **span)
-        assert (time.down_ns[0] // SECOND, time.accountable_ns[0] // SECOND) == row
-    return rows
-
-
-def test_a_device_is_down_from_its_deadline_to_its_next_reception() -> None:
-    one = OneFleet(devices=3)
-    one.hear("10:00:00", "10:20:00", device=0)
-    one.hear("10:30:00", device=1)
-    one.move("11:00:00")
-    assert time_s(one, "10:00:00", "11:00:00") == [(15 * 60 + 35 * 60, 3_600), (25 * 60, 1_800), (0, 0)]
-    assert time_s(one, "10:10:00", "10:22:00") == [(600, 720), (0, 0), (0, 0)]
-
-
-def test_excluded_time_neither_counts_nor_brings_the_deadline_nearer() -> None:
-    one = OneFleet(devices=2)
-    one.hear("10:00:00", device=0)
-    one.hear("10:00:00", device=1)
-    one.maintain("10:02:00", "10:12:00")
-    one.pause("10:20:00", device=1)
-    one.move("11:00:00")
-    assert time_s(one, "10:00:00", "11:00:00") == [(45 * 60, 50 * 60), (5 * 60, 10 * 60)]
 
 
 def test_gaps_in_blocks_and_in_memory_are_one_history() -> None:
@@ -52,9 +20,7 @@ def test_gaps_in_blocks_and_in_memory_are_one_history() -> None:
     one.hear("10:00:00", device=1)
     one.hear("10:00:00", "10:30:00", device=0)
     one.move("11:00:00")
-    before = time_s(one, "10:00:00", "11:00:00")
     one.checkpoint()
-    assert time_s(one, "10:00:00", "11:00:00") == before
     one.hear("11:00:00", device=0)
     view = one.view(one.at("10:00:01"))
     gaps = gaps_of_one(view, ended_gaps(view, start_ns=one.at("10:00:01")))

@@ -1,16 +1,20 @@
 """Answers about all devices together: by label, in steps, and at a glance."""
 
+from decimal import Decimal
+
 import msgspec
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from fleetpulse.errors import OutOfRange
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.model.metric import BUILT_IN
-from fleetpulse.query.answers import AvailableFigures, FleetUptime
+from fleetpulse.model.uptime import SLOT_FORMULA
 from fleetpulse.query.fleet import check_steps, fleet_glance, fleet_stats, fleet_uptime, upload_times
 from fleetpulse.query.fleet_columns import fleet_columns
 from fleetpulse.query.uptime import device_uptime
+from fleetpulse.query.uptime_answers import FleetUptime, GapFigures, UptimeFigures
 from fleetpulse.query.window import Window
 from one_fleet import SECOND, OneFleet
 
@@ -40,16 +44,44 @@ def by_site(one: OneFleet, window: Window, *labels: tuple[str, str]) -> FleetUpt
 
 def test_groups_add_up_to_the_fleet() -> None:
     answer = by_site(one := fleet(), hour(one))
-    assert [(group.group, group.devices, group.present, group.expected) for group in answer.groups] == [
-        ("", 1, 10, 10),
-        ("lyon", 1, 10, 10),
-        ("paris", 2, 11, 20),
+    assert [(group.group, group.devices, group.up_s, group.accountable_s) for group in answer.groups] == [
+        ("", 1, 600, 600),
+        ("lyon", 1, 600, 600),
+        ("paris", 2, 660, 1_200),
     ]
-    assert (answer.fleet.devices, answer.fleet.present, answer.fleet.expected) == (4, 31, 40)
+    assert (answer.fleet.devices, answer.fleet.up_s, answer.fleet.accountable_s) == (4, 1_860, 2_400)
     assert answer.groups[2].uptime == 55.0
-    assert (answer.groups[2].down_s, answer.groups[2].accountable_s) == (300.0, 1_200.0)
-    assert (answer.fleet.down_s, answer.fleet.accountable_s) == (300.0, 2_400.0)
+    assert answer.groups[2].gaps == GapFigures(count=1, longest_s=Decimal("600.0"), seconds=Decimal("600.0"))
+    assert (answer.groups[2].down_s, answer.groups[2].availability_accountable_s) == (300, 1_200)
+    assert (answer.fleet.down_s, answer.fleet.availability_accountable_s) == (300, 2_400)
     assert answer.fleet.availability == 87.5
+    assert answer.fleet.mean_uptime is UNSET
+
+
+def test_the_mean_over_devices_weighs_each_alike() -> None:
+    one = fleet()
+    one.pause("10:05:00", device=1)
+    window = hour(one)
+    answer = fleet_uptime(one.fleet_view(window.start_ns), window, by="site", labels=(), is_mean_wanted=True)
+    paris = answer.groups[2]
+    # 600 of 600 s, and 60 of 300 s.
+    assert (paris.uptime, paris.mean_uptime) == (100 * 660 / 900, 60.0)
+    assert answer.fleet.mean_uptime == 80.0
+
+
+def test_the_formula_before_counts_slots() -> None:
+    window = hour(one := fleet(), 5 * MINUTE)
+    view = one.fleet_view(window.start_ns)
+    answer = fleet_uptime(view, window, by="site", labels=(), formula=SLOT_FORMULA)
+    assert [(group.group, group.present, group.expected, group.up_s) for group in answer.groups] == [
+        ("", 10, 10, UNSET),
+        ("lyon", 10, 10, UNSET),
+        ("paris", 11, 20, UNSET),
+    ]
+    assert answer.groups[2].uptime == 55.0
+    assert answer.groups[2].series is not UNSET
+    assert [(point.present, point.expected) for point in answer.groups[2].series] == [(6, 10), (5, 10)]
+    assert any(SLOT_FORMULA in note for note in answer.notes)
 
 
 def test_a_fleet_of_one_has_the_figures_of_its_device_to_the_nanosecond() -> None:
@@ -60,8 +92,8 @@ def test_a_fleet_of_one_has_the_figures_of_its_device_to_the_nanosecond() -> Non
     window = hour(one)
     device = device_uptime(one.view(window.start_ns), "d0", window, is_explained=False)
     (group,) = fleet_uptime(one.fleet_view(window.start_ns), window, by="", labels=()).groups
-    assert (device.down_s, device.accountable_s) == (299.876543211, 599.876543211)
-    for name in AvailableFigures.__struct_fields__:
+    assert (device.down_s, device.accountable_s) == (Decimal("299.876543211"), Decimal("599.876543211"))
+    for name in UptimeFigures.__struct_fields__:
         assert getattr(group, name) == getattr(device, name)
 
 
@@ -80,11 +112,11 @@ def test_a_series_has_a_point_for_each_step_and_only_its_time_where_a_group_had_
     view = one.fleet_view(one.at("10:00:00"))
     answer = fleet_uptime(view, hour(one, 5 * MINUTE), by="site", labels=(), is_deleted_included=True)
     lyon, paris = msgspec.to_builtins(answer.groups[1:])
-    assert [(point["at"][11:16], point["present"], point["expected"]) for point in paris["series"]] == [
-        ("10:00", 6, 10),
-        ("10:05", 5, 10),
+    assert [(point["at"][11:16], point["up_s"], point["accountable_s"]) for point in paris["series"]] == [
+        ("10:00", "360.0", "600.0"),
+        ("10:05", "300.0", "600.0"),
     ]
-    assert (lyon["series"][0]["present"], lyon["series"][0]["expected"]) == (4, 4)
+    assert (lyon["series"][0]["up_s"], lyon["series"][0]["accountable_s"]) == ("240.0", "240.0")
     assert lyon["series"][1:] == [{"at": "2026-05-11T10:05:00Z"}]
 
 
@@ -107,21 +139,23 @@ def test_without_the_blocks_of_gaps_nobody_knows_how_long_devices_were_down() ->
     ((file,),) = one.history.manifest.gaps.values()
     one.lose(file)
     answer = by_site(one, window)
-    assert (answer.fleet.present, answer.fleet.expected) == (31, 40)
-    assert (answer.fleet.availability, answer.fleet.down_s, answer.fleet.accountable_s) == (None, None, None)
+    figures = answer.fleet
+    assert (figures.up_s, figures.accountable_s) == (1_860, 2_400)
+    assert (figures.availability, figures.down_s, figures.availability_accountable_s) == (None, None, None)
     assert [span.start for span in answer.missing] == ["2026-05-11T00:00:00Z"]
     columns = fleet_columns(
-        one.fleet_view(window.start_ns), start_ns=window.start_ns, end_ns=one.now, is_time_wanted=False
+        one.fleet_view(window.start_ns), start_ns=window.start_ns, end_ns=one.now, measures=["settled"]
     )
     assert columns.missing == []
 
 
-def test_a_glance_counts_statuses_and_names_the_devices_that_were_there_least() -> None:
+def test_a_glance_counts_statuses_and_names_the_devices_that_were_up_least() -> None:
     one = fleet()
     glance = fleet_glance(one.fleet_view(one.at("10:00:00")), hour(one), labels=())
     assert glance.devices.total == 4
     assert {status: count for status, count in glance.devices.by_status.items() if count} == {"up": 3, "down": 1}
-    assert glance.worst == [(1, 1, 10), (0, 10, 10), (2, 10, 10), (3, 10, 10)]
+    minutes = [(one.number, one.up_ns // MINUTE, one.accountable_ns // MINUTE) for one in glance.worst]
+    assert minutes == [(1, 1, 10), (0, 10, 10), (2, 10, 10), (3, 10, 10)]
     for device in (0, 1, 2):
         one.hear_sample("10:10:00", device=device)
     window = Window(one.at("10:00:00"), one.now + 1)

@@ -7,6 +7,7 @@ import pytest
 
 from fleetpulse.errors import QuestionStopped
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import always
 from fleetpulse.query.budget import Budget
 from fleetpulse.query.slot_counting import SlotCounts
 from fleetpulse.query.slots import count_slots, count_slots_by_step
@@ -20,8 +21,8 @@ MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 def fleet() -> OneFleet:
     """Devices with three lengths of slots, heard on two days a month apart; the first day is in a block."""
     one = OneFleet(devices=3)
-    one.fleet.set_policy(1, HeartbeatPolicy(300, 240))
-    one.fleet.set_policy(2, HeartbeatPolicy(3_600, 240))
+    one.fleet.set_policy(1, always(HeartbeatPolicy(300, 240)))
+    one.fleet.set_policy(2, always(HeartbeatPolicy(3_600, 240)))
     for device in range(3):
         one.hear("2026-05-11T10:00:00", "2026-05-11T10:20:00", device=device)
     one.hear("2026-06-11T10:00:00")

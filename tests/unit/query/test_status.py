@@ -216,5 +216,7 @@ def test_time_in_which_a_device_was_deleted_counts_neither_way() -> None:
     one.delete_between("10:02:30", "12:00:00")
     one.hear("12:01:00", "12:02:00")
     figures = one.uptime("10:00:00", "12:03:00")
-    assert (figures["present"], figures["expected"], figures["left_out"]) == (4, 5, {"deleted": 118})
-    assert (figures["down_s"], figures["accountable_s"]) == (0, 150 + 180)
+    # Up for an interval after 10:01, down until it was deleted; then it has an interval from 12:00 on.
+    assert (figures["up_s"], figures["accountable_s"]) == (150 + 180, 150 + 180)
+    assert figures["left_out_s"] == {"deleted": 117 * 60 + 30}
+    assert (figures["down_s"], figures["availability_accountable_s"]) == (0, 150 + 180)

@@ -42,3 +42,23 @@ def test_half_an_answer_is_none() -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="is no address of a server"):
         Connection(url)
+
+
+def test_a_key_is_sent_with_each_request() -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Connection(f"http://127.0.0.1:{port}", key="fp_admin_1_x") as connection:
+            for _ in range(2):
+                await connection.ask("GET", "/")
+
+    asyncio.run(run())
+    assert [head.count(b"Authorization: Bearer fp_admin_1_x\r\n") for head in heads] == [1, 1]

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from fleetpulse.aggregate.presence import count_minutes
-from fleetpulse.blocks.history import History
+from fleetpulse.blocks.history import History, SampleRange
 from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.blocks.stored_beat_gaps import read_beat_gaps
 from fleetpulse.blocks.stored_gaps import read_gaps
 from fleetpulse.blocks.verification import count_closed_minutes
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.model.device_spans import join_device_spans
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import Manifest, closed_days
 from fleetpulse.model.reception_gaps import join_gaps
-from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY
+from fleetpulse.model.units import MINUTES_PER_DAY, NS_PER_DAY, NS_PER_S
 from fleetpulse.simulation.generate import Generator, HistorySpec, declare
 
 END_DAY = 20_000
@@ -50,8 +52,8 @@ def test_the_same_seed_gives_the_same_past_and_another_seed_another() -> None:
 def test_the_manifest_names_every_file_and_the_snapshot_counts_what_the_blocks_hold() -> None:
     store, manifest = generated(SPEC)
     assert store.names() == {file.name for file in manifest.files()}
-    assert list(closed_days(manifest)) == [END_DAY - 2]
-    assert manifest.open_from_day == END_DAY - 1
+    assert list(closed_days(manifest)) == [END_DAY - 2, END_DAY - 1]
+    assert manifest.open_from_day == END_DAY
     assert count_closed_minutes(store, manifest) > 0
     history = History(store, manifest)
     assert manifest.snapshot is not None
@@ -76,10 +78,44 @@ def test_gaps_end_in_their_day_and_are_longer_than_a_missed_beat() -> None:
         assert (gaps.end_ns - gaps.start_ns > HeartbeatPolicy(60, 240).late_after_ns).all()
 
 
+def test_gaps_between_beats_are_those_of_all_beats_that_were_sent() -> None:
+    """Every beat of a generated device carries a sample, so its gaps can be found again."""
+    store, manifest = generated(SPEC)
+    history = History(store, manifest)
+    assert manifest.snapshot is not None
+    columns = history.read_snapshot(manifest.snapshot)
+    gaps = join_device_spans(
+        list(read_beat_gaps(history, manifest, start_day=0, end_day=END_DAY + 1, devices=range(SPEC.devices)))
+    )
+    read = [
+        samples
+        for block in manifest.samples
+        for samples in history.samples(block, SampleRange(1, None, 0, END_NS + NS_PER_DAY))
+    ]
+    devices, at_ns = (np.concatenate([getattr(one, name) for one in read]) for name in ("devices", "at_ns"))
+    expected = []
+    for device in range(SPEC.devices):
+        beats = np.sort(at_ns[devices == device])
+        assert (columns["first_sent_ns"][device], columns["last_sent_ns"][device]) == (beats[0], beats[-1])
+        long = np.flatnonzero(np.diff(beats) > 90 * NS_PER_S)
+        expected += [(device, int(beats[place]), int(beats[place + 1])) for place in long]
+        assert columns["gap_until_ns"][device] == max((int(beats[place + 1]) for place in long), default=0)
+    found = zip(gaps.devices.tolist(), gaps.start_ns.tolist(), gaps.end_ns.tolist(), strict=True)
+    assert sorted(found) == expected
+    assert len(expected) > SPEC.devices / 2
+
+
 @pytest.mark.parametrize(("link_share", "is_settled"), [(1.0, True), (0.0, False)])
 def test_only_outages_of_the_link_are_made_up_for_by_late_beats(link_share: float, is_settled: bool) -> None:
     spec = HistorySpec(
-        devices=20, days=1, end_ns=END_NS, metrics=0, outages=1.0, outage_minutes=200, link_share=link_share, missed=0.0
+        devices=20,
+        days=1,
+        end_ns=END_NS,
+        metrics=0,
+        outages=1.0,
+        outage_minutes=200,
+        link_share=link_share,
+        missed_share=0.0,
     )
     store, manifest = generated(spec)
     assert manifest.snapshot is not None

@@ -20,7 +20,9 @@ the length of a day: a unit is a range of devices of one metric, cut by what the
     work_input                what every kind of work is given
     retention, fold, merge    the three kinds of work on samples
     merge_late, join_late     merge late presence into its days, and join what waits for damaged days
-    merge_gaps, expire_gaps   merge the files of reception gaps of a day, and remove days of them
+    merge_gaps, expire_gaps   merge the files of gaps of a day, and remove days of them
+    resolve_backfill          gives what late beats cover to the days of the beat gaps that it touches
+    divide_gaps               writes the beat gaps of a day anew without what late beats cover
     part_writer               writes samples and their roll-ups as one part
     units                     reads sorted rows of several files, a unit at a time
     rollup_rows               sorted roll-up rows of which each cell occurs once, in whole row groups

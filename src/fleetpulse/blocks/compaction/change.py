@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fleetpulse.blocks.counted import Minutes
-from fleetpulse.model.manifest import BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
+from fleetpulse.blocks.gap_rows import GapField
+from fleetpulse.model.manifest import BackfillFile, BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
+
+FileChange = tuple[tuple[GapFile, ...], tuple[GapFile, ...]]
+"""Files of gaps that are removed, and those that replace them.
+
+A file of which fewer devices count from now on is among both.
+"""
+GapChanges = Mapping[int, FileChange]
+"""Such changes by day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,11 @@ class Change:
     removed: tuple[SampleBlock, ...]
     added: tuple[SampleBlock, ...]
     expired: Expired = field(default_factory=dict)
-    gaps: Mapping[int, tuple[tuple[GapFile, ...], tuple[GapFile, ...]]] = field(default_factory=dict)
-    """By day: files of reception gaps that are removed, and those that replace them.
-
-    A file of which fewer devices count from now on is among both.
-    """
+    gaps: GapChanges = field(default_factory=dict)
+    beat_gaps: GapChanges = field(default_factory=dict)
+    covers: GapChanges = field(default_factory=dict)
+    backfill: tuple[tuple[BackfillFile, ...], tuple[BackfillFile, ...]] = ((), ())
+    """Files that are removed, and those that replace them."""
     late: LateMerge | None = None
 
     @property
@@ -42,9 +51,21 @@ class Change:
         """How many blocks, files of gaps, late blocks or days of late data are removed, and how many are added."""
         if self.late is not None:
             return len(self.late.presence) + self.late.joined, len(self.late.presence) + bool(self.late.joined)
-        before = {file.name for removed, _ in self.gaps.values() for file in removed}
-        after = {file.name for _, added in self.gaps.values() for file in added}
+        several = [*self.gaps.values(), *self.beat_gaps.values(), *self.covers.values(), self.backfill]
+        before = {file.name for removed, _ in several for file in removed}
+        after = {file.name for _, added in several for file in added}
         return len(self.removed) + len(before - after), len(self.added) + len(after - before)
+
+
+def files_by_day(manifest: Manifest, field: GapField) -> Mapping[int, tuple[GapFile, ...]]:
+    """The files of gaps of one kind."""
+    return {"gaps": manifest.gaps, "beat_gaps": manifest.beat_gaps, "covers": manifest.covers}[field]
+
+
+def gap_change(field: GapField, changes: GapChanges) -> Change:
+    """A change of the files of gaps of one kind alone."""
+    chosen = {name: changes if name == field else {} for name in ("gaps", "beat_gaps", "covers")}
+    return Change((), (), gaps=chosen["gaps"], beat_gaps=chosen["beat_gaps"], covers=chosen["covers"])
 
 
 def apply_change(manifest: Manifest, change: Change) -> Manifest:
@@ -55,13 +76,26 @@ def apply_change(manifest: Manifest, change: Change) -> Manifest:
         totals = expired.setdefault(metric, {})
         for day, samples in days.items():
             totals[day] = totals.get(day, 0) + samples
-    gaps = dict(manifest.gaps)
-    for day, (removed, added) in change.gaps.items():
-        files = (*(file for file in gaps.pop(day) if file not in removed), *added)
-        if files:
-            gaps[day] = files
-    after = replace(manifest, samples=(*kept, *change.added), expired=expired, gaps=gaps)
+    gone, new = change.backfill
+    after = replace(
+        manifest,
+        samples=(*kept, *change.added),
+        expired=expired,
+        gaps=_with(manifest.gaps, change.gaps),
+        beat_gaps=_with(manifest.beat_gaps, change.beat_gaps),
+        covers=_with(manifest.covers, change.covers),
+        backfill=(*(file for file in manifest.backfill if file not in gone), *new),
+    )
     if change.late is None:
         return after
     presence = {**manifest.presence, **change.late.presence}
     return replace(after, presence=presence, late=change.late.late, counted=change.late.counted)
+
+
+def _with(before: Mapping[int, tuple[GapFile, ...]], changes: GapChanges) -> dict[int, tuple[GapFile, ...]]:
+    after = dict(before)
+    for day, (removed, added) in changes.items():
+        files = (*(file for file in after.pop(day, ()) if file not in removed), *added)
+        if files:
+            after[day] = files
+    return after

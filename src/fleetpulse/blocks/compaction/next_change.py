@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping
 
 from fleetpulse.blocks.compaction.change import Change
+from fleetpulse.blocks.compaction.divide_gaps import divide_gap_files
 from fleetpulse.blocks.compaction.expire_gaps import remove_expired_gaps
 from fleetpulse.blocks.compaction.fold import fold_fresh_blocks
 from fleetpulse.blocks.compaction.join_late import join_waiting_blocks
 from fleetpulse.blocks.compaction.merge import merge_parts
 from fleetpulse.blocks.compaction.merge_gaps import merge_gap_files
 from fleetpulse.blocks.compaction.merge_late import merge_late
+from fleetpulse.blocks.compaction.resolve_backfill import resolve_backfill
 from fleetpulse.blocks.compaction.retention import remove_expired
 from fleetpulse.blocks.compaction.work_input import CompactionInput, OnDamage
+from fleetpulse.blocks.gap_rows import BEATS, COVERS, RECEPTION
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.stored_late import mergeable_blocks
 from fleetpulse.model.manifest import Manifest
@@ -21,6 +24,8 @@ FRESH_MAX = 8
 """Fresh blocks of a kind before they are folded into parts."""
 LATE_BLOCKS_HARD_MAX = 16
 """Late blocks beyond which merging them comes before other work, since questions about one device read all of them."""
+BACKFILL_FILES_HARD_MAX = 16
+"""Files of backfill beyond which giving them to days comes before other work, for the same reason."""
 PARTS_MAX = 4
 """Parts of a day before they are merged."""
 
@@ -48,7 +53,7 @@ def next_change(
         today: the day now, since 1970-01-01 UTC; None: it is not certain, so nothing expires.
         gap_days: how many days reception gaps are kept.
         pause: called between units of work.
-        is_forced: merge late blocks and fold fresh blocks however few they are.
+        is_forced: merge late blocks, resolve backfill and fold fresh blocks however few they are.
     Raises: OSError: the disk is full or failing; nothing has changed.
     """
     work = CompactionInput(history, metrics, 0 if today is None else today, pause, on_damage, gap_days)
@@ -56,9 +61,14 @@ def next_change(
         remove_expired(work, manifest)
         or remove_expired_gaps(work, manifest)
         or (merge_late(work, manifest) if len(mergeable_blocks(history, manifest)) > LATE_BLOCKS_HARD_MAX else None)
+        or (resolve_backfill(work, manifest) if len(manifest.backfill) > BACKFILL_FILES_HARD_MAX else None)
         or join_waiting_blocks(work, manifest)
         # Before samples, since each checkpoint adds a file, and questions about one device read all files of a day.
-        or merge_gap_files(work, manifest)
+        or merge_gap_files(work, manifest, layout=RECEPTION)
+        or merge_gap_files(work, manifest, layout=BEATS)
+        or resolve_backfill(work, manifest, is_forced=is_forced)
+        or merge_gap_files(work, manifest, layout=COVERS)
+        or divide_gap_files(work, manifest)
         or fold_fresh_blocks(work, manifest, fresh_min=1 if is_forced else fresh_max)
         or merge_parts(work, manifest, parts_max=parts_max)
         # Last, since late data of thousands of days is merged in hundreds of pieces, and of the others there are few.

@@ -20,3 +20,15 @@ def smallest(items: Iterable[_Item], size_bytes: Callable[[_Item], int]) -> list
         total += size_bytes(item)
         chosen = by_size[: count + 1]
     return chosen
+
+
+def smallest_alike(items: Iterable[_Item], size_bytes: Callable[[_Item], int]) -> list[_Item]:
+    """The smallest items, unless the largest of them is much larger than the others together: then none.
+
+    So it pays to merge them, however few files there are.
+    """
+    chosen = smallest(items, size_bytes)
+    total = sum(map(size_bytes, chosen))
+    if len(chosen) < 2 or size_bytes(chosen[-1]) > MUCH_LARGER * (total - size_bytes(chosen[-1])):
+        return []
+    return chosen

@@ -60,6 +60,13 @@ class CompactionInput:
             return False
         return True
 
+    def are_sound_files(self, files: Iterable[BlockFile]) -> bool:
+        """Whether all files, none of which is part of a sample block, are as they were written; each is looked at.
+
+        A file that this process has checked before is not read again.
+        """
+        return not [file for file in files if not self.is_sound_file(file, is_once=True)]
+
     def is_sound_file(self, file: BlockFile, *, is_once: bool = False) -> bool:
         """The same of a file that is no part of a sample block.
 

@@ -1,16 +1,20 @@
 """Days of reception gaps go when they are old enough, and how many gaps there were stays known."""
 
+from functools import partial
+
 import numpy as np
 
+from beat_days import BeatDays
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
+from fleetpulse.blocks.compaction.resolve_backfill import resolve_backfill
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.store import MemoryBlockStore
-from fleetpulse.model.manifest import GAPS, BlockFile, Manifest, SampleBlock
+from fleetpulse.model.manifest import BEAT_GAPS, GAPS, BlockFile, Manifest, SampleBlock
 from fleetpulse.model.reception_gaps import ReceptionGapColumns
 from fleetpulse.model.retention import FOREVER_DAYS
-from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
 
 DAY = 20_000
 
@@ -63,3 +67,25 @@ def test_a_damaged_file_expires_too_and_its_gaps_count_as_none() -> None:
     history.store.put(damaged.name, lambda to: to.write(b"damaged") and None)
     assert expire(history, gap_days=10, today=DAY + 12) == [damaged]
     assert (history.manifest.gaps, history.manifest.expired) == ({}, {GAPS: {DAY: 1}})
+
+
+def test_beat_gaps_expire_by_the_same_days_with_what_covers_them_and_with_backfill_that_touches_no_later_day() -> None:
+    days = BeatDays()
+    for hour in (0, 10, 34, 58):
+        days.beat(1, DAY * NS_PER_DAY + hour * NS_PER_HOUR)
+        days.checkpoint()
+    days.beat(1, DAY * NS_PER_DAY + 5 * NS_PER_HOUR)
+    days.checkpoint()
+    assert days.compact(partial(resolve_backfill, is_forced=True))
+    assert sorted(days.history.manifest.covers) == [DAY]
+    days.beat(1, DAY * NS_PER_DAY + 7 * NS_PER_HOUR)
+    days.checkpoint()
+    assert [(file.start_day, file.end_day) for file in days.history.manifest.backfill] == [(DAY, DAY + 3)]
+    expire(days.history, gap_days=10, today=DAY + 12)
+    manifest = days.history.manifest
+    assert (sorted(manifest.beat_gaps), manifest.covers, len(manifest.backfill)) == ([DAY + 2], {}, 1)
+    assert manifest.expired == {BEAT_GAPS: {DAY: 1, DAY + 1: 1}}
+    expire(days.history, gap_days=10, today=DAY + 13)
+    manifest = days.history.manifest
+    assert (manifest.beat_gaps, manifest.backfill) == ({}, ())
+    assert manifest.expired == {BEAT_GAPS: {DAY: 1, DAY + 1: 1, DAY + 2: 1}}

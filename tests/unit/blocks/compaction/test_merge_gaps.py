@@ -3,20 +3,22 @@
 import math
 import sqlite3
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beat_days import BeatDays
 from examples import examples
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.blocks.checkpoint_files import CheckpointFiles
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.merge_gaps import GAP_FILES_MAX, PIECE_ROWS, merge_gap_files
 from fleetpulse.blocks.compaction.work_input import CompactionInput
+from fleetpulse.blocks.gap_rows import BEATS, GROUP_ROWS_LOWEST, RECEPTION
 from fleetpulse.blocks.gap_sequences import chains
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.reception_gaps import GROUP_ROWS_LOWEST
 from fleetpulse.blocks.store import MemoryBlockStore
 from fleetpulse.blocks.stored_gaps import ALL_DEVICES, count_gaps, read_gaps
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
@@ -25,7 +27,7 @@ from fleetpulse.errors import DamagedData
 from fleetpulse.model.manifest import BlockFile, Manifest, SampleBlock
 from fleetpulse.model.reception_gaps import ReceptionGapColumns, join_gaps
 from fleetpulse.model.server_clock import ClockCorrection
-from fleetpulse.model.units import NS_PER_DAY
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
 
 DAY = 20_000
 
@@ -53,13 +55,15 @@ class Days:
         work = CompactionInput(
             self.history, {}, 0, lambda: None, on_damage=lambda block, _error: self.damaged.append(block)
         )
-        change = merge_gap_files(work, self.history.manifest, piece_rows=piece_rows)
+        change = merge_gap_files(work, self.history.manifest, layout=RECEPTION, piece_rows=piece_rows)
         if change is None:
             return False
         self.history.manifest = apply_change(self.history.manifest, change)
         for removed, added in change.gaps.values():
             names = {file.name for file in removed}
-            self.rows_merged += sum(count_gaps(self.history, file) for file in added if file.name not in names)
+            self.rows_merged += sum(
+                count_gaps(self.history, RECEPTION, file) for file in added if file.name not in names
+            )
         return True
 
     def restart(self) -> None:
@@ -198,7 +202,9 @@ def test_before_between_and_after_pieces_the_gaps_are_the_same_and_a_restart_goe
         assert days.rows() == expected
         device = seed % 50
         assert days.rows(range(device, device + 1)) == [row for row in expected if row[0] == device]
-        assert sum(count_gaps(days.history, file) for file in days.history.manifest.gaps[DAY]) == len(expected)
+        assert sum(count_gaps(days.history, RECEPTION, file) for file in days.history.manifest.gaps[DAY]) == len(
+            expected
+        )
     for _ in range(200):
         if not days.merge(piece_rows=5_000):
             break
@@ -224,3 +230,20 @@ def test_a_correction_of_the_clock_in_the_middle_of_a_merge_corrects_each_gap_on
         pass
     assert [len(chains(files)) for files in days.history.manifest.gaps.values()] == [1, 1]
     assert days.rows() == [row for _, row in by_day]
+
+
+def test_days_of_beat_gaps_that_are_over_are_merged_together_as_long_as_files_of_one_size_are_there() -> None:
+    days = BeatDays()
+    for hour in range(0, 24 * 20, 4):
+        for device in range(3):
+            days.beat(device, DAY * NS_PER_DAY + hour * NS_PER_HOUR)
+        days.checkpoint()
+    days.today = DAY + 30
+    days.checkpoint()
+    assert {len(files) for files in days.history.manifest.beat_gaps.values()} == {5, 6}
+    pieces = 0
+    while days.compact(partial(merge_gap_files, layout=BEATS)):
+        pieces += 1
+        assert days.found() == days.expected()
+    assert pieces == 2
+    assert {len(files) for files in days.history.manifest.beat_gaps.values()} == {1}

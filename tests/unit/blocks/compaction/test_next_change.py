@@ -1,8 +1,13 @@
 """Of all the work there is, retention is done first, then folding, then merging; a change leaves other blocks alone."""
 
+from dataclasses import replace
+from functools import partial
+
+from beat_days import BeatDays
 from fleetpulse.blocks.compaction.change import Change, apply_change
-from fleetpulse.blocks.compaction.next_change import FRESH_MAX, PARTS_MAX, next_change
+from fleetpulse.blocks.compaction.next_change import BACKFILL_FILES_HARD_MAX, FRESH_MAX, PARTS_MAX, next_change
 from fleetpulse.model.manifest import Manifest, SampleBlock
+from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
 from sample_blocks import CPU, DAY, SampleBlocks
 
 
@@ -52,3 +57,21 @@ def test_blocks_that_a_checkpoint_adds_meanwhile_stay() -> None:
     assert apply_change(Manifest(position=7, samples=(fresh, later)), change) == Manifest(
         position=7, samples=(later, *change.added)
     )
+
+
+def test_very_many_files_of_backfill_go_before_merging_since_questions_read_all_of_them() -> None:
+    days = BeatDays()
+    work = partial(next_change, metrics={}, today=None, pause=lambda: None)
+    for hour in range(0, 7 * 30, 7):
+        days.beat(1, DAY * NS_PER_DAY + hour * NS_PER_HOUR)
+        days.checkpoint()
+    before = {0: True, BACKFILL_FILES_HARD_MAX + 1: False}
+    for files, is_merge in before.items():
+        while len(days.history.manifest.backfill) < files:
+            days.beat(1, DAY * NS_PER_DAY + NS_PER_HOUR)
+            days.checkpoint()
+        days.today = DAY + 30
+        days.history.manifest = replace(days.history.manifest, taken_at_ns=days.today * NS_PER_DAY)
+        change = work(days.history, days.history.manifest)
+        assert change is not None
+        assert (bool(change.beat_gaps), bool(change.backfill[0])) == (is_merge, not is_merge)

@@ -1,6 +1,6 @@
 """A row is copied a few times only, however many files come, and there are few files."""
 
-from fleetpulse.blocks.compaction.smallest import MERGED_MAX, smallest
+from fleetpulse.blocks.compaction.smallest import MERGED_MAX, smallest, smallest_alike
 
 
 def test_the_smallest_are_chosen_up_to_one_that_is_much_larger() -> None:
@@ -29,3 +29,16 @@ def test_thousands_of_files_of_one_size_are_copied_a_few_times_each() -> None:
         assert len(files) <= 16
     assert sum(files) == 4_000
     assert copied < 4_000 * 24
+
+
+def test_files_of_very_different_size_are_left_and_those_of_about_one_size_are_not() -> None:
+    table = {
+        (): [],
+        (5,): [],
+        (9, 1): [],
+        (4, 3): [3, 4],
+        (1, 10, 12): [1, 10, 12],
+        (1, 10, 100): [],
+        (100, 1, 2): [1, 2],
+    }
+    assert {sizes: smallest_alike(sizes, int) for sizes in table} == table

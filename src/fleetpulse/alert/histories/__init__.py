@@ -1,0 +1,1 @@
+"""What rules would have found over stored history: when the conditions of subjects changed, by kinds of rules."""

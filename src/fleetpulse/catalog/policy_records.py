@@ -1,0 +1,54 @@
+"""The service's own interval, grace and factor over time; `policy_rows.py` has the rows."""
+
+from typing import Protocol
+
+from fleetpulse.catalog.policy_rows import DEFAULTS_SQL, default_of, put_defaults
+from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange, PolicyHistory
+
+
+class PolicyRecords(Protocol):
+    """The part of a catalog that knows the service's own policies over time."""
+
+    def defaults(self) -> PolicyHistory:
+        """The service's own policies; none before the first start that recorded them. Raises: DamagedData."""
+        ...
+
+    def note_default(self, policy: HeartbeatPolicy, *, at_ns: int, changes_max: int) -> PolicyHistory:
+        """Record the policy with which the service starts, and return all of them. The first one holds since ever.
+
+        Beyond `changes_max` of them the oldest are joined.
+        Raises: OSError; DatabaseBusy; DamagedData.
+        """
+        ...
+
+
+class SqlitePolicyRecords(SqliteRecords):
+    """See PolicyRecords; tables `policy` and `default_policy`."""
+
+    def defaults(self) -> PolicyHistory:
+        """See PolicyRecords."""
+        with self._reading():
+            return tuple(change for change in map(default_of, self._select(DEFAULTS_SQL)) if change is not None)
+
+    def note_default(self, policy: HeartbeatPolicy, *, at_ns: int, changes_max: int) -> PolicyHistory:
+        """See PolicyRecords."""
+        stored = self.defaults()
+        # What a clock that was ahead has dated does not wait until then.
+        known = tuple(change for change in stored if change.at_ns < at_ns)
+        if known and known[-1].policy == policy:
+            if known != stored:
+                with self._transaction() as run:
+                    put_defaults(run, known)
+            return known
+        changes = (*known, PolicyChange(at_ns if known else SINCE_EVER_NS, policy))
+        if len(changes) > changes_max:
+            first, second = changes[0].policy, changes[1].policy
+            longer = max(first, second, key=lambda one: one.late_after_ns)
+            changes = (PolicyChange(SINCE_EVER_NS, longer), *changes[2:])
+        with self._transaction() as run:
+            put_defaults(run, changes)
+            if known:
+                run("UPDATE declared SET version = version + 1, changed_at_ns = ?", (at_ns,))
+        return changes

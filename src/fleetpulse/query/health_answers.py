@@ -1,0 +1,57 @@
+"""Answers about whether the service runs and is ready; `query.answers` says how shapes are declared."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from fleetpulse.query.answer_fields import Count
+
+
+class Health(Struct):
+    """The process is alive; `read_only`: it accepts nothing until it is restarted."""
+
+    status: Annotated[str, Meta(examples=["ok"])]
+    version: Annotated[str, Meta(examples=["0.1.0"])]
+    msg: Annotated[str | UnsetType, Meta(description="why it must be restarted")] = UNSET
+
+
+class Replay(Struct):
+    """How far the replay of the journal has come."""
+
+    position: Count
+    until: Count
+    events: Count
+
+
+class DiskState(Struct):
+    """The disk of the data folder."""
+
+    free_bytes: Count
+    msg: Annotated[str | UnsetType, Meta(description="what to know of it, long before it is full")] = UNSET
+
+
+class Ready(Struct, kw_only=True):
+    """Whether events are accepted, and why not."""
+
+    status: Annotated[str, Meta(examples=["ready"])]
+    msg: Annotated[
+        str | UnsetType, Meta(description="why not", examples=["starting: the journal is being replayed"])
+    ] = UNSET
+    stage: Annotated[
+        str | UnsetType,
+        Meta(
+            description="of the start: `opening`, `devices`, `snapshot`, `replay`, `catch_up`, `ready`",
+            examples=["replay"],
+        ),
+    ] = UNSET
+    replay: Replay
+    auth: Annotated[
+        Literal["open", "protected", "off"],
+        Meta(
+            description="`protected`: every request needs a key; `open`: none, but only people at the machine are let "
+            "in; `off`: none, and everybody is let in",
+            examples=["open"],
+        ),
+    ]
+    warning: Annotated[str | UnsetType, Meta(description="where everybody is let in", examples=[""])] = UNSET
+    disk: DiskState | UnsetType = UNSET
