@@ -35,10 +35,10 @@ _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
 _DTYPES: list[np.dtype[Any]] = [
-    np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8", "<i8", "<i8", "<i8")
+    np.dtype(code) for code in ("<u4", "<i8", "<u4", "<i8", "<i8", "<u2", "<i8", "<i8", "<i8", "<i8", "<i8", "<i8")
 ]
 """By column kind: device, sent_at of heartbeats; device, sent_at, value, metric of samples; spans of blind time; leaps
-of the clock, a correction of it; orders to forget."""
+of the clock, a correction of it; orders to forget; a version of the catalog; the beginning of a checkpoint."""
 _NAMES = tuple(
     column.name for column in fields(EventColumns) if column.name not in {"received_at_ns", "do_reports_mark"}
 )
@@ -60,6 +60,8 @@ def encode_entry(batch: EventBatch) -> bytes:
         batch.leap_ns,
         batch.correction_ns,
         batch.forgotten,
+        batch.catalog_version,
+        batch.checkpoint_ns,
     )
     kept = [(kind, column) for kind, column in enumerate(columns) if column]
     parts = [_HEAD.pack(MAGIC, VERSION, len(kept), batch.received_at_ns)]

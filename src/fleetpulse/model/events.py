@@ -39,6 +39,10 @@ class EventBatch:
     correction_ns: array[int] = field(default_factory=lambda: array("q"))
     forgotten: array[int] = field(default_factory=lambda: array("q"))
     """Orders to forget, see `model/forgotten.py`; they come after the events of the batch."""
+    catalog_version: array[int] = field(default_factory=lambda: array("q"))
+    """One number, or none: whoever follows the journal knows the catalog up to it before applying this batch."""
+    checkpoint_ns: array[int] = field(default_factory=lambda: array("q"))
+    """One time, or none: a checkpoint begins here, after the events of the batch, in which days before it are open."""
     received_at_ns: int = 0
 
     def __len__(self) -> int:
@@ -60,7 +64,7 @@ class EventColumns:
 
     The heartbeat columns share one length, the sample columns another; `blind_ns` has shape (2 · spans,),
     `leap_ns` and `correction_ns` (2,) or (0,),
-    `forgotten` (8 · orders,).
+    `forgotten` (8 · orders,), `catalog_version` and `checkpoint_ns` (1,) or (0,).
     `do_reports_mark` says whether a report of metrics marks presence, as a heartbeat does; in entries of earlier
     versions it did not, and what they say must not change when they are replayed.
     """
@@ -75,6 +79,8 @@ class EventColumns:
     leap_ns: NDArray[np.int64]
     correction_ns: NDArray[np.int64]
     forgotten: NDArray[np.int64]
+    catalog_version: NDArray[np.int64]
+    checkpoint_ns: NDArray[np.int64]
     received_at_ns: int
     do_reports_mark: bool = True
 
@@ -84,8 +90,8 @@ class EventColumns:
     def cut(self, events_max: int) -> list[EventColumns]:
         """The same in pieces of at most so many events, without a copy: applied in their order they are the whole.
 
-        What comes before the events of a batch (a correction, spans, a leap) is in the first piece, and what comes
-        after them (orders to forget) in the last one.
+        What comes before the events of a batch (a version of the catalog, a correction, spans, a leap) is in the first
+        piece, and what comes after them (orders to forget, a checkpoint) in the last one.
         """
         if len(self) <= events_max:
             return [self]
@@ -103,9 +109,11 @@ class EventColumns:
                 sample_values=self.sample_values[samples],
                 sample_metrics=self.sample_metrics[samples],
                 forgotten=nothing,
+                checkpoint_ns=nothing,
             )
-            pieces.append(replace(piece, blind_ns=nothing, leap_ns=nothing, correction_ns=nothing) if start else piece)
-        pieces[-1] = replace(pieces[-1], forgotten=self.forgotten)
+            before_events = ("catalog_version", "blind_ns", "leap_ns", "correction_ns")
+            pieces.append(replace(piece, **dict.fromkeys(before_events, nothing)) if start else piece)
+        pieces[-1] = replace(pieces[-1], forgotten=self.forgotten, checkpoint_ns=self.checkpoint_ns)
         return pieces
 
     @classmethod
@@ -122,5 +130,7 @@ class EventColumns:
             np.frombuffer(batch.leap_ns, np.int64),
             np.frombuffer(batch.correction_ns, np.int64),
             np.frombuffer(batch.forgotten, np.int64),
+            np.frombuffer(batch.catalog_version, np.int64),
+            np.frombuffer(batch.checkpoint_ns, np.int64),
             batch.received_at_ns,
         )
