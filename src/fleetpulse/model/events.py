@@ -111,8 +111,11 @@ class EventColumns:
                 forgotten=nothing,
                 checkpoint_ns=nothing,
             )
-            before_events = ("catalog_version", "blind_ns", "leap_ns", "correction_ns")
-            pieces.append(replace(piece, **dict.fromkeys(before_events, nothing)) if start else piece)
+            if start:
+                piece = replace(
+                    piece, catalog_version=nothing, blind_ns=nothing, leap_ns=nothing, correction_ns=nothing
+                )
+            pieces.append(piece)
         pieces[-1] = replace(pieces[-1], forgotten=self.forgotten, checkpoint_ns=self.checkpoint_ns)
         return pieces
 
