@@ -7,7 +7,7 @@
 import sys
 
 from fleetpulse.blocks.store import FolderBlockStore
-from fleetpulse.catalog.outbox_records import SqliteOutboxRecords
+from fleetpulse.catalog.outbox_records import SqlOutboxRecords
 from fleetpulse.cli.main import main
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import Position
@@ -42,14 +42,14 @@ def remove_unknown() -> None:
 
 def deliver_hastily() -> None:
     """Record a message as delivered when it is read to be sent."""
-    get = SqliteOutboxRecords.get
+    get = SqlOutboxRecords.get
 
-    def get_and_record(self: SqliteOutboxRecords, number: int) -> OutboxEntry | None:
+    def get_and_record(self: SqlOutboxRecords, number: int) -> OutboxEntry | None:
         entry = get(self, number)
         self.delivered(number, outcome="", tries=1, at_ns=1)
         return entry
 
-    SqliteOutboxRecords.get = get_and_record  # type: ignore[method-assign]  # the defect
+    SqlOutboxRecords.get = get_and_record  # type: ignore[method-assign]  # the defect
 
 
 if __name__ == "__main__":

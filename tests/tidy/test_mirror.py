@@ -119,7 +119,11 @@ ELSEWHERE = {
     "catalog/audit_records.py": "contract/test_audit_records.py",
     "catalog/device_rows.py": "contract/test_catalog.py",
     "catalog/file_readings.py": "contract/test_catalog.py",
+    "catalog/audit_rows.py": "contract/test_audit_records.py",
     "catalog/sqlite.py": "contract/test_catalog.py",
+    "catalog/sql_catalog.py": "contract/test_catalog.py",
+    "catalog/database.py": "contract/test_catalog.py",
+    "catalog/database_state.py": "contract/test_catalog.py",
     "catalog/key_records.py": "contract/test_key_records.py",
     "catalog/key_rows.py": "contract/test_key_records.py",
     "cli/whoami.py": "e2e/test_keys.py",
@@ -163,7 +167,7 @@ ELSEWHERE = {
 
 DECLARATIONS = {
     "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
-    "catalog/sqlite_records.py",
+    "catalog/sql_records.py",
     "access_errors.py", "sign_in_limits.py",
     "ingest/bodies.py", "ingest/clock_declarations.py", "ingest/report_gate.py", "journal/journal.py",
     "alert/columns.py", "alert/condition.py", "alert/plan.py", "alert_settings.py", "model/alert.py",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.alert import RESOLVED, AlertDecision, AlertNote, Incident, Silence
 from fleetpulse.model.alert_rows import ALERT_ROW, PENDING_ROW, AlertRows, PendingRows
@@ -122,7 +122,7 @@ class AlertRecords(Protocol):
         ...
 
 
-class SqliteAlertRecords(SqliteRecords):
+class SqlAlertRecords(SqlRecords):
     """See AlertRecords; tables `alert_piece`, `alert_name`, `alert_pending`, `alert_round` and the like."""
 
     def load(self, *, ended_from_ns: int) -> StoredState:

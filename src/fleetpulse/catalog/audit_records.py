@@ -7,17 +7,14 @@ checked as before. The number and the hash of the newest entry are kept beside t
 is found too. Whoever can write the file can make all of it anew, so a copy belongs elsewhere: an export has the hashes.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import acting
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.audit_rows import COLUMNS, append_entries, entry_hash
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.audit import AuditEntry, AuditFacts, AuditFilter, ChainState
 
-_COLUMNS = "number, at_ns, kind, who, role, action, subject, before, after, address, request_id, times, hash"
-_INSERT_SQL = f"INSERT INTO audit ({_COLUMNS}) VALUES ({', '.join('?' * 13)})"
 _STATE_SQL = "SELECT anchor_number, anchor_hash, last_number, last_hash FROM audit_chain"
 _TEXTS = ("kind", "who", "action", "subject", "address", "request_id")
 
@@ -59,27 +56,11 @@ class AuditRecords(Protocol):
         ...
 
 
-def entry_hash(previous: bytes, number: int, at_ns: int, facts: AuditFacts) -> bytes:
-    """The hash of an entry. `previous`: that of the entry before it."""
-    text = json.dumps([number, at_ns, *facts], separators=(",", ":"))
-    return sha256(previous + text.encode()).digest()
-
-
-def append_entries(run: Any, entries: Iterable[AuditFacts], at_ns: int) -> None:
-    """Add entries at the end of the log, in a transaction."""
-    number, last = run("SELECT last_number, last_hash FROM audit_chain").fetchone()
-    for facts in entries:
-        number += 1
-        last = entry_hash(last, number, at_ns, facts)
-        run(_INSERT_SQL, (number, at_ns, *facts, last))
-    run("UPDATE audit_chain SET last_number = ?, last_hash = ?", (number, last))
-
-
 def _read(row: Sequence[Any]) -> AuditEntry:
     return AuditEntry(row[0], row[1], AuditFacts(*row[2:12]), row[12])
 
 
-class SqliteAuditRecords(SqliteRecords):
+class SqlAuditRecords(SqlRecords):
     """See AuditRecords; tables `audit` and `audit_chain`."""
 
     def append(self, entries: Sequence[AuditFacts], *, at_ns: int) -> None:
@@ -100,7 +81,7 @@ class SqliteAuditRecords(SqliteRecords):
         names = [name for name in _TEXTS if getattr(chosen, name)]
         conditions = " AND ".join([where, "at_ns >= ? AND at_ns < ?", *(f"{name} = ?" for name in names)])
         values = (chosen.start_ns, chosen.end_ns, *(getattr(chosen, name) for name in names))
-        text = f"SELECT {_COLUMNS} FROM audit WHERE {conditions} ORDER BY {order} LIMIT {limit}"
+        text = f"SELECT {COLUMNS} FROM audit WHERE {conditions} ORDER BY {order} LIMIT {limit}"
         with self._reading():
             return [_read(row) for row in self._select(text, values)]
 
@@ -129,7 +110,7 @@ class SqliteAuditRecords(SqliteRecords):
         state = self.state()
         number, last = state.anchor_number, state.anchor_hash
         with self._reading():
-            for row in self._select(f"SELECT {_COLUMNS} FROM audit ORDER BY number"):
+            for row in self._select(f"SELECT {COLUMNS} FROM audit ORDER BY number"):
                 number += 1
                 if row[0] != number:
                     return [f"the audit log has no entry {number}: somebody, or the disk, removed it"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.badge import BadgeRecord
 
 _SQL = "SELECT number, digest, device, labels, description, created_at_ns, created_by FROM badge"
@@ -35,7 +35,7 @@ class BadgeRecords(Protocol):
         ...
 
 
-class SqliteBadgeRecords(SqliteRecords):
+class SqlBadgeRecords(SqlRecords):
     """See BadgeRecords; table `badge`."""
 
     def all(self) -> list[BadgeRecord]:

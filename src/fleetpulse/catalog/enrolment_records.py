@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.enrolment import Enrolment, EnrolmentTerms
 
 _TERMS_SQL = "SELECT number, uses_max, uses, pattern, labels, takes FROM enrolment_key"
@@ -38,7 +38,7 @@ class EnrolmentRecords(Protocol):
         ...
 
 
-class SqliteEnrolmentRecords(SqliteRecords):
+class SqlEnrolmentRecords(SqlRecords):
     """See EnrolmentRecords; tables `enrolment_key` and `enrolment`."""
 
     def add_terms(self, terms: EnrolmentTerms) -> None:

@@ -3,11 +3,11 @@
 import json
 
 from fleetpulse.catalog.catalog import FileKind
-from fleetpulse.catalog.database import CatalogDatabase
+from fleetpulse.catalog.database_state import DatabaseState
 from fleetpulse.model.declaration_merge import Fields
 
 
-class FileReadings(CatalogDatabase):
+class FileReadings(DatabaseState):
     """See Catalog; tables `file_reading` and `file_value`."""
 
     def file_read_at(self, kind: FileKind) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.manifest import Manifest, Superseded
 
 MARK_BYTES = 8
@@ -66,7 +66,7 @@ class FileRecords(Protocol):
         ...
 
 
-class SqliteFileRecords(SqliteRecords):
+class SqlFileRecords(SqlRecords):
     """See FileRecords; tables `owner`, `written`, `superseded` and `set_aside`."""
 
     def identity(self) -> str | None:

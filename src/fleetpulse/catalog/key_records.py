@@ -24,7 +24,7 @@ from fleetpulse.catalog.key_rows import (
     wrong_text,
 )
 from fleetpulse.catalog.row_checksum import Row
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.errors import UnknownDevice
 from fleetpulse.model.access import Role
 from fleetpulse.model.key import DeviceKeys, KeyRecord
@@ -106,7 +106,7 @@ class KeyRecords(Protocol):
         ...
 
 
-class SqliteKeyRecords(SqliteRecords):
+class SqlKeyRecords(SqlRecords):
     """See KeyRecords; tables `access_key` and `key_use`."""
 
     def next_number(self) -> int:

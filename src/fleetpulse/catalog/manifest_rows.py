@@ -1,4 +1,4 @@
-"""The manifest as rows of the SQLite catalog, see `schema.py`.
+"""The manifest as rows of the catalog, see `schema.py`.
 
 Column `kind` of table block is `snapshot`, `presence`, `silences` (reception gaps: the name that older data folders
 have), `beat-gaps`, `covers`, `backfill` (whose start_ns and end_ns are the days that it may touch), `late-days` and
@@ -6,9 +6,9 @@ have), `beat-gaps`, `covers`, `backfill` (whose start_ns and end_ns are the days
 sample block, which has a part number, it is the tier.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 
+from fleetpulse.catalog.database import Statements
 from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import BackfillFile, BlockFile, Expired, GapFile, LateBlock, Manifest, SampleBlock
 from fleetpulse.model.server_clock import KnownLeaps
@@ -26,7 +26,7 @@ _GAP_COLUMNS = "first_device, end_device, sequence"
 _COLUMNS = f"kind, day, name, size_bytes, sha256, {_PART_COLUMNS}"
 
 
-def read_manifest(connection: sqlite3.Connection) -> Manifest:
+def read_manifest(connection: Statements) -> Manifest:
     """The manifest in the tables; an empty one where there is none."""
     run = connection.execute
     head = run(f"SELECT {_HEAD} FROM manifest").fetchone()
@@ -72,7 +72,7 @@ def read_manifest(connection: sqlite3.Connection) -> Manifest:
     )
 
 
-def _gaps(connection: sqlite3.Connection) -> tuple[dict[str, dict[int, tuple[GapFile, ...]]], tuple[BackfillFile, ...]]:
+def _gaps(connection: Statements) -> tuple[dict[str, dict[int, tuple[GapFile, ...]]], tuple[BackfillFile, ...]]:
     """The files of gaps by kind and day; and those of backfill."""
     gaps: dict[str, dict[int, tuple[GapFile, ...]]] = {kind: {} for kind in _GAPS}
     backfill: list[BackfillFile] = []
@@ -94,7 +94,7 @@ def _gaps(connection: sqlite3.Connection) -> tuple[dict[str, dict[int, tuple[Gap
 
 
 def _late_blocks(
-    connection: sqlite3.Connection, by_day: list[tuple[int, BlockFile]], by_device: list[tuple[int, BlockFile]]
+    connection: Statements, by_day: list[tuple[int, BlockFile]], by_device: list[tuple[int, BlockFile]]
 ) -> tuple[LateBlock, ...]:
     """The late blocks; their two files come in the same order."""
     days: dict[str, set[int]] = {}
@@ -106,14 +106,14 @@ def _late_blocks(
     )
 
 
-def _expired(connection: sqlite3.Connection) -> Expired:
+def _expired(connection: Statements) -> Expired:
     expired: dict[int, dict[int, int]] = {}
     for metric, day, samples in connection.execute("SELECT metric, day, samples FROM expired"):
         expired.setdefault(metric, {})[day] = samples
     return expired
 
 
-def _write_expired(connection: sqlite3.Connection, expired: Expired) -> None:
+def _write_expired(connection: Statements, expired: Expired) -> None:
     """Replace what has expired, unless it is the same: it only ever grows, so its totals tell."""
     rows = [(metric, day, samples) for metric, days in expired.items() for day, samples in days.items()]
     totals = connection.execute("SELECT count(*), coalesce(sum(samples), 0) FROM expired").fetchone()
@@ -122,7 +122,7 @@ def _write_expired(connection: sqlite3.Connection, expired: Expired) -> None:
         connection.executemany("INSERT INTO expired VALUES (?, ?, ?)", rows)
 
 
-def _sample_blocks(connection: sqlite3.Connection) -> tuple[SampleBlock, ...]:
+def _sample_blocks(connection: Statements) -> tuple[SampleBlock, ...]:
     parts: dict[int, SampleBlock] = {}
     for tier, day, name, size_bytes, sha256, part, kind, start_ns, end_ns, samples, is_distinct in connection.execute(
         f"SELECT {_COLUMNS} FROM block WHERE part IS NOT NULL ORDER BY part"
@@ -132,7 +132,7 @@ def _sample_blocks(connection: sqlite3.Connection) -> tuple[SampleBlock, ...]:
     return tuple(parts.values())
 
 
-def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
+def write_manifest(connection: Statements, manifest: Manifest) -> None:
     """Replace the manifest in the tables. Call it in a transaction."""
     rows: list[tuple[object, ...]] = [
         *(("presence", day, *_file(file), *_NO_PART) for day, file in manifest.presence.items()),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.message import Message
 from fleetpulse.model.outbox import (
     DEAD,
@@ -113,7 +113,7 @@ class OutboxRecords(Protocol):
         ...
 
 
-class SqliteOutboxRecords(SqliteRecords):
+class SqlOutboxRecords(SqlRecords):
     """See OutboxRecords; tables `message`, `forwarded` and `used_link`."""
 
     def add(self, messages: Sequence[Message], *, at_ns: int, waiting_max: int) -> OutboxAdded:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.person import Person, Session
 
 
@@ -59,7 +59,7 @@ class PersonRecords(Protocol):
         ...
 
 
-class SqlitePersonRecords(SqliteRecords):
+class SqlPersonRecords(SqlRecords):
     """See PersonRecords; tables `person` and `session`."""
 
     def people(self) -> list[PersonRecord]:

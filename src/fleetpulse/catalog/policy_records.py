@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from fleetpulse.catalog.policy_rows import DEFAULTS_SQL, default_of, put_defaults
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange, PolicyHistory
 
@@ -24,7 +24,7 @@ class PolicyRecords(Protocol):
         ...
 
 
-class SqlitePolicyRecords(SqliteRecords):
+class SqlPolicyRecords(SqlRecords):
     """See PolicyRecords; tables `policy` and `default_policy`."""
 
     def defaults(self) -> PolicyHistory:

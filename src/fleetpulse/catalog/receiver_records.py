@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.receiver import Receiver, Route
 
@@ -41,7 +41,7 @@ class ReceiverRecords(Protocol):
         ...
 
 
-class SqliteReceiverRecords(SqliteRecords):
+class SqlReceiverRecords(SqlRecords):
     """See ReceiverRecords; table `receiver_or_route`."""
 
     def receivers(self) -> list[Receiver]:

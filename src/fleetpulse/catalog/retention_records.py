@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.manifest import GAPS
 from fleetpulse.model.retention import Grace, gap_graces_after
 
@@ -26,7 +26,7 @@ class RetentionRecords(Protocol):
         ...
 
 
-class SqliteRetentionRecords(SqliteRecords):
+class SqlRetentionRecords(SqlRecords):
     """See RetentionRecords; table `retention_grace`."""
 
     def graces(self) -> dict[int, list[Grace]]:

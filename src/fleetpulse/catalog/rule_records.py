@@ -9,7 +9,7 @@ import msgspec
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.row_checksum import Row, is_changed
-from fleetpulse.catalog.sqlite_records import SqliteRecords
+from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.alert_rule import AlertRule, check_rule
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared_rule import DeclaredRule, RuleOrigin
@@ -44,7 +44,7 @@ class RuleRecords(Protocol):
         ...
 
 
-class SqliteRuleRecords(SqliteRecords):
+class SqlRuleRecords(SqlRecords):
     """See RuleRecords; table `alert_rule`."""
 
     def all(self) -> list[DeclaredRule]:

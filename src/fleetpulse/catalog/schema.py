@@ -53,6 +53,10 @@ loss(accepted_at_ns, part, …)    what had vanished of the journal or the catal
 
 import sqlite3
 
+import msgspec
+
+from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME
+
 _VERSION_1 = """
 CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
 CREATE TABLE manifest (position INTEGER NOT NULL, open_from_day INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL);
@@ -305,6 +309,12 @@ _STEPS = (
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)
+
+
+def built_in_metric() -> tuple[str, tuple[object, ...]]:
+    """A statement, and its parameters, that puts the metric in place which nobody defines."""
+    text = "INSERT INTO metric (number, name, body, is_defined) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
+    return text, (UPLOAD_TIME, BUILT_IN.name, msgspec.json.encode(BUILT_IN).decode())
 
 
 def migrate(connection: sqlite3.Connection) -> int:

@@ -28,7 +28,7 @@ def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
 
 def change(catalog: SqliteCatalog, sets: str) -> None:
     """What a program or a disk has made of the row of d1."""
-    catalog._connection.execute(f"UPDATE device SET {sets} WHERE number = 1")  # noqa: S608  # literals of this file
+    catalog._database.statements.execute(f"UPDATE device SET {sets} WHERE number = 1")  # noqa: S608  # literals of this file
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_rows_about_former_policies_are_compared_and_those_that_cannot_be_read_c
     catalog.update({1: Device("d1", interval_s=10), 2: Device("d2", interval_s=10)}, at_ns=7)
     before = [record.policies for record in catalog.records()]
     assert catalog.damage() == []
-    catalog._connection.execute("UPDATE policy SET interval_s = 11 WHERE device = 1 AND number = 1")
-    catalog._connection.execute("UPDATE policy SET interval_s = 'x' WHERE device = 2 AND number = 0")
-    catalog._connection.execute("UPDATE default_policy SET grace_s = 241")
+    catalog._database.statements.execute("UPDATE policy SET interval_s = 11 WHERE device = 1 AND number = 1")
+    catalog._database.statements.execute("UPDATE policy SET interval_s = 'x' WHERE device = 2 AND number = 0")
+    catalog._database.statements.execute("UPDATE default_policy SET grace_s = 241")
     policies, one = catalog.damage()
     assert policies == "rows about the service's own intervals and graces of before are not what was written"
     assert "not what was written, of device numbers 1, 2: `fleetpulse devices set --since` declares them" in one
@@ -106,7 +106,7 @@ def test_rows_of_older_versions_have_no_checksum(catalog: SqliteCatalog) -> None
 
 
 def test_an_error_of_the_database_that_is_no_text_stays_one(catalog: SqliteCatalog) -> None:
-    catalog._connection.execute("ALTER TABLE device RENAME TO lost")
+    catalog._database.statements.execute("ALTER TABLE device RENAME TO lost")
     with pytest.raises(Exception, match="no such table") as found:
         list(catalog.records())
     assert isinstance(found.value.__cause__, sqlite3.Error)

@@ -51,5 +51,5 @@ def test_a_start_after_a_clock_that_was_ahead_replaces_what_has_not_come_yet(cat
 def test_a_row_that_cannot_be_read_is_not_in_effect(catalog: SqliteCatalog) -> None:
     noted(catalog, USUAL, 1)
     noted(catalog, LONG, 5)
-    catalog._connection.execute("UPDATE default_policy SET grace_s = 'x' WHERE at_ns = 5")
+    catalog._database.statements.execute("UPDATE default_policy SET grace_s = 'x' WHERE at_ns = 5")
     assert catalog.policies.defaults() == (PolicyChange(SINCE_EVER_NS, USUAL),)

@@ -34,7 +34,7 @@ def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
 
 def change(catalog: SqliteCatalog, table: str, sets: str, where: str) -> None:
     """What a program or a disk has made of a row."""
-    catalog._connection.execute(f"UPDATE {table} SET {sets} WHERE {where}")  # noqa: S608  # literals of this file
+    catalog._database.statements.execute(f"UPDATE {table} SET {sets} WHERE {where}")  # noqa: S608  # literals of this file
 
 
 def test_what_is_written_is_sound_however_it_is_written(catalog: SqliteCatalog) -> None:
