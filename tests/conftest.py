@@ -22,7 +22,7 @@ settings.register_profile("thorough", deadline=None)
 settings.load_profile("fleetpulse")
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ["containers", "fault", "e2e", "property", "contract", "unit", "tidy"]
+FOLDERS = ["containers", "cluster", "fault", "e2e", "property", "contract", "unit", "tidy"]
 """The order of the tests: those that take long begin first, so that no worker is left alone with one in the end."""
 
 # A trace with the values of all variables takes seconds to print.
