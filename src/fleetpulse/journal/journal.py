@@ -3,26 +3,38 @@
 In come entries (bytes, one event batch each), out come the same entries in the order of their positions. After a crash
 or a power cut every entry whose `append` returned is still there. An entry whose `append` did not return may be there
 or not.
+
+A journal may be shared: other nodes append to it too. Then the entries of all nodes have one order, each node learns of
+them by `follow`, and an entry whose `append` raised may turn up later; but never twice, and never behind a later entry
+of the same node.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached
 
+Deliver = Callable[[Sequence[tuple[Position, bytes]]], None]
+
 
 class Journal(Protocol):
-    """A durable, ordered log. All calls block, and come from one thread at a time, the only writer of the journal."""
+    """A durable, ordered log. All calls block, and come from one thread at a time, this process's only writer of it."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may append to it too, so that entries are applied as `follow` delivers them."""
+        ...
 
     def append(self, body: bytes) -> Position:
-        """Make `body` durable as the next entry; return its position, one more than the entry before.
+        """Make `body` durable as the next entry; return its position.
 
+        That is one more than the position of the entry before, which may be another node's where it is shared.
         Raises: OSError: the entry must not be acknowledged. If the error `is_final` (see storage_causes), the journal
             must not be appended to again: after a failed fsync the kernel may have dropped the page, so that a second
             try could succeed without the entry on disk. After any other, such as that of a full disk, nothing was
-            written, and later appends may succeed.
+            written, or, where it is shared, the entry may turn up once; later appends may succeed.
             DatabaseBusy: another program holds a lock; nothing was written, and later appends may succeed.
         """
         ...
@@ -62,6 +74,20 @@ class Journal(Protocol):
         """(position, entry) of all entries behind position `after`, in order.
 
         Raises: DamagedData: an entry is missing or cannot be read. DatabaseBusy.
+        """
+        ...
+
+    def follow(self, *, after: Position, deliver: Deliver, missed: Callable[[Position], None]) -> Callable[[], None]:
+        """Have the entries behind `after`, of all nodes, delivered as they come: in order, each once. Returns at once.
+
+        Only of a shared journal, and one at a time; from any thread.
+
+        Args:
+            deliver: called from a thread of the journal's own, with at least one entry. While it blocks, nothing more
+                is read. It must not raise.
+            missed: called from the same thread where the next entry is not there any more, with the position of the
+                oldest one behind it that is. Nothing is delivered after that: load a snapshot, and follow anew.
+        Returns: what ends it, from any thread, at once: no call begins after that; one that has begun may go on.
         """
         ...
 

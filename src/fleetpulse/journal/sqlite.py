@@ -21,6 +21,7 @@ from fleetpulse.database_copy import copy_database
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
+from fleetpulse.journal.journal import Deliver
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached, ReachedMark
@@ -76,6 +77,12 @@ class SqliteJournal:
         run("INSERT INTO dropped SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM dropped)")
         self._dropped: int = run("SELECT through FROM dropped").fetchone()[0]
         self._last: int = max(run("SELECT coalesce(max(position), 0) FROM entry").fetchone()[0], self._dropped)
+
+    is_shared = False
+
+    def follow(self, *, after: Position, deliver: Deliver, missed: Callable[[Position], None]) -> Callable[[], None]:
+        """See Journal. This process is the only one that appends, so nobody follows."""
+        raise NotImplementedError
 
     def append(self, body: bytes) -> Position:
         """See Journal."""
