@@ -58,7 +58,7 @@ class TcpProxy:
     def __init__(self, loop: asyncio.AbstractEventLoop, target: tuple[str, int]) -> None:
         self.target = target
         self.loop = loop
-        self.held: set[Way] = set()
+        self.held_ways: set[Way] = set()
         self.delay_s: dict[Way, float] = dict.fromkeys(BOTH, 0.0)
         self.connections = 0
         self.bytes_passed: dict[Way, int] = dict.fromkeys(BOTH, 0)
@@ -99,7 +99,7 @@ class TcpProxy:
         """
 
         async def work() -> None:
-            self.held |= set(ways or BOTH)
+            self.held_ways |= set(ways or BOTH)
 
         self._call(work)
 
@@ -126,7 +126,7 @@ class TcpProxy:
         """Let everything pass again, and new connections be made."""
 
         async def work() -> None:
-            self.held.clear()
+            self.held_ways.clear()
             self.delay_s = dict.fromkeys(BOTH, 0.0)
             for side in list(self.pairs):
                 side.flush()
@@ -197,7 +197,7 @@ class _Side(asyncio.Protocol):
 
     def _put(self, data: bytes | None) -> None:
         delay_s = self._proxy.delay_s[self._way]
-        if self.other is None or self._waiting or delay_s or self._way in self._proxy.held:
+        if self.other is None or self._waiting or delay_s or self._way in self._proxy.held_ways:
             self._waiting.append((self._proxy.loop.time() + delay_s, data))
             self._waiting_bytes += len(data or b"")
             self._pause()
@@ -207,10 +207,10 @@ class _Side(asyncio.Protocol):
 
     def flush(self) -> None:
         """Pass on what has waited long enough, and that the other end is gone."""
-        if not self._proxy.held and self.other is not None and self.other.transport.is_closing():
+        if not self._proxy.held_ways and self.other is not None and self.other.transport.is_closing():
             self.reset()
         now_s = self._proxy.loop.time() + 1e-4
-        while self._waiting and self._waiting[0][0] <= now_s and self.other and self._way not in self._proxy.held:
+        while self._waiting and self._waiting[0][0] <= now_s and self.other and self._way not in self._proxy.held_ways:
             _, data = self._waiting.popleft()
             self._waiting_bytes -= len(data or b"")
             self._pass(data)
@@ -250,7 +250,7 @@ class _Side(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self.other is None or self.other.transport.is_closing():
             self._proxy.pairs -= {self, self.other}
-        elif self._proxy.held:
+        elif self._proxy.held_ways:
             return  # nobody learns of it until the link is mended
         elif error is not None:
             self.other.reset()
