@@ -47,6 +47,7 @@ from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.receiver_desk import ReceiverDesk
 from fleetpulse.pipeline.reception import Reception
+from fleetpulse.pipeline.reloading import Reloading
 from fleetpulse.pipeline.removal import Removal
 from fleetpulse.pipeline.rest import Rest
 from fleetpulse.pipeline.rule_trials import RuleTrials
@@ -69,7 +70,7 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 
 def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
-    stages = build_stages(settings, stores)
+    stages = _with_reloads(build_stages(settings, stores))
     readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
     declared_files = _build_declared_files(settings, stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness)
@@ -127,6 +128,12 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         declared_files=declared_files,
         node=node,
     )
+
+
+def _with_reloads(stages: Stages) -> Stages:
+    """The same, whose parts come to know what other nodes change in the catalog."""
+    stages.changes.reloads.append(Reloading(**_stages_of(stages, Reloading)).reload)
+    return stages
 
 
 def _build_store_return(

@@ -23,6 +23,7 @@ from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.service import Stores
 from fleetpulse.pipeline.sessions import Sessions
+from fleetpulse.pipeline.shared_keys import SharedTokenKeys
 from fleetpulse.pipeline.sign_in import SignIn
 from fleetpulse.pipeline.token_key_file import TokenKeyFile
 from fleetpulse.rate_settings import DailyLimits
@@ -106,11 +107,14 @@ def build_sign_in(
     catalog: dict[str, Any] = {"catalog": stores.catalog, "catalog_thread": catalog_thread, "clock": clock}
     sessions = Sessions(**catalog, limits=settings)
     people = People(**catalog, passwords=stores.threads.passwords, sessions=sessions, limits=settings)
-    key_file = TokenKeyFile(
-        stores.ownership.folder,
-        renew_s=settings.token_key_days * S_PER_DAY,
-        keep_s=max(settings.refresh_token_s, settings.browser_session_s, settings.access_token_s),
-    )
+    lives: dict[str, float] = {
+        "renew_s": settings.token_key_days * S_PER_DAY,
+        "keep_s": max(settings.refresh_token_s, settings.browser_session_s, settings.access_token_s),
+    }
+    if stores.catalog.is_shared:
+        key_file: TokenKeyFile = SharedTokenKeys(stores.catalog, **lives)
+    else:
+        key_file = TokenKeyFile(stores.ownership.folder, **lives)
     throttle = LoginThrottle(
         Rate(settings.login_per_s, settings.login_burst), monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S
     )
@@ -125,7 +129,7 @@ def build_sign_in(
     )
     issuers = _build_issuers(settings, stores, clock, catalog_thread, registry=registry, sign_in=sign_in)
     gate.verify_token, gate.verify_session = issuers.verify_token, sign_in.verify_session
-    return {"people": people, "sessions": sessions, "sign_in": sign_in, "issuers": issuers}
+    return {"token_keys": key_file, "people": people, "sessions": sessions, "sign_in": sign_in, "issuers": issuers}
 
 
 def _build_issuers(

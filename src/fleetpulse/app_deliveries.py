@@ -11,6 +11,7 @@ from fleetpulse.pipeline.link_key_file import LinkKeyFile
 from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.sending import Sending
 from fleetpulse.pipeline.service import Stores
+from fleetpulse.pipeline.shared_keys import SharedLinkKey
 from fleetpulse.settings import Settings
 
 
@@ -18,7 +19,8 @@ def build_deliveries(
     settings: Settings, stores: Stores, *, clock: Clock, catalog_thread: CatalogThread
 ) -> dict[str, Any]:
     """Those stages, by the names that `Stages` gives them."""
-    link_key = LinkKeyFile(stores.ownership.folder)
+    is_shared = stores.catalog.is_shared
+    link_key = SharedLinkKey(stores.catalog) if is_shared else LinkKeyFile(stores.ownership.folder)
     sending = Sending(
         limits=settings, link_key=link_key, apprise=AppriseSender(files=settings.receiver_files), now_ns=clock.now_ns
     )

@@ -12,6 +12,7 @@ from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.pipeline.alert_book import AlertBook
 from fleetpulse.pipeline.alert_rules import AlertRules
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.live_feed import LiveFeed
@@ -67,6 +68,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         **access,
         **build_deliveries(settings, stores, clock=clock, catalog_thread=catalog_thread),
         catalog_thread=catalog_thread,
+        changes=Changes(catalog=catalog, catalog_thread=catalog_thread),
         fleet=fleet,
         follower=follower,
         registry=registry,

@@ -23,6 +23,7 @@ from fleetpulse.catalog.policy_records import PolicyRecords
 from fleetpulse.catalog.receiver_records import ReceiverRecords
 from fleetpulse.catalog.retention_records import RetentionRecords
 from fleetpulse.catalog.rule_records import RuleRecords
+from fleetpulse.catalog.shared_catalog import SharedCatalog
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
@@ -82,7 +83,7 @@ FileKind = Literal["devices", "metrics", "alerts"]
 """Which of the declared files: devices.csv, metrics.json or alerts.toml, whatever they are called."""
 
 
-class Catalog(Protocol):
+class Catalog(SharedCatalog, Protocol):
     """What people decide, and the manifest. All calls block, and come from one thread at a time.
 
     A change is durable when its call returns. Every call that changes something may raise OSError: nothing was changed.

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import current_act
 from fleetpulse.catalog.audit_rows import append_entries
+from fleetpulse.catalog.change_log import FOLLOWING_TABLES, Noting, write_changes
 from fleetpulse.clock import Clock
 from fleetpulse.reached import Loss, Reached
 
@@ -38,6 +39,11 @@ class Database(ABC):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._transactions = 0
+        self.is_shared = False
+        """Whether other nodes use it, so that each transaction notes what it changes."""
+        self.following = 0
+        """The newest version that is known here to have changed what following the journal needs."""
+        self._noting: Noting | None = None
 
     @property
     @abstractmethod
@@ -90,7 +96,7 @@ class Database(ABC):
     def transaction(self) -> Generator[Callable[..., Any], None, None]:
         """All statements in it take effect, or none. Raises: OSError; DatabaseBusy: none took effect."""
         if self.is_in_transaction():
-            yield self.statements.execute  # as a part of the transaction that is under way
+            yield self._noting or self.statements.execute  # as a part of the transaction that is under way
             return
         act = current_act()
         if act is not None:
@@ -98,14 +104,19 @@ class Database(ABC):
         number = None
         with self._transact():
             run, changes = self.statements.execute, self._changes()
-            yield run
+            noting = self._noting = Noting(run) if self.is_shared else None
+            yield noting or run
             is_changed = self._changes() != changes
             if is_changed and act is not None and (facts := act.facts()) is not None:
                 append_entries(run, [facts], self._clock.now_ns())
             if is_changed:
                 ((number,),) = run("UPDATE transactions SET number = number + 1 RETURNING number").fetchall()
+                if noting is not None:
+                    write_changes(run, noting, version=number)
         if number is not None:
             self._transactions = number
+            if noting is not None and not noting.tables.isdisjoint(FOLLOWING_TABLES):
+                self.following = number
             self._committed(number)
 
     def transactions(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from fleetpulse.catalog.change_log import FOLLOWING_TABLES, CatalogChanges, read_changes
 from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.reached import Loss, Reached
 
@@ -17,6 +18,44 @@ class DatabaseState(SqlRecords):
     def transactions(self) -> int:
         """See Catalog."""
         return self._database.transactions()
+
+    @property
+    def is_shared(self) -> bool:
+        """See SharedCatalog."""
+        return self._database.is_shared
+
+    def share(self) -> None:
+        """See SharedCatalog."""
+        self._database.is_shared, self._database.following = True, self.transactions()
+
+    def version(self) -> int:
+        """See SharedCatalog."""
+        with self._reading():
+            return int(self._select("SELECT number FROM transactions").fetchone()[0])
+
+    def changes(self, after: int) -> CatalogChanges:
+        """See SharedCatalog."""
+        with self._reading():
+            changes = read_changes(self._select, after=after, version=self.version())
+        if changes.concerns(*FOLLOWING_TABLES):
+            self._database.following = max(self._database.following, changes.version)
+        return changes
+
+    def following_version(self) -> int:
+        """See SharedCatalog."""
+        return self._database.following
+
+    def secret(self, name: str) -> str:
+        """See SharedCatalog."""
+        with self._reading():
+            row = self._select("SELECT secret FROM shared_secret WHERE name = ?", (name,)).fetchone()
+            return "" if row is None else str(row[0])
+
+    def put_secret(self, name: str, secret: str) -> None:
+        """See SharedCatalog."""
+        text = "INSERT INTO shared_secret (name, secret) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET secret = ?"
+        with self._transaction() as run:
+            run(text, (name, secret, secret))
 
     def reached(self) -> Reached | None:
         """See Catalog."""

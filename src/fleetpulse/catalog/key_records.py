@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.catalog.acting import audit_change
+from fleetpulse.catalog.change_log import note_keys
 from fleetpulse.catalog.key_rows import (
     DEVICE_KEYS_SQL,
     EXPIRE_SQL,
@@ -39,6 +40,13 @@ class KeyRecords(Protocol):
 
     def next_number(self) -> int:
         """The number of the next key, at least 1. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+    def number_for(self, number: int) -> int:
+        """The number of the next key, in the transaction that makes it: nodes that share a catalog number together.
+
+        Args: number: the one that is reserved in memory. Raises: DamagedData; DatabaseBusy.
+        """
         ...
 
     def add(self, keys: Iterable[KeyRecord]) -> None:
@@ -114,12 +122,17 @@ class SqlKeyRecords(SqlRecords):
         with self._reading():
             return int(self._select("SELECT coalesce(max(number), 0) + 1 FROM access_key").fetchone()[0])
 
+    def number_for(self, number: int) -> int:
+        """See KeyRecords."""
+        return self.next_number() if self._database.is_shared else number
+
     def add(self, keys: Iterable[KeyRecord]) -> None:
         """See KeyRecords."""
         with self._transaction() as run:
             for key in keys:
                 if not run(PUT_KEY_SQL, key_row(key)).rowcount:
                     raise UnknownDevice("the device was deleted meanwhile")
+                note_keys(run, [key.number])
                 note_key(key)
 
     def find(self, number: int) -> KeyRecord | None:
@@ -186,7 +199,7 @@ class SqlKeyRecords(SqlRecords):
         """See KeyRecords."""
         with self._transaction() as run:
             revoked = run(REVOKE_SQL, (at_ns, by, json.dumps(list(numbers)))).fetchall()
-            _note_revoked(revoked)
+            _note_revoked(run, revoked)
             return len(revoked)
 
     def expire(self, numbers: Sequence[int], *, at_ns: int) -> None:
@@ -194,6 +207,7 @@ class SqlKeyRecords(SqlRecords):
         with self._transaction() as run:
             after = {"expires_at": format_rfc3339(at_ns)} if numbers else {}
             for (number,) in run(EXPIRE_SQL, (at_ns, json.dumps(list(numbers)))).fetchall():
+                note_keys(run, [number])
                 audit_change(f"key {number}", {}, after)
 
     def used_minutes(self) -> NDArray[np.uint32]:
@@ -218,9 +232,10 @@ class SqlKeyRecords(SqlRecords):
 
 def revoke_of_device(run: Callable[..., Any], device: int, *, at_ns: int) -> None:
     """Revoke the keys of a device, in the transaction that deletes it."""
-    _note_revoked(run(REVOKE_OF_DEVICE_SQL, (at_ns, BY_DELETION, device)).fetchall())
+    _note_revoked(run, run(REVOKE_OF_DEVICE_SQL, (at_ns, BY_DELETION, device)).fetchall())
 
 
-def _note_revoked(rows: Iterable[Row]) -> None:
+def _note_revoked(run: Callable[..., Any], rows: Sequence[Row]) -> None:
+    note_keys(run, (number for (number,) in rows))
     for (number,) in rows:
         audit_change(f"key {number}", {"is_revoked": False}, {"is_revoked": True})

@@ -27,6 +27,8 @@ file_value(kind, name, fields)   fields: what such a file last said of an entry,
 alert_rule(name, body, …)        rules of alerts that were changed or removed; all others are the default set
 access_key(number, digest, …)    every key that was ever made; digest: the SHA-256 of its text; device: whose key it is
 key_use(piece, minutes)          when the keys of a piece of numbers were last used, see key_rows.py
+catalog_change(version, …)       what the transactions of a shared catalog changed, see change_log.py
+shared_secret(name, secret)      keys with which all nodes of a cluster sign, see pipeline/shared_keys.py
 transactions(number)             one row: how many transactions changed the catalog, see `reached.py`
 marked(since_ns)                 one row, once the file `reached` is certainly on disk: from then on it must be there
 person(name, role, scope, …)     who may sign in; scope: labels as a JSON list of pairs; password: an argon2id hash
@@ -282,6 +284,10 @@ CREATE TABLE badge (
 );
 CREATE INDEX badge_device ON badge (device) WHERE device IS NOT NULL;
 """
+_CATALOG_CHANGES = """
+CREATE TABLE catalog_change (version INTEGER PRIMARY KEY, tables TEXT NOT NULL, devices TEXT, access_keys TEXT);
+CREATE TABLE shared_secret (name TEXT PRIMARY KEY, secret TEXT NOT NULL) WITHOUT ROWID;
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -306,6 +312,7 @@ _STEPS = (
     _OUTBOX,
     _ALERTS,
     _BADGES,
+    _CATALOG_CHANGES,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

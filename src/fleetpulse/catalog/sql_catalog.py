@@ -4,7 +4,7 @@ import contextlib
 import json
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -14,6 +14,7 @@ from fleetpulse.catalog.alert_records import AlertRecords, SqlAlertRecords
 from fleetpulse.catalog.audit_records import AuditRecords, SqlAuditRecords
 from fleetpulse.catalog.badge_records import BadgeRecords, SqlBadgeRecords
 from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
+from fleetpulse.catalog.change_log import note_devices, note_table
 from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import CHECK_SQL, changed_devices, wrong_devices, wrong_policies
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqlEnrolmentRecords
@@ -175,6 +176,7 @@ class SqlCatalog(FileReadings):
                         f"there would be more than {devices_max} devices (devices_max)", setting="devices_max"
                     )
             if new or are_changed:
+                note_devices(run, chain(new, changed if are_changed else ()))
                 rows_of.note_change(run, at_ns)
         return Registered(new, changed, joined)
 
@@ -188,12 +190,14 @@ class SqlCatalog(FileReadings):
                 rows_of.note_update(run, number, device)
                 run(rows_of.UPDATE_SQL, (*rows_of.written_fields(device), number))
             if devices:
+                note_devices(run, devices)
                 rows_of.note_change(run, at_ns)
         return joined
 
     def delete(self, numbers: Sequence[int], *, at_ns: int) -> None:
         """See Catalog."""
         with self._transaction() as run:
+            note_devices(run, numbers)
             for number in numbers:
                 rows_of.note_update(run, number, None)
                 text = "UPDATE device SET deleted_at_ns = ? WHERE number = ? AND deleted_at_ns IS NULL"
@@ -310,6 +314,7 @@ class SqlCatalog(FileReadings):
         with self._transaction() as run:
             note_superseded(run, manifest, at_ns=self._clock.now_ns(), was_at_rest=was_at_rest)
             write_manifest(self._database.statements, manifest)
+            note_table(run, "manifest")
             for one in forgotten:
                 row = (one.device, one.before_ns, one.at_ns, one.minutes, one.samples)
                 run("INSERT INTO forgotten VALUES (?, ?, ?, ?, ?)", row)

@@ -72,6 +72,14 @@ class FleetPolicies:
         self._table = PolicyTable.of(self.histories)
         self._shortest_ns = self._table.shortest_ns
 
+    def change_default(self, history: PolicyHistory) -> None:
+        """Replace the history of devices that declare nothing, while others are known: set those of the others anew."""
+        self.histories[0], self.latest[0] = history, history[-1].policy
+        self._codes = {known: code for code, known in reversed(list(enumerate(self.histories)))}
+        self._known, self.different = {}, set(self.latest)
+        self._table = PolicyTable.of(self.histories)
+        self._shortest_ns = self._table.shortest_ns
+
     def without_unused(self, policy_codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Forget histories that no device has any more, once there are many.
 

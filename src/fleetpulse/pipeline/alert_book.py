@@ -76,6 +76,21 @@ class AlertBook:
         for text in stored.wrong:
             log.error("stored alerts are damaged", what=text)
 
+    async def reload(self, *, is_round: bool) -> None:
+        """Bring memory to what other nodes stored. Raises: DamagedData; NotAccepting.
+
+        Args: is_round: rounds too, and not only what people decided: of who makes rounds, memory is what was stored.
+        """
+        async with self.changing:
+            if is_round:
+                await self.catalog_thread.run(self.load)
+                return
+            known = np.concatenate([self.lives.open.of["number"], self.lives.ended.of["number"]]).tolist()
+            records = self.records
+            read = self.catalog_thread.run(lambda: (records.decisions(known), records.silences()))
+            decisions, silences = await read
+            self.decisions, self.silences = decisions, tuple(silences)
+
     def adopt(self, decided: Decided) -> None:
         """A round was stored, or had nothing to store: it is in effect."""
         self.state = decided.state

@@ -105,6 +105,7 @@ class Enrolments:
         """Write an enrolment, in one transaction. On the catalog's thread."""
         records, at_ns, device = self.catalog.enrolments, self.clock.now_ns(), wish.device
         with self.catalog.transaction():
+            key_number = self.catalog.keys.number_for(key_number)
             former = None if wish.number is None else records.of(wish.number)
             is_repeated = former is not None and former.device_key != 0
             if is_repeated and former is not None:

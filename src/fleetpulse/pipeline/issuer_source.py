@@ -72,6 +72,23 @@ class IssuerSource:
         except (DamagedData, ValueError) as error:
             log.error("the stored keys of an issuer cannot be read", issuer=self.address.issuer, error=str(error))
 
+    async def reload(self) -> None:
+        """Take the keys as another node has read them, where that was later. Raises: NotAccepting."""
+        stored = await self._catalog_thread.run(lambda: self._catalog.people.issuer_keys(self.address.issuer))
+        if stored is not None and (self._read_at_ns is None or stored[1] > self._read_at_ns):
+            try:
+                self._take(read_jwks(stored[0]), stored[1])
+            except ValueError as error:
+                log.error("the stored keys of an issuer cannot be read", issuer=self.address.issuer, error=str(error))
+
+    def _take(self, keys: dict[str, IssuerKey], at_ns: int) -> None:
+        self._trouble, self._read_at_ns = "", at_ns
+        # A key that stays is the same object, by which tokens that it signed are known again.
+        before = self.keys
+        self.keys = {
+            kid: before[kid] if kid in before and _are_same(before[kid], key) else key for kid, key in keys.items()
+        }
+
     async def key(self, kid: str) -> IssuerKey:
         """The key of this name. Raises: Unauthenticated: there is none. Busy: the issuer does not answer."""
         age_ns = self._age_ns()
@@ -146,12 +163,7 @@ class IssuerSource:
         if self.keys.keys() != keys.keys() or self._trouble:
             log.info("the keys of an issuer", issuer=self.address.issuer, keys=sorted(keys))
         at_ns = self._clock.now_ns()
-        self._trouble, self._read_at_ns = "", at_ns
-        # A key that stays is the same object, by which tokens that it signed are known again.
-        before = self.keys
-        self.keys = {
-            kid: before[kid] if kid in before and _are_same(before[kid], key) else key for kid, key in keys.items()
-        }
+        self._take(keys, at_ns)
         try:
             issuer = self.address.issuer
             with acting(None):  # whoever's token began the reading has done nothing

@@ -62,6 +62,11 @@ class Issuers:
         for source in self._sources.values():
             source.load()
 
+    async def reload(self) -> None:
+        """Take the keys as another node has read them. Raises: NotAccepting."""
+        for source in self._sources.values():
+            await source.reload()
+
     async def verify_token(self, token: str) -> Principal:
         """Who shows a token.
 

@@ -6,7 +6,6 @@ back.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,6 @@ import msgspec
 import structlog
 
 from fleetpulse.access.gate import Gate
-from fleetpulse.access.key_table import NEVER_S, NOT_A_DEVICE
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, Conflict, NotFound, OutcomeUnknown, OutOfRange
@@ -26,14 +24,12 @@ from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.admin_key import make_admin_key
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.key_loading import PIECE_KEYS, adopt_keys, load_keys, pieces_to_read, put_key, read_keys
 from fleetpulse.pipeline.key_suspension import suspend
-from fleetpulse.pipeline.key_use import take_in_use
 from fleetpulse.pipeline.made_keys import BY_FAILURE, Issued, Made, made_key
 from fleetpulse.pipeline.registry import Registry
 
 log = structlog.get_logger("keys")
-PIECE_KEYS = 500
-"""Keys that are made at once, while whoever changes the catalog waits: some 50 ms, of which 2 on the event loop."""
 EXPIRED_KNOWN_S = 30 * 86_400
 """So long an expired key is known in memory, and its holder told that it has expired; after that it is a wrong key."""
 
@@ -75,13 +71,7 @@ class KeyRing:
         Raises: DamagedData; StorageFailed: the file of the key cannot be written; OSError; DatabaseBusy.
         """
         gate, records = self._gate, self._catalog.keys
-        for keys in records.live_of_devices(self.unreadable):
-            expires_s = [NEVER_S if end_ns is None else end_ns / NS_PER_S for end_ns in keys.expires_at_ns]
-            gate.keys.load_devices(keys.numbers, keys.digests, keys.devices, expires_s)
-            time.sleep(0)  # the loop answers meanwhile that the service starts
-        for key in records.live(self.unreadable):
-            self._put(key)
-        take_in_use(gate.keys, records.used_minutes())
+        load_keys(gate.keys, records, self.unreadable)
         self._next_number = gate.keys.numbers_end = records.next_number()
         gate.keys.remove_expired(before_s=self._clock.now_ns() / NS_PER_S - EXPIRED_KNOWN_S)
         gate.open(were_keys_made=self._next_number > 1)
@@ -89,19 +79,30 @@ class KeyRing:
             self._make_admin_key()
             gate.were_keys_made = True
 
+    async def reload(self, numbers: Sequence[int] | None) -> None:
+        """Bring memory to what other nodes did with the keys of these numbers, None: with all. Raises: NotAccepting."""
+        gate, records = self._gate, self._catalog.keys
+        async with self._changing:
+            end = await self._catalog_thread.run(records.next_number)
+            for piece in pieces_to_read(numbers, end=end):
+                adopt_keys(gate.keys, piece, await self._catalog_thread.run(partial(read_keys, records, piece)))
+            self._next_number = max(self._next_number, end)
+        if end > 1 and not gate.were_keys_made:
+            gate.were_keys_made = True
+
     def _put(self, key: KeyRecord) -> None:
-        self._gate.keys.put(
-            key.number,
-            key.digest,
-            device=NOT_A_DEVICE if key.device is None else key.device,
-            principal=key.principal,
-            expires_s=NEVER_S if key.expires_at_ns is None else key.expires_at_ns / NS_PER_S,
-        )
+        put_key(self._gate.keys, key)
+        self._next_number = max(self._next_number, key.number + 1)
 
     def _make_admin_key(self) -> None:
         """Make a key that may do everything, and write it to its file. Blocks."""
-        number, at_ns = self._take_numbers(1), self._clock.now_ns()
-        key, path = make_admin_key(self._catalog, self._folder, number=number, at_ns=at_ns, by="the service")
+        at_ns, catalog = self._clock.now_ns(), self._catalog
+        with catalog.transaction():
+            first = self._next_number
+            number = self._catalog.keys.number_for(self._take_numbers(1))
+            if number > first:  # another node that starts at the same time has made it
+                return
+            key, path = make_admin_key(catalog, self._folder, number=number, at_ns=at_ns, by="the service")
         self._put(key)
         self.admin_key_path = path
         log.warning("an admin key was made", file=str(path), todo="use it to make others, then move it to a safe place")
@@ -229,11 +230,13 @@ class KeyRing:
         at_ns, by = self._clock.now_ns(), "" if principal is None else principal.name
 
         def write() -> list[Made]:
-            made = [
-                made_key(wish, number=number, device=device, at_ns=at_ns, by=by)
-                for number, (wish, device) in enumerate(zip(wishes, devices, strict=True), first)
-            ]
             with self._catalog.transaction():
+                made = [
+                    made_key(wish, number=number, device=device, at_ns=at_ns, by=by)
+                    for number, (wish, device) in enumerate(
+                        zip(wishes, devices, strict=True), self._catalog.keys.number_for(first)
+                    )
+                ]
                 self._catalog.keys.add(key for key, _ in made)
                 also(made)
             return made
@@ -292,16 +295,8 @@ class KeyRing:
         Raises: UnknownDevice; NotAccepting.
         """
         devices = [self._registry.number_of(device_id, is_deleted_included=True) for device_id in device_ids]
-        return await self._catalog_thread.run(
-            partial(
-                self._catalog.keys.page,
-                after=after,
-                count=count,
-                role=role,
-                devices=devices,
-                is_revoked_included=is_revoked_included,
-            )
-        )
+        chosen = partial(self._catalog.keys.page, role=role, devices=devices, is_revoked_included=is_revoked_included)
+        return await self._catalog_thread.run(partial(chosen, after=after, count=count))
 
     async def revoke(self, number: int, *, principal: Principal | None) -> KeyRecord:
         """Refuse a key from now on, for good: at once in memory, whatever the catalog is at.

@@ -12,7 +12,7 @@ from fleetpulse.disk import sync_folder
 
 log = structlog.get_logger("deliveries")
 LINK_KEY = "link.key"
-_BYTES = 32
+KEY_BYTES = 32
 
 
 class LinkKeyFile:
@@ -25,6 +25,9 @@ class LinkKeyFile:
         self.path = folder / LINK_KEY
         self._key = b""
         self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Nothing: the file is read when the key is first needed. Other keeps of the key are read at the start."""
 
     def key(self) -> bytes:
         """The key: 32 bytes. Blocks at the first time. Raises: OSError."""
@@ -40,8 +43,8 @@ class LinkKeyFile:
     def _read(self) -> bytes:
         try:
             found = bytes.fromhex(self.path.read_text("ascii").strip())
-            if len(found) != _BYTES:
-                raise ValueError(f"it has {len(found)} bytes, and not {_BYTES}")
+            if len(found) != KEY_BYTES:
+                raise ValueError(f"it has {len(found)} bytes, and not {KEY_BYTES}")
         except FileNotFoundError:
             return b""
         except (OSError, ValueError) as error:
@@ -56,7 +59,7 @@ class LinkKeyFile:
         return found
 
     def _make(self) -> bytes:
-        made = secrets.token_bytes(_BYTES)
+        made = secrets.token_bytes(KEY_BYTES)
         new = self.path.with_name(f"{LINK_KEY}.new")
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -17,6 +17,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.alert_expiry import AlertExpiry
 from fleetpulse.pipeline.alerting import Alerting
 from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
@@ -66,6 +67,7 @@ class Node:
     rate_watch: RateWatch
     rest: Rest
     telemetry_rounds: TelemetryRounds
+    changes: Changes
     audit_log: AuditLog
     alerting: Alerting
     alert_expiry: AlertExpiry
@@ -139,6 +141,7 @@ class Node:
 
     def _move_on(self) -> None:
         self.watch.turn()
+        self.changes.tick()
         may_expire = not self.watch.kept_because
         self.audit_log.tick(may_expire=may_expire)
         self.alert_expiry.tick(may_expire=may_expire)
@@ -182,6 +185,7 @@ class Node:
             await self.alert_expiry.end()
             await self.deliveries.end(within_s=min(within_s * DELIVERIES_SHARE, DELIVERIES_END_S))
             await self.audit_log.end()
+            await self.changes.end()
             await self.writer.stop()
             if was_ready:
                 await self.key_use.end()

@@ -12,7 +12,7 @@ from fleetpulse.clock import Clock
 from fleetpulse.errors import Busy, Conflict, NotFound, OutOfRange
 from fleetpulse.model.access import Scope
 from fleetpulse.model.device import check_labels
-from fleetpulse.model.person import Person, PersonRole, check_password, check_person_name
+from fleetpulse.model.person import Person, PersonRole, Session, check_password, check_person_name
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.sessions import Sessions
 from fleetpulse.sign_in_limits import SignInLimits
@@ -48,6 +48,17 @@ class People:
     def load(self) -> None:
         """Read all people from the catalog. Blocks; for the start."""
         self._records = {record.person.name: record for record in self._catalog.people.people()}
+
+    async def reload(self) -> None:
+        """Bring memory to what other nodes wrote to the catalog, of sessions too. Raises: NotAccepting."""
+
+        def read() -> tuple[list[PersonRecord], list[Session]]:
+            return self._catalog.people.people(), self._catalog.people.sessions()
+
+        async with self.changing:
+            people, sessions = await self._catalog_thread.run(read)
+            self._records = {record.person.name: record for record in people}
+            self._sessions.replace(sessions)
 
     def all(self) -> list[Person]:
         """All people, by name."""

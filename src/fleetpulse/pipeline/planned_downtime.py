@@ -42,6 +42,19 @@ class PlannedDowntime:
             self.pauses.setdefault(pause.device, []).append(pause)
         self.windows = {window.id: window for window in self._catalog.windows()}
 
+    async def reload(self) -> None:
+        """Bring memory to what other nodes wrote to the catalog. Raises: NotAccepting."""
+
+        def read() -> tuple[list[Pause], list[MaintenanceWindow], DeclaredVersion]:
+            return self._catalog.pauses(), self._catalog.windows(), self._catalog.declared()
+
+        pauses, windows, self.declared = await self._catalog_thread.run(read)
+        by_device: dict[int, list[Pause]] = {}
+        for pause in pauses:
+            by_device.setdefault(pause.device, []).append(pause)
+        self.pauses, self.windows = by_device, {window.id: window for window in windows}
+        self.version += 1
+
     async def pause(self, device: int, *, until_ns: int | None) -> None:
         """Expect nothing of a device from now until `until_ns`, or, where it is None, until `resume`.
 

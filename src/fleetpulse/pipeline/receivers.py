@@ -57,6 +57,7 @@ class Receivers:
 
     def load(self) -> None:
         """Read them from the catalog. Blocks; for the start, before events are accepted."""
+        self._link_key.load()
         self._publish(self._read())
 
     def receiver(self, name: str) -> Receiver:

@@ -122,6 +122,10 @@ class Registry:
             self._apply(record)
         self.declared = self._catalog.declared()
 
+    def adopt_defaults(self, defaults: PolicyHistory) -> None:
+        """Take the service's own policies as another node has recorded them; then `reload` all devices."""
+        self._fleet.policies.change_default(defaults)
+
     def _apply(self, record: DeviceRecord) -> None:
         """Bring memory to what the catalog says of one device."""
         number, device = record.number, record.device
@@ -218,8 +222,8 @@ class Registry:
 
     async def adopt(self, registered: Registered) -> None:
         """Bring memory to what was written, while events come in. Raises: NotAccepting."""
-        await self._reload(registered.new)
-        await self._reload(registered.changed)
+        await self.reload(registered.new)
+        await self.reload(registered.changed)
         self._counters.devices_registered += len(registered.new)
         self._counters.policy_changes_joined += registered.policies_joined
 
@@ -244,7 +248,7 @@ class Registry:
             since_ns = at_ns  # and not when a clock that was ahead has dated the last change
         joined = await self._catalog_thread.run(lambda: self._catalog.update(checked, at_ns=at_ns, since_ns=since_ns))
         self._counters.policy_changes_joined += joined
-        await self._reload(list(checked))
+        await self.reload(list(checked))
 
     async def change_all(
         self, numbers: Sequence[int], change: Callable[[Device], Device], report: MergeReport, *, is_dry: bool
@@ -266,7 +270,7 @@ class Registry:
 
         await self._catalog_thread.run(write)
         if not is_dry:
-            await self._reload(written)
+            await self.reload(written)
 
     def _within_limits(self, devices: Iterable[Device]) -> Iterator[Device]:
         return within_limits(
@@ -285,7 +289,7 @@ class Registry:
         """
         at_ns = self._clock.now_ns()
         await self._catalog_thread.run(lambda: self._catalog.delete(numbers, at_ns=at_ns))
-        await self._reload(numbers)
+        await self.reload(numbers)
         return at_ns
 
     def number_of(self, device_id: str, *, is_deleted_included: bool = False) -> int:
@@ -315,7 +319,8 @@ class Registry:
         forgotten = await self._catalog_thread.run(self._catalog.forgotten)
         return [one for one in forgotten if one.device == number]
 
-    async def _reload(self, numbers: Sequence[int]) -> None:
+    async def reload(self, numbers: Sequence[int]) -> None:
+        """Bring memory to what the catalog says of these devices. Raises: NotAccepting."""
         self._make_room(max(numbers, default=-1) + 1)
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
         for piece in in_pieces(numbers, APPLIED_AT_ONCE):

@@ -21,6 +21,7 @@ from fleetpulse.pipeline.audit_log import AuditLog
 from fleetpulse.pipeline.backups import Backups
 from fleetpulse.pipeline.badges import Badges
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.deliveries import Deliveries
@@ -57,6 +58,7 @@ from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.sessions import Sessions
 from fleetpulse.pipeline.sign_in import SignIn
 from fleetpulse.pipeline.threads import Threads
+from fleetpulse.pipeline.token_key_file import TokenKeyFile
 from fleetpulse.pipeline.views import Views
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -83,6 +85,7 @@ class Stages(Stores):
 
     clock: ServiceClock
     catalog_thread: CatalogThread
+    changes: Changes
     audit_log: AuditLog
     enrolments: Enrolments
     fleet: Fleet
@@ -90,6 +93,7 @@ class Stages(Stores):
     registry: Registry
     newcomers: Newcomers
     gate: Gate
+    token_keys: TokenKeyFile
     people: People
     sessions: Sessions
     sign_in: SignIn

@@ -48,6 +48,14 @@ class Sessions:
         if session.kind == "browser":
             self._used_at_ns[session.id] = now_ns
 
+    def replace(self, sessions: Iterable[Session]) -> None:
+        """Take over those of the catalog: other nodes have begun, turned and ended some."""
+        now_ns, stored = self._clock.now_ns(), {session.id: session for session in sessions}
+        self._drop([session_id for session_id in self._sessions if session_id not in stored])
+        for session in stored.values():
+            if self._sessions.get(session.id) != session:
+                self._take(session, now_ns)
+
     def of(self, person: str) -> list[Session]:
         """The sessions of a person, the oldest first."""
         found = [self._sessions[session_id] for session_id in self._by_person.get(person, ())]

@@ -14,6 +14,7 @@ from fleetpulse.model.manifest import files_to_start
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.alert_book import AlertBook
 from fleetpulse.pipeline.alert_rules import AlertRules
+from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.checkpoint import sound_names
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
@@ -47,6 +48,7 @@ class Startup:
     key_ring: KeyRing
     metric_definitions: MetricDefinitions
     planned_downtime: PlannedDowntime
+    changes: Changes
     alert_book: AlertBook
     alert_rules: AlertRules
     receivers: Receivers
@@ -69,6 +71,7 @@ class Startup:
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
+        self.changes.note_loaded()
         self.registry.load()
         self.key_ring.load()
         self._note_wrong_rows()
