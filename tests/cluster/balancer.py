@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from conftest import ROOT
-from front_proxy import free_port
+from quiet_ports import quiet_port
 
 CONFIGURATION = ROOT / "deploy" / "haproxy.scale.cfg"
 
@@ -18,7 +18,7 @@ class Balancer:
     """`ports[n]` is where node n + 1 is reached; `port` is where devices and people come."""
 
     def __init__(self, folder: Path, ports: list[int], **texts: str) -> None:
-        self.port, self._socket = free_port(), folder / "haproxy.sock"
+        self.port, self._socket = quiet_port(), folder / "haproxy.sock"
         texts |= {"bind :6733": f"bind 127.0.0.1:{self.port}", "/tmp/haproxy.sock": str(self._socket)}  # noqa: S108  # replaced
         texts |= {f"node{number}:6733": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)}
         configuration = CONFIGURATION.read_text()

@@ -16,9 +16,9 @@ from balancer import Balancer
 
 from command import COMMAND
 from conftest import Server
-from front_proxy import free_port
 from handed_socket import Beats
 from http_client import Client
+from quiet_ports import quiet_port
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy (Debian: haproxy)")
 DEVICES = [f"device-{number}" for number in range(24)]
@@ -30,7 +30,7 @@ class Three:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = [free_port() for _ in range(3)]
+        self.ports = [quiet_port() for _ in range(3)]
         (folder / "devices.csv").write_text("device_id\n" + "\n".join(DEVICES) + "\n")
         self.servers = [self.start(number) for number in range(3)]
         self.balancer = Balancer(folder, self.ports, **{"timeout server 15s": "timeout server 6s"})

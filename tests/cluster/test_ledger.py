@@ -8,8 +8,8 @@ from checker import judge
 
 from command import COMMAND
 from conftest import Server
-from front_proxy import free_port
 from load import Load
+from quiet_ports import quiet_port
 
 
 def start(folder: Path, port: int, devices: Path) -> Server:
@@ -19,7 +19,7 @@ def start(folder: Path, port: int, devices: Path) -> Server:
 
 
 def test_the_ledger_agrees_with_a_node_that_is_killed_and_with_no_other_figures(tmp_path: Path) -> None:
-    load, port = Load(lanes=4, devices_a_lane=2, seed=1), free_port()
+    load, port = Load(lanes=4, devices_a_lane=2, seed=1), quiet_port()
     (tmp_path / "devices.csv").write_text(load.devices_csv)
     server = start(tmp_path, port, tmp_path / "devices.csv")
     try:
