@@ -29,16 +29,16 @@ def judge(load: Load, port: int, *, retries: int = 0) -> Verdict:
     """
     client, faults, stored, unsure = Client(port), list[str](), 0, 0
     for device, account in load.accounts.items():
-        stats, held, samples = (_answer(client, device, what) for what in ("stats", "account", _samples_path()))
+        stats, counts, samples = (_answer(client, device, what) for what in ("stats", "account", _samples_path()))
         faults += _wrong_figures(device, account, stats, samples)
         if (
-            held["accepted"] != held["applied"] + held["pending"]
-            or held["accepted"] != held["heartbeats"] + held["samples"]
+            counts["accepted"] != counts["applied"] + counts["pending"]
+            or counts["accepted"] != counts["heartbeats"] + counts["samples"]
         ):
-            faults.append(f"{device}: the account does not add up: {held}")
-        if held["accepted"] < account.acknowledged:
-            faults.append(f"{device}: {account.acknowledged} events were acknowledged, {held['accepted']} are stored")
-        stored += held["accepted"]
+            faults.append(f"{device}: the account does not add up: {counts}")
+        if counts["accepted"] < account.acknowledged:
+            faults.append(f"{device}: {account.acknowledged} events were acknowledged, {counts['accepted']} are stored")
+        stored += counts["accepted"]
         unsure += account.unsure
     client.close()
     doubled = stored - load.events

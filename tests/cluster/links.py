@@ -1,15 +1,44 @@
-"""The links of a cluster: every connection between two of its processes goes through one, and can be spoiled there."""
+"""The links of a cluster: every connection between two of its processes goes through one, and can be spoiled there.
+
+They are those of `tcp_proxy.py`, in a process of their own.
+"""
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-Mode = Literal["pass", "cut", "hang", "delay", "half"]
-"""See link_server.py."""
+
+class Link:
+    """One proxy, with the calls of TcpProxy."""
+
+    def __init__(self, links: "Links", port: int) -> None:
+        self.port, self.address = port, f"127.0.0.1:{port}"
+        self._links = links
+
+    def cut(self) -> None:
+        """Reset all connections, and refuse new ones."""
+        self._links.call("cut", self.port)
+
+    def hold(self) -> None:
+        """Pass nothing on, as a network that loses packets."""
+        self._links.call("hold", self.port)
+
+    def delay(self, seconds: float) -> None:
+        """Let everything take so much longer, each way."""
+        self._links.call("delay", self.port, seconds)
+
+    def half_close(self) -> None:
+        """End the way to the server of the connections that are there, once."""
+        self._links.call("half_close", self.port)
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+        self._links.call("mend", self.port)
 
 
 class Links:
@@ -17,30 +46,31 @@ class Links:
 
     def __init__(self) -> None:
         script = Path(__file__).parent / "link_server.py"
+        paths = os.pathsep.join([str(script.parent.parent), os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
         )
         self._lock = threading.Lock()
-        self.ports: dict[str, int] = {}
+        self.named: dict[str, Link] = {}
 
-    def open(self, name: str, *, to: int) -> int:
-        """The port by which `name` reaches the port `to`."""
-        self.ports[name] = int(self._order(do="open", link=name, to=to)["port"])
-        return self.ports[name]
+    def to(self, port: int, name: str) -> Link:
+        """A link to a port; `name` says between whom."""
+        self.named[name] = Link(self, int(self._ask({"call": "to", "port": port})["port"]))
+        return self.named[name]
 
-    def set(self, name: str, mode: Mode, delay_s: float = 0.0) -> int:
-        """How many connections' ends it concerned."""
-        return int(self._order(do="set", link=name, mode=mode, delay_s=delay_s)["connections"])
+    def of(self, member: str) -> list[Link]:
+        """All links of a process."""
+        return [link for name, link in self.named.items() if member in name.split("-")]
 
-    def of(self, member: str) -> list[str]:
-        """The names of all links of a process."""
-        return [name for name in self.ports if member in name.split("-")]
+    def call(self, name: str, port: int, *arguments: object) -> None:
+        """What a proxy shall do."""
+        self._ask({"call": name, "link": port, "arguments": arguments})
 
-    def set_all(self, member: str, mode: Mode, delay_s: float = 0.0) -> None:
-        for name in self.of(member):
-            self.set(name, mode, delay_s)
-
-    def _order(self, **order: Any) -> dict[str, Any]:
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
@@ -53,7 +83,7 @@ class Links:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(20)
         self._process.stdout.close()
 
     def __enter__(self) -> Self:
