@@ -28,7 +28,8 @@ from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DataFolderInUse, StorageFailed
+from fleetpulse.errors import DataFolderInUse, SettingsError, StorageFailed
+from fleetpulse.journal.journal import Journal
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.pipeline.losses import settle_losses
 from fleetpulse.pipeline.ownership import Ownership
@@ -108,17 +109,36 @@ def open_store(settings: Settings, *, uncached_folder: Path | None = None) -> Bl
         raise storage_error(error, place) from error
 
 
+def open_journal(settings: Settings, synchronous: Synchronous = "FULL") -> Journal:
+    """The journal of `settings`: a file in the data folder, or a stream of NATS that other nodes share.
+
+    Raises: OperatorError: it cannot be used. DatabaseBusy.
+    """
+    if not settings.journal:
+        path = Path(settings.data) / JOURNAL
+        return SqliteJournal(path, synchronous=synchronous, wait_s=settings.database_wait_s)
+    try:
+        # Only where it is used: one machine needs neither the client of NATS nor the time to import it.
+        from fleetpulse.journal.jetstream import JetStreamJournal  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"journal = {settings.journal} needs the client of NATS: install fleetpulse[scale] ({error})"
+        ) from error
+    return JetStreamJournal(settings)
+
+
 def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
     """All that outlives the process, as it stands in the data folder.
 
     Raises: OperatorError: something of it cannot be used, or has vanished. DatabaseBusy.
     """
     folder = Path(settings.data)
-    journal = SqliteJournal(folder / JOURNAL, synchronous=synchronous, wait_s=settings.database_wait_s)
+    journal = open_journal(settings, synchronous)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
     catalog.policy_changes_max = settings.policy_changes_max
     # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
-    journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
+    if isinstance(journal, SqliteJournal):
+        journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
     manifest = catalog.manifest()
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)
     threads = Threads(settings, settings)

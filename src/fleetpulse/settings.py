@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from fleetpulse.alert_settings import AlertSettings, ConditionSettings, DeliverySettings, DeskLimits, RuleLimits
 from fleetpulse.errors import SettingsError
+from fleetpulse.journal_settings import JournalSettings, check_journal
 from fleetpulse.limits import (
     About,
     AuditLimits,
@@ -120,11 +121,9 @@ class Storage:
         10.0, "Time until the S3 store is asked again for what it did not give at the start.", "s", 0.1, 3_600
     )
     cache_bytes_max: int = setting(
-        10_737_418_240,
-        "Copies of S3 files on disk; beyond it, the least recently used are evicted.",
-        "bytes",
-        1_048_576,
-    )
+        10_737_418_240, "Copies of S3 files on disk; beyond it, the least recently used are evicted.",
+        "bytes", 1_048_576,
+    )  # fmt: skip
     memory_cache_bytes_max: int = setting(
         67_108_864,
         "Footers and small columns of blocks in memory; beyond it, the least recently used are evicted.",
@@ -151,12 +150,9 @@ class Definitions:
         1_024, "Different pairs of interval and grace; beyond it, a device is refused (422).", "pairs", 1, 65_000
     )
     policy_changes_max: int = setting(
-        32,
-        "Changes of a device's interval and grace that are kept; beyond it, the oldest are joined.",
-        "changes",
-        2,
-        1_000,
-    )
+        32, "Changes of a device's interval and grace that are kept; beyond it, the oldest are joined.",
+        "changes", 2, 1_000,
+    )  # fmt: skip
     metrics_max: int = setting(1_000, "Defined metrics; beyond it, 422.", "metrics", 1, 65_535)
     keys_max: int = setting(4_000_000, "Keys that are not revoked; beyond it, making one is refused (422).", "keys", 1)
     key_use_s: float = setting(
@@ -186,6 +182,7 @@ class Settings(
     Server,
     Edge,
     Storage,
+    JournalSettings,
     Definitions,
     HeartbeatDefaults,
     IngestLimits,
@@ -277,6 +274,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
             f"bulk_lines_max ({settings.bulk_lines_max}) must not be more than events_waiting_max "
             f"({settings.events_waiting_max}): a body of so many lines could never be accepted"
         )
+    check_journal(settings)
     try:
         _ = settings.earliest_ns
     except ValueError as error:

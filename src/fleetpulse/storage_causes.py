@@ -28,6 +28,7 @@ Kind = Literal[
     "moved",
     "missing",
     "damaged",
+    "away",
     "other",
 ]
 SPACE_LEAST_BYTES = 65_536
@@ -47,6 +48,10 @@ class Cause:
     def is_damage(self) -> bool:
         """Whether data is not what was written, so that a copy may be needed."""
         return self.kind == "damaged"
+
+
+class Away(OSError):
+    """The servers that hold something do not answer: whether it was done is not known, and it may be tried again."""
 
 
 _NOTHING_LOST = "Nothing is damaged, and what was acknowledged is still there."
@@ -100,6 +105,7 @@ _CAUSES: dict[Kind, Cause] = {
         ),
         Cause("missing", "it is not there", "See that the disk is mounted, and that nothing was moved or deleted."),
         Cause("damaged", "it is damaged", RESTORE),
+        Cause("away", "its servers do not answer", f"{_NOTHING_LOST} See that they run and can be reached."),
         Cause("other", "the storage refused an operation", f"Look at the system's log. {_NOTHING_LOST}"),
     )
 }
@@ -136,6 +142,8 @@ def cause_of(error: BaseException, path: Path | None = None) -> Cause:
             return _CAUSES["damaged"]
         if isinstance(one, Moved):
             return _CAUSES["moved"]
+        if isinstance(one, Away):
+            return _CAUSES["away"]
         if isinstance(one, sqlite3.Error):
             return _CAUSES[_of_sqlite(one, path)]
         if isinstance(one, OSError) and one.errno is not None:

@@ -1,31 +1,39 @@
 """The journal's promises, on every implementation."""
 
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fleetpulse.errors import DamagedData
-from fleetpulse.journal.entry import decode_entry, encode_entry
+from fleetpulse.journal.entry import MAGIC, decode_entry, encode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import EventBatch
+from nats_server import nats_server
+
+__all__ = ["nats_server"]
 
 Reopen = Callable[[], Journal]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "nats"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     """Opens the same journal again and again."""
     kept = MemoryJournal()
     opened: list[Journal] = []
+    stream = uuid.uuid4().hex
 
     def make() -> Journal:
-        for journal in opened:
-            journal.close()
-        opened.append(kept if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite"))
+        while opened:
+            opened.pop().close()
+        if request.param == "nats":
+            opened.append(request.getfixturevalue("nats").journal(stream))
+        else:
+            opened.append(kept if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite"))
         return opened[-1]
 
     yield make
@@ -33,27 +41,67 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
         journal.close()
 
 
+def appended(journal: Journal, *, after: int) -> list[tuple[int, bytes]]:
+    """What `read` gives, but for the entries without events that a stream has beside those that were appended."""
+    return [entry for entry in journal.read(after=after) if not entry[1].startswith(MAGIC)]
+
+
 def test_what_was_appended_is_read_in_order_also_after_reopening(reopen: Reopen) -> None:
     journal = reopen()
     assert (journal.last_position(), journal.first_position()) == (0, 1)
-    assert [journal.append(b"%d" % i) for i in range(5)] == [1, 2, 3, 4, 5]
+    positions = [journal.append(b"%d" % i) for i in range(5)]
+    assert positions == list(range(positions[0], positions[0] + 5))
+    assert journal.is_shared or positions[0] == 1
     journal = reopen()
-    assert list(journal.read(after=2)) == [(3, b"2"), (4, b"3"), (5, b"4")]
-    assert journal.append(b"next") == 6
+    assert appended(journal, after=positions[1]) == list(zip(positions[2:], (b"2", b"3", b"4"), strict=True))
+    assert journal.last_position() == positions[4]
+    following = journal.append(b"next")
+    assert journal.is_shared or following == 6
+    assert appended(journal, after=positions[4]) == [(following, b"next")]
 
 
 def test_dropping_is_bounded_and_positions_go_on_where_they_were(reopen: Reopen) -> None:
     journal = reopen()
-    for i in range(5):
-        journal.append(b"%d" % i)
-    assert journal.drop(through=5, entries_max=3) is True
-    assert journal.first_position() == 4
-    assert journal.drop(through=5, entries_max=3) is False
-    assert journal.drop(through=5, entries_max=3) is False
+    last = [journal.append(b"%d" % i) for i in range(5)][-1]
+    assert journal.drop(through=last, entries_max=last - 2) is True
+    assert journal.first_position() == last - 1
+    assert journal.drop(through=last, entries_max=3) is False
+    assert journal.drop(through=last, entries_max=3) is False
     journal = reopen()
-    assert (journal.last_position(), journal.first_position()) == (5, 6)
-    assert journal.append(b"next") == 6
-    assert list(journal.read(after=5)) == [(6, b"next")]
+    assert (journal.last_position(), journal.first_position()) == (last, last + 1)
+    following = journal.append(b"next")
+    assert journal.is_shared or following == last + 1
+    assert appended(journal, after=last) == [(following, b"next")]
+
+
+def test_entries_before_those_that_are_there_cannot_be_read(reopen: Reopen) -> None:
+    journal = reopen()
+    positions = [journal.append(b"%d" % i) for i in range(3)]
+    journal.drop(through=positions[1], entries_max=9)
+    if isinstance(journal, MemoryJournal):
+        return  # in memory nothing comes from different copies
+    with pytest.raises(DamagedData, match=f"holds entries from {positions[2]} on"):
+        list(journal.read(after=0))
+
+
+def test_where_a_loss_is_accepted_the_next_entry_is_behind_it(reopen: Reopen) -> None:
+    journal = reopen()
+    journal.append(b"before")
+    journal.accept_loss(through=1_000)
+    assert (journal.first_position(), journal.last_position()) == (1_001, 1_000)
+    journal = reopen()
+    journal.accept_loss(through=900)
+    following = journal.append(b"next")
+    assert following == 1_001 or (journal.is_shared and following > 1_000)
+    assert appended(journal, after=1_000) == [(following, b"next")]
+
+
+def test_the_identity_is_recorded_for_good(reopen: Reopen) -> None:
+    journal = reopen()
+    assert journal.identity() is None
+    journal.identify("this")
+    journal.identify("that")
+    assert reopen().identity() == "this"
 
 
 def test_a_missing_entry_is_an_error_and_not_a_gap(tmp_path: Path) -> None:
@@ -121,13 +169,12 @@ def test_a_copy_is_a_journal_with_the_same_entries_and_goes_on_at_the_same_posit
     reopen: Reopen, tmp_path: Path
 ) -> None:
     journal = reopen()
-    for i in range(5):
-        journal.append(b"%08d" % i + bytes(16))
-    journal.drop(through=2, entries_max=9)
+    last = [journal.append(b"%08d" % i + bytes(16)) for i in range(5)][-1]
+    journal.drop(through=last - 3, entries_max=9)
     (tmp_path / "copy").mkdir()
     journal.copy(tmp_path / "copy" / "journal.sqlite", rest=lambda _: None)
     copied = SqliteJournal(tmp_path / "copy" / "journal.sqlite")
-    assert list(copied.read(after=2)) == list(journal.read(after=2))
-    assert (copied.first_position(), copied.last_position()) == (3, 5)
-    assert copied.append(bytes(24)) == 6
+    assert list(copied.read(after=last - 3)) == list(journal.read(after=last - 3))
+    assert (copied.first_position(), copied.last_position()) == (last - 2, last)
+    assert copied.append(bytes(24)) == last + 1
     copied.close()

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -9,19 +10,23 @@ import pytest
 from fleetpulse.journal.journal import Journal
 from fleetpulse.journal.memory import MemoryJournal, MemoryStream
 from fleetpulse.model.events import Position
+from nats_server import nats_cluster, nats_server
+
+__all__ = ["nats_cluster", "nats_server"]
 
 Join = Callable[[], Journal]
 WAIT_S = 20.0
 
 
-@pytest.fixture(params=["memory"])
-def join() -> Iterator[Join]:
+@pytest.fixture(params=["memory", "nats", "nats3"])
+def join(request: pytest.FixtureRequest) -> Iterator[Join]:
     """Opens the journal of one more node."""
-    stream = MemoryStream()
+    stream, name = MemoryStream(), uuid.uuid4().hex
     opened: list[Journal] = []
 
     def make() -> Journal:
-        opened.append(MemoryJournal(stream))
+        is_memory = request.param == "memory"
+        opened.append(MemoryJournal(stream) if is_memory else request.getfixturevalue(request.param).journal(name))
         return opened[-1]
 
     yield make
@@ -32,11 +37,12 @@ def join() -> Iterator[Join]:
 class Follower:
     """Keeps what it is given, until a test asks for it."""
 
-    def __init__(self, journal: Journal, *, after: Position = 0) -> None:
+    def __init__(self, journal: Journal, *, after: Position = 0, may_go_on: bool = True) -> None:
         self.calls: queue.SimpleQueue[Sequence[tuple[Position, bytes]] | Position] = queue.SimpleQueue()
         self.entries: list[tuple[Position, bytes]] = []
         self.may_go_on = threading.Event()
-        self.may_go_on.set()
+        if may_go_on:
+            self.may_go_on.set()
         self.threads: set[str] = set()
         self.end = journal.follow(after=after, deliver=self._deliver, missed=self.calls.put)
 
@@ -110,10 +116,9 @@ def test_dropping_all_leaves_a_journal_that_goes_on(join: Join) -> None:
 
 def test_a_delivery_that_blocks_is_the_only_one(join: Join) -> None:
     journal = join()
-    follower = Follower(journal)
-    follower.may_go_on.clear()
-    last = journal.append(b"first")
-    follower.through(last)
+    first = journal.append(b"first")
+    follower = Follower(journal, after=first - 1, may_go_on=False)
+    follower.through(first)
     last = [journal.append(b"%d" % number) for number in range(5)][-1]
     assert follower.calls.empty()
     follower.may_go_on.set()

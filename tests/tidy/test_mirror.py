@@ -165,6 +165,11 @@ ELSEWHERE = {
     "model/alert_rule.py": "unit/ingest/test_alert_declarations.py",
     "pipeline/file_sources.py": "unit/pipeline/test_declared_files.py",
     "pipeline/merges.py": "property/test_declared_files.py",
+    "journal/jetstream.py": "contract/test_shared_journal.py",
+    "journal/nats_follow.py": "fault/test_nats.py",
+    "journal/nats_link.py": "fault/test_nats.py",
+    "journal/nats_pages.py": "contract/test_journal.py",
+    "journal/nats_publish.py": "fault/test_nats.py",
 }
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleetpulse.errors import DamagedData, StorageFailed, Unreadable
-from fleetpulse.storage_causes import cause_of, is_final, storage_error, storage_text, unreadable
+from fleetpulse.storage_causes import Away, cause_of, is_final, storage_error, storage_text, unreadable
 
 ADVICE_FOR_DAMAGE = "Restore the data folder from a copy"
 
@@ -148,3 +148,8 @@ def test_a_database_that_root_may_not_write_is_protected(tmp_path: Path) -> None
         assert cause_of(sqlite_error("SQLITE_READONLY"), path).kind == "protected"
     finally:
         subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+def test_servers_that_do_not_answer_are_no_end() -> None:
+    assert cause_of(Away("no answer")).happened == "its servers do not answer"
+    assert not is_final(Away("no answer"))

@@ -72,6 +72,22 @@ def encode_entry(batch: EventBatch) -> bytes:
     return body + _CRC.pack(zlib.crc32(body))
 
 
+def split_entry(body: bytes, bytes_max: int) -> list[bytes]:
+    """The entries that together say what `body` says, each of at most `bytes_max` where that can be."""
+    if len(body) <= bytes_max:
+        return [body]
+    columns = decode_entry(body, where="a batch")
+    pieces = columns.cut(max(1, len(columns) * bytes_max // (2 * len(body))))
+    return [encode_entry(_batch_of(piece)) for piece in pieces]
+
+
+def _batch_of(columns: EventColumns) -> EventBatch:
+    batch = EventBatch(received_at_ns=columns.received_at_ns)
+    for name in _NAMES:
+        getattr(batch, name).frombytes(getattr(columns, name).tobytes())
+    return batch
+
+
 def _little_endian(column: array[int]) -> bytes:
     if sys.byteorder == "big":  # arrays are in the machine's order, entries are not
         column = column[:]

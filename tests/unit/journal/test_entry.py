@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpulse.errors import DamagedData
-from fleetpulse.journal.entry import decode_entry, encode_entry
+from fleetpulse.journal.entry import decode_entry, encode_entry, split_entry
 from fleetpulse.model.events import EventBatch, EventColumns
 
 U32, I64, U16 = st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**16 - 1)
@@ -102,3 +102,23 @@ def test_reports_in_entries_of_version_1_mark_no_presence_since_they_did_not_whe
     body = encode_entry(batch_of([], [(3, 1_000, 50, 1)], [], 7))
     assert decode_entry(body, where="it").do_reports_mark
     assert not decode_entry(sealed(body[:4] + b"\1" + body[5:]), where="it").do_reports_mark
+
+
+def test_a_large_entry_is_split_into_several_that_say_the_same_in_the_same_order() -> None:
+    beats = [(number, number * 7) for number in range(1_000)]
+    samples = [(number, number, number * 3, 2) for number in range(500)]
+    batch = batch_of(beats, samples, [(5, 6)], 7)
+    batch.catalog_version.append(9)
+    batch.checkpoint_ns.append(8)
+    body = encode_entry(batch)
+    assert split_entry(body, len(body)) == [body]
+    pieces = split_entry(body, 2_000)
+    assert len(pieces) > 5
+    assert max(map(len, pieces)) <= 2_000
+    read = [decode_entry(piece, where="it") for piece in pieces]
+    for field in fields(EventColumns):
+        if field.name not in {"received_at_ns", "do_reports_mark"}:
+            joined = np.concatenate([getattr(columns, field.name) for columns in read])
+            assert joined.tolist() == getattr(EventColumns.of(batch), field.name).tolist()
+    assert (len(read[0].catalog_version), len(read[-1].checkpoint_ns)) == (1, 1)
+    assert {columns.received_at_ns for columns in read} == {7}
