@@ -30,7 +30,7 @@ log = structlog.get_logger("journal")
 BATCH, BATCH_BYTES_MAX = 500, 16 << 20
 """Of entries that are asked for at once; as many may wait to be delivered."""
 EXPIRES_S, IDLE_S, QUIET_S = 30.0, 1.0, 2.5
-"""How long the server keeps a request, how often it says that it has nothing, and when it has been quiet for too long."""
+"""How long the server keeps a request, how often it says that it has nothing, and when it is quiet too long."""
 IDLE_STATUS, ENDED_STATUSES = "100", {"404", "408"}
 """What the server says in between: that it has nothing now, and that a request is over, so that the next is due."""
 _ACK_FIELDS = 9
