@@ -32,6 +32,7 @@ from fleetpulse.errors import DataFolderInUse, SettingsError, StorageFailed
 from fleetpulse.journal.journal import Journal
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.pipeline.losses import settle_losses
+from fleetpulse.pipeline.moved_away import check_is_here
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.service import Stores
 from fleetpulse.pipeline.threads import Threads
@@ -135,6 +136,7 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     folder = Path(settings.data)
     journal = open_journal(settings, synchronous)
     catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    check_is_here(catalog, place=settings.data)
     catalog.policy_changes_max = settings.policy_changes_max
     # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
     if isinstance(journal, SqliteJournal):

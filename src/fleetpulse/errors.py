@@ -39,6 +39,7 @@ FleetpulseError
    │  ├─ DataVanished     a file is older than it was, or gone: acknowledged data is missing
    │  └─ Unreadable       the storage does not give a block now; it may be undamaged
    ├─ ForeignBlocks       journal, catalog and blocks are not of one data folder
+   ├─ MovedAway           the data was moved elsewhere, or a move of it is not finished
    ├─ Outdated            a copy of the data folder was started later, and owns the blocks now
    ├─ StorageFailed       the disk is full, refuses or fails; the data is not damaged
    ├─ NotAnswered         a command cannot reach the service
@@ -319,6 +320,10 @@ class StorageFailed(OperatorError):
 
 class ForeignBlocks(OperatorError):
     """Journal, catalog and blocks are not of one data folder, or there are blocks that the catalog does not know."""
+
+
+class MovedAway(OperatorError):
+    """The data was moved elsewhere, or a move of it is not finished: no service may go on from it here."""
 
 
 class Outdated(OperatorError):

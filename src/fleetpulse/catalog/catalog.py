@@ -17,6 +17,7 @@ from fleetpulse.catalog.badge_records import BadgeRecords
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords
 from fleetpulse.catalog.file_records import FileRecords
 from fleetpulse.catalog.key_records import KeyRecords
+from fleetpulse.catalog.move_records import MoveRecords
 from fleetpulse.catalog.outbox_records import OutboxRecords
 from fleetpulse.catalog.person_records import PersonRecords
 from fleetpulse.catalog.policy_records import PolicyRecords
@@ -126,6 +127,11 @@ class Catalog(SharedCatalog, Protocol):
     @property
     def badges(self) -> BadgeRecords:
         """Badges with tokens of their own."""
+        ...
+
+    @property
+    def moves(self) -> MoveRecords:
+        """Where this catalog comes from or has gone to, and all of its rows, to be taken there."""
         ...
 
     @property

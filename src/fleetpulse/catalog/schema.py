@@ -50,6 +50,7 @@ message(number, key, receiver, …) messages to receivers; about: see `Waiting`;
 forwarded(receiver, alert, body) what is sent again to an Alertmanager until the alert has ended, as JSON
 used_link(digest, at_ns, …)      links in messages that were used to acknowledge: the SHA-256 of their tokens
 receiver_or_route(kind, name, …) receivers and routes as JSON; is_removed: a file may name it still
+move(state, id, identity, …)     one row, if this catalog comes from another, or has gone to one: see `move_records.py`
 loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
@@ -288,6 +289,12 @@ _CATALOG_CHANGES = """
 CREATE TABLE catalog_change (version INTEGER PRIMARY KEY, tables TEXT NOT NULL, devices TEXT, access_keys TEXT);
 CREATE TABLE shared_secret (name TEXT PRIMARY KEY, secret TEXT NOT NULL) WITHOUT ROWID;
 """
+_MOVES = """
+CREATE TABLE move (
+    state TEXT NOT NULL, id TEXT NOT NULL, identity TEXT NOT NULL, other TEXT NOT NULL, at_ns INTEGER NOT NULL,
+    position INTEGER NOT NULL, transactions INTEGER NOT NULL
+);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -313,6 +320,7 @@ _STEPS = (
     _ALERTS,
     _BADGES,
     _CATALOG_CHANGES,
+    _MOVES,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

@@ -22,6 +22,7 @@ from fleetpulse.catalog.file_readings import FileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqlFileRecords, note_superseded
 from fleetpulse.catalog.key_records import KeyRecords, SqlKeyRecords, revoke_of_device
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
+from fleetpulse.catalog.move_records import MoveRecords, SqlMoveRecords
 from fleetpulse.catalog.outbox_records import OutboxRecords, SqlOutboxRecords
 from fleetpulse.catalog.person_records import PersonRecords, SqlPersonRecords
 from fleetpulse.catalog.policy_records import PolicyRecords, SqlPolicyRecords
@@ -66,6 +67,7 @@ class SqlCatalog(FileReadings):
         self.policy_changes_max = POLICY_CHANGES_MAX
         self.policies: PolicyRecords = SqlPolicyRecords(database)
         self.retention: RetentionRecords = SqlRetentionRecords(database)
+        self.moves: MoveRecords = SqlMoveRecords(database)
         self.people: PersonRecords = SqlPersonRecords(database)
         self.alert_rules: RuleRecords = SqlRuleRecords(database)
         self.badges: BadgeRecords = SqlBadgeRecords(database)

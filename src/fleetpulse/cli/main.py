@@ -34,6 +34,7 @@ COMMANDS = {
     "generate": "Generate a data folder with history, to try fleetpulse on it and to measure it.",
     "verify": "Check that a data folder is complete and undamaged.",
     "restore": "Restore a backup into an empty data folder.",
+    "move": "Move a service to other engines or to another place, or back.",
     "adopt": "Make a lost catalog anew from the blocks.",
     "status": "Show the fleet at a glance.",
     "watch": "Watch the fleet live: what changes, as it changes.",
