@@ -262,7 +262,7 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
 
 
 def _build_door(settings: Settings, stages: Stages) -> Door:
-    return Door(
+    door = Door(
         intake=stages.intake,
         connections=stages.connections,
         gate=stages.gate,
@@ -271,6 +271,9 @@ def _build_door(settings: Settings, stages: Stages) -> Door:
         register=stages.newcomers.register if settings.auto_register else None,
         defines_unknown=settings.auto_define,
     )
+    if stages.tail is not None:
+        stages.tail.on_acked = door.show_position
+    return door
 
 
 def _build_exports(settings: Settings, stages: Stages) -> Exports:

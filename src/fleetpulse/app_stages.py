@@ -2,6 +2,7 @@
 
 from fleetpulse.app_access import build_access, daily_limit
 from fleetpulse.app_deliveries import build_deliveries
+from fleetpulse.app_tail import build_tail, build_watch, build_writer
 from fleetpulse.clock import Clock
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
@@ -24,7 +25,6 @@ from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.service import Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.views import Views
-from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.settings import Settings
 from fleetpulse.telemetry.loop_lag import LoopLag
@@ -44,9 +44,9 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     registry = _build_registry(settings, stores, clock, catalog_thread, fleet)
     metric_definitions = _build_metric_definitions(settings, stores, clock, catalog_thread, known_metrics)
     planned_downtime = _build_planned_downtime(settings, stores, clock, catalog_thread)
-    writer = Writer(
-        journal=stores.journal, counters=counters, committed=follower.follow, commit_timeout_s=settings.commit_timeout_s
-    )
+    changes = Changes(catalog=catalog, catalog_thread=catalog_thread)
+    tail = build_tail(settings, stores, follower, changes, metric_definitions)
+    writer = build_writer(settings, stores, follower, tail)
     intake = _build_intake(settings, stores, registry, known_metrics, writer)
     views = Views(
         clock=clock, fleet=fleet, history=stores.history, registry=registry, planned_downtime=planned_downtime
@@ -68,9 +68,10 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         **access,
         **build_deliveries(settings, stores, clock=clock, catalog_thread=catalog_thread),
         catalog_thread=catalog_thread,
-        changes=Changes(catalog=catalog, catalog_thread=catalog_thread),
+        changes=changes,
         fleet=fleet,
         follower=follower,
+        tail=tail,
         registry=registry,
         newcomers=Newcomers(registry, catalog_thread, daily_limit(settings, "registrations_per_day", clock)),
         metric_definitions=metric_definitions,
@@ -87,7 +88,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         live_feed=LiveFeed(
             gate=access["gate"], views=views, follower=follower, counters=counters, limits=settings, thread=threads.feed
         ),
-        watch=Watch(clock=clock, intake=intake, follower=follower, limits=settings),
+        watch=build_watch(settings, stores, clock, intake, follower),
         loop_lag=LoopLag(),
     )
 
@@ -150,5 +151,6 @@ def _build_metric_definitions(
 
 
 def _clock(settings: Settings, stores: Stores) -> ServiceClock:
-    mark_ns = stores.history.manifest.alive_at_ns
+    # What other nodes received by their clocks says nothing about ours.
+    mark_ns = 0 if stores.journal.is_shared else stores.history.manifest.alive_at_ns
     return ServiceClock(stores.clock, settings, mark_ns=mark_ns, earliest_ns=settings.earliest_ns)

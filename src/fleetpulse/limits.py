@@ -170,6 +170,13 @@ class QuestionLimits:
     question_timeout_s: float = setting(
         30.0, "Time until a question is stopped, its waiting included; after it, 503 with Retry-After.", "s", 0.1, 3_600
     )
+    position_wait_s: float = setting(
+        5.0,
+        "Time that a question waits for events of other nodes that it must see; after it, 503 with Retry-After.",
+        "s",
+        0,
+        3_600,
+    )
     small_question_ms: float = setting(
         100.0,
         "Estimated work up to which a question is small; small ones never wait behind big ones.",

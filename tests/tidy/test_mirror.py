@@ -39,6 +39,7 @@ ELSEWHERE = {
     "alert/rule_rows.py": "unit/alert/test_lifecycle.py",
     "alert/stored_rows.py": "contract/test_alert_records.py",
     "app_alerts.py": "unit/test_app.py",
+    "app_tail.py": "unit/pipeline/test_tail.py",
     "catalog/alert_records.py": "contract/test_alert_records.py",
     "model/alert_rows.py": "contract/test_alert_records.py",
     "pipeline/alert_book.py": "unit/pipeline/test_alerting.py",

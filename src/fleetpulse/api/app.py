@@ -103,6 +103,7 @@ from fleetpulse.pipeline.seen_rules import SeenRules
 from fleetpulse.pipeline.self_metrics import SelfMetrics
 from fleetpulse.pipeline.sessions import Sessions
 from fleetpulse.pipeline.sign_in import SignIn
+from fleetpulse.pipeline.tail import HEADER, Tail
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 from fleetpulse.telemetry_settings import TelemetrySettings
@@ -158,6 +159,7 @@ class Parts:
     rehearsals: Rehearsals
     declared_files: DeclaredFiles
     questions: Questions
+    tail: Tail | None
     exports: Exports
     live_feed: LiveFeed
     backups: Backups
@@ -202,6 +204,7 @@ def build_api(parts: Parts, *, monotonic_s: Callable[[], float] = time.monotonic
         origins=parts.origins,
         charge=lambda scope: refusal_of_unrouted(ASGIConnection(scope), parts.gate, parts.rate_limits),
         monotonic_s=monotonic_s,
+        tail=parts.tail,
     )
 
 
@@ -279,6 +282,9 @@ async def _check_request(
         raise
     if not is_report and "service" not in (handler.tags or ()):
         parts.readiness.check()
+        shown = connection.headers.get(HEADER)
+        if parts.tail is not None and (shown is not None or not is_act):
+            await parts.tail.wait_for(shown)
         if device_id := connection.path_params.get("device_id"):
             # Whether the route knows the parameter is checked below.
             includes_deleted = connection.query_params.get("include_deleted", "false").lower() in ("true", "1", "")

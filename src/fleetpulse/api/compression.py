@@ -67,3 +67,8 @@ def compress_at_once(into: Compressor, data: bytes, *, is_last: bool) -> bytes:
 def _pieces(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]
+
+
+def vary(headers: dict[bytes, bytes], name: bytes = b"Accept-Encoding") -> None:
+    """Say that the answer depends on a header of the request."""
+    headers[b"vary"] = b", ".join([*filter(None, [headers.get(b"vary")]), name])

@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible
+from fleetpulse.api.compression import Compressor, compress_at_once, compress_piece, compressor, is_compressible, vary
 from fleetpulse.api.long_body import LONG_BYTES, LongBody, Rendering, provide_place, tag_of
 from fleetpulse.api.origins import Origins
 from fleetpulse.api.request_id import HEADER as REQUEST_ID
@@ -36,6 +36,7 @@ from fleetpulse.key_shape import without_secrets
 from fleetpulse.limits import QuestionLimits
 from fleetpulse.pipeline.asker import Asker, set_asker
 from fleetpulse.pipeline.pace import Pace
+from fleetpulse.pipeline.tail import HEADER, Tail
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("api")
@@ -61,6 +62,7 @@ class Manners:
         origins: Origins,
         charge: Callable[[Any], Answerable | None],
         monotonic_s: Callable[[], float] = time.monotonic,
+        tail: Tail | None = None,
     ) -> None:
         """`methods`: those of each path, which has the names of its parameters in braces.
 
@@ -75,6 +77,7 @@ class Manners:
             origins=origins,
             rendering=rendering,
             monotonic_s=monotonic_s,
+            tail=tail,
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -129,6 +132,7 @@ class _Common:
     origins: Origins
     rendering: Rendering
     monotonic_s: Callable[[], float]
+    tail: Tail | None
 
 
 class _Answer:
@@ -198,6 +202,8 @@ class _Answer:
             headers |= facts.headers
             if "ingest" not in (handler.tags or ()):  # reports are answered by the front door too, which gives no ids
                 headers[REQUEST_ID] = request_id_of(self._scope).encode()
+            elif self._common.tail is not None and status < HTTPStatus.BAD_REQUEST:
+                headers[HEADER.lower().encode()] = b"%d" % self._common.tail.acked
             if facts.is_tagged and status == HTTPStatus.OK and is_whole:
                 tag = tag_of(body) if long is None else long.tag
                 if self._has(headers, tag, size_bytes):
@@ -226,7 +232,7 @@ class _Answer:
             headers.setdefault(b"cache-control", b"no-store")
         origins = self._common.origins
         if origins.are_listed:
-            _vary(headers, b"Origin")
+            vary(headers, b"Origin")
             headers |= origins.headers_of(self._scope["method"], self._scope["headers"], headers.get(b"allow", b""))
 
     def _has(self, headers: Headers, tag: str, size_bytes: int) -> bool:
@@ -237,7 +243,7 @@ class _Answer:
             return False
         self._common.counters.answers_not_modified += 1
         if self._can_shrink(headers, size_bytes):
-            _vary(headers)
+            vary(headers)
         for name in _ABOUT_CONTENT:
             headers.pop(name, None)
         return True
@@ -258,7 +264,7 @@ class _Answer:
         coding = choose_coding(accepted)
         can_shrink = status < HTTPStatus.BAD_REQUEST and self._can_shrink(headers, size_bytes, is_whole=is_whole)
         if can_shrink:
-            _vary(headers)
+            vary(headers)
         if coding in (None, IDENTITY) or not (can_shrink or refuses_identity(accepted)):
             return None
         self._common.counters.answers_compressed[str(coding)] += 1
@@ -340,8 +346,3 @@ async def _send_whole(send: Send, status: int, headers: Headers, body: bytes) ->
 def _complete(methods: Sequence[str]) -> bytes:
     """The value of Allow: HEAD is allowed wherever GET is."""
     return ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])})).encode()
-
-
-def _vary(headers: Headers, name: bytes = b"Accept-Encoding") -> None:
-    """Say that the answer depends on a header of the request."""
-    headers[b"vary"] = b", ".join([*filter(None, [headers.get(b"vary")]), name])

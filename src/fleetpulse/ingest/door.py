@@ -43,6 +43,7 @@ class Door:
         self.gate = gate
         self.lanes = lanes
         self.header_cache = HeaderCache(connections.limits, gate)
+        self._position: list[tuple[bytes, bytes]] = []
         self._headers: list[tuple[bytes, bytes]] | None = None
         self._no_content = b""
 
@@ -50,6 +51,14 @@ class Door:
         """The answer 204, with the server's default headers, of which Date changes every second."""
         if server_state.default_headers is not self._headers:
             self._headers = server_state.default_headers
-            lines = [b"HTTP/1.1 204 No Content", *(name + b": " + value for name, value in [*self._headers, POLICY])]
+            lines = [
+                b"HTTP/1.1 204 No Content",
+                *(name + b": " + value for name, value in [*self._headers, *self._position, POLICY]),
+            ]
             self._no_content = b"\r\n".join([*lines, b"", b""])
         return self._no_content
+
+    def show_position(self, position: int) -> None:
+        """Name in further answers 204 the entry of the shared journal that holds their events, or a later one."""
+        self._position = [(b"fleetpulse-position", b"%d" % position)]
+        self._headers = None

@@ -2,7 +2,8 @@
 
     offset  size    field
     0       4       magic b"FPJE"
-    4       2       format version, 2; of 1, reports of metrics did not mark presence
+    4       2       format version, 2, or 3 in a journal to which several nodes write, where a quiet time is blind;
+                    of 1, reports of metrics did not mark presence
     6       2       number of columns c
     8       8       received_at_ns, signed
     16      8·c     column directory: u16 column kind, u16 bytes a value, u32 number of values
@@ -29,8 +30,8 @@ from fleetpulse.model.events import EventBatch, EventColumns
 from fleetpulse.model.forgotten import FIELDS
 
 MAGIC = b"FPJE"
-VERSION = 2
-READABLE = (1, VERSION)
+VERSION, SHARED_VERSION = 2, 3
+READABLE = (1, VERSION, SHARED_VERSION)
 _HEAD = struct.Struct("<4sHHq")
 _COLUMN = struct.Struct("<HHI")
 _CRC = struct.Struct("<I")
@@ -40,7 +41,9 @@ _DTYPES: list[np.dtype[Any]] = [
 """By column kind: device, sent_at of heartbeats; device, sent_at, value, metric of samples; spans of blind time; leaps
 of the clock, a correction of it; orders to forget; a version of the catalog; the beginning of a checkpoint."""
 _NAMES = tuple(
-    column.name for column in fields(EventColumns) if column.name not in {"received_at_ns", "do_reports_mark"}
+    column.name
+    for column in fields(EventColumns)
+    if column.name not in {"received_at_ns", "do_reports_mark", "is_shared"}
 )
 _GROUPS = ((0, 1), (2, 3, 4, 5))
 """Kinds of columns that belong together: all of a group have one length."""
@@ -64,7 +67,8 @@ def encode_entry(batch: EventBatch) -> bytes:
         batch.checkpoint_ns,
     )
     kept = [(kind, column) for kind, column in enumerate(columns) if column]
-    parts = [_HEAD.pack(MAGIC, VERSION, len(kept), batch.received_at_ns)]
+    version = SHARED_VERSION if batch.is_shared else VERSION
+    parts = [_HEAD.pack(MAGIC, version, len(kept), batch.received_at_ns)]
     parts += [_COLUMN.pack(kind, column.itemsize, len(column)) for kind, column in kept]
     for _, column in kept:
         parts.append(_little_endian(column))
@@ -82,7 +86,7 @@ def split_entry(body: bytes, bytes_max: int) -> list[bytes]:
 
 
 def _batch_of(columns: EventColumns) -> EventBatch:
-    batch = EventBatch(received_at_ns=columns.received_at_ns)
+    batch = EventBatch(received_at_ns=columns.received_at_ns, is_shared=columns.is_shared)
     for name in _NAMES:
         getattr(batch, name).frombytes(getattr(columns, name).tobytes())
     return batch
@@ -108,7 +112,7 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
     _, version, column_count, received_at_ns = _HEAD.unpack_from(body)
     if version not in READABLE:
         raise DamagedData(
-            f"{where} has format version {version}; this fleetpulse reads up to {VERSION}. Run a newer fleetpulse."
+            f"{where} has format version {version}; this fleetpulse reads up to {READABLE[-1]}. Run a newer fleetpulse."
         )
     offset = _HEAD.size + _COLUMN.size * column_count
     by_kind: dict[int, Any] = {}
@@ -131,7 +135,10 @@ def decode_entry(body: bytes, *, where: str) -> EventColumns:
     if offset != len(body) - _CRC.size or not are_even or not has_whole_orders:
         raise DamagedData(_damaged(where, "has columns that do not fit together"))
     return EventColumns(
-        **dict(zip(_NAMES, columns, strict=True)), received_at_ns=received_at_ns, do_reports_mark=version > 1
+        **dict(zip(_NAMES, columns, strict=True)),
+        received_at_ns=received_at_ns,
+        do_reports_mark=version > 1,
+        is_shared=version == SHARED_VERSION,
     )
 
 

@@ -52,6 +52,11 @@ def join_reported_samples(batches: Sequence[EventColumns], *, floor_ns: int) -> 
     return samples, Receptions(samples.devices, _received(batches, counts, floor_ns))
 
 
+def samples_of(batch: EventColumns) -> SampleColumns:
+    """The samples of one batch."""
+    return SampleColumns(batch.sample_devices, batch.sample_metrics, batch.sample_sent_at_ns, batch.sample_values)
+
+
 def metrics_reports(
     samples: SampleColumns, batches: Sequence[EventColumns]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -72,6 +77,23 @@ def metrics_reports(
     devices, at_ns = samples.devices[is_reported], samples.at_ns[is_reported]
     is_first = first_of_runs(devices, at_ns)
     return devices[is_first], at_ns[is_first]
+
+
+def are_divided_alike(batches: Sequence[EventColumns], samples: SampleColumns) -> bool:
+    """Whether samples are certain or doubtful alike (see `live.reported_samples`) together and batch by batch.
+
+    Nodes that follow a shared journal join other batches than each other, and must come to the same.
+
+    Args: samples: those of `batches`, joined. Cost: it sorts them by device, where there are several batches.
+    """
+    if len(batches) == 1 or not any(batch.is_shared for batch in batches):
+        return True
+    order = np.argsort(samples.devices, kind="stable")
+    devices, at_ns = samples.devices[order], samples.at_ns[order]
+    of_batch = np.repeat(np.arange(len(batches)), [len(batch.sample_devices) for batch in batches])[order]
+    step_ns = np.diff(at_ns)
+    is_out_of_order = (step_ns < 0) | ((step_ns == 0) & (np.diff(of_batch) != 0))
+    return not bool((is_out_of_order & (devices[1:] == devices[:-1])).any())
 
 
 def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from fleetpulse.aggregate.clock_correction import correct_gaps
 from fleetpulse.aggregate.device_policies import DevicePolicies
 from fleetpulse.aggregate.presence import Rows, count_minutes
-from fleetpulse.live.batches import Receptions, join_heartbeats, join_reported_samples, metrics_reports
+from fleetpulse.live.batches import (
+    Receptions,
+    are_divided_alike,
+    join_heartbeats,
+    join_reported_samples,
+    metrics_reports,
+    samples_of,
+)
 from fleetpulse.live.beat_gaps import BEAT_COLUMNS, LiveBeats
 from fleetpulse.live.correction import correct
 from fleetpulse.live.figures import ClosedRows, DeviceFigures, minutes_between, settle_uploads
@@ -33,7 +40,7 @@ from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, rows_of, view_of
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.device_spans import NO_FIRST_NS, NO_LAST_NS
-from fleetpulse.model.events import EventColumns
+from fleetpulse.model.events import QUIET_NS, EventColumns
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import first_open_day
@@ -155,6 +162,8 @@ class Fleet:
                 self._apply_in_order(batches[start:place], floor_ns)
                 correct(self, ClockCorrection(*batch.correction_ns.tolist()))
                 start, floor_ns = place, self.alive_at_ns
+            if batch.is_shared and batch.received_at_ns - self.alive_at_ns > QUIET_NS and self.alive_at_ns:
+                self.blind_ns.append((self.alive_at_ns, batch.received_at_ns))
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
@@ -177,7 +186,10 @@ class Fleet:
         sampling = [batch for batch in batches if len(batch.sample_devices)]
         if sampling:
             samples, received = join_reported_samples(sampling, floor_ns=floor_ns)
-            self.samples.apply(samples, {name: getattr(self, name) for name in SAMPLE_COLUMNS})
+            columns = {name: getattr(self, name) for name in SAMPLE_COLUMNS}
+            pieces = [samples] if are_divided_alike(sampling, samples) else list(map(samples_of, sampling))
+            for piece in pieces:
+                self.samples.apply(piece, columns)
             self._take_beats(*metrics_reports(samples, sampling))
             receptions.append(received)
         if receptions:

@@ -11,8 +11,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpulse.model.units import NS_PER_S
+
 Position = int
 """The place of an entry in the journal: 1, 2, 3, … without gaps. 0 is the place before the first entry."""
+
+QUIET_NS = 20 * NS_PER_S
+"""Nodes write to a shared journal more often than this: when it is quiet for longer, no node could hear devices."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class EventBatch:
     checkpoint_ns: array[int] = field(default_factory=lambda: array("q"))
     """One time, or none: a checkpoint begins here, after the events of the batch, in which days before it are open."""
     received_at_ns: int = 0
+    is_shared: bool = False
+    """Whether it is written into a journal that other nodes write, too: see `EventColumns`."""
 
     def __len__(self) -> int:
         return len(self.heartbeat_devices) + len(self.sample_devices)
@@ -67,6 +74,8 @@ class EventColumns:
     `forgotten` (8 · orders,), `catalog_version` and `checkpoint_ns` (1,) or (0,).
     `do_reports_mark` says whether a report of metrics marks presence, as a heartbeat does; in entries of earlier
     versions it did not, and what they say must not change when they are replayed.
+    `is_shared` says that the batch is of a journal to which several nodes write. A quiet time before it that is longer
+    than QUIET_NS is blind, and nothing that follows from it depends on the batches that are applied together with it.
     """
 
     heartbeat_devices: NDArray[np.uint32]
@@ -83,6 +92,7 @@ class EventColumns:
     checkpoint_ns: NDArray[np.int64]
     received_at_ns: int
     do_reports_mark: bool = True
+    is_shared: bool = False
 
     def __len__(self) -> int:
         return len(self.heartbeat_devices) + len(self.sample_devices)
@@ -136,4 +146,5 @@ class EventColumns:
             np.frombuffer(batch.catalog_version, np.int64),
             np.frombuffer(batch.checkpoint_ns, np.int64),
             batch.received_at_ns,
+            is_shared=batch.is_shared,
         )

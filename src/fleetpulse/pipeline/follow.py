@@ -59,6 +59,11 @@ class Follower:
         """Copies of the fleet that are being made; what is durable waits for them."""
         self._is_turn_due = False
         self._waiting: list[asyncio.Future[None]] = []
+        self.is_shared = False
+        """Whether other nodes append to the journal, too: then time passes here by its entries, not by our clock."""
+        self.on_cut: Callable[[Position, int], Freezing | None] | None = None
+        """Is called, with position and time, right after the events of an entry with which a checkpoint begins."""
+        self._cuts: deque[Position] = deque()
 
     @property
     def pending_events(self) -> int:
@@ -72,20 +77,28 @@ class Follower:
 
     def follow(self, batch: EventBatch, position: Position) -> None:
         """Take the next durable batch, which is entry `position` of the journal."""
-        self.position = position
         if self.is_away:
+            self.position = position
             self._pending_events += len(batch)
             return
-        columns = EventColumns.of(batch)
+        self.take(EventColumns.of(batch), position)
+        if self._pending_events >= APPLY_AT_EVENTS:
+            self.go_on()
+
+    def take(self, columns: EventColumns, position: Position) -> None:
+        """Take the next durable entry, and apply it later."""
+        self.position = position
         if not self._pending:
             self._pending_since_s = self._monotonic_s()
-        if len(batch) > LATE_PIECE_EVENTS:
-            self._pending.extend(columns.cut(LATE_PIECE_EVENTS if self._is_late(columns) else PIECE_EVENTS))
+        events = len(columns)
+        if events > LATE_PIECE_EVENTS:
+            is_late = not columns.is_shared and self._is_late(columns)  # shared ones are cut alike by every node
+            self._pending.extend(columns.cut(LATE_PIECE_EVENTS if is_late else PIECE_EVENTS))
         else:
             self._pending.append(columns)
-        self._pending_events += len(batch)
-        if self._pending_events >= APPLY_AT_EVENTS:
-            self._go_on()
+        if len(columns.checkpoint_ns):
+            self._cuts.append(position)
+        self._pending_events += events
 
     def _is_late(self, columns: EventColumns) -> bool:
         open_from_ns = self.fleet.open_from_day * NS_PER_DAY
@@ -105,7 +118,7 @@ class Follower:
     def blind_ns(self) -> list[tuple[int, int]]:
         """The blind spans of all that is durable, applied or not. Quick. Raises: as `catch_up`."""
         self._check()
-        if any(len(batch.correction_ns) for batch in self._pending):
+        if self.is_shared or any(len(batch.correction_ns) for batch in self._pending):
             self.catch_up()  # it changes spans of before; there are hardly any
         pending = [span for batch in self._pending for span in batch.blind_ns.tolist()]
         return [*self.fleet.blind_ns, *zip(pending[::2], pending[1::2], strict=True)]
@@ -130,7 +143,7 @@ class Follower:
     async def _next_slice(self) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        self._go_on()
+        self.go_on()
         await turn
 
     async def frozen(self) -> tuple[Position, FrozenFleet]:
@@ -159,22 +172,26 @@ class Follower:
     def come_back(self, position: Position) -> None:
         """The fleet has its snapshot, and the journal was replayed up to `position`, where it ends."""
         self.position, self.is_away = position, False
-        self._counters.events_applied += self._pending_events
+        if not self.is_shared:
+            self._counters.events_applied += self._pending_events
         self._pending_events = 0
 
     def advance(self, now_ns: int) -> None:
         """Apply all that is durable, and open the day of `now_ns` in the fleet. Raises: DamagedData: see `catch_up`."""
         self.catch_up()
-        self.fleet.advance(now_ns)
+        self._open_days(now_ns)
+
+    def _open_days(self, now_ns: int) -> None:
+        self.fleet.advance(self.fleet.alive_at_ns if self.is_shared else now_ns)
 
     def move_on(self, now_ns: int) -> None:
         """Do the same, in later turns of the loop where it is more than a piece. Raises: DamagedData."""
         self._check()
         if not self.is_behind:
             self.catch_up()
-        self.fleet.advance(now_ns)
+        self._open_days(now_ns)
         if self._pending or self.fleet.sparse.touches(self.fleet.dense):
-            self._go_on()
+            self.go_on()
 
     def _check(self) -> None:
         if self.is_away:
@@ -182,7 +199,12 @@ class Follower:
         if self._is_broken:
             raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
 
-    def _go_on(self) -> None:
+    def break_off(self) -> None:
+        """Nothing can be applied any more, so nothing may read the fleet as if it were up to date."""
+        self._is_broken = True
+
+    def go_on(self) -> None:
+        """Apply what is durable, in later turns of the loop."""
         if not self._is_turn_due and not self._is_broken:
             self._is_turn_due = True
             self._later(self._turn)
@@ -196,7 +218,7 @@ class Follower:
             while is_left and self._monotonic_s() < end_s:
                 is_left = self._step()
             if is_left:
-                self._go_on()
+                self.go_on()
         finally:
             waiting, self._waiting = self._waiting, []
             for turn in waiting:
@@ -220,14 +242,26 @@ class Follower:
             self._freezing = None
         piece = [self._pending.popleft()]
         events = len(piece[0])
-        is_large = events >= LATE_PIECE_EVENTS
+        is_large = events >= LATE_PIECE_EVENTS or bool(self._cuts and len(piece[0].checkpoint_ns))
         while self._pending and not is_large and events + len(self._pending[0]) <= PIECE_EVENTS:
             is_large = len(self._pending[0]) >= LATE_PIECE_EVENTS
+            is_large = is_large or bool(self._cuts and len(self._pending[0].checkpoint_ns))
             events += len(self._pending[0])
             piece.append(self._pending.popleft())
         # If applying fails, nothing may read the fleet any more; a checkpoint, above all, must not store it.
         self._is_broken = True
         self.fleet.apply(piece)
+        if self._cuts and len(piece[-1].checkpoint_ns):
+            self._cut(int(piece[-1].checkpoint_ns[0]))
         self._is_broken = False
-        self._counters.events_applied += events
+        if self.is_shared:
+            self._counters.events_followed += events
+        else:
+            self._counters.events_applied += events
         self._pending_events -= events
+
+    def _cut(self, checkpoint_ns: int) -> None:
+        position = self._cuts.popleft()
+        self.fleet.advance(max(self.fleet.alive_at_ns, checkpoint_ns))
+        if self.on_cut is not None:
+            self._freezing = self.on_cut(position, checkpoint_ns)

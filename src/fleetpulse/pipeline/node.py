@@ -1,6 +1,7 @@
 """One node's life: recover, accept events, tick, stop. What a step does is in the part that it calls."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -30,6 +31,7 @@ from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.rest import Rest
 from fleetpulse.pipeline.startup import Startup
 from fleetpulse.pipeline.store_return import StoreReturn
+from fleetpulse.pipeline.tail import Tail
 from fleetpulse.pipeline.telemetry_rounds import TelemetryRounds
 from fleetpulse.pipeline.threads import end_threads
 from fleetpulse.pipeline.watch import Watch
@@ -40,6 +42,8 @@ log = structlog.get_logger("node")
 CHECKPOINT_SHARE = 0.7
 """The share of the time to stop after which the last checkpoint is left, so that the rest can be closed in order."""
 
+PROGRESS_S = 0.25
+"""How often a start that follows a shared journal says how far it has come."""
 DELIVERIES_SHARE, DELIVERIES_END_S = 0.1, 1.0
 """The share of that time, and the time at most, in which tries to deliver messages may end by themselves."""
 
@@ -58,6 +62,7 @@ class Node:
     intake: Intake
     connections: Connections
     follower: Follower
+    tail: Tail | None
     watch: Watch
     housekeeping: Housekeeping
     store_return: StoreReturn
@@ -92,7 +97,9 @@ class Node:
         await loop.run_in_executor(self.startup_thread, self.startup.run)
         self.housekeeping.begin()
         self.store_return.begin()
-        if self.follower.fleet.forgotten:
+        if self.tail is not None:
+            await self._follow_others(self.tail)
+        if self.follower.fleet.forgotten and self.tail is None:
             # The process ended before the blocks had forgotten what the journal says: they must before questions come.
             await self.housekeeping.checkpoint()
         # The journal says since when the service was not running before it holds the first event that came afterwards.
@@ -115,6 +122,21 @@ class Node:
             position=self.follower.position,
             seconds=round(time.monotonic() - started_s, 3),
         )
+
+    async def _follow_others(self, tail: Tail) -> None:
+        """Apply what the shared journal holds so far. It takes as long as the journal and the catalog do."""
+        if self.follower.is_away:
+            return  # `StoreReturn` begins it
+        progress = self.readiness.replay
+        self.readiness.stage = "replay"
+        tail.begin()
+        while tail.position < progress.until:
+            with contextlib.suppress(NotAccepting):
+                await tail.reach(progress.until, within_s=PROGRESS_S)
+            tail.check()
+            progress.position = tail.position
+        await self.follower.caught_up()
+        self.readiness.stage = "catch_up"
 
     async def _tick_forever(self) -> None:
         while True:
@@ -181,6 +203,8 @@ class Node:
         if was_started:
             if was_ready and self.housekeeping.has_news and not self.follower.is_away:
                 await self.housekeeping.checkpoint()
+            if self.tail is not None:
+                await self.tail.end()
             await self.alerting.end()
             await self.alert_expiry.end()
             await self.deliveries.end(within_s=min(within_s * DELIVERIES_SHARE, DELIVERIES_END_S))

@@ -57,6 +57,7 @@ from fleetpulse.pipeline.sending import Sending
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.sessions import Sessions
 from fleetpulse.pipeline.sign_in import SignIn
+from fleetpulse.pipeline.tail import Tail
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.token_key_file import TokenKeyFile
 from fleetpulse.pipeline.views import Views
@@ -90,6 +91,8 @@ class Stages(Stores):
     enrolments: Enrolments
     fleet: Fleet
     follower: Follower
+    tail: Tail | None
+    """None where nobody else appends to the journal."""
     registry: Registry
     newcomers: Newcomers
     gate: Gate

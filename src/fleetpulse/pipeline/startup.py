@@ -95,13 +95,15 @@ class Startup:
             log.error("the snapshot cannot be read; events are accepted, and nothing is answered", error=str(error))
             readiness.degraded["snapshot"] = str(error)
             readiness.is_away = self.follower.is_away = True
-            self.follower.position = mark_the_end(
-                fleet,
-                self.journal,
-                manifest,
-                metrics_count=len(self.metric_definitions.metrics),
-                now_ns=self.clock.now_ns(),
-            )
+            self.follower.position = manifest.position
+            if not self.journal.is_shared:
+                self.follower.position = mark_the_end(
+                    fleet,
+                    self.journal,
+                    manifest,
+                    metrics_count=len(self.metric_definitions.metrics),
+                    now_ns=self.clock.now_ns(),
+                )
         else:
             self.load()
             # Last: what is on disk can be used, so another service may be thrown out of the store now. Otherwise the
@@ -162,6 +164,20 @@ class Startup:
         readiness.stage = "snapshot"
         load_snapshot(fleet, self.history)
         sound_names(self.history)
+        if self.journal.is_shared:
+            # What comes behind the snapshot is applied as `Tail` takes it, here as later.
+            readiness.replay.position = self.history.manifest.position
+            readiness.replay.until = self.journal.last_position()
+            self.follower.come_back(self.history.manifest.position)
+        else:
+            self._replay()
+        # Only now: if the catalog has lost devices, a new device of devices.csv would get the number of a lost one, and
+        # the replay would give it the lost one's events instead of failing.
+        self.declared_files.load_now()
+        readiness.stage = "catch_up"
+
+    def _replay(self) -> None:
+        readiness, fleet = self.readiness, self.follower.fleet
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
         fleet.advance(self.clock.now_ns())
         self._let_others()
@@ -179,10 +195,6 @@ class Startup:
         if not fleet.alive_at_ns:
             # Nothing is left that tells when the service ran; a loss that people accepted perhaps does.
             fleet.alive_at_ns = max((loss.since_ns for _, loss in self.catalog.losses()), default=0)
-        # Only now: if the catalog has lost devices, a new device of devices.csv would get the number of a lost one, and
-        # the replay would give it the lost one's events instead of failing.
-        self.declared_files.load_now()
-        readiness.stage = "catch_up"
 
     def _let_others(self) -> None:
         """The loop gets its turn, so that /readyz is answered during a long replay, and may end it."""

@@ -21,6 +21,7 @@ from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.readiness import RETRY_S, Readiness
 from fleetpulse.pipeline.startup import Startup
+from fleetpulse.pipeline.tail import Tail
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
@@ -43,6 +44,7 @@ class StoreReturn:
     writer: Writer
     watch: Watch
     threads: Threads
+    tail: Tail | None
     retry_s: float
     monotonic_s: Callable[[], float] = time.monotonic
     _tried_at_s: float = field(default=0.0, init=False)
@@ -105,10 +107,12 @@ class StoreReturn:
             self.intake.close(NotAccepting(text, reason="starting", retry_after_s=RETRY_S))
         await self.writer.drain()
         await loop.run_in_executor(self.startup_thread, self.startup.load)
+        if self.tail is not None:
+            self.tail.begin()
         self.readiness.is_away = False
         del self.readiness.degraded["snapshot"]
         self.housekeeping.begin()
-        if self.follower.fleet.forgotten:
+        if self.follower.fleet.forgotten and self.tail is None:
             await self.housekeeping.checkpoint()
         self.readiness.stage = "ready"
         closed_by = self.intake.closed_by

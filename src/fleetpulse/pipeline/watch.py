@@ -31,6 +31,8 @@ BLIND_FROM_NS = 60 * NS_PER_S
 class Watch:
     """Gives entries their time, and writes marks to the journal that say that the service is running."""
 
+    mark_interval_ns = MARK_INTERVAL_NS
+
     def __init__(self, *, clock: ServiceClock, intake: Intake, follower: Follower, limits: ClockLimits) -> None:
         self.clock = clock
         self._intake = intake
@@ -76,7 +78,7 @@ class Watch:
             self._intake.open()
         now_ns = self.clock.now_ns()
         is_blind = self._is_blind or now_ns - self._seen_ns >= BLIND_FROM_NS
-        is_due = is_blind or self._leaps.is_new or now_ns - self._marked_at_ns >= MARK_INTERVAL_NS
+        is_due = is_blind or self._leaps.is_new or now_ns - self._marked_at_ns >= self.mark_interval_ns
         if not (is_blind or self._is_refusing):
             self._seen_ns = now_ns
         if is_due and not self.is_mark_waiting and self._intake.closed_by is None:

@@ -23,6 +23,8 @@ class Counters:
     """Events whose commit failed or has not ended in time; those that turn out stored move to the accepted ones."""
     events_applied: int = 0
     """Accepted events that the live fleet holds."""
+    events_followed: int = 0
+    """Events of all nodes that the live fleet holds, where the journal is shared."""
     events_replayed: int = 0
     """Events read back from the journal at start."""
     samples_repeated: int = 0

@@ -74,8 +74,8 @@ def test_the_bytes_of_an_entry_are_those_that_are_drawn() -> None:
         (lambda body: body[:10], "does not begin with the mark"),
         (lambda body: body[:-5] + b"\1" + body[-4:], "fails its checksum"),
         (
-            lambda body: sealed(body[:4] + b"\3" + body[5:]),
-            "format version 3; this fleetpulse reads up to 2. Run a newer",
+            lambda body: sealed(body[:4] + b"\4" + body[5:]),
+            "format version 4; this fleetpulse reads up to 3. Run a newer",
         ),
         (lambda body: sealed(body[:16] + b"\7" + body[17:]), "column of kind 7 that this fleetpulse does not know"),
         (lambda body: sealed(body[:18] + b"\2" + body[19:]), "column of kind 0"),
@@ -110,6 +110,7 @@ def test_a_large_entry_is_split_into_several_that_say_the_same_in_the_same_order
     batch = batch_of(beats, samples, [(5, 6)], 7)
     batch.catalog_version.append(9)
     batch.checkpoint_ns.append(8)
+    batch.is_shared = True
     body = encode_entry(batch)
     assert split_entry(body, len(body)) == [body]
     pieces = split_entry(body, 2_000)
@@ -117,8 +118,8 @@ def test_a_large_entry_is_split_into_several_that_say_the_same_in_the_same_order
     assert max(map(len, pieces)) <= 2_000
     read = [decode_entry(piece, where="it") for piece in pieces]
     for field in fields(EventColumns):
-        if field.name not in {"received_at_ns", "do_reports_mark"}:
+        if field.name not in {"received_at_ns", "do_reports_mark", "is_shared"}:
             joined = np.concatenate([getattr(columns, field.name) for columns in read])
             assert joined.tolist() == getattr(EventColumns.of(batch), field.name).tolist()
     assert (len(read[0].catalog_version), len(read[-1].checkpoint_ns)) == (1, 1)
-    assert {columns.received_at_ns for columns in read} == {7}
+    assert {(columns.received_at_ns, columns.is_shared) for columns in read} == {(7, True)}

@@ -60,7 +60,7 @@ def test_pieces_of_a_batch_are_the_whole_in_its_order() -> None:
     pieces = whole.cut(2)
     assert [len(piece) for piece in pieces] == [2, 2, 2, 2, 1]
     for name in EventColumns.__slots__:
-        if name in ("received_at_ns", "do_reports_mark"):
+        if name in ("received_at_ns", "do_reports_mark", "is_shared"):
             assert {getattr(piece, name) for piece in pieces} == {getattr(whole, name)}
         else:
             joined = np.concatenate([getattr(piece, name) for piece in pieces])

@@ -1,0 +1,49 @@
+"""The way of events from the journal to the live fleet: our own, or where it is shared, those of all nodes."""
+
+from typing import Any
+
+from fleetpulse.ingest.intake import Intake
+from fleetpulse.pipeline.changes import Changes
+from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.service import Stores
+from fleetpulse.pipeline.service_clock import ServiceClock
+from fleetpulse.pipeline.shared_watch import SharedWatch
+from fleetpulse.pipeline.tail import Tail
+from fleetpulse.pipeline.watch import Watch
+from fleetpulse.pipeline.write import Writer
+from fleetpulse.settings import Settings
+
+
+def build_tail(
+    settings: Settings, stores: Stores, follower: Follower, changes: Changes, metric_definitions: MetricDefinitions
+) -> Tail | None:
+    """What follows the journal; None where nobody else appends to it."""
+    if not stores.journal.is_shared:
+        return None
+    return Tail(
+        journal=stores.journal,
+        follower=follower,
+        catalog=changes,
+        counters=stores.counters,
+        metric_count=lambda: len(metric_definitions.metrics),
+        wait_s=settings.position_wait_s,
+    )
+
+
+def build_writer(settings: Settings, stores: Stores, follower: Follower, tail: Tail | None) -> Writer:
+    """The writer. Where nobody else appends to the journal, what it has written is applied at once."""
+    return Writer(
+        journal=stores.journal,
+        counters=stores.counters,
+        committed=follower.follow if tail is None else tail.committed,
+        commit_timeout_s=settings.commit_timeout_s,
+    )
+
+
+def build_watch(settings: Settings, stores: Stores, clock: ServiceClock, intake: Intake, follower: Follower) -> Watch:
+    """The watch on our clock, and on who runs."""
+    parts: dict[str, Any] = {"clock": clock, "intake": intake, "follower": follower, "limits": settings}
+    if stores.journal.is_shared:
+        return SharedWatch(catalog_version=stores.catalog.following_version, **parts)
+    return Watch(**parts)

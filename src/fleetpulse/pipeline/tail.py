@@ -1,0 +1,314 @@
+"""The tail: this node follows what all nodes append to the shared journal, and applies it in the order of the stream.
+
+In come entries from a thread of the journal, our own included; out they go to the follower, which holds the fleet.
+What this node appends is not applied when it is acknowledged, but when it comes back: so the fleet of every node is a
+function of the stream alone. An entry may name devices that the catalog has known for a moment only, so it says which
+version of the catalog it needs; while the catalog cannot be read up to that, nothing is applied, and reads are refused.
+Nothing here survives a crash: a start goes on behind the position of the snapshot.
+"""
+
+import asyncio
+import threading
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from fleetpulse.errors import Answerable, DamagedData, Malformed, NotAccepting
+from fleetpulse.journal.entry import decode_entry
+from fleetpulse.journal.journal import Journal
+from fleetpulse.model.events import EventBatch, EventColumns, Position
+from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, Follower
+from fleetpulse.telemetry.counters import Counters
+
+log = structlog.get_logger("tail")
+HANDED_OVER_MAX = 64
+"""Pieces of the stream that wait for the event loop: then the thread of the journal waits, and NATS keeps the rest."""
+PENDING_EVENTS_MAX = 4 * APPLY_AT_EVENTS
+"""Beyond so many events they are applied at once, so that the stream cannot fill the memory: some ten milliseconds."""
+CATALOG_RETRY_S = 0.2
+"""How often the catalog is read again for an entry that needs it."""
+HEADER = "Fleetpulse-Position"
+POSITION_DIGITS_MAX = 18
+BEHIND = "behind"
+"""The reason of refusals of questions that this node cannot answer yet."""
+
+
+class CatalogFollower(Protocol):
+    """Whoever brings memory to what other nodes have written to the catalog."""
+
+    @property
+    def known(self) -> int:
+        """The version of the catalog that memory holds."""
+        ...
+
+    async def reach(self, version: int) -> None:
+        """Bring memory to this version at least, 0: to the newest. Raises: Answerable: the catalog is away."""
+        ...
+
+
+class Tail:
+    """See the module. On the event loop, unless it says otherwise."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        follower: Follower,
+        catalog: CatalogFollower,
+        counters: Counters,
+        metric_count: Callable[[], int],
+        wait_s: float,
+    ) -> None:
+        """`metric_count`: how many metrics this node knows. `wait_s`: how long questions wait for entries."""
+        self.acked: Position = 0
+        """The last entry of this node whose senders were answered: what is asked here waits until it is applied."""
+        self.on_acked: Callable[[Position], None] = _nothing
+        """Is told `acked`, before the senders are answered."""
+        self.on_missed: Callable[[Position], None] | None = None
+        """Is told the first entry that is left in the stream, where ours is not: a newer snapshot must be loaded."""
+        self.trouble: str = ""
+        """Why entries cannot be applied at the moment; empty where they can."""
+        self._journal = journal
+        self._follower = follower
+        self._catalog = catalog
+        self._counters = counters
+        self._metric_count = metric_count
+        self._wait_s = wait_s
+        self._broken: DamagedData | None = None
+        self._entries: deque[tuple[Position, EventColumns]] = deque()
+        self._own: deque[tuple[Position, int]] = deque()
+        """Our acknowledged entries that are not applied yet, with their events."""
+        self._waiting: list[tuple[Position, int, asyncio.Future[None]]] = []
+        self._waits = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._taken = 0
+        """Pieces that were handed over and keep their room until all of them are applied."""
+        self._run = 0
+        """Counts how often following began, since what an earlier run hands over late must not be taken."""
+        self._room = threading.Semaphore(HANDED_OVER_MAX)
+        self._stop: Callable[[], None] | None = None
+        follower.is_shared = True
+
+    @property
+    def position(self) -> Position:
+        """The entry to which the next read sees the fleet."""
+        return self._follower.position
+
+    @property
+    def is_following(self) -> bool:
+        """Whether entries are taken from the stream."""
+        return self._stop is not None
+
+    def begin(self) -> None:
+        """Follow the stream behind the follower's position."""
+        self._loop = asyncio.get_running_loop()
+        self._run += 1
+        run, self._room = self._run, threading.Semaphore(HANDED_OVER_MAX)
+        room = self._room
+
+        def deliver(entries: Sequence[tuple[Position, bytes]]) -> None:
+            self._hand_over(run, room, entries)
+
+        def missed(first: Position) -> None:
+            self._call(lambda: self._missed(run, first))
+
+        self._stop = self._journal.follow(after=self._follower.position, deliver=deliver, missed=missed)
+
+    def restart(self) -> None:
+        """Follow anew, behind the position that the follower has now: it has loaded another snapshot."""
+        self._end_following()
+        self.begin()
+        self._wake()
+
+    async def end(self) -> None:
+        """Take nothing more."""
+        self._end_following()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        for _, _, waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(NotAccepting("stopping", reason="stopping"))
+
+    def _end_following(self) -> None:
+        stop, self._stop = self._stop, None
+        self._run += 1
+        self._entries.clear()
+        self._taken = 0
+        for _ in range(HANDED_OVER_MAX):
+            self._room.release()  # the thread of the journal must not wait for us when it is asked to end
+        if stop is not None:
+            stop()
+
+    def _call(self, work: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(work)
+        except RuntimeError:
+            log.debug("the loop has ended before the journal's thread")
+
+    def _hand_over(self, run: int, room: threading.Semaphore, entries: Sequence[tuple[Position, bytes]]) -> None:
+        """Read entries and pass them to the loop; in a thread of the journal, which waits here for room."""
+        if run != self._run:
+            return
+        try:
+            read = [(position, decode_entry(body, where=f"journal entry {position}")) for position, body in entries]
+        except DamagedData as error:
+            damage = error
+            self._call(lambda: self._break(run, damage))
+            return
+        room.acquire()
+        self._call(lambda: self._arrived(run, room, read))
+
+    def _arrived(self, run: int, room: threading.Semaphore, entries: list[tuple[Position, EventColumns]]) -> None:
+        if run != self._run:
+            room.release()
+            return
+        self._taken += 1
+        self._entries.extend(entries)
+        if self._reading is None:
+            self._take()
+
+    def _missed(self, run: int, first: Position) -> None:
+        if run == self._run:
+            log.warning("the stream begins behind what was applied", applied=self.position, first=first)
+            if self.on_missed is None:
+                self._break(run, DamagedData(f"the stream begins at entry {first}; restart, to load a newer snapshot"))
+            else:
+                self.on_missed(first)
+
+    def _break(self, run: int, error: DamagedData) -> None:
+        if run == self._run:
+            self.trouble, self._broken = str(error), error
+            log.error("the stream cannot be followed any further", error=str(error))
+            self._follower.break_off()
+
+    def _take(self) -> None:
+        """Give the follower what it can apply; where an entry needs more of the catalog, read that first."""
+        follower, entries = self._follower, self._entries
+        while entries:
+            position, columns = entries[0]
+            if len(columns.catalog_version) and int(columns.catalog_version[0]) > self._catalog.known:
+                self._read_catalog(int(columns.catalog_version[0]))
+                return
+            if self._has_unknown(columns):
+                self._read_catalog(0)
+                return
+            entries.popleft()
+            follower.take(columns, position)
+            if follower.pending_events >= PENDING_EVENTS_MAX:
+                follower.catch_up()
+        for _ in range(self._taken):
+            self._room.release()
+        self._taken = 0
+        if follower.pending_events >= APPLY_AT_EVENTS:
+            follower.go_on()
+        self._wake()
+
+    def _has_unknown(self, columns: EventColumns) -> bool:
+        devices, metrics = self._follower.fleet.count, self._metric_count()
+        return any(
+            len(numbers) and int(numbers.max()) >= count
+            for numbers, count in (
+                (columns.heartbeat_devices, devices),
+                (columns.sample_devices, devices),
+                (columns.sample_metrics, metrics),
+            )
+        )
+
+    def _read_catalog(self, version: int) -> None:
+        self._wake()
+        self._reading = self._loop.create_task(self._catalog_read(version))
+
+    async def _catalog_read(self, version: int) -> None:
+        """Bring memory to a version of the catalog, however long it takes, and go on."""
+        run = self._run
+        try:
+            while run == self._run:
+                try:
+                    await self._catalog.reach(version)
+                    break
+                except (Answerable, OSError) as error:
+                    if not self.trouble:
+                        log.warning("entries wait for the catalog", version=version, error=str(error))
+                    self.trouble = f"what other nodes received waits for the catalog: {error}"
+                    await asyncio.sleep(CATALOG_RETRY_S)
+            if self.trouble:
+                log.info("entries are applied again")
+            self.trouble = ""
+        finally:
+            self._reading = None
+        if run == self._run and not version and self._has_unknown(self._entries[0][1]):
+            self._break(run, DamagedData(f"entry {self._entries[0][0]} names what the catalog has never known"))
+            return
+        self._take()
+
+    def _wake(self) -> None:
+        """Let those go on whose position is reached."""
+        position = self._follower.position
+        while self._waiting and self._waiting[0][0] <= position:
+            waiter = self._waiting.pop(0)[2]
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def committed(self, batch: EventBatch, position: Position) -> None:
+        """An entry of ours is durable. It is applied when it comes back."""
+        self.acked = max(self.acked, position)
+        if len(batch):
+            self._own.append((position, len(batch)))
+        self.on_acked(self.acked)
+
+    @property
+    def own_pending(self) -> int:
+        """Acknowledged events of this node that are not applied yet. What is applied since is counted."""
+        if not self._follower.pending_events:
+            while self._own and self._own[0][0] <= self._follower.position:
+                self._counters.events_applied += self._own.popleft()[1]
+        return sum(events for _, events in self._own)
+
+    def check(self) -> None:
+        """Raises: DamagedData: nothing more can be applied."""
+        if self._broken is not None:
+            raise self._broken
+
+    async def wait_for(self, shown: str | None) -> None:
+        """Let a question go on when it sees what it must: all that was answered here, and the position that it shows.
+
+        Raises: Malformed: that is none; NotAccepting: it takes too long.
+        """
+        position = self.acked
+        if shown is not None:
+            if not (shown.isascii() and shown.isdigit() and len(shown) <= POSITION_DIGITS_MAX):
+                raise Malformed(f"{HEADER} must be a number, as an answer of this service had it")
+            position = max(position, int(shown))
+        if position > self._follower.position:
+            await self.reach(position, within_s=self._wait_s)
+
+    async def reach(self, position: Position, *, within_s: float) -> None:
+        """Wait until the next read sees entry `position`. Raises: NotAccepting: it does not come in time."""
+        if position <= self._follower.position:
+            return
+        self._waits += 1
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        insort(self._waiting, (position, self._waits, waiter))
+        try:
+            async with asyncio.timeout(within_s):
+                await waiter
+        except TimeoutError:
+            raise self.refusal(position) from None
+
+    def refusal(self, position: Position) -> NotAccepting:
+        """Why a question is not answered that must see entry `position`."""
+        because = f": {self.trouble}" if self.trouble else ""
+        return NotAccepting(
+            f"this node has applied the journal up to {self.position}, and not yet up to {position}{because}; "
+            "ask again after the seconds of Retry-After, or another node",
+            reason=BEHIND,
+            retry_after_s=1,
+        )
+
+
+def _nothing(_position: Position) -> None:
+    pass
