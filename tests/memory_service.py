@@ -83,7 +83,9 @@ class World:
             catalog=catalog,
             history=History(self.store, catalog.manifest()),
         )
-        return assemble(Settings(**{"checkpoint_s": 1e9, "block_grace_h": 0.0, **settings}), stores)
+        service = assemble(Settings(**{"checkpoint_s": 1e9, "block_grace_h": 0.0, **settings}), stores)
+        service.lease.begin()  # so that parts can be tried without a start
+        return service
 
     async def started(self, *device_ids: str, **settings: Any) -> Service:
         """A service that is ready, and knows the devices."""

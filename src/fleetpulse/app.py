@@ -92,7 +92,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         rest=Rest(**_stages_of(stages, Rest)),
         telemetry_rounds=telemetry_rounds,
         alerting=alerting,
-        alert_expiry=AlertExpiry(stages.alert_book),
+        alert_expiry=AlertExpiry(stages.alert_book, stages.lease),
         closers=[
             disk_watch.close,
             telemetry_rounds.otel.close,

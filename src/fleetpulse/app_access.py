@@ -19,6 +19,7 @@ from fleetpulse.pipeline.issuer_settings import issuer_addresses, issuer_terms
 from fleetpulse.pipeline.issuer_source import IssuerSource
 from fleetpulse.pipeline.issuers import Issuers
 from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.service import Stores
@@ -40,7 +41,7 @@ _DAILY: dict[DailyName, str] = {
 
 
 def build_access(
-    settings: Settings, stores: Stores, *, clock: Clock, catalog_thread: CatalogThread, registry: Registry
+    settings: Settings, stores: Stores, *, clock: Clock, catalog_thread: CatalogThread, registry: Registry, lease: Lease
 ) -> dict[str, Any]:
     """The gate and all that stands behind it, by the names that stages have."""
     rate_limits = build_rate_limits(settings, registry)
@@ -65,7 +66,12 @@ def build_access(
         daily=daily_limit(settings, "enrolments_per_day", clock),
     )
     audit_log = AuditLog(
-        catalog=stores.catalog, catalog_thread=catalog_thread, clock=clock, limits=settings, was_made=gate.keys.was_made
+        catalog=stores.catalog,
+        catalog_thread=catalog_thread,
+        clock=clock,
+        limits=settings,
+        lease=lease,
+        was_made=gate.keys.was_made,
     )
     gate.watchers.append(audit_log.watch)
     parts = {"rate_limits": rate_limits, "gate": gate, "key_ring": key_ring, "audit_log": audit_log}

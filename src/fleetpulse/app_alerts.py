@@ -65,6 +65,7 @@ def build_alerting(
             computing=stages.threads.computing,
         ),
         add_messages=stages.deliveries.store,
+        lease=stages.lease,
         listeners=[
             lambda decided: stages.deliveries.look() if decided.messages else None,
             stages.live_feed.take_alerts,

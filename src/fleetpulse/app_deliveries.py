@@ -7,6 +7,7 @@ from fleetpulse.alert.receivers.apprise_sender import AppriseSender
 from fleetpulse.clock import Clock
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.deliveries import Deliveries
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.link_key_file import LinkKeyFile
 from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.sending import Sending
@@ -16,7 +17,7 @@ from fleetpulse.settings import Settings
 
 
 def build_deliveries(
-    settings: Settings, stores: Stores, *, clock: Clock, catalog_thread: CatalogThread
+    settings: Settings, stores: Stores, *, clock: Clock, catalog_thread: CatalogThread, lease: Lease
 ) -> dict[str, Any]:
     """Those stages, by the names that `Stages` gives them."""
     is_shared = stores.catalog.is_shared
@@ -40,6 +41,7 @@ def build_deliveries(
         threads=stores.threads,
         receivers=receivers,
         sending=sending,
+        lease=lease,
         limits=settings,
         jitter=random.random,
     )

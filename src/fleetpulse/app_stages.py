@@ -1,5 +1,8 @@
 """What `app` builds first: the stages that events and questions pass through."""
 
+import secrets
+import socket
+
 from fleetpulse.app_access import build_access, daily_limit
 from fleetpulse.app_deliveries import build_deliveries
 from fleetpulse.app_tail import build_tail, build_watch, build_writer
@@ -16,6 +19,7 @@ from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.newcomers import Newcomers
@@ -38,6 +42,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     """The stages that events and questions pass through, on `stores`."""
     clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
     catalog_thread = CatalogThread(threads.catalog, timeout_s=settings.commit_timeout_s, activity=catalog.activity)
+    lease = _build_lease(stores, clock, catalog_thread)
     known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     fleet = Fleet(policy=_default_policy(settings), reserve=settings.devices_max)
     follower = Follower(fleet, counters)
@@ -62,13 +67,14 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         lanes=Lanes.of(settings, threads, counters=counters, clock=clock),
         computing=threads.computing,
     )
-    access = build_access(settings, stores, clock=clock, catalog_thread=catalog_thread, registry=registry)
+    access = build_access(settings, stores, clock=clock, catalog_thread=catalog_thread, registry=registry, lease=lease)
     return Stages(
         **{**vars(stores), "clock": clock},
         **access,
-        **build_deliveries(settings, stores, clock=clock, catalog_thread=catalog_thread),
+        **build_deliveries(settings, stores, clock=clock, catalog_thread=catalog_thread, lease=lease),
         catalog_thread=catalog_thread,
         changes=changes,
+        lease=lease,
         fleet=fleet,
         follower=follower,
         tail=tail,
@@ -90,6 +96,16 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         ),
         watch=build_watch(settings, stores, clock, intake, follower),
         loop_lag=LoopLag(),
+    )
+
+
+def _build_lease(stores: Stores, clock: Clock, catalog_thread: CatalogThread) -> Lease:
+    return Lease(
+        catalog=stores.catalog,
+        catalog_thread=catalog_thread,
+        clock=clock,
+        name=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        is_alone=not stores.journal.is_shared,
     )
 
 

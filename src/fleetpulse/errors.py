@@ -25,6 +25,7 @@ FleetpulseError
 │  │  ├─ DatabaseBusy     another program has locked the journal or the catalog       503
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
 │  ├─ NotAccepting        we cannot store anything; nothing was accepted              503
+│  │  └─ Deposed          another node does this now; nothing was changed             503
 │  └─ OutcomeUnknown      a write or sync failed or hangs; send it again               503
 ├─ Unfinished             work in the background is left, since the service stops; nothing is lost
 ├─ BrokenOff              an answer that has begun cannot be finished; its connection is cut
@@ -250,6 +251,13 @@ class NotAccepting(Answerable):
     def __init__(self, msg: str, *, reason: str, retry_after_s: int | None = None) -> None:
         super().__init__(msg, reason=reason)
         self.retry_after_s = retry_after_s
+
+
+class Deposed(NotAccepting):
+    """Another node has the lease, and so does what only one may do (`catalog/holding.py`). Nothing was changed."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg, reason="deposed", retry_after_s=1)
 
 
 class OutcomeUnknown(Answerable):

@@ -17,6 +17,7 @@ from fleetpulse.catalog.badge_records import BadgeRecords
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords
 from fleetpulse.catalog.file_records import FileRecords
 from fleetpulse.catalog.key_records import KeyRecords
+from fleetpulse.catalog.lease_records import LeaseRecords
 from fleetpulse.catalog.move_records import MoveRecords
 from fleetpulse.catalog.outbox_records import OutboxRecords
 from fleetpulse.catalog.person_records import PersonRecords
@@ -93,6 +94,12 @@ class Catalog(SharedCatalog, Protocol):
 
     policy_changes_max: int
     """So many changes of the heartbeat policy are kept, of each device and of the service."""
+    lease: LeaseRecords
+    """Which node does what only one may do."""
+    badges: BadgeRecords
+    """Badges with tokens of their own."""
+    enrolments: EnrolmentRecords
+    """Enrolment keys, and which devices enrolled with them."""
 
     @property
     def alert_rules(self) -> RuleRecords:
@@ -110,11 +117,6 @@ class Catalog(SharedCatalog, Protocol):
         ...
 
     @property
-    def enrolments(self) -> EnrolmentRecords:
-        """Enrolment keys, and which devices enrolled with them."""
-        ...
-
-    @property
     def files(self) -> FileRecords:
         """Which files of the block store this catalog wrote."""
         ...
@@ -122,11 +124,6 @@ class Catalog(SharedCatalog, Protocol):
     @property
     def keys(self) -> KeyRecords:
         """The keys that were ever made."""
-        ...
-
-    @property
-    def badges(self) -> BadgeRecords:
-        """Badges with tokens of their own."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from fleetpulse.catalog.acting import current_act
 from fleetpulse.catalog.audit_rows import append_entries
 from fleetpulse.catalog.change_log import FOLLOWING_TABLES, Noting, write_changes
+from fleetpulse.catalog.holding import check_term
 from fleetpulse.clock import Clock
 from fleetpulse.reached import Loss, Reached
 
@@ -93,8 +94,11 @@ class Database(ABC):
         """Called after each transaction that changed something: it was the one of this number."""
 
     @contextlib.contextmanager
-    def transaction(self) -> Generator[Callable[..., Any], None, None]:
-        """All statements in it take effect, or none. Raises: OSError; DatabaseBusy: none took effect."""
+    def transaction(self, *, is_counted: bool = True) -> Generator[Callable[..., Any], None, None]:
+        """All statements in it take effect, or none. Raises: OSError; DatabaseBusy; Deposed: none took effect.
+
+        Args: is_counted: whether it is a change of the catalog, which `transactions` counts.
+        """
         if self.is_in_transaction():
             yield self._noting or self.statements.execute  # as a part of the transaction that is under way
             return
@@ -104,9 +108,10 @@ class Database(ABC):
         number = None
         with self._transact():
             run, changes = self.statements.execute, self._changes()
-            noting = self._noting = Noting(run) if self.is_shared else None
+            check_term(run)
+            noting = self._noting = Noting(run) if self.is_shared and is_counted else None
             yield noting or run
-            is_changed = self._changes() != changes
+            is_changed = is_counted and self._changes() != changes
             if is_changed and act is not None and (facts := act.facts()) is not None:
                 append_entries(run, [facts], self._clock.now_ns())
             if is_changed:

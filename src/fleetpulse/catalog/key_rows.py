@@ -137,7 +137,8 @@ def put_use(run: Any, numbers: NDArray[np.int64], minutes: NDArray[np.uint32]) -
     for piece, places in pieces_of(numbers):
         row = run("SELECT minutes FROM key_use WHERE piece = ?", (piece,)).fetchone()
         known = use_of_piece(row)
-        known[numbers[places] % PIECE] = minutes[places]
+        rows = numbers[places] % PIECE
+        known[rows] = np.maximum(known[rows], minutes[places])  # another node may have noted a later use
         run("INSERT OR REPLACE INTO key_use VALUES (?, ?)", (piece, known.astype("<u4").tobytes()))
 
 

@@ -163,6 +163,7 @@ def write_manifest(connection: Statements, manifest: Manifest) -> None:
             *(manifest.beats_exact_from_ns, *manifest.leaps),
         ),
     )
+    connection.execute("UPDATE manifest_version SET number = number + 1")
     connection.executemany("INSERT INTO blind VALUES (?, ?)", manifest.blind_ns)
     _write_expired(connection, manifest.expired)
     late_days = [

@@ -51,6 +51,8 @@ forwarded(receiver, alert, body) what is sent again to an Alertmanager until the
 used_link(digest, at_ns, …)      links in messages that were used to acknowledge: the SHA-256 of their tokens
 receiver_or_route(kind, name, …) receivers and routes as JSON; is_removed: a file may name it still
 move(state, id, identity, …)     one row, if this catalog comes from another, or has gone to one: see `move_records.py`
+lease(holder, epoch, …)          one row: which node does what only one does, see `lease_records.py`
+manifest_version(number)         one row: how many manifests were committed
 loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
@@ -136,9 +138,7 @@ CREATE TABLE superseded (
     name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, since_ns INTEGER NOT NULL, was_at_rest INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-_OWNER = """
-CREATE TABLE owner (id TEXT NOT NULL);
-"""
+_OWNER = "CREATE TABLE owner (id TEXT NOT NULL);"
 _LOSSES = """
 CREATE TABLE transactions (number INTEGER NOT NULL);
 INSERT INTO transactions VALUES (0);
@@ -162,9 +162,7 @@ ALTER TABLE maintenance ADD COLUMN checksum INTEGER;
 ALTER TABLE pause ADD COLUMN checksum INTEGER;
 ALTER TABLE metric ADD COLUMN checksum INTEGER;
 """
-_MARKED = """
-CREATE TABLE marked (since_ns INTEGER NOT NULL);
-"""
+_MARKED = "CREATE TABLE marked (since_ns INTEGER NOT NULL);"
 _GAP_DEVICES = """
 CREATE TABLE gap_devices (
     name TEXT PRIMARY KEY, first_device INTEGER NOT NULL, end_device INTEGER NOT NULL, sequence INTEGER NOT NULL
@@ -295,6 +293,12 @@ CREATE TABLE move (
     position INTEGER NOT NULL, transactions INTEGER NOT NULL
 );
 """
+_LEASE = """
+CREATE TABLE lease (holder TEXT NOT NULL, epoch INTEGER NOT NULL, expires_at_ns INTEGER NOT NULL);
+INSERT INTO lease VALUES ('', 0, 0);
+CREATE TABLE manifest_version (number INTEGER NOT NULL);
+INSERT INTO manifest_version VALUES (0);
+"""
 _STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -321,6 +325,7 @@ _STEPS = (
     _BADGES,
     _CATALOG_CHANGES,
     _MOVES,
+    _LEASE,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(_STEPS)

@@ -21,6 +21,7 @@ from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqlEnrolmentR
 from fleetpulse.catalog.file_readings import FileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqlFileRecords, note_superseded
 from fleetpulse.catalog.key_records import KeyRecords, SqlKeyRecords, revoke_of_device
+from fleetpulse.catalog.lease_records import LeaseRecords, SqlLeaseRecords
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
 from fleetpulse.catalog.move_records import MoveRecords, SqlMoveRecords
 from fleetpulse.catalog.outbox_records import OutboxRecords, SqlOutboxRecords
@@ -62,6 +63,7 @@ class SqlCatalog(FileReadings):
         self.alerts: AlertRecords = SqlAlertRecords(database)
         self.files: FileRecords = SqlFileRecords(database)
         self.keys: KeyRecords = SqlKeyRecords(database)
+        self.lease: LeaseRecords = SqlLeaseRecords(database)
         self.enrolments: EnrolmentRecords = SqlEnrolmentRecords(database)
         self.audit: AuditRecords = SqlAuditRecords(database)
         self.policy_changes_max = POLICY_CHANGES_MAX

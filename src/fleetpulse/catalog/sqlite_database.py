@@ -58,6 +58,7 @@ class SqliteDatabase(Database):
         begin_write_ahead(self._connection)
         run("PRAGMA synchronous=FULL")
         self._connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
+        self._connection.create_function("now_ns", 0, self._clock.now_ns)
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(

@@ -12,6 +12,7 @@ import structlog
 from fleetpulse.errors import Answerable, OperatorError
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.pipeline.alert_book import AlertBook
+from fleetpulse.pipeline.lease import Lease
 
 log = structlog.get_logger("alerts")
 EXPIRE_EVERY_NS = 600 * NS_PER_S
@@ -24,6 +25,7 @@ class AlertExpiry:
     """Removes old alerts from time to time. Used on the loop."""
 
     book: AlertBook
+    lease: Lease
     _expire_at_ns: int = field(default=0, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -45,7 +47,8 @@ class AlertExpiry:
         before_ns = now_ns - self.book.settings.alert_retention_days * NS_PER_DAY
         try:
             expire = partial(self.book.records.expire, before_ns=before_ns, limit=PIECES_AT_ONCE)
-            pieces = await self.book.catalog_thread.run(expire)
+            with self.lease.holding():
+                pieces = await self.book.catalog_thread.run(expire)
         except (Answerable, OperatorError) as error:
             log.error("alerts that ended long ago could not be removed; it is tried again", error=str(error))
             return

@@ -26,13 +26,14 @@ from fleetpulse.alert.lifecycle import Lives
 from fleetpulse.alert.round import Decided, Planner, RoundInput, RoundState, decide
 from fleetpulse.alert_settings import AlertSettings
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, OperatorError
+from fleetpulse.errors import Answerable, Deposed, OperatorError
 from fleetpulse.model.alert_rule import RULE_KINDS, AlertRule
 from fleetpulse.model.message import Message
 from fleetpulse.model.receiver import Routing
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.alert_book import AlertBook
 from fleetpulse.pipeline.alert_facts import AlertFacts
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.window_rules import WINDOW_KINDS, WindowRules
@@ -69,6 +70,7 @@ class Alerting:
     plan: Planner
     windows: WindowRules
     add_messages: Callable[[Sequence[Message]], object]
+    lease: Lease
     listeners: list[Callable[[Decided], None]] = field(default_factory=list)
     memory: Memory = field(default_factory=Memory)
     rounds: int = 0
@@ -88,6 +90,11 @@ class Alerting:
         if self.clock.monotonic_ns() >= self._next_ns and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._try_round())
 
+    def restart(self) -> None:
+        """Go on from what the catalog has, since another node had the rounds until now."""
+        self.book.is_known, self.memory = False, Memory()
+        self.windows.restart()
+
     async def end(self) -> None:
         """Wait for the round that is under way, before the catalog is closed."""
         self._next_ns = 2**62
@@ -98,8 +105,11 @@ class Alerting:
     async def _try_round(self) -> None:
         began_ns, self.round_s = self.clock.monotonic_ns(), 0.0
         try:
-            await self.round()
+            with self.lease.holding():
+                await self.round()
             self.readiness.degraded.pop("alerts", None)
+        except Deposed as error:
+            log.warning("a round of alerts is left to the node that has the lease", because=str(error))
         except (Answerable, OperatorError) as error:
             self._note_failure(error)
         except Exception as error:

@@ -15,12 +15,13 @@ from fleetpulse.access_errors import Forbidden, TooManyRequests, Unauthenticated
 from fleetpulse.catalog.acting import Act, current_act
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, WebPage
+from fleetpulse.errors import Answerable, Deposed, WebPage
 from fleetpulse.limits import AuditLimits
 from fleetpulse.model.access import Attempt, Principal
 from fleetpulse.model.audit import AuditEntry, AuditFacts, AuditFilter, Fields
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_S
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.refusal_counts import RefusalCounts, Refused
 
 log = structlog.get_logger("audit")
@@ -39,6 +40,7 @@ class AuditLog:
         catalog_thread: CatalogThread,
         clock: Clock,
         limits: AuditLimits,
+        lease: Lease,
         was_made: Callable[[int], bool],
     ) -> None:
         """`was_made`: whether there is, or was, a key of this number."""
@@ -51,6 +53,7 @@ class AuditLog:
         self._records = catalog.audit
         self._thread = catalog_thread
         self._clock = clock
+        self._lease = lease
         self._retention_ns = limits.audit_retention_days * NS_PER_DAY
         self._writing: asyncio.Task[None] | None = None
         self._expire_at_ns = 0
@@ -118,7 +121,10 @@ class AuditLog:
             if entries:
                 await self._append(entries)
             if is_due:
-                await self._expire()
+                with self._lease.holding():
+                    await self._expire()
+        except Deposed:
+            pass  # another node removes what is old
         except Answerable as error:
             # These only count what was refused anyway, so nobody is kept from anything by it.
             log.error("the audit log could not be written", lost_entries=len(entries), error=str(error))

@@ -20,14 +20,16 @@ from fleetpulse.alert.receivers.alertmanager import forwarded_of, resent
 from fleetpulse.alert.receivers.outcome import Outcome, failed
 from fleetpulse.alert_settings import DeliverySettings
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.holding import holding
 from fleetpulse.clock import Clock
-from fleetpulse.errors import Answerable, OperatorError
+from fleetpulse.errors import Answerable, Deposed, OperatorError
 from fleetpulse.model.message import Message
 from fleetpulse.model.outbox import OutboxAdded, OutboxEntry, Waiting
 from fleetpulse.model.receiver import Receiver
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.delivery_lanes import RESENDING, WINDOW, DeliveryLane
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.receivers import Receivers
 from fleetpulse.pipeline.sending import Sending
 from fleetpulse.pipeline.threads import Threads
@@ -56,6 +58,7 @@ class Deliveries:
     threads: Threads
     receivers: Receivers
     sending: Sending
+    lease: Lease
     limits: DeliverySettings
     jitter: Callable[[], float]
     open_alerts: Callable[[Collection[int]], Collection[int]] = field(default=lambda numbers: numbers)
@@ -73,6 +76,11 @@ class Deliveries:
         """Deliver from now on: what waits since the last time, too."""
         self._is_running = True
         self.wake()
+
+    def restart(self) -> None:
+        """Know nothing of what waits but what the outbox says: another node delivers now, or did so until now."""
+        self.lanes.clear()
+        self.waiting, self._must_look = 0, True
 
     def wake(self) -> None:
         """Messages were stored: look for them now."""
@@ -111,7 +119,7 @@ class Deliveries:
 
     def tick(self) -> None:
         """Begin whatever is due."""
-        if not self._is_running:
+        if not (self._is_running and self.lease.is_held):
             return
         if self._must_look and not self._is_looking:
             self._is_looking, self._must_look = True, False
@@ -249,6 +257,8 @@ class Deliveries:
             try:
                 await self.catalog_thread.run(record)
                 break
+            except Deposed:
+                raise  # the node that has the lease delivers it once more, with the same key
             except Answerable as error:
                 log.error("what was delivered could not be recorded; it is tried again", error=str(error))
                 await asyncio.sleep(1)
@@ -290,21 +300,27 @@ class Deliveries:
         return self.lanes.setdefault(name, DeliveryLane(name))
 
     def _begin(self, work: Coroutine[Any, Any, None], lane: DeliveryLane | None = None) -> None:
-        task = asyncio.get_running_loop().create_task(self._guarded(work, lane))
+        with holding(None):  # each piece of work is for the term in which it begins
+            task = asyncio.get_running_loop().create_task(self._guarded(work, lane))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _guarded(self, work: Coroutine[Any, Any, None], lane: DeliveryLane | None) -> None:
         """Log what goes wrong; whatever waits is tried again."""
         try:
-            await work
+            with self.lease.holding():
+                await work
+        except Deposed as error:
+            work.close()
+            log.warning("deliveries are left to the node that has the lease", because=str(error))
+            return
         except (Answerable, OperatorError, OSError) as error:
             log.error("deliveries could not go on; they are tried again", error=str(error))
             self._pause(lane)
         except Exception as error:
             log.error("deliveries could not go on by a defect; they are tried again", exc_info=error)
             self._pause(lane)
-        if lane is not None:
+        if lane is not None and self.lanes.get(lane.receiver) is lane:
             lane.trying = 0
             if self._is_running:
                 self._move(lane, self.clock.monotonic_ns())

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -18,7 +19,8 @@ from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.manifest_note import put_manifest_note
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.errors import DamagedData, DatabaseBusy, NotAccepting, OperatorError, Outdated, Unfinished
+from fleetpulse.catalog.holding import carried
+from fleetpulse.errors import DamagedData, DatabaseBusy, Deposed, NotAccepting, OperatorError, Outdated, Unfinished
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import CheckpointTriggers
 from fleetpulse.live.frozen import FrozenFleet
@@ -31,6 +33,7 @@ from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, sound_names, write
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.gap_retention import GapRetention
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.readiness import Readiness
@@ -42,6 +45,7 @@ from fleetpulse.pipeline.write import Writer
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("housekeeping")
+_Result = TypeVar("_Result")
 PAUSE_S = 0.01
 """Between two pieces of a checkpoint or a compaction, each about as long, so that reports are not delayed."""
 
@@ -65,6 +69,7 @@ class Housekeeping:
     ownership: Ownership
     gap_retention: GapRetention
     readiness: Readiness
+    lease: Lease
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -126,7 +131,8 @@ class Housekeeping:
 
     async def _remove(self) -> None:
         async with self._turn:
-            await self.removal.run(is_kept=self._is_kept())
+            with contextlib.suppress(Deposed), self.lease.holding():
+                await self.removal.run(is_kept=self._is_kept())
 
     def is_due(self) -> bool:
         """Whether a checkpoint is due."""
@@ -166,6 +172,9 @@ class Housekeeping:
             yield self._checkpoint
 
     async def _checkpoint(self) -> bool:
+        return await self.lease.as_holder(self._take_checkpoint())
+
+    async def _take_checkpoint(self) -> bool:
         started_s = self._tried_at_s = self.monotonic_s()
         self._is_urged = False
         self._has_failed = True  # until it has succeeded: an exception on the way is a failure, too
@@ -242,7 +251,7 @@ class Housekeeping:
             log.info("blocks are whole again", blocks=found)
         now = {block.file.name: (block.because, block.since_ns) for block in history.set_aside}
         if now != self._recorded_set_aside:
-            await loop.run_in_executor(self.threads.catalog, self.catalog.files.note_set_aside, now)
+            await self._in_catalog(partial(self.catalog.files.note_set_aside, now))
             self._recorded_set_aside = now
         return found
 
@@ -262,48 +271,54 @@ class Housekeeping:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self.threads.files, put_manifest_note, self.history.store, manifest)
         commit = partial(self.catalog.commit_manifest, manifest, forgotten=forgotten, was_at_rest=self._is_at_rest)
-        await loop.run_in_executor(self.threads.catalog, commit)
+        await self._in_catalog(commit)
         self._is_at_rest = False
 
     async def compact(self, *, is_forced: bool = False) -> bool:
         """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
         async with self._turn:
-            loop = asyncio.get_running_loop()
-            started_s = self.monotonic_s()
-            try:
-                gap_days = await loop.run_in_executor(self.threads.catalog, self.gap_retention.days_in_force)
-                work = partial(
-                    next_change,
-                    self.history,
-                    self.history.manifest,
-                    metrics=self.metric_definitions.kept(),
-                    today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
-                    gap_days=gap_days,
-                    pause=self._pause,
-                    is_forced=is_forced,
-                    on_damage=self._note_damage,
-                )
-                await self._begin_writing()
-                change = await loop.run_in_executor(self.threads.files, work)
-                self.counters.compaction_at_ns = self.watch.clock.now_ns()
-                if change is None:
-                    return False
-                manifest = apply_change(self.history.manifest, change)
-                await self._commit(manifest)
-            except Unfinished:
+            return await self.lease.as_holder(self._compact(is_forced=is_forced))
+
+    async def _compact(self, *, is_forced: bool) -> bool:
+        loop = asyncio.get_running_loop()
+        started_s = self.monotonic_s()
+        try:
+            gap_days = await self._in_catalog(self.gap_retention.days_in_force)
+            work = partial(
+                next_change,
+                self.history,
+                self.history.manifest,
+                metrics=self.metric_definitions.kept(),
+                today=None if self._is_kept() else self.watch.clock.now_ns() // NS_PER_DAY,
+                gap_days=gap_days,
+                pause=self._pause,
+                is_forced=is_forced,
+                on_damage=self._note_damage,
+            )
+            await self._begin_writing()
+            change = await loop.run_in_executor(self.threads.files, work)
+            self.counters.compaction_at_ns = self.watch.clock.now_ns()
+            if change is None:
                 return False
-            except (OSError, OperatorError, DatabaseBusy) as error:
-                self.counters.compactions_failed += 1
-                log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
-                return False
-            self.history.manifest = manifest
-            if change.late is not None:
-                self.follower.fleet.add_closed_minutes(*change.late.new_minutes)
-            self.counters.note_compaction(self.monotonic_s() - started_s)
-            await self.removal.run(is_kept=self._is_kept())
-            removed, added = change.counts
-            log.info("compaction", removed=removed, added=added, seconds=round(self.monotonic_s() - started_s, 3))
-            return True
+            manifest = apply_change(self.history.manifest, change)
+            await self._commit(manifest)
+        except Unfinished:
+            return False
+        except (OSError, OperatorError, DatabaseBusy) as error:
+            self.counters.compactions_failed += 1
+            log.error("compaction failed; the blocks stay as they were until the next", error=str(error))
+            return False
+        self.history.manifest = manifest
+        if change.late is not None:
+            self.follower.fleet.add_closed_minutes(*change.late.new_minutes)
+        self.counters.note_compaction(self.monotonic_s() - started_s)
+        await self.removal.run(is_kept=self._is_kept())
+        removed, added = change.counts
+        log.info("compaction", removed=removed, added=added, seconds=round(self.monotonic_s() - started_s, 3))
+        return True
+
+    async def _in_catalog(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self.threads.catalog, carried(work))
 
     def _is_kept(self) -> bool:
         """Whether nothing may expire now; logs when that begins and ends."""

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from fleetpulse.access.gate import Gate
+from fleetpulse.catalog.acting import Act, acting
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, Conflict, NotFound, OutcomeUnknown, OutOfRange
@@ -97,7 +98,7 @@ class KeyRing:
     def _make_admin_key(self) -> None:
         """Make a key that may do everything, and write it to its file. Blocks."""
         at_ns, catalog = self._clock.now_ns(), self._catalog
-        with catalog.transaction():
+        with acting(Act(who="the service", role="", action="makeKey")), catalog.transaction():
             first = self._next_number
             number = self._catalog.keys.number_for(self._take_numbers(1))
             if number > first:  # another node that starts at the same time has made it

@@ -25,6 +25,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import LateHold
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
@@ -77,6 +78,7 @@ class Node:
     alerting: Alerting
     alert_expiry: AlertExpiry
     deliveries: Deliveries
+    lease: Lease
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
     """They release threads and files at the end, in their order; each may block."""
@@ -95,6 +97,8 @@ class Node:
         self._ticker = loop.create_task(self._tick_forever())
         started_s = time.monotonic()
         await loop.run_in_executor(self.startup_thread, self.startup.run)
+        self.lease.on_taken += [self.alerting.restart, self.deliveries.restart]
+        self.lease.on_lost += [self.deliveries.restart]
         self.housekeeping.begin()
         self.store_return.begin()
         if self.tail is not None:
@@ -164,7 +168,9 @@ class Node:
     def _move_on(self) -> None:
         self.watch.turn()
         self.changes.tick()
-        may_expire = not self.watch.kept_because
+        self.lease.tick()
+        is_holder = self.lease.is_held
+        may_expire = is_holder and not self.watch.kept_because
         self.audit_log.tick(may_expire=may_expire)
         self.alert_expiry.tick(may_expire=may_expire)
         self.key_use.tick()
@@ -176,8 +182,9 @@ class Node:
             self.follower.move_on(self.clock.now_ns())
             self.late_hold.tick()
             self.live_feed.tick()
-            self.housekeeping.tick()
-            self.alerting.tick()
+            if is_holder:
+                self.housekeeping.tick()
+                self.alerting.tick()
 
     async def stop(self, *, within_s: float = 1e6) -> None:
         """Drain, checkpoint, close. Everything accepted is durable before this ends, checkpoint or not.
@@ -213,6 +220,7 @@ class Node:
             await self.writer.stop()
             if was_ready:
                 await self.key_use.end()
+            await self.lease.end()
         await end_threads(self._close)
 
     def _close(self) -> None:

@@ -28,6 +28,7 @@ from fleetpulse.blocks.owner import (
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.file_records import WrittenFiles
+from fleetpulse.catalog.holding import carried
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, Outdated
 from fleetpulse.journal.journal import Journal
@@ -111,10 +112,10 @@ class Ownership:
             return
 
         def in_catalog(work: Callable[[], _Result]) -> _Result:
-            return self.threads.catalog.submit(work).result()
+            return self.threads.catalog.submit(carried(work)).result()
 
         # The journal is told at the next start: it belongs to another thread now.
-        await loop.run_in_executor(self.threads.files, self._claim, manifest, in_catalog)
+        await loop.run_in_executor(self.threads.files, carried(partial(self._claim, manifest, in_catalog)))
 
     def _note_trouble(self, error: OSError) -> None:
         self.trouble = storage_text(error, self.store.place)

@@ -16,8 +16,9 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.leftovers import Inventory, due_for_removal, take_inventory
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.file_records import WrittenFiles
+from fleetpulse.catalog.holding import carried
 from fleetpulse.clock import Clock
-from fleetpulse.errors import DatabaseBusy, OperatorError
+from fleetpulse.errors import DatabaseBusy, Deposed, OperatorError
 from fleetpulse.heap import give_back
 from fleetpulse.limits import BlockGrace
 from fleetpulse.model.manifest import Superseded
@@ -64,7 +65,7 @@ class Removal:
         """
         try:
             await self._run(is_kept=is_kept)
-        except (OSError, DatabaseBusy, OperatorError) as error:
+        except (OSError, DatabaseBusy, Deposed, OperatorError) as error:
             log.error("superseded files could not be removed; the next checkpoint tries again", error=str(error))
         await asyncio.get_running_loop().run_in_executor(self.threads.files, give_back)
 
@@ -155,7 +156,7 @@ class Removal:
         self.unknown = unknown
 
     async def _in_catalog(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self.threads.catalog, work)
+        return await asyncio.get_running_loop().run_in_executor(self.threads.catalog, carried(work))
 
 
 def _log_names(event: str, names: Collection[str], **more: str) -> None:

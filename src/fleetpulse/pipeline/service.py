@@ -34,6 +34,7 @@ from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.issuers import Issuers
 from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.link_key_file import LinkKeyFile
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
@@ -87,6 +88,7 @@ class Stages(Stores):
     clock: ServiceClock
     catalog_thread: CatalogThread
     changes: Changes
+    lease: Lease
     audit_log: AuditLog
     enrolments: Enrolments
     fleet: Fleet

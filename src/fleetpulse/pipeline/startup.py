@@ -20,6 +20,7 @@ from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.issuers import Issuers
 from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -58,6 +59,7 @@ class Startup:
     readiness: Readiness
     counters: Counters
     ownership: Ownership
+    lease: Lease
     threads: Threads
 
     def run(self) -> None:
@@ -67,6 +69,7 @@ class Startup:
         """
         readiness, fleet, manifest = self.readiness, self.follower.fleet, self.history.manifest
         self.ownership.compare()
+        self.lease.begin()
         self._let_others()
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble

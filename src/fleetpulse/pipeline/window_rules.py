@@ -70,6 +70,10 @@ class WindowRules:
             self.memory.open = known
             self._task = asyncio.get_running_loop().create_task(self._look_at(due))
 
+    def restart(self) -> None:
+        """Forget what was found and when: this node did not take part for a while."""
+        self._found, self._cadence, self._retry_at_ns, self.memory = {}, Cadence(), 0, Memory()
+
     def take(self, rules: Sequence[AlertRule]) -> dict[str, Condition]:
         """What was found since the last call, by the names of rules; not of rules that were changed meanwhile."""
         found, self._found = self._found, {}

@@ -1,0 +1,78 @@
+"""The lease in the catalog: one row that says which node does what only one may do, and until when.
+
+    lease(holder, epoch, expires_at_ns)
+
+The epoch grows with each term, and every transaction of the holder's work compares it (`holding.py`): this, and not
+the time, keeps a former holder from changing anything. The time says when others may take the lease, by the clock of
+the database (`now_ns()` in SQL), so clocks of nodes that differ do no harm. These transactions are not counted as
+changes of the catalog, since nothing that nodes keep in memory depends on them.
+"""
+
+from typing import Protocol
+
+from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.model.lease import LeaseState, Term
+
+
+class LeaseRecords(Protocol):
+    """The part of a catalog that keeps the lease. Each call is one short transaction, or one read."""
+
+    def take(self, holder: str, *, for_ns: int) -> Term | None:
+        """Take the lease, if its time is over, for so long from now on; None: another node has it.
+
+        Args: for_ns: 0 where nobody else can be there: whoever comes next may take it at once.
+        Raises: OSError; DatabaseBusy.
+        """
+        ...
+
+    def renew(self, term: Term, *, for_ns: int) -> bool:
+        """Keep the lease for so long from now on; False: the term has ended. Raises: OSError; DatabaseBusy."""
+        ...
+
+    def release(self, term: Term) -> None:
+        """Let others take the lease at once, if the term has not ended before. Raises: OSError; DatabaseBusy."""
+        ...
+
+    def current(self) -> LeaseState:
+        """What is known of the lease now. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+    def now_ns(self) -> int:
+        """The time by the clock of the database. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+
+class SqlLeaseRecords(SqlRecords):
+    """See LeaseRecords; table `lease`."""
+
+    def take(self, holder: str, *, for_ns: int) -> Term | None:
+        """See LeaseRecords."""
+        with self._transaction(is_counted=False) as run:
+            taken = run(
+                "UPDATE lease SET holder = ?, epoch = epoch + 1, expires_at_ns = now_ns() + ?"
+                " WHERE expires_at_ns <= now_ns()",
+                (holder, for_ns),
+            )
+            return Term(*run("SELECT holder, epoch FROM lease").fetchone()) if taken.rowcount else None
+
+    def renew(self, term: Term, *, for_ns: int) -> bool:
+        """See LeaseRecords."""
+        with self._transaction(is_counted=False) as run:
+            text = "UPDATE lease SET expires_at_ns = now_ns() + ? WHERE holder = ? AND epoch = ?"
+            return bool(run(text, (for_ns, *term)).rowcount)
+
+    def release(self, term: Term) -> None:
+        """See LeaseRecords."""
+        with self._transaction(is_counted=False) as run:
+            run("UPDATE lease SET expires_at_ns = 0 WHERE holder = ? AND epoch = ?", term)
+
+    def current(self) -> LeaseState:
+        """See LeaseRecords."""
+        with self._reading():
+            row = self._select("SELECT holder, epoch, expires_at_ns <= now_ns() FROM lease").fetchone()
+            return LeaseState(Term(row[0], row[1]), bool(row[2]))
+
+    def now_ns(self) -> int:
+        """See LeaseRecords."""
+        with self._reading():
+            return int(self._select("SELECT now_ns()").fetchone()[0])
