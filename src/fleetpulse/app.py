@@ -4,6 +4,7 @@ A part is built from those above it, and gets exactly those that it uses. `Servi
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
+from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
@@ -70,8 +72,9 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 
 def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
-    stages = _with_reloads(build_stages(settings, stores))
+    stages = build_stages(settings, _shared(stores))
     readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
+    _follow_catalog(stages, readiness)
     declared_files = _build_declared_files(settings, stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness)
     startup = _build_startup(stages, declared_files, readiness)
@@ -93,21 +96,15 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         telemetry_rounds=telemetry_rounds,
         alerting=alerting,
         alert_expiry=AlertExpiry(stages.alert_book, stages.lease),
-        closers=[
-            disk_watch.close,
-            telemetry_rounds.otel.close,
-            stages.threads.close_storage,
-            stages.journal.close,
-            stages.catalog.close,
-            stages.threads.close_others,
-        ],
+        closers=[disk_watch.close, telemetry_rounds.otel.close, *_closers(stages)],
     )
-    exports = _build_exports(settings, stages)
+    exports, newest = _build_exports(settings, stages), Newest(**_stages_of(stages, Newest))
     seen_rules = SeenRules(**_stages_of(stages, SeenRules))
     return Service(
         **vars(stages),
-        door=_build_door(settings, stages),
-        reception=_build_reception(settings, stages),
+        door=_build_door(settings, stages, newest),
+        newest=newest,
+        reception=_build_reception(settings, stages, newest),
         inventory=_build_inventory(settings, stages),
         seen_rules=seen_rules,
         rule_trials=RuleTrials(seen_rules=seen_rules, questions=stages.questions, alerting=alerting),
@@ -130,10 +127,21 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     )
 
 
-def _with_reloads(stages: Stages) -> Stages:
-    """The same, whose parts come to know what other nodes change in the catalog."""
+def _shared(stores: Stores) -> Stores:
+    """The same; where other nodes append to the journal, they change the catalog, too."""
+    if stores.journal.is_shared:
+        stores.catalog.share()
+    return stores
+
+
+def _closers(stages: Stages) -> list[Callable[[], None]]:
+    return [stages.threads.close_storage, stages.journal.close, stages.catalog.close, stages.threads.close_others]
+
+
+def _follow_catalog(stages: Stages, readiness: Readiness) -> None:
+    """Let all parts come to know what other nodes change in the catalog."""
     stages.changes.reloads.append(Reloading(**_stages_of(stages, Reloading)).reload)
-    return stages
+    stages.changes.degraded = readiness.degraded
 
 
 def _build_store_return(
@@ -231,7 +239,7 @@ def _stages_of(stages: Stages, part: type) -> dict[str, Any]:
     return {field.name: getattr(stages, field.name) for field in fields(part) if hasattr(stages, field.name)}
 
 
-def _build_reception(settings: Settings, stages: Stages) -> Reception:
+def _build_reception(settings: Settings, stages: Stages, newest: Newest) -> Reception:
     return Reception(
         clock=stages.clock,
         intake=stages.intake,
@@ -239,6 +247,7 @@ def _build_reception(settings: Settings, stages: Stages) -> Reception:
         newcomers=stages.newcomers,
         rate_limits=stages.rate_limits,
         metric_definitions=stages.metric_definitions,
+        newest=newest,
         counters=stages.counters,
         limits=settings,
         decompress_thread=stages.threads.decompress,
@@ -261,15 +270,17 @@ def _build_inventory(settings: Settings, stages: Stages) -> Inventory:
     )
 
 
-def _build_door(settings: Settings, stages: Stages) -> Door:
+def _build_door(settings: Settings, stages: Stages, newest: Newest) -> Door:
+    find = newest.find if newest.is_shared else None
     door = Door(
         intake=stages.intake,
         connections=stages.connections,
         gate=stages.gate,
         unknown=stages.registry.unknown,
         lanes=stages.rate_limits.devices,
-        register=stages.newcomers.register if settings.auto_register else None,
-        defines_unknown=settings.auto_define,
+        register=stages.newcomers.register if settings.auto_register else find,
+        defines_unknown=settings.auto_define or newest.is_shared,
+        hands_over=newest.hands_over,
     )
     if stages.tail is not None:
         stages.tail.on_acked = door.show_position

@@ -157,6 +157,10 @@ class KeyTable:
         """Whether a key has, or had, this number."""
         return 0 < number < max(self.numbers_end, len(self._rows))
 
+    def is_later(self, token: bytes) -> bool:
+        """Whether a text has the number of a key that nobody has made yet, as far as is known."""
+        return _number_of(token) >= max(self.numbers_end, len(self._rows))
+
     def is_latest(self, digest: bytes, device: int) -> int:
         """The row of a device's latest key, if its hash is `digest`: the quick way; else 0, and `look` decides."""
         if device >= len(self.latest):
@@ -171,11 +175,7 @@ class KeyTable:
         It takes the same time whatever is wrong. The hash is of the whole text, so a number that is written in another
         way than ours does not pass either.
         """
-        try:
-            number = int(token.split(b"_", 3)[2], 36) if len(token) <= KEY_CHARS_MAX else 0
-        except (ValueError, IndexError):
-            number = 0
-        rows = self._rows
+        number, rows = _number_of(token), self._rows
         row = rows[number] if 0 < number < len(rows) else 0
         is_right = compare_digest(digest, self._hashes[row * HASH_BYTES : row * HASH_BYTES + HASH_BYTES])
         return row if is_right else 0
@@ -188,3 +188,11 @@ class KeyTable:
         if self.expires_s[row] <= now_s:
             raise Unauthenticated.expired_key()
         return row
+
+
+def _number_of(token: bytes) -> int:
+    """The number of a key by its text; 0 where it has none."""
+    try:
+        return int(token.split(b"_", 3)[2], 36) if len(token) <= KEY_CHARS_MAX else 0
+    except (ValueError, IndexError):
+        return 0

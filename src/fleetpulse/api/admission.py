@@ -18,7 +18,7 @@ from fleetpulse.errors import Answerable, Refusal
 from fleetpulse.ingest.client_certificate import CERTIFIED
 from fleetpulse.model.access import Attempt, Principal
 from fleetpulse.pipeline.asker import identify_asker
-from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.newest import Newest
 
 _PRINCIPAL = "fleetpulse.principal"
 _IS_REFUSED = "fleetpulse.is_refused"
@@ -26,17 +26,14 @@ _HAS_SESSION = "fleetpulse.has_session"
 
 
 async def admit(
-    connection: ASGIConnection[Any, Any, Any, Any],
-    facts: RouteFacts,
-    gate: Gate,
-    limits: RateLimits,
-    registry: Registry,
+    connection: ASGIConnection[Any, Any, Any, Any], facts: RouteFacts, gate: Gate, limits: RateLimits, newest: Newest
 ) -> Principal | None:
     """Who asks, once they may use the route; None: nobody that is known, on a route that is open to all.
 
     Nothing that is shown is looked at on routes without a limit, which must always be answered, and at little cost.
     Raises: Unauthenticated; Forbidden; TooManyRequests; UnknownDevice; Malformed.
     """
+    registry = newest.registry
     shown, limit, is_open = Shown(), facts.access.limit, facts.access.permission == "open"
     principal: Principal | None = None
     try:
@@ -47,7 +44,7 @@ async def admit(
             check_local(connection.scope["headers"], is_old=connection.scope["http_version"] == "1.0")
         if gate.is_protected:
             shown = shown_in(connection.scope["headers"])
-        principal = await gate.identify(shown) or _certified(connection, registry)
+        principal = await newest.identify(shown) or await _certified(connection, newest)
         identify_asker(principal)
         check_role(principal, facts.access.permission)
         check_scope(principal, facts.access.scope)
@@ -55,6 +52,8 @@ async def admit(
             limits.take_request(principal, limit)
         if principal is not None and facts.access.scope == "device":
             device_id = connection.path_params["device_id"]
+            if not (facts.access.permission == "report" and registry.may_register(device_id)):
+                await newest.look_for({"device_id": device_id})
             number = registry.numbers.get(device_id, registry.deleted.get(device_id))
             is_new = number is None and facts.access.permission == "report" and registry.may_register(device_id)
             if not is_new or principal.role == "device":
@@ -74,6 +73,14 @@ async def admit(
         connection.scope[_HAS_SESSION] = True  # type: ignore[literal-required]  # as above
     connection.scope[_PRINCIPAL] = principal  # type: ignore[literal-required]  # a key of ours in the scope of ASGI
     return principal
+
+
+def unsought(
+    connection: ASGIConnection[Any, Any, Any, Any], facts: RouteFacts, principal: Principal | None
+) -> dict[str, Any]:
+    """What the path names, less the device that `admit` has looked for."""
+    is_sought = principal is not None and facts.access.scope == "device"
+    return {name: value for name, value in connection.path_params.items() if not is_sought or name != "device_id"}
 
 
 def refusal_of_unrouted(
@@ -100,11 +107,13 @@ def refusal_of_unrouted(
     return None if refusal is None else _refused(connection, refusal, gate, shown)
 
 
-def _certified(connection: ASGIConnection[Any, Any, Any, Any], registry: Registry) -> Principal | None:
+async def _certified(connection: ASGIConnection[Any, Any, Any, Any], newest: Newest) -> Principal | None:
     """The device that the connection has a certificate for. Raises: Unauthenticated: there is no such device."""
     device_id: str = (connection.scope.get("extensions") or {}).get(CERTIFIED, "")  # type: ignore[assignment]  # ours
     if not device_id:
         return None
+    await newest.look_for({"device_id": device_id})
+    registry = newest.registry
     device = registry.numbers.get(device_id, registry.deleted.get(device_id))
     if device is None:
         raise Unauthenticated(

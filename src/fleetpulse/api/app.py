@@ -48,7 +48,15 @@ from fleetpulse.api import (
     stream,
     uptime,
 )
-from fleetpulse.api.admission import admit, attempt_of, client_address, has_session, is_refused, refusal_of_unrouted
+from fleetpulse.api.admission import (
+    admit,
+    attempt_of,
+    client_address,
+    has_session,
+    is_refused,
+    refusal_of_unrouted,
+    unsought,
+)
 from fleetpulse.api.bind import AnyRequest
 from fleetpulse.api.held_answers import HeldAnswers
 from fleetpulse.api.long_body import Rendering
@@ -88,6 +96,7 @@ from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.key_ring import KeyRing
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
+from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
@@ -148,6 +157,7 @@ class Parts:
     inventory: Inventory
     forgetting: Forgetting
     metric_definitions: MetricDefinitions
+    newest: Newest
     planned_downtime: PlannedDowntime
     seen_rules: SeenRules
     rule_trials: RuleTrials
@@ -263,7 +273,7 @@ async def _check_request(
             raise refusal
         return  # OPTIONS, which the framework answers itself
     try:
-        principal = await admit(connection, facts, parts.gate, parts.rate_limits, parts.registry)
+        principal = await admit(connection, facts, parts.gate, parts.rate_limits, parts.newest)
     except TooManyRequests:
         if facts.access.limit == "login":
             await parts.sign_in.hold_back()
@@ -282,9 +292,7 @@ async def _check_request(
         raise
     if not is_report and "service" not in (handler.tags or ()):
         parts.readiness.check()
-        shown = connection.headers.get(HEADER)
-        if parts.tail is not None and (shown is not None or not is_act):
-            await parts.tail.wait_for(shown)
+        await _know_enough(parts, connection, facts, principal, is_act=is_act)
         if device_id := connection.path_params.get("device_id"):
             # Whether the route knows the parameter is checked below.
             includes_deleted = connection.query_params.get("include_deleted", "false").lower() in ("true", "1", "")
@@ -296,6 +304,21 @@ async def _check_request(
         query_names[str(handler.operation_id)].check(list(connection.query_params.multi_items()))
     if isinstance(facts.takes, type) and facts.is_body_required and not is_report:
         check_media(connection.headers)
+
+
+async def _know_enough(
+    parts: Parts,
+    connection: ASGIConnection[Any, Any, Any, Any],
+    facts: RouteFacts,
+    principal: Principal | None,
+    *,
+    is_act: bool,
+) -> None:
+    """Wait until this node knows what the request builds on, where other nodes know more. Raises: NotAccepting."""
+    shown = connection.headers.get(HEADER)
+    if parts.tail is not None and (shown is not None or not is_act):
+        await parts.tail.wait_for(shown)
+    await (parts.newest.before_act() if is_act else parts.newest.look_for(unsought(connection, facts, principal)))
 
 
 def _act(connection: ASGIConnection[Any, Any, Any, Any], handler: HTTPRouteHandler, principal: Principal | None) -> Act:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from uvicorn.server import ServerState
 
-from fleetpulse.errors import UnknownDevice
+from fleetpulse.errors import Answerable, UnknownDevice
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.header_cache import HeaderCache
 from fleetpulse.ingest.intake import Intake
@@ -26,6 +26,7 @@ class Door:
         unknown: Callable[[str], UnknownDevice],
         register: Callable[[str], "asyncio.Future[None]"] | None = None,
         defines_unknown: bool = False,
+        hands_over: Callable[[Answerable, bytes], bool] = lambda _error, _key: False,
     ) -> None:
         """`unknown` makes the refusal of an id that no device has.
 
@@ -33,7 +34,10 @@ class Door:
 
         `defines_unknown`: connections that report an undefined metric are handed over to the ASGI path, which defines
         it.
+
+        `hands_over`: whether a refusal of a key is left to the ASGI path.
         """
+        self.hands_over = hands_over
         self.defines_unknown = defines_unknown
         self.intake = intake
         self.connections = connections

@@ -148,7 +148,8 @@ class FrontDoor(DoorConnection):
     ) -> bool:
         """Refuse the request in data[start:body_end] without a look at its body. Returns: as `_refuse_event`."""
         is_new = self._door.register is not None and isinstance(error, UnknownDevice)
-        if is_new or (self._certified and not key) or (key and not is_plain_key(key)):
+        is_left = is_new or self._door.hands_over(error, key)
+        if is_left or (self._certified and not key) or (key and not is_plain_key(key)):
             # A device that nobody knows may come into the scope of the key, which the ASGI path sees to, and it says
             # what a certificate does not allow. And what was cut out as the key may be more than a key: whether the
             # header is well-formed comes first.

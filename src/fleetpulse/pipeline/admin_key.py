@@ -1,6 +1,8 @@
 """The file `admin.key` of the data folder: the key with which the person who owns the machine begins."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fleetpulse.access.key_text import hash_key, make_key
@@ -30,10 +32,16 @@ def make_admin_key(catalog: Catalog, folder: Path, *, number: int, at_ns: int, b
         created_at_ns=at_ns,
         created_by=by,
     )
-    # At a start, and in the command for a stopped service, nobody else acts.
-    with acting(current_act() or Act(who=by, role="", action="makeKey")):
+    with making_admin_key(catalog, by=by):
         catalog.keys.add([key])
     return key, path
+
+
+@contextmanager
+def making_admin_key(catalog: Catalog, *, by: str) -> Generator[None, None, None]:
+    """A transaction that makes such a key. At a start, and in the command for a stopped service, nobody else acts."""
+    with acting(current_act() or Act(who=by, role="", action="makeKey")), catalog.transaction():
+        yield
 
 
 def write_admin_key(folder: Path, key: str) -> Path:

@@ -19,6 +19,7 @@ from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.change_log import CatalogChanges
 from fleetpulse.errors import Answerable, NotAccepting, OperatorError
 from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.readiness import Degradation
 
 log = structlog.get_logger("changes")
 LOOK_EVERY_S = 1.0
@@ -50,6 +51,9 @@ class Changes:
     known: int = 0
     reloads: list[Reload] = field(default_factory=list)
     on_manifest: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    degraded: dict[Degradation, str] = field(default_factory=dict)
+    """What /readyz says of the service; it gets an entry while the catalog cannot be read."""
+    looks: int = field(default=0, init=False)
     trouble: str = field(default="", init=False)
     """Why the last look failed; empty where it did not."""
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -165,9 +169,17 @@ class Changes:
             if self.trouble:
                 log.info("the catalog can be read again", version=self.known)
             self.trouble = ""
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.trouble:
+            text = f"what other nodes change in the catalog is not seen ({self.trouble}); what is known goes on"
+            self.degraded["changes"] = text
+        else:
+            self.degraded.pop("changes", None)
 
     async def _look(self) -> None:
-        after = self.known
+        after, self.looks = self.known, self.looks + 1
         changes = await self.catalog_thread.run(lambda: self.catalog.changes(after))
         if changes.version == after:
             return

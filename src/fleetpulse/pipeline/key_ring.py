@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from fleetpulse.access.gate import Gate
-from fleetpulse.catalog.acting import Act, acting
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import Answerable, Conflict, NotFound, OutcomeUnknown, OutOfRange
@@ -23,7 +22,7 @@ from fleetpulse.model.access import Principal, Role
 from fleetpulse.model.key import KeyRecord
 from fleetpulse.model.maintenance import TIME_HIGHEST_NS
 from fleetpulse.model.units import NS_PER_S
-from fleetpulse.pipeline.admin_key import make_admin_key
+from fleetpulse.pipeline.admin_key import make_admin_key, making_admin_key
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.key_loading import PIECE_KEYS, adopt_keys, load_keys, pieces_to_read, put_key, read_keys
 from fleetpulse.pipeline.key_suspension import suspend
@@ -97,13 +96,11 @@ class KeyRing:
 
     def _make_admin_key(self) -> None:
         """Make a key that may do everything, and write it to its file. Blocks."""
-        at_ns, catalog = self._clock.now_ns(), self._catalog
-        with acting(Act(who="the service", role="", action="makeKey")), catalog.transaction():
-            first = self._next_number
-            number = self._catalog.keys.number_for(self._take_numbers(1))
-            if number > first:  # another node that starts at the same time has made it
+        number, at_ns = self._take_numbers(1), self._clock.now_ns()
+        with making_admin_key(self._catalog, by="the service"):
+            if self._catalog.keys.number_for(number) > number:  # another node that starts at the same time has made it
                 return
-            key, path = make_admin_key(catalog, self._folder, number=number, at_ns=at_ns, by="the service")
+            key, path = make_admin_key(self._catalog, self._folder, number=number, at_ns=at_ns, by="the service")
         self._put(key)
         self.admin_key_path = path
         log.warning("an admin key was made", file=str(path), todo="use it to make others, then move it to a safe place")

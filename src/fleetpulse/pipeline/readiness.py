@@ -17,9 +17,10 @@ NAMED_MAX = 5
 Stage = Literal["opening", "devices", "snapshot", "replay", "catch_up", "ready"]
 """What a start is doing, in this order. `catch_up` is what follows the replay: it is written to the journal that the
 service is alive again, and the fleet moves on to the present; `ready` is set when events are accepted."""
-Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory", "alerts"]
+Degradation = Literal["blocks", "snapshot", "checkpoint", "catalog", "memory", "alerts", "changes"]
 """The block store cannot be used, the snapshot in it cannot be read, the last checkpoint failed, rows of
-the catalog cannot be read, what waits for checkpoints fills the memory, or the last round of alerts failed."""
+the catalog cannot be read, what waits for checkpoints fills the memory, the last round of alerts failed, or what other
+nodes change in the catalog cannot be read."""
 RETRY_S = 10
 """What Retry-After says meanwhile."""
 

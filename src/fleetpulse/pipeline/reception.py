@@ -22,6 +22,7 @@ from fleetpulse.errors import (
     OutOfRange,
     Refusal,
     TooLarge,
+    UnknownDevice,
     UnknownMetric,
 )
 from fleetpulse.ingest.bodies import HEARTBEAT_FIELDS, REPORT_FIELDS, STATS_FIELDS
@@ -35,6 +36,7 @@ from fleetpulse.model.access import EVERYBODY
 from fleetpulse.pipeline.asker import current_asker
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.newcomers import Newcomers
+from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.registry import Registry
 from fleetpulse.query import declaration_answers
 from fleetpulse.telemetry.counters import Counters
@@ -67,6 +69,7 @@ class Reception:
     newcomers: Newcomers
     rate_limits: RateLimits
     metric_definitions: MetricDefinitions
+    newest: Newest
     counters: Counters
     limits: IngestLimits
     decompress_thread: Executor
@@ -151,6 +154,8 @@ class Reception:
         try:
             return decode()
         except UnknownMetric as error:
+            if await self.newest.look_for_metrics(error.names):
+                return decode()
             # A request whose device is unknown, and stays so, must not create metric definitions.
             is_known = device_id in self.registry.numbers or self.registry.auto_register
             if not self.auto_define or not is_known:
@@ -232,11 +237,13 @@ class Reception:
                 self.intake.unknown_fields.count(number, names)
 
     async def _settle_unknown(self, reader: BulkReader) -> None:
+        if not self.registry.auto_register:
+            await self.newest.look_for_devices(reader.unknown)
         outcomes = await self._registered(list(filter(self.registry.may_register, reader.unknown)))
         for place, device_id in enumerate(list(reader.unknown)):
             if place % DEVICES_A_TURN == 0:
                 await asyncio.sleep(0)
-            error = outcomes[device_id] if device_id in outcomes else self.registry.unknown(device_id)
+            error = outcomes[device_id] if device_id in outcomes else self._unknown(device_id)
             must_wait = isinstance(error, DatabaseBusy | NotAccepting)
             if error is not None and (must_wait or not isinstance(error, Answerable)):
                 # A refused line is not sent again, and nothing of the body was accepted yet: the whole body is refused.
@@ -244,11 +251,17 @@ class Reception:
             for _ in reader.settle_unknown(device_id, error):
                 await asyncio.sleep(0)
         over_limit: TooManyRequests | None = None
+        if reader.undefined:
+            await self.newest.look_for_metrics(())
         if reader.undefined and self.auto_define:
             over_limit = await self._define({name for _, line in reader.undefined for name in line.metrics or ()})
         for _ in reader.settle_undefined(over_limit):
             await asyncio.sleep(0)
         reader.refused.sort(key=lambda refused: refused.line)
+
+    def _unknown(self, device_id: str) -> UnknownDevice | None:
+        """The refusal of a device; None: it is known meanwhile, since another node has declared it."""
+        return None if device_id in self.registry.seen_numbers else self.registry.unknown(device_id)
 
     async def _registered(self, device_ids: Sequence[str]) -> dict[str, BaseException | None]:
         """Register the devices of a body, some at a time. What came of each; of none after one that must wait."""

@@ -39,6 +39,7 @@ from fleetpulse.pipeline.link_key_file import LinkKeyFile
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.newcomers import Newcomers
+from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.people import People
@@ -128,6 +129,7 @@ class Service(Stages):
     """The stages, what the API offers of them, and what opens, starts, tends and stops them."""
 
     door: Door
+    newest: Newest
     reception: Reception
     inventory: Inventory
     seen_rules: SeenRules
