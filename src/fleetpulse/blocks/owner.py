@@ -8,6 +8,7 @@
 
 The generation is raised by a conditional write, so of two services that start at once each gets its own. A service
 looks at the note before it writes a checkpoint or removes a file, and does neither where a later start has followed.
+Nodes that share journal, catalog and store have one note: whoever comes first writes it, and no start raises it.
 """
 
 import os
@@ -175,21 +176,44 @@ def claim(
         if identity != local.catalog:
             keep_identity(identity)
             local = replace(local, catalog=identity)
-        owner = Owner(
-            id=identity,
-            generation=1 if before is None else before.generation + 1,
-            holder=holder,
-            host=socket.gethostname(),
-            process=os.getpid(),
-            folder=str(local.folder.absolute()),
-            started_at=format_rfc3339(now_ns),
-        )
+        owner = _owner(local, identity, 1 if before is None else before.generation + 1, holder, now_ns)
         try:
             store.replace_note(OWNER, _encode(owner), expected=note)
         except NoteChanged:
             continue
         return owner
     raise OSError(f"{OWNER} in {store.place} is written by others all the time. Stop the other services there.")
+
+
+def join(store: BlockStore, local: LocalIdentity, identity: str, *, now_ns: int) -> Owner:
+    """The owner of a store that several nodes use, who is the first of them; this node, where there is none yet.
+
+    Args: identity: the id that all nodes have from their catalog.
+    Raises: ForeignBlocks: the store is not theirs; nothing was written. OSError.
+    """
+    local = replace(local, catalog=identity)
+    before, note = read_owner(store)
+    identity_of(local, store, before)
+    if before is not None:
+        return before
+    owner = _owner(local, identity, 1, secrets.token_hex(8), now_ns)
+    try:
+        store.replace_note(OWNER, _encode(owner), expected=note)
+    except NoteChanged:
+        return join(store, local, identity, now_ns=now_ns)  # another node was first
+    return owner
+
+
+def _owner(local: LocalIdentity, identity: str, generation: int, holder: str, now_ns: int) -> Owner:
+    return Owner(
+        id=identity,
+        generation=generation,
+        holder=holder,
+        host=socket.gethostname(),
+        process=os.getpid(),
+        folder=str(local.folder.absolute()),
+        started_at=format_rfc3339(now_ns),
+    )
 
 
 def has_conditional_writes(store: BlockStore, owner: Owner) -> bool:

@@ -23,6 +23,8 @@ from fleetpulse.blocks.owner import (
     claim,
     has_conditional_writes,
     identity_of,
+    join,
+    new_identity,
     read_owner,
 )
 from fleetpulse.blocks.store import BlockStore
@@ -74,9 +76,17 @@ class Ownership:
 
         Raises: ForeignBlocks: they do not. DatabaseBusy.
         """
-        self._ids = self.catalog.files.identity(), self.journal.identity()
+        # Another node may make all three at this moment: the catalog comes to know the id first, and is read last.
+        before, trouble, journal = None, None, self.journal.identity()
         try:
             before, _ = read_owner(self.store)
+        except OSError as error:
+            trouble = error
+        self._ids = self.catalog.files.identity(), journal
+        if trouble is not None:
+            self._note_trouble(trouble)
+            return
+        try:
             identity_of(self._local(self.catalog.manifest()), self.store, before)
         except OSError as error:
             self._note_trouble(error)
@@ -125,6 +135,13 @@ class Ownership:
         return LocalIdentity(self.folder, *self._ids, {file.name for file in manifest.files()})
 
     def _claim(self, manifest: Manifest, in_catalog: "InCatalog") -> None:
+        if self.journal.is_shared:
+            identity = in_catalog(self._agreed_identity)
+            self.owner = join(self.store, self._local(manifest), identity, now_ns=self.clock.now_ns())
+            self._ids, self.trouble = (identity, self._ids[1]), ""
+            log.info("owner", id=identity, blocks=self.store.place)
+            return
+
         def keep(identity: str) -> None:
             in_catalog(partial(self.catalog.files.identify, identity))
             self._ids = identity, self._ids[1]
@@ -142,6 +159,15 @@ class Ownership:
             # Of a folder from before there was one: from now on the catalog can be made anew.
             put_manifest_note(self.store, manifest)
         self.owner, self.trouble = owner, ""
+
+    def _agreed_identity(self) -> str:
+        """The id of the catalog, which all nodes have; the first one makes it."""
+        with self.catalog.transaction():
+            found = self.catalog.files.identity()
+            if found is None:
+                found = self._ids[1] or new_identity()
+                self.catalog.files.identify(found)
+        return found
 
     def _keep_notes(self, manifest: Manifest, written: WrittenFiles) -> None:
         """Keep the manifest of another copy of this folder, and its files, where one has written there last."""

@@ -6,7 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleetpulse.blocks.owner import OWNER, LocalIdentity, Owner, check_owner, claim, has_conditional_writes, read_owner
+from fleetpulse.blocks.owner import (
+    OWNER,
+    LocalIdentity,
+    Owner,
+    check_owner,
+    claim,
+    has_conditional_writes,
+    join,
+    read_owner,
+)
 from fleetpulse.blocks.store import MemoryBlockStore, Note, NoteChanged
 from fleetpulse.errors import ForeignBlocks, Outdated
 from flipped_bits import with_a_flipped_bit
@@ -188,3 +197,27 @@ def test_a_note_of_a_version_without_checksums_is_read_and_the_next_start_gives_
     assert claim(store, local("x", "x"), now_ns=2).generation == 5
     note = store.read_note(OWNER)
     assert note is not None and b'"sha256":"' in note.body
+
+
+def test_nodes_that_share_a_store_have_one_owner_whoever_starts_when() -> None:
+    store = store_with()
+    first = join(store, local(), "x", now_ns=0)
+    assert (first.id, first.generation) == ("x", 1)
+    assert join(store, local("x", "x"), "x", now_ns=1) == first
+    check_owner(store, first)
+    with pytest.raises(ForeignBlocks):
+        join(store, local("y", "y"), "y", now_ns=2)
+
+
+def test_a_node_that_is_second_by_a_moment_takes_the_owner_of_the_first() -> None:
+    store = LateStore()
+    assert join(store, local(), "x", now_ns=1).holder == "other"
+
+
+class LateStore(MemoryBlockStore):
+    """Another node writes its note between our look and our write."""
+
+    def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
+        if self.read_note(name) is None:
+            super().replace_note(name, msgspec.json.encode(Owner("x", 1, "other")), expected=None)
+        super().replace_note(name, body, expected=expected)

@@ -17,6 +17,7 @@ from fleetpulse.errors import DamagedData, ForeignBlocks, NotAccepting
 from fleetpulse.pipeline.adopt import look
 from fleetpulse.pipeline.verify import verify
 from memory_service import SECOND, World, beat
+from shared_service import SharedWorld
 
 
 def copy_of(world: World, folder: Path) -> World:
@@ -266,5 +267,20 @@ def test_a_claim_that_was_carried_out_without_an_answer_does_not_make_the_store_
         owner = service.ownership.owner
         assert owner is not None and owner.id == service.catalog.files.identity()
         await service.node.stop()
+
+    asyncio.run(life())
+
+
+def test_nodes_of_one_journal_own_the_store_together(tmp_path: Path) -> None:
+    async def life() -> None:
+        world = SharedWorld(tmp_path)
+        nodes = [await world.started() for _ in range(2)]
+        nodes.append(await world.started())
+        owners = {node.ownership.owner for node in nodes}
+        assert len(owners) == 1
+        assert {owner.id for owner in owners if owner} == {nodes[0].catalog.files.identity()}
+        for node in nodes:
+            await node.ownership.ensure(node.catalog.manifest())
+            await node.node.stop()
 
     asyncio.run(life())
