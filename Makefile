@@ -55,7 +55,7 @@ test-crash: tools ## kill -9 at 60 random moments under load
 	$(BIN)/python -m pytest -s --timeout 1200 tests/fault/test_crash.py --crash-rounds 60
 
 test-power: tools ## cut the power of a disk 12 times under load (root)
-	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py --power-cuts 12
+	$(BIN)/python -m pytest -s -rs --timeout 1200 tests/fault/test_power.py tests/fault/test_nats_power.py --power-cuts 12
 
 test-faults: tools ## let one system call after the other fail in 150 whole lives (strace)
 	$(BIN)/python -m pytest -s --timeout 7200 --fault-rounds 150 \

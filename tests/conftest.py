@@ -42,7 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-seed", type=int, default=1, help="seed of its moments and its load")
     parser.addoption("--fault-rounds", type=int, default=3, help="lives of tests/fault/test_faults.py")
     parser.addoption("--fault-seed", type=int, default=1, help="seed of the first of them")
-    parser.addoption("--power-cuts", type=int, default=2, help="cuts of tests/fault/test_power.py")
+    parser.addoption(
+        "--power-cuts", type=int, default=2, help="cuts of tests/fault/test_power.py and test_nats_power.py"
+    )
     parser.addoption("--fuzz-s", type=float, default=1.0, help="seconds of tests/fault/test_fuzz.py")
     parser.addoption("--soak-s", type=float, default=25.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")

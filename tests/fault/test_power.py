@@ -4,69 +4,21 @@ ext4 in a loop file; the server is stopped, ext4 is told to shut down without fl
 and the file system mounted again: what was not synced is gone, as after a power cut.
 """
 
-import fcntl
-import os
 import random
-import shutil
 import signal
-import struct
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conftest import Server
 from ledger import Ledger
+from loop_disk import LoopDisk, disk
 
-EXT4_IOC_SHUTDOWN = 0x8004587D
-NO_LOG_FLUSH = 2
+__all__ = ["disk"]
+
 SCRIPT = Path(__file__).parent / "serve_with.py"
-
-
-class LoopDisk:
-    """An ext4 file system in a file, that can lose its power."""
-
-    def __init__(self, folder: Path) -> None:
-        self.image, self.mount_point = folder / "disk.img", folder / "disk"
-        self.mount_point.mkdir()
-        with self.image.open("wb") as file:
-            file.truncate(256 << 20)
-        subprocess.run(["mkfs.ext4", "-q", str(self.image)], check=True)
-        self.mount()
-
-    def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.mount_point)], check=True, capture_output=True)
-
-    def unmount(self) -> None:
-        for _ in range(50):  # the kernel lets go of a killed process's files a moment later
-            if subprocess.run(["umount", str(self.mount_point)], check=False, capture_output=True).returncode == 0:
-                return
-            time.sleep(0.1)
-        raise AssertionError("the disk is still in use")
-
-    def cut(self) -> None:
-        descriptor = os.open(self.mount_point, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(descriptor)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[LoopDisk]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a disk that can be cut off")
-    if shutil.which("mkfs.ext4") is None:
-        pytest.skip("needs mkfs.ext4 (Debian package e2fsprogs)")
-    try:
-        disk = LoopDisk(tmp_path)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no loop device can be mounted here: {error.stderr}")
-    yield disk
-    disk.unmount()
 
 
 def wrong_after_cuts(disk: LoopDisk, mode: str, cuts: int, *, seed: int) -> tuple[int, int]:
