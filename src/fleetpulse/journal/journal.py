@@ -45,7 +45,10 @@ class Journal(Protocol):
 
     @property
     def mark_trouble(self) -> str:
-        """Why that could not be recorded last; empty where it was. May be read by any thread."""
+        """Why acknowledged entries may vanish unnoticed, or that could not be recorded last; empty where all is well.
+
+        May be read by any thread.
+        """
         ...
 
     def make_mark(self) -> bool:

@@ -31,6 +31,8 @@ PING_S = 1.0
 ANSWER_S = 2.0
 """The longest that a server may take to accept a connection or to answer a ping, before the next one is tried."""
 RETRY_S = 0.2
+NOBODY = "503"
+"""The status of an answer that the server gives where nobody listens."""
 _Result = TypeVar("_Result")
 
 
@@ -62,6 +64,9 @@ class NatsLink:
         self._client: Client | None = None
         self._lost = asyncio.Event()
         self._connected = asyncio.Event()
+        self._asked: dict[str, asyncio.Future[Msg]] = {}
+        """Who waits for an answer, by the last part of the subject that it comes to."""
+        self._inbox, self._count = "", 0
         self._supervising: asyncio.Task[None] | None = None
         self.connections = 0
         """How many were made so far."""
@@ -128,26 +133,43 @@ class NatsLink:
 
         Raises: Unanswered: none came within `answer_s`, or until `end_s`. NotAsked: it was not sent, or nobody listens.
         """
-        client = await self.connected(end_s)
+        client = self._client or await self.connected(end_s)
         within_s = min(answer_s, end_s - time.monotonic())
         if within_s <= 0:
             raise NotAsked(f"NATS does not answer: {self.trouble}")
-        asking = asyncio.ensure_future(client.request(subject, body, within_s, headers=headers))
-        losing = asyncio.ensure_future(self._lost.wait())
+        self._count += 1
+        name, answer = str(self._count), self._loop.create_future()
+        self._asked[name] = answer
+        expiry = self._loop.call_later(within_s, self._expire, answer, f"NATS has not answered for {within_s:.2g} s")
         try:
-            await asyncio.wait({asking, losing}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done():
-                return asking.result()
-            raise Unanswered(f"the connection to NATS broke: {self.trouble}")
-        except nats.errors.NoRespondersError as error:
-            raise NotAsked(f"no server of NATS leads what {subject} is for") from error
+            await client.publish(subject, body, f"{self._inbox}.{name}", headers)
+            message: Msg = await answer
         except nats.errors.MaxPayloadError as error:
             raise ApiError(0, "the entry is larger than the server's max_payload") from error
-        except (nats.errors.Error, OSError, asyncio.InvalidStateError) as error:
-            raise Unanswered(f"NATS has not answered for {within_s:.2g} s") from error
+        except nats.errors.Error as error:
+            raise Unanswered(f"the connection to NATS broke: {error}") from error
         finally:
-            asking.cancel()
-            losing.cancel()
+            expiry.cancel()
+            self._asked.pop(name, None)
+        if not message.data and (message.headers or {}).get("Status") == NOBODY:
+            raise NotAsked(f"no server of NATS leads what {subject} is for")
+        return message
+
+    @staticmethod
+    def _expire(answer: asyncio.Future[Msg], text: str) -> None:
+        if not answer.done():
+            answer.set_exception(Unanswered(text))
+
+    async def _answered(self, message: Msg) -> None:
+        answer = self._asked.get(message.subject.rpartition(".")[2])
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    def _lose(self) -> None:
+        """The connection is lost, with all that was in flight."""
+        self._lost.set()
+        for answer in self._asked.values():
+            self._expire(answer, f"the connection to NATS broke: {self.trouble}")
 
     async def api(
         self, subject: str, body: object = None, *, end_s: float, answer_s: float = ANSWER_S
@@ -193,13 +215,14 @@ class NatsLink:
                 log.warning("the connection to NATS is lost", because=self.trouble)
             self._client = None
             self._connected.clear()
-            self._lost.set()
+            self._lose()
             self._loop.create_task(_end(client))
             await asyncio.sleep(RETRY_S)
 
     async def _connect(self, client: Client, server: str) -> None:
         async def lost() -> None:
-            self._lost.set()
+            if self._client in {None, client}:  # and not one that was given up before
+                self._lose()
 
         async def failed(error: Exception) -> None:
             self.trouble = f"{server}: {error}"
@@ -215,6 +238,8 @@ class NatsLink:
             pending_size=64 << 20,
             **self._options,
         )
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._answered)
 
     async def _watch(self, client: Client) -> None:
         """Return when the connection is lost. Raises: nats.errors.TimeoutError: it does not answer."""

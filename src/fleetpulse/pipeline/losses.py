@@ -55,7 +55,12 @@ def find_doubts(journal: Journal, catalog: Catalog, manifest: Manifest) -> list[
     Raises: DamagedData: the last entry of the journal cannot be read.
     """
     doubts = []
-    if journal.reached() is None and journal.last_position() >= manifest.position and catalog.is_marked():
+    if (
+        not journal.is_shared
+        and journal.reached() is None
+        and journal.last_position() >= manifest.position
+        and catalog.is_marked()
+    ):
         last = journal.last_position()
         text = f"whether entries after {last}, the last one of the journal, have vanished cannot be told"
         doubts.append((Loss(JOURNAL, last, last, _last_entry_ns(journal, last) or manifest.alive_at_ns), text))
@@ -130,7 +135,10 @@ def settle_losses(
         catalog.accept_loss(loss, at_ns=at_ns)
         if loss.part == JOURNAL:
             journal.accept_loss(through=manifest.position)
-    if (losses or doubts or not catalog.is_marked()) and not (journal.make_mark() and catalog.note_marked(at_ns=at_ns)):
+    if not (losses or doubts or not catalog.is_marked()):
+        return
+    # A stream of servers has no mark beside it: what vanishes from it is noticed where it ends before a checkpoint.
+    if not ((journal.is_shared or journal.make_mark()) and catalog.note_marked(at_ns=at_ns)):
         log.warning("a later loss of files may go unnoticed", because=journal.mark_trouble or catalog.mark_trouble)
 
 
