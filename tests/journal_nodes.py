@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fleetpulse.journal.entry import MAGIC
 from fleetpulse.journal.journal import Journal
@@ -51,6 +51,11 @@ class FollowingNode:
     def _append_all(self) -> None:
         while not self.may_stop.is_set():
             self.append()
+
+    def do_between(self, work: Callable[[Journal], object]) -> None:
+        """Work with the journal; what NATS does not carry out now is left."""
+        with contextlib.suppress(OSError):
+            work(self.journal)
 
     def end(self) -> None:
         """Stop appending."""

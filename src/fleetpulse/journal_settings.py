@@ -32,7 +32,6 @@ class JournalSettings:
     )
     nats_user: str = setting("", "User of the NATS servers; empty: none.")
     nats_password: str = setting("", "Its password; give it by FLEETPULSE_NATS_PASSWORD_FILE.")
-    nats_credentials: str = setting("", "Credentials file (.creds) for the NATS servers; empty: none.")
     nats_tls_ca: str = setting("", "PEM file of authorities for the NATS servers; empty: those of the system.")
     nats_tls_certificate: str = setting("", "PEM file of the client certificate for the NATS servers; empty: none.")
     nats_tls_key: str = setting("", "PEM file of its private key; empty: it is in the same file.")

@@ -172,12 +172,13 @@ class JetStreamJournal:
         if self._failure is not None:
             raise self._failure
         end_s = time.monotonic() + self._timeout_s
+        before = max([self._highest, *(following.reached for following in self._followings)])
         try:
             position = self._link.call(lambda: self._publish(body, end_s), within_s=self._timeout_s + MARGIN_S)
-            if position <= self._highest:
+            if position <= before:
                 raise Replaced(
                     f"stream {self._stream} of NATS gave an entry the position {position}, though it had reached "
-                    f"{self._highest}: acknowledged events may be lost. Stop the service; see docs/howto/scale-out.md"
+                    f"{before}: acknowledged events may be lost. Stop the service; see docs/howto/scale-out.md"
                 )
         except Replaced as error:
             self._failure = error

@@ -89,7 +89,7 @@ class Following:
 
     async def _read(self) -> None:
         self._loop = asyncio.get_running_loop()
-        while not self._has_ended:
+        while not (self._has_ended or self._first_left):
             try:
                 await self._consume()
             except (TimeoutError, nats.errors.Error, OSError, KeyError, ValueError) as error:
@@ -177,7 +177,6 @@ class Following:
         with self._changed:
             self._first_left = first
             self._changed.notify_all()
-        self._stop_reading()
 
     async def _wait_for_room(self) -> None:
         """Ask for nothing more while what has come in was not taken."""

@@ -64,7 +64,7 @@ class NatsLink:
         self._client: Client | None = None
         self._lost = asyncio.Event()
         self._connected = asyncio.Event()
-        self._asked: dict[str, asyncio.Future[Msg]] = {}
+        self._requests: dict[str, asyncio.Future[Msg]] = {}
         """Who waits for an answer, by the last part of the subject that it comes to."""
         self._inbox, self._count = "", 0
         self._supervising: asyncio.Task[None] | None = None
@@ -139,7 +139,7 @@ class NatsLink:
             raise NotAsked(f"NATS does not answer: {self.trouble}")
         self._count += 1
         name, answer = str(self._count), self._loop.create_future()
-        self._asked[name] = answer
+        self._requests[name] = answer
         expiry = self._loop.call_later(within_s, self._expire, answer, f"NATS has not answered for {within_s:.2g} s")
         try:
             await client.publish(subject, body, f"{self._inbox}.{name}", headers)
@@ -150,7 +150,7 @@ class NatsLink:
             raise Unanswered(f"the connection to NATS broke: {error}") from error
         finally:
             expiry.cancel()
-            self._asked.pop(name, None)
+            self._requests.pop(name, None)
         if not message.data and (message.headers or {}).get("Status") == NOBODY:
             raise NotAsked(f"no server of NATS leads what {subject} is for")
         return message
@@ -161,14 +161,14 @@ class NatsLink:
             answer.set_exception(Unanswered(text))
 
     async def _answered(self, message: Msg) -> None:
-        answer = self._asked.get(message.subject.rpartition(".")[2])
+        answer = self._requests.get(message.subject.rpartition(".")[2])
         if answer is not None and not answer.done():
             answer.set_result(message)
 
     def _lose(self) -> None:
         """The connection is lost, with all that was in flight."""
         self._lost.set()
-        for answer in self._asked.values():
+        for answer in self._requests.values():
             self._expire(answer, f"the connection to NATS broke: {self.trouble}")
 
     async def api(
@@ -280,8 +280,6 @@ def _options(place: StreamPlace, settings: JournalSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"name": "fleetpulse"}
     if settings.nats_user:
         options |= {"user": settings.nats_user, "password": settings.nats_password}
-    if settings.nats_credentials:
-        options["user_credentials"] = settings.nats_credentials
     if place.is_tls or settings.nats_tls_ca or settings.nats_tls_certificate:
         try:
             context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)

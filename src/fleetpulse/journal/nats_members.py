@@ -48,10 +48,10 @@ def is_new_enough(version: str) -> bool:
 
 async def ask_members(urls: Iterable[str]) -> tuple[dict[str, Member], dict[str, str]]:
     """What the servers behind these monitoring URLs say, by name; and by URL why one could not be asked."""
-    asked = tuple(urls)
-    answers = await asyncio.gather(*(asyncio.to_thread(_ask, url) for url in asked))
+    every = tuple(urls)
+    answers = await asyncio.gather(*(asyncio.to_thread(_ask, url) for url in every))
     found = {answer.name: answer for answer in answers if isinstance(answer, Member)}
-    return found, {url: answer for url, answer in zip(asked, answers, strict=True) if isinstance(answer, str)}
+    return found, {url: answer for url, answer in zip(every, answers, strict=True) if isinstance(answer, str)}
 
 
 def _ask(url: str) -> Member | str:
