@@ -61,7 +61,9 @@ Event = tuple[str, int, int | None]
 class Ledger:
     """All lanes' devices, and the events that are undecided."""
 
-    def __init__(self, *, lanes: int, devices_a_lane: int, seed: int) -> None:
+    def __init__(self, *, lanes: int, devices_a_lane: int, seed: int, may_refuse: bool = False) -> None:
+        """`may_refuse`: a lane that is answered 503 ends, and what it sent then is undecided."""
+        self._may_refuse = may_refuse
         self.lanes = [[f"lane{lane}-{number}" for number in range(devices_a_lane)] for lane in range(lanes)]
         self.accounts = {device: Account() for lane in self.lanes for device in lane}
         self.undecided: list[list[Event]] = [[] for _ in self.lanes]
@@ -87,11 +89,15 @@ class Ledger:
                     if is_bulk:
                         lines = b"\n".join(_body(event, has_device=True) for event in events)
                         answer = await connection.ask("POST", "/api/v1/events", lines)
+                        if self._may_refuse and answer.status == 503:
+                            return
                         assert (answer.status, json.loads(answer.body)["accepted"]) == (200, len(events)), answer.body
                     else:
                         device, _, value = events[0]
                         path = f"/api/v1/devices/{device}/{'heartbeat' if value is None else 'stats'}"
                         answer = await connection.ask("POST", path, _body(events[0]))
+                        if self._may_refuse and answer.status == 503:
+                            return
                         assert answer.status == 204, (answer.status, answer.body)
                 except Unanswered:
                     return

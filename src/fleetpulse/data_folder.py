@@ -139,6 +139,8 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     check_is_here(catalog, place=settings.data)
     catalog.policy_changes_max = settings.policy_changes_max
     # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
+    if journal.is_shared:
+        catalog.share()
     if isinstance(journal, SqliteJournal):
         journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
     manifest = catalog.manifest()

@@ -105,7 +105,11 @@ _CAUSES: dict[Kind, Cause] = {
         ),
         Cause("missing", "it is not there", "See that the disk is mounted, and that nothing was moved or deleted."),
         Cause("damaged", "it is damaged", RESTORE),
-        Cause("away", "its servers do not answer", f"{_NOTHING_LOST} See that they run and can be reached."),
+        Cause(
+            "away",
+            "the servers that hold the journal do not answer",
+            f"{_NOTHING_LOST} See that they run and can be reached.",
+        ),
         Cause("other", "the storage refused an operation", f"Look at the system's log. {_NOTHING_LOST}"),
     )
 }

@@ -151,5 +151,5 @@ def test_a_database_that_root_may_not_write_is_protected(tmp_path: Path) -> None
 
 
 def test_servers_that_do_not_answer_are_no_end() -> None:
-    assert cause_of(Away("no answer")).happened == "its servers do not answer"
+    assert cause_of(Away("no answer")).happened == "the servers that hold the journal do not answer"
     assert not is_final(Away("no answer"))

@@ -25,7 +25,7 @@ from typing import Any
 import structlog
 
 from fleetpulse.errors import DamagedData, StorageFailed
-from fleetpulse.journal.entry import encode_entry, split_entry
+from fleetpulse.journal.entry import SHARED_VERSION, encode_entry, split_entry
 from fleetpulse.journal.journal import Deliver
 from fleetpulse.journal.nats_follow import Following
 from fleetpulse.journal.nats_link import NatsLink, NotAsked
@@ -309,5 +309,7 @@ class JetStreamJournal:
 
 
 def _anchor_of(body: bytes) -> bytes:
-    """An entry without events, of the time of another entry."""
-    return encode_entry(EventBatch(received_at_ns=int.from_bytes(body[8:16], "little", signed=True)))
+    """An entry without events, of the time and the kind of another entry, so that no quiet time ends unnoticed."""
+    is_shared = int.from_bytes(body[4:6], "little") == SHARED_VERSION
+    received_at_ns = int.from_bytes(body[8:16], "little", signed=True)
+    return encode_entry(EventBatch(received_at_ns=received_at_ns, is_shared=is_shared))

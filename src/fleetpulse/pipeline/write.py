@@ -43,6 +43,7 @@ DROP_ENTRIES = 200
 """Journal entries dropped in one go, so that a commit behind it waits a few milliseconds at most."""
 TRY_AGAIN_S = 1.0
 """How often a disk that failed is tried again, with an entry that holds no events."""
+_REASONS = {"disk_full": "disk_full", "away": "journal_away"}
 _GOES_ON = "nothing is accepted meanwhile, and it is tried again by itself, without a restart"
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
@@ -244,7 +245,7 @@ class Writer:
             self._end(error)
         else:
             self._stamper.take_back()
-            reason = "disk_full" if cause.kind == "disk_full" else "disk"
+            reason = _REASONS.get(cause.kind, "disk")
             self._shut(NotAccepting(f"{cause.happened}: {_GOES_ON}", reason=reason, retry_after_s=DISK_RETRY_S))
             self._loop.call_later(self._try_again_s, self._try_again)
         self._idle.set()
