@@ -75,8 +75,8 @@ def participants(info: dict[str, Any], connected: str) -> dict[str, bool]:
         return {connected: True}
     found = {cluster["leader"]: True} if cluster.get("leader") else {}
     for replica in cluster.get("replicas") or []:
-        heard_s = replica.get("active", 0) / 1e9
-        is_heard = replica.get("current", False) or heard_s < AWAY_S
+        quiet_s = replica.get("active", 0) / 1e9  # 0: a leader that is new has not heard it at all
+        is_heard = replica.get("current", False) or 0 < quiet_s < AWAY_S
         found[replica["name"]] = is_heard and not replica.get("offline", False)
     return found
 

@@ -50,11 +50,12 @@ def test_a_server_that_the_leader_does_not_hear_takes_no_part() -> None:
             {"name": "n2", "current": True, "active": 1},
             {"name": "n3", "current": False, "active": 9 * SECOND},
             {"name": "n4", "current": False, "active": 2 * SECOND},
+            {"name": "n6", "current": False, "active": 0, "lag": 3},
             {"name": "n5", "current": True, "active": 1, "offline": True},
         ),
         "n2",
     )
-    assert found == {"n1": True, "n2": True, "n3": False, "n4": True, "n5": False}
+    assert found == {"n1": True, "n2": True, "n3": False, "n4": True, "n5": False, "n6": False}
 
 
 def test_every_server_that_takes_part_must_say_that_it_syncs() -> None:
