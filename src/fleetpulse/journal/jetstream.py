@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ class JetStreamJournal:
         bytes_max = int(self._link.server.get("max_payload", 1 << 20)) - PAYLOAD_SPARE_BYTES
         position = 0
         for piece in split_entry(body, bytes_max):
-            position = await self._publisher.publish(piece, _anchor_of(body), end_s=end_s)
+            position = await self._publisher.publish(piece, partial(_anchor_of, body), end_s=end_s)
         return position
 
     def check(self) -> None:

@@ -20,6 +20,7 @@ import base64
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -54,25 +55,24 @@ class Publisher:
         self._subject = f"{self._stream}.entries.{secrets.token_hex(8)}"
         self._expected, self._count = None, 0
 
-    async def publish(self, body: bytes, anchor: bytes, *, end_s: float) -> Position:
-        """Store an entry; its position. `anchor`: an entry without events.
+    async def publish(self, body: bytes, anchor: Callable[[], bytes], *, end_s: float) -> Position:
+        """Store an entry; its position. `anchor`: makes an entry without events.
 
         Raises: Unanswered: whether it is stored is not known; if it is, then once. NotAsked: it is not.
             ApiError: the servers refuse it. Replaced.
         """
         if self._expected is None:
-            await self._anchor(anchor, end_s)
+            await self._anchor(anchor(), end_s)
         position = await self._store(body, end_s)
         if position is None:  # the last message of the subject was cut off, and this one is certainly not stored
-            await self._anchor(anchor, end_s)
+            await self._anchor(anchor(), end_s)
             position = await self._store(body, end_s)
         if position is None:
             raise NotAsked("the stream is cut faster than entries are stored")
         return position
 
     async def _anchor(self, anchor: bytes, end_s: float) -> None:
-        state = await self._state(end_s)
-        del state
+        await self._state(end_s)  # the stream must be the one that it was
         self._begin_subject()
         self._expected = 0
         try:
