@@ -9,6 +9,7 @@ On paper: an event is 12 bytes of an entry. Applying costs some 0.13 us at a mil
 touches memory that no cache has, some ten lines of 64 bytes at 0.1 us, of which many are fetched at once.
 """
 
+import io
 import sys
 import time
 from array import array
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench_reception_gaps import memory_mb
+from fleetpulse.blocks.snapshot import write_snapshot
 from fleetpulse.journal.entry import decode_entry, encode_entry
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.device import HeartbeatPolicy
@@ -110,6 +112,10 @@ def run(devices: int) -> dict[str, Any]:
         for events, part in zip(ENTRY_EVENTS, parts, strict=True)
     }
     figures["memory, bytes a device"] = round((memory_mb() - before_mb) * 1e6 / devices, 1)
+    snapshot = io.BytesIO()
+    write_snapshot(snapshot, fleet.columns())
+    figures["snapshot, bytes a device"] = round(len(snapshot.getvalue()) / devices, 1)
+    del snapshot
     freezing, longest_s, started_s = fleet.freeze(), 0.0, time.process_time()
     while not freezing.is_complete:
         piece_s = time.process_time()

@@ -13,6 +13,8 @@ import yaml
 
 from balancer_manifest import MANIFEST, configuration, manifest
 from fleetpulse.settings import ENVIRONMENT_PREFIX, SUFFIX, entries
+from scale_plan import Assumptions
+from scale_plan import tables as plan_tables
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 MANIFESTS = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml")
@@ -93,6 +95,12 @@ def test_compose_mounts_files_that_are_there_and_secrets_that_the_script_makes()
                 assert (DEPLOY / source).is_file(), (name, source)
             else:
                 assert source in composed["volumes"], (name, source)
+
+
+def test_the_page_about_scale_has_what_the_plan_computes() -> None:
+    page = (DEPLOY.parent / "docs" / "explanation" / "scale.md").read_text()
+    for table in plan_tables([10**6, 3 * 10**6, 10**7], Assumptions()).rstrip("\n").split("\n\n"):
+        assert f"\n\n{table}\n\n" in page, f"write it with `python benchmarks/scale_plan.py`:\n{table}"
 
 
 def test_what_acknowledges_has_it_on_the_disk() -> None:
