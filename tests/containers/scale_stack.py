@@ -10,13 +10,12 @@ import os
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from engine import import_base, running_engine
 
 ROOT = Path(__file__).parent.parent.parent
 STANDINS = Path(__file__).parent / "standins"
@@ -132,27 +131,28 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path, *, port: int, subnet: str) -> Generator[Stack, None, None]:
-    """An engine with all images, and nothing started yet."""
+def built_stack(environment: dict[str, str], folder: Path, *, port: int, subnet: str) -> Generator[Stack, None, None]:
+    """All images in an engine, and nothing started yet."""
     deploy = folder / "deploy"
     shutil.copytree(ROOT / "deploy", deploy, ignore=shutil.ignore_patterns("secrets"))
     subprocess.run([deploy / "scale" / "make-secrets.sh"], check=True)
-    with running_engine(folder / "engine") as environment:
-        import_base(environment, folder)
-        settings = {
-            "FLEETPULSE_IMAGE": IMAGE,
-            "FLEETPULSE_PUBLISH_PORT": str(port),
-            "FLEETPULSE_SUBNET": subnet,
-            "NATS_IMAGE": "nats:standin",
-            "POSTGRES_IMAGE": "postgres:standin",
-            "HAPROXY_IMAGE": "haproxy:standin",
-            "S3_IMAGE": "garage:standin",
-        }
-        stack = Stack({**environment, **settings}, deploy)
-        stack.run("docker", "build", "-q", "-t", IMAGE, "-f", "deploy/Dockerfile", ".")
-        for target in ("nats", "postgres", "haproxy", "garage"):
-            stack.run("docker", "build", "-q", "--target", target, "-t", f"{target}:standin", str(STANDINS))
+    settings = {
+        "FLEETPULSE_IMAGE": IMAGE,
+        "FLEETPULSE_PUBLISH_PORT": str(port),
+        "FLEETPULSE_SUBNET": subnet,
+        "NATS_IMAGE": "nats:standin",
+        "POSTGRES_IMAGE": "postgres:standin",
+        "HAPROXY_IMAGE": "haproxy:standin",
+        "S3_IMAGE": "garage:standin",
+    }
+    stack = Stack({**environment, **settings}, deploy)
+    stack.run("docker", "build", "-q", "-t", IMAGE, "-f", "deploy/Dockerfile", ".")
+    for target in ("nats", "postgres", "haproxy", "garage"):
+        stack.run("docker", "build", "-q", "--target", target, "-t", f"{target}:standin", str(STANDINS))
+    try:
         yield stack
+    finally:
+        stack.compose("down", "--volumes", "--timeout", "5", checked=False)
 
 
 def await_true(is_true: Callable[[], object], what: str, *, within_s: float = 60.0) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import BASE, import_base, missing_tools, running_engine
+from engine import BASE
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = ROOT / "deploy" / "compose.yaml"
@@ -72,18 +72,15 @@ class Docker:
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
-    assert os.geteuid() == 0, "a Docker engine needs root: run `make test-containers` as root"
-    assert missing_tools() == [], "install them: apt-get install docker.io docker-compose debootstrap"
-    folder = tmp_path_factory.mktemp("containers")
-    with running_engine(folder / "engine") as environment:
-        import_base(environment, folder)
-        settings = {
-            "FLEETPULSE_IMAGE": IMAGE,
-            "FLEETPULSE_PUBLISH_PORT": str(free_port()),
-            "FLEETPULSE_VOLUME": "fleetpulse-test-data",
-        }
-        yield Docker({**environment, **settings})
+def docker(engine_environment: dict[str, str]) -> Iterator[Docker]:
+    settings = {
+        "FLEETPULSE_IMAGE": IMAGE,
+        "FLEETPULSE_PUBLISH_PORT": str(free_port()),
+        "FLEETPULSE_VOLUME": "fleetpulse-test-data",
+    }
+    found = Docker({**engine_environment, **settings})
+    yield found
+    found.compose("down", "--timeout", "5")
 
 
 def test_the_image_is_built_and_small_and_holds_no_secret_and_no_root(docker: Docker) -> None:

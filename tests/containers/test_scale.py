@@ -6,15 +6,13 @@ One story in the order of the tests, since building and starting take most of th
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import missing_tools
-from scale_stack import ENGINES, IMAGE, NEXT_IMAGE, NODES, PROJECT, Stack, await_true, running_stack
+from scale_stack import ENGINES, IMAGE, NEXT_IMAGE, NODES, PROJECT, Stack, await_true, built_stack
 from test_containers import free_port
 
 DEVICES_COUNT = 12
@@ -25,10 +23,8 @@ DELAY_MAX_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    assert os.geteuid() == 0, "a Docker engine needs root: run `make test-containers` as root"
-    assert missing_tools() == [], "install them: apt-get install docker.io docker-compose debootstrap"
-    with running_stack(tmp_path_factory.mktemp("scale"), port=free_port(), subnet=SUBNET) as found:
+def stack(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with built_stack(engine_environment, tmp_path_factory.mktemp("scale"), port=free_port(), subnet=SUBNET) as found:
         yield found
 
 

@@ -8,7 +8,7 @@ chmod 700 "$data"
 if [ ! -s "$data/PG_VERSION" ]; then
     cp "$POSTGRES_PASSWORD_FILE" /tmp/password && chown postgres /tmp/password
     as_postgres initdb --pgdata "$data" --username "$POSTGRES_USER" --pwfile /tmp/password \
-        --auth-local trust --auth-host scram-sha-256 >/dev/null
+        --encoding UTF8 --locale C.UTF-8 --auth-local trust --auth-host scram-sha-256 >/dev/null
     rm /tmp/password
     echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
     as_postgres pg_ctl --pgdata "$data" --options "-c listen_addresses=''" --wait start >/dev/null
