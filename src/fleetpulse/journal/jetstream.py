@@ -135,6 +135,7 @@ class JetStreamJournal:
         outdated = outdated_text(versions)
         if outdated:
             self._refusal = outdated
+            self._is_checked.set()
             raise StorageFailed(outdated)
         trouble = unsynced_text(parts, members, silent)
         if trouble and self._settings.allow_unsynced_journal:
