@@ -180,7 +180,7 @@ class JetStreamJournal:
             if position <= before:
                 raise Replaced(
                     f"stream {self._stream} of NATS gave an entry the position {position}, though it had reached "
-                    f"{before}: acknowledged events may be lost. Stop the service; see docs/howto/scale-out.md"
+                    f"{before}: acknowledged events may be lost. Stop the service; see docs/howto/operations.md"
                 )
         except Replaced as error:
             self._failure = error

@@ -156,7 +156,7 @@ class Publisher:
             return 0
         raise Replaced(
             f"stream {self._stream}: entry {expected}, which NATS had acknowledged, is not there any more, so "
-            "that acknowledged events may be lost: see docs/howto/scale-out.md"
+            "that acknowledged events may be lost: see docs/howto/operations.md"
         )
 
     async def _name_of(self, position: Position, end_s: float) -> str:
