@@ -46,6 +46,22 @@ def appended(journal: Journal, *, after: int) -> list[tuple[int, bytes]]:
     return [entry for entry in journal.read(after=after) if not entry[1].startswith(MAGIC)]
 
 
+def test_entries_of_another_journal_keep_their_positions(reopen: Reopen) -> None:
+    journal = reopen()
+    journal.accept_loss(through=40)
+    for position in (41, 42, 43):
+        journal.bring(b"%d" % position, position=position)
+    for position in (43, 45):
+        with pytest.raises(DamagedData, match="empty"):
+            journal.bring(b"again", position=position)
+    journal = reopen()
+    assert list(journal.read(after=40)) == [(41, b"41"), (42, b"42"), (43, b"43")]
+    assert (journal.first_position(), journal.last_position()) == (41, 43)
+    following = journal.append(b"next")
+    assert following == (44 if not journal.is_shared else journal.last_position())
+    assert appended(journal, after=43) == [(following, b"next")]
+
+
 def test_what_was_appended_is_read_in_order_also_after_reopening(reopen: Reopen) -> None:
     journal = reopen()
     assert (journal.last_position(), journal.first_position()) == (0, 1)

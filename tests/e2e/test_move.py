@@ -7,39 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from command import COMMAND, refusal, run_command
-from conftest import PUBLISHED, Server
-from http_client import Client
+from conftest import Server
+from moved_service import answers_of, lived
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
-
-DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
-QUESTIONS = (
-    f"{DEVICE}/stats",
-    f"{DEVICE}/uptime?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z",
-    "/api/v1/devices",
-    "/api/v1/maintenance",
-)
-
-
-def answers_of(server: Server) -> list[object]:
-    client = Client(server.port)
-    try:
-        return [client.ask("GET", question) for question in QUESTIONS]
-    finally:
-        client.close()
-
-
-def lived(serve: Callable[..., Server]) -> tuple[Server, list[object]]:
-    """A service with history and declarations, stopped, and what it answered."""
-    server = serve("--auto-define")
-    client = Client(server.port)
-    for minute in (0, 1, 7):
-        assert client.ask("POST", f"{DEVICE}/heartbeat", {"sent_at": f"2026-01-01T00:0{minute}:00Z"})[0] == 204
-    window = {"start": "2026-01-01T00:03:00Z", "end": "2026-01-01T00:05:00Z", "devices": [PUBLISHED[0]]}
-    assert client.ask("POST", "/api/v1/maintenance", window)[0] in {200, 201}
-    client.close()
-    answers = answers_of(server)
-    assert server.stop(signal.SIGTERM) == 0
-    return server, answers
 
 
 def test_a_moved_service_answers_as_before_and_starts_in_one_place_only(

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -12,12 +13,18 @@ from fleetpulse.cli.move_place import open_place, place_of
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import left, show, table_of
 from fleetpulse.errors import SettingsError
+from fleetpulse.journal_settings import JournalSettings
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.move import Moved
 from fleetpulse.pipeline.move import move as run
 from fleetpulse.pipeline.move_back import take_back as run_back
 
 Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, allow_repeating=False, metavar="PLACE...")]
+ENGINES = {
+    *("s3_endpoint", "s3_region", "s3_timeout_s", "database_wait_s"),
+    *({field.name for field in fields(JournalSettings)} - {"journal"}),
+}
+"""The settings of what URLs lead to."""
 app = App(
     name="move",
     help_epilogue="The service must be stopped. A run that was broken off goes on where it was when the same command "
@@ -28,7 +35,7 @@ app = App(
 
 
 @app.default
-@takes_settings(("s3_endpoint", "s3_region", "s3_timeout_s", "database_wait_s"))
+@takes_settings(ENGINES)
 def move(
     *,
     from_: Annotated[Words, Parameter(name="--from")],

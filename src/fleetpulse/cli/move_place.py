@@ -11,10 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_store
+from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_journal, open_store
 from fleetpulse.errors import SettingsError, StorageFailed
 from fleetpulse.journal.journal import Journal
-from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.pipeline.move_begin import MoveSide
 from fleetpulse.settings import load_settings
 from fleetpulse.storage_causes import storage_text
@@ -75,13 +74,19 @@ def open_place(
         may_make: make what is not there.
     Raises: SettingsError: there is nothing; DataFolderInUse; OperatorError; DatabaseBusy.
     """
+    if place.catalog:
+        raise SettingsError(
+            f"{flag} {_without_password(place.catalog)}: this version keeps no catalog on PostgreSQL yet."
+        )
     folder = Path(place.folder or closing.enter_context(TemporaryDirectory(prefix="fleetpulse-move-")))
-    settings = load_settings({**flags, "blocks": place.blocks, "data": str(folder)}, os.environ, None)
+    settings = load_settings(
+        {**flags, "blocks": place.blocks, "journal": place.journal, "data": str(folder)}, os.environ, None
+    )
     if not may_make:
         _check_is_there(place, folder, flag)
     closing.enter_context(hold_folder(folder))
     try:
-        journal = _opened(SqliteJournal(folder / JOURNAL, wait_s=settings.database_wait_s), closing)
+        journal = _opened(open_journal(settings), closing)
         catalog = _opened(SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s), closing)
         # Nothing is cached: what is compared is what the bucket has, and the copies would be used only once.
         cache = Path(closing.enter_context(TemporaryDirectory(dir=folder, prefix="move-"))) if place.blocks else None

@@ -203,6 +203,23 @@ class JetStreamJournal:
             position = await self._publisher.publish(piece, partial(_anchor_of, body), end_s=end_s)
         return position
 
+    def bring(self, body: bytes, *, position: Position) -> None:
+        """See Journal. Raises also: StorageFailed: the servers take no message as large as the entry."""
+        bytes_max = int(self._link.server.get("max_payload", 1 << 20)) - PAYLOAD_SPARE_BYTES
+        if len(body) > bytes_max:
+            raise StorageFailed(
+                f"entry {position} has {len(body)} bytes, and NATS takes {bytes_max}: start the service where it is, "
+                "and stop it again, so that a checkpoint covers the entry; or raise max_payload of the servers"
+            )
+        end_s = time.monotonic() + self._timeout_s
+        self._link.call(lambda: self._bring(body, position, end_s), within_s=self._timeout_s + MARGIN_S)
+
+    async def _bring(self, body: bytes, position: Position, end_s: float) -> None:
+        await self._link.connected(end_s)
+        if self._refusal:
+            raise NotAsked(f"{self._refusal}. {TODO}")
+        await self._publisher.bring(body, position, end_s=end_s)
+
     def check(self) -> None:
         """See Journal."""
         if self._failure is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from fleetpulse.errors import DamagedData
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached
 
@@ -36,6 +37,13 @@ class Journal(Protocol):
             try could succeed without the entry on disk. After any other, such as that of a full disk, nothing was
             written, or, where it is shared, the entry may turn up once; later appends may succeed.
             DatabaseBusy: another program holds a lock; nothing was written, and later appends may succeed.
+        """
+        ...
+
+    def bring(self, body: bytes, *, position: Position) -> None:
+        """Append an entry of another journal at the position that it has there, which must be the next one here.
+
+        Nobody else may append meanwhile. Raises: as `append`; DamagedData: the next position is another one.
         """
         ...
 
@@ -129,3 +137,12 @@ class Journal(Protocol):
     def close(self) -> None:
         """Release the engine. The entries stay."""
         ...
+
+
+def check_next(journal: Journal, position: Position) -> None:
+    """Raises: DamagedData: `position` is not the one that comes next."""
+    if position != journal.last_position() + 1:
+        raise DamagedData(
+            f"entry {position} cannot be brought to a journal that has come to entry {journal.last_position()}: empty "
+            "it first"
+        )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fleetpulse.journal.journal import Deliver
+from fleetpulse.journal.journal import Deliver, check_next
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached
@@ -86,6 +86,11 @@ class MemoryJournal:
     def pump(self, entries_max: int = DELIVERED_MAX) -> bool:
         """Deliver the next entries to whoever follows, at most so many; False where there were none."""
         return self._following is not None and self._following.step(entries_max)
+
+    def bring(self, body: bytes, *, position: Position) -> None:
+        """See Journal."""
+        check_next(self, position)
+        self.append(body)
 
     def reached(self) -> Reached | None:
         """See Journal."""

@@ -26,9 +26,12 @@ from typing import Any
 import msgspec
 
 from fleetpulse.disk import Moved
+from fleetpulse.errors import DamagedData
 from fleetpulse.journal.nats_link import ApiError, NatsLink, NotAsked, Unanswered
 from fleetpulse.model.events import Position
 
+EXPECTED_LAST, BROUGHT = "Nats-Expected-Last-Sequence", "brought"
+"""Of entries that come from another journal, which nobody else may write to: the last sequence of the whole stream."""
 EXPECTED, STREAM, ENTRY = "Nats-Expected-Last-Subject-Sequence", "Nats-Expected-Stream", "Fleetpulse-Entry"
 WRONG_SEQUENCE, IN_PROCESS, NOT_FOUND, TOO_LARGE = 10071, 10164, 10037, 10054
 """Errors of JetStream: another message is the last one; one is being stored; there is none; it is too large."""
@@ -70,6 +73,41 @@ class Publisher:
         if position is None:
             raise NotAsked("the stream is cut faster than entries are stored")
         return position
+
+    async def bring(self, body: bytes, position: Position, *, end_s: float) -> None:
+        """Store an entry at a position, which must be the next one of the stream: nobody else may publish meanwhile.
+
+        Whatever answers are lost, it is stored once: the stream itself must have come to the position before.
+        Raises: Unanswered: whether it is stored is not known. NotAsked: it is not. DamagedData: the stream has come to
+            another position. ApiError.
+        """
+        headers, is_doubtful = {EXPECTED_LAST: str(position - 1)}, False
+        while True:
+            try:
+                answer = await self._link.request(
+                    f"{self._stream}.entries.{BROUGHT}", body, end_s=end_s, headers=headers
+                )
+            except (NotAsked, Unanswered) as error:
+                is_doubtful |= isinstance(error, Unanswered)
+                await self._pause(error, end_s, is_doubtful=is_doubtful)
+                continue
+            decoded: dict[str, Any] = msgspec.json.decode(answer.data)
+            refusal = decoded.get("error")
+            if refusal is None:
+                return
+            code, text = int(refusal.get("err_code", 0)), str(refusal.get("description", ""))
+            number = _NUMBER.search(text)
+            if code == WRONG_SEQUENCE and number:
+                if is_doubtful and int(number[1]) == position:
+                    return
+                raise DamagedData(
+                    f"entry {position} cannot be brought to stream {self._stream}, which has come to {number[1]}: "
+                    "somebody else writes there. Stop it, and empty the stream first"
+                )
+            if code not in {WRONG_SEQUENCE, IN_PROCESS} and refusal.get("code") != 503:
+                raise ApiError(code, text)
+            is_doubtful = True
+            await self._pause(Unanswered(f"NATS refuses for now: {text}"), end_s, is_doubtful=True)
 
     async def _anchor(self, anchor: bytes, end_s: float) -> None:
         await self._state(end_s)  # the stream must be the one that it was

@@ -21,7 +21,7 @@ from fleetpulse.database_copy import copy_database
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
-from fleetpulse.journal.journal import Deliver
+from fleetpulse.journal.journal import Deliver, check_next
 from fleetpulse.journal.wal import check_wal
 from fleetpulse.model.events import Position
 from fleetpulse.reached import Reached, ReachedMark
@@ -164,6 +164,11 @@ class SqliteJournal:
         if last is not None and last > self._last:
             raise RuntimeError(f"{self._path} holds entry {last}, though writing it failed: restart the service")
         self._is_doubtful = False
+
+    def bring(self, body: bytes, *, position: Position) -> None:
+        """See Journal."""
+        check_next(self, position)
+        self.append(body)
 
     def reached(self) -> Reached | None:
         """See Journal."""
