@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-alerts test-pressure \
-	test-containers test-thorough bench-pressure fuzz clean
+	test-cluster test-containers test-thorough bench-pressure fuzz clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -79,6 +79,9 @@ fuzz: tools ## an hour of bytes that a fuzzer makes up, for all that reads bytes
 
 test-containers: tools ## build the image, run it by compose, kill and upgrade it under load (root, docker, debootstrap)
 	$(BIN)/python -m pytest -s --timeout 480 tests/containers/test_containers.py
+
+test-cluster: tools ## three nodes, NATS, PostgreSQL and S3 under every fault and 60 pairs of them, in an hour (haproxy)
+	$(BIN)/python -m pytest -s --timeout 14400 tests/cluster --cluster-pairs 60
 
 check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
 	$(BIN)/ruff format --check src tests benchmarks deploy

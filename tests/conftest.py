@@ -49,6 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-s", type=float, default=25.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")
     parser.addoption("--pressure-s", type=float, default=20.0, help="seconds of tests/fault/test_pressure.py")
+    parser.addoption(
+        "--cluster-pairs", type=int, default=-1, help="pairs of faults in tests/cluster, -1: a short round"
+    )
+    parser.addoption("--cluster-seed", type=int, default=1, help="seed of its faults and its load")
     parser.addoption("--life-rounds", type=int, default=4, help="lives of tests/property/test_status.py")
     parser.addoption("--life-seed", type=int, default=1, help="seed of the first of them")
 

@@ -72,9 +72,9 @@ class PostgresServer:
         } | (settings or {})
         self._process: subprocess.Popen[bytes] | None = None
 
-    def url(self, database: str = "postgres", *, port: int = 0) -> str:
+    def url(self, database: str = "postgres", *, port: int = 0, user: str = USER) -> str:
         """The catalog of a node, as settings have it. `port`: that of a proxy."""
-        return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}"
 
     def database(self, *, port: int = 0) -> str:
         """The URL of a new, empty database."""

@@ -52,6 +52,11 @@ class Balancer:
         lines = [line.split(",") for line in self.control("show stat").splitlines() if line.startswith("reports,")]
         return {line[1]: line[17].split()[0] for line in lines if line[1].startswith("node")}
 
+    def retries(self) -> int:
+        """How often requests were sent again, to the same node or to another one."""
+        lines = [line.split(",") for line in self.control("show stat").splitlines()]
+        return sum(int(line[15] or 0) + int(line[16] or 0) for line in lines if line[1:2] == ["BACKEND"])
+
     def await_states(self, *states: str, timeout_s: float = 30.0) -> None:
         self._await(lambda: list(self.states().values()) == list(states), timeout_s)
 

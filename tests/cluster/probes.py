@@ -1,0 +1,103 @@
+"""Devices that fall silent once each, and what becomes of their alerts: none lost, none twice, each told by one key."""
+
+import contextlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.request import Request, urlopen
+
+from members import Node
+from world import until
+
+from receiving_server import HookServer
+
+API = "/api/v1"
+INTERVAL_S, GRACE_S = 1, 5
+BEAT_S = 0.5
+
+
+class Probes:
+    """A thread that beats for all devices that are not silent, and a webhook that is told of their alerts."""
+
+    def __init__(self, port: int, count: int) -> None:
+        """`port`: the balancer's."""
+        self.devices = [f"probe-{number}" for number in range(count)]
+        self.silent: set[str] = set()
+        self.hooks = HookServer()
+        self._port = port
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="probes")
+
+    def start(self) -> None:
+        hook = {"kind": "webhook", "url": self.hooks.url, "private": True}
+        self._send("PUT", f"{API}/alerts/receivers/hook", json.dumps(hook).encode())
+        for device in self.devices:
+            body = {"id": device, "interval": f"{INTERVAL_S}s", "grace": f"{GRACE_S}s"}
+            self._send("POST", f"{API}/devices", json.dumps(body).encode())
+        self._beat_once()
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(BEAT_S):
+            with contextlib.suppress(OSError):  # the next one says as much
+                self._beat_once()
+
+    def _beat_once(self) -> None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        beating = [device for device in self.devices if device not in self.silent]
+        lines = [json.dumps({"device_id": device, "sent_at": now}) for device in beating]
+        if lines:
+            self._send("POST", f"{API}/events", "\n".join(lines).encode())
+
+    def _send(self, method: str, path: str, body: bytes) -> None:
+        request = Request(
+            f"http://127.0.0.1:{self._port}{path}", body, {"Content-Type": "application/json"}, method=method
+        )
+        with urlopen(request, timeout=20) as answer:
+            answer.read()
+
+    def alerts(self, node: Node, device: str) -> list[dict[str, Any]]:
+        """The alerts of a device by the word of one node, the oldest first; none where it does not answer."""
+        status, answer = node.get(f"{API}/alerts?state=all&limit=1000")
+        found = answer["alerts"] if status == 200 else []
+        return [alert for alert in reversed(found) if alert["device_id"] == device and alert["first_fired_at"]]
+
+    def await_state(self, node: Node, device: str, state: str) -> None:
+        def is_so() -> bool:
+            return [alert["state"] for alert in self.alerts(node, device)][-1:] == [state]
+
+        until(is_so, lambda: f"{device} is not {state}: {self.alerts(node, device)}", 60)
+
+    def faults(self, nodes: Iterable[Node], fallen: Iterable[str]) -> list[str]:
+        """What is wrong with the alerts in the end; `fallen` are the devices that were silent once."""
+        faults, keys = list[str](), self.keys()
+        for node in nodes:
+            for device in fallen:
+                alerts = self.alerts(node, device)
+                if not alerts:
+                    faults.append(f"{node.name}: {device} was silent, and has no alert")
+                for one, two in itertools.pairwise(alerts):
+                    if not one["resolved_at"] or one["resolved_at"] > two["first_fired_at"]:
+                        faults.append(f"{node.name}: {device} has two alerts at once: {one['number']}, {two['number']}")
+                for alert in alerts:
+                    told = keys.get((alert["number"], "firing"), set())
+                    if len(told) != alert["times"] and not alert["flapping"]:
+                        faults.append(f"alert {alert['number']} fired {alert['times']} times, and was told as {told}")
+        return faults
+
+    def keys(self) -> dict[tuple[int, str], set[str]]:
+        """By the number of an alert and its state, the keys of the messages that tell of it."""
+        found: dict[tuple[int, str], set[str]] = {}
+        for body in self.hooks.bodies():
+            for alert in body["alerts"]:
+                found.setdefault((alert["number"], alert["state"]), set()).add(body["key"])
+        return found
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.hooks.close()
