@@ -29,8 +29,6 @@ class Assumptions:
     checkpoint_s: int = 300
     fill: float = 0.6
     """How much of a processor the event loop of a node uses; the rest is for questions, and for peaks."""
-    shared_factor: float = 1.25
-    """CPU of a heartbeat on a node of many, to that on a single one: the goal of the design."""
     request_bytes: int = 400
     """A heartbeat with a key in its head, and its answer, as they cross the network."""
     part_bytes: int = 5 << 20
@@ -42,11 +40,15 @@ class Measured:
     """What benchmarks/results have, for a fleet of one size."""
 
     take_us: float
-    """CPU of a heartbeat with a key, in requests of one each, at 128 connections."""
+    """CPU of a heartbeat with a key, in requests of one each, at 128 connections, on a single node."""
     bulk_us: float
     """The same in bulk bodies of 10,000 lines."""
     follow_us: float
     """CPU of an event that is followed, from entries of 512."""
+    entry_added_us: float
+    """What appending an entry to a stream of three servers costs its node more than to a file."""
+    entry_follow_us: float
+    """CPU of a node that follows, for an entry from three servers, whatever is in it."""
     event_bytes: float
     """Of an entry of the journal."""
     memory_bytes: float
@@ -77,11 +79,14 @@ def measured(devices: int) -> Measured:
     entry = follow["512 in an entry"]
     keyed = next(value for name, value in access.items() if "five rounds" in name)["a key each, server_cpu_us"]
     stream = result("nats_publish")["figures"]["R3, 8000 bytes, 6 nodes"]
-    midnight = result("midnight")["figures"]
+    midnight, journal = result("midnight")["figures"], result("journal")["figures"]
+    in_stream = journal["NATS, 3 servers"]
     return Measured(
         take_us=median(keyed),
         bulk_us=result("bulk")["figures"]["1000000 devices"]["cpu_us"],
         follow_us=entry["decode_us"] + entry["apply_us"],
+        entry_added_us=(in_stream["CPU ms an entry"] - journal["SQLite"]["CPU ms an entry"]) * 1e3,
+        entry_follow_us=in_stream["CPU us to follow an entry"],
         event_bytes=entry["entry_bytes"],
         memory_bytes=midnight["peak from 00:59 to 01:01, MB"],  # of a million devices, so MB are bytes a device
         snapshot_bytes=follow["snapshot, bytes a device"],
@@ -108,9 +113,10 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
     """What a fleet of so many needs: what, and how much."""
     found = measured(devices)
     events = devices / assumed.interval_s
-    following = events * found.follow_us / 1e6
-    nodes = nodes_for(events * found.take_us * assumed.shared_factor / 1e6, following, assumed.fill)
-    in_bulk = nodes_for(events * found.bulk_us * assumed.shared_factor / 1e6, following, assumed.fill)
+    following = (events * found.follow_us + found.messages_a_second * found.entry_follow_us) / 1e6
+    appending = found.messages_a_second * found.entry_added_us / 1e6
+    nodes = nodes_for(events * found.take_us / 1e6 + appending, following, assumed.fill)
+    in_bulk = nodes_for(events * found.bulk_us / 1e6 + appending, following, assumed.fill)
     messages = min(found.messages_a_second, nodes * 1e3 / found.message_ms)
     stream = events * found.event_bytes
     snapshot = devices * (found.snapshot_bytes + found.presence_bytes)
