@@ -4,6 +4,7 @@ Each node has a connection of its own to the catalog, and a clock that may diffe
 """
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fleetpulse.pipeline.tail import Tail
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.settings import Settings
 from fleetpulse.telemetry.counters import Counters
-from memory_service import NOON, FakeClock
+from memory_service import DAY, NOON, FakeClock
 
 
 class NodeClock:
@@ -45,12 +46,15 @@ class SharedWorld:
         self.stream = MemoryStream()
         self.store = MemoryBlockStore()
         self._is_pumped = is_pumped
+        with contextlib.closing(SqliteCatalog(folder / "catalog.sqlite", clock=self.clock)) as catalog:
+            # No node has it, so none takes a checkpoint, which belongs to the holder alone.
+            catalog.lease.take("the test", for_ns=3_650 * DAY)
 
     def service(self, *, ahead_ns: int = 0, **settings: Any) -> Service:
         """A node that is not started. Checkpoints are taken only on demand, and superseded files removed at once."""
         clock = NodeClock(self.clock, ahead_ns)
         journal = MemoryJournal(self.stream, is_pumped=self._is_pumped)
-        catalog = SqliteCatalog(self.folder / "catalog.sqlite", clock=clock)
+        catalog = SqliteCatalog(self.folder / "catalog.sqlite", wait_s=30.0, clock=clock)
         catalog.share()
         threads = Threads()
         ownership = Ownership(
@@ -67,11 +71,22 @@ class SharedWorld:
         )
         return assemble(Settings(**{"checkpoint_s": 1e9, "block_grace_h": 0.0, **settings}), stores)
 
-    async def started(self, **settings: Any) -> Service:
+    async def started(self, *, ahead_ns: int = 0, **settings: Any) -> Service:
         """A node that is ready."""
-        service = self.service(**settings)
-        await service.node.start()
+        service = self.service(ahead_ns=ahead_ns, **settings)
+        starting = asyncio.create_task(service.node.start())
+        while self._is_pumped and not starting.done():
+            await pump(service)
+        await starting
         return service
+
+
+async def pump(service: Service, entries_max: int = 1_000) -> bool:
+    """Let entries come to a node whose journal is pumped; False where there were none."""
+    assert isinstance(service.journal, MemoryJournal)
+    found = service.journal.pump(entries_max)
+    await asyncio.sleep(0 if found else 0.001)
+    return found
 
 
 def tail_of(service: Service) -> Tail:
@@ -83,6 +98,9 @@ def tail_of(service: Service) -> Tail:
 async def all_reached(*services: Service) -> None:
     """Wait until every node has applied all that the stream holds now."""
     last = services[0].journal.last_position()
+    for service in services:
+        while await pump(service):
+            pass
     await asyncio.gather(*(tail_of(service).reach(last, within_s=10) for service in services))
     for service in services:
         service.follower.catch_up()

@@ -4,6 +4,7 @@ A part is built from those above it, and gets exactly those that it uses. `Servi
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -45,6 +46,7 @@ from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
 from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.node_state import NodeStates
 from fleetpulse.pipeline.rate_watch import RateWatch
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.receiver_desk import ReceiverDesk
@@ -116,6 +118,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         backups=_build_backups(settings, stages, housekeeping, readiness),
         badges=build_badges(settings, stages),
         self_metrics=_build_self_metrics(stages, alerting, disk_watch, exports, telemetry_rounds),
+        node_states=NodeStates(name=settings.node_name or socket.gethostname(), **_stages_of(stages, NodeStates)),
         disk_watch=disk_watch,
         alerting=alerting,
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),

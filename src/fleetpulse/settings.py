@@ -103,6 +103,7 @@ class Storage:
     """Data folder and blocks."""
 
     data: str = setting("./data", "Data folder; created if it does not exist.")
+    node_name: str = setting("", "Name of this process among several nodes; empty for the name of the host.")
     database_wait_s: float = setting(
         10.0, "Time to wait for a lock of another program on journal or catalog; after it, 503.", "s", 0, 3_600
     )

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "alert/stored_rows.py": "contract/test_alert_records.py",
     "app_alerts.py": "unit/test_app.py",
     "app_tail.py": "unit/pipeline/test_tail.py",
+    "api/node.py": "unit/pipeline/test_node_state.py",
     "catalog/alert_records.py": "contract/test_alert_records.py",
     "model/alert_rows.py": "contract/test_alert_records.py",
     "pipeline/alert_book.py": "unit/pipeline/test_alerting.py",

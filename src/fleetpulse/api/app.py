@@ -35,6 +35,7 @@ from fleetpulse.api import (
     health,
     keys,
     metrics,
+    node,
     people,
     ping,
     receivers,
@@ -97,6 +98,7 @@ from fleetpulse.pipeline.key_ring import KeyRing
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.newest import Newest
+from fleetpulse.pipeline.node_state import NodeStates
 from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
 from fleetpulse.pipeline.questions import Questions
@@ -123,7 +125,7 @@ ROUTES = [
         *(reports, ping, devices, uptime, fit, metrics, badges, service_discovery, export, stream),
         *(definitions, server_clock, blocks, backup),
         *(alerts, silences, alert_rules, rehearsals, receivers, acknowledge_page),
-        *(audit, keys, enrolment, people, sign_in, sign_in_page, front_page, health),
+        *(audit, keys, enrolment, people, sign_in, sign_in_page, front_page, health, node),
     )
     for route in vars(module).values()
     if isinstance(route, Route)
@@ -175,6 +177,7 @@ class Parts:
     backups: Backups
     self_metrics: SelfMetrics
     badges: Badges
+    node_states: NodeStates
     clock_acceptance: ClockAcceptance
     housekeeping: Housekeeping
 

@@ -1,7 +1,7 @@
 """Several event batches as one, so that a thousand small batches are applied for little more than one large one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.aggregate.runs import first_of_runs
 from fleetpulse.model.columns import DeviceColumns
-from fleetpulse.model.events import EventColumns
+from fleetpulse.model.events import QUIET_NS, EventColumns
 from fleetpulse.model.metric import UPLOAD_TIME
 from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 
@@ -77,6 +77,22 @@ def metrics_reports(
     devices, at_ns = samples.devices[is_reported], samples.at_ns[is_reported]
     is_first = first_of_runs(devices, at_ns)
     return devices[is_first], at_ns[is_first]
+
+
+def quiet_before(batch: EventColumns, alive_at_ns: int) -> list[tuple[int, int]]:
+    """The span before a batch in which no node wrote, so that none can have heard devices; none where it is short.
+
+    Args: alive_at_ns: the latest received_at of all entries before it, 0 where there are none.
+    """
+    is_quiet = alive_at_ns and batch.received_at_ns - alive_at_ns > QUIET_NS
+    return [(alive_at_ns, batch.received_at_ns)] if is_quiet else []
+
+
+def in_time(batches: Sequence[EventColumns], place: int, alive_at_ns: int) -> Sequence[EventColumns]:
+    """The batches, of which the one at `place` was received no earlier than what is before it, by whatever node."""
+    if batches[place].received_at_ns >= alive_at_ns:
+        return batches
+    return [*batches[:place], replace(batches[place], received_at_ns=alive_at_ns), *batches[place + 1 :]]
 
 
 def are_divided_alike(batches: Sequence[EventColumns], samples: SampleColumns) -> bool:

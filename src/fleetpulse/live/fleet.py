@@ -20,9 +20,11 @@ from fleetpulse.aggregate.presence import Rows, count_minutes
 from fleetpulse.live.batches import (
     Receptions,
     are_divided_alike,
+    in_time,
     join_heartbeats,
     join_reported_samples,
     metrics_reports,
+    quiet_before,
     samples_of,
 )
 from fleetpulse.live.beat_gaps import BEAT_COLUMNS, LiveBeats
@@ -40,7 +42,7 @@ from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.live.view import LiveView, rows_of, view_of
 from fleetpulse.model.columns import join_columns
 from fleetpulse.model.device_spans import NO_FIRST_NS, NO_LAST_NS
-from fleetpulse.model.events import QUIET_NS, EventColumns
+from fleetpulse.model.events import EventColumns
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.manifest import first_open_day
@@ -162,8 +164,9 @@ class Fleet:
                 self._apply_in_order(batches[start:place], floor_ns)
                 correct(self, ClockCorrection(*batch.correction_ns.tolist()))
                 start, floor_ns = place, self.alive_at_ns
-            if batch.is_shared and batch.received_at_ns - self.alive_at_ns > QUIET_NS and self.alive_at_ns:
-                self.blind_ns.append((self.alive_at_ns, batch.received_at_ns))
+            if batch.is_shared:
+                self.blind_ns += quiet_before(batch, self.alive_at_ns)
+                batches = in_time(batches, place, self.alive_at_ns)
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)

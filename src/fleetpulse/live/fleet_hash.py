@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.aggregate.presence import WORDS_PER_DAY, Rows
+from fleetpulse.live.beat_gaps import LiveBeats, settle
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.sparse_presence import SparsePresence
 from fleetpulse.model.columns import DeviceColumns
 
 PIECE_DEVICES = 8_192
+BOUND = "gap_until_ns"
+"""A column that says where gaps may be, and not where they are: it depends on what was applied together."""
 Update = Callable[[bytes], None]
 
 
@@ -26,14 +29,13 @@ def fleet_hash(fleet: Fleet) -> str:
     digest = hashlib.sha256()
     digest.update(repr(_facts(fleet)).encode())
     for name, column in fleet.columns().items():
-        _add(digest.update, name, column)
-    beats, closing = fleet.beats, fleet.closing.beats
-    everybody = range(fleet.count)
+        if name != BOUND:
+            _add(digest.update, name, column)
+    gaps, backfill = settle(_all_beats(fleet), fleet.device_policies.is_kept, forgotten=fleet.first_kept_ns)
     _add_rows(digest.update, "samples", [*fleet.samples.certain.pieces(), *fleet.closing.samples, *fleet.doubtful()])
     _add_rows(digest.update, "gaps", [*fleet.closing_gaps(), *fleet.gaps])
-    for name in ("gaps", "early_gaps", "backfill"):
-        _add_rows(digest.update, f"beat {name}", [*getattr(closing, name), *getattr(beats, name)])
-    _add_rows(digest.update, "covers", [closing.covers.of(everybody), beats.covers.of(everybody)])
+    _add_rows(digest.update, "beat gaps", [gaps])
+    _add_rows(digest.update, "backfill", [backfill])
     for start in range(0, fleet.count, PIECE_DEVICES):
         _add_presence(digest.update, fleet, range(start, min(start + PIECE_DEVICES, fleet.count)))
     return digest.hexdigest()
@@ -43,7 +45,17 @@ def _facts(fleet: Fleet) -> tuple[object, ...]:
     corrections = [*fleet.closing.corrections, *fleet.corrections]
     forgotten = [*fleet.forgotten], sorted(fleet.first_kept_ns.items())
     spans = [(int(start_ns), int(end_ns)) for start_ns, end_ns in fleet.blind_ns]
-    return fleet.count, fleet.open_from_day, int(fleet.alive_at_ns), spans, fleet.leaps, corrections, forgotten
+    return fleet.count, int(fleet.alive_at_ns), spans, fleet.leaps, corrections, forgotten
+
+
+def _all_beats(fleet: Fleet) -> LiveBeats:
+    """The gaps and the backfill of all devices; what is left of both is the same whatever was applied together."""
+    joined, everybody = LiveBeats(reserve=0), range(fleet.count)
+    for beats in (fleet.closing.beats, fleet.beats):
+        joined.gaps += beats.gaps
+        joined.early_gaps += beats.early_gaps
+        joined.backfill += beats.all_backfill(everybody)
+    return joined
 
 
 def _add(update: Update, name: str, column: NDArray[np.generic]) -> None:

@@ -31,6 +31,7 @@ from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.late_hold import backfill_in_memory, beat_gaps_in_memory, reception_gaps_in_memory
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.tail import Tail
 from fleetpulse.pipeline.watch import Watch
 from fleetpulse.pipeline.write import Writer
 from fleetpulse.query.budget import QuestionMemory
@@ -57,6 +58,7 @@ class SelfMetrics:
     history: History
     readiness: Readiness
     disk_watch: DiskWatch
+    tail: Tail | None
     watch: Watch
     lanes: Lanes
     question_memory: QuestionMemory
@@ -87,15 +89,17 @@ class SelfMetrics:
 
     def _events(self) -> Series:
         counters, intake = self.counters, self.intake
+        pending = self.follower.pending_events if self.tail is None else self.tail.own_pending
         return {
             "events_received_total": intake.received,
             "events_accepted_total": counters.events_accepted,
             "events_refused_total": dict(counters.events_refused),
+            "events_followed_total": counters.events_followed,
             "events_applied_total": counters.events_applied,
             "events_replayed_total": counters.events_replayed,
             "events_unknown": counters.events_unknown,
             "events_waiting": intake.waiting,
-            "events_pending": self.follower.pending_events,
+            "events_pending": pending,
             "samples_repeated_total": counters.samples_repeated,
             "samples_uncompared_total": counters.samples_uncompared,
             "fields_ignored_total": dict(intake.unknown_fields.by_name),
@@ -149,6 +153,8 @@ class SelfMetrics:
             "journal_position": self.follower.position,
             "journal_lag_seconds": self.writer.lag_s,
             "apply_lag_seconds": self.follower.lag_s,
+            "entries_waiting": 0 if self.tail is None else self.tail.waiting,
+            "entries_behind": 0 if self.tail is None else max(0, self.tail.acked - self.follower.position),
             "checkpoints_total": counters.checkpoints,
             "checkpoints_failed_total": counters.checkpoints_failed,
             "checkpoint_duration_seconds": counters.checkpoint_s.copy(),

@@ -41,6 +41,7 @@ from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.newcomers import Newcomers
 from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
+from fleetpulse.pipeline.node_state import NodeStates
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.planned_downtime import PlannedDowntime
@@ -143,6 +144,7 @@ class Service(Stages):
     backups: Backups
     self_metrics: SelfMetrics
     badges: Badges
+    node_states: NodeStates
     disk_watch: DiskWatch
     alerting: Alerting
     clock_acceptance: ClockAcceptance

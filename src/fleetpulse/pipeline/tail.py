@@ -98,6 +98,11 @@ class Tail:
         return self._follower.position
 
     @property
+    def waiting(self) -> int:
+        """Entries that are here and cannot be applied yet."""
+        return len(self._entries)
+
+    @property
     def is_following(self) -> bool:
         """Whether entries are taken from the stream."""
         return self._stop is not None

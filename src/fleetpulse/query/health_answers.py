@@ -55,3 +55,19 @@ class Ready(Struct, kw_only=True):
     ]
     warning: Annotated[str | UnsetType, Meta(description="where everybody is let in", examples=[""])] = UNSET
     disk: DiskState | UnsetType = UNSET
+
+
+class NodeState(Struct, kw_only=True):
+    """How far this node has come. Two nodes with equal positions of journal and checkpoint have an equal hash."""
+
+    node: Annotated[str, Meta(description="its name (node_name)", examples=["node1"])]
+    is_shared: Annotated[bool, Meta(description="whether other nodes write to the journal, too")]
+    position: Annotated[Count, Meta(description="the entry of the journal up to which all is applied")]
+    acknowledged: Annotated[Count, Meta(description="the last entry of the journal that this node acknowledged")]
+    checkpoint_position: Annotated[Count, Meta(description="the entry of the journal up to which all is in blocks")]
+    catalog_version: Annotated[Count, Meta(description="the version of the catalog that it knows; 0 where it is alone")]
+    msg: Annotated[str | UnsetType, Meta(description="why it cannot apply entries at the moment")] = UNSET
+    hash: Annotated[
+        str | UnsetType,
+        Meta(description="SHA-256 of what its fleet holds, where `hash` was asked for", examples=["e3b0c44298fc1c14"]),
+    ] = UNSET

@@ -36,6 +36,7 @@ EVENTS = {
         ("events_accepted", "Events durable in the journal"),
         ("events_refused", "Events refused, by reason", "reason"),
         ("events_applied", "Accepted events applied to the live fleet"),
+        ("events_followed", "Events of all nodes applied to the live fleet, where the journal is shared"),
         ("events_replayed", "Events read back from the journal at start"),
         ("samples_repeated", "Accepted samples that repeat another one, as of the last checkpoint"),
         (
@@ -144,6 +145,8 @@ STORAGE = {
         ("journal_position", "Position of the newest entry"),
         ("journal_lag_seconds", "How long the batch that is being committed has been on its way to the disk"),
         ("apply_lag_seconds", "How long the oldest accepted event has waited to be applied to the live fleet"),
+        ("entries_waiting", "Entries of the shared journal that wait here for the catalog"),
+        ("entries_behind", "Entries of the shared journal up to the last one acknowledged here, not applied yet"),
         ("checkpoint_position", "Position of the last checkpoint"),
         ("checkpoint_timestamp_seconds", "When the last checkpoint was taken, in Unix time; 0 before the first"),
         ("compaction_timestamp_seconds", "When compaction last looked for work without failing; 0 before that"),
