@@ -23,6 +23,7 @@ FleetpulseError
 │  ├─ TooManyRequests     the sender is above its rate; nothing was accepted          429
 │  ├─ Busy                the sender must wait; nothing was accepted                  503
 │  │  ├─ DatabaseBusy     another program has locked the journal or the catalog       503
+│  │  │  └─ CatalogAway   the server of the catalog does not answer, or refuses       503
 │  │  └─ QuestionStopped  a question took too long, or nobody waits for its answer    503
 │  ├─ NotAccepting        we cannot store anything; nothing was accepted              503
 │  │  └─ Deposed          another node does this now; nothing was changed             503
@@ -226,13 +227,10 @@ class Busy(Answerable):
 
 
 class DatabaseBusy(Busy):
-    """Another program has locked a database for longer than `database_wait_s`: nothing was written, the disk is well.
+    """Another program has locked a database for longer than `database_wait_s`: nothing was written."""
 
-    Before the service answers requests, and in commands, it is the operator who must act, and the text says how.
-    """
-
-    def __init__(self, msg: str) -> None:
-        super().__init__(msg, reason="database_busy", retry_after_s=DATABASE_RETRY_S)
+    def __init__(self, msg: str, *, reason: str = "database_busy") -> None:
+        super().__init__(msg, reason=reason, retry_after_s=DATABASE_RETRY_S)
 
 
 class QuestionStopped(Busy):

@@ -18,6 +18,7 @@ from fleetpulse.model.alert_rule import AlertRule
 from fleetpulse.model.audit import AuditFilter
 
 Reopen = Callable[[], Catalog]
+Spoil = Callable[[str], None]
 SLOW = AlertRule(name="slow", kind="device_down", for_s=600)
 SITES = AlertRule(name="sites", kind="fleet", by="site")
 OFFLINE = AlertRule(name="offline", kind="device_down", severity="critical")
@@ -147,13 +148,14 @@ def test_who_decided_stands_in_the_audit_log(reopen: Reopen) -> None:
         ("alert_round SET rules = '['", "rules of the last round cannot be read"),
     ],
 )
-def test_damage_is_said_and_does_not_keep_rounds_from_going_on(reopen: Reopen, damage: str, text: str) -> None:
+def test_damage_is_said_and_does_not_keep_rounds_from_going_on(
+    reopen: Reopen, spoil: Spoil, damage: str, text: str
+) -> None:
     catalog = reopen()
     lives = AlertLives(OFFLINE, SLOW)
     lives.look(lives.condition("offline", [1]), lives.condition("slow", [2]))
     store(catalog, lives)
-    with catalog._transaction() as run:  # type: ignore[attr-defined]  # SQLite has it
-        run(f"UPDATE {damage}")
+    spoil(f"UPDATE {damage}")
     stored = catalog.alerts.load(ended_from_ns=0)
     assert len(stored.wrong) == 1
     assert text in stored.wrong[0]

@@ -1,8 +1,6 @@
 """The promises of the audit log in the catalog, on every implementation."""
 
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +11,7 @@ from fleetpulse.model.audit import AuditFilter
 from fleetpulse.model.device import Device
 
 Reopen = Callable[[], Catalog]
+Spoil = Callable[[str], None]
 
 
 def test_a_change_on_behalf_of_somebody_has_its_entry_and_a_failed_or_dry_one_none(reopen: Reopen) -> None:
@@ -59,9 +58,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("statements", DAMAGES.values(), ids=DAMAGES)
-def test_a_chain_that_was_changed_is_found_also_behind_an_anchor(
-    statements: str, reopen: Reopen, tmp_path: Path
-) -> None:
+def test_a_chain_that_was_changed_is_found_also_behind_an_anchor(statements: str, reopen: Reopen, spoil: Spoil) -> None:
     catalog = reopen()
     facts = Act(who="alice", role="admin", action="pause").entry("act", "device a")
     for at_ns in range(1, 7):
@@ -70,8 +67,7 @@ def test_a_chain_that_was_changed_is_found_also_behind_an_anchor(
     assert catalog.audit.expire(before_ns=4, limit=99, note=facts, at_ns=9) == 0
     assert (catalog.audit.damage(), catalog.audit.state().anchor_number) == ([], 3)
     assert reopen().audit.damage() == []
-    with sqlite3.connect(tmp_path / "catalog.sqlite") as connection:
-        connection.executescript(statements)
+    spoil(statements)
     assert len(reopen().audit.damage()) == 1
 
 

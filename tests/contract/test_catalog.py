@@ -335,6 +335,7 @@ def test_every_change_of_a_declaration_counts_once_and_what_changes_nothing_does
     assert reopen().declared() == declared
 
 
+@pytest.mark.parametrize("connect", ["sqlite"], indirect=True)
 def test_a_copy_is_a_catalog_with_the_same_devices(reopen: Reopen, tmp_path: Path) -> None:
     catalog = reopen()
     catalog.register([Device("a", {"site": "x"}), Device("b")], devices_max=9, at_ns=5)

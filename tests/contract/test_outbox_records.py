@@ -13,6 +13,7 @@ from fleetpulse.model.outbox import OutboxAdded, OutboxCounts
 from fleetpulse.model.receiver import Receiver, Route
 
 Reopen = Callable[[], Catalog]
+Spoil = Callable[[str], None]
 
 
 def some_messages(count: int, start: int = 0, kind: str = "firing", receiver: str = "hook") -> list[Message]:
@@ -127,12 +128,11 @@ def test_what_is_forwarded_is_known_until_it_ends(reopen: Reopen) -> None:
     ],
 )
 def test_a_message_whose_row_is_damaged_keeps_no_other_from_being_read(
-    reopen: Reopen, damage: str, is_damaged: bool
+    reopen: Reopen, spoil: Spoil, damage: str, is_damaged: bool
 ) -> None:
     catalog = reopen()
     catalog.outbox.add(some_messages(2), at_ns=5, waiting_max=10)
-    with catalog._transaction() as run:  # type: ignore[attr-defined]  # SQLite has it
-        run(damage)
+    spoil(damage)
     first, second = catalog.outbox.waiting("hook", after=0, limit=9)
     assert second.about == {"a1"}
     newer, older = catalog.outbox.page(state=None, receiver=None, before=None, limit=9)

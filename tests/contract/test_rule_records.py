@@ -11,6 +11,7 @@ from fleetpulse.model.audit import AuditFilter
 from fleetpulse.model.declared_rule import DeclaredRule
 
 Reopen = Callable[[], Catalog]
+Spoil = Callable[[str], None]
 CPU = AlertRule(
     name="cpu", kind="metric", metric="cpu", window_s=60, threshold=1.0, labels=(("site", "é:b"),), clear_threshold=0.1
 )
@@ -53,12 +54,13 @@ def test_who_changed_a_rule_stands_in_the_audit_log(reopen: Reopen) -> None:
         ("""body = '{"name":"cpu","kind":"metric"}'""", "cannot be read", 1),
     ],
 )
-def test_a_damaged_row_costs_itself_and_no_other(reopen: Reopen, damage: str, text: str, count: int) -> None:
+def test_a_damaged_row_costs_itself_and_no_other(
+    reopen: Reopen, spoil: Spoil, damage: str, text: str, count: int
+) -> None:
     catalog = reopen()
     for rule in (CPU, GONE):
         catalog.alert_rules.put(DeclaredRule(rule, "api", 5), before=None, after={})
-    with catalog._transaction() as run:  # type: ignore[attr-defined]  # SQLite has it
-        run(f"UPDATE alert_rule SET {damage} WHERE name = 'cpu'")  # noqa: S608  # literals of this file
+    spoil(f"UPDATE alert_rule SET {damage} WHERE name = 'cpu'")  # noqa: S608  # literals of this file
     assert [text in sentence for sentence in catalog.alert_rules.wrong_rows()] == [True]
     assert catalog.damage() == catalog.alert_rules.wrong_rows()
     assert len(reopen().alert_rules.all()) == count

@@ -1,10 +1,10 @@
 import re
 
-from fleetpulse import access_errors, errors
+from fleetpulse import access_errors, catalog_away, errors
 
 CLASSES = [
     kind
-    for module in (errors, access_errors)
+    for module in (errors, access_errors, catalog_away)
     for kind in vars(module).values()
     if isinstance(kind, type) and kind.__module__ == module.__name__
 ]

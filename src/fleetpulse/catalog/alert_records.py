@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import NUMBERS_IN, put_sql
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.alert import RESOLVED, AlertDecision, AlertNote, Incident, Silence
 from fleetpulse.model.alert_rows import ALERT_ROW, PENDING_ROW, AlertRows, PendingRows
@@ -127,7 +128,7 @@ class SqlAlertRecords(SqlRecords):
 
     def load(self, *, ended_from_ns: int) -> StoredState:
         """See AlertRecords."""
-        with self._reading():
+        with self._reading(), self._database.snapshot():
             text = "SELECT rows, layout, piece FROM alert_piece WHERE open > 0 OR ended_at_ns >= ? ORDER BY piece"
             wrong: list[str] = []
             pieces = [_sound_piece(row, wrong) for row in self._select(text, (ended_from_ns,)).fetchall()]
@@ -149,7 +150,7 @@ class SqlAlertRecords(SqlRecords):
 
     def _pending(self, wrong: list[str]) -> dict[str, PendingRows]:
         found = {}
-        for rule, groups, body in self._select("SELECT * FROM alert_pending").fetchall():
+        for rule, groups, body in self._select("SELECT rule, groups, body FROM alert_pending ORDER BY rule").fetchall():
             try:
                 known = None if groups is None else tuple(json.loads(groups))
                 found[rule] = PendingRows(_array(body, PENDING_ROW), known)
@@ -170,32 +171,26 @@ class SqlAlertRecords(SqlRecords):
             if len(decided.alerts):
                 _store_alerts(run, decided.alerts)
                 highest = int(decided.alerts.rows["number"].max())
-                run("UPDATE alert_round SET next_number = max(next_number, ?)", (highest + 1,))
+                run("UPDATE alert_round SET next_number = ?1 WHERE next_number < ?1", (highest + 1,))
             for rule, pending in decided.pending.items():
                 _store_pending(run, rule, pending)
             if decided.planner is not None:
                 run("UPDATE alert_round SET planner = ?", (decided.planner,))
             if decided.rules is not None:
-                run("UPDATE alert_round SET rules = ?", (msgspec.json.encode(decided.rules),))
+                run("UPDATE alert_round SET rules = ?", (msgspec.json.encode(decided.rules).decode(),))
             if decided.told_blind_ns:
                 run("UPDATE alert_round SET told_blind_ns = ?", (decided.told_blind_ns,))
             text = "UPDATE alert_decision SET acknowledged_by = '', acknowledged_at_ns = 0 WHERE alert = ?"
-            for number in decided.unacknowledged:
-                run(text, (number,))
-            for incident in decided.incidents:
-                run(f"INSERT OR REPLACE INTO incident VALUES ({_marks(Incident)})", incident)
-            for note in decided.notes:
-                run(_NOTE_SQL, note)
+            self._database.many(text, [(number,) for number in decided.unacknowledged])
+            self._database.many(_INCIDENT_SQL, decided.incidents)
+            self._database.many(_NOTE_SQL, decided.notes)
 
     def piece_before(self, number: int) -> AlertRows | None:
         """See AlertRecords."""
         with self._reading():
             text = "SELECT rows, layout FROM alert_piece WHERE piece <= ? ORDER BY piece DESC LIMIT 1"
             row = self._select(text, ((number - 1) // PIECE,)).fetchone()
-            if row is None:
-                return None
-            rows = _unpacked(row)
-            return AlertRows(rows, self._names())
+            return None if row is None else AlertRows(_unpacked(row), self._names())
 
     def decisions(self, numbers: Sequence[int]) -> dict[int, AlertDecision]:
         """See AlertRecords."""
@@ -203,15 +198,15 @@ class SqlAlertRecords(SqlRecords):
             return self._decided(numbers)
 
     def _decided(self, numbers: Sequence[int]) -> dict[int, AlertDecision]:
-        text = "SELECT * FROM alert_decision WHERE alert IN (SELECT value FROM json_each(?))"
+        text = f"SELECT {_DECISIONS} FROM alert_decision WHERE alert {NUMBERS_IN}"
         return {row[0]: AlertDecision(*row) for row in self._select(text, (json.dumps(list(numbers)),))}
 
     def decide(self, decision: AlertDecision, note: AlertNote) -> None:
         """See AlertRecords."""
         with self._transaction() as run:
-            row = run("SELECT * FROM alert_decision WHERE alert = ?", (decision.alert,)).fetchone()
+            row = run(f"SELECT {_DECISIONS} FROM alert_decision WHERE alert = ?", (decision.alert,)).fetchone()
             before = AlertDecision(*row) if row else AlertDecision(decision.alert)
-            run(f"INSERT OR REPLACE INTO alert_decision VALUES ({_marks(AlertDecision)})", decision)
+            run(put_sql("alert_decision", _DECISIONS, key="alert"), decision)
             run(_NOTE_SQL, note)
             audit_change(f"alert {decision.alert}", before._asdict(), {**decision._asdict(), "comment": note.text})
 
@@ -231,8 +226,8 @@ class SqlAlertRecords(SqlRecords):
         """See AlertRecords."""
         with self._transaction() as run:
             former = run("SELECT end_ns FROM silence WHERE number = ?", (silence.number,)).fetchone()
-            row = (silence.number or None, json.dumps(silence.labels), *silence[2:])
-            number = run(f"INSERT OR REPLACE INTO silence VALUES ({_marks(Silence)})", row).lastrowid
+            number = silence.number or run("SELECT coalesce(max(number), 0) + 1 FROM silence").fetchone()[0]
+            run(_SILENCE_SQL, (number, json.dumps(silence.labels), *silence[2:]))
             after = {"labels": dict(silence.labels), "end_ns": silence.end_ns, "comment": silence.comment}
             audit_change(f"silence {number}", None if former is None else {**after, "end_ns": former[0]}, after)
             return int(number)
@@ -243,13 +238,13 @@ class SqlAlertRecords(SqlRecords):
             return self._silences()
 
     def _silences(self) -> list[Silence]:
-        rows = self._select("SELECT * FROM silence ORDER BY number")
+        rows = self._select(f"SELECT {_SILENCES} FROM silence ORDER BY number")
         return [Silence(number, _scope(labels), *rest) for number, labels, *rest in rows]
 
     def incidents(self, *, before: int, limit: int) -> list[Incident]:
         """See AlertRecords."""
         with self._reading():
-            text = "SELECT * FROM incident WHERE number < ? ORDER BY number DESC LIMIT ?"
+            text = f"SELECT {_INCIDENTS} FROM incident WHERE number < ? ORDER BY number DESC LIMIT ?"
             return [Incident(*row) for row in self._select(text, (before, limit))]
 
     def expire(self, *, before_ns: int, limit: int) -> int:
@@ -267,11 +262,14 @@ class SqlAlertRecords(SqlRecords):
             return len(pieces)
 
 
+_DECISIONS = ", ".join(AlertDecision._fields)
+_INCIDENTS = ", ".join(Incident._fields)
+_SILENCES = ", ".join(Silence._fields)
+_INCIDENT_SQL = put_sql("incident", _INCIDENTS, key="number")
+_SILENCE_SQL = put_sql("silence", _SILENCES, key="number")
+_PIECE_SQL = put_sql("alert_piece", "piece, open, ended_at_ns, layout, rows", key="piece")
+_PENDING_SQL = put_sql("alert_pending", "rule, groups, body", key="rule")
 _NOTE_SQL = "INSERT INTO alert_note (alert, at_ns, action, who, text) VALUES (?, ?, ?, ?, ?)"
-
-
-def _marks(row: type) -> str:
-    return ", ".join("?" * len(row._fields))  # type: ignore[attr-defined]  # of a NamedTuple
 
 
 def _scope(labels: str) -> tuple[tuple[str, str], ...]:
@@ -293,8 +291,11 @@ def _store_alerts(run: Any, alerts: AlertRows) -> None:
 
 
 def _code(run: Any, name: str) -> int:
-    run("INSERT OR IGNORE INTO alert_name (name) VALUES (?)", (name,))
-    return int(run("SELECT code FROM alert_name WHERE name = ?", (name,)).fetchone()[0])
+    row = run("SELECT code FROM alert_name WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        row = run("SELECT coalesce(max(code), 0) + 1 FROM alert_name").fetchone()
+        run("INSERT INTO alert_name (code, name) VALUES (?, ?)", (row[0], name))
+    return int(row[0])
 
 
 def _store_piece(run: Any, piece: int, rows: NDArray[np.void]) -> None:
@@ -304,8 +305,7 @@ def _store_piece(run: Any, piece: int, rows: NDArray[np.void]) -> None:
         rows = np.concatenate([former[~np.isin(former["number"], rows["number"])], rows])
         rows = rows[np.argsort(rows["number"], kind="stable")]
     opened = int((rows["state"] != RESOLVED).sum())
-    text = "INSERT OR REPLACE INTO alert_piece VALUES (?, ?, ?, ?, ?)"
-    run(text, (piece, opened, int(rows["resolved_at_ns"].max()), _LAYOUT, zlib.compress(rows.tobytes(), _FAST)))
+    run(_PIECE_SQL, (piece, opened, int(rows["resolved_at_ns"].max()), _LAYOUT, zlib.compress(rows.tobytes(), _FAST)))
 
 
 def _unpacked(row: Sequence[Any]) -> NDArray[np.void]:
@@ -346,4 +346,4 @@ def _store_pending(run: Any, rule: str, pending: PendingRows | None) -> None:
         return
     groups = None if pending.groups is None else json.dumps(pending.groups)
     body = zlib.compress(pending.rows.tobytes(), _FAST)
-    run("INSERT OR REPLACE INTO alert_pending VALUES (?, ?, ?)", (rule, groups, body))
+    run(_PENDING_SQL, (rule, groups, body))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_records import SqlRecords, last_number, note_number
 from fleetpulse.model.badge import BadgeRecord
 
 _SQL = "SELECT number, digest, device, labels, description, created_at_ns, created_by FROM badge"
@@ -52,8 +52,7 @@ class SqlBadgeRecords(SqlRecords):
     def next_number(self) -> int:
         """See BadgeRecords."""
         with self._reading():
-            row = self._select("SELECT seq FROM sqlite_sequence WHERE name = 'badge'").fetchone()
-            return 1 if row is None else int(row[0]) + 1
+            return last_number(self._select, "badge") + 1
 
     def add(self, badge: BadgeRecord) -> None:
         """See BadgeRecords."""
@@ -61,6 +60,7 @@ class SqlBadgeRecords(SqlRecords):
             number, digest, device, labels, *rest = badge
             run("INSERT INTO badge VALUES (?, ?, ?, ?, ?, ?, ?)", (number, digest, device, json.dumps(labels), *rest))
             after = {"device_number": device, "labels": dict(labels), "description": badge.description}
+            note_number(run, "badge", number)
             audit_change(f"badge {number}", None, after)
 
     def remove(self, number: int) -> bool:

@@ -74,11 +74,16 @@ class Noting:
     def __call__(self, query: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement. Returns: a cursor with its rows."""
         cursor = self._run(query, parameters)
-        table = _written_table(query)
         # A statement that returns rows has not counted them yet.
-        if table is not None and (cursor.rowcount or "RETURNING" in query):
-            self.tables.add(table)
+        if cursor.rowcount or "RETURNING" in query:
+            self.note(query)
         return cursor
+
+    def note(self, query: str) -> None:
+        """Note which table a statement has changed, if it is one that changes any."""
+        table = _written_table(query)
+        if table is not None:
+            self.tables.add(table)
 
 
 def note_devices(run: Callable[..., Any], numbers: Iterable[int]) -> None:

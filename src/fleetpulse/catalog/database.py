@@ -1,7 +1,8 @@
 """The database of a catalog: what the records need of it, whichever engine it is.
 
-`sqlite_database.py` is a file of SQLite. All statements are written once, in SQL that every engine takes; parameters
-are `?` or `?1`. A catalog uses its database from one thread, with one connection.
+`sqlite_database.py` is a file of SQLite, `postgres_database.py` a server of PostgreSQL that several nodes use. All
+statements are written once, in SQL that every engine takes; parameters are `?` or `?1`. A catalog uses its database
+from one thread, with one connection.
 """
 
 import contextlib
@@ -63,8 +64,11 @@ class Database(ABC):
         """The rows of a query, as a cursor. Call it within `reading`."""
 
     @abstractmethod
-    def all_rows(self, query: str, *parameters: Any) -> Iterator[Any]:
-        """The rows of a query that may be a million; those that are damaged are among them where they can be."""
+    def all_rows(self, query: str, *parameters: Any, is_long: bool = False) -> Iterator[Any]:
+        """The rows of a query; those that are damaged are among them where they can be.
+
+        Args: is_long: they may be a million, which must not be in memory together.
+        """
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
@@ -73,6 +77,10 @@ class Database(ABC):
     @abstractmethod
     def damage(self) -> list[str]:
         """What the engine finds wrong with its file, as sentences. Call it within `reading`."""
+
+    @abstractmethod
+    def tables(self) -> dict[str, list[str]]:
+        """The names of all tables of the catalog, and of their columns: those that all engines have."""
 
     @abstractmethod
     def is_in_transaction(self) -> bool:
@@ -89,9 +97,21 @@ class Database(ABC):
     def _changes(self) -> int:
         """A number that is another one after each statement that has changed rows."""
 
+    def _count(self, run: Callable[..., Any]) -> int:
+        """Count the transaction that is about to be committed. Returns its number."""
+        ((number,),) = run("UPDATE transactions SET number = number + 1 RETURNING number").fetchall()
+        return int(number)
+
     @abstractmethod
     def _committed(self, number: int) -> None:
         """Called after each transaction that changed something: it was the one of this number."""
+
+    def many(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run a statement once for each row, in a transaction. Returns: how many rows of the database it changed."""
+        changed = max(0, int(self.statements.executemany(query, rows).rowcount))
+        if changed and self._noting is not None:
+            self._noting.note(query)
+        return changed
 
     @contextlib.contextmanager
     def transaction(self, *, is_counted: bool = True) -> Generator[Callable[..., Any], None, None]:
@@ -115,7 +135,7 @@ class Database(ABC):
             if is_changed and act is not None and (facts := act.facts()) is not None:
                 append_entries(run, [facts], self._clock.now_ns())
             if is_changed:
-                ((number,),) = run("UPDATE transactions SET number = number + 1 RETURNING number").fetchall()
+                number = self._count(run)
                 if noting is not None:
                     write_changes(run, noting, version=number)
         if number is not None:

@@ -6,15 +6,19 @@ from typing import Any
 
 from fleetpulse.catalog.acting import audit_change, current_act
 from fleetpulse.catalog.catalog import DeviceRecord, Span
+from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import is_readable, unreadable_fields
 from fleetpulse.catalog.policy_rows import put_policies
 from fleetpulse.catalog.row_checksum import row_checksum
+from fleetpulse.catalog.sql_text import NUMBERS_IN, TEXTS_IN
 from fleetpulse.model.device import Device
 from fleetpulse.model.own_policy import OwnPolicy
 
 NO_DELETIONS: Mapping[int, Sequence[Span]] = {}
 
-KNOWN_SQL = "SELECT number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id = ?"
+KNOWN_SQL = (
+    f"SELECT id, number, deleted_at_ns IS NOT NULL, labels, interval_s, grace_s, note FROM device WHERE id {TEXTS_IN}"
+)
 DECLARE_SQL = (
     "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, checksum = ?, deleted_at_ns = NULL"
     " WHERE number = ?"
@@ -23,11 +27,12 @@ UPDATE_SQL = (
     "UPDATE device SET labels = ?, interval_s = ?, grace_s = ?, note = ?, checksum = ?"
     " WHERE number = ? AND deleted_at_ns IS NULL"
 )
-TERMS_SQL = "SELECT interval_s, grace_s FROM device WHERE number = ? AND deleted_at_ns IS NULL"
+TERMS_SQL = f"SELECT number, interval_s, grace_s FROM device WHERE number {NUMBERS_IN} AND deleted_at_ns IS NULL"
 DEVICE_SQL = "number, id, labels, interval_s, grace_s, note, created_at_ns, deleted_at_ns, is_undeclared"
+DELETIONS_SQL = "SELECT device, start_ns, end_ns FROM deletion"
 INSERT_SQL = (
     "INSERT INTO device (number, id, labels, interval_s, grace_s, note, checksum, created_at_ns, is_undeclared)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -81,17 +86,19 @@ def read_deletions(rows: Iterable[Sequence[Any]]) -> dict[int, list[Span]]:
     return found
 
 
-def insert_record(run: Any, record: DeviceRecord) -> None:
-    """Write a device with its number and its deletions, in a transaction."""
-    deleted_at_ns = record.deletions[-1][0] if record.is_deleted and record.deletions else None
-    if record.is_deleted and deleted_at_ns is None:
-        deleted_at_ns = record.created_at_ns
-    text = f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    when = record.created_at_ns, deleted_at_ns, record.is_undeclared
-    run(text, (record.number, record.device.id, *declared_fields(record.device), *when))
-    put_policies(run, record.number, record.policies)
-    for span in record.deletions:
-        run("INSERT INTO deletion VALUES (?, ?, ?)", (record.number, *span))
+def insert_records(run: Any, database: Database, records: Sequence[DeviceRecord]) -> None:
+    """Write devices with their numbers and their deletions, in a transaction."""
+    rows = []
+    for record in records:
+        deleted_at_ns = record.deletions[-1][0] if record.is_deleted and record.deletions else None
+        if record.is_deleted and deleted_at_ns is None:
+            deleted_at_ns = record.created_at_ns
+        when = record.created_at_ns, deleted_at_ns, int(record.is_undeclared)
+        rows.append((record.number, record.device.id, *declared_fields(record.device), *when))
+        put_policies(run, record.number, record.policies)
+    database.many(f"INSERT INTO device ({DEVICE_SQL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    spans = [(record.number, *span) for record in records for span in record.deletions]
+    database.many("INSERT INTO deletion VALUES (?, ?, ?)", spans)
 
 
 def read_record(

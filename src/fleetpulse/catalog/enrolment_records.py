@@ -6,8 +6,11 @@ from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.enrolment import Enrolment, EnrolmentTerms
 
+_COLUMNS = "device, enrolment_key, device_key, secret_hash, at_ns"
+_PUT_SQL = put_sql("enrolment", _COLUMNS, key="device")
 _TERMS_SQL = "SELECT number, uses_max, uses, pattern, labels, takes FROM enrolment_key"
 
 
@@ -64,13 +67,13 @@ class SqlEnrolmentRecords(SqlRecords):
     def of(self, device: int) -> Enrolment | None:
         """See EnrolmentRecords."""
         with self._reading():
-            row = self._select("SELECT * FROM enrolment WHERE device = ?", (device,)).fetchone()
+            row = self._select(f"SELECT {_COLUMNS} FROM enrolment WHERE device = ?", (device,)).fetchone()
             return None if row is None else Enrolment(*row)
 
     def put(self, enrolment: Enrolment, *, counts: bool) -> None:
         """See EnrolmentRecords."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO enrolment VALUES (?, ?, ?, ?, ?)", enrolment)
+            run(_PUT_SQL, enrolment)
             if counts:
                 run("UPDATE enrolment_key SET uses = uses + 1 WHERE number = ?", (enrolment.enrolment_key,))
 

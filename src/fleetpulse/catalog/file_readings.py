@@ -4,7 +4,11 @@ import json
 
 from fleetpulse.catalog.catalog import FileKind
 from fleetpulse.catalog.database_state import DatabaseState
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.declaration_merge import Fields
+
+_PUT_READING_SQL = put_sql("file_reading", "kind, read_at_ns", key="kind")
+_PUT_VALUE_SQL = put_sql("file_value", "kind, name, fields", key="kind, name")
 
 
 class FileReadings(DatabaseState):
@@ -19,7 +23,7 @@ class FileReadings(DatabaseState):
     def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
         """See Catalog."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO file_reading VALUES (?, ?)", (kind, at_ns))
+            run(_PUT_READING_SQL, (kind, at_ns))
 
     def last_read(self, kind: FileKind, name: str) -> Fields | None:
         """See Catalog."""
@@ -31,7 +35,7 @@ class FileReadings(DatabaseState):
     def note_last_read(self, kind: FileKind, name: str, fields: Fields) -> None:
         """See Catalog."""
         known = self.last_read(kind, name)
-        after = {**(known or {}), **fields}
-        if after != known:
+        if {**(known or {}), **fields} != known:
             with self._transaction() as run:
-                run("INSERT OR REPLACE INTO file_value VALUES (?, ?, ?)", (kind, name, json.dumps(after)))
+                known = self.last_read(kind, name)  # others may have changed it until now
+                run(_PUT_VALUE_SQL, (kind, name, json.dumps({**(known or {}), **fields})))

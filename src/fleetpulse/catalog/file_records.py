@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import TEXTS_IN
 from fleetpulse.model.manifest import Manifest, Superseded
 
 MARK_BYTES = 8
@@ -103,7 +104,7 @@ class SqlFileRecords(SqlRecords):
         """See FileRecords."""
         with self._transaction() as run:
             for name in leftovers:
-                run("INSERT OR IGNORE INTO superseded VALUES (?, 0, ?, 0)", (name, at_ns))
+                run("INSERT INTO superseded VALUES (?, 0, ?, 0) ON CONFLICT (name) DO NOTHING", (name, at_ns))
             for name in removed:
                 run("DELETE FROM superseded WHERE name = ?", (name,))
             run("DELETE FROM written WHERE at_ns < ?", (marks_before_ns,))
@@ -111,7 +112,12 @@ class SqlFileRecords(SqlRecords):
     def set_aside(self) -> dict[str, tuple[str, int]]:
         """See FileRecords."""
         with self._reading():
-            return {name: (because, since_ns) for name, because, since_ns in self._select("SELECT * FROM set_aside")}
+            return {
+                name: (because, since_ns)
+                for name, because, since_ns in self._select(
+                    "SELECT name, because, since_ns FROM set_aside ORDER BY name"
+                )
+            }
 
     def note_set_aside(self, blocks: Mapping[str, tuple[str, int]]) -> None:
         """See FileRecords."""
@@ -124,7 +130,8 @@ class SqlFileRecords(SqlRecords):
 def note_superseded(run: Callable[..., Any], manifest: Manifest, *, at_ns: int, was_at_rest: bool) -> None:
     """Record the files of the manifest in the tables that `manifest`, which is about to replace it, does not name."""
     run(
-        "INSERT OR REPLACE INTO superseded SELECT name, size_bytes, ?, ? FROM block"
-        " WHERE name NOT IN (SELECT value FROM json_each(?))",
-        (at_ns, was_at_rest, json.dumps([file.name for file in manifest.files()])),
+        "INSERT INTO superseded (name, size_bytes, since_ns, was_at_rest) SELECT name, size_bytes, ?, ? FROM block"
+        f" WHERE name NOT {TEXTS_IN} ON CONFLICT (name) DO UPDATE SET"
+        " size_bytes = excluded.size_bytes, since_ns = excluded.since_ns, was_at_rest = excluded.was_at_rest",
+        (at_ns, int(was_at_rest), json.dumps([file.name for file in manifest.files()])),
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,23 +10,23 @@ from numpy.typing import NDArray
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.change_log import note_keys
+from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.key_rows import (
     DEVICE_KEYS_SQL,
-    EXPIRE_SQL,
     KEYS_SQL,
     PUT_KEY_SQL,
-    REVOKE_OF_DEVICE_SQL,
-    REVOKE_SQL,
+    expire,
     key_row,
     note_key,
     put_use,
     read_device_keys,
     read_key,
+    revoke,
     use_of_piece,
     wrong_text,
 )
-from fleetpulse.catalog.row_checksum import Row
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import NUMBERS_IN
 from fleetpulse.errors import UnknownDevice
 from fleetpulse.model.access import Role
 from fleetpulse.model.key import DeviceKeys, KeyRecord
@@ -129,11 +130,13 @@ class SqlKeyRecords(SqlRecords):
     def add(self, keys: Iterable[KeyRecord]) -> None:
         """See KeyRecords."""
         with self._transaction() as run:
-            for key in keys:
-                if not run(PUT_KEY_SQL, key_row(key)).rowcount:
+            remaining = iter(keys)
+            while piece := list(islice(remaining, _READ_ROWS)):
+                if self._database.many(PUT_KEY_SQL, map(key_row, piece)) != len(piece):
                     raise UnknownDevice("the device was deleted meanwhile")
-                note_keys(run, [key.number])
-                note_key(key)
+                note_keys(run, [key.number for key in piece])
+                for key in piece:
+                    note_key(key)
 
     def find(self, number: int) -> KeyRecord | None:
         """See KeyRecords."""
@@ -177,10 +180,7 @@ class SqlKeyRecords(SqlRecords):
         if role is not None:
             text, values = f"{text} AND role = ?", [*values, role]
         if devices:
-            text, values = (
-                f"{text} AND device IN (SELECT value FROM json_each(?))",
-                [*values, json.dumps(list(devices))],
-            )
+            text, values = (f"{text} AND device {NUMBERS_IN}", [*values, json.dumps(list(devices))])
         if not is_revoked_included:
             text += " AND revoked_at_ns IS NULL"
         with self._reading():
@@ -189,7 +189,7 @@ class SqlKeyRecords(SqlRecords):
 
     def of_devices(self, devices: Sequence[int], *, is_revoked_included: bool = False) -> list[int]:
         """See KeyRecords."""
-        text = "SELECT number FROM access_key WHERE device IN (SELECT value FROM json_each(?))"
+        text = f"SELECT number FROM access_key WHERE device {NUMBERS_IN}"
         text += "" if is_revoked_included else " AND revoked_at_ns IS NULL"
         with self._reading():
             rows = self._select(f"{text} ORDER BY device, number", (json.dumps(list(devices)),))
@@ -198,7 +198,8 @@ class SqlKeyRecords(SqlRecords):
     def revoke(self, numbers: Sequence[int], *, at_ns: int, by: str) -> int:
         """See KeyRecords."""
         with self._transaction() as run:
-            revoked = run(REVOKE_SQL, (at_ns, by, json.dumps(list(numbers)))).fetchall()
+            listed = json.dumps(list(numbers))
+            revoked = revoke(self._database, f"number {NUMBERS_IN}", listed, at_ns=at_ns, by=by)
             _note_revoked(run, revoked)
             return len(revoked)
 
@@ -206,7 +207,7 @@ class SqlKeyRecords(SqlRecords):
         """See KeyRecords."""
         with self._transaction() as run:
             after = {"expires_at": format_rfc3339(at_ns)} if numbers else {}
-            for (number,) in run(EXPIRE_SQL, (at_ns, json.dumps(list(numbers)))).fetchall():
+            for number in expire(self._database, numbers, at_ns=at_ns):
                 note_keys(run, [number])
                 audit_change(f"key {number}", {}, after)
 
@@ -220,8 +221,8 @@ class SqlKeyRecords(SqlRecords):
 
     def note_use(self, numbers: NDArray[np.int64], minutes: NDArray[np.uint32]) -> None:
         """See KeyRecords: int64 and uint32, shape (keys,)."""
-        with self._transaction() as run:
-            put_use(run, numbers, minutes)
+        with self._transaction():
+            put_use(self._database, numbers, minutes)
 
     def wrong_rows(self) -> list[str]:
         """See KeyRecords."""
@@ -230,12 +231,12 @@ class SqlKeyRecords(SqlRecords):
             return [wrong_text(row) for row in rows if read_key(row) is None]
 
 
-def revoke_of_device(run: Callable[..., Any], device: int, *, at_ns: int) -> None:
+def revoke_of_device(run: Callable[..., Any], database: Database, device: int, *, at_ns: int) -> None:
     """Revoke the keys of a device, in the transaction that deletes it."""
-    _note_revoked(run, run(REVOKE_OF_DEVICE_SQL, (at_ns, BY_DELETION, device)).fetchall())
+    _note_revoked(run, revoke(database, "device = ?", device, at_ns=at_ns, by=BY_DELETION))
 
 
-def _note_revoked(run: Callable[..., Any], rows: Sequence[Row]) -> None:
-    note_keys(run, (number for (number,) in rows))
-    for (number,) in rows:
+def _note_revoked(run: Callable[..., Any], numbers: Sequence[int]) -> None:
+    note_keys(run, numbers)
+    for number in numbers:
         audit_change(f"key {number}", {"is_revoked": False}, {"is_revoked": True})

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpulse.catalog.acting import audit_change, current_act
-from fleetpulse.catalog.row_checksum import Row, is_changed
+from fleetpulse.catalog.database import Database
+from fleetpulse.catalog.row_checksum import Row, checked, is_changed, row_checksum
+from fleetpulse.catalog.sql_text import NUMBERS_IN, put_sql
 from fleetpulse.model.access import Role
 from fleetpulse.model.key import DeviceKeys, KeyRecord
 from fleetpulse.notation.timestamp import format_rfc3339
@@ -28,28 +30,19 @@ COLUMNS = (
 )
 KEYS_SQL = f"SELECT {COLUMNS}, checksum FROM access_key"
 PUT_KEY_SQL = (
-    "INSERT INTO access_key SELECT"
-    " ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, row_checksum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-    " WHERE ?5 IS NULL OR EXISTS (SELECT 1 FROM device WHERE number = ?5 AND deleted_at_ns IS NULL)"
+    f"INSERT INTO access_key ({COLUMNS}, checksum) SELECT"
+    " ?1, ?2, ?3, ?4, CAST(?5 AS BIGINT), ?6, ?7, ?8, CAST(?9 AS BIGINT), CAST(?10 AS BIGINT), ?11, ?12"
+    " WHERE CAST(?5 AS BIGINT) IS NULL"
+    " OR EXISTS (SELECT 1 FROM device WHERE number = CAST(?5 AS BIGINT) AND deleted_at_ns IS NULL)"
 )
 """It inserts nothing where the key would be that of a device which is deleted, or was never there."""
 DEVICE_KEYS_SQL = (
     "SELECT number, digest, device, expires_at_ns FROM access_key WHERE role = 'device' AND revoked_at_ns IS NULL"
     " ORDER BY number"
 )
-_REVOKE_SQL = (
-    "UPDATE access_key SET revoked_at_ns = ?1, revoked_by = ?2, checksum = row_checksum(number, role, digest, scope,"
-    " device, description, created_at_ns, created_by, expires_at_ns, ?1, ?2) WHERE revoked_at_ns IS NULL AND "
-)
-REVOKE_SQL = f"{_REVOKE_SQL} number IN (SELECT value FROM json_each(?3)) RETURNING number"
-REVOKE_OF_DEVICE_SQL = f"{_REVOKE_SQL} device = ?3 RETURNING number"
-EXPIRE_SQL = (
-    "UPDATE access_key SET expires_at_ns = ?1, checksum = row_checksum(number, role, digest, scope, device,"
-    " description, created_at_ns, created_by, ?1, revoked_at_ns, revoked_by)"
-    " WHERE number IN (SELECT value FROM json_each(?2)) AND revoked_at_ns IS NULL"
-    " AND coalesce(expires_at_ns, ?1 + 1) > ?1"
-    " RETURNING number"
-)
+_REVOKE_SQL = "UPDATE access_key SET revoked_at_ns = ?, revoked_by = ?, checksum = ? WHERE number = ?"
+_EXPIRE_SQL = "UPDATE access_key SET expires_at_ns = ?, checksum = ? WHERE number = ?"
+_PUT_USE_SQL = put_sql("key_use", "piece, minutes", key="piece")
 HASH_BYTES = 32
 PIECE = 1_024
 """Keys of which one row of `key_use` says when they were last used."""
@@ -57,10 +50,28 @@ _ROLES = frozenset(get_args(Role))
 
 
 def key_row(key: KeyRecord) -> Row:
-    """The columns of a key, without the checksum."""
+    """The columns of a key, and their checksum."""
     scope = json.dumps(key.scope) if key.scope else ""
     head = (key.number, key.role, key.digest, scope, key.device, key.description, key.created_at_ns, key.created_by)
-    return (*head, key.expires_at_ns, key.revoked_at_ns, key.revoked_by)
+    return checked(*head, key.expires_at_ns, key.revoked_at_ns, key.revoked_by)
+
+
+def revoke(database: Database, where: str, value: object, *, at_ns: int, by: str) -> list[int]:
+    """Revoke the keys that a condition chooses and that are not revoked, in a transaction. Returns their numbers."""
+    text = f"SELECT {COLUMNS} FROM access_key WHERE revoked_at_ns IS NULL AND {where} ORDER BY number"
+    rows = database.statements.execute(text, (value,)).fetchall()
+    database.many(_REVOKE_SQL, [(at_ns, by, row_checksum(*row[:-2], at_ns, by), row[0]) for row in rows])
+    return [row[0] for row in rows]
+
+
+def expire(database: Database, numbers: Sequence[int], *, at_ns: int) -> list[int]:
+    """Have keys expire then, unless they do so before, in a transaction. Returns the numbers of those that will."""
+    text = f"SELECT {COLUMNS} FROM access_key WHERE number {NUMBERS_IN} AND revoked_at_ns IS NULL ORDER BY number"
+    found = database.statements.execute(text, (json.dumps(list(numbers)),)).fetchall()
+    rows = [row for row in found if row[8] is None or row[8] > at_ns]
+    changes = [(at_ns, row_checksum(*row[:8], at_ns, *row[9:]), row[0]) for row in rows]
+    database.many(_EXPIRE_SQL, changes)
+    return [row[0] for row in rows]
 
 
 def note_key(key: KeyRecord) -> None:
@@ -129,21 +140,25 @@ def pieces_of(numbers: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp
         yield int(piece), places
 
 
-def put_use(run: Any, numbers: NDArray[np.int64], minutes: NDArray[np.uint32]) -> None:
+def put_use(database: Database, numbers: NDArray[np.int64], minutes: NDArray[np.uint32]) -> None:
     """Record, in a transaction, in which minute since 1970 keys were last used.
 
     Args: int64 and uint32, both of shape (keys,).
     """
-    for piece, places in pieces_of(numbers):
-        row = run("SELECT minutes FROM key_use WHERE piece = ?", (piece,)).fetchone()
-        known = use_of_piece(row)
-        rows = numbers[places] % PIECE
-        known[rows] = np.maximum(known[rows], minutes[places])  # another node may have noted a later use
-        run("INSERT OR REPLACE INTO key_use VALUES (?, ?)", (piece, known.astype("<u4").tobytes()))
+    pieces = dict(pieces_of(numbers))
+    text = f"SELECT piece, minutes FROM key_use WHERE piece {NUMBERS_IN}"
+    stored = dict(database.statements.execute(text, (json.dumps(list(pieces)),)).fetchall())
+    rows = []
+    for piece, places in pieces.items():
+        known = use_of_piece((stored.get(piece),))
+        used = numbers[places] % PIECE
+        known[used] = np.maximum(known[used], minutes[places])  # another node may have noted a later use
+        rows.append((piece, known.astype("<u4").tobytes()))
+    database.many(_PUT_USE_SQL, rows)
 
 
-def use_of_piece(row: Sequence[Any] | None) -> NDArray[np.uint32]:
+def use_of_piece(row: Sequence[Any]) -> NDArray[np.uint32]:
     """Minutes since 1970 by number within a piece, uint32, shape (PIECE,); 0: never. Damaged ones count as never."""
-    if row is None or type(row[0]) is not bytes or len(row[0]) != 4 * PIECE:
+    if type(row[0]) is not bytes or len(row[0]) != 4 * PIECE:
         return np.zeros(PIECE, np.uint32)
     return np.frombuffer(row[0], "<u4").astype(np.uint32)

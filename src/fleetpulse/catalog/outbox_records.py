@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import msgspec
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_records import SqlRecords, last_number, note_number
+from fleetpulse.catalog.sql_text import TEXTS_IN
 from fleetpulse.model.message import Message
 from fleetpulse.model.outbox import (
     DEAD,
@@ -30,7 +31,7 @@ FULL = "the outbox was full (outbox_max)"
 _ENTRY_SQL = (
     "SELECT number, body, state, tries, next_try_ns, outcome, ended_at_ns, key, receiver, kind, at_ns FROM message"
 )
-_ADD_SQL = "INSERT OR IGNORE INTO message VALUES (NULL, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', 0)"
+_ADD_SQL = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', 0)"
 _END_SQL = "UPDATE message SET state = ?, tries = ?, outcome = ?, ended_at_ns = ? WHERE number = ? AND state = 0"
 
 
@@ -126,10 +127,7 @@ class SqlOutboxRecords(SqlRecords):
             if len(kept) > room:
                 kept = [message for message in kept if message.kind != "reminder"]
             left_out = len(messages) - len(kept)
-            for message in kept:
-                about = json.dumps(sorted(about_of(message)))
-                row = (message.key, message.receiver, message.kind, at_ns, about, msgspec.json.encode(message))
-                run(_ADD_SQL, row)
+            self._insert(run, kept, at_ns)
             excess = len(kept) - room
             given_up = _give_up_oldest(run, excess, at_ns) if excess > 0 else 0
         return OutboxAdded(left_out, given_up)
@@ -147,7 +145,23 @@ class SqlOutboxRecords(SqlRecords):
     def receivers(self) -> list[str]:
         """See OutboxRecords."""
         with self._reading():
-            return [name for (name,) in self._select("SELECT DISTINCT receiver FROM message WHERE state = 0")]
+            return [
+                name for (name,) in self._select("SELECT DISTINCT receiver FROM message WHERE state = 0 ORDER BY 1")
+            ]
+
+    def _insert(self, run: Any, messages: Sequence[Message], at_ns: int) -> None:
+        keys = json.dumps([message.key for message in messages])
+        known = {key for (key,) in run(f"SELECT key FROM message WHERE key {TEXTS_IN}", (keys,))}
+        number, rows = last_number(run, "message"), []
+        for message in messages:
+            if message.key not in known:
+                known.add(message.key)
+                about, body = json.dumps(sorted(about_of(message))), msgspec.json.encode(message)
+                number += 1
+                rows.append((number, message.key, message.receiver, message.kind, at_ns, about, body))
+        if rows:
+            self._database.many(_ADD_SQL, rows)
+            note_number(run, "message", number)
 
     def waiting_count(self) -> int:
         """See OutboxRecords."""
@@ -200,11 +214,15 @@ class SqlOutboxRecords(SqlRecords):
         with self._transaction() as run:
             run(_END_SQL, (DELIVERED, tries, outcome, at_ns, number))
             for alert, body in (forwarded or {}).items():
-                receiver = "(SELECT receiver FROM message WHERE number = ?)"
+                receiver = "(SELECT receiver FROM message WHERE number = ?1)"
                 if body is None:
-                    run(f"DELETE FROM forwarded WHERE receiver = {receiver} AND alert = ?", (number, alert))
+                    run(f"DELETE FROM forwarded WHERE receiver = {receiver} AND alert = ?2", (number, alert))
                 else:
-                    run(f"INSERT OR REPLACE INTO forwarded VALUES ({receiver}, ?, ?)", (number, alert, body))
+                    text = f"INSERT INTO forwarded (receiver, alert, body) VALUES ({receiver}, ?2, ?3)"
+                    run(
+                        f"{text} ON CONFLICT (receiver, alert) DO UPDATE SET body = excluded.body",
+                        (number, alert, body),
+                    )
 
     def give_up(self, number: int, *, outcome: str, tries: int, at_ns: int) -> None:
         """See OutboxRecords."""
@@ -248,7 +266,8 @@ class SqlOutboxRecords(SqlRecords):
         """See OutboxRecords."""
         with self._transaction() as run:
             run("DELETE FROM used_link WHERE expires_ns < ?", (at_ns,))
-            return bool(run("INSERT OR IGNORE INTO used_link VALUES (?, ?, ?)", (digest, at_ns, expires_ns)).rowcount)
+            text = "INSERT INTO used_link VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING"
+            return bool(run(text, (digest, at_ns, expires_ns)).rowcount)
 
     def is_link_used(self, digest: bytes) -> bool:
         """See OutboxRecords."""

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.person import Person, Session
 
 
@@ -87,7 +88,7 @@ class SqlPersonRecords(SqlRecords):
         row = (one.name, one.role, json.dumps(one.scope), one.is_disabled, one.version, one.created_at_ns)
         with self._transaction() as run:
             known = run(f"SELECT {_AUDITED} FROM person WHERE name = ?", (one.name,)).fetchone()
-            run("INSERT OR REPLACE INTO person VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, record.password_hash))
+            run(_PUT_SQL, (*row, record.password_hash))
             if ends_sessions:
                 run("DELETE FROM session WHERE person = ?", (one.name,))
             before, after = _fields(known), _fields((one.role, json.dumps(one.scope), one.is_disabled))
@@ -106,7 +107,7 @@ class SqlPersonRecords(SqlRecords):
     def sessions(self) -> list[Session]:
         """See PersonRecords."""
         with self._reading():
-            text = "SELECT id, person, kind, generation, started_at_ns, expires_at_ns, address FROM session"
+            text = "SELECT id, person, kind, generation, started_at_ns, expires_at_ns, address FROM session ORDER BY id"
             names = ("id", "person", "kind", "generation", "started_at_ns", "expires_at_ns", "address")
             return [Session(**dict(zip(names, row, strict=True))) for row in self._select(text)]
 
@@ -145,9 +146,11 @@ class SqlPersonRecords(SqlRecords):
     def keep_issuer_keys(self, url: str, body: bytes, *, at_ns: int) -> None:
         """See PersonRecords."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO issuer_keys VALUES (?, ?, ?)", (url, body, at_ns))
+            run(_PUT_KEYS_SQL, (url, body, at_ns))
 
 
+_PUT_SQL = put_sql("person", "name, role, scope, is_disabled, version, created_at_ns, password", key="name")
+_PUT_KEYS_SQL = put_sql("issuer_keys", "url, body, read_at_ns", key="url")
 _AUDITED = "role, scope, is_disabled"
 
 

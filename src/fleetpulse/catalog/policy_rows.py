@@ -8,14 +8,15 @@ joined, and the longer of both then holds for the time of both: its gaps are amo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from fleetpulse.catalog.row_checksum import checked
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.own_policy import OwnPolicy, unchanged
 from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange, PolicyHistory
 
 POLICIES_SQL = "SELECT device, declared_at_ns, since_ns, interval_s, grace_s FROM policy"
-PUT_POLICY_SQL = "INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_checksum(?1, ?2, ?3, ?4, ?5, ?6))"
-PUT_DEFAULT_SQL = "INSERT INTO default_policy VALUES (?1, ?2, ?3, ?4, row_checksum(?1, ?2, ?3, ?4))"
+_PUT_POLICY_SQL = "INSERT INTO policy VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_DEFAULT_SQL = "INSERT INTO default_policy VALUES (?, ?, ?, ?, ?)"
 DEFAULTS_SQL = "SELECT at_ns, interval_s, grace_s, factor_thousandths, checksum FROM default_policy ORDER BY rowid"
 
 
@@ -23,7 +24,7 @@ def put_defaults(run: Callable[..., Any], changes: PolicyHistory) -> None:
     """Replace the service's own policies, in a transaction."""
     run("DELETE FROM default_policy")
     for at_ns, policy in ((change.at_ns, change.policy) for change in changes):
-        run(PUT_DEFAULT_SQL, (at_ns, policy.interval_s, policy.grace_s, policy.factor_thousandths))
+        run(_PUT_DEFAULT_SQL, checked(at_ns, policy.interval_s, policy.grace_s, policy.factor_thousandths))
 
 
 def default_of(row: Sequence[Any]) -> PolicyChange | None:
@@ -37,7 +38,7 @@ def default_of(row: Sequence[Any]) -> PolicyChange | None:
 def put_policies(run: Callable[..., Any], device: int, own: Iterable[OwnPolicy]) -> None:
     """Write all declarations of a device that has none yet, in a transaction."""
     for number, one in enumerate(own):
-        run(PUT_POLICY_SQL, (device, number, *one))
+        run(_PUT_POLICY_SQL, checked(device, number, *one))
 
 
 def note_policy(
@@ -78,7 +79,7 @@ def note_policy(
         run("DELETE FROM policy WHERE device = ?", (number,))
         put_policies(run, number, own)
     else:
-        run(PUT_POLICY_SQL, (number, len(rows), *own[-1]))
+        run(_PUT_POLICY_SQL, checked(number, len(rows), *own[-1]))
     return joined
 
 

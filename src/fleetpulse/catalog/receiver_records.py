@@ -6,9 +6,11 @@ import msgspec
 
 from fleetpulse.catalog.acting import audit_change
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.receiver import Receiver, Route
 
+_PUT_SQL = put_sql("receiver_or_route", "kind, name, body, is_removed", key="kind, name")
 _RECEIVER, _ROUTE = "receiver", "route"
 _Declared = TypeVar("_Declared", Receiver, Route)
 
@@ -62,14 +64,14 @@ class SqlReceiverRecords(SqlRecords):
     def removed(self, kind: str) -> list[str]:
         """See ReceiverRecords."""
         with self._reading():
-            text = "SELECT name FROM receiver_or_route WHERE kind = ? AND is_removed ORDER BY name"
+            text = "SELECT name FROM receiver_or_route WHERE kind = ? AND is_removed = 1 ORDER BY name"
             return [name for (name,) in self._select(text, (kind,))]
 
     def put(self, declared: Receiver | Route, *, before: Fields | None, after: Fields) -> None:
         """See ReceiverRecords."""
         with self._transaction() as run:
-            row = (_kind(declared), declared.name, msgspec.json.encode(declared), False)
-            run("INSERT OR REPLACE INTO receiver_or_route VALUES (?, ?, ?, ?)", row)
+            row = (_kind(declared), declared.name, msgspec.json.encode(declared), 0)
+            run(_PUT_SQL, row)
             audit_change(_subject(declared), before, after)
 
     def remove(self, declared: Receiver | Route, *, before: Fields, is_remembered: bool) -> None:
@@ -77,11 +79,11 @@ class SqlReceiverRecords(SqlRecords):
         with self._transaction() as run:
             run("DELETE FROM receiver_or_route WHERE kind = ? AND name = ?", (_kind(declared), declared.name))
             if is_remembered:
-                run("INSERT INTO receiver_or_route VALUES (?, ?, '', 1)", (_kind(declared), declared.name))
+                run(_PUT_SQL, (_kind(declared), declared.name, b"", 1))
             audit_change(_subject(declared), before, None)
 
     def _read(self, kind: str, declared: type[_Declared], wrong: list[str]) -> list[_Declared]:
-        text = "SELECT name, body FROM receiver_or_route WHERE kind = ? AND NOT is_removed ORDER BY name"
+        text = "SELECT name, body FROM receiver_or_route WHERE kind = ? AND is_removed = 0 ORDER BY name"
         found: list[_Declared] = []
         with self._reading():
             for name, body in self._select(text, (kind,)):

@@ -33,7 +33,9 @@ class SqlRetentionRecords(SqlRecords):
         """See RetentionRecords."""
         with self._reading():
             graces: dict[int, list[Grace]] = {}
-            for metric, *grace in self._select("SELECT metric, kept, days, until_ns FROM retention_grace"):
+            for metric, *grace in self._select(
+                "SELECT metric, kept, days, until_ns FROM retention_grace ORDER BY metric, kept, days"
+            ):
                 graces.setdefault(metric, []).append(Grace(*grace))
             return graces
 
@@ -43,7 +45,8 @@ class SqlRetentionRecords(SqlRecords):
         after = gap_graces_after(before, days, until_ns=until_ns)
         if after != sorted(before):
             with self._transaction() as run:
-                replace_graces(run, GAPS, after)
+                before = self.graces().get(GAPS, [])  # others may have changed it until now
+                replace_graces(run, GAPS, gap_graces_after(before, days, until_ns=until_ns))
 
 
 def replace_graces(run: Callable[..., Any], number: int, graces: Sequence[Grace]) -> None:

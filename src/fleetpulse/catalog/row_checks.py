@@ -13,7 +13,8 @@ import msgspec
 
 from fleetpulse.catalog.acting import audit_change, current_act
 from fleetpulse.catalog.catalog import Pause
-from fleetpulse.catalog.row_checksum import Row, is_changed
+from fleetpulse.catalog.row_checksum import Row, checked, is_changed, row_checksum
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.maintenance import MaintenanceWindow, check_window
 from fleetpulse.model.metric import (
     BUILT_IN,
@@ -26,19 +27,17 @@ from fleetpulse.model.metric import (
 from fleetpulse.notation.timestamp import format_rfc3339
 
 WINDOWS_SQL = "SELECT id, body, checksum FROM maintenance ORDER BY id"
-PUT_WINDOW_SQL = "INSERT OR REPLACE INTO maintenance VALUES (?1, ?2, row_checksum(?1, ?2))"
+_PUT_WINDOW_SQL = put_sql("maintenance", "id, body, checksum", key="id")
 PAUSES_SQL = "SELECT device, start_ns, end_ns, checksum FROM pause ORDER BY device, start_ns"
-PUT_PAUSE_SQL = "INSERT INTO pause VALUES (?1, ?2, ?3, row_checksum(?1, ?2, ?3))"
-END_PAUSES_SQL = (
-    "UPDATE pause SET end_ns = ?1, checksum = row_checksum(device, start_ns, ?1)"
-    " WHERE device = ?2 AND coalesce(end_ns, ?1 + 1) > ?1"
+_PUT_PAUSE_SQL = "INSERT INTO pause (device, start_ns, end_ns, checksum) VALUES (?, ?, ?, ?)"
+_OPEN_PAUSES_SQL = "SELECT start_ns FROM pause WHERE device = ?1 AND coalesce(end_ns, ?2 + 1) > ?2"
+_END_PAUSE_SQL = (
+    "UPDATE pause SET end_ns = ?2, checksum = ?3 WHERE device = ?1 AND coalesce(end_ns, ?2 + 1) > ?2 AND start_ns = ?4"
 )
 METRICS_SQL = "SELECT number, name, body, is_defined, checksum FROM metric ORDER BY number"
-PUT_METRIC_SQL = "INSERT OR REPLACE INTO metric VALUES (?1, ?2, ?3, ?4, row_checksum(?1, ?2, ?3, ?4))"
-END_METRIC_SQL = (
-    "UPDATE metric SET is_defined = 0, checksum = row_checksum(number, name, body, 0)"
-    " WHERE name = ?1 AND is_defined = 1"
-)
+_PUT_METRIC_SQL = put_sql("metric", "number, name, body, is_defined, checksum", key="number")
+_DEFINED_SQL = "SELECT number, name, body FROM metric WHERE name = ? AND is_defined = 1"
+_END_METRIC_SQL = "UPDATE metric SET is_defined = 0, checksum = ? WHERE number = ?"
 _BODY_SQL = {
     "maintenance window": "SELECT body FROM maintenance WHERE id = ?",
     "metric": "SELECT body FROM metric WHERE name = ? AND is_defined = 1",
@@ -132,6 +131,41 @@ def _shown(value: object) -> str:
 def sentences(*wrong: Mapping[object, str]) -> list[str]:
     """What is wrong with rows of several tables."""
     return [text for of_table in wrong for text in of_table.values()]
+
+
+def put_window(run: Any, window: MaintenanceWindow) -> None:
+    """Write a maintenance window, in a transaction."""
+    run(_PUT_WINDOW_SQL, checked(window.id, msgspec.json.encode(window).decode()))
+
+
+def put_pause(run: Any, pause: Pause) -> None:
+    """Write a pause, in a transaction."""
+    run(_PUT_PAUSE_SQL, checked(pause.device, pause.start_ns, pause.end_ns))
+
+
+def end_pauses(run: Any, device: int, *, at_ns: int) -> None:
+    """End those pauses of a device that would go on after `at_ns`, in a transaction."""
+    for (start_ns,) in run(_OPEN_PAUSES_SQL, (device, at_ns)).fetchall():
+        run(_END_PAUSE_SQL, (device, at_ns, row_checksum(device, start_ns, at_ns), start_ns))
+
+
+def put_metric(run: Any, number: int, metric: MetricDefinition, *, is_defined: bool = True) -> None:
+    """Write the definition of a metric, in a transaction."""
+    run(_PUT_METRIC_SQL, checked(number, metric.name, msgspec.json.encode(metric).decode(), int(is_defined)))
+
+
+def end_metric(run: Any, name: str) -> bool:
+    """Note that devices may not report a metric any more, in a transaction. Returns whether they could."""
+    row = run(_DEFINED_SQL, (name,)).fetchone()
+    if row is not None:
+        run(_END_METRIC_SQL, (row_checksum(*row, 0), row[0]))
+    return row is not None
+
+
+def built_in_metric() -> tuple[str, tuple[object, ...]]:
+    """A statement, and its parameters, that puts the metric in place which nobody defines."""
+    text = "INSERT INTO metric (number, name, body, is_defined) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
+    return text, (UPLOAD_TIME, BUILT_IN.name, msgspec.json.encode(BUILT_IN).decode())
 
 
 def note_body(run: Any, kind: str, name: str, after: object) -> None:

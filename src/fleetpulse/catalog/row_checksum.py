@@ -4,14 +4,17 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-CHECKSUM_FUNCTION = "row_checksum"
-"""What `row_checksum` is called in SQL, so that each statement that writes a row writes its checksum, too."""
 Row = Sequence[Any]
 
 
 def row_checksum(*values: object) -> int:
-    """Of the columns of a row, as SQLite gives them."""
+    """Of the columns of a row, as the database gives them."""
     return zlib.crc32(ascii(values).encode())  # and not `repr`, which shows text as the Python of the day can print it
+
+
+def checked(*values: object) -> tuple[object, ...]:
+    """The columns of a row as the database gives them, and their checksum."""
+    return *values, row_checksum(*values)
 
 
 def is_changed(values: Row, written: object) -> bool:

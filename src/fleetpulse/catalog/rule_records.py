@@ -8,13 +8,14 @@ from typing import Protocol
 import msgspec
 
 from fleetpulse.catalog.acting import audit_change
-from fleetpulse.catalog.row_checksum import Row, is_changed
+from fleetpulse.catalog.row_checksum import Row, checked, is_changed
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import put_sql
 from fleetpulse.model.alert_rule import AlertRule, check_rule
 from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared_rule import DeclaredRule, RuleOrigin
 
-_PUT_SQL = "INSERT OR REPLACE INTO alert_rule VALUES (?1, ?2, ?3, ?4, ?5, row_checksum(?1, ?2, ?3, ?4, ?5))"
+_PUT_SQL = put_sql("alert_rule", "name, body, origin, changed_at_ns, is_removed, checksum", key="name")
 _ROWS_SQL = "SELECT name, body, origin, changed_at_ns, is_removed, checksum FROM alert_rule ORDER BY name"
 
 
@@ -55,7 +56,7 @@ class SqlRuleRecords(SqlRecords):
         """See RuleRecords."""
         rule, body = declared.rule, msgspec.json.encode(declared.rule).decode()
         with self._transaction() as run:
-            run(_PUT_SQL, (rule.name, body, declared.origin, declared.changed_at_ns, int(declared.is_removed)))
+            run(_PUT_SQL, checked(rule.name, body, declared.origin, declared.changed_at_ns, int(declared.is_removed)))
             audit_change(_subject(rule.name), before, after)
 
     def forget(self, name: str, *, before: Fields) -> None:

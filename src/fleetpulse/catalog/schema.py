@@ -53,14 +53,11 @@ receiver_or_route(kind, name, …) receivers and routes as JSON; is_removed: a f
 move(state, id, identity, …)     one row, if this catalog comes from another, or has gone to one: see `move_records.py`
 lease(holder, epoch, …)          one row: which node does what only one does, see `lease_records.py`
 manifest_version(number)         one row: how many manifests were committed
+number_used(kind, last)          the highest number that was ever given to a message or a badge
 loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
 import sqlite3
-
-import msgspec
-
-from fleetpulse.model.metric import BUILT_IN, UPLOAD_TIME
 
 _VERSION_1 = """
 CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
@@ -299,7 +296,11 @@ INSERT INTO lease VALUES ('', 0, 0);
 CREATE TABLE manifest_version (number INTEGER NOT NULL);
 INSERT INTO manifest_version VALUES (0);
 """
-_STEPS = (
+_NUMBERS_USED = """
+CREATE TABLE number_used (kind TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO number_used SELECT name, seq FROM sqlite_sequence WHERE name IN ('message', 'badge');
+"""
+STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
     _EXPIRED,
@@ -326,15 +327,10 @@ _STEPS = (
     _CATALOG_CHANGES,
     _MOVES,
     _LEASE,
+    _NUMBERS_USED,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
-VERSION = len(_STEPS)
-
-
-def built_in_metric() -> tuple[str, tuple[object, ...]]:
-    """A statement, and its parameters, that puts the metric in place which nobody defines."""
-    text = "INSERT INTO metric (number, name, body, is_defined) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
-    return text, (UPLOAD_TIME, BUILT_IN.name, msgspec.json.encode(BUILT_IN).decode())
+VERSION = len(STEPS)
 
 
 def migrate(connection: sqlite3.Connection) -> int:
@@ -344,5 +340,5 @@ def migrate(connection: sqlite3.Connection) -> int:
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version < VERSION:
-        connection.executescript(f"BEGIN IMMEDIATE; {''.join(_STEPS[version:])} PRAGMA user_version={VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(STEPS[version:])} PRAGMA user_version={VERSION}; COMMIT;")
     return version

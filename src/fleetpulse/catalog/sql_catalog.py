@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-from array import array
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-
-import msgspec
+from dataclasses import replace
+from itertools import islice
 
 from fleetpulse.catalog import device_rows as rows_of
 from fleetpulse.catalog import row_checks
@@ -29,9 +27,11 @@ from fleetpulse.catalog.person_records import PersonRecords, SqlPersonRecords
 from fleetpulse.catalog.policy_records import PolicyRecords, SqlPolicyRecords
 from fleetpulse.catalog.policy_rows import POLICIES_SQL, PolicyReader, note_policy, put_defaults, read_policies
 from fleetpulse.catalog.receiver_records import ReceiverRecords, SqlReceiverRecords
+from fleetpulse.catalog.registration import READ_ROWS, Registration
 from fleetpulse.catalog.retention_records import RetentionRecords, SqlRetentionRecords, replace_graces
 from fleetpulse.catalog.row_checks import ReadRows
 from fleetpulse.catalog.rule_records import RuleRecords, SqlRuleRecords
+from fleetpulse.catalog.sql_text import NUMBERS_IN
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declared import DeclaredVersion
@@ -45,8 +45,6 @@ from fleetpulse.model.retention import graces_after
 from fleetpulse.storage_causes import RESTORE
 
 POLICY_CHANGES_MAX = 32
-_REGISTER_ROWS = 10_000
-"""Devices taken from the iterable at a time, so that a million of them are never in memory at once."""
 
 
 class _DryRunEnds(Exception):
@@ -94,11 +92,13 @@ class SqlCatalog(FileReadings):
         part = (numbers.start, numbers.stop) if numbers else (0, 2**32)
         with self._reading():
             text = f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number >= ? AND number < ? ORDER BY number"
-            rows = self._database.all_rows(text, *part)
-            text = "SELECT * FROM deletion WHERE device >= ? AND device < ? ORDER BY start_ns"
-            deletions = rows_of.read_deletions(self._select(text, part))
-            text = f"{POLICIES_SQL} WHERE device >= ? AND device < ? ORDER BY device, number"
-            policies = PolicyReader(self._database.all_rows(text, *part))
+            with self._database.snapshot():
+                rows = self._database.all_rows(text, *part, is_long=True)
+                text = f"{rows_of.DELETIONS_SQL} WHERE device >= ? AND device < ? ORDER BY start_ns"
+                deletions = rows_of.read_deletions(self._select(text, part))
+                text = f"{POLICIES_SQL} WHERE device >= ? AND device < ? ORDER BY device, number"
+                policy_rows = self._database.all_rows(text, *part, is_long=True)
+            policies = PolicyReader(policy_rows)
             for expected, row in enumerate(rows, part[0]):
                 if row[0] != expected:
                     raise DamagedData(f"{self._database.name}: device number {expected} is missing. {RESTORE}")
@@ -109,7 +109,7 @@ class SqlCatalog(FileReadings):
         with self._reading():
             found = self._database.damage()
             unreadable = {record.number: record.device.id for record in self.records() if record.unreadable}
-            changed = changed_devices(self._database.all_rows(CHECK_SQL))
+            changed = changed_devices(self._database.all_rows(CHECK_SQL, is_long=True))
             found += wrong_policies(self._database.all_rows)
         changed = {number: name for number, name in changed.items() if number not in unreadable}
         found += wrong_devices("cannot be read", unreadable) + wrong_devices("are not what was written", changed)
@@ -129,9 +129,9 @@ class SqlCatalog(FileReadings):
         """See Catalog."""
         with self._reading():
             # The numbers are one parameter, since SQLite limits how many parameters a statement may have.
-            listed, among = json.dumps(list(numbers)), "IN (SELECT value FROM json_each(?))"
+            listed, among = json.dumps(list(numbers)), NUMBERS_IN
             rows = self._database.all_rows(f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE number {among}", listed)
-            text = f"SELECT * FROM deletion WHERE device {among} ORDER BY start_ns"
+            text = f"{rows_of.DELETIONS_SQL} WHERE device {among} ORDER BY start_ns"
             deletions = rows_of.read_deletions(self._select(text, (listed,)))
             text = f"{POLICIES_SQL} WHERE device {among} ORDER BY device, number"
             policies = read_policies(self._database.all_rows(text, listed))
@@ -147,52 +147,22 @@ class SqlCatalog(FileReadings):
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""
-        # Arrays, since a million numbers as objects would fragment the heap.
-        new, changed = array("I"), array("I")
-        are_changed = False  # those of `changed` without `replaces` are as they were
-        joined, changes_max = 0, self.policy_changes_max
         with self._transaction() as run:
-            count = run("SELECT count(*) FROM device").fetchone()[0]
-            alive = run("SELECT count(*) FROM device WHERE deleted_at_ns IS NULL").fetchone()[0]
-            remaining = iter(devices)
-            while devices_read := list(islice(remaining, _REGISTER_ROWS)):
-                for device in devices_read:
-                    declared = rows_of.declared_fields(device)
-                    row = count, device.id, *rows_of.written_fields(device), at_ns, not replaces
-                    if run(rows_of.INSERT_SQL, row).rowcount:
-                        rows_of.note_device(device.id, None, declared)
-                        new.append(count)
-                        count += 1
-                        continue
-                    number, is_deleted, *known = run(rows_of.KNOWN_SQL, (device.id,)).fetchone()
-                    if not (replaces or is_deleted):
-                        changed.append(number)
-                    elif is_deleted or tuple(known) != declared:
-                        joined += note_policy(run, number, known[1:3], device, at_ns=at_ns, changes_max=changes_max)
-                        run(rows_of.DECLARE_SQL, (*rows_of.written_fields(device), number))
-                        rows_of.note_device(device.id, None if is_deleted else known, declared)
-                        if is_deleted:
-                            run("UPDATE deletion SET end_ns = ? WHERE device = ? AND end_ns IS NULL", (at_ns, number))
-                        (new if is_deleted else changed).append(number)
-                        are_changed = True
-                if alive + len(new) > devices_max:
-                    raise OutOfRange(
-                        f"there would be more than {devices_max} devices (devices_max)", setting="devices_max"
-                    )
-            if new or are_changed:
-                note_devices(run, chain(new, changed if are_changed else ()))
-                rows_of.note_change(run, at_ns)
-        return Registered(new, changed, joined)
+            most = self.policy_changes_max
+            registration = Registration(run, self._database, at_ns, replaces=replaces, changes_max=most)
+            return registration.register(devices, devices_max=devices_max)
 
     def update(self, devices: Mapping[int, Device], *, at_ns: int, since_ns: int | None = None) -> int:
         """See Catalog."""
         joined, most = 0, self.policy_changes_max
         with self._transaction() as run:
+            terms = {number: row for number, *row in run(rows_of.TERMS_SQL, (json.dumps(list(devices)),))}
             for number, device in devices.items():
-                if (before := run(rows_of.TERMS_SQL, (number,)).fetchone()) is not None:
+                if (before := terms.get(number)) is not None:
                     joined += note_policy(run, number, before, device, at_ns=at_ns, since_ns=since_ns, changes_max=most)
                 rows_of.note_update(run, number, device)
-                run(rows_of.UPDATE_SQL, (*rows_of.written_fields(device), number))
+            rows = [(*rows_of.written_fields(device), number) for number, device in devices.items()]
+            self._database.many(rows_of.UPDATE_SQL, rows)
             if devices:
                 note_devices(run, devices)
                 rows_of.note_change(run, at_ns)
@@ -208,8 +178,8 @@ class SqlCatalog(FileReadings):
                 if run(text, (at_ns, number)).rowcount:
                     run("INSERT INTO deletion VALUES (?, ?, NULL)", (number, at_ns))
                     run("DELETE FROM pause WHERE device = ? AND start_ns >= ?", (number, at_ns))
-                    run(row_checks.END_PAUSES_SQL, (at_ns, number))
-                    revoke_of_device(run, number, at_ns=at_ns)
+                    row_checks.end_pauses(run, number, at_ns=at_ns)
+                    revoke_of_device(run, self._database, number, at_ns=at_ns)
                     run("DELETE FROM badge WHERE device = ?", (number,))
                     rows_of.note_change(run, at_ns)
 
@@ -227,7 +197,7 @@ class SqlCatalog(FileReadings):
             row_checks.note_pauses(run, device, pauses)
             run("DELETE FROM pause WHERE device = ?", (device,))
             for pause in pauses:
-                run(row_checks.PUT_PAUSE_SQL, (device, pause.start_ns, pause.end_ns))
+                row_checks.put_pause(run, replace(pause, device=device))
             rows_of.note_change(run, self._clock.now_ns())
 
     def windows(self) -> list[MaintenanceWindow]:
@@ -242,7 +212,7 @@ class SqlCatalog(FileReadings):
         """See Catalog."""
         with self._transaction() as run:
             row_checks.note_body(run, "maintenance window", window.id, window)
-            run(row_checks.PUT_WINDOW_SQL, (window.id, _json(window)))
+            row_checks.put_window(run, window)
             rows_of.note_change(run, self._clock.now_ns())
 
     def delete_window(self, window_id: str) -> bool:
@@ -264,23 +234,23 @@ class SqlCatalog(FileReadings):
 
     def put_metric(self, metric: MetricDefinition, *, metrics_max: int, keep_until_ns: int = 0) -> int:
         """See Catalog."""
-        read = self._metrics()
-        known = {old.name: (number, old) for number, old, _ in read.values}
-        number, old = known.get(metric.name, (len(known), None))
-        if old is not None:
-            if old.kind != metric.kind and number not in read.wrong:
-                raise OutOfRange(
-                    f"{metric.name} is of kind {old.kind}, and so are its samples; "
-                    f"define a metric of another name for kind {metric.kind}",
-                    reason="metric_kind",
-                )
-        elif number >= metrics_max:
-            raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
-        before = self.retention.graces().get(number, [])
-        graces = [] if old is None else graces_after(before, old, metric, until_ns=keep_until_ns)
         with self._transaction() as run:
+            read = self._metrics()
+            known = {old.name: (number, old) for number, old, _ in read.values}
+            number, old = known.get(metric.name, (len(known), None))
+            if old is not None:
+                if old.kind != metric.kind and number not in read.wrong:
+                    raise OutOfRange(
+                        f"{metric.name} is of kind {old.kind}, and so are its samples; "
+                        f"define a metric of another name for kind {metric.kind}",
+                        reason="metric_kind",
+                    )
+            elif number >= metrics_max:
+                raise OutOfRange(f"there would be more than {metrics_max} metrics (metrics_max)", setting="metrics_max")
+            before = self.retention.graces().get(number, [])
+            graces = [] if old is None else graces_after(before, old, metric, until_ns=keep_until_ns)
             row_checks.note_body(run, "metric", metric.name, metric)
-            run(row_checks.PUT_METRIC_SQL, (number, metric.name, _json(metric), 1))
+            row_checks.put_metric(run, number, metric)
             replace_graces(run, number, graces)
         return number
 
@@ -288,7 +258,7 @@ class SqlCatalog(FileReadings):
         """See Catalog."""
         with self._transaction() as run:
             row_checks.note_body(run, "metric", name, None)
-            return bool(run(row_checks.END_METRIC_SQL, (name,)).rowcount)
+            return row_checks.end_metric(run, name)
 
     def manifest(self) -> Manifest:
         """See Catalog."""
@@ -305,10 +275,11 @@ class SqlCatalog(FileReadings):
         """See Catalog."""
         with self._transaction() as run:
             put_defaults(run, defaults)
-            for record in records:
-                rows_of.insert_record(run, record)
+            remaining = iter(records)
+            while piece := list(islice(remaining, READ_ROWS)):
+                rows_of.insert_records(run, self._database, piece)
             for number, metric, is_defined in metrics:
-                run(row_checks.PUT_METRIC_SQL, (number, metric.name, _json(metric), is_defined))
+                row_checks.put_metric(run, number, metric, is_defined=is_defined)
             rows_of.note_change(run, self._clock.now_ns())
 
     def commit_manifest(
@@ -326,8 +297,5 @@ class SqlCatalog(FileReadings):
     def forgotten(self) -> list[Forgotten]:
         """See Catalog."""
         with self._reading():
-            return [Forgotten(*row) for row in self._select("SELECT * FROM forgotten ORDER BY rowid")]
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+            text = "SELECT device, before_ns, at_ns, minutes, samples FROM forgotten ORDER BY rowid"
+            return [Forgotten(*row) for row in self._select(text)]

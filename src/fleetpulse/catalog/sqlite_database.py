@@ -16,7 +16,7 @@ import msgspec
 from fleetpulse.catalog import schema
 from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import all_rows
-from fleetpulse.catalog.row_checksum import CHECKSUM_FUNCTION, row_checksum
+from fleetpulse.catalog.row_checks import built_in_metric
 from fleetpulse.clock import Clock
 from fleetpulse.database_copy import copy_database
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
@@ -57,14 +57,13 @@ class SqliteDatabase(Database):
         run = self._connection.execute
         begin_write_ahead(self._connection)
         run("PRAGMA synchronous=FULL")
-        self._connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
         self._connection.create_function("now_ns", 0, self._clock.now_ns)
         version = schema.migrate(self._connection)
         if version > schema.VERSION:
             raise DamagedData(
                 f"{self._path} has schema {version}; this fleetpulse knows {schema.VERSION}. Run the newer version."
             )
-        run(*schema.built_in_metric())
+        run(*built_in_metric())
         self._transactions = run("SELECT number FROM transactions").fetchone()[0]
 
     @property
@@ -88,7 +87,7 @@ class SqliteDatabase(Database):
         """See Database. SQLite takes the lock for reading with the first row, before `execute` returns."""
         return self._lock.run(lambda: self._connection.execute(query, parameters))
 
-    def all_rows(self, query: str, *parameters: Any) -> Iterator[Any]:
+    def all_rows(self, query: str, *parameters: Any, is_long: bool = False) -> Iterator[Any]:  # noqa: ARG002
         """See Database."""
         return all_rows(self._connection, self.select, query, *parameters)
 
@@ -109,6 +108,13 @@ class SqliteDatabase(Database):
     def damage(self) -> list[str]:
         """See Database."""
         return [str(text) for (text,) in self.select("PRAGMA integrity_check(10)") if text != "ok"]
+
+    def tables(self) -> dict[str, list[str]]:
+        """See Database."""
+        with self.reading():
+            text = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            names = [name for (name,) in self.select(text)]
+            return {name: [row[1] for row in self.select(f"PRAGMA table_info({name})")] for name in names}
 
     def is_in_transaction(self) -> bool:
         """See Database."""

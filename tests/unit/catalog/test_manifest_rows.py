@@ -94,8 +94,8 @@ def test_of_files_of_gaps_that_older_versions_named_all_devices_count(connection
 
 def test_a_catalog_of_a_version_without_beat_gaps_says_up_to_when_they_are_lacking() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        before = next(version for version, step in enumerate(schema._STEPS) if "beats_exact_from_ns" in step)
-        connection.executescript(f"{''.join(schema._STEPS[:before])} PRAGMA user_version={before};")
+        before = next(version for version, step in enumerate(schema.STEPS) if "beats_exact_from_ns" in step)
+        connection.executescript(f"{''.join(schema.STEPS[:before])} PRAGMA user_version={before};")
         connection.execute("INSERT INTO manifest (position, open_from_day, taken_at_ns) VALUES (7, 3, 99)")
         migrate(connection)
         assert read_manifest(connection) == Manifest(7, 3, 99, beats_exact_from_ns=99)

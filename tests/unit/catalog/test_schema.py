@@ -13,7 +13,7 @@ def columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
 @pytest.mark.parametrize("version", range(schema.VERSION))
 def test_a_catalog_of_any_version_gets_the_tables_of_a_new_one(version: int) -> None:
     old, new = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
-    old.executescript(f"{''.join(schema._STEPS[:version])} PRAGMA user_version={version}")
+    old.executescript(f"{''.join(schema.STEPS[:version])} PRAGMA user_version={version}")
     assert (schema.migrate(old), schema.migrate(new)) == (version, 0)
     assert columns(old) == columns(new)
     assert schema.migrate(old) == schema.VERSION
