@@ -143,7 +143,8 @@ def _closers(stages: Stages) -> list[Callable[[], None]]:
 
 def _follow_catalog(stages: Stages, readiness: Readiness) -> None:
     """Let all parts come to know what other nodes change in the catalog."""
-    stages.changes.reloads.append(Reloading(**_stages_of(stages, Reloading)).reload)
+    reloading = Reloading(**_stages_of(stages, Reloading), is_holder=lambda: stages.lease.is_held)
+    stages.changes.reloads.append(reloading.reload)
     stages.changes.degraded = readiness.degraded
 
 

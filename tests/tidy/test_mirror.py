@@ -10,6 +10,7 @@ ELSEWHERE = {
     "catalog/shared_catalog.py": "unit/catalog/test_change_log.py",
     "pipeline/key_loading.py": "unit/pipeline/test_reloading.py",
     "pipeline/shared_keys.py": "unit/pipeline/test_reloading.py",
+    "catalog/postgres_listen.py": "fault/test_shared_catalog.py",
     "api/rehearsals.py": "unit/pipeline/test_rehearsals.py",
     "ingest/rehearsal_declarations.py": "unit/pipeline/test_rehearsals.py",
     "alert/histories/cell_rows.py": "property/test_rehearsal.py",

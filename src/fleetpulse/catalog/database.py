@@ -37,6 +37,8 @@ class Database(ABC):
 
     name: str
     """What messages call it."""
+    announce_sql = ""
+    """What announces the number of a transaction to other nodes, where the engine can."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -138,11 +140,17 @@ class Database(ABC):
                 number = self._count(run)
                 if noting is not None:
                     write_changes(run, noting, version=number)
+                    if noting.tables and self.announce_sql:
+                        run(self.announce_sql, (str(number),))
         if number is not None:
             self._transactions = number
             if noting is not None and not noting.tables.isdisjoint(FOLLOWING_TABLES):
                 self.following = number
             self._committed(number)
+
+    def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:  # noqa: ARG002  # this engine announces nothing
+        """See SharedCatalog."""
+        return lambda: None
 
     def transactions(self) -> int:
         """See Catalog."""

@@ -41,6 +41,10 @@ class DatabaseState(SqlRecords):
             self._database.following = max(self._database.following, changes.version)
         return changes
 
+    def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:
+        """See SharedCatalog."""
+        return self._database.listen(heard)
+
     def following_version(self) -> int:
         """See SharedCatalog."""
         return self._database.following

@@ -23,6 +23,7 @@ import structlog
 from fleetpulse.catalog import postgres_schema, schema
 from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.postgres_link import PostgresLink
+from fleetpulse.catalog.postgres_listen import ANNOUNCE_SQL, PostgresListener
 from fleetpulse.catalog.row_checks import built_in_metric
 from fleetpulse.catalog_away import CatalogAway
 from fleetpulse.clock import Clock
@@ -52,6 +53,8 @@ class CommitUnknown(OSError):
 class PostgresDatabase(Database):
     """See Database."""
 
+    announce_sql = ANNOUNCE_SQL
+
     def __init__(self, address: Mapping[str, Any], *, timeout_s: float, wait_s: float, clock: Clock) -> None:
         """Connect, and bring the tables to what they must be.
 
@@ -59,6 +62,7 @@ class PostgresDatabase(Database):
         Raises: StorageFailed: it is no use. DamagedData: it is of a newer fleetpulse. DatabaseBusy.
         """
         super().__init__(clock)
+        self.is_shared = True
         self._timeout_s = timeout_s
         self._link = PostgresLink(address, timeout_s=timeout_s, lock_wait_s=wait_s)
         self.name = self._link.name
@@ -84,7 +88,7 @@ class PostgresDatabase(Database):
         run = self._link.execute
         run(*built_in_metric())
         run("DELETE FROM writer WHERE at_ns < ?", (self._clock.now_ns() - _WRITERS_KEPT_NS,))
-        self._transactions = int(run("SELECT number FROM transactions").fetchone()[0])
+        self._transactions = self.following = int(run("SELECT number FROM transactions").fetchone()[0])
 
     @property
     def statements(self) -> PostgresLink:
@@ -219,6 +223,10 @@ class PostgresDatabase(Database):
             self._link.execute("ROLLBACK")
         except psycopg.Error:
             self._link.drop()  # which rolls back as well
+
+    def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:
+        """See SharedCatalog."""
+        return PostgresListener(self._link.connected, heard).end
 
     def _changes(self) -> int:
         return self._link.change_count

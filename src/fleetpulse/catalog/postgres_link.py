@@ -45,9 +45,9 @@ class TimedConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None) -> _Result:
         """See psycopg. Raises: OperationalError: there was no answer in time."""
-        limit = timeout
-        if limit is None and self.answer_timeout_s < math.inf:
-            limit = self.answer_timeout_s
+        if timeout is not None or self.answer_timeout_s == math.inf:  # of whoever waits for announcements, not answers
+            return super().wait(gen, interval, timeout)
+        limit = self.answer_timeout_s
         try:
             return super().wait(gen, interval, limit)
         except psycopg.errors._WaitTimeout:  # noqa: SLF001  # psycopg has no public name for it

@@ -1,5 +1,6 @@
 """What a catalog promises to nodes that share it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from fleetpulse.catalog.change_log import CatalogChanges
@@ -23,6 +24,13 @@ class SharedCatalog(Protocol):
 
     def changes(self, after: int) -> CatalogChanges:
         """What the transactions after a version have changed, our own too. Raises: DamagedData; DatabaseBusy."""
+        ...
+
+    def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:
+        """Call `heard` in a thread where a version is announced, 0: one that is not known. Returns: what ends that.
+
+        Announcements may be lost, and an engine may have none.
+        """
         ...
 
     def following_version(self) -> int:

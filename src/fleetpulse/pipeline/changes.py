@@ -58,6 +58,9 @@ class Changes:
     """Why the last look failed; empty where it did not."""
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _for_unknown: asyncio.Task[None] | None = field(default=None, init=False)
+    _announced: int = field(default=0, init=False)
+    """The newest version that the catalog has announced."""
+    _stop_listening: Callable[[], None] | None = field(default=None, init=False)
     _next_s: float = field(default=0.0, init=False)
     _next_unknown_s: float = field(default=0.0, init=False)
 
@@ -70,8 +73,24 @@ class Changes:
         if self.catalog.is_shared and self.monotonic_s() >= self._next_s:
             self.hurry()
 
+    def begin(self) -> None:
+        """Listen to what the catalog announces; for the end of the start."""
+        if self.catalog.is_shared:
+            loop = asyncio.get_running_loop()
+
+            def heard(version: int) -> None:
+                loop.call_soon_threadsafe(self.announce, version)
+
+            self._stop_listening = self.catalog.listen(heard)
+
+    def announce(self, version: int) -> None:
+        """A version was announced, 0: some may have been, and were missed. Look, unless it is known here."""
+        self._announced = max(self._announced, version)
+        if version == 0 or version > self.known:
+            self.hurry()
+
     def hurry(self) -> None:
-        """Begin a look now: something has announced a change."""
+        """Begin a look now, unless one is under way."""
         if self.catalog.is_shared and (self._task is None or self._task.done()):
             self._begin()
 
@@ -82,7 +101,9 @@ class Changes:
 
     async def end(self) -> None:
         """Wait for the look under way, before the catalog is closed."""
-        self._next_s = float("inf")
+        self._next_s, self._announced = float("inf"), 0
+        if self._stop_listening is not None:
+            self._stop_listening()
         if self._for_unknown is not None:
             self._for_unknown.cancel()
         if self._task is not None:
@@ -169,6 +190,8 @@ class Changes:
             if self.trouble:
                 log.info("the catalog can be read again", version=self.known)
             self.trouble = ""
+            if self._announced > self.known:  # it was announced after the look had read
+                asyncio.get_running_loop().call_soon(self.hurry)
         self._tell()
 
     def _tell(self) -> None:

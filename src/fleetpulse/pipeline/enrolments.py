@@ -119,6 +119,8 @@ class Enrolments:
             else:
                 self._check_uses(wish.terms)
             registered = self.registry.write([device]) if wish.number is None else None
+            if registered is not None and not registered.new:
+                raise Conflict(f"there is a device {device.id} already, since a moment ago", reason=EXISTS)
             number = wish.number if registered is None else registered.new[0]
             about = f"enrolled with key {wish.terms.key}"
             key, text = made_key(

@@ -117,6 +117,7 @@ class Node:
             self.watch.open()
         self.readiness.is_ready, self.readiness.stage = True, "ready"
         self.disk_watch.start()
+        self.changes.begin()
         self.deliveries.begin()
         log.info(
             "ready",

@@ -38,7 +38,7 @@ class Reloading:
     alert_rules: AlertRules
     alert_book: AlertBook
     receivers: Receivers
-    is_holder: Callable[[], bool] = lambda: False
+    is_holder: Callable[[], bool]
 
     async def reload(self, changes: CatalogChanges) -> None:
         """Read again what changed. Raises: NotAccepting; OutcomeUnknown; DamagedData: the catalog cannot be read."""

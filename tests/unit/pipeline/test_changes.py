@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,14 @@ class FakeCatalog:
         self.at = 0
         self.looks = 0
         self.trouble: Exception | None = None
+        self.heard: list[Callable[[int], None]] = []
 
     def version(self) -> int:
         return self.at
+
+    def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:
+        self.heard.append(heard)
+        return self.heard.clear
 
     def changes(self, after: int) -> CatalogChanges:
         self.looks += 1
@@ -186,3 +192,39 @@ def test_the_start_reads_the_version_before_anything_else(tmp_path: Path) -> Non
     changes.note_loaded()
     assert changes.known == 7
     close(threads)
+
+
+def test_what_is_announced_is_looked_at_at_once_and_again_where_a_look_has_read_before() -> None:
+    async def run() -> None:
+        catalog = FakeCatalog()
+        changes, threads = changes_of(catalog)
+        changes.begin()
+        catalog.at = 1
+        catalog.heard[0](1)
+        async with asyncio.timeout(5):
+            while changes.known < 1:
+                await asyncio.sleep(0.001)
+        looks = catalog.looks
+        catalog.heard[0](1)  # our own transaction, or an announcement that comes late
+        await asyncio.sleep(0.01)
+        assert catalog.looks == looks
+        seen: list[int] = []
+
+        async def reload(found: CatalogChanges) -> None:
+            seen.append(found.version)
+            if found.version == 2:
+                catalog.at = 3
+                changes.announce(3)  # while the look is under way that has read version 2
+
+        changes.reloads.append(reload)
+        catalog.at = 2
+        catalog.heard[0](0)
+        async with asyncio.timeout(5):
+            while changes.known < 3:
+                await asyncio.sleep(0.001)
+        assert seen == [2, 3]
+        await changes.end()
+        assert not catalog.heard
+        close(threads)
+
+    asyncio.run(run())
