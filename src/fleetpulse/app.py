@@ -13,19 +13,21 @@ from typing import Any
 
 from fleetpulse.api.app import Parts
 from fleetpulse.api.origins import Origins
+from fleetpulse.app_access import build_key_use
 from fleetpulse.app_alerts import build_alerting, build_desks, build_rehearsals, build_seen_alerts
 from fleetpulse.app_stages import build_stages
+from fleetpulse.app_tail import build_cuts
 from fleetpulse.app_telemetry import build_badges, build_telemetry_rounds
 from fleetpulse.blocks.stored_late import mergeable
 from fleetpulse.clock import Clock, SystemClock
 from fleetpulse.data_folder import Synchronous, open_stores
 from fleetpulse.disk_space import are_on_one_disk
 from fleetpulse.ingest.door import Door
-from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.alert_expiry import AlertExpiry
 from fleetpulse.pipeline.alerting import Alerting
 from fleetpulse.pipeline.backups import Backups
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
+from fleetpulse.pipeline.cuts import OwnCuts, SharedCuts
 from fleetpulse.pipeline.declared_files import DeclaredFiles
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.exports import Exports
@@ -42,7 +44,6 @@ from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
-from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
 from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
@@ -78,18 +79,20 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
     _follow_catalog(stages, readiness)
     declared_files = _build_declared_files(settings, stages, readiness)
-    housekeeping = _build_housekeeping(settings, stages, readiness)
+    shared_cuts = build_cuts(stages, readiness)
+    housekeeping = _build_housekeeping(settings, stages, readiness, shared_cuts)
     startup = _build_startup(stages, declared_files, readiness)
     disk_watch = _build_disk_watch(settings, stages, housekeeping)
     telemetry_rounds = build_telemetry_rounds(settings, stages, readiness)
     alerting = build_alerting(settings, stages, readiness, housekeeping, disk_watch)
     node = Node(
         **_stages_of(stages, Node),
-        key_use=_build_key_use(settings, stages),
+        key_use=build_key_use(settings, stages),
         startup=startup,
         startup_thread=stages.threads.catalog,
         readiness=readiness,
         housekeeping=housekeeping,
+        shared_cuts=shared_cuts,
         store_return=_build_store_return(settings, stages, startup, housekeeping),
         disk_watch=disk_watch,
         late_hold=_build_late_hold(settings, stages, readiness),
@@ -161,21 +164,14 @@ def _build_store_return(
     )
 
 
-def _build_key_use(settings: Settings, stages: Stages) -> KeyUse:
-    return KeyUse(
-        catalog=stages.catalog,
-        catalog_thread=stages.catalog_thread,
-        gate=stages.gate,
-        period_s=settings.key_use_s,
-        monotonic_s=lambda: stages.clock.monotonic_ns() / NS_PER_S,
-    )
-
-
-def _build_housekeeping(settings: Settings, stages: Stages, readiness: Readiness) -> Housekeeping:
+def _build_housekeeping(
+    settings: Settings, stages: Stages, readiness: Readiness, shared_cuts: SharedCuts | None
+) -> Housekeeping:
     removal = Removal(grace=settings, **_stages_of(stages, Removal))
     gap_retention = GapRetention(limits=settings, **_stages_of(stages, GapRetention))
     parts = _stages_of(stages, Housekeeping)
-    return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, readiness=readiness, **parts)
+    parts |= {"readiness": readiness, "cuts": shared_cuts or OwnCuts(stages.follower, stages.history)}
+    return Housekeeping(triggers=settings, removal=removal, gap_retention=gap_retention, **parts)
 
 
 def _build_declared_files(settings: Settings, stages: Stages, readiness: Readiness) -> DeclaredFiles:

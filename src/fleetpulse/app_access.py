@@ -19,10 +19,11 @@ from fleetpulse.pipeline.issuer_settings import issuer_addresses, issuer_terms
 from fleetpulse.pipeline.issuer_source import IssuerSource
 from fleetpulse.pipeline.issuers import Issuers
 from fleetpulse.pipeline.key_ring import KeyRing
+from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.people import People
 from fleetpulse.pipeline.registry import Registry
-from fleetpulse.pipeline.service import Stores
+from fleetpulse.pipeline.service import Stages, Stores
 from fleetpulse.pipeline.sessions import Sessions
 from fleetpulse.pipeline.shared_keys import SharedTokenKeys
 from fleetpulse.pipeline.sign_in import SignIn
@@ -174,4 +175,15 @@ def _build_issuers(
         registry=registry,
         clock=clock,
         leeway_s=settings.issuer_leeway_s,
+    )
+
+
+def build_key_use(settings: Settings, stages: Stages) -> KeyUse:
+    """What writes down when keys were last used."""
+    return KeyUse(
+        catalog=stages.catalog,
+        catalog_thread=stages.catalog_thread,
+        gate=stages.gate,
+        period_s=settings.key_use_s,
+        monotonic_s=lambda: stages.clock.monotonic_ns() / NS_PER_S,
     )

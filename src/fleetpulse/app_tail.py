@@ -4,9 +4,11 @@ from typing import Any
 
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.pipeline.changes import Changes
+from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
-from fleetpulse.pipeline.service import Stores
+from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.service import Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.shared_watch import SharedWatch
 from fleetpulse.pipeline.tail import Tail
@@ -47,3 +49,20 @@ def build_watch(settings: Settings, stores: Stores, clock: ServiceClock, intake:
     if stores.journal.is_shared:
         return SharedWatch(catalog_version=stores.catalog.following_version, **parts)
     return Watch(**parts)
+
+
+def build_cuts(stages: Stages, readiness: Readiness) -> SharedCuts | None:
+    """What takes over the checkpoints of other nodes; None where there are none."""
+    if stages.tail is None:
+        return None
+    return SharedCuts(
+        catalog=stages.catalog,
+        catalog_thread=stages.catalog_thread,
+        changes=stages.changes,
+        history=stages.history,
+        follower=stages.follower,
+        tail=stages.tail,
+        intake=stages.intake,
+        readiness=readiness,
+        threads=stages.threads,
+    )

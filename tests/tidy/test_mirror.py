@@ -121,6 +121,7 @@ ELSEWHERE = {
     "catalog/receiver_records.py": "contract/test_outbox_records.py",
     "model/outbox.py": "contract/test_outbox_records.py",
     "model/lease.py": "contract/test_lease_records.py",
+    "live/cut.py": "unit/pipeline/test_cuts.py",
     "catalog/holding.py": "contract/test_lease_records.py",
     "catalog/lease_records.py": "contract/test_lease_records.py",
     "catalog/person_records.py": "contract/test_catalog.py",

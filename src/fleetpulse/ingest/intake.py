@@ -197,6 +197,11 @@ class Intake:
         self.batch.correction_ns = array("q", (0, 0))
         self.add_mark(waiter)
 
+    def add_checkpoint(self, at_ns: int, waiter: Waiter) -> None:
+        """Have an entry written that says that a checkpoint begins behind it, at this time."""
+        self.batch.checkpoint_ns = array("q", (at_ns,))
+        self.add_mark(waiter)
+
     def add_order(self, values: array[int], waiter: Waiter) -> None:
         """Have an order to forget written, behind the events that have gathered; see `model/forgotten.py`."""
         self.batch.forgotten.extend(values)

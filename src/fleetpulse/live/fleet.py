@@ -31,7 +31,7 @@ from fleetpulse.live.beat_gaps import BEAT_COLUMNS, LiveBeats
 from fleetpulse.live.correction import correct
 from fleetpulse.live.figures import ClosedRows, DeviceFigures, minutes_between, settle_uploads
 from fleetpulse.live.forget import forget_all
-from fleetpulse.live.frozen import ClosingData, Freezing, FrozenFleet
+from fleetpulse.live.frozen import EXACT_COLUMNS, ClosingData, Freezing, FrozenFleet
 from fleetpulse.live.growth import capacity_for, grown, prepare
 from fleetpulse.live.hour_columns import HourColumns
 from fleetpulse.live.marks import mark_days
@@ -65,7 +65,7 @@ class Fleet:
         With no more than `reserve` devices nothing is ever copied to make room.
         """
         self.count = 0
-        self._reserve = reserve
+        self.reserve = reserve
         self.first_sent_ns = np.full(0, NO_FIRST_NS, np.int64)
         self.last_sent_ns = np.full(0, NO_LAST_NS, np.int64)
         self.gap_until_ns = np.zeros(0, np.int64)
@@ -111,7 +111,7 @@ class Fleet:
     def resize(self, count: int) -> None:
         """Make room for devices 0 .. count - 1."""
         if count > len(self.first_sent_ns):
-            capacity = capacity_for(count, reserve=self._reserve)
+            capacity = capacity_for(count, reserve=self.reserve)
             for name, column in self.columns().items():
                 setattr(self, name, grown(column, capacity))
             self.dense = {day: hours.grown(capacity) for day, hours in self.dense.items()}
@@ -258,13 +258,9 @@ class Fleet:
         """What a question may see of these devices, of their presence that of the day `from_day` and later."""
         return view_of(self, devices, from_day=from_day)
 
-    def freeze(self) -> Freezing:
-        """Begin a checkpoint: move what it will write into blocks to `closing`, and begin to copy the exact columns.
-
-        What a checkpoint that failed left in `closing` is written by this one.
-        """
-        closed_days = [day for day in self.dense if day < self.open_from_day]
-        for day in closed_days:
+    def cut(self) -> None:
+        """Begin a checkpoint: move what it writes to `closing`, to what an earlier one that failed has left there."""
+        for day in [day for day in self.dense if day < self.open_from_day]:
             self.closing.dense[day] = self.dense.pop(day)
         for day in self.sparse.days:
             if day < self.open_from_day:
@@ -275,6 +271,10 @@ class Fleet:
         self.closing.gaps = join_pieces([*self.closing_gaps(), *self.gaps])
         self.closing.corrections += self.corrections
         self.gaps, self.corrections = [], []
+
+    def freeze(self, *, is_whole: bool = False) -> Freezing:
+        """Begin a checkpoint, see `cut`, and begin to copy the exact columns; with `is_whole` all columns."""
+        self.cut()
         frozen = FrozenFleet(
             count=self.count,
             open_from_day=self.open_from_day,
@@ -289,23 +289,32 @@ class Fleet:
             forgotten=list(self.forgotten),
             first_kept_ns=dict(self.first_kept_ns),
         )
-        return Freezing(frozen)
+        return Freezing(frozen, names=tuple(frozen.columns) if is_whole else EXACT_COLUMNS)
 
     def closing_gaps(self) -> list[ReceptionGapColumns]:
         """The reception gaps that a checkpoint is writing, as they are correct now."""
         return [correct_gaps(piece, self.corrections) for piece in self.closing.gaps]
 
-    def finish_closing(self, closed_minutes: NDArray[np.int32], new_uploads: SampleColumns = NO_SAMPLES) -> None:
+    def finish_closing(
+        self,
+        closed_minutes: NDArray[np.int32],
+        new_uploads: SampleColumns = NO_SAMPLES,
+        *,
+        forgotten: int | None = None,
+    ) -> None:
         """End a checkpoint whose blocks the manifest names.
 
         Args:
             closed_minutes: with those of its blocks, int32, shape (n,).
             new_uploads: those of its doubtful upload times that repeat no other.
+            forgotten: how many of `self.forgotten` its blocks have forgotten, at most.
         """
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         settle_uploads(self.columns(), new_uploads)
         self.closing = ClosingData()
-        self.forgotten, self.first_kept_ns = [], {}
+        del self.forgotten[:forgotten]
+        since = {one.device for one in self.forgotten}
+        self.first_kept_ns = {device: ns for device, ns in self.first_kept_ns.items() if device in since}
 
     def add_closed_minutes(self, devices: NDArray[np.uint32], minutes: NDArray[np.int32]) -> None:
         """Count minutes, int32, shape (n,), that have joined the blocks of closed days, by device, each once."""

@@ -1,5 +1,6 @@
 """What the live fleet hands to a checkpoint: exact copies of its figures, and the data that leaves memory with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,11 +79,11 @@ class FrozenFleet:
 class Freezing:
     """The copying of EXACT_COLUMNS, a piece at a time. Until it is complete, nothing may be applied to the fleet."""
 
-    def __init__(self, fleet: FrozenFleet) -> None:
-        """The columns of `fleet` are those of the live fleet; copies take the place of EXACT_COLUMNS."""
+    def __init__(self, fleet: FrozenFleet, *, names: Sequence[str] = EXACT_COLUMNS) -> None:
+        """The columns of `fleet` are those of the live fleet; copies take the place of those of `names`."""
         self._fleet = fleet
-        self._columns = [(fleet.columns[name], np.empty_like(fleet.columns[name])) for name in EXACT_COLUMNS]
-        fleet.columns.update(zip(EXACT_COLUMNS, [copy for _, copy in self._columns], strict=True))
+        self._columns = [(fleet.columns[name], np.empty_like(fleet.columns[name])) for name in names]
+        fleet.columns.update(zip(names, [copy for _, copy in self._columns], strict=True))
         self._copied = 0
 
     @property

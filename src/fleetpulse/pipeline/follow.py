@@ -153,11 +153,15 @@ class Follower:
         """
         await self.caught_up()
         position, self._freezing = self.position, self.fleet.freeze()
-        freezing = self._freezing
+        return position, await self.completed(self._freezing)
+
+    async def completed(self, freezing: Freezing) -> FrozenFleet:
+        """What is being copied, when it is complete. Raises: DamagedData: see `catch_up`."""
         while not freezing.is_complete:
             await self._next_slice()
-        self._freezing = None
-        return position, freezing.complete()
+        if self._freezing is freezing:
+            self._freezing = None
+        return freezing.complete()
 
     def catch_up(self) -> None:
         """Apply all that is durable at once: for whoever cannot wait.

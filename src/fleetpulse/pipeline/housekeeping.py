@@ -31,6 +31,7 @@ from fleetpulse.model.metric import MetricDefinition
 from fleetpulse.model.units import NS_PER_DAY
 from fleetpulse.pipeline.checkpoint import WrittenCheckpoint, sound_names, write_files, write_names
 from fleetpulse.pipeline.checkpoint_due import SinceCheckpoint, is_checkpoint_due
+from fleetpulse.pipeline.cuts import Cuts
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.lease import Lease
@@ -70,6 +71,7 @@ class Housekeeping:
     gap_retention: GapRetention
     readiness: Readiness
     lease: Lease
+    cuts: Cuts
     monotonic_s: Callable[[], float] = time.monotonic
     """Measures the time between checkpoints, whatever the wall clock does."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -172,7 +174,7 @@ class Housekeeping:
             yield self._checkpoint
 
     async def _checkpoint(self) -> bool:
-        return await self.lease.as_holder(self._take_checkpoint())
+        return await self.lease.as_holder(self.cuts.while_writing(self._take_checkpoint))
 
     async def _take_checkpoint(self) -> bool:
         started_s = self._tried_at_s = self.monotonic_s()
@@ -181,7 +183,7 @@ class Housekeeping:
         try:
             await self._begin_writing()
             await self.check_set_aside()
-            position, frozen = await self.follower.frozen()
+            position, frozen = await self.cuts.frozen(self.watch.clock.now_ns())
             names_now = self.registry.roster.version, dict(self.metric_definitions.metrics)
             written = await self._write_checkpoint(position, frozen, names_now)
         except Unfinished as error:
@@ -192,15 +194,15 @@ class Housekeeping:
             self.readiness.degraded["checkpoint"] = f"the last checkpoint failed, and the journal grows: {error}"
             log.error("checkpoint failed; the journal keeps everything until the next", error=str(error))
             return False
-        self.follower.fleet.finish_closing(written.closed_minutes, written.new_uploads)
+        before = self.history.manifest.position
+        self.cuts.finished(written.manifest, written.closed_minutes, written.new_uploads)
         self.counters.samples_repeated += written.samples_repeated
         self.counters.samples_uncompared += written.samples_uncompared
-        self.history.manifest = written.manifest
         self._written_names = names_now
         self._has_failed = False
         self.readiness.degraded.pop("checkpoint", None)
         self.counters.note_checkpoint(self.monotonic_s() - started_s)
-        await self._shorten_journal(position)
+        await self._shorten_journal(self.cuts.droppable(position, before=before))
         await self.removal.run(is_kept=self._is_kept())
         log.info("checkpoint", position=position, seconds=round(self.monotonic_s() - started_s, 3))
         return True
@@ -277,7 +279,7 @@ class Housekeeping:
     async def compact(self, *, is_forced: bool = False) -> bool:
         """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
         async with self._turn:
-            return await self.lease.as_holder(self._compact(is_forced=is_forced))
+            return await self.lease.as_holder(self.cuts.while_writing(partial(self._compact, is_forced=is_forced)))
 
     async def _compact(self, *, is_forced: bool) -> bool:
         loop = asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from fleetpulse.pipeline.alert_expiry import AlertExpiry
 from fleetpulse.pipeline.alerting import Alerting
 from fleetpulse.pipeline.audit_log import AuditLog
 from fleetpulse.pipeline.changes import Changes
+from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
@@ -64,6 +65,7 @@ class Node:
     connections: Connections
     follower: Follower
     tail: Tail | None
+    shared_cuts: SharedCuts | None
     watch: Watch
     housekeeping: Housekeeping
     store_return: StoreReturn
@@ -101,6 +103,9 @@ class Node:
         self.lease.on_lost += [self.deliveries.restart]
         self.housekeeping.begin()
         self.store_return.begin()
+        if self.shared_cuts is not None:
+            self.shared_cuts.begin()
+            self.shared_cuts.on_away.append(self.store_return.hurry)
         if self.tail is not None:
             await self._follow_others(self.tail)
         if self.follower.fleet.forgotten and self.tail is None:
@@ -135,12 +140,13 @@ class Node:
         progress = self.readiness.replay
         self.readiness.stage = "replay"
         tail.begin()
-        while tail.position < progress.until:
+        while tail.position < progress.until and not self.follower.is_away:
             with contextlib.suppress(NotAccepting):
                 await tail.reach(progress.until, within_s=PROGRESS_S)
             tail.check()
             progress.position = tail.position
-        await self.follower.caught_up()
+        if not self.follower.is_away:  # else a checkpoint was taken meanwhile, and `StoreReturn` loads its snapshot
+            await self.follower.caught_up()
         self.readiness.stage = "catch_up"
 
     async def _tick_forever(self) -> None:
@@ -170,6 +176,8 @@ class Node:
         self.watch.turn()
         self.changes.tick()
         self.lease.tick()
+        if self.shared_cuts is not None:
+            self.shared_cuts.tick()
         is_holder = self.lease.is_held
         may_expire = is_holder and not self.watch.kept_because
         self.audit_log.tick(may_expire=may_expire)
@@ -209,8 +217,10 @@ class Node:
         await self.store_return.end(within_s=within_s * CHECKPOINT_SHARE)
         await self.housekeeping.end(within_s=within_s * CHECKPOINT_SHARE)
         if was_started:
-            if was_ready and self.housekeeping.has_news and not self.follower.is_away:
+            if was_ready and self.housekeeping.has_news and not self.follower.is_away and self.tail is None:
                 await self.housekeeping.checkpoint()
+            if self.shared_cuts is not None:
+                await self.shared_cuts.end()
             if self.tail is not None:
                 await self.tail.end()
             await self.alerting.end()

@@ -54,12 +54,17 @@ def counted_since(history: History, columns: Mapping[str, NDArray[Any]]) -> Minu
     Args: columns: those of the snapshot, `closed_minutes` int32, shape (devices,).
     Raises: DamagedData: neither can be told.
     """
+    return counted_of(history, history.manifest, lambda: columns)
+
+
+def counted_of(history: History, manifest: Manifest, columns: Callable[[], Mapping[str, NDArray[Any]]]) -> Minutes:
+    """The same of any manifest; `columns` gives those of its snapshot, as above: int32, shape (devices,)."""
     try:
-        return read_counted(history, history.manifest)
+        return read_counted(history, manifest)
     except Unreadable:
         raise
     except DamagedData as error:
-        found = recount(history, history.manifest, columns["closed_minutes"])
+        found = recount(history, manifest, columns()["closed_minutes"])
         log.warning("minutes of closed days were counted anew from their blocks", because=str(error))
         return found
 

@@ -67,7 +67,7 @@ class Startup:
 
         Raises: OperatorError: what is on disk, or a declared file, cannot be used. OSError. Unfinished.
         """
-        readiness, fleet, manifest = self.readiness, self.follower.fleet, self.history.manifest
+        readiness, fleet = self.readiness, self.follower.fleet
         self.ownership.compare()
         self.lease.begin()
         self._let_others()
@@ -75,6 +75,9 @@ class Startup:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
         self.changes.note_loaded()
+        if self.journal.is_shared:
+            self.history.manifest = self.catalog.manifest()  # another node may have written one since it was opened
+        manifest = self.history.manifest
         self.registry.load()
         self.key_ring.load()
         self._note_wrong_rows()

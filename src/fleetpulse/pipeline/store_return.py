@@ -6,6 +6,7 @@ the journal takes, as at a start.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -53,6 +54,10 @@ class StoreReturn:
     def begin(self) -> None:
         """The start has just tried."""
         self._tried_at_s = self.monotonic_s()
+
+    def hurry(self) -> None:
+        """Try at the next tick."""
+        self._tried_at_s = -math.inf
 
     def tick(self) -> None:
         """Try again in the background where anything is left to do, every `retry_s`."""
@@ -108,7 +113,7 @@ class StoreReturn:
         await self.writer.drain()
         await loop.run_in_executor(self.startup_thread, self.startup.load)
         if self.tail is not None:
-            self.tail.begin()
+            self.tail.restart()
         self.readiness.is_away = False
         del self.readiness.degraded["snapshot"]
         self.housekeeping.begin()

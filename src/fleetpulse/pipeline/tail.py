@@ -128,6 +128,10 @@ class Tail:
         self.begin()
         self._wake()
 
+    def pause(self) -> None:
+        """Follow no more, until `restart`: a snapshot is about to be loaded."""
+        self._end_following()
+
     async def end(self) -> None:
         """Take nothing more."""
         self._end_following()
