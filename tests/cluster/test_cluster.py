@@ -84,6 +84,7 @@ def test_nothing_acknowledged_is_lost_or_counted_twice(tmp_path: Path, pytestcon
         try:
             probes.start()
             silences = disturb(cluster, load, probes, schedule, seed=seed)
+            probes.await_delivered(cluster.message_keys())
         finally:
             probes.stop()
             load.stop()

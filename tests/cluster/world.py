@@ -173,6 +173,12 @@ class Cluster:
         stray = "SELECT DISTINCT what, who, holder FROM watching.written WHERE who <> holder"
         return count, [(str(a), str(b), str(c)) for a, b, c in self.postgres.execute(stray, database=self.database)]
 
+    def message_keys(self) -> set[str]:
+        """The keys of all messages to receivers; each is there once."""
+        keys = [str(key) for (key,) in self.postgres.execute("SELECT key FROM message", database=self.database)]
+        assert len(keys) == len(set(keys)), keys
+        return set(keys)
+
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
 
