@@ -27,7 +27,7 @@ async def delays(cluster: Cluster, device: str) -> list[float]:
         seen = await asked.ask("GET", f"/api/v1/devices/{device}/account", position=answer.position)
         found.append(time.monotonic() - began_s)
         assert seen.status == 200
-        assert f'"heartbeats":{number + 1},' in seen.body.decode()
+        assert f'"accepted":{number + 1},' in seen.body.decode()
         await asyncio.sleep(0.02)
     for wire in wires:
         wire.close()
