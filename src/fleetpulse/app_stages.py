@@ -42,7 +42,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     """The stages that events and questions pass through, on `stores`."""
     clock, counters, catalog, threads = _clock(settings, stores), stores.counters, stores.catalog, stores.threads
     catalog_thread = CatalogThread(threads.catalog, timeout_s=settings.commit_timeout_s, activity=catalog.activity)
-    lease = _build_lease(stores, clock, catalog_thread)
+    lease = _build_lease(settings, stores, clock, catalog_thread)
     known_metrics = KnownMetrics(report_metrics_max=settings.report_metrics_max)
     fleet = Fleet(policy=_default_policy(settings), reserve=settings.devices_max)
     follower = Follower(fleet, counters)
@@ -99,12 +99,12 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     )
 
 
-def _build_lease(stores: Stores, clock: Clock, catalog_thread: CatalogThread) -> Lease:
+def _build_lease(settings: Settings, stores: Stores, clock: Clock, catalog_thread: CatalogThread) -> Lease:
     return Lease(
         catalog=stores.catalog,
         catalog_thread=catalog_thread,
         clock=clock,
-        name=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        name=f"{settings.node_name or socket.gethostname()}-{secrets.token_hex(4)}",
         is_alone=not stores.journal.is_shared,
     )
 

@@ -40,10 +40,12 @@ class Forgetting:
     async def forget(self, device_id: str, before: str, *, is_dry: bool) -> Answer:
         """Forget what a device sent before a time, by its own clock, or count it.
 
-        Raises: UnknownDevice; Malformed; OutOfRange: the time is later than now. NotAccepting: nothing was forgotten.
-            DamagedData: a block that must be counted is not as it was written; nothing was forgotten.
+        Raises: UnknownDevice; Malformed; OutOfRange: the time is later than now. NotAccepting: nothing was forgotten;
+            Deposed: another node can do it. DamagedData: a block that must be counted is not as it was written.
         """
         device, before_ns = self.housekeeping.registry.number_of(device_id), self._before_ns(before)
+        with self.housekeeping.lease.holding():
+            pass  # of several nodes only the one that takes checkpoints can; its name is in the refusal
         is_done = False
         async with self.housekeeping.checkpoints() as checkpoint:
             # First everything goes into blocks, so that only what arrives meanwhile is left in memory.

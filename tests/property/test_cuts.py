@@ -1,0 +1,103 @@
+"""Nodes that take checkpoints, compact, fail and change the holder at random answer as one that never checkpoints."""
+
+import asyncio
+import math
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetpulse.live.fleet_hash import fleet_hash
+from fleetpulse.model.device import Device
+from fleetpulse.pipeline.service import Service
+from memory_service import SECOND, Sender, World
+from shared_service import SharedWorld, all_reached
+
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+DEVICES = 3
+reports = st.tuples(
+    st.sampled_from(["beat", "upload"]),
+    st.integers(0, 1),  # the node that receives it
+    st.integers(0, DEVICES - 1),
+    st.integers(0, 60),  # hours by which it is late
+    st.integers(0, 2),  # the upload time
+)
+acts = st.tuples(st.sampled_from(["checkpoint", "compact", "failed checkpoint", "change the holder"]))
+lives = st.lists(st.one_of(reports, reports, acts), min_size=1, max_size=25)
+
+
+async def report(service: Service, kind: str, device: int, sent_at_ns: int, value: int) -> None:
+    sender = Sender()
+    if kind == "beat":
+        service.intake.add_heartbeat(device, sent_at_ns, sender)
+    else:
+        service.intake.add_sample(device, sent_at_ns, value, sender)
+    await service.writer.drain()
+    await sender.outcome
+
+
+async def act(world: SharedWorld, nodes: list[Service], what: str) -> None:
+    """Do it on the first of the nodes, which is the holder."""
+    holder = nodes[0]
+    if what == "change the holder":
+        holder.catalog.lease.release(holder.catalog.lease.current().term)
+        holder.lease._term = None
+        nodes.reverse()
+    await nodes[0].lease.look()
+    await all_reached(*nodes)
+    if what == "checkpoint":
+        assert await holder.housekeeping.checkpoint()
+    elif what == "compact":
+        await holder.housekeeping.compact(is_forced=True)
+    elif what == "failed checkpoint":
+        cuts = holder.node.shared_cuts
+        assert cuts is not None
+
+        async def half_a_checkpoint() -> bool:
+            await cuts.frozen(world.clock.ns)
+            return False
+
+        assert not await cuts.while_writing(half_a_checkpoint)
+
+
+async def live(folder: Path, steps: list[tuple[object, ...]]) -> None:
+    (folder / "one").mkdir()
+    (folder / "shared").mkdir()
+    single, world = World(folder / "one"), SharedWorld(folder / "shared")
+    names = [f"d{number}" for number in range(DEVICES)]
+    model = await single.started(*names)
+    nodes = [await world.started(), await world.started()]
+    for node in nodes:
+        node.lease._tried_at_ns = math.inf
+    nodes[0].catalog.lease.release(nodes[0].catalog.lease.current().term)
+    await nodes[0].registry.register_many([Device(name) for name in names])
+    await nodes[1].changes.reach(0)
+    by_place = list(nodes)
+    for step in steps:
+        if len(step) == 1:
+            await act(world, nodes, str(step[0]))
+            continue
+        kind, place, device, late_h, value = step
+        world.clock.ns += 50 * MINUTE
+        single.clock.ns = world.clock.ns
+        sent_at_ns = world.clock.ns - int(str(late_h)) * HOUR
+        for service in (model, by_place[int(str(place))]):
+            await report(service, str(kind), int(str(device)), sent_at_ns, int(str(value)))
+    await all_reached(*nodes)
+    for node in nodes:
+        await node.changes.reach(0)
+        for device in range(DEVICES):
+            expected = (await model.questions.lifetime(device)).figures
+            assert (await node.questions.lifetime(device)).figures == expected
+    if nodes[0].history.manifest == nodes[1].history.manifest:
+        assert fleet_hash(nodes[0].fleet) == fleet_hash(nodes[1].fleet)
+    for service in (*nodes, model):
+        await service.node.stop()
+
+
+@settings(max_examples=12, deadline=None)
+@given(lives)
+def test_nodes_answer_as_one_that_never_takes_a_checkpoint(steps: list[tuple[object, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(Path(folder), steps))
