@@ -19,14 +19,19 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Literal
+
+import structlog
 
 from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.blocks.store import BlockStore, FolderBlockStore
+from fleetpulse.catalog.sql_catalog import SqlCatalog
 from fleetpulse.catalog.sqlite import SqliteCatalog
+from fleetpulse.catalog_away import CatalogAway
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DataFolderInUse, SettingsError, StorageFailed
 from fleetpulse.journal.journal import Journal
@@ -41,6 +46,9 @@ from fleetpulse.settings import Settings
 from fleetpulse.storage_causes import storage_error, storage_text
 from fleetpulse.telemetry.counters import Counters
 
+log = structlog.get_logger("catalog")
+_AGAIN_S = 2.0
+"""Between two attempts to reach a catalog that does not answer yet."""
 Synchronous = Literal["FULL", "NORMAL"]
 JOURNAL, CATALOG, BLOCKS, CACHE, LOCK = "journal.sqlite", "catalog.sqlite", "blocks", "cache", "lock"
 
@@ -128,6 +136,37 @@ def open_journal(settings: Settings, synchronous: Synchronous = "FULL") -> Journ
     return JetStreamJournal(settings)
 
 
+def open_catalog(settings: Settings, clock: Clock, *, sleep: Callable[[float], None] = time.sleep) -> SqlCatalog:
+    """The catalog of `settings`: a file in the data folder, or a database of PostgreSQL that other nodes share.
+
+    Where PostgreSQL does not answer yet, it is asked again for `catalog_wait_s`.
+    Raises: OperatorError: it cannot be used. DatabaseBusy.
+    """
+    if not settings.catalog:
+        return SqliteCatalog(Path(settings.data) / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    try:
+        # Only where it is used: one machine needs neither the client of PostgreSQL nor the time to import it.
+        from fleetpulse.catalog.postgres import PostgresCatalog  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(f"a catalog on PostgreSQL needs its client: install fleetpulse[scale] ({error})") from error
+    waited_s = 0.0
+    while True:
+        try:
+            return PostgresCatalog(
+                settings.catalog,
+                timeout_s=settings.catalog_timeout_s,
+                wait_s=settings.database_wait_s,
+                password=settings.catalog_password,
+                clock=clock,
+            )
+        except CatalogAway as error:
+            if waited_s >= settings.catalog_wait_s:
+                raise
+            log.warning("the catalog does not answer; it is asked again", error=str(error))
+        sleep(_AGAIN_S)
+        waited_s += _AGAIN_S
+
+
 def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> Stores:
     """All that outlives the process, as it stands in the data folder.
 
@@ -135,13 +174,13 @@ def open_stores(settings: Settings, clock: Clock, synchronous: Synchronous) -> S
     """
     folder = Path(settings.data)
     journal = open_journal(settings, synchronous)
-    catalog = SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s, clock=clock)
+    catalog = open_catalog(settings, clock)
     check_is_here(catalog, place=settings.data)
     catalog.policy_changes_max = settings.policy_changes_max
     # Events that are accepted after the catalog is gone could not be given to their devices after a restart.
     if journal.is_shared:
         catalog.share()
-    if isinstance(journal, SqliteJournal):
+    if isinstance(journal, SqliteJournal) and not settings.catalog:
         journal.look_also_at(folder / CATALOG, folder / f"{CATALOG}-wal")
     manifest = catalog.manifest()
     history = History(open_store(settings), manifest, memory_cache_bytes_max=settings.memory_cache_bytes_max)

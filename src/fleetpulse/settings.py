@@ -2,8 +2,7 @@
 
 A setting is given as a flag (`--body-bytes-max`), in the environment (`FLEETPULSE_BODY_BYTES_MAX`) or in a TOML file
 (`body_bytes_max = …`); the flag wins over the environment, the environment over the file. Unknown names are refused.
-`FLEETPULSE_NAME_FILE` names a file with the value.
-To add one, add a field to a group: all of the above, `--help` and docs/reference/settings.md follow from it.
+`FLEETPULSE_NAME_FILE` names a file with the value. A field of a group becomes all of this, and a line of the reference.
 """
 
 import difflib
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from fleetpulse.alert_settings import AlertSettings, ConditionSettings, DeliverySettings, DeskLimits, RuleLimits
+from fleetpulse.catalog_settings import CatalogSettings
 from fleetpulse.errors import SettingsError
 from fleetpulse.journal_settings import JournalSettings, check_journal
 from fleetpulse.limits import (
@@ -184,6 +184,7 @@ class Settings(
     Edge,
     Storage,
     JournalSettings,
+    CatalogSettings,
     Definitions,
     HeartbeatDefaults,
     IngestLimits,

@@ -137,7 +137,7 @@ ELSEWHERE = {
     "catalog/registration.py": "contract/test_catalog.py",
     "catalog/postgres.py": "contract/test_catalog.py",
     "catalog/postgres_database.py": "contract/test_two_catalogs.py",
-    "catalog/postgres_link.py": "contract/test_two_catalogs.py",
+    "catalog/postgres_link.py": "fault/test_postgres.py",
     "catalog/postgres_schema.py": "contract/test_postgres_schema.py",
     "catalog/key_records.py": "contract/test_key_records.py",
     "catalog/key_rows.py": "contract/test_key_records.py",
@@ -196,7 +196,7 @@ ELSEWHERE = {
 DECLARATIONS = {
     "blocks/compaction/work_input.py", "blocks/pacing.py", "catalog/catalog.py",
     "catalog/sql_records.py",
-    "access_errors.py", "catalog_away.py", "sign_in_limits.py",
+    "access_errors.py", "catalog_away.py", "catalog_settings.py", "sign_in_limits.py",
     "ingest/bodies.py", "ingest/clock_declarations.py", "ingest/report_gate.py", "journal/journal.py",
     "alert/columns.py", "alert/condition.py", "alert/plan.py", "alert_settings.py", "model/alert.py",
     "model/alert_filter.py",

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.data_folder import hold_folder
-from fleetpulse.errors import DataFolderInUse, StorageFailed
+from fleetpulse.catalog_away import CatalogAway
+from fleetpulse.clock import SystemClock
+from fleetpulse.data_folder import hold_folder, open_catalog
+from fleetpulse.errors import DataFolderInUse, SettingsError, StorageFailed
+from fleetpulse.settings import Settings
 
 
 def test_a_missing_folder_is_created(tmp_path: Path) -> None:
@@ -52,3 +55,18 @@ def test_a_copy_whose_files_are_the_same_by_hard_links_is_in_use_too(tmp_path: P
         os.link(tmp_path / "data" / "lock", tmp_path / "copy" / "lock")
         with pytest.raises(DataFolderInUse), hold_folder(tmp_path / "copy"):
             pass
+
+
+def test_a_catalog_that_does_not_answer_is_asked_again_until_the_wait_is_over(tmp_path: Path) -> None:
+    waits: list[float] = []
+    settings = Settings(data=str(tmp_path), catalog="postgresql://nobody@127.0.0.1:1/none", catalog_wait_s=4)
+    with pytest.raises(CatalogAway, match=r"127\.0\.0\.1:1/none"):
+        open_catalog(settings, SystemClock(), sleep=waits.append)
+    assert waits == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("address", ["mysql://h/d", "postgresql://u:hidden@h/d?nonsense=1", "host=h"])
+def test_an_address_that_is_none_is_refused_without_showing_a_password(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SettingsError, match="postgresql://user@host") as refused:
+        open_catalog(Settings(data=str(tmp_path), catalog=address), SystemClock(), sleep=lambda _: None)
+    assert "hidden" not in str(refused.value)

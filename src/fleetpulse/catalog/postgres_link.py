@@ -62,20 +62,18 @@ class _IntDumper(Int8Dumper):
         return str(int(obj)).encode()
 
 
-def read_address(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The parameters of a connection. Args: environment: it may have PGPASSWORD_FILE's value as PGPASSWORD.
+def read_address(url: str, password: str) -> dict[str, Any]:
+    """The parameters of a connection. Args: password: empty where the URL has it, or none is needed.
 
-    Raises: SettingsError: it is none.
+    Raises: SettingsError: it is no address.
     """
     try:
-        found = conninfo_to_dict(url)
+        found = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else None
     except psycopg.Error:
-        raise SettingsError(
-            "catalog: it is no address of PostgreSQL: write postgresql://USER@HOST:PORT/DATABASE"
-        ) from None  # the text of the library could show the password
-    if "PGPASSWORD" in environment and "password" not in found:
-        found["password"] = environment["PGPASSWORD"]
-    return dict(found)
+        found = None
+    if found is None:  # what the library, or we, would show could be the password
+        raise SettingsError("catalog must be like postgresql://user@host:5432/database")
+    return {**found, **({"password": password} if password else {})}
 
 
 class PostgresLink:
