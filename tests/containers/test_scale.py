@@ -125,7 +125,7 @@ def check(stack: Stack, ledger: dict[str, Any]) -> None:
 
 
 def hashed(stack: Stack, node: str) -> tuple[int, str]:
-    _, found = stack.ask(node, "/api/v1/node")
+    _, found = stack.ask(node, "/api/v1/node?hash=true")
     return found["position"], found["hash"]
 
 

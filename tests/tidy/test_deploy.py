@@ -21,8 +21,6 @@ MANIFESTS = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if pa
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]
 OF_COMPOSE = {"IMAGE", "PUBLISH", "PUBLISH_PORT", "SUBNET", "VOLUME", "SCRAPE_KEY_FILE"}
 """Variables that Compose reads, and no node."""
-PENDING = {"JOURNAL", "NATS_USER", "NATS_PASSWORD", "NATS_MONITORS", "CATALOG", "NODE_NAME"}
-"""Settings of several nodes that are on their way."""
 
 
 def objects() -> Iterator[dict[str, Any]]:
@@ -71,7 +69,7 @@ def test_pods_have_the_labels_by_which_they_are_found_and_the_secrets_that_they_
 
 
 def test_every_setting_that_these_files_give_is_one() -> None:
-    known = {entry.name.upper() for entry in entries()} | OF_COMPOSE | PENDING
+    known = {entry.name.upper() for entry in entries()} | OF_COMPOSE
     paths = [*DEPLOY.glob("*.yaml"), *DEPLOY.glob("*.service"), *MANIFESTS, DEPLOY / "Dockerfile"]
     given = {
         name: path.name
