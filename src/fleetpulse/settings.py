@@ -83,7 +83,6 @@ class Edge:
     hsts_s: int = setting(
         31_536_000, "Time in which browsers ask by HTTPS only, where TLS is on; 0: not said.", "s", 0, 315_360_000
     )
-
     trusted_proxies: str = setting(
         "", "Proxies whose word about the client counts: addresses and networks, with commas between; empty: none."
     )
