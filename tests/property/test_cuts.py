@@ -5,7 +5,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleetpulse.live.fleet_hash import fleet_hash
@@ -97,6 +97,7 @@ async def live(folder: Path, steps: list[tuple[object, ...]]) -> None:
 
 
 @settings(max_examples=12, deadline=None)
+@example([("upload", 0, 0, 0, 1), ("upload", 1, 0, 5, 2), ("checkpoint",)])  # one that may be a repeat, and is none
 @given(lives)
 def test_nodes_answer_as_one_that_never_takes_a_checkpoint(steps: list[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
