@@ -11,6 +11,7 @@ one transaction: they are all there, or none is.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
@@ -138,10 +139,11 @@ class SqlMoveRecords(SqlRecords):
         """See MoveRecords."""
         with self._reading(), self._database.snapshot():
             for table in moved_tables():
-                order = "rowid" if table.has_rowid else ", ".join(f'"{column}"' for column in table.key)
-                cursor = self._select(f"SELECT {table.listed} FROM {table.name} ORDER BY {order}")
-                while rows := cursor.fetchmany(PIECE_ROWS):
-                    yield Piece(table, rows)
+                order = ", ".join(f'"{column}"' for column in table.order)
+                text = f"SELECT {table.listed} FROM {table.name} ORDER BY {order}"
+                rows = self._database.all_rows(text, is_long=True)
+                while piece := [tuple(row) for row in islice(rows, PIECE_ROWS)]:
+                    yield Piece(table, piece)
 
     def fill(self, pieces: Iterable[Piece], *, transactions: int) -> None:
         """See MoveRecords."""

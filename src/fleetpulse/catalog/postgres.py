@@ -1,8 +1,15 @@
 """The catalog of several nodes, on PostgreSQL."""
 
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from fleetpulse.catalog.move_records import Piece
 from fleetpulse.catalog.postgres_database import PostgresDatabase
 from fleetpulse.catalog.postgres_link import read_address
 from fleetpulse.catalog.sql_catalog import SqlCatalog
+from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock, SystemClock
 
 
@@ -24,3 +31,17 @@ class PostgresCatalog(SqlCatalog):
         clock, address = clock or SystemClock(), read_address(url, password)
         super().__init__(PostgresDatabase(address, timeout_s=timeout_s, wait_s=wait_s, clock=clock), clock)
         self.share()
+        self._another = partial(
+            PostgresCatalog, url, timeout_s=timeout_s, wait_s=wait_s, password=password, clock=clock
+        )
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """See Catalog. It reads by a connection of its own."""
+        with closing(self._another()) as other, closing(SqliteCatalog(target)) as made:
+
+            def pieces() -> Iterator[Piece]:
+                for piece in other.moves.pieces():
+                    yield piece
+                    rest(0.0)
+
+            made.moves.fill(pieces(), transactions=other.transactions())

@@ -18,6 +18,8 @@ NOT_MOVED = {
     "marked": "it is about the file `reached` of one folder",
 }
 """Tables that stay, and why."""
+IN_ORDER = {"alert_note", "block", "default_policy", "forgotten", "loss"}
+"""Tables whose rows count in the order in which they came, which is that of `rowid` on every engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,11 @@ class Table:
     name: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
-    has_rowid: bool
-    """Whether SQLite keeps its rows in the order in which they came, which the order of answers may rest on."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns by which its rows are read, so that they are written in the same order."""
+        return ("rowid",) if self.name in IN_ORDER else self.key or self.columns
 
     @property
     def listed(self) -> str:
@@ -46,8 +51,8 @@ def all_tables() -> tuple[Table, ...]:
 
 def tables_of(connection: sqlite3.Connection) -> tuple[Table, ...]:
     """The tables of a database, by name."""
-    text = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
-    return tuple(_table(connection, name, text) for name, text in connection.execute(text).fetchall())
+    text = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    return tuple(_table(connection, name) for (name,) in connection.execute(text).fetchall())
 
 
 def moved_tables() -> tuple[Table, ...]:
@@ -55,12 +60,7 @@ def moved_tables() -> tuple[Table, ...]:
     return tuple(table for table in all_tables() if table.name not in NOT_MOVED)
 
 
-def _table(connection: sqlite3.Connection, name: str, text: str) -> Table:
+def _table(connection: sqlite3.Connection, name: str) -> Table:
     rows = connection.execute("SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", (name,)).fetchall()
     key = sorted((place, column) for column, place in rows if place)
-    return Table(
-        name,
-        tuple(column for column, _ in rows),
-        tuple(column for _, column in key),
-        has_rowid="WITHOUT ROWID" not in text,
-    )
+    return Table(name, tuple(column for column, _ in rows), tuple(column for _, column in key))

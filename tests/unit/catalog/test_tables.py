@@ -54,7 +54,7 @@ def test_a_table_of_a_later_step_moves_by_itself() -> None:
         connection.execute("CREATE TABLE later (a TEXT, b BLOB, PRIMARY KEY (b, a)) WITHOUT ROWID")
         found = {table.name: table for table in tables_of(connection)}
     assert found.keys() - before == {"later"}
-    assert found["later"] == Table("later", ("a", "b"), ("b", "a"), has_rowid=False)
+    assert found["later"] == Table("later", ("a", "b"), ("b", "a"))
 
 
 def test_rows_of_every_table_are_brought_over_and_compared(tmp_path: Path) -> None:
