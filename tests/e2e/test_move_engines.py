@@ -6,10 +6,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from command import COMMAND
+import pytest
+
+from command import COMMAND, refusal
 from conftest import Server
 from moved_service import answers_of, lived
 from nats_server import NatsCluster
+from postgres_server import PostgresServer, is_missing, postgres_server  # noqa: F401  # a fixture
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 
@@ -35,6 +38,26 @@ def test_a_service_moves_to_a_stream_and_a_bucket_and_back(
         again = run("move", "--from", *there, "--to", str(back), *flags)
         # Both ways have compared the same: rows, entries, and the fleet that they make.
         assert hashes(came) == hashes(again)
+    home = Server(back, "--auto-define")
+    try:
+        assert answers_of(home) == before
+    finally:
+        assert home.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.skipif(bool(is_missing()), reason=is_missing())
+def test_a_service_moves_to_the_engines_of_several_nodes_and_back(
+    serve: Callable[..., Server], s3: S3Server, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    server, before = lived(serve)
+    with NatsCluster(tmp_path / "nats", count=1) as cluster:
+        flags = ["--s3-endpoint", s3.endpoint, "--journal-replicas", "1", "--nats-monitors", cluster.monitors]
+        there = [cluster.url("fleet"), postgres.database(), f"s3://{s3.bucket()}/fleet"]
+        came = run("move", "--from", str(server.folder), "--to", *there, *flags)
+        assert "goes on there" in refusal("serve", "--data", str(server.folder), "--port", "0")
+        back = tmp_path / "back"
+        again = run("move", "--from", *there, "--to", str(back), *flags)
+        assert hashes(came) == hashes(again) != []
     home = Server(back, "--auto-define")
     try:
         assert answers_of(home) == before

@@ -10,8 +10,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from fleetpulse.catalog.catalog import Catalog
-from fleetpulse.catalog.sqlite import SqliteCatalog
-from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_journal, open_store
+from fleetpulse.clock import SystemClock
+from fleetpulse.data_folder import CATALOG, JOURNAL, hold_folder, open_catalog, open_journal, open_store
 from fleetpulse.errors import SettingsError, StorageFailed
 from fleetpulse.journal.journal import Journal
 from fleetpulse.pipeline.move_begin import MoveSide
@@ -80,14 +80,16 @@ def open_place(
         )
     folder = Path(place.folder or closing.enter_context(TemporaryDirectory(prefix="fleetpulse-move-")))
     settings = load_settings(
-        {**flags, "blocks": place.blocks, "journal": place.journal, "data": str(folder)}, os.environ, None
+        {**flags, "blocks": place.blocks, "journal": place.journal, "catalog": place.catalog, "data": str(folder)},
+        os.environ,
+        None,
     )
     if not may_make:
         _check_is_there(place, folder, flag)
     closing.enter_context(hold_folder(folder))
     try:
         journal = _opened(open_journal(settings), closing)
-        catalog = _opened(SqliteCatalog(folder / CATALOG, wait_s=settings.database_wait_s), closing)
+        catalog = _opened(open_catalog(settings, SystemClock()), closing)
         # Nothing is cached: what is compared is what the bucket has, and the copies would be used only once.
         cache = Path(closing.enter_context(TemporaryDirectory(dir=folder, prefix="move-"))) if place.blocks else None
         store = open_store(settings, uncached_folder=cache)

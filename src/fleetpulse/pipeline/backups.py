@@ -37,6 +37,7 @@ from fleetpulse.backup_archive import (
 )
 from fleetpulse.blocks.history import History
 from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting, OperatorError, Unfinished
 from fleetpulse.journal.journal import Journal
@@ -110,7 +111,7 @@ class Backups:
             with contextlib.ExitStack() as pins:
                 async with self.housekeeping.checkpoints():
                     manifest = pins.enter_context(self.history.pinned())
-                    note = await loop.run_in_executor(self.threads.files, self._copy, staging, manifest)
+                    note, manifest = await loop.run_in_executor(self.threads.files, self._copy, staging, manifest)
                 yield b""
                 pieces = self._pieces(staging, note, manifest)
                 while (piece := await loop.run_in_executor(self.threads.export, next, pieces, None)) is not None:
@@ -137,8 +138,8 @@ class Backups:
             self.counters.backups_ended[ended] += 1
             await loop.run_in_executor(self.threads.export, partial(shutil.rmtree, staging, ignore_errors=True))
 
-    def _copy(self, staging: Path, manifest: Manifest) -> BackupNote:
-        """Copy the databases; what the archive will hold. In a thread.
+    def _copy(self, staging: Path, manifest: Manifest) -> tuple[BackupNote, Manifest]:
+        """Copy the databases; what the archive will hold, and the manifest of its blocks. In a thread.
 
         Raises: Busy: there is no room; OperatorError.
         """
@@ -148,19 +149,27 @@ class Backups:
         staging.mkdir(mode=0o700)
         self.journal.copy(staging / JOURNAL, rest=self._rest)
         self.catalog.copy(staging / CATALOG, rest=self._rest)
+        position = _last_position(staging / JOURNAL)
+        if self.journal.is_shared:
+            # Another node may have taken a checkpoint since; its files and ours stay for their grace.
+            manifest = _copied_manifest(staging / CATALOG)
+            if manifest.position > position:
+                text = "another node took a checkpoint while the journal was copied: try again"
+                raise Busy(text, reason="backup", retry_after_s=RETRY_S)
         away = {block.file.name for block in self.history.set_aside}
         blocks = [file for file in _distinct(manifest.files()) if file.name not in away]
-        return BackupNote(
+        note = BackupNote(
             format=FORMAT,
             version=__version__,
             begun_at=format_rfc3339(begun_ns),
-            position=_last_position(staging / JOURNAL),
+            position=position,
             files=[
                 *(_listed(staging / name) for name in (CATALOG, JOURNAL)),
                 *(Listed(f"blocks/{file.name}", file.size_bytes, file.sha256) for file in blocks),
             ],
             missing=sorted(away),
         )
+        return note, manifest
 
     def _rest(self, seconds: float) -> None:
         self.threads.ending.check()
@@ -218,3 +227,8 @@ def _last_position(journal: Path) -> int:
     with contextlib.closing(sqlite3.connect(journal)) as connection:
         text = "SELECT max(coalesce((SELECT max(position) FROM entry), 0), (SELECT through FROM dropped))"
         return int(connection.execute(text).fetchone()[0])
+
+
+def _copied_manifest(catalog: Path) -> Manifest:
+    with contextlib.closing(SqliteCatalog(catalog)) as copied:
+        return copied.manifest()
