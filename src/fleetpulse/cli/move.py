@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from fleetpulse.catalog_settings import CatalogSettings
 from fleetpulse.cli.move_place import open_place, place_of
 from fleetpulse.cli.setting_flags import given, takes_settings
 from fleetpulse.cli.tables import left, show, table_of
@@ -22,7 +23,7 @@ from fleetpulse.pipeline.move_back import take_back as run_back
 Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, allow_repeating=False, metavar="PLACE...")]
 ENGINES = {
     *("s3_endpoint", "s3_region", "s3_timeout_s", "database_wait_s"),
-    *({field.name for field in fields(JournalSettings)} - {"journal"}),
+    *({field.name for group in (CatalogSettings, JournalSettings) for field in fields(group)} - {"journal", "catalog"}),
 }
 """The settings of what URLs lead to."""
 app = App(

@@ -74,10 +74,6 @@ def open_place(
         may_make: make what is not there.
     Raises: SettingsError: there is nothing; DataFolderInUse; OperatorError; DatabaseBusy.
     """
-    if place.catalog:
-        raise SettingsError(
-            f"{flag} {_without_password(place.catalog)}: this version keeps no catalog on PostgreSQL yet."
-        )
     folder = Path(place.folder or closing.enter_context(TemporaryDirectory(prefix="fleetpulse-move-")))
     settings = load_settings(
         {**flags, "blocks": place.blocks, "journal": place.journal, "catalog": place.catalog, "data": str(folder)},

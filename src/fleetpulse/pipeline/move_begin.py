@@ -8,7 +8,7 @@ from fleetpulse.blocks.owner import LocalIdentity, claim, new_identity, read_own
 from fleetpulse.blocks.store import BlockStore
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.move_records import MoveNote
-from fleetpulse.errors import ForeignBlocks, MovedAway
+from fleetpulse.errors import DataFolderInUse, ForeignBlocks, MovedAway
 from fleetpulse.journal.journal import Journal
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.losses import find_doubts, find_losses, is_new, loss_error
@@ -76,7 +76,17 @@ def _identity_of(source: MoveSide) -> str:
 
 
 def _check_source(source: MoveSide) -> None:
-    """Raises: DataVanished: journal or catalog are not all that they were; ForeignBlocks: they are of two folders."""
+    """See that all of it is there, and nobody works with it.
+
+    Raises: DataFolderInUse; DataVanished: journal or catalog are not all that they were; ForeignBlocks: they are of two
+        services.
+    """
+    lease = source.catalog.lease.current()
+    if not lease.is_over:
+        raise DataFolderInUse(
+            f"node {lease.term.holder} runs at {source.place}, or has ended a few seconds ago: stop all nodes, and run "
+            "the same command again."
+        )
     manifest = source.catalog.manifest()
     losses = find_losses(source.journal, source.catalog, manifest)
     doubts = find_doubts(source.journal, source.catalog, manifest)
