@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,13 @@ class Docker:
 
 
 @pytest.fixture(scope="module")
-def docker(engine_environment: dict[str, str]) -> Iterator[Docker]:
+def docker(engine_environment: dict[str, str]) -> Docker:
     settings = {
         "FLEETPULSE_IMAGE": IMAGE,
         "FLEETPULSE_PUBLISH_PORT": str(free_port()),
         "FLEETPULSE_VOLUME": "fleetpulse-test-data",
     }
-    found = Docker({**engine_environment, **settings})
-    yield found
-    found.compose("down", "--timeout", "5")
+    return Docker({**engine_environment, **settings})
 
 
 def test_the_image_is_built_and_small_and_holds_no_secret_and_no_root(docker: Docker) -> None:
