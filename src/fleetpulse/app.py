@@ -76,7 +76,9 @@ def build(settings: Settings, *, clock: Clock | None = None, synchronous: Synchr
 def assemble(settings: Settings, stores: Stores) -> Service:
     """A service on `stores`, which tests keep in memory, not started. On a running event loop."""
     stages = build_stages(settings, _shared(stores))
-    readiness = Readiness(stages.intake, history=stages.history, marked=(stages.journal, stages.catalog))
+    readiness = Readiness(
+        stages.intake, history=stages.history, marked=(stages.journal, stages.catalog), clock=stages.clock
+    )
     _follow_catalog(stages, readiness)
     declared_files = _build_declared_files(settings, stages, readiness)
     shared_cuts = build_cuts(stages, readiness)

@@ -94,7 +94,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         live_feed=LiveFeed(
             gate=access["gate"], views=views, follower=follower, counters=counters, limits=settings, thread=threads.feed
         ),
-        watch=build_watch(settings, stores, clock, intake, follower),
+        watch=build_watch(settings, stores, clock, follower, (intake, catalog_thread)),
         loop_lag=LoopLag(),
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.follow import Follower
@@ -43,11 +44,16 @@ def build_writer(settings: Settings, stores: Stores, follower: Follower, tail: T
     )
 
 
-def build_watch(settings: Settings, stores: Stores, clock: ServiceClock, intake: Intake, follower: Follower) -> Watch:
+def build_watch(
+    settings: Settings, stores: Stores, clock: ServiceClock, follower: Follower, parts_of: tuple[Intake, CatalogThread]
+) -> Watch:
     """The watch on our clock, and on who runs."""
+    intake, catalog_thread = parts_of
     parts: dict[str, Any] = {"clock": clock, "intake": intake, "follower": follower, "limits": settings}
     if stores.journal.is_shared:
-        return SharedWatch(catalog_version=stores.catalog.following_version, **parts)
+        lease = stores.catalog.lease
+        version = stores.catalog.following_version
+        return SharedWatch(catalog_version=version, database_ns=lambda: catalog_thread.run(lease.now_ns), **parts)
     return Watch(**parts)
 
 

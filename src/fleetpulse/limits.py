@@ -143,6 +143,12 @@ class ClockLimits:
     clock_tolerance_s: float = setting(
         5.0, "How far the clock may be behind the latest time in the journal; beyond it, events get 503.", "s", 0, 3_600
     )
+    clock_offset_s: float = setting(
+        1.0, "How far the clocks of nodes may be off the database's; beyond it, /readyz says so.", "s", 0.01, 4
+    )
+    clock_offset_max_s: float = setting(
+        4.0, "How far the clocks of nodes may be off the database's; beyond it, events get 503 `clock`.", "s", 0.01, 4
+    )
     clock_leap_s: float = setting(
         60.0, "A step of the clock that is longer is a leap, after which nothing expires for a while.", "s", 1
     )

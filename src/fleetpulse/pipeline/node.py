@@ -112,6 +112,7 @@ class Node:
             # The process ended before the blocks had forgotten what the journal says: they must before questions come.
             await self.housekeeping.checkpoint()
         # The journal says since when the service was not running before it holds the first event that came afterwards.
+        await self.watch.compare()
         self.watch.begin()
         if not self.follower.is_away:
             self.follower.advance(self.clock.now_ns())

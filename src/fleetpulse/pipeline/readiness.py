@@ -11,6 +11,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import Position
 from fleetpulse.notation.count import count_text
+from fleetpulse.pipeline.service_clock import ServiceClock
 
 NAMED_MAX = 5
 """Blocks that /readyz names."""
@@ -42,6 +43,7 @@ class Readiness:
     history: History | None = None
     marked: Sequence[Journal | Catalog] = ()
     """Of which is recorded how far they have come, see `reached.py`."""
+    clock: ServiceClock | None = None
     is_ready: bool = False
     stage: Stage = "opening"
     replay: ReplayProgress = field(default_factory=ReplayProgress)
@@ -66,6 +68,8 @@ class Readiness:
     def troubles(self) -> list[str]:
         """What does not work while events are accepted, as sentences; those of blocks that are set aside included."""
         marks = {part.mark_trouble for part in self.marked if part.mark_trouble}
+        if self.clock is not None and self.clock.warning:
+            marks.add(self.clock.warning)
         blocks = [] if self.history is None else [block.file.name for block in self.history.set_aside]
         if not blocks:
             return [*self.degraded.values(), *marks]

@@ -23,6 +23,10 @@ class ServiceClock:
         self.machine = machine
         self.earliest_ns = earliest_ns
         self.mark_ns = max(mark_ns, earliest_ns)
+        self.trouble: NotAccepting | None = None
+        """Why no events are accepted, where this clock is wrong by that of the database."""
+        self.warning = ""
+        """Why it soon may be so; empty where the clocks agree."""
         self._tolerance_ns = int(limits.clock_tolerance_s * NS_PER_S)
 
     def now_ns(self) -> int:
@@ -36,10 +40,12 @@ class ServiceClock:
     @property
     def is_behind(self) -> bool:
         """Whether the machine's clock is certainly wrong: it shows a time that has passed."""
-        return self.machine.now_ns() < self.mark_ns - self._tolerance_ns
+        return self.trouble is not None or self.machine.now_ns() < self.mark_ns - self._tolerance_ns
 
     def refusal(self) -> NotAccepting:
         """Why no events are accepted while the clock is behind, and what to do."""
+        if self.trouble is not None:
+            return self.trouble
         now, mark = (format_rfc3339(at_ns // NS_PER_S * NS_PER_S) for at_ns in (self.machine.now_ns(), self.mark_ns))
         if self.mark_ns == self.earliest_ns:
             text = f"the server's clock reads {now}, before {mark}, which no right clock does; set it: then events are "

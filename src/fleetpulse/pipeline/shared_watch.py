@@ -5,14 +5,23 @@ node can have been there (`model/events.py`), so that nodes cannot contradict ea
 times in that span. The clock of a node is compared with what the node itself wrote, not with the entries of others.
 """
 
+import asyncio
 from array import array
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fleetpulse.errors import NotAccepting
+import structlog
+
+from fleetpulse.errors import Answerable, NotAccepting, OperatorError
+from fleetpulse.limits import ClockLimits
 from fleetpulse.model.events import QUIET_NS, EventBatch
 from fleetpulse.model.server_clock import ClockCorrection
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.service_clock import REASON
 from fleetpulse.pipeline.watch import Watch
+
+log = structlog.get_logger("watch")
+COMPARE_EVERY_NS = 5 * NS_PER_S
 
 
 class SharedWatch(Watch):
@@ -20,12 +29,58 @@ class SharedWatch(Watch):
 
     mark_interval_ns = QUIET_NS // 2
 
-    def __init__(self, *, catalog_version: Callable[[], int], **parts: Any) -> None:
-        """`catalog_version`: the newest version of the catalog that this node made or read. Args: parts: of `Watch`."""
+    def __init__(
+        self, *, catalog_version: Callable[[], int], database_ns: Callable[[], Awaitable[int]], **parts: Any
+    ) -> None:
+        """`catalog_version`: the newest version of the catalog that this node made or read.
+
+        `database_ns`: the time by the clock of the catalog's database. Args: parts: of `Watch`.
+        """
         super().__init__(**parts)
+        limits: ClockLimits = parts["limits"]
+        self._database_ns = database_ns
+        self._warn_ns = int(limits.clock_offset_s * NS_PER_S)
+        self._refuse_ns = int(limits.clock_offset_max_s * NS_PER_S)
+        self._compared_at_ns = 0
+        self._comparing: asyncio.Task[None] | None = None
         self._catalog_version = catalog_version
         self._sent_version = 0
         self._sent_before = 0
+
+    def turn(self) -> None:
+        """See Watch. The clock is compared with the database's every few seconds."""
+        super().turn()
+        is_due = self.clock.monotonic_ns() - self._compared_at_ns >= COMPARE_EVERY_NS
+        if is_due and (self._comparing is None or self._comparing.done()):
+            self._comparing = asyncio.get_running_loop().create_task(self.compare())
+
+    def end(self) -> None:
+        """See Watch."""
+        super().end()
+        if self._comparing is not None:
+            self._comparing.cancel()
+
+    async def compare(self) -> None:
+        """Compare the clock with the database's. While that cannot be asked, what was found last holds."""
+        clock = self.clock
+        self._compared_at_ns = clock.monotonic_ns()
+        before_ns = clock.machine.now_ns()
+        try:
+            database_ns = await self._database_ns()
+        except (Answerable, OperatorError, OSError) as error:
+            log.debug("the clock of the database cannot be asked", error=str(error))
+            return
+        after_ns = clock.machine.now_ns()
+        off_ns = (before_ns + after_ns) // 2 - database_ns
+        # However long the answer took, the clocks differ by so much.
+        certain_ns = abs(off_ns) - abs(after_ns - before_ns) // 2
+        which = "ahead of" if off_ns > 0 else "behind"
+        text = f"the clock of this node is {certain_ns / NS_PER_S:.1f} s {which} that of the catalog's database: set it"
+        was_off, is_off = clock.trouble is not None, certain_ns > self._refuse_ns
+        clock.warning = text if certain_ns > self._warn_ns else ""
+        clock.trouble = NotAccepting(f"{text}; then events are accepted again", reason=REASON) if is_off else None
+        if was_off and not is_off:
+            clock.mark_ns = clock.earliest_ns  # what it has written by a clock that was ahead proves nothing
 
     def begin(self) -> None:
         """Mark the start. What was before is found by whoever applies the mark."""

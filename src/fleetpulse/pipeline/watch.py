@@ -48,6 +48,9 @@ class Watch:
         self._marked_at_ns = 0
         self.is_mark_waiting = False
 
+    async def compare(self) -> None:
+        """Compare the clock with that of others, where there are others."""
+
     def begin(self) -> None:
         """Mark the start, and the blind time since the journal was last written to. Call it after the replay."""
         alive_at_ns = self._follower.fleet.alive_at_ns

@@ -1,5 +1,7 @@
 """The watch of a node of several: entries say what they need, and nobody declares blind time."""
 
+import asyncio
+
 import pytest
 
 from fleetpulse.errors import NotAccepting
@@ -28,6 +30,7 @@ class Watched:
         self.intake = Intake(numbers={}, metrics=metrics, events_waiting_max=10, wake=lambda: None)
         self.watch = SharedWatch(
             catalog_version=lambda: self.version,
+            database_ns=self.database_ns,
             clock=ServiceClock(self.machine, ClockLimits(), mark_ns=0, earliest_ns=1),
             intake=self.intake,
             follower=Follower(self.fleet, Counters()),
@@ -35,6 +38,9 @@ class Watched:
         )
         self.watch.begin()
         self.watch.open()
+
+    async def database_ns(self) -> int:
+        return NOON
 
     def stamped(self, *devices: int) -> EventBatch:
         batch = self.intake.take()
@@ -73,14 +79,17 @@ def test_an_entry_names_the_catalog_that_it_needs_once_and_again_if_it_was_not_w
 
 
 def test_a_mark_is_written_every_ten_seconds() -> None:
-    watched = Watched()
-    watched.stamped()
-    watched.machine.ns += 10 * SECOND - 1
-    watched.watch.turn()
-    assert not watched.watch.is_mark_waiting
-    watched.machine.ns += 1
-    watched.watch.turn()
-    assert watched.watch.is_mark_waiting
+    async def run() -> None:
+        watched = Watched()
+        watched.stamped()
+        watched.machine.ns += 10 * SECOND - 1
+        watched.watch.turn()
+        assert not watched.watch.is_mark_waiting
+        watched.machine.ns += 1
+        watched.watch.turn()
+        assert watched.watch.is_mark_waiting
+
+    asyncio.run(run())
 
 
 def test_a_clock_is_behind_what_its_own_node_wrote_and_not_what_others_did() -> None:
@@ -99,3 +108,19 @@ def test_nothing_fires_while_the_stream_is_quiet(quiet_s: int, *, is_settled: bo
     watched.stamped()
     watched.machine.ns += quiet_s * SECOND
     assert watched.watch.is_settled is is_settled
+
+
+@pytest.mark.parametrize(("off_s", "is_warned", "is_refused"), [(1, False, False), (-2, True, False), (5, True, True)])
+def test_a_clock_that_is_off_the_database_s_is_said_and_then_refused(
+    off_s: int, *, is_warned: bool, is_refused: bool
+) -> None:
+    watched = Watched()
+    watched.machine.step(off_s * SECOND)
+    asyncio.run(watched.watch.compare())
+    clock = watched.watch.clock
+    assert (bool(clock.warning), clock.is_behind) == (is_warned, is_refused)
+    if is_refused:
+        assert "5.0 s ahead of" in clock.refusal().msg
+        watched.machine.step(-off_s * SECOND)
+        asyncio.run(watched.watch.compare())
+        assert (clock.warning, clock.is_behind) == ("", False)
