@@ -95,6 +95,12 @@ def tail_of(service: Service) -> Tail:
     return service.tail
 
 
+async def take_lease(service: Service) -> None:
+    """Let a node have the lease, which is free or its own."""
+    while not service.lease.is_held:  # a tick of the node may notice in the midst of a look that its term has ended
+        await service.lease.look()
+
+
 async def all_reached(*services: Service) -> None:
     """Wait until every node has applied all that the stream holds now."""
     last = services[0].journal.last_position()

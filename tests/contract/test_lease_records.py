@@ -34,6 +34,13 @@ def test_a_lease_is_taken_once_and_again_when_its_time_is_over_or_it_is_given_ba
     assert lease.current() == (second, False), "a former holder cannot give it back"
 
 
+def test_the_only_node_takes_the_lease_whatever_the_row_says(reopen: Reopen) -> None:
+    lease = reopen().lease
+    assert lease.take("a", for_ns=HOUR_NS) == Term("a", 1), "by a clock that was an hour ahead"
+    assert lease.take("a", for_ns=0) == Term("a", 2)
+    assert reopen().lease.take("b", for_ns=HOUR_NS) == Term("b", 3), "it has no time of its own to wait for"
+
+
 def test_taking_and_renewing_the_lease_is_no_change_of_the_catalog(reopen: Reopen) -> None:
     catalog = reopen()
     before = catalog.transactions()

@@ -12,7 +12,7 @@ from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
 from fleetpulse.pipeline.service import Service
 from memory_service import SECOND, Sender, World
-from shared_service import SharedWorld, all_reached
+from shared_service import SharedWorld, all_reached, take_lease
 
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
 DEVICES = 3
@@ -44,7 +44,7 @@ async def act(world: SharedWorld, nodes: list[Service], what: str) -> None:
         holder.catalog.lease.release(holder.catalog.lease.current().term)
         holder.lease._term = None
         nodes.reverse()
-    await nodes[0].lease.look()
+    await take_lease(nodes[0])
     await all_reached(*nodes)
     if what == "checkpoint":
         assert await holder.housekeeping.checkpoint()

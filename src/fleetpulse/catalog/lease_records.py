@@ -20,7 +20,7 @@ class LeaseRecords(Protocol):
     def take(self, holder: str, *, for_ns: int) -> Term | None:
         """Take the lease, if its time is over, for so long from now on; None: another node has it.
 
-        Args: for_ns: 0 where nobody else can be there: whoever comes next may take it at once.
+        Args: for_ns: 0 where nobody else can be there: it is taken whoever had it, and whoever comes next may take it.
         Raises: OSError; DatabaseBusy.
         """
         ...
@@ -48,11 +48,12 @@ class SqlLeaseRecords(SqlRecords):
     def take(self, holder: str, *, for_ns: int) -> Term | None:
         """See LeaseRecords."""
         with self._transaction(is_counted=False) as run:
-            taken = run(
-                "UPDATE lease SET holder = ?, epoch = epoch + 1, expires_at_ns = now_ns() + ?"
-                " WHERE expires_at_ns <= now_ns()",
-                (holder, for_ns),
-            )
+            if for_ns:
+                term = "expires_at_ns = now_ns() + ? WHERE expires_at_ns <= now_ns()"
+                taken = run(f"UPDATE lease SET holder = ?, epoch = epoch + 1, {term}", (holder, for_ns))
+            else:
+                # Whatever the row says: a clock that was ahead when it was written must not keep its only node out.
+                taken = run("UPDATE lease SET holder = ?, epoch = epoch + 1, expires_at_ns = 0", (holder,))
             return Term(*run("SELECT holder, epoch FROM lease").fetchone()) if taken.rowcount else None
 
     def renew(self, term: Term, *, for_ns: int) -> bool:

@@ -128,7 +128,7 @@ class SharedCuts:
         """Take part from now on: before the first entry is applied."""
         self.follower.on_cut = self._on_cut
         self.tail.on_missed = self._on_missed
-        self.changes.on_manifest.append(self.adopt)
+        self.changes.on_manifest.append(self._adopt_now_or_later)
 
     def _on_cut(self, position: Position, checkpoint_ns: int) -> Freezing | None:
         fleet = self.follower.fleet
@@ -143,7 +143,7 @@ class SharedCuts:
             fleet.cut()
         self._cut, self._cut_at = Cut.of(fleet), position
         if self._must_adopt:
-            self._pending = asyncio.get_running_loop().create_task(self._adopt_later())
+            self._pending = asyncio.get_running_loop().create_task(self._adopt_now_or_later())
         return freezing
 
     async def frozen(self, now_ns: int) -> tuple[Position, FrozenFleet]:
@@ -209,9 +209,13 @@ class SharedCuts:
         is_idle = self._pending is None or self._pending.done()
         if self._must_adopt and is_idle and now_s >= self._look_at_s and not (self.is_writing or self.follower.is_away):
             self._look_at_s = now_s + LOOK_EVERY_S
-            self._pending = asyncio.get_running_loop().create_task(self._adopt_later())
+            self._pending = asyncio.get_running_loop().create_task(self._adopt_now_or_later())
 
-    async def _adopt_later(self) -> None:
+    async def _adopt_now_or_later(self) -> None:
+        """Take over the newest manifest; where its blocks cannot be read, `tick` tries again.
+
+        Nothing else must wait for the block store: entries are applied, and changes of the catalog are seen, meanwhile.
+        """
         try:
             await self.adopt()
         except (Answerable, OperatorError, OSError) as error:

@@ -8,6 +8,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.tail import Tail
 from fleetpulse.query.health_answers import NodeState
 
@@ -21,6 +22,7 @@ class NodeStates:
     tail: Tail | None
     history: History
     changes: Changes
+    lease: Lease
 
     async def now(self, *, is_hash_wanted: bool) -> NodeState:
         """The state now. The hash takes a second of the loop for a million devices. Raises: NotAccepting."""
@@ -33,6 +35,9 @@ class NodeStates:
             acknowledged=self.follower.position if tail is None else tail.acked,
             checkpoint_position=self.history.manifest.position,
             catalog_version=self.changes.known,
+            holder=self.lease.holder,
+            epoch=self.lease.epoch,
+            is_holder=self.lease.is_held,
             msg=UNSET if tail is None or not tail.trouble else tail.trouble,
             hash=fleet_hash(self.follower.fleet) if is_hash_wanted else UNSET,
         )

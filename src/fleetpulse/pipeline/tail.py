@@ -80,7 +80,9 @@ class Tail:
         self._broken: DamagedData | None = None
         self._entries: deque[tuple[Position, EventColumns]] = deque()
         self._own: deque[tuple[Position, int]] = deque()
-        """Our acknowledged entries that are not applied yet, with their events."""
+        """Our acknowledged entries that have not come back yet, with their events."""
+        self._own_taken = 0
+        """Events of ours that have come back, and are not counted as applied yet."""
         self._waiting: list[tuple[Position, int, asyncio.Future[None]]] = []
         self._waits = 0
         self._reading: asyncio.Task[None] | None = None
@@ -257,6 +259,8 @@ class Tail:
     def _wake(self) -> None:
         """Let those go on whose position is reached."""
         position = self._follower.position
+        while self._own and self._own[0][0] <= position:
+            self._own_taken += self._own.popleft()[1]
         while self._waiting and self._waiting[0][0] <= position:
             waiter = self._waiting.pop(0)[2]
             if not waiter.done():
@@ -272,10 +276,11 @@ class Tail:
     @property
     def own_pending(self) -> int:
         """Acknowledged events of this node that are not applied yet. What is applied since is counted."""
+        self._wake()
         if not self._follower.pending_events:
-            while self._own and self._own[0][0] <= self._follower.position:
-                self._counters.events_applied += self._own.popleft()[1]
-        return sum(events for _, events in self._own)
+            self._counters.events_applied += self._own_taken
+            self._own_taken = 0
+        return self._own_taken + sum(events for _, events in self._own)
 
     def check(self) -> None:
         """Raises: DamagedData: nothing more can be applied."""
@@ -301,12 +306,16 @@ class Tail:
             return
         self._waits += 1
         waiter: asyncio.Future[None] = self._loop.create_future()
-        insort(self._waiting, (position, self._waits, waiter))
+        waiting = (position, self._waits, waiter)
+        insort(self._waiting, waiting)
         try:
             async with asyncio.timeout(within_s):
                 await waiter
         except TimeoutError:
             raise self.refusal(position) from None
+        finally:
+            if waiter.cancelled():  # a position that never comes must not be kept for ever
+                self._waiting.remove(waiting)
 
     def refusal(self, position: Position) -> NotAccepting:
         """Why a question is not answered that must see entry `position`."""

@@ -66,6 +66,14 @@ class NodeState(Struct, kw_only=True):
     acknowledged: Annotated[Count, Meta(description="the last entry of the journal that this node acknowledged")]
     checkpoint_position: Annotated[Count, Meta(description="the entry of the journal up to which all is in blocks")]
     catalog_version: Annotated[Count, Meta(description="the version of the catalog that it knows; 0 where it is alone")]
+    holder: Annotated[
+        str,
+        Meta(
+            description="the process that has the lease, as far as this node knows; empty: none", examples=["node1-4f"]
+        ),
+    ]
+    epoch: Annotated[Count, Meta(description="how many terms of the lease there were, as far as this node knows")]
+    is_holder: Annotated[bool, Meta(description="whether this node does what only one may do, such as checkpoints")]
     msg: Annotated[str | UnsetType, Meta(description="why it cannot apply entries at the moment")] = UNSET
     hash: Annotated[
         str | UnsetType,

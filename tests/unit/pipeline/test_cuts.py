@@ -10,7 +10,7 @@ from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
 from fleetpulse.pipeline.service import Service
 from memory_service import DAY, SECOND, Sender, beat
-from shared_service import SharedWorld, all_reached, tail_of
+from shared_service import SharedWorld, all_reached, tail_of, take_lease
 
 HOUR = 3_600 * SECOND
 
@@ -23,7 +23,7 @@ async def upload(service: Service, device: int, *, sent_at_ns: int, value: int) 
 
 
 async def checkpoint(service: Service) -> bool:
-    await service.lease.look()
+    await take_lease(service)
     return await service.housekeeping.checkpoint()
 
 
@@ -50,7 +50,7 @@ def run(tmp_path: Path, test: Callable[[SharedWorld, Service, Service], Awaitabl
         first, second = await world.started(), await world.started()
         first.lease._tried_at_ns = second.lease._tried_at_ns = math.inf  # only tests move the lease
         first.catalog.lease.release(first.catalog.lease.current().term)
-        await first.lease.look()
+        await take_lease(first)
         assert first.lease.is_held
         await first.registry.register_many([Device("d0"), Device("d1")])
         await second.changes.reach(0)
@@ -93,6 +93,43 @@ def test_all_nodes_take_a_checkpoint_over_and_answer_as_before(tmp_path: Path) -
     run(tmp_path, test)
 
 
+class StoreThatCanBeAway:
+    """The block store as one node reaches it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def open(self, name: str) -> Any:
+        if self.is_away:
+            raise OSError(5, "the store does not answer")
+        return self._store.open(name)
+
+
+def test_a_node_that_cannot_read_the_blocks_goes_on_and_takes_the_checkpoint_over_later(tmp_path: Path) -> None:
+    async def test(world: SharedWorld, first: Service, second: Service) -> None:
+        await beat(first, "d0")
+        await all_reached(first, second)
+        store = StoreThatCanBeAway(second.history.store)
+        second.history.store, store.is_away = store, True  # type: ignore[assignment]
+        assert await checkpoint(first)
+        await first.registry.register_many([Device("d2")])
+        await beat(first, "d2")
+        await all_reached(first, second)
+        assert second.registry.numbers["d2"] == 2
+        assert (second.changes.trouble, second.history.manifest.position) == ("", 0)
+        assert (await figures(second, 2))[0].heartbeats == 1
+        store.is_away = False
+        await taken_over(first, second)
+        assert await figures(first, 0, 1, 2) == await figures(second, 0, 1, 2)
+        assert fleet_hash(first.fleet) == fleet_hash(second.fleet)
+
+    run(tmp_path, test)
+
+
 def test_compaction_is_taken_over_too(tmp_path: Path) -> None:
     async def test(world: SharedWorld, first: Service, second: Service) -> None:
         for _ in range(4):
@@ -109,7 +146,7 @@ def test_compaction_is_taken_over_too(tmp_path: Path) -> None:
         await taken_over(first, second)
         before = await figures(second, 0, 1)
         pieces = 0
-        await first.lease.look()
+        await take_lease(first)
         while await first.housekeeping.compact(is_forced=True):
             pieces += 1
             await taken_over(first, second)
@@ -136,7 +173,7 @@ def test_a_holder_that_ends_in_a_checkpoint_leaves_it_to_the_next_one(tmp_path: 
 
         assert not await cuts.while_writing(half_a_checkpoint)
         world.clock.ns += 20 * SECOND
-        await second.lease.look()
+        await take_lease(second)
         assert (second.lease.is_held, first.lease.is_held) == (True, False)
         assert not await first.housekeeping.checkpoint()
         assert await checkpoint(second)

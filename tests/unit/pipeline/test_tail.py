@@ -40,6 +40,7 @@ def test_a_question_is_refused_that_must_see_what_does_not_come(tmp_path: Path) 
         with pytest.raises(NotAccepting, match="not yet up to 1000") as caught:
             await tail_of(node).wait_for("1000")
         assert (caught.value.reason, caught.value.retry_after_s) == ("behind", 1)
+        assert not tail_of(node)._waiting, "nothing is kept of a position that never comes"
         await node.node.stop()
 
     asyncio.run(run())
@@ -78,6 +79,7 @@ def test_accepted_events_are_pending_until_they_come_back(tmp_path: Path) -> Non
         await beat(node, "press-07")
         assert (tail_of(node).own_pending, node.counters.events_applied) == (1, 0)
         await all_reached(node)
+        assert not tail_of(node)._own, "whether or not anybody asks for the accounts"
         assert (tail_of(node).own_pending, node.counters.events_applied, node.counters.events_followed) == (0, 1, 1)
         await node.node.stop()
 
