@@ -47,6 +47,8 @@ class Following:
         self._deliver, self._missed = deliver, missed
         self.reached = after
         """Position of the last entry that has come in."""
+        self._created = ""
+        """When the stream was made that is followed: one that was made anew has other entries at these positions."""
         self._waiting: deque[list[tuple[Position, bytes]]] = deque()
         self._changed = threading.Condition()
         self._has_ended, self._first_left = False, 0
@@ -74,7 +76,9 @@ class Following:
                     return
                 entries = [entry for part in self._waiting for entry in part]
                 self._waiting.clear()
-                first_left, self._has_ended = self._first_left, not entries
+                first_left = self._first_left
+                if not entries:
+                    self._has_ended = True
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._room.set)
             if not entries:
@@ -105,6 +109,9 @@ class Following:
         end_s = time.monotonic() + 10
         client = await self._link.connected(time.monotonic() + 3_600)
         info = await self._link.api(f"STREAM.INFO.{self._stream}", end_s=end_s)
+        self._created = self._created or str(info["created"])
+        if info["created"] != self._created:
+            raise ValueError(f"stream {self._stream} was made anew: its entries are not those that were followed")
         first, last = first_position(info["state"]), int(info["state"]["last_seq"])
         if first > self.reached + 1 and last > self.reached:
             self._miss(first)

@@ -88,11 +88,9 @@ def quiet_before(batch: EventColumns, alive_at_ns: int) -> list[tuple[int, int]]
     return [(alive_at_ns, batch.received_at_ns)] if is_quiet else []
 
 
-def in_time(batches: Sequence[EventColumns], place: int, alive_at_ns: int) -> Sequence[EventColumns]:
-    """The batches, of which the one at `place` was received no earlier than what is before it, by whatever node."""
-    if batches[place].received_at_ns >= alive_at_ns:
-        return batches
-    return [*batches[:place], replace(batches[place], received_at_ns=alive_at_ns), *batches[place + 1 :]]
+def in_time(batch: EventColumns, alive_at_ns: int) -> EventColumns:
+    """The batch, received no earlier than what is before it, by whatever node."""
+    return batch if batch.received_at_ns >= alive_at_ns else replace(batch, received_at_ns=alive_at_ns)
 
 
 def are_divided_alike(batches: Sequence[EventColumns], samples: SampleColumns) -> bool:

@@ -158,25 +158,25 @@ class Fleet:
 
         What is counted by sent_at (presence, samples) is the same in any order of events and any division into batches.
         """
-        start, floor_ns = 0, self.alive_at_ns
+        start, floor_ns, timed = 0, self.alive_at_ns, list(batches)
         for place, batch in enumerate(batches):
             if len(batch.correction_ns):
-                self._apply_in_order(batches[start:place], floor_ns)
+                self._apply_in_order(timed[start:place], floor_ns)
                 correct(self, ClockCorrection(*batch.correction_ns.tolist()))
                 start, floor_ns = place, self.alive_at_ns
             if batch.is_shared:
                 self.blind_ns += quiet_before(batch, self.alive_at_ns)
-                batches = in_time(batches, place, self.alive_at_ns)
+                timed[place] = in_time(batch, self.alive_at_ns)
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
             if len(batch.leap_ns):
                 self.leaps = self.leaps.and_one(*batch.leap_ns.tolist())
             if len(batch.forgotten):
-                self._apply_in_order(batches[start : place + 1], floor_ns)
+                self._apply_in_order(timed[start : place + 1], floor_ns)
                 start, floor_ns = place + 1, self.alive_at_ns
                 self.forgotten += forget_all(self, batch)
-        self._apply_in_order(batches[start:], floor_ns)
+        self._apply_in_order(timed[start:], floor_ns)
 
     def _apply_in_order(self, batches: Sequence[EventColumns], floor_ns: int) -> None:
         receptions: list[Receptions] = []

@@ -141,6 +141,7 @@ class Startup:
         """See that the blocks can be read without which there is no fleet. Blocks; in any thread.
 
         Raises: Unreadable: the storage does not give one. DamagedData: some are damaged or missing, with what to do.
+            OSError: a shared journal does not answer.
         """
         history = self.history
         manifest = history.manifest
@@ -163,6 +164,8 @@ class Startup:
                 f"the same name in {history.store.place}, and nothing else; it is looked for again and again, without "
                 "a restart. Until then events are accepted, and nothing is answered"
             )
+        if self.journal.is_shared:
+            self.readiness.replay.until = self.journal.last_position()
 
     def load(self) -> None:
         """The steps after `fetch`. Blocks; while nothing is appended to the journal. Raises: OperatorError; OSError."""
@@ -173,7 +176,6 @@ class Startup:
         if self.journal.is_shared:
             # What comes behind the snapshot is applied as `Tail` takes it, here as later.
             readiness.replay.position = self.history.manifest.position
-            readiness.replay.until = self.journal.last_position()
             self.follower.come_back(self.history.manifest.position)
         else:
             self._replay()

@@ -102,7 +102,7 @@ class StoreReturn:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self.threads.files, self.startup.fetch)
-        except DamagedData as error:
+        except (DamagedData, OSError) as error:
             # Also where it is damaged: whoever restores the object need not restart the service.
             self.readiness.degraded["snapshot"] = str(error)
             return
