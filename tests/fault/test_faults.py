@@ -216,9 +216,14 @@ def wrong(defect: str) -> list[str]:
 
 
 def test_control_a_build_that_answers_before_the_sync_fails_the_test(tmp_path: Path) -> None:
-    fault = Fault("pwrite64", "signal=SIGKILL", 60, is_on_files=True, file="journal.sqlite-wal")
+    def lives() -> None:
+        for number in range(60, 65):  # in a life whose last answers were on their way anyway, nothing is missing
+            fault = Fault("pwrite64", "signal=SIGKILL", number, is_on_files=True, file="journal.sqlite-wal")
+            (folder := tmp_path / f"{number}").mkdir()
+            round_of(fault, folder, wrong("early"))
+
     with pytest.raises(AssertionError):
-        round_of(fault, tmp_path, wrong("early"))
+        lives()
 
 
 def test_control_a_build_that_removes_unknown_files_fails_the_test(tmp_path: Path) -> None:

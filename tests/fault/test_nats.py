@@ -130,6 +130,7 @@ def test_an_entry_that_arrives_late_is_not_stored_again_though_the_stream_was_cu
     nats3.links[0].hold("there")  # so that it is sent again, by another server
     position = node.append()
     assert position is not None
+    until(lambda: bool(node.followed) and node.followed[-1][0] == position, "it does not come back before it is cut")
     other = nats3.journal(stream, journal=f"nats://{nats3.links[1].address}/{stream}")
     while other.drop(through=position, entries_max=1_000):
         pass

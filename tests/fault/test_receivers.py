@@ -39,8 +39,9 @@ def letter(url: str, kind: ReceiverKind = "webhook", secret: str = "") -> Letter
         (answer(b""), "closed the connection", False),
         (answer(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1_000 + b"\r\n"), "no HTTP", False),
         (answer(b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n"), "no HTTP", False),
-        ("hang", "within 0.5 s", False),
-        ("drip", "within 0.5 s", False),
+        # Whichever comes first: the time of the socket, or the end that a thread makes of the connection.
+        ("hang", "within 0.5 s|in time", False),
+        ("drip", "within 0.5 s|in time", False),
         (answer(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000), "", False),
     ],
 )
@@ -51,7 +52,8 @@ def test_a_receiver_that_misbehaves_has_failed_in_time(behaviour: Behaviour | st
         started_s = time.monotonic()
         outcome = webhook.send(letter(server.url), TERMS)
         assert time.monotonic() - started_s < 2
-        assert not outcome.is_delivered and text in outcome.text and outcome.is_refused == is_refused, outcome
+        is_said = any(part in outcome.text for part in text.split("|"))
+        assert not outcome.is_delivered and is_said and outcome.is_refused == is_refused, outcome
         assert outcome.retry_after_s == (7.0 if text == "answered 429" else 0.0)
         assert len(server.requests) == 1
     finally:
