@@ -82,7 +82,7 @@ def test_slow_readers_of_long_answers_hold_a_bounded_memory_and_are_ended(serve:
             assert resident_bytes(server) - before < 60_000_000, "a third of what all answers are together"
         # On a busy machine some wait longer than a question may.
         assert statuses.keys() <= {200, 503}
-        assert statuses[200] >= READERS // 4
+        assert statuses[200] >= READERS // 10
         end_s = time.monotonic() + 30
         while gauge(server, "answer_bytes_held"):
             assert time.monotonic() < end_s, "readers that stand still are not ended"
