@@ -85,6 +85,7 @@ def test_a_generated_client_calls_every_route(package: ModuleType, serve: Callab
     assert call("root") == "OK."
     assert call("healthz").status == "ok"
     assert call("readyz").replay.events == 0
+    assert call("getNode", hash_="true").is_holder is True
     assert call("getClock").is_behind is False
     call("acceptClock", body=models.ClockBody())
     assert call("previewFiles").files[0].unchanged == 5
