@@ -20,11 +20,11 @@ async def delays(cluster: Cluster, device: str) -> list[float]:
     """The seconds from an acknowledgement of one node until another one has applied it."""
     wires, found = [Wire(node.port) for node in cluster.nodes], []
     for number in range(ROUNDS):
-        taker, asked = wires[number % 3], wires[(number + 1) % 3]
+        taker, other = wires[number % 3], wires[(number + 1) % 3]
         answer = await taker.ask("POST", f"/api/v1/devices/{device}/heartbeat", b'{"sent_at": "2026-01-01T00:00:00Z"}')
         assert (answer.status, answer.position > 0) == (204, True)
         began_s = time.monotonic()
-        seen = await asked.ask("GET", f"/api/v1/devices/{device}/account", position=answer.position)
+        seen = await other.ask("GET", f"/api/v1/devices/{device}/account", position=answer.position)
         found.append(time.monotonic() - began_s)
         assert seen.status == 200
         assert f'"accepted":{number + 1},' in seen.body.decode()
