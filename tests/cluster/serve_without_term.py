@@ -13,6 +13,6 @@ from fleetpulse.pipeline.lease import Lease
 if __name__ == "__main__":
     database.check_term = lambda _: None
     SqlLeaseRecords.renew = lambda *_, **__: True  # type: ignore[method-assign]  # the control
-    Lease.is_held = property(lambda lease: lease._term is not None)  # type: ignore[method-assign,assignment]
-    Lease._lose = lambda *_, **__: None  # type: ignore[method-assign]
+    Lease.is_held = property(lambda lease: lease._term is not None)  # type: ignore[method-assign,assignment]  # the control
+    Lease._lose = lambda *_, **__: None  # type: ignore[method-assign]  # the control
     sys.exit(main())

@@ -106,7 +106,7 @@ def test_rows_that_are_not_all_there_are_none(make: Make, tmp_path: Path) -> Non
             raise ValueError("torn")
 
         with pytest.raises(ValueError, match="torn"):
-            other.moves.fill(torn(), transactions=9)  # type: ignore[arg-type]
+            other.moves.fill(torn(), transactions=9)  # type: ignore[arg-type]  # a source that breaks off
         assert hashes(other) == before
         assert other.transactions() == 0
 

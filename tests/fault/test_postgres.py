@@ -74,7 +74,7 @@ def in_the_midst_of_a_commit(catalog: SqlCatalog, before: Callable[[], None], af
 
             catalog._database.statements.execute = execute  # type: ignore[method-assign]
     finally:
-        del catalog._database.statements.execute  # type: ignore[attr-defined]
+        del catalog._database.statements.execute  # type: ignore[attr-defined]  # what was put there
         if waiter.ident is not None:
             waiter.join()
 

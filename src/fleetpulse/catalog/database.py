@@ -9,7 +9,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol
 
 from fleetpulse.catalog.acting import current_act
@@ -179,10 +178,6 @@ class Database(ABC):
 
     @abstractmethod
     def accept_loss(self, loss: Loss, *, at_ns: int) -> None:
-        """See Catalog."""
-
-    @abstractmethod
-    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Catalog."""
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """What the catalog says of its database itself: how far it has come, what of it was lost, and how it is copied."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,9 +89,9 @@ class DatabaseState(SqlRecords):
             rows = self._select("SELECT accepted_at_ns, part, after, through, since_ns FROM loss ORDER BY rowid")
             return [(at_ns, Loss(*loss)) for at_ns, *loss in rows]
 
+    @abstractmethod
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Catalog."""
-        self._database.copy(target, rest=rest)
 
     def close(self) -> None:
         """See Catalog."""

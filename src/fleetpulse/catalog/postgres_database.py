@@ -13,7 +13,6 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -260,10 +259,6 @@ class PostgresDatabase(Database):
         with self.transaction() as run:
             row = (at_ns, loss.part, loss.after, loss.through, loss.since_ns)
             run("INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row)
-
-    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
-        """See Catalog."""
-        raise NotImplementedError(f"a copy of {self.name} to {target}")
 
     def close(self) -> None:
         """See Catalog."""

@@ -1,5 +1,6 @@
 """The catalog on one machine, as a SQLite file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fleetpulse.catalog.sql_catalog import SqlCatalog
@@ -18,4 +19,9 @@ class SqliteCatalog(SqlCatalog):
             refuses it. DatabaseBusy.
         """
         clock = clock or SystemClock()
-        super().__init__(SqliteDatabase(path, wait_s=wait_s, clock=clock), clock)
+        self._file = SqliteDatabase(path, wait_s=wait_s, clock=clock)
+        super().__init__(self._file, clock)
+
+    def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
+        """See Catalog."""
+        self._file.copy(target, rest=rest)

@@ -82,7 +82,7 @@ class SqliteJournal:
 
     def follow(self, *, after: Position, deliver: Deliver, missed: Callable[[Position], None]) -> Callable[[], None]:
         """See Journal. This process is the only one that appends, so nobody follows."""
-        raise NotImplementedError
+        raise NotImplementedError("nobody follows a journal that is not shared")
 
     def append(self, body: bytes) -> Position:
         """See Journal."""

@@ -114,7 +114,7 @@ def test_a_node_that_cannot_read_the_blocks_goes_on_and_takes_the_checkpoint_ove
         await beat(first, "d0")
         await all_reached(first, second)
         store = StoreThatCanBeAway(second.history.store)
-        second.history.store, store.is_away = store, True  # type: ignore[assignment]
+        second.history.store, store.is_away = store, True  # type: ignore[assignment]  # it delegates
         assert await checkpoint(first)
         await first.registry.register_many([Device("d2")])
         await beat(first, "d2")
