@@ -47,6 +47,9 @@ bench: tools ## measure everything against its goals; results in benchmarks/resu
 	$(BIN)/python benchmarks/bench_nats_publish.py
 	$(BIN)/python benchmarks/bench_journal.py
 	$(BIN)/python benchmarks/load/bench_shared_heartbeats.py
+	$(BIN)/python benchmarks/load/bench_cluster.py load
+	$(BIN)/python benchmarks/load/bench_cluster.py failover
+	$(BIN)/python benchmarks/load/bench_cluster.py newcomer
 	$(BIN)/python benchmarks/bench_alerts.py 100000 benchmarks/results/alerts.json
 	$(BIN)/python benchmarks/bench_alerts.py 1000000 benchmarks/results/alerts.json
 	$(BIN)/python benchmarks/bench_rehearsals.py build/month benchmarks/results/rehearsals.json

@@ -152,6 +152,20 @@ def test_what_a_file_said_is_kept_field_by_field(reopen: Reopen) -> None:
     assert catalog.last_read("metrics", "a") == {"bounds": [0, None]}
 
 
+def test_many_devices_are_found_and_what_files_said_of_them_is_noted_together(reopen: Reopen) -> None:
+    catalog = reopen()
+    names = [f"d{number}" for number in range(1_100)]  # several statements, and a piece that is left
+    catalog.register([Device(name) for name in names], devices_max=2_000, at_ns=1)
+    catalog.note_last_reads("devices", {name: {"site": name, "note": None} for name in names})
+    catalog.note_last_reads("devices", {"d1": {"site": "y"}, "new": {}})
+    catalog = reopen()
+    found = catalog.found([*names, "nobody"])
+    assert {name: record.number for name, record in found.items()} == {name: at for at, name in enumerate(names)}
+    reads = catalog.last_reads("devices", [*names, "new", "nobody"])
+    expected = {name: {"site": name, "note": None} for name in names} | {"d1": {"site": "y", "note": None}, "new": {}}
+    assert reads == expected
+
+
 def test_calls_in_a_transaction_take_effect_together_or_not_at_all(reopen: Reopen) -> None:
     catalog = reopen()
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import examples
-from fleetpulse.catalog.catalog import Catalog, FileKind
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.file_readings import FileKind
 from fleetpulse.ingest.alert_declarations import declared_fields as rule_fields
 from fleetpulse.ingest.alert_declarations import rule_with
 from fleetpulse.ingest.device_declarations import DeviceChange, NewDevice

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -15,6 +15,7 @@ from fleetpulse.catalog.alert_records import AlertRecords
 from fleetpulse.catalog.audit_records import AuditRecords
 from fleetpulse.catalog.badge_records import BadgeRecords
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords
+from fleetpulse.catalog.file_readings import FileReadings
 from fleetpulse.catalog.file_records import FileRecords
 from fleetpulse.catalog.key_records import KeyRecords
 from fleetpulse.catalog.lease_records import LeaseRecords
@@ -26,7 +27,6 @@ from fleetpulse.catalog.receiver_records import ReceiverRecords
 from fleetpulse.catalog.retention_records import RetentionRecords
 from fleetpulse.catalog.rule_records import RuleRecords
 from fleetpulse.catalog.shared_catalog import SharedCatalog
-from fleetpulse.model.declaration_merge import Fields
 from fleetpulse.model.declared import DeclaredVersion
 from fleetpulse.model.device import Device
 from fleetpulse.model.forgotten import Forgotten
@@ -81,11 +81,7 @@ class Registered:
     """Changes of policies that were joined with older ones, see `policy_records.py`."""
 
 
-FileKind = Literal["devices", "metrics", "alerts"]
-"""Which of the declared files: devices.csv, metrics.json or alerts.toml, whatever they are called."""
-
-
-class Catalog(SharedCatalog, Protocol):
+class Catalog(SharedCatalog, FileReadings, Protocol):
     """What people decide, and the manifest. All calls block, and come from one thread at a time.
 
     A change is durable when its call returns. Every call that changes something may raise OSError: nothing was changed.
@@ -188,6 +184,10 @@ class Catalog(SharedCatalog, Protocol):
         """The device of this id, deleted or not; None where there never was one."""
         ...
 
+    def found(self, device_ids: Sequence[str]) -> dict[str, DeviceRecord]:
+        """`find` for many at once; ids that there never were are not in it."""
+        ...
+
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """Register all `devices` or none: new ones get the next numbers, registered ones are declared anew.
 
@@ -243,22 +243,6 @@ class Catalog(SharedCatalog, Protocol):
 
     def delete_metric(self, name: str) -> bool:
         """End the reporting of a metric; its number and its samples stay. Returns whether it was defined."""
-        ...
-
-    def file_read_at(self, kind: FileKind) -> int | None:
-        """When a file of this kind was last read, in nanoseconds since 1970; None: what it said before is not known."""
-        ...
-
-    def note_file_read(self, kind: FileKind, *, at_ns: int) -> None:
-        """Record that a file of this kind was read."""
-        ...
-
-    def last_read(self, kind: FileKind, name: str) -> Fields | None:
-        """What a file of this kind said of a device or metric when it last named it, field by field; None: never."""
-        ...
-
-    def note_last_read(self, kind: FileKind, name: str, fields: Fields) -> None:
-        """Record what a file says of a device or metric. Fields that it no longer names keep what was recorded."""
         ...
 
     def manifest(self) -> Manifest:

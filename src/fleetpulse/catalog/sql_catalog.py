@@ -16,7 +16,7 @@ from fleetpulse.catalog.change_log import note_devices, note_table
 from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import CHECK_SQL, changed_devices, wrong_devices, wrong_policies
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqlEnrolmentRecords
-from fleetpulse.catalog.file_readings import FileReadings
+from fleetpulse.catalog.file_readings import SqlFileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqlFileRecords, note_superseded
 from fleetpulse.catalog.key_records import KeyRecords, SqlKeyRecords, revoke_of_device
 from fleetpulse.catalog.lease_records import LeaseRecords, SqlLeaseRecords
@@ -31,7 +31,7 @@ from fleetpulse.catalog.registration import READ_ROWS, Registration
 from fleetpulse.catalog.retention_records import RetentionRecords, SqlRetentionRecords, replace_graces
 from fleetpulse.catalog.row_checks import ReadRows
 from fleetpulse.catalog.rule_records import RuleRecords, SqlRuleRecords
-from fleetpulse.catalog.sql_text import NUMBERS_IN
+from fleetpulse.catalog.sql_text import NUMBERS_IN, TEXTS_IN
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, OutOfRange
 from fleetpulse.model.declared import DeclaredVersion
@@ -51,7 +51,7 @@ class _DryRunEnds(Exception):
     """Ends a transaction that must change nothing."""
 
 
-class SqlCatalog(FileReadings):
+class SqlCatalog(SqlFileReadings):
     """See Catalog."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -144,6 +144,13 @@ class SqlCatalog(FileReadings):
             query = f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE id = ?"
             row = next(self._database.all_rows(query, device_id), None)
             return None if row is None else rows_of.read_record(row)
+
+    def found(self, device_ids: Sequence[str]) -> dict[str, DeviceRecord]:
+        """See Catalog."""
+        with self._reading():
+            query = f"SELECT {rows_of.DEVICE_SQL} FROM device WHERE id {TEXTS_IN}"
+            rows = self._database.all_rows(query, json.dumps(list(device_ids)))
+            return {row[1]: rows_of.read_record(row) for row in rows}
 
     def register(self, devices: Iterable[Device], *, devices_max: int, at_ns: int, replaces: bool = True) -> Registered:
         """See Catalog."""

@@ -154,7 +154,8 @@ class Following:
                 await self._wait_for_room()
                 await client.publish(subject, request, reply=inbox)
                 is_asking, left = True, BATCH
-            gathered = [await asyncio.wait_for(messages.get(), QUIET_S)]
+            async with asyncio.timeout(QUIET_S):
+                gathered = [await messages.get()]
             while not messages.empty():
                 gathered.append(messages.get_nowait())
             entries: list[tuple[Position, bytes]] = []

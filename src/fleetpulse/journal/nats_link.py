@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 import nats.errors
 import structlog
+import uvloop
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -59,7 +60,7 @@ class NatsLink:
         """Nothing is connected before `start`. Raises: SettingsError: a file of TLS or credentials is no use."""
         self._servers = list(place.servers)
         self._options = _options(place, settings)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="journal-nats", daemon=True)
         self._client: Client | None = None
         self._lost = asyncio.Event()

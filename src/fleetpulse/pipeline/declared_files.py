@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from fleetpulse.catalog.acting import Act, acting
-from fleetpulse.catalog.catalog import Catalog, FileKind
+from fleetpulse.catalog.catalog import Catalog
+from fleetpulse.catalog.file_readings import FileKind
 from fleetpulse.clock import Clock
 from fleetpulse.errors import FleetpulseError, OperatorError, OutOfRange
 from fleetpulse.model.declaration_merge import MergeReport, Rule

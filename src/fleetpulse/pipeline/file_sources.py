@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fleetpulse.catalog.catalog import FileKind, Registered
+from fleetpulse.catalog.catalog import Registered
+from fleetpulse.catalog.file_readings import FileKind
 from fleetpulse.errors import AlertsFileError, DevicesFileError, MetricsFileError
 from fleetpulse.ingest.alerts_file import Entry, ReadEntry, read_alerts, read_receiver, read_route, read_rule
 from fleetpulse.ingest.devices_file import read_devices

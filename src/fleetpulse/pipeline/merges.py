@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Generic, TypeVar
 
 from fleetpulse.access.scopes import OUTSIDE, check_within, is_within
 from fleetpulse.access_errors import Forbidden
-from fleetpulse.catalog.catalog import Catalog, DeviceRecord, FileKind
+from fleetpulse.catalog.catalog import Catalog, DeviceRecord
+from fleetpulse.catalog.file_readings import FileKind
 from fleetpulse.errors import OutOfRange
 from fleetpulse.ingest.devices_file import NamedDevice
 from fleetpulse.ingest.metric_declarations import declared_fields, definition_with
@@ -40,10 +42,21 @@ def merged_devices(
         scope: of whoever asks: lines of devices outside are in conflict, and so are those that would take one out; new
             devices get its labels.
     """
-    merging = Merging(rule, report)
+    merging, remaining = Merging(rule, report), iter(lines)
+    while piece := list(islice(remaining, RECORDS_AT_ONCE)):
+        yield from _merged_piece(catalog, piece, merging, is_file=is_file, scope=scope)
+
+
+def _merged_piece(
+    catalog: Catalog, lines: Sequence[NamedDevice], merging: Merging, *, is_file: bool, scope: Scope
+) -> list[Device]:
+    """What `merged_devices` yields for these lines: a few statements for all of them, as a database may be far away."""
+    ids, report = [line.device.id for line in lines], merging.report
+    records, devices, named_now = catalog.found(ids), list[Device](), dict[str, Fields]()
+    reads = catalog.last_reads("devices", ids) if is_file else {}
     for line in lines:
         device_id, named = line.device.id, line.named
-        record = catalog.find(device_id)
+        record = records.get(device_id)
         if record is not None and not is_within(record.device.labels, scope):
             report.unchanged += 1
             report.note_conflict(device_id, OUTSIDE)
@@ -52,15 +65,18 @@ def merged_devices(
         known = Known(
             in_effect=None if declared is None else device_fields(declared),
             was_deleted=record is not None and record.is_deleted,
-            last_read=catalog.last_read("devices", device_id) if is_file else None,
+            last_read=reads.get(device_id),
         )
         device, is_mergeable = merging.entry(
             device_id, named, known, partial(_device_with, declared or Device(device_id, dict(scope)), scope)
         )
-        if is_file and is_mergeable:
-            _record(catalog, "devices", device_id, named, known)
+        if is_file and is_mergeable and _is_news(named, known):
+            reads[device_id] = named_now[device_id] = {**(known.last_read or {}), **named}
         if device is not None:
-            yield device
+            devices.append(device)
+    if named_now:
+        catalog.note_last_reads("devices", named_now)
+    return devices
 
 
 def _device_with(device: Device, scope: Scope, sets: Fields) -> tuple[Device, Fields]:
@@ -146,8 +162,13 @@ def _metric_fields(metric: MetricDefinition) -> Fields:
 
 
 def _record(catalog: Catalog, kind: FileKind, name: str, named: Fields, known: Known) -> None:
-    if known.last_read is None or any(known.last_read.get(key, _NOT_NAMED) != value for key, value in named.items()):
+    if _is_news(named, known):
         catalog.note_last_read(kind, name, named)
+
+
+def _is_news(named: Fields, known: Known) -> bool:
+    """Whether a file says something else of an entry than when it was last read."""
+    return known.last_read is None or any(known.last_read.get(key, _NOT_NAMED) != value for key, value in named.items())
 
 
 def changed_devices(

@@ -6,7 +6,8 @@ from msgspec import UNSET
 
 from fleetpulse.aggregate.recurrence import next_occurrence
 from fleetpulse.aggregate.status import NEVER_NS
-from fleetpulse.catalog.catalog import DeviceRecord, FileKind, Pause
+from fleetpulse.catalog.catalog import DeviceRecord, Pause
+from fleetpulse.catalog.file_readings import FileKind
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.ingest.bodies import RefusedLine
 from fleetpulse.ingest.devices_import import DeviceImport
