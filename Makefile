@@ -84,7 +84,8 @@ test-containers: tools ## build the image, run it by compose, kill and upgrade i
 	$(BIN)/python -m pytest -s --timeout 480 tests/containers/test_containers.py
 
 test-cluster: tools ## three nodes, NATS, PostgreSQL and S3 under every fault and 60 pairs of them, in an hour (haproxy)
-	$(BIN)/python -m pytest -s --timeout 14400 tests/cluster --cluster-pairs 60
+	$(BIN)/python -m pytest -s --timeout 14400 tests/cluster --cluster-pairs 60 \
+		--cluster-record benchmarks/results/cluster.json
 
 check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
 	$(BIN)/ruff format --check src tests benchmarks deploy

@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cluster-pairs", type=int, default=-1, help="pairs of faults in tests/cluster, -1: a short round"
     )
+    parser.addoption("--cluster-record", default="", help="file for the figures of its round")
     parser.addoption("--cluster-seed", type=int, default=1, help="seed of its faults and its load")
     parser.addoption("--life-rounds", type=int, default=4, help="lives of tests/property/test_status.py")
     parser.addoption("--life-seed", type=int, default=1, help="seed of the first of them")

@@ -93,6 +93,11 @@ class NatsServer:
         assert self._process is not None
         return self._process
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def is_ready(self) -> bool:
         """Whether it serves streams."""
         try:

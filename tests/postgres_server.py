@@ -116,6 +116,11 @@ class PostgresServer:
                 start_new_session=True,
             )
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def is_ready(self) -> bool:
         """Whether it serves."""
         with contextlib.suppress(psycopg.OperationalError):

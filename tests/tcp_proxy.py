@@ -221,6 +221,8 @@ class _Side(asyncio.Protocol):
     def _pass(self, data: bytes | None) -> None:
         if self.other is None or self.other.transport.is_closing():
             return
+        if data is not None and self._has_ended:
+            return  # the proxy has half-closed this way, of which whoever sends does not know
         if data is not None:
             self._proxy.bytes_passed[self._way] += len(data)
             self.other.transport.write(data)

@@ -1,4 +1,4 @@
-"""What happens to a cluster: a seeded schedule of faults, one at a time and two at once."""
+"""What happens to a cluster: a seeded schedule of faults, one at a time and two at once, for moments and for longer."""
 
 import itertools
 import random
@@ -6,29 +6,47 @@ import time
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from world import Cluster
+from world import Cluster, until
 
-Way = Literal["kill", "pause", "hold", "cut", "delay", "half"]
+Way = Literal["kill", "pause", "hold", "cut", "delay", "half", "away"]
+"""`away`: a node stands still and is cut off from NATS, until the stream has dropped what it must apply next."""
 WAYS: tuple[Way, ...] = ("kill", "pause", "hold", "cut", "delay", "half")
 DELAY_S = 0.15
+LONG_S = 14.0
+"""Beyond the lease, and beyond what a leader of NATS may be silent."""
+AWAY_S_MAX = 90.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`member` may be `holder` or `leader`: who it is then is found when the fault begins."""
+    """`member` may be `holder`, `leader` or `follower`: who it is then is found when the fault begins."""
 
     way: Way
     member: str
+    seconds: float = 0.0
+    """How long it lasts; 0: moments."""
 
     def __str__(self) -> str:
-        return f"{self.way} {self.member}"
+        return f"{self.way} {self.member}" + (f" for {self.seconds:.0f} s" if self.seconds else "")
 
 
-def all_faults(*, nodes: int = 3, servers: int = 3) -> list[Fault]:
-    """Every way for every member. moto keeps all in its memory, so that the S3 API is not killed."""
-    members = [f"node{number + 1}" for number in range(nodes)] + [f"nats{number + 1}" for number in range(servers)]
-    members += ["holder", "postgres", "s3", *(["leader"] if servers > 1 else [])]
-    return [Fault(way, member) for member in members for way in WAYS if (way, member) != ("kill", "s3")]
+def all_faults() -> list[Fault]:
+    """Every way for everything."""
+    members = ["holder", "node1", "node2", "node3", "leader", "follower", "postgres", "s3"]
+    return [Fault(way, member) for member in members for way in WAYS]
+
+
+def long_faults() -> list[Fault]:
+    """Those of which others take over, or which the rest must outlast."""
+    ways: list[tuple[str, tuple[Way, ...]]] = [
+        ("holder", ("kill", "pause", "hold", "cut")),
+        ("leader", ("kill", "pause", "hold")),
+        ("follower", ("pause",)),
+        ("postgres", ("kill", "pause", "hold")),
+        ("s3", ("kill", "pause")),
+    ]
+    found = [Fault(way, member, LONG_S) for member, each in ways for way in each]
+    return [*found, Fault("away", "node1"), Fault("away", "node3")]
 
 
 def all_pairs(seed: int, count: int) -> list[tuple[Fault, ...]]:
@@ -38,19 +56,53 @@ def all_pairs(seed: int, count: int) -> list[tuple[Fault, ...]]:
 
 
 class Disturbance:
-    """Faults that last from the beginning to the end of a `with` block."""
+    """Faults that last from the beginning to the end of a `with` block.
+
+    What two names mean may be one member: then it meets with the first of the faults only.
+    """
 
     def __init__(self, cluster: Cluster, faults: tuple[Fault, ...]) -> None:
         self._cluster = cluster
-        self.faults = tuple(dict.fromkeys(Fault(fault.way, self._who(fault.member)) for fault in faults))
+        self.meant = faults
+        self.faults = tuple(
+            {
+                member: Fault(fault.way, member, fault.seconds)
+                for fault in reversed(faults)
+                for member in (self._who(fault.member),)
+            }.values()
+        )
+        self.term = cluster.lease()
+        """Who had the lease before, and its epoch."""
         self.began_s = self.ended_s = 0.0
 
     def _who(self, member: str) -> str:
-        if member == "holder":
-            return self._cluster.lease()[0]
-        return f"nats{self._cluster.nats.leader() + 1}" if member == "leader" else member
+        match member:
+            case "holder":
+                return self._cluster.lease()[0]
+            case "leader":
+                return f"nats{self._cluster.nats.leader() + 1}"
+            case "follower":
+                return f"nats{(self._cluster.nats.leader() + 1) % 3 + 1}"
+            case _:
+                return member
+
+    def wait(self, moments_s: float) -> float:
+        """Let it last; how long it took until another node had the lease, where the holder is concerned, else 0."""
+        taken_s = 0.0
+        if self.meant[0].member == "holder" and self.meant[0].seconds:
+            epoch = self.term[1]
+            until(lambda: self._cluster.lease()[1] > epoch, lambda: f"nobody took over from {self.term}", 60)
+            taken_s = time.monotonic() - self.began_s
+        for fault in self.faults:
+            if fault.way == "away":
+                self._cluster.await_dropped(self._position, AWAY_S_MAX)
+        seconds = max(fault.seconds for fault in self.faults) or moments_s
+        time.sleep(max(0.0, self.began_s + seconds - time.monotonic()))
+        return taken_s
 
     def __enter__(self) -> Self:
+        self._position = max(report.get("position", 0) for report in self._cluster.reports())
+        self._cluster.check_alive()
         self.began_s = time.monotonic()
         for fault in self.faults:
             member, links = self._cluster.members[fault.member], self._cluster.links.of(fault.member)
@@ -67,6 +119,9 @@ class Disturbance:
                     [link.delay(DELAY_S) for link in links]
                 case "half":
                     [link.half_close() for link in links]
+                case "away":
+                    member.pause()
+                    [link.cut() for link in self._cluster.links.of(fault.member, "nats")]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,7 +129,7 @@ class Disturbance:
             member = self._cluster.members[fault.member]
             if fault.way == "kill":
                 member.start()
-            elif fault.way == "pause":
+            elif fault.way in {"pause", "away"}:
                 member.resume()
         for fault in self.faults:  # only when all are alive: a link that is mended resets what has ended
             for link in self._cluster.links.of(fault.member):

@@ -62,9 +62,13 @@ class Links:
         self.named[name] = Link(self, int(self._ask({"call": "to", "port": port})["port"]))
         return self.named[name]
 
-    def of(self, member: str) -> list[Link]:
-        """All links of a process."""
-        return [link for name, link in self.named.items() if member in name.split("-")]
+    def of(self, member: str, other: str = "") -> list[Link]:
+        """All links of a process; `other`: only those to whose names begin so."""
+        return [
+            link
+            for name, link in self.named.items()
+            if member in (ends := name.split("-")) and any(end.startswith(other) for end in ends if end != member)
+        ]
 
     def call(self, name: str, port: int, *arguments: object) -> None:
         """What a proxy shall do."""

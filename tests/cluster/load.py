@@ -7,6 +7,7 @@ without saying what became of it.
 """
 
 import asyncio
+import gzip
 import itertools
 import json
 import random
@@ -72,6 +73,8 @@ class Load:
         self._chance = random.Random(seed)
         self._bulk_lines = bulk_lines
         self._pause_s = pause_s
+        self.requests = 0
+        """How many were acknowledged."""
         self._until = int(datetime.now(UTC).timestamp()) // 60 - 1
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,7 +85,7 @@ class Load:
 
     @property
     def events(self) -> int:
-        """How many events were acknowledged."""
+        """How many events were acknowledged, single reports and lines of bulk bodies."""
         return sum(account.acknowledged for account in self.accounts.values())
 
     def start(self, port: int) -> None:
@@ -97,6 +100,13 @@ class Load:
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), f"what was begun is not acknowledged: {self.refusals}"
         assert not self.faults, self.faults[:5]
+
+    def await_events(self, count: int, *, timeout_s: float) -> None:
+        """Wait until so many events are acknowledged."""
+        end_s = time.monotonic() + timeout_s
+        while self.events < count:
+            assert time.monotonic() < end_s, f"{self.events} of {count} events are acknowledged"
+            time.sleep(0.5)
 
     def silence_s(self, start_s: float, end_s: float) -> float:
         """The longest time between two acknowledgements within a span."""
@@ -135,9 +145,11 @@ class Load:
         else:
             path, expected = "/api/v1/events", 200
             body = b"\n".join(body_of(event, has_device=True) for event in events)
+        is_packed = len(events) > 1 and self._chance.random() < 0.5
+        body = gzip.compress(body, 1) if is_packed else body
         while not self.faults:
             try:
-                answer = await wire.ask("POST", path, body)
+                answer = await wire.ask("POST", path, body, is_packed=is_packed)
             except Broken as broken:
                 self.refusals[str(broken)[:40]] += 1
                 self._count(events, is_sure=False)
@@ -145,6 +157,7 @@ class Load:
                 if answer.status == expected and self._has_all(answer.body, len(events)):
                     self.position = max(self.position, answer.position)
                     self._count(events, is_sure=True)
+                    self.requests += 1
                     self.acknowledged_s.append(time.monotonic())
                     return
                 self._refused(events, answer.status, answer.body)

@@ -16,9 +16,14 @@ from command import COMMAND
 from quiet_ports import quiet_port
 from s3_server import CREDENTIALS
 
+S3_SCRIPT = Path(__file__).parent / "stored_s3.py"
+
 
 class Member(Protocol):
-    """A process that can be ended and paused."""
+    """A process that can be ended and paused. `has_ended`: it was started, and runs no more."""
+
+    @property
+    def has_ended(self) -> bool: ...
 
     def start(self) -> None: ...
 
@@ -95,25 +100,39 @@ class Node:
 
 
 class S3Process:
-    """moto's S3 API. What it stores is in its memory, so that it can be paused and cut off, but not killed."""
+    """moto's S3 API. What it stores is in `folder`, also when it is killed."""
 
     def __init__(self, folder: Path) -> None:
         self.port = quiet_port()
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with (self._folder / "s3.log").open("ab") as log:
-            words = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        """Start it; `wait_ready` waits until it serves, and makes the bucket."""
+        self.folder.mkdir(exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            words = [sys.executable, "-W", "ignore", str(S3_SCRIPT), str(self.port), str(self.folder)]
             self._process = subprocess.Popen(words, stdout=log, stderr=log)
+
+    def wait_ready(self) -> None:
         end_s = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError):
                 bucket = urllib.request.Request(f"http://127.0.0.1:{self.port}/cluster", method="PUT")
                 urllib.request.urlopen(bucket, timeout=10).close()
                 return
-            assert time.monotonic() < end_s, (self._folder / "s3.log").read_text()
+            assert time.monotonic() < end_s, (self.folder / "log").read_text()
             time.sleep(0.1)
+
+    @property
+    def overwritten(self) -> list[str]:
+        """Objects that were written again with other content, notes aside."""
+        path = self.folder / "overwritten"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def kill(self) -> None:
         if self._process is not None:

@@ -61,9 +61,17 @@ class Probes:
 
     def alerts(self, node: Node, device: str) -> list[dict[str, Any]]:
         """The alerts of a device by the word of one node, the oldest first; none where it does not answer."""
-        status, answer = node.get(f"{API}/alerts?state=all&limit=1000")
-        found = answer["alerts"] if status == 200 else []
-        return [alert for alert in reversed(found) if alert["device_id"] == device and alert["first_fired_at"]]
+        found, before = list[dict[str, Any]](), ""
+        while True:
+            status, answer = node.get(f"{API}/alerts?state=all&limit=1000&device_id={device}{before}")
+            if status != 200:
+                return []
+            found += answer["alerts"]
+            if not answer.get("next_cursor"):
+                break
+            before = f"&cursor={answer['next_cursor']}"
+        fired = [alert for alert in found if alert["first_fired_at"]]
+        return sorted(fired, key=lambda alert: int(alert["number"]))
 
     def await_state(self, node: Node, device: str, state: str) -> None:
         def is_so() -> bool:
@@ -73,10 +81,12 @@ class Probes:
 
     def faults(self, nodes: Iterable[Node], fallen: Iterable[str]) -> list[str]:
         """What is wrong with the alerts in the end; `fallen` are the devices that were silent once."""
-        faults, keys = list[str](), self.keys()
+        faults, keys, nodes = list[str](), self.keys(), list(nodes)
         for node in nodes:
             for device in fallen:
                 alerts = self.alerts(node, device)
+                if alerts != self.alerts(nodes[0], device):
+                    faults.append(f"{node.name} and {nodes[0].name} have other alerts of {device}")
                 if not alerts:
                     faults.append(f"{node.name}: {device} was silent, and has no alert")
                 for one, two in itertools.pairwise(alerts):

@@ -59,3 +59,4 @@ def test_the_links_of_a_member_are_those_that_name_it(echo: int) -> None:
         made = {name: links.to(echo, name) for name in ("node1-nats1", "node1-nats2", "balancer-node1", "node2-nats1")}
         assert links.of("node1") == [made["node1-nats1"], made["node1-nats2"], made["balancer-node1"]]
         assert links.of("nats1") == [made["node1-nats1"], made["node2-nats1"]]
+        assert links.of("node1", "nats") == [made["node1-nats1"], made["node1-nats2"]]

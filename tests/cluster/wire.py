@@ -46,9 +46,12 @@ class Wire:
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, body: bytes = b"", *, position: int = 0) -> Answer:
-        """Raises: Broken."""
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", *, position: int = 0, is_packed: bool = False
+    ) -> Answer:
+        """The answer. Args: is_packed: the body is gzip's. Raises: Broken."""
         head = f"{method} {path} HTTP/1.1\r\nHost: cluster\r\nContent-Type: application/json\r\n"
+        head += "Content-Encoding: gzip\r\n" if is_packed else ""
         head += f"Fleetpulse-Position: {position}\r\n" if position else ""
         answer = Answer()
         try:

@@ -17,7 +17,7 @@ from s3_server import REGION
 READY_S = 90.0
 QUICK = [
     *("--auth", "off", "--device-per-s", "0", "--trusted-proxies", "127.0.0.1", "--log-format", "json"),
-    *("--shutdown-s", "20", "--checkpoint-s", "12", "--alert-interval-s", "0.2", "--delivery-retry-s", "0.2"),
+    *("--shutdown-s", "20", "--checkpoint-s", "6", "--alert-interval-s", "0.2", "--delivery-retry-s", "0.2"),
     *("--blind-notice-s", "3600"),
 ]
 
@@ -51,7 +51,7 @@ class Cluster:
         self.folder, self.links = folder, Links()
         self.nats = NatsCluster(folder / "nats", count=servers)
         self.postgres = PostgresServer(folder / "postgres")
-        self.s3 = S3Process(folder)
+        self.s3 = S3Process(folder / "s3")
         self._devices = folder / "devices.csv"
         self._devices.write_text(devices)
         self._flags, self._scripts = flags, scripts or {}
@@ -83,6 +83,7 @@ class Cluster:
         self.nats.start()
         self.s3.start()
         self.postgres.wait_ready()
+        self.s3.wait_ready()
         self.database = self.postgres.database().rpartition("/")[2]
         self.nodes = [self._node(f"node{number + 1}") for number in range(self._count)]
         for node in self.nodes:
@@ -98,13 +99,17 @@ class Cluster:
         servers = [
             self._link(name, f"nats{number}", server.port).address for number, server in enumerate(self.nats.servers, 1)
         ]
+        monitors = [
+            f"http://{self._link(f'{name}-monitor', f'nats{number}', server.monitor_port).address}"
+            for number, server in enumerate(self.nats.servers, 1)
+        ]
         # A user for each node, so that the database knows which node writes.
         self.postgres.execute(f"CREATE ROLE {name} SUPERUSER LOGIN")
         link = self._link(name, "postgres", self.postgres.port)
         catalog = self.postgres.url(self.database, port=link.port, user=name)
         flags = [
             *("--node-name", name, "--devices", str(self._devices)),
-            *("--journal", f"nats://{','.join(servers)}/fleetpulse", "--nats-monitors", self.nats.monitors),
+            *("--journal", f"nats://{','.join(servers)}/fleetpulse", "--nats-monitors", ",".join(monitors)),
             *("--journal-replicas", str(len(self.nats.servers)), "--catalog", catalog),
             *("--blocks", "s3://cluster/blocks", "--s3-region", REGION),
             *("--s3-endpoint", f"http://{self._link(name, 's3', self.s3.port).address}"),
@@ -114,22 +119,26 @@ class Cluster:
     def await_ready(self) -> float:
         """Wait until all nodes serve and the balancer knows it; the seconds that it took.
 
-        A node that has ended is started again, as systemd does.
+        No member may end by itself, whatever happens to the others.
         """
         began_s = time.monotonic()
 
         def is_ready() -> bool:
-            for node in self.nodes:
-                if node.has_ended:
-                    print(f"{node.name} has ended, and is started again: {node.log_text[-300:]}", flush=True)
-                    time.sleep(1.0)
-                    node.start()
+            self.check_alive()
             return all(node.is_ready for node in self.nodes)
 
         until(is_ready, lambda: self.trouble, READY_S)
         assert self.balancer is not None
         self.balancer.await_states(*["UP"] * len(self.nodes), *["DOWN"] * (3 - len(self.nodes)))
         return time.monotonic() - began_s
+
+    def check_alive(self) -> None:
+        """Look that all that was started, and not killed by a test, runs."""
+        ended = [name for name, member in self.members.items() if member.has_ended]
+        if self.balancer is not None and self.balancer.process.poll() is not None:
+            ended.append("balancer")
+        logs = "\n".join(f"{node.name}: {node.log_text[-3000:]}" for node in self.nodes if node.name in ended)
+        assert not ended, f"{ended} ended by themselves\n{logs}"
 
     @property
     def trouble(self) -> str:
@@ -138,11 +147,26 @@ class Cluster:
             f"{node.name}: {node.get('/readyz')}\n{node.log_text[-3000:]}" for node in self.nodes if not node.is_ready
         )
 
+    def logged(self, text: str) -> int:
+        """How often nodes have logged a text."""
+        return sum(node.log_text.count(text) for node in self.nodes)
+
     @property
     def retries(self) -> int:
         """How often the balancer has sent a request again by itself."""
         assert self.balancer is not None
         return self.balancer.retries()
+
+    def await_dropped(self, position: int, timeout_s: float) -> None:
+        """Wait until the stream begins behind the entry that follows a position."""
+        found: list[int] = []
+
+        def is_dropped() -> bool:
+            state = self.nats.api("STREAM.INFO.fleetpulse").get("state", {})
+            found[:] = [int(state.get("first_seq", 0))]
+            return found[0] > position + 1
+
+        until(is_dropped, lambda: f"the stream begins at {found}, and {position} was applied", timeout_s)
 
     # What every node knows
 

@@ -135,6 +135,7 @@ def test_a_half_closed_link_ends_one_way_only(link: TcpProxy, echo: Echo) -> Non
         connection.sendall(b"one")
         assert exactly(connection, 3) == b"one"
         link.half_close()
+        connection.sendall(b"two")  # its sender does not know that it leads nowhere
         assert exactly(connection, 9) == b"END"
     assert echo.got == b"one"
 
