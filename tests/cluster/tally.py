@@ -18,9 +18,13 @@ from load import Load
 SILENCE_S_MAX = 15.0
 """The lease, and a leader of NATS, are taken over in less."""
 NATS_SILENCE_S_MAX = 10.0
+NODE_SILENCE_S_MAX = 20.0
+"""The balancer gives a report to another node when one that stands still has not answered for 15 s. Every connection of
+the load sends to all nodes, so all of them soon wait for that one."""
 STORES_SILENCE_S_MAX = 5.0
 """Heartbeats go on without PostgreSQL and S3; a machine that does other things besides needs a moment."""
 TAKEN_S_MAX = 15.0
+NODES = {"holder", "node1", "node2", "node3"}
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Tally:
         members = {fault.member for fault in faults}
         if members <= {"postgres", "s3"}:
             return STORES_SILENCE_S_MAX
+        if any(fault.way in {"pause", "hold", "away"} and fault.member in NODES for fault in faults):
+            return NODE_SILENCE_S_MAX
         is_one = len(faults) == 1 and members <= {"leader", "follower"}
         return NATS_SILENCE_S_MAX if is_one else SILENCE_S_MAX
 
@@ -68,7 +74,7 @@ class Tally:
                 "until another node has the lease": self._longest("taken_s"),
                 "without acknowledgement, one NATS server": self._longest("silence_s", "leader", "follower"),
                 "without acknowledgement, PostgreSQL or S3": self._longest("silence_s", "postgres", "s3"),
-                "without acknowledgement, one node": self._longest("silence_s", "holder", "node1", "node2", "node3"),
+                "without acknowledgement, one node": self._longest("silence_s", *NODES),
                 "without acknowledgement, any": self._longest("silence_s"),
                 "until all nodes serve after a fault": self._longest("ready_s"),
                 "until a report was acknowledged": round(load.slowest_s, 2),

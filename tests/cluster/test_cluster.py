@@ -101,7 +101,10 @@ def test_nothing_acknowledged_is_lost_or_counted_twice(tmp_path: Path, pytestcon
         print(f"{load.events} events acknowledged, slowest {load.slowest_s:.1f} s; instead: {dict(load.refusals)}")
         if path := pytestconfig.getoption("cluster_record"):
             tally.record(Path(path), load, seed=seed, writes=count, messages=len(cluster.message_keys()))
-        # The control: a ledger with one event more must not match.
+        # The controls: a node that ends must be noticed, and a ledger with one event more must not match.
+        cluster.nodes[2].stop()
+        with pytest.raises(AssertionError, match="node3"):
+            cluster.check_alive()
         account = next(iter(load.accounts.values()))
         account.acknowledged += account.unsure + cluster.retries + 1
         account.samples.add((0, 1))
