@@ -17,5 +17,9 @@ class CatalogSettings:
         5.0, "Time that PostgreSQL may take for a statement; after it, 503 `catalog_away`.", "s", 0.5, 600
     )
     catalog_wait_s: float = setting(
-        60.0, "Time that a start waits for PostgreSQL to answer; after it, the process ends.", "s", 0, 86_400
+        60.0,
+        "Time that a start waits for PostgreSQL, and for other nodes that change it; after it, the process ends.",
+        "s",
+        0,
+        86_400,
     )

@@ -156,6 +156,7 @@ def open_catalog(settings: Settings, clock: Clock, *, sleep: Callable[[float], N
                 settings.catalog,
                 timeout_s=settings.catalog_timeout_s,
                 wait_s=settings.database_wait_s,
+                start_wait_s=settings.catalog_wait_s,
                 password=settings.catalog_password,
                 clock=clock,
             )

@@ -47,6 +47,8 @@ class Database(ABC):
         self.following = 0
         """The newest version that is known here to have changed what following the journal needs."""
         self._noting: Noting | None = None
+        self._start_wait_s = 0.0
+        """How long a start waits for other nodes, where that is longer than a running service does."""
 
     @property
     @abstractmethod
@@ -150,6 +152,10 @@ class Database(ABC):
     def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:  # noqa: ARG002  # this engine announces nothing
         """See SharedCatalog."""
         return lambda: None
+
+    def note_started(self) -> None:
+        """See SharedCatalog."""
+        self._start_wait_s = 0.0
 
     def transactions(self) -> int:
         """See Catalog."""

@@ -46,6 +46,10 @@ class DatabaseState(SqlRecords):
         """See SharedCatalog."""
         return self._database.listen(heard)
 
+    def note_started(self) -> None:
+        """See SharedCatalog."""
+        self._database.note_started()
+
     def following_version(self) -> int:
         """See SharedCatalog."""
         return self._database.following

@@ -17,19 +17,28 @@ class PostgresCatalog(SqlCatalog):
     """See Catalog."""
 
     def __init__(
-        self, url: str, *, timeout_s: float = 5.0, wait_s: float = 10.0, password: str = "", clock: Clock | None = None
+        self,
+        url: str,
+        *,
+        timeout_s: float = 5.0,
+        wait_s: float = 10.0,
+        start_wait_s: float = 0.0,
+        password: str = "",
+        clock: Clock | None = None,
     ) -> None:
         """Connect to a database, and make its tables where they are missing.
 
         Args:
             timeout_s: how long anything may take.
             wait_s: how long a transaction waits for another one.
+            start_wait_s: how long at least it does so until `note_started`.
             password: empty where the URL has it, or none is needed.
         Raises: SettingsError: the address is none. StorageFailed: it is no use. DamagedData: it is of a newer
             fleetpulse. DatabaseBusy: it does not answer, or is locked.
         """
         clock, address = clock or SystemClock(), read_address(url, password)
-        super().__init__(PostgresDatabase(address, timeout_s=timeout_s, wait_s=wait_s, clock=clock), clock)
+        waits = {"timeout_s": timeout_s, "wait_s": wait_s, "start_wait_s": start_wait_s}
+        super().__init__(PostgresDatabase(address, **waits, clock=clock), clock)
         self.share()
         self._another = partial(
             PostgresCatalog, url, timeout_s=timeout_s, wait_s=wait_s, password=password, clock=clock

@@ -13,11 +13,12 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
 import structlog
+from psycopg.errors import LockNotAvailable
 
 from fleetpulse.catalog import postgres_schema, schema
 from fleetpulse.catalog.database import Database
@@ -43,6 +44,9 @@ _WRITERS_KEPT_NS = 7 * NS_PER_DAY
 _REST_S = 0.2
 """Between two attempts to find out what became of a COMMIT."""
 _OWN_TABLES = {"writer", "schema_version"}
+_MIGRATION_S = 120.0
+"""How long the server may take to make the tables, while other nodes that start keep it busy."""
+_Result = TypeVar("_Result")
 
 
 class CommitUnknown(OSError):
@@ -54,15 +58,21 @@ class PostgresDatabase(Database):
 
     announce_sql = ANNOUNCE_SQL
 
-    def __init__(self, address: Mapping[str, Any], *, timeout_s: float, wait_s: float, clock: Clock) -> None:
+    def __init__(
+        self, address: Mapping[str, Any], *, timeout_s: float, wait_s: float, start_wait_s: float, clock: Clock
+    ) -> None:
         """Connect, and bring the tables to what they must be.
 
-        Args: timeout_s: how long anything may take; wait_s: how long a transaction waits for another one.
+        Args:
+            timeout_s: how long anything may take.
+            wait_s: how long a transaction waits for another one.
+            start_wait_s: how long it does so until `note_started`, while other nodes may make the tables, or declare
+                a million devices.
         Raises: StorageFailed: it is no use. DamagedData: it is of a newer fleetpulse. DatabaseBusy.
         """
         super().__init__(clock)
         self.is_shared = True
-        self._timeout_s = timeout_s
+        self._timeout_s, self._start_wait_s = timeout_s, start_wait_s
         self._link = PostgresLink(address, timeout_s=timeout_s, lock_wait_s=wait_s)
         self.name = self._link.name
         self._token = secrets.token_hex(8)
@@ -79,7 +89,7 @@ class PostgresDatabase(Database):
             raise
 
     def _prepare(self) -> None:
-        newer = postgres_schema.migrate(self._link.connect())
+        newer = self._patiently(self._migrate)
         if newer is not None:
             raise DamagedData(
                 f"{self.name} has schema {newer}; this fleetpulse knows {schema.VERSION}. Run the newer version."
@@ -88,6 +98,27 @@ class PostgresDatabase(Database):
         run(*built_in_metric())
         run("DELETE FROM writer WHERE at_ns < ?", (self._clock.now_ns() - _WRITERS_KEPT_NS,))
         self._transactions = self.following = int(run("SELECT number FROM transactions").fetchone()[0])
+
+    def _migrate(self) -> int | None:
+        connection = self._link.connect()
+        usual_s = connection.answer_timeout_s
+        connection.answer_timeout_s = max(usual_s, _MIGRATION_S)
+        try:
+            return postgres_schema.migrate(connection)
+        finally:
+            connection.answer_timeout_s = usual_s
+
+    def _patiently(self, work: Callable[[], _Result]) -> _Result:
+        """The result of `work`, which begins a transaction, and so changes nothing where another one goes on."""
+        end_s = time.monotonic() + self._start_wait_s
+        while True:
+            try:
+                return work()
+            except LockNotAvailable:
+                if time.monotonic() >= end_s:
+                    raise
+                self._roll_back()
+            log.warning("another node changes the catalog; this start waits until that has ended", catalog=self.name)
 
     @property
     def statements(self) -> PostgresLink:
@@ -159,7 +190,7 @@ class PostgresDatabase(Database):
     @contextlib.contextmanager
     def _transact(self) -> Generator[None, None, None]:
         try:
-            self._link.repeated(lambda: self._link.connect().execute(_BEGIN, prepare=False))
+            self._patiently(lambda: self._link.repeated(lambda: self._link.connect().execute(_BEGIN, prepare=False)))
             self._is_bound = self._is_writing = True
             yield
             self._commit()

@@ -33,6 +33,10 @@ class SharedCatalog(Protocol):
         """
         ...
 
+    def note_started(self) -> None:
+        """Wait no longer for other nodes than transactions of a running service do."""
+        ...
+
     def following_version(self) -> int:
         """The newest version, as far as is known here, that changed what following the journal needs.
 

@@ -117,6 +117,7 @@ class Startup:
             self.ownership.begin()
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
+        self.catalog.note_started()
         readiness.stage = "catch_up"
 
     def _note_wrong_rows(self) -> None:
