@@ -2,14 +2,18 @@
 
 import contextlib
 import threading
+import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
 
 from fleetpulse.journal.entry import MAGIC
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import Position
 from fleetpulse.storage_causes import is_final
-from nats_server import until
+from nats_server import NatsCluster, until
 
 
 class FollowingNode:
@@ -97,3 +101,28 @@ def close(nodes: Sequence[FollowingNode]) -> None:
         node.may_stop.set()
         with contextlib.suppress(OSError):
             node.journal.close()
+
+
+Joins = Callable[..., FollowingNode]
+
+
+@pytest.fixture(name="stream")
+def named_stream() -> str:
+    """A name that no other test has."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture(name="join")
+def joined(nats3: NatsCluster, stream: str) -> Iterator[Joins]:
+    """Starts one more node."""
+    nodes: list[FollowingNode] = []
+
+    def make(**settings: Any) -> FollowingNode:
+        nodes.append(FollowingNode(nats3.journal(stream, **settings), f"node{len(nodes)}"))
+        return nodes[-1]
+
+    yield make
+    for number, server in enumerate(nats3.servers):
+        server.resume()
+        nats3.join(number)
+    close(nodes)

@@ -106,6 +106,11 @@ class NatsServer:
         except (urllib.error.URLError, OSError):
             return False
 
+    def peers(self) -> dict[str, str]:
+        """The ids of the processes that it is connected to, by name."""
+        with urllib.request.urlopen(f"{self.monitor}/routez", timeout=5) as answer:
+            return {route["remote_name"]: route["remote_id"] for route in json.loads(answer.read())["routes"]}
+
     def wait_ready(self) -> None:
         """Wait until it serves streams."""
         until(self.is_ready, f"{self.name} is not ready: {(self.folder / 'log').read_text()[-3000:]}")

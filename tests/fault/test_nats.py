@@ -3,11 +3,8 @@
 import socket
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -18,33 +15,11 @@ from fleetpulse.journal.entry import MAGIC, decode_entry, encode_entry
 from fleetpulse.journal.nats_publish import Replaced
 from fleetpulse.model.events import EventBatch
 from fleetpulse.storage_causes import Away
-from journal_nodes import FollowingNode, close, compare
+from journal_nodes import Joins, compare, joined, named_stream
 from nats_server import NatsCluster, nats_cluster, until
 from tcp_proxy import TcpProxies
 
-__all__ = ["nats_cluster"]
-Joins = Callable[..., FollowingNode]
-
-
-@pytest.fixture
-def stream() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def join(nats3: NatsCluster, stream: str) -> Iterator[Joins]:
-    """Starts one more node."""
-    nodes: list[FollowingNode] = []
-
-    def make(**settings: Any) -> FollowingNode:
-        nodes.append(FollowingNode(nats3.journal(stream, **settings), f"node{len(nodes)}"))
-        return nodes[-1]
-
-    yield make
-    for number, server in enumerate(nats3.servers):
-        server.resume()
-        nats3.join(number)
-    close(nodes)
+__all__ = ["joined", "named_stream", "nats_cluster"]
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause", "isolate"])
@@ -230,53 +205,6 @@ def test_a_batch_that_is_larger_than_a_message_may_be_is_stored_in_pieces(nats3:
     assert sum(map(len, read)) == 250_000
     assert len(read) == last
     assert nats3.api("STREAM.NAMES")["total"] > 0
-
-
-@pytest.fixture
-def unsynced(tmp_path: Path) -> Iterator[NatsCluster]:
-    with NatsCluster(tmp_path, count=1, sync="2m") as cluster:
-        yield cluster
-
-
-def test_servers_that_do_not_sync_are_refused_unless_that_is_accepted(unsynced: NatsCluster) -> None:
-    with pytest.raises(
-        StorageFailed, match=r"n1 acknowledge before they sync.*sync_interval: always.*--allow-unsynced"
-    ):
-        unsynced.journal(journal_wait_s=0.0)
-    with pytest.raises(StorageFailed, match="n1 cannot be asked whether they sync"):
-        unsynced.journal(nats_monitors="", journal_wait_s=0.0)
-    journal = unsynced.journal(allow_unsynced_journal=True)
-    assert "n1 acknowledge before they sync" in journal.mark_trouble
-    assert journal.append(b"entry")
-    journal.close()
-
-
-def test_a_server_that_comes_back_without_sync_ends_the_acks_until_it_syncs(
-    nats3: NatsCluster, join: Joins, stream: str
-) -> None:
-    node = join(journal_timeout_s=1.0)
-    assert node.append()
-    server = nats3.servers[(nats3.leader(stream) + 1) % 3]
-    try:
-        server.kill()
-        server.sync = "2m"
-        server.start()
-        until(lambda: node.append() is None, "entries are acknowledged though a server does not sync")
-    finally:
-        server.kill()
-        server.sync = "always"
-        server.start()
-        server.wait_ready()
-    until(lambda: node.append() is not None, "it does not go on")
-    compare([node])
-
-
-def test_a_monitoring_url_of_another_cluster_is_not_believed(nats3: NatsCluster, tmp_path: Path, stream: str) -> None:
-    with NatsCluster(tmp_path, count=1) as other:
-        urls = f"{other.monitors},{nats3.servers[1].monitor},{nats3.servers[2].monitor}"
-        address = nats3.links[0].address
-        with pytest.raises(StorageFailed, match=r"n1 cannot be asked.*leads to another server"):
-            nats3.journal(stream, journal=f"nats://{address}/{stream}", nats_monitors=urls, journal_wait_s=0.0)
 
 
 def test_a_start_waits_for_nats_and_then_says_why_it_ends(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ ELSEWHERE = {
     "journal/nats_link.py": "fault/test_nats.py",
     "journal/nats_pages.py": "contract/test_journal.py",
     "journal/nats_publish.py": "fault/test_nats.py",
+    "journal/nats_sync.py": "fault/test_nats_sync.py",
 }
 """Where a module is tested that has no page in tests/unit, since it shows what it does only with the rest."""
 

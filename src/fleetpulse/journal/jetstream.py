@@ -2,10 +2,11 @@
 
 The position of an entry is its sequence in the stream. `append` returns when the stream has acknowledged the message:
 then it is on the disks of a majority of the servers that hold the stream, since each of them syncs before it says so
-(`sync_interval: always`), which is checked at the start, after each reconnect, and every few seconds.
+(`sync_interval: always`), which is checked at the start, after each reconnect, and every second.
 
     nats_link.py      the connection, in a thread of its own, in which all coroutines of the journal run
-    nats_members.py   whether the servers sync, and are new enough
+    nats_members.py   how it is judged whether the servers sync, and are new enough
+    nats_sync.py      asks them, again and again
     nats_stream.py    how the stream is made and checked
     nats_publish.py   how an entry is stored once, whatever answers are lost
     nats_follow.py    how entries of all nodes come back, in their order
@@ -29,21 +30,18 @@ from fleetpulse.errors import DamagedData, StorageFailed
 from fleetpulse.journal.entry import SHARED_VERSION, encode_entry, split_entry
 from fleetpulse.journal.journal import Deliver
 from fleetpulse.journal.nats_follow import Following
-from fleetpulse.journal.nats_link import NatsLink, NotAsked
-from fleetpulse.journal.nats_members import TODO, Member, ask_members, outdated_text, participants, unsynced_text
+from fleetpulse.journal.nats_link import NatsLink, NotAsked, Unanswered, tls_context
+from fleetpulse.journal.nats_members import TODO
 from fleetpulse.journal.nats_pages import PAGE_ENTRIES, read_page
 from fleetpulse.journal.nats_publish import Publisher, Replaced
 from fleetpulse.journal.nats_stream import IDENTITY, first_position, identity_of, open_stream
+from fleetpulse.journal.nats_sync import SyncCheck
 from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.journal_settings import JournalSettings, monitor_urls, stream_place
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.reached import Reached
 
 log = structlog.get_logger("journal")
-CHECK_S = 3.0
-"""How often the servers are asked whether they sync, beside each reconnect."""
-STALE_S = 15.0
-"""A check that found all well counts so long, while a later one fails, as when a server has just stopped."""
 MARGIN_S = 2.0
 PAYLOAD_SPARE_BYTES = 4_096
 """Of the servers' max_payload, for what stands around an entry."""
@@ -62,28 +60,25 @@ class JetStreamJournal:
         self._settings = settings
         self._place = stream_place(settings.journal)
         self._stream, self._timeout_s = self._place.stream, settings.journal_timeout_s
-        self._monitors = monitor_urls(settings.nats_monitors)
         self._link = NatsLink(self._place, settings)
         self._publisher = Publisher(self._link, self._stream)
         self._followings: list[Following] = []
         self._highest: Position = 0
-        """The highest position that was acknowledged to this node."""
-        self._refusal = "whether NATS syncs was not asked yet"
-        """Why nothing may be appended now; empty where it may."""
-        self._well_at_s = -STALE_S
-        self._is_checked = asyncio.Event()
-        self._members: dict[str, Member] = {}
-        self.mark_trouble = ""
-        """See Journal. Here it says that NATS was not found to sync, which was accepted."""
-        self._is_new = asyncio.Event()
-        """The connection is one that was not checked yet."""
-        self._link.has_changed = self._begin_connection
+        """The highest position that was acknowledged to this node, or that one who has ended following had reached."""
+        self._sync = SyncCheck(
+            self._link,
+            self._stream,
+            monitor_urls(settings.nats_monitors),
+            tls=tls_context(settings),
+            is_risk_accepted=settings.allow_unsynced_journal,
+        )
+        self._link.has_changed = self._sync.begin_connection
         self._failure: Replaced | None = None
         with contextlib.ExitStack() as closing:
             closing.callback(self._link.close)
             self._link.start()
             self._open()
-            self._stop_watching = self._link.spawn(self._watch())
+            self._stop_watching = self._link.spawn(self._sync.watch())
             closing.pop_all()
 
     def _open(self) -> None:
@@ -98,83 +93,37 @@ class JetStreamJournal:
         self._publisher.created = info["created"]
         if self.mark_trouble:
             log.warning("THE JOURNAL MAY LOSE ACKNOWLEDGED EVENTS", because=self.mark_trouble)
-        servers = {name: member.version for name, member in self._members.items()}
-        log.info("journal", stream=self._stream, servers=servers, last=info["state"]["last_seq"])
+        log.info("journal", stream=self._stream, servers=self._sync.versions, last=info["state"]["last_seq"])
 
-    def _begin_connection(self) -> None:
-        self._is_checked.clear()
-        self._is_new.set()
+    @property
+    def mark_trouble(self) -> str:
+        """See Journal. Here it says that NATS was not found to sync, which was accepted."""
+        return self._sync.accepted
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is appended now, since an ack could not be believed; empty where it can."""
+        return self._sync.refusal
 
     async def _find_stream(self, end_s: float) -> dict[str, Any]:
         info = await open_stream(self._link, self._stream, replicas=self._settings.journal_replicas, end_s=end_s)
         while True:
-            await self._check_members(info)
-            if not self._refusal:
+            await self._sync.check(info)
+            if not self._sync.refusal:
                 return info
             # As after a restart of all servers, where the monitoring port of one is not open yet.
             if time.monotonic() + 1 >= end_s:
-                raise StorageFailed(f"{self._refusal}. {TODO}")
-            log.warning("waiting for NATS", because=self._refusal)
+                raise StorageFailed(f"{self._sync.refusal}. {TODO}")
+            log.warning("waiting for NATS", because=self._sync.refusal)
             await asyncio.sleep(1)
             info = await self._link.api(f"STREAM.INFO.{self._stream}", end_s=end_s)
-
-    async def _check_members(self, info: dict[str, Any]) -> None:
-        """Find out whether an ack of the stream can be believed.
-
-        Raises: StorageFailed: a server is too old.
-        """
-        server = self._link.server
-        name = str(server.get("server_name", ""))
-        members, silent = await ask_members(self._monitors)
-        if name in members and members[name].server_id != server.get("server_id"):
-            silent |= {name: f"the monitoring URL leads to another server of the name {name}"}
-            del members[name]
-        parts = participants(info, name)
-        versions = {name: str(server.get("version", ""))} if name else {}
-        versions |= {member.name: member.version for member in members.values() if member.name in parts}
-        outdated = outdated_text(versions)
-        if outdated:
-            self._refusal = outdated
-            self._is_checked.set()
-            raise StorageFailed(outdated)
-        trouble = unsynced_text(parts, members, silent)
-        if trouble and self._settings.allow_unsynced_journal:
-            self.mark_trouble, trouble = trouble, ""
-        elif not trouble:
-            self.mark_trouble = ""
-        self._members = members
-        now_s = time.monotonic()
-        if not trouble:
-            self._well_at_s = now_s
-            if self._refusal:
-                log.info("NATS can be believed", servers=sorted(parts))
-        # A server that stands still answers nobody, but the leader takes a moment to see that; one that was found not
-        # to sync is refused at once.
-        is_known_bad = any(part in members and not members[part].is_synced for part in parts)
-        self._refusal = trouble if is_known_bad or now_s - self._well_at_s > STALE_S else ""
-        self._is_checked.set()
-
-    async def _watch(self) -> None:
-        """Check the servers again and again."""
-        while True:
-            self._is_new.clear()
-            try:
-                info = await self._link.api(f"STREAM.INFO.{self._stream}", end_s=time.monotonic() + CHECK_S * 2)
-                before = self._refusal
-                await self._check_members(info)
-                if self._refusal and self._refusal != before:
-                    log.error("no events are accepted", reason=self._refusal)
-            except (OSError, StorageFailed, KeyError, ValueError) as error:
-                log.debug("NATS was not checked", because=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_new.wait(), CHECK_S)
 
     def append(self, body: bytes) -> Position:
         """See Journal."""
         if self._failure is not None:
             raise self._failure
         end_s = time.monotonic() + self._timeout_s
-        before = max([self._highest, *(following.reached for following in self._followings)])
+        before = max([self._highest, *(following.reached for following in list(self._followings))])
         try:
             position = self._link.call(lambda: self._publish(body, end_s), within_s=self._timeout_s + MARGIN_S)
             if position <= before:
@@ -185,22 +134,19 @@ class JetStreamJournal:
         except Replaced as error:
             self._failure = error
             raise
-        self._highest = position
+        self._highest = max(self._highest, position)
         return position
 
     async def _publish(self, body: bytes, end_s: float) -> Position:
-        if not self._is_checked.is_set():
-            await self._link.connected(end_s)
-            try:
-                await asyncio.wait_for(self._is_checked.wait(), max(0.0, end_s - time.monotonic()))
-            except TimeoutError as error:
-                raise NotAsked("NATS does not say whether its servers sync") from error
-        if self._refusal:
-            raise NotAsked(f"{self._refusal}. {TODO}")
+        await self._sync.settled(end_s)
         bytes_max = int(self._link.server.get("max_payload", 1 << 20)) - PAYLOAD_SPARE_BYTES
         position = 0
         for piece in split_entry(body, bytes_max):
             position = await self._publisher.publish(piece, partial(_anchor_of, body), end_s=end_s)
+        try:
+            await self._sync.settled(end_s)  # the ack may have come by a connection that was made meanwhile
+        except NotAsked as error:
+            raise Unanswered(str(error)) from error
         return position
 
     def bring(self, body: bytes, *, position: Position) -> None:
@@ -215,9 +161,7 @@ class JetStreamJournal:
         self._link.call(lambda: self._bring(body, position, end_s), within_s=self._timeout_s + MARGIN_S)
 
     async def _bring(self, body: bytes, position: Position, end_s: float) -> None:
-        await self._link.connected(end_s)
-        if self._refusal:
-            raise NotAsked(f"{self._refusal}. {TODO}")
+        await self._sync.settled(end_s)
         await self._publisher.bring(body, position, end_s=end_s)
 
     def check(self) -> None:
@@ -230,7 +174,14 @@ class JetStreamJournal:
         following = Following(self._link, self._stream, after=after, deliver=deliver, missed=missed)
         self._followings.append(following)
         following.start()
-        return following.end
+
+        def end() -> None:
+            following.end()
+            with contextlib.suppress(ValueError):  # it was ended before
+                self._followings.remove(following)
+                self._highest = max(self._highest, following.reached)
+
+        return end
 
     def read(self, *, after: Position) -> Iterator[tuple[Position, bytes]]:
         """See Journal."""
@@ -322,7 +273,7 @@ class JetStreamJournal:
     def close(self) -> None:
         """See Journal."""
         self._stop_watching()
-        for following in self._followings:
+        for following in list(self._followings):
             following.end()
         self._link.close()
 

@@ -282,11 +282,19 @@ def _options(place: StreamPlace, settings: JournalSettings) -> dict[str, Any]:
     if settings.nats_user:
         options |= {"user": settings.nats_user, "password": settings.nats_password}
     if place.is_tls or settings.nats_tls_ca or settings.nats_tls_certificate:
-        try:
-            context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)
-            if settings.nats_tls_certificate:
-                context.load_cert_chain(settings.nats_tls_certificate, settings.nats_tls_key or None)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"nats_tls_ca, nats_tls_certificate or nats_tls_key cannot be used: {error}") from error
-        options["tls"] = context
+        options["tls"] = tls_context(settings)
     return options
+
+
+def tls_context(settings: JournalSettings) -> ssl.SSLContext:
+    """For connections to the servers and to their monitoring ports.
+
+    Raises: SettingsError: a file of TLS is no use.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)
+        if settings.nats_tls_certificate:
+            context.load_cert_chain(settings.nats_tls_certificate, settings.nats_tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"nats_tls_ca, nats_tls_certificate or nats_tls_key cannot be used: {error}") from error
+    return context
