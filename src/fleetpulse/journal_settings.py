@@ -72,6 +72,25 @@ def check_journal(settings: JournalSettings) -> None:
     monitor_urls(settings.nats_monitors)
 
 
+def check_engines(*, journal: str, catalog: str, blocks: str) -> None:
+    """Nodes share everything, or one machine has everything but the blocks, which may be elsewhere.
+
+    With a catalog of its own beside a shared journal, a node would give other names to the numbers of devices; with a
+    journal of its own beside a shared catalog, the nodes would not see each other's events.
+    Raises: SettingsError: one of the values of these settings is missing, or too much.
+    """
+    urls = {"journal": (journal, "nats://…"), "catalog": (catalog, "postgresql://…"), "blocks": (blocks, "s3://…")}
+    shared = [name for name in ("journal", "catalog") if urls[name][0]]
+    missing = [f"{name} = {url}" for name, (value, url) in urls.items() if not value]
+    if shared and missing:
+        named = " and ".join(shared)
+        raise SettingsError(
+            f"{named} {'is' if len(shared) == 1 else 'are'} for nodes that share what they store, and they must share "
+            f"all of it: give also {' and '.join(missing)} (docs/howto/scale-out.md); or leave {named} empty, for one "
+            "machine"
+        )
+
+
 def _server(text: str, journal: str) -> str:
     try:
         parts = urlsplit(f"//{text.strip()}")

@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 
-from command import COMMAND
+from command import COMMAND, refusal
 from conftest import Server
 from ledger import Ledger
 from nats_server import NatsCluster, until
+from postgres_server import PostgresServer, postgres_server
+from s3_server import S3Server, s3_server
 from tcp_proxy import TcpProxies
+
+__all__ = ["postgres_server", "s3_server"]
 
 
 @pytest.fixture
@@ -26,8 +30,18 @@ def cluster(tmp_path: Path) -> Iterator[NatsCluster]:
         yield one
 
 
-def flags_of(cluster: NatsCluster, *more: str) -> tuple[str, ...]:
-    return ("--journal", cluster.url(), "--nats-monitors", cluster.monitors, "--journal-replicas", "1", *more)
+@pytest.fixture
+def flags(cluster: NatsCluster, s3: S3Server, postgres: PostgresServer) -> tuple[str, ...]:
+    """Of a node on NATS, PostgreSQL and S3."""
+    return (*flags_of(cluster), "--catalog", postgres.database(), *blocks_on(s3))
+
+
+def flags_of(cluster: NatsCluster) -> tuple[str, ...]:
+    return ("--journal", cluster.url(), "--nats-monitors", cluster.monitors, "--journal-replicas", "1")
+
+
+def blocks_on(s3: S3Server) -> tuple[str, ...]:
+    return ("--blocks", f"s3://{s3.bucket()}/fleet", "--s3-endpoint", s3.endpoint)
 
 
 def ready(port: int) -> dict[str, Any]:
@@ -44,14 +58,14 @@ def is_accepting(port: int) -> bool:
 
 
 def test_what_was_answered_204_counts_once_whatever_fails(
-    cluster: NatsCluster, tmp_path: Path, serve: Callable[..., Server]
+    cluster: NatsCluster, flags: tuple[str, ...], tmp_path: Path, serve: Callable[..., Server]
 ) -> None:
     ledger = Ledger(lanes=6, devices_a_lane=3, seed=3, may_refuse=True)
     devices = tmp_path / "devices.csv"
     devices.write_text(ledger.devices_csv())
 
     def start() -> Server:
-        return serve(*flags_of(cluster, "--journal-timeout-s", "1.5"), devices=devices)
+        return serve(*flags, "--journal-timeout-s", "1.5", devices=devices)
 
     def lose_answers() -> None:
         cluster.links[0].hold("back")
@@ -86,10 +100,10 @@ def test_what_was_answered_204_counts_once_whatever_fails(
 
 
 def test_servers_that_do_not_sync_end_a_start_or_are_accepted_loudly(
-    tmp_path: Path, serve: Callable[..., Server]
+    s3: S3Server, postgres: PostgresServer, tmp_path: Path, serve: Callable[..., Server]
 ) -> None:
     with NatsCluster(tmp_path / "nats", count=1, sync="2m") as cluster:
-        flags = flags_of(cluster, "--journal-wait-s", "0")
+        flags = (*flags_of(cluster), "--journal-wait-s", "0", "--catalog", postgres.database(), *blocks_on(s3))
         command = [*COMMAND, "serve", "--port", "0", "--data", str(tmp_path / "refused"), *flags]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert ended.returncode not in {0, None}
@@ -100,6 +114,11 @@ def test_servers_that_do_not_sync_end_a_start_or_are_accepted_loudly(
             assert "THE JOURNAL MAY LOSE ACKNOWLEDGED EVENTS" in server.log.read_text()
             assert "n1 acknowledge before they sync" in json.dumps(ready(server.port))
             server.stop()
+
+
+def test_a_journal_that_nodes_share_is_refused_without_the_other_two(cluster: NatsCluster, tmp_path: Path) -> None:
+    text = refusal("serve", "--data", str(tmp_path), "--port", "0", *flags_of(cluster))
+    assert "give also catalog = postgresql://… and blocks = s3://…" in text
 
 
 def test_one_machine_does_not_import_the_client_of_nats() -> None:

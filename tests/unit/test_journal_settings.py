@@ -3,7 +3,7 @@
 import pytest
 
 from fleetpulse.errors import SettingsError
-from fleetpulse.journal_settings import StreamPlace, monitor_urls, stream_place
+from fleetpulse.journal_settings import StreamPlace, check_engines, monitor_urls, stream_place
 from fleetpulse.settings import load_settings
 
 
@@ -39,3 +39,24 @@ def test_monitors_are_urls() -> None:
     assert monitor_urls("") == ()
     with pytest.raises(SettingsError, match="nats_monitors must be URLs such as http://host:8222, not `one:8222`"):
         load_settings({"nats_monitors": "one:8222"}, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("journal", "catalog", "blocks", "text"),
+    [
+        ("nats://one", "", "", r"journal is for nodes .*give also catalog = postgresql://… and blocks = s3://…"),
+        ("nats://one", "postgresql://one/f", "", r"journal and catalog are .*give also blocks = s3://…"),
+        ("nats://one", "", "s3://one", r"give also catalog = postgresql://… \(docs"),
+        ("", "postgresql://one/f", "", r"catalog is for .*give also journal = nats://… and blocks = s3://…"),
+        ("", "postgresql://one/f", "s3://one", r"leave catalog empty"),
+    ],
+)
+def test_nodes_share_all_three_or_none(journal: str, catalog: str, blocks: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        check_engines(journal=journal, catalog=catalog, blocks=blocks)
+
+
+def test_one_machine_may_keep_its_blocks_elsewhere_and_nodes_share_all() -> None:
+    check_engines(journal="", catalog="", blocks="")
+    check_engines(journal="", catalog="", blocks="s3://one")
+    check_engines(journal="nats://one", catalog="postgresql://one/f", blocks="s3://one")

@@ -11,6 +11,7 @@ from cyclopts.help.specs import get_default_parameter_columns
 from rich.console import Console
 
 from fleetpulse.cli.setting_flags import given, takes_settings
+from fleetpulse.journal_settings import check_engines
 from fleetpulse.running import serve as run
 from fleetpulse.settings import ENVIRONMENT_PREFIX, load_settings
 from fleetpulse.telemetry.logs import configure_logs
@@ -40,5 +41,6 @@ def serve(*, config: Annotated[Path | None, Parameter(metavar="FILE")] = None, *
     """
     file = config or os.environ.get(ENVIRONMENT_PREFIX + "CONFIG")
     settings = load_settings(given(flags), os.environ, Path(file) if file else None)
+    check_engines(journal=settings.journal, catalog=settings.catalog, blocks=settings.blocks)
     configure_logs(settings.log_format)
     uvloop.run(run(settings))
