@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -57,9 +58,15 @@ class NatsServer:
         self.port, self.monitor_port, self.route_port = quiet_port(), quiet_port(), quiet_port()
         self.address = f"127.0.0.1:{self.port}"
         """Where clients connect."""
-        self.monitor = f"http://127.0.0.1:{self.monitor_port}"
+        self.authority = ""
+        """PEM file of who has issued the certificate of the monitoring port; empty where it has none."""
         self.routes: list[int] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def monitor(self) -> str:
+        """Where its monitoring port is."""
+        return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.monitor_port}"
 
     def start(self) -> None:
         """Start it; `wait_ready` waits until it serves."""
@@ -75,7 +82,7 @@ class NatsServer:
         lines = [
             f"server_name: {self.name}",
             f"listen: 127.0.0.1:{self.port}",
-            f"http: 127.0.0.1:{self.monitor_port}",
+            f"{'https' if self.authority else 'http'}: 127.0.0.1:{self.monitor_port}",
             f'jetstream {{ store_dir: "{self.folder}/data", sync_interval: {self.sync}, max_file_store: 4GB }}',
         ]
         if self.routes is not None:
@@ -101,7 +108,8 @@ class NatsServer:
     def is_ready(self) -> bool:
         """Whether it serves streams."""
         try:
-            with urllib.request.urlopen(f"{self.monitor}/healthz", timeout=2) as answer:
+            tls = ssl.create_default_context(cafile=self.authority) if self.authority else None
+            with urllib.request.urlopen(f"{self.monitor}/healthz", timeout=2, context=tls) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

@@ -4,6 +4,7 @@ A test module takes the fixture by importing it: `from s3_server import s3_serve
 tests).
 """
 
+import contextlib
 import logging
 import os
 import urllib.request
@@ -56,6 +57,13 @@ class S3Server:
 @pytest.fixture(scope="module", name="s3")
 def s3_server() -> Iterator[S3Server]:
     """The server, and the environment to talk to it."""
+    with running_s3() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_s3() -> Iterator[S3Server]:
+    """The same without pytest."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:

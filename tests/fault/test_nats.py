@@ -229,6 +229,7 @@ def test_users_and_certificates_of_the_servers_are_used(tmp_path: Path) -> None:
             f'tls {{ cert_file: "{server}", key_file: "{server.with_suffix(".key")}", ca_file: "{authority.path}", '
             "verify: true }"
         )
+        cluster.servers[0].authority = str(authority.path)
         with cluster:
             settings = {
                 "journal": cluster.url("s").replace("nats:", "tls:"),
