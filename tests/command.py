@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+from prepared_process import run_prepared
+
 COMMAND = (sys.executable, "-m", "fleetpulse")
 
 
-def run_command(*words: str) -> subprocess.CompletedProcess[str]:
-    """What a command did that ends by itself within a minute; whatever its exit status is."""
-    return subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True, timeout=60)
+def run_command(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What a command did that ends by itself within two minutes; whatever its exit status is."""
+    return run_prepared([*COMMAND, *words], environment=environment)
 
 
 def refusal(*words: str) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -15,6 +16,7 @@ from hypothesis import settings
 
 import open_clients
 from command import COMMAND
+from prepared_process import PreparedProcess, can_be_prepared, start_prepared
 
 # How long an example takes says nothing on a machine that others use, too. `make test-thorough` takes the second one.
 settings.register_profile("fleetpulse", deadline=None)
@@ -66,28 +68,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Server:
     """A `fleetpulse serve` of our own, stopped by its own process id."""
 
-    def __init__(self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv") -> None:
+    def __init__(
+        self, folder: Path, *flags: str, devices: Path | None = ROOT / "devices.csv", is_prepared: bool = True
+    ) -> None:
+        """`is_prepared`: by `prepared_process.py`, which says what differs."""
         command = [*COMMAND, "serve", "--port", "0", "--data", str(folder), "--log-format", "json", *flags]
         command += ["--devices", str(devices)] if devices else []
-        self._start(command, log=folder.parent / f"{folder.name}-{time.monotonic_ns()}.log", folder=folder)
+        log = folder.parent / f"{folder.name}-{time.monotonic_ns()}.log"
+        self._start(command, log=log, folder=folder, is_prepared=is_prepared)
 
     @classmethod
     def run(
         cls, command: list[str], *, log: Path, folder: Path, await_ready: bool = True, pass_fds: Sequence[int] = ()
     ) -> "Server":
-        """A server by another command."""
+        """A server by another command, prepared where it can be."""
         server = cls.__new__(cls)
         server._start(command, log=log, folder=folder, await_ready=await_ready, pass_fds=pass_fds)
         return server
 
     def _start(
-        self, command: list[str], *, log: Path, folder: Path, await_ready: bool = True, pass_fds: Sequence[int] = ()
+        self,
+        command: list[str],
+        *,
+        log: Path,
+        folder: Path,
+        await_ready: bool = True,
+        pass_fds: Sequence[int] = (),
+        is_prepared: bool = True,
     ) -> None:
         self.folder, self.log = folder, log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPULSE_")}
         environment["FLEETPULSE_DISK_RESERVE_BYTES"] = "0"  # pytest keeps the folders of hundreds of servers
+        self.process: subprocess.Popen[bytes] | PreparedProcess
         with self.log.open("wb") as file:
-            self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment, pass_fds=pass_fds)
+            if is_prepared and can_be_prepared(command) and not pass_fds:
+                self.process = start_prepared(command, stdout=file, stderr=file, environment=environment)
+            else:
+                self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment, pass_fds=pass_fds)
         url = self.wait_for_log(r'"url": "https?://127\.0\.0\.1:(\d+)"')
         self.port = int(url[1])
         if await_ready:
@@ -130,7 +147,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers on `tmp_path / "data"` and stops what is left of them."""
     servers: list[Server] = []
 
-    def start(*flags: str, **options: Path | None) -> Server:
+    def start(*flags: str, **options: Any) -> Server:
         servers.append(Server(tmp_path / "data", *flags, **options))
         return servers[-1]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from authority import Authority
-from command import COMMAND
+from command import COMMAND, run_command
 from conftest import ROOT, Server
 
 DEPLOY = ROOT / "deploy"
@@ -92,5 +92,6 @@ def gateway_key(server: Server) -> str:
     """A key with which reports of all devices are sent."""
     words = ["keys", "add", "--role", "ingest", "--json", "--key-file", str(server.folder / "admin.key")]
     words += ["--url", f"http://127.0.0.1:{server.port}"]
-    made = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=True)
+    made = run_command(*words)
+    made.check_returncode()
     return str(json.loads(made.stdout)["key"])

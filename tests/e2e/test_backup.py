@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import sqlite3
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 
-from command import COMMAND, refusal
+from command import refusal, run_command
 from conftest import Server
 
 SENDERS = 4
@@ -66,7 +65,7 @@ def values_of(server: Server) -> set[int]:
 
 def back_up(server: Server, path: Path) -> None:
     words = ["backup", "-o", str(path), "--url", f"http://127.0.0.1:{server.port}"]
-    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+    done = run_command(*words)
     assert (done.returncode, "all are whole" in done.stderr) == (0, True), done.stderr
 
 
@@ -86,9 +85,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_the_restored_folder(
     for number, before in enumerate(befores):
         archive, folder = tmp_path / f"{number}.tar", tmp_path / f"restored-{number}"
         assert b"fp_admin_1_planted" not in archive.read_bytes()
-        restored = subprocess.run(
-            [*COMMAND, "restore", str(archive), "--data", str(folder)], capture_output=True, text=True, check=False
-        )
+        restored = run_command("restore", str(archive), "--data", str(folder))
         assert restored.returncode == 0, restored.stdout + restored.stderr
         with contextlib.closing(sqlite3.connect(folder / "catalog.sqlite")) as catalog:
             acts = catalog.execute("SELECT count(*) FROM audit WHERE action = 'getBackup'").fetchone()[0]

@@ -1,22 +1,17 @@
 """`fleetpulse blocks`: a damaged block is set aside, checkpoints go on, and a copy is taken up again."""
 
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from command import COMMAND
+from command import run_command
 from conftest import Server
 from http_client import Client
 
 
 def blocks(server: Server, *words: str) -> str:
-    done = subprocess.run(
-        [*COMMAND, "blocks", *words, "--url", f"http://127.0.0.1:{server.port}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_command("blocks", *words, "--url", f"http://127.0.0.1:{server.port}")
+    done.check_returncode()
     return done.stdout
 
 

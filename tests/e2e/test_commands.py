@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from command import COMMAND
+from command import COMMAND, run_command
 from conftest import Server
 from fleetpulse.notation.timestamp import format_rfc3339
 from http_client import Client
@@ -37,11 +37,10 @@ class Commands:
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
         """Standard output; standard error where the status is not 0."""
-        command = [*COMMAND, *arguments]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=60, env=self.environment)
-        assert done.returncode == status, done.stdout.decode() + done.stderr.decode()
-        assert b"Traceback" not in done.stderr
-        return (done.stderr if status else done.stdout).decode()
+        done = run_command(*arguments, environment=self.environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr if status else done.stdout
 
     def json(self, *arguments: str) -> Any:
         """What `--json` prints."""

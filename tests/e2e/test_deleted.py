@@ -1,11 +1,10 @@
 """What a deletion does to a device's pause, status and uptime, over the real command and a kill."""
 
 import signal
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 from http_client import Client
 
@@ -82,8 +81,7 @@ def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve
         ["report", "uptime", "--devices"], ["uptime", "device", PUBLISHED[0]], ["uptime", "fleet"], ["uptime", "worst"],
         ["metrics", "get", PUBLISHED[0], "--types", "load"], ["metrics", "fleet", "--types", "load"],
     ):  # fmt: skip
-        words = [*COMMAND, *command, *flags, "--url", f"http://127.0.0.1:{server.port}"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = run_command(*command, *flags, "--url", f"http://127.0.0.1:{server.port}")
         assert done.returncode == 0, done.stderr
         assert PUBLISHED[0] in done.stdout or "fleet" in command
 

@@ -1,12 +1,11 @@
 """The way back for what a wrong clock has spoilt, by the real command, over kills and restarts."""
 
 import signal
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 from http_client import Client
 
@@ -15,8 +14,7 @@ WRONG = "2000-01-01T00:{:02}:00Z"
 
 
 def run(server: Server, *arguments: str) -> str:
-    command = [*COMMAND, *arguments, "--url", f"http://127.0.0.1:{server.port}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command(*arguments, "--url", f"http://127.0.0.1:{server.port}")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -72,5 +70,4 @@ def test_what_a_clock_that_was_never_set_has_spoilt_is_as_if_it_had_never_come(
     assert audit == {"accepted": 24, "applied": 24, "pending": 0, "heartbeats": 8, "samples": 16}
     client.close()
     assert server.stop() == 0
-    command = [*COMMAND, "verify", "--data", str(server.folder)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert run_command("verify", "--data", str(server.folder)).returncode == 0

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from command import COMMAND, refusal
+from command import refusal, run_command
 from conftest import Server
 from moved_service import answers_of, lived
 from nats_server import NatsCluster
@@ -18,9 +17,7 @@ from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
 
 def run(*words: str, **environment: str) -> str:
     """What a command printed that must succeed."""
-    done = subprocess.run(
-        [*COMMAND, *words], check=False, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
-    )
+    done = run_command(*words, environment={**os.environ, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -8,7 +8,6 @@ import http.client
 import io
 import json
 import re
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import ROOT, Server
 
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -129,8 +128,7 @@ def check_seconds(server: Server) -> None:
 
 
 def check_verified(folder: Path) -> None:
-    command = [*COMMAND, "verify", "--data", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command("verify", "--data", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -4,13 +4,12 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 
 DEVICE = PUBLISHED[0]
@@ -119,7 +118,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(
     serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CLOUD)
-    server = serve("--auth", "required", "--login-burst", "1000", "--login-per-s", "1000")
+    server = serve("--auth", "required", "--login-burst", "1000", "--login-per-s", "1000", is_prepared=False)
     admin = (server.folder / "admin.key").read_text().strip()
     keyed = Keyed(server.port)
     secrets = [admin, PASSWORD, CLOUD, WRONG_KEY, TOKEN, *plant(keyed, admin)]
@@ -127,10 +126,9 @@ def test_no_secret_is_anywhere_but_where_it_belongs(
     shown = [*keyed.answers, (process / "cmdline").read_text(), (process / "comm").read_text()]
     for command in (["devices", "list"], ["keys", "list"], ["whoami"], ["devices", "show", "nobody"]):
         for key in (admin, WRONG_KEY, f"{admin} and more"):
-            done = subprocess.run(
-                [*COMMAND, *command, "--url", f"http://127.0.0.1:{server.port}"],
-                check=False, capture_output=True, text=True, env={**os.environ, "FLEETPULSE_KEY": key}, timeout=60,
-            )  # fmt: skip
+            done = run_command(
+                *command, "--url", f"http://127.0.0.1:{server.port}", environment={**os.environ, "FLEETPULSE_KEY": key}
+            )
             shown += [done.stdout, done.stderr]
     server.stop(signal.SIGABRT)
     shown.append(server.log.read_text(errors="replace"))

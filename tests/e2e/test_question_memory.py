@@ -4,14 +4,13 @@ The memory is that of the real process, as the kernel counts it.
 """
 
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import Server
 from http_client import Client
 
@@ -27,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Seven million samples, from which quantiles come by sketches: sorted at once they took 450 MB."""
     data = tmp_path_factory.mktemp("memory") / "data"
     flags = ["--devices", str(DEVICES), "--days", str(DAYS), "--metrics", "1"]
-    subprocess.run([*COMMAND, "generate", "--data", str(data), *flags], check=True)
+    run_command("generate", "--data", str(data), *flags).check_returncode()
     server = Server(
         data,
         "--cells-max",

@@ -4,14 +4,13 @@ import contextlib
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 from http_client import Client
 from s3_server import S3Server, s3_server  # noqa: F401  # a fixture
@@ -58,24 +57,22 @@ def test_history_is_in_the_bucket_and_comes_back_without_the_cache(
     assert float(counters.split("\nfleetpulse_cache_bytes ")[1].split()[0]) > 0
     client.close()
     assert server.stop(signal.SIGTERM) == 0
-    command = [*COMMAND, "verify", "--data", str(server.folder), *flags[:4]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["verify", "--data", str(server.folder), *flags[:4]]
+    done = run_command(*command)
     assert (done.returncode, "WRONG" in done.stdout) == (0, False), done.stdout + done.stderr
     # A block that is damaged in the bucket is found although its copy in the cache is not, and the other way round.
     copy = next((server.folder / "cache").glob("silences-*"))
     s3.store(tmp_path / "other", url=flags[1]).put(copy.name, lambda to: to.write(b"damage") and None)
     found = {}
     for name, more in (("bucket", []), ("cache", ["--cache"])):
-        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+        done = run_command(*command, *more)
         found[name] = done.returncode, copy.name in done.stdout.replace("\n", "")
     assert found == {"bucket": (1, True), "cache": (0, False)}
     copy.write_bytes(b"damage")
-    done = subprocess.run([*command, "--cache"], capture_output=True, text=True, check=False)
+    done = run_command(*command, "--cache")
     assert (done.returncode, "read from the bucket again" in done.stdout) == (1, True), done.stdout
     assert not list(server.folder.glob("verify-*"))
-    done = subprocess.run(
-        [*command[:-2], "--s3-endpoint", "http://127.0.0.1:9"], capture_output=True, text=True, check=False
-    )
+    done = run_command(*command[:-2], "--s3-endpoint", "http://127.0.0.1:9")
     assert (done.returncode, "cannot be listed" in done.stdout, "Traceback" in done.stderr) == (1, True, False)
 
 
@@ -221,7 +218,6 @@ def test_without_store_and_cache_events_are_taken_and_all_count_once_the_store_i
     assert (status, uptime["present"], uptime["missing"]) == (200, 3, [])
     client.close()
     assert server.stop(signal.SIGTERM) == 0
-    command = [*COMMAND, "verify", "--data", str(server.folder), *away[:4]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command("verify", "--data", str(server.folder), *away[:4])
     assert done.returncode == 0, done.stdout + done.stderr
     forwarder.close()

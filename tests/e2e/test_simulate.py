@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import COMMAND, run_command
 from conftest import ROOT, Server
 
 Serve = Callable[..., Server]
 
 
 def simulate(port: int, *flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [*COMMAND, "simulate", "--url", f"http://127.0.0.1:{port}", *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return run_command("simulate", "--url", f"http://127.0.0.1:{port}", *flags)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`fleetpulse verify` says what is wrong with a data folder."""
 
 import signal
-import subprocess
 from collections.abc import Callable
 from http.client import IncompleteRead
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 from http_client import Client
 
 
 def verify(folder: Path) -> tuple[int, str]:
-    done = subprocess.run([*COMMAND, "verify", "--data", str(folder)], capture_output=True, text=True, check=False)
+    done = run_command("verify", "--data", str(folder))
     return done.returncode, done.stdout + done.stderr
 
 

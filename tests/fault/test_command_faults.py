@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import Server
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (Debian package strace)")
@@ -79,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("history") / "data"
     end = "2026-01-03T00:00:00Z"
     words = ["generate", "--data", str(data), "--devices", "3", "--days", "2", "--metrics", "1", "--end", end]
-    subprocess.run([*COMMAND, *words], check=True, capture_output=True)
+    run_command(*words).check_returncode()
     return data
 
 

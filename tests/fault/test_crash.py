@@ -2,13 +2,12 @@
 
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import Server
 from ledger import Ledger
 
@@ -17,7 +16,7 @@ LANES, DEVICES_A_LANE = 8, 3
 
 def unnamed_files(folder: Path) -> int:
     """Files of a checkpoint that a crash cut short."""
-    done = subprocess.run([*COMMAND, "verify", "--data", str(folder)], capture_output=True, text=True, check=False)
+    done = run_command("verify", "--data", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if "files outside the manifest" in line)
     return int(line.strip().removeprefix("files outside the manifest").split()[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import COMMAND, run_command
 from conftest import Server
 from http_client import Client
 
@@ -23,8 +23,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of 400 devices: an export of 90 MB, of which a day does not fit into the buffers of the system."""
     folder = tmp_path_factory.mktemp("generated") / "data"
     flags = ["--devices", "400", "--days", "4", "--metrics", "0", "--end", "2026-05-20T00:00:00Z"]
-    command = [*COMMAND, "generate", "--data", str(folder), *flags]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    run_command("generate", "--data", str(folder), *flags).check_returncode()
     return folder
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from command import COMMAND
-from conftest import PUBLISHED, ROOT, Server
+from command import run_command
+from conftest import PUBLISHED, Server
 from http_client import Client
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
@@ -176,9 +176,7 @@ def test_one_folder_has_one_process_though_its_lock_file_is_removed(
     (server.folder / "lock").unlink()
     path = {"same": lambda folder: folder, "link": link, "mount": mounted, "moved": moved}[way](server.folder)
     for command in COMMANDS if way == "same" else COMMANDS[:1]:  # they all take the same lock
-        done = subprocess.run(
-            [*COMMAND, *command, "--data", str(path)], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
-        )
+        done = run_command(*command, "--data", str(path))
         assert (done.returncode, "is in use by another process, whose number" in done.stderr) == (1, True), done.stderr
     if way != "moved":
         assert beat(server, 6) == 204

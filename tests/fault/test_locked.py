@@ -5,7 +5,6 @@ import http.client
 import json
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import PUBLISHED, Server
 
 DEVICE = f"/api/v1/devices/{PUBLISHED[0]}"
@@ -158,13 +157,11 @@ def test_a_stop_while_both_are_locked_loses_nothing(server: Server, serve: Calla
 def test_a_start_with_a_lock_waits_then_says_what_locks_it(server: Server, name: str, begin: str, command: str) -> None:
     server.stop()
     flags = ["--port", "0"] if command == "serve" else []
-    arguments = [*COMMAND, command, "--data", str(server.folder), *flags]
+    arguments = [command, "--data", str(server.folder), *flags]
     with locked(server.folder / name, begin) as other:
         if begin.startswith("PRAGMA"):
             other.execute("CREATE TABLE other (value)")  # the mode takes its lock with the first write
-        ended = subprocess.run(
-            [*arguments, "--database-wait-s", "0.2"], capture_output=True, text=True, timeout=60, check=False
-        )
+        ended = run_command(*arguments, "--database-wait-s", "0.2")
     assert ended.returncode == 1
     assert f"{name} for longer than 0.2 s (database_wait_s)" in ended.stderr
     assert "Traceback" not in ended.stderr

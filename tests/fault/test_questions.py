@@ -3,14 +3,13 @@
 import http.client
 import json
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from command import COMMAND
+from command import run_command
 from conftest import Server
 
 DEAR = "/api/v1/fleet/metrics?types=cpu&window=2d&step=5m&aggregation=p99"
@@ -22,7 +21,7 @@ LIST = "/api/v1/devices?limit=3"
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dear") / "data"
     made = ["generate", "--data", str(folder), "--days", "2", "--devices", "400", "--metrics", "1"]
-    subprocess.run([*COMMAND, *made], check=True, capture_output=True)
+    run_command(*made).check_returncode()
     return folder
 
 
