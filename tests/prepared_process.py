@@ -145,9 +145,10 @@ def _import_all() -> None:
     commands = importlib.import_module("fleetpulse.cli.main").COMMANDS
     for name in commands:
         importlib.import_module(f"fleetpulse.cli.{name}")
+    importlib.import_module("numpy.ma")
+    importlib.import_module("litestar").Litestar([], logging_config=None)  # which imports what an application needs
     # Litestar loads pydantic where tests have installed it, after the command line was read: loaded earlier, it would
     # check the values of flags.
-    importlib.import_module("litestar.plugins.pydantic")
     for name in [name for name in sys.modules if name.partition(".")[0] == "pydantic"]:
         del sys.modules[name]
     gc.collect()
