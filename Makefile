@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run install tools test check reference bench test-crash test-power test-faults test-soak test-alerts test-pressure \
+.PHONY: help run install tools test lint check reference bench test-crash test-power test-faults test-soak test-alerts test-pressure \
 	test-cluster test-containers test-thorough bench-pressure fuzz clean
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -87,11 +87,13 @@ test-cluster: tools ## three nodes, NATS, PostgreSQL and S3 under every fault an
 	$(BIN)/python -m pytest -s --timeout 14400 tests/cluster --cluster-pairs 60 \
 		--cluster-record benchmarks/results/cluster.json
 
-check: tools ## format, lint, types, import contracts, the repository's own promises, unit tests
+lint: tools ## format, lint, types and import contracts
 	$(BIN)/ruff format --check src tests benchmarks deploy
 	$(BIN)/ruff check src tests benchmarks deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## `make lint`, and the repository's own promises and unit tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/tidy tests/unit
 
 reference: tools ## write the pages of docs/reference that are made from the code
