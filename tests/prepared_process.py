@@ -14,6 +14,7 @@ file descriptors of the test cannot be handed over. A test for which that matter
 import array
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -32,6 +33,8 @@ from pathlib import Path
 from typing import IO, Any
 
 REQUEST_BYTES_MAX = 1 << 20
+PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h: which signal a process gets when its parent ends, as when the tests are ended by Ctrl-C."""
 
 
 class PreparedProcess:
@@ -193,6 +196,7 @@ def _prepare(control: socket.socket) -> None:
 
 def _become(request: dict[str, Any], outputs: list[int]) -> None:
     """Take the arguments, the environment, the folder and the outputs of the process that was requested."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for place, file in enumerate(outputs, start=1):
         os.dup2(file, place)
         os.close(file)
