@@ -9,6 +9,7 @@ from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.readiness import Readiness
+from fleetpulse.pipeline.registry import Registry
 from fleetpulse.pipeline.service import Stages, Stores
 from fleetpulse.pipeline.service_clock import ServiceClock
 from fleetpulse.pipeline.shared_watch import SharedWatch
@@ -19,7 +20,13 @@ from fleetpulse.settings import Settings
 
 
 def build_tail(
-    settings: Settings, stores: Stores, follower: Follower, changes: Changes, metric_definitions: MetricDefinitions
+    settings: Settings,
+    stores: Stores,
+    follower: Follower,
+    *,
+    changes: Changes,
+    registry: Registry,
+    metric_definitions: MetricDefinitions,
 ) -> Tail | None:
     """What follows the journal; None where nobody else appends to it."""
     if not stores.journal.is_shared:
@@ -28,6 +35,7 @@ def build_tail(
         journal=stores.journal,
         follower=follower,
         catalog=changes,
+        policies=registry.policies,
         counters=stores.counters,
         metric_count=lambda: len(metric_definitions.metrics),
         wait_s=settings.position_wait_s,

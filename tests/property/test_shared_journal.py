@@ -21,6 +21,7 @@ from shared_service import SharedWorld, all_reached, pump
 DEVICES = ("a", "b", "c")
 AHEAD_NS = (0, 2 * SECOND, -3 * SECOND)
 """By how much the clocks of the nodes differ, within the limit."""
+NODES_MAX = 5
 Step = tuple[Any, ...]
 nodes, devices = st.integers(0, 2), st.sampled_from(DEVICES)
 ago_s = st.one_of(st.integers(-30, 600), st.integers(0, 3 * 86_400))
@@ -32,6 +33,12 @@ steps = st.one_of(
     st.tuples(st.just("tick"), nodes),
     st.tuples(st.just("pump"), nodes, st.integers(1, 4)),
     st.tuples(st.just("read"), nodes),
+    st.tuples(
+        st.just("change"), nodes, devices, st.sampled_from((None, 1, 5, 20, 300)), st.sampled_from((None, 0, 30))
+    ),
+    st.tuples(st.just("correct"), nodes, devices, st.sampled_from((1, 5, 300)), st.sampled_from((1, 60, 4_000))),
+    st.tuples(st.just("see"), nodes),
+    st.tuples(st.just("join")),
 )
 
 
@@ -85,6 +92,25 @@ class Lives:
 
     async def _read(self, node: int) -> None:
         await self.nodes[node].follower.caught_up()
+
+    async def _change(self, node: int, device: str, interval_s: int | None, grace_s: int | None) -> None:
+        """Declare an interval and a grace by one node; the others may know of it long before their entries say so."""
+        registry = self.nodes[node].registry
+        await registry.update({registry.numbers[device]: Device(device, interval_s=interval_s, grace_s=grace_s)})
+
+    async def _correct(self, node: int, device: str, interval_s: int, ago: int) -> None:
+        registry, since_ns = self.nodes[node].registry, self.nodes[node].clock.now_ns() - ago * SECOND
+        changed = {registry.numbers[device]: Device(device, interval_s=interval_s)}
+        await registry.update(changed, since_ns=since_ns)
+
+    async def _see(self, node: int) -> None:
+        """Let a node see what is in the catalog now."""
+        await self.nodes[node].changes.reach(0)
+
+    async def _join(self) -> None:
+        """A node starts, and takes in all of the stream at once."""
+        if len(self.nodes) < NODES_MAX:
+            self.nodes.append(await self.world.started(header_s=1e6, body_s=1e6))
 
 
 async def live(folder: Path, done: list[Step]) -> None:

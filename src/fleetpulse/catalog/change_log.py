@@ -27,6 +27,7 @@ NOT_NOTED = frozenset(
     {
         *("audit", "audit_chain", "transactions", "catalog_change", "key_use", "message", "forwarded", "used_link"),
         *("written", "superseded", "owner", "marked", "loss", "file_reading", "file_value", "lease", "block", "blind"),
+        "earlier_policy",
     }
 )
 """What no other node has in memory, or what is written together with a table that is noted."""

@@ -17,7 +17,8 @@ from fleetpulse.model.units import NS_PER_DAY
 _LATE = ("late-days", "late-devices")
 _NAMES = ("devices", "metrics")
 _HEAD = (
-    "position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, leapt_at_ns, leap_start_ns, leap_end_ns"
+    "position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, catalog_version,"
+    " leapt_at_ns, leap_start_ns, leap_end_ns"
 )
 _GAPS, _BACKFILL = {"silences": "gaps", "beat-gaps": "beat_gaps", "covers": "covers"}, "backfill"
 _NO_PART = (None, None, None, None, None, False)
@@ -48,7 +49,7 @@ def read_manifest(connection: Statements) -> Manifest:
             names[kind] = BlockFile(*file)
         elif kind == "presence":
             presence[day] = BlockFile(*file)
-    position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, *leaps = head
+    position, open_from_day, taken_at_ns, alive_at_ns, beats_exact_from_ns, catalog_version, *leaps = head
     gaps, backfill = _gaps(connection)
     return Manifest(
         position=position,
@@ -69,6 +70,7 @@ def read_manifest(connection: Statements) -> Manifest:
         covers=gaps["covers"],
         backfill=backfill,
         beats_exact_from_ns=beats_exact_from_ns,
+        catalog_version=catalog_version,
     )
 
 
@@ -157,10 +159,10 @@ def write_manifest(connection: Statements, manifest: Manifest) -> None:
     for table in ("manifest", "block", "blind", "late_days", "gap_devices"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
-        f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO manifest ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(manifest.position, manifest.open_from_day, manifest.taken_at_ns, manifest.alive_at_ns),
-            *(manifest.beats_exact_from_ns, *manifest.leaps),
+            *(manifest.beats_exact_from_ns, manifest.catalog_version, *manifest.leaps),
         ),
     )
     connection.execute("UPDATE manifest_version SET number = number + 1")

@@ -1,10 +1,22 @@
-"""The service's own interval, grace and factor over time; `policy_rows.py` has the rows."""
+"""The service's own interval, grace and factor over time, and policies of before; `policy_rows.py` has the rows."""
 
+import json
+from collections.abc import Sequence
 from typing import Protocol
 
+from fleetpulse.catalog.earlier_policies import (
+    EARLIER_SQL,
+    SERVICE,
+    Earlier,
+    defaults_of,
+    note_earlier_defaults,
+    own_of,
+)
 from fleetpulse.catalog.policy_rows import DEFAULTS_SQL, default_of, put_defaults
 from fleetpulse.catalog.sql_records import SqlRecords
+from fleetpulse.catalog.sql_text import NUMBERS_IN
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.model.own_policy import OwnPolicy
 from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange, PolicyHistory
 
 
@@ -21,6 +33,17 @@ class PolicyRecords(Protocol):
         Beyond `changes_max` of them the oldest are joined.
         Raises: OSError; DatabaseBusy; DamagedData.
         """
+        ...
+
+    def earlier(self, numbers: Sequence[int] | None = None, *, after: int) -> dict[int, Earlier]:
+        """What was declared of devices before each version beyond `after` that changed it; None: of all devices.
+
+        Whoever reads what they are now reads that first. Raises: DamagedData.
+        """
+        ...
+
+    def earlier_defaults(self, *, after: int) -> list[tuple[int, PolicyHistory]]:
+        """The same of the service's own policies. Raises: DamagedData."""
         ...
 
 
@@ -40,6 +63,7 @@ class SqlPolicyRecords(SqlRecords):
         if known and known[-1].policy == policy:
             if known != stored:
                 with self._transaction() as run:
+                    note_earlier_defaults(run, stored)
                     put_defaults(run, known)
             return known
         changes = (*known, PolicyChange(at_ns if known else SINCE_EVER_NS, policy))
@@ -48,7 +72,28 @@ class SqlPolicyRecords(SqlRecords):
             longer = max(first, second, key=lambda one: one.late_after_ns)
             changes = (PolicyChange(SINCE_EVER_NS, longer), *changes[2:])
         with self._transaction() as run:
+            note_earlier_defaults(run, stored)
             put_defaults(run, changes)
             if known:
                 run("UPDATE declared SET version = version + 1, changed_at_ns = ?", (at_ns,))
         return changes
+
+    def earlier(self, numbers: Sequence[int] | None = None, *, after: int) -> dict[int, Earlier]:
+        """See PolicyRecords."""
+        found: dict[int, list[tuple[int, tuple[OwnPolicy, ...]]]] = {}
+        text = f"{EARLIER_SQL} AND device >= 0"
+        with self._reading():
+            if numbers is None:
+                rows = self._select(f"{text} ORDER BY version", (after,))
+            else:
+                text = f"{text} AND device {NUMBERS_IN} ORDER BY version"
+                rows = self._select(text, (after, json.dumps(list(numbers))))
+            for version, device, policies in rows:
+                found.setdefault(device, []).append((version, own_of(policies)))
+        return {**found}
+
+    def earlier_defaults(self, *, after: int) -> list[tuple[int, PolicyHistory]]:
+        """See PolicyRecords."""
+        with self._reading():
+            rows = self._select(f"{EARLIER_SQL} AND device = {SERVICE} ORDER BY version", (after,))
+            return [(version, defaults_of(policies)) for version, _, policies in rows]

@@ -8,6 +8,7 @@ joined, and the longer of both then holds for the time of both: its gaps are amo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from fleetpulse.catalog.earlier_policies import note_earlier
 from fleetpulse.catalog.row_checksum import checked
 from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
@@ -63,6 +64,7 @@ def note_policy(
         return 0
     rows = run(f"{POLICIES_SQL} WHERE device = ? ORDER BY number", (number,)).fetchall()
     own = [OwnPolicy(*row) for _, *row in rows]
+    note_earlier(run, number, own or ([] if tuple(before) == (None, None) else [unchanged(*before)]))
     since_ns = at_ns if since_ns is None else since_ns
     if not own:
         text = "SELECT is_undeclared FROM device WHERE number = ?"

@@ -4,6 +4,7 @@ device(number, id, labels, …)    number: the index into all arrays; stays the 
                                  checksum: of what is declared; NULL in rows that older versions wrote
                                  is_undeclared: it registered itself; the first policy it gets holds since ever
 policy(device, number, …)        declarations of its interval and grace in their order, once they have changed
+earlier_policy(version, …)       what policies were before they changed, while a journal is shared: earlier_policies.py
 default_policy(at_ns, …)         from when on the service had which interval, grace and factor of its own
 pause(device, start_ns, …)       end_ns NULL: the pause has no end yet
 deletion(device, start_ns, …)    when a device was deleted; end_ns NULL: it has not been declared again
@@ -300,6 +301,12 @@ _NUMBERS_USED = """
 CREATE TABLE number_used (kind TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO number_used SELECT name, seq FROM sqlite_sequence WHERE name IN ('message', 'badge');
 """
+_EARLIER_POLICIES = """
+ALTER TABLE manifest ADD COLUMN catalog_version INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE earlier_policy (
+    version INTEGER NOT NULL, device INTEGER NOT NULL, policies TEXT NOT NULL, PRIMARY KEY (version, device)
+) WITHOUT ROWID;
+"""
 STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),
     _DECLARED,
@@ -328,6 +335,7 @@ STEPS = (
     _MOVES,
     _LEASE,
     _NUMBERS_USED,
+    _EARLIER_POLICIES,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(STEPS)

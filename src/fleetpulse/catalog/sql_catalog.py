@@ -15,6 +15,7 @@ from fleetpulse.catalog.catalog import DeviceRecord, Pause, Registered
 from fleetpulse.catalog.change_log import note_devices, note_table
 from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import CHECK_SQL, changed_devices, wrong_devices, wrong_policies
+from fleetpulse.catalog.earlier_policies import drop_earlier
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqlEnrolmentRecords
 from fleetpulse.catalog.file_readings import SqlFileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqlFileRecords, note_superseded
@@ -295,6 +296,7 @@ class SqlCatalog(SqlFileReadings):
         """See Catalog."""
         with self._transaction() as run:
             note_superseded(run, manifest, at_ns=self._clock.now_ns(), was_at_rest=was_at_rest)
+            drop_earlier(run, position=manifest.position)
             write_manifest(self._database.statements, manifest)
             note_table(run, "manifest")
             for one in forgotten:

@@ -13,6 +13,7 @@ from fleetpulse.catalog import schema
 NOT_MOVED = {
     "catalog_change": "a node that starts reads all, and not what has changed",
     "lease": "a node that holds it there does nothing here",
+    "earlier_policy": "nodes need it that follow the journal there",
     "move": "it says of each side what the move has made of it",
     "transactions": "the other side counts its own, from that number on",
     "marked": "it is about the file `reached` of one folder",

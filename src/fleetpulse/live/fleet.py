@@ -64,8 +64,7 @@ class Fleet:
 
         With no more than `reserve` devices nothing is ever copied to make room.
         """
-        self.count = 0
-        self.reserve = reserve
+        self.count, self.reserve = 0, reserve
         self.first_sent_ns = np.full(0, NO_FIRST_NS, np.int64)
         self.last_sent_ns = np.full(0, NO_LAST_NS, np.int64)
         self.gap_until_ns = np.zeros(0, np.int64)
@@ -98,6 +97,7 @@ class Fleet:
         """Spans [start, end) in which the service did not run, ascending."""
         self.corrections: list[ClockCorrection] = []  # of the reception gaps in `closing` and in blocks
         self.leaps = NO_LEAPS
+        self.catalog_version = 0  # the newest that an entry of a shared journal has named
         self.policies = FleetPolicies(policy)
         self.policy_codes = np.zeros(0, np.uint32)  # a column of zeros costs no memory
 
@@ -167,6 +167,7 @@ class Fleet:
             if batch.is_shared:
                 self.blind_ns += quiet_before(batch, self.alive_at_ns)
                 timed[place] = in_time(batch, self.alive_at_ns)
+                self.catalog_version = int(batch.catalog_version.max(initial=self.catalog_version))
             self.alive_at_ns = max(self.alive_at_ns, batch.received_at_ns)
             spans = batch.blind_ns.tolist()
             self.blind_ns += zip(spans[::2], spans[1::2], strict=True)
@@ -288,6 +289,7 @@ class Fleet:
             leaps=self.leaps,
             forgotten=list(self.forgotten),
             first_kept_ns=dict(self.first_kept_ns),
+            catalog_version=self.catalog_version,
         )
         return Freezing(frozen, names=tuple(frozen.columns) if is_whole else EXACT_COLUMNS)
 

@@ -1,7 +1,8 @@
 """The hash of a live fleet: equal where two fleets say the same, however each of them has stored it.
 
 Presence may be dense or sparse, samples and gaps in few pieces or many, and what a checkpoint is writing may have left
-its place already: none of this is in the hash. Two fleets at one position of one journal have the same.
+its place already; one fleet may have rows of devices of which nothing came yet: none of this is in the hash. Two fleets
+at one position of one journal have the same.
 """
 
 import hashlib
@@ -26,26 +27,31 @@ Update = Callable[[bytes], None]
 
 def fleet_hash(fleet: Fleet) -> str:
     """SHA-256 in hexadecimal digits. Nothing may be applied meanwhile; a million devices take about a second."""
-    digest = hashlib.sha256()
-    digest.update(repr(_facts(fleet)).encode())
+    digest, count = hashlib.sha256(), _count(fleet)
+    digest.update(repr((count, *_facts(fleet))).encode())
     for name, column in fleet.columns().items():
         if name != BOUND:
-            _add(digest.update, name, column)
+            _add(digest.update, name, column[:count])
     gaps, backfill = settle(_all_beats(fleet), fleet.device_policies.is_kept, forgotten=fleet.first_kept_ns)
     _add_rows(digest.update, "samples", [*fleet.samples.certain.pieces(), *fleet.closing.samples, *fleet.doubtful()])
     _add_rows(digest.update, "gaps", [*fleet.closing_gaps(), *fleet.gaps])
     _add_rows(digest.update, "beat gaps", [gaps])
     _add_rows(digest.update, "backfill", [backfill])
-    for start in range(0, fleet.count, PIECE_DEVICES):
-        _add_presence(digest.update, fleet, range(start, min(start + PIECE_DEVICES, fleet.count)))
+    for start in range(0, count, PIECE_DEVICES):
+        _add_presence(digest.update, fleet, range(start, min(start + PIECE_DEVICES, count)))
     return digest.hexdigest()
+
+
+def _count(fleet: Fleet) -> int:
+    """The number behind the last device of which anything came: further ones may not be known to other nodes yet."""
+    return int(np.flatnonzero(fleet.last_received_ns[: fleet.count]).max(initial=-1)) + 1
 
 
 def _facts(fleet: Fleet) -> tuple[object, ...]:
     corrections = [*fleet.closing.corrections, *fleet.corrections]
     forgotten = [*fleet.forgotten], sorted(fleet.first_kept_ns.items())
     spans = [(int(start_ns), int(end_ns)) for start_ns, end_ns in fleet.blind_ns]
-    return fleet.count, int(fleet.alive_at_ns), spans, fleet.leaps, corrections, forgotten
+    return int(fleet.alive_at_ns), spans, fleet.leaps, corrections, forgotten
 
 
 def _all_beats(fleet: Fleet) -> LiveBeats:

@@ -74,6 +74,8 @@ class FrozenFleet:
     """By device: stored gaps that begin before it do not count any more, since the beat where they begin is forgotten.
 
     What was sent again since, from then until the first beat that had stayed, is in the gaps of `closing`."""
+    catalog_version: int = 0
+    """`policies` are those of this version of the catalog, in a shared journal."""
 
 
 class Freezing:

@@ -159,6 +159,8 @@ class Manifest:
     backfill: tuple[BackfillFile, ...] = ()
     beats_exact_from_ns: int = 0
     """Of beats with sent_at before this time gaps may be lacking: a version that did not know them received them."""
+    catalog_version: int = 0
+    """The heartbeat policies at `position` were those of this version of the catalog; only in a shared journal."""
 
     def files(self) -> list[BlockFile]:
         """All files that this manifest lists."""

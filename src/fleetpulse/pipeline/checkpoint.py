@@ -135,6 +135,7 @@ def write_files(
         covers=beats.covers,
         backfill=beats.backfill,
         beats_exact_from_ns=before.beats_exact_from_ns,
+        catalog_version=frozen.catalog_version,
     )
     return WrittenCheckpoint(manifest, closed_minutes, new_uploads, compared.repeated, compared.uncompared)
 

@@ -107,7 +107,7 @@ class Inventory:
         status, since_ns, last_received_ns = await self.questions.status(device_id)
         (record,) = await self.registry.records_of([number])
         device = self._described(record, status, since_ns, last_received_ns)
-        if len(pieces := in_force(self.registry.policies_of(record))) > 1:
+        if len(pieces := in_force(self.registry.policies.policies_of(record))) > 1:
             device.policies = describe_policies(pieces)
         if forgotten := await self.registry.forgotten_of(number):
             device.forgotten = describe_forgotten(forgotten)

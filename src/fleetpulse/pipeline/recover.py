@@ -43,6 +43,7 @@ def load_snapshot(fleet: Fleet, history: History) -> None:
         blind_ns=manifest.blind_ns,
         leaps=manifest.leaps,
     )
+    fleet.catalog_version = manifest.catalog_version
     fleet.add_closed_minutes(*counted)
     for day, (devices, rows) in history.open_chunks():
         fleet.restore_presence(day, devices=devices, rows=rows)

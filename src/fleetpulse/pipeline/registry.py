@@ -12,6 +12,7 @@ from itertools import chain
 
 from fleetpulse.access.scopes import outside
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord, Registered, Span
+from fleetpulse.catalog.earlier_policies import Earlier
 from fleetpulse.catalog.roster import Roster
 from fleetpulse.clock import Clock
 from fleetpulse.errors import UnknownDevice
@@ -25,10 +26,10 @@ from fleetpulse.model.device import Device, unknown_id_advice
 from fleetpulse.model.device_limits import within_limits
 from fleetpulse.model.forgotten import Forgotten
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.pipeline.asker import current_asker
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.merges import changed_devices, in_pieces, merged_devices
+from fleetpulse.pipeline.policies_in_effect import PoliciesInEffect
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
@@ -73,6 +74,8 @@ class Registry:
         self._label_names_max = label_names_max
         self._policies_max = policies_max
         self._listing: tuple[int, int, Listing] | None = None
+        self.policies = PoliciesInEffect(catalog=catalog, catalog_thread=catalog_thread, fleet=fleet)
+        self.policies.reload_all = lambda: self.reload(range(self.roster.count))
         self.changing = asyncio.Lock()
         """Held by whoever reads what is declared of devices, alters it and writes it back: no change may be lost."""
 
@@ -111,23 +114,23 @@ class Registry:
 
     def load(self) -> None:
         """Read all devices from the catalog. Blocks; for the start, before events are accepted."""
-        note, changes_max = self._catalog.policies.note_default, self._catalog.policy_changes_max
-        self._fleet.policies.set_default(
-            note(self._default_policy, at_ns=self._clock.now_ns(), changes_max=changes_max)
-        )
+        self.policies.load_defaults(self._default_policy, at_ns=self._clock.now_ns())
         self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
             if record.unreadable:
                 self.unreadable[record.device.id] = record.unreadable
             self._apply(record)
+        for numbers in in_pieces(sorted(self.policies.earlier())):
+            self._apply_now(numbers)
         self.declared = self._catalog.declared()
 
-    def adopt_defaults(self, defaults: PolicyHistory) -> None:
-        """Take the service's own policies as another node has recorded them; then `reload` all devices."""
-        self._fleet.policies.change_default(defaults)
+    def _apply_now(self, numbers: Sequence[int]) -> None:
+        records, earlier, _ = self._read(numbers)
+        for record in records:
+            self._apply(record, earlier.get(record.number, ()))
 
-    def _apply(self, record: DeviceRecord) -> None:
-        """Bring memory to what the catalog says of one device."""
+    def _apply(self, record: DeviceRecord, earlier: Earlier = ()) -> None:
+        """Bring memory to what the catalog says of one device. Args: earlier: see `PoliciesInEffect.put`."""
         number, device = record.number, record.device
         self._make_room(number + 1)  # first: a device that can be looked up by its id must have its row in the fleet
         if record.is_deleted:
@@ -143,14 +146,7 @@ class Registry:
             self.roster.put(number, device.labels, is_deleted=record.is_deleted)
         # A listing that a thread completes at this moment may lack the device, so it must not pass for the newest.
         self.roster.version += 1
-        history = self.policies_of(record)
-        # Each moment is judged by the policy in force then, so it does not matter which events are applied already.
-        if history != self._fleet.policies_of(number):
-            self._fleet.set_policy(number, history)
-
-    def policies_of(self, record: DeviceRecord) -> PolicyHistory:
-        """The heartbeat policies of a device over time; the service's own where it declared none."""
-        return self._fleet.policies.history_of(record.policies, record.device.interval_s, record.device.grace_s)
+        self.policies.put(record, earlier)
 
     def _make_room(self, count: int) -> None:
         if count > self.roster.count:
@@ -214,8 +210,7 @@ class Registry:
         """Bring memory to what was written. Blocks; for the start."""
         self._make_room(max(registered.new, default=-1) + 1)
         for numbers in chain(in_pieces(registered.new), in_pieces(registered.changed)):
-            for record in self._catalog.records_of(numbers):
-                self._apply(record)
+            self._apply_now(numbers)
         self.declared = self._catalog.declared()
         self._counters.devices_registered += len(registered.new)
         self._counters.policy_changes_joined += registered.policies_joined
@@ -224,6 +219,7 @@ class Registry:
         """Bring memory to what was written, while events come in. Raises: NotAccepting."""
         await self.reload(registered.new)
         await self.reload(registered.changed)
+        await self.policies.take_effect()
         self._counters.devices_registered += len(registered.new)
         self._counters.policy_changes_joined += registered.policies_joined
 
@@ -249,6 +245,7 @@ class Registry:
         joined = await self._catalog_thread.run(lambda: self._catalog.update(checked, at_ns=at_ns, since_ns=since_ns))
         self._counters.policy_changes_joined += joined
         await self.reload(list(checked))
+        await self.policies.take_effect()
 
     async def change_all(
         self, numbers: Sequence[int], change: Callable[[Device], Device], report: MergeReport, *, is_dry: bool
@@ -271,6 +268,7 @@ class Registry:
         await self._catalog_thread.run(write)
         if not is_dry:
             await self.reload(written)
+            await self.policies.take_effect()
 
     def _within_limits(self, devices: Iterable[Device]) -> Iterator[Device]:
         return within_limits(
@@ -325,13 +323,14 @@ class Registry:
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
         for piece in in_pieces(numbers, APPLIED_AT_ONCE):
             # Both in one call: no question must see the devices without the version that they belong to.
-            records, declared = await self._catalog_thread.run(partial(self._records_and_version, piece))
+            records, earlier, declared = await self._catalog_thread.run(partial(self._read, piece))
             for record in records:
-                self._apply(record)
+                self._apply(record, earlier.get(record.number, ()))
             self.declared = declared
 
-    def _records_and_version(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], DeclaredVersion]:
-        return self._catalog.records_of(numbers), self._catalog.declared()
+    def _read(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
+        records = self._catalog.records_of(numbers)
+        return records, self.policies.earlier(numbers), self._catalog.declared()
 
 
 class _SeenNumbers:

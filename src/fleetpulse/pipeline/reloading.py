@@ -50,11 +50,9 @@ class Reloading:
         if changes.concerns("metric", "retention_grace"):
             await self.metric_definitions.adopt()
         devices = changes.devices
-        if changes.concerns("default_policy"):
-            defaults = await self.catalog_thread.run(self.catalog.policies.defaults)
-            self.registry.adopt_defaults(defaults)
+        if changes.concerns("default_policy") and await self.registry.policies.reload_defaults():
             devices = None  # those with an interval of their own have the grace of the service, or the other way round
-        if changes.concerns("default_policy", *DEVICE_TABLES):
+        if devices is None or changes.concerns(*DEVICE_TABLES):
             count = await self.catalog_thread.run(self.catalog.device_count) if devices is None else 0
             await self.registry.reload(range(count) if devices is None else devices)
         if changes.concerns("pause", "maintenance"):

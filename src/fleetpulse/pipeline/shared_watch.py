@@ -6,6 +6,7 @@ times in that span. The clock of a node is compared with what the node itself wr
 """
 
 import asyncio
+import contextlib
 from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +23,8 @@ from fleetpulse.pipeline.watch import Watch
 
 log = structlog.get_logger("watch")
 COMPARE_EVERY_NS = 5 * NS_PER_S
+ANNOUNCE_S = 2.0
+"""So long a change of policies waits for its entry; where it takes longer, any later entry of a node names it."""
 
 
 class SharedWatch(Watch):
@@ -98,10 +101,17 @@ class SharedWatch(Watch):
         batch.is_shared = True
         del batch.blind_ns[:]
         self._sent_before, version = self._sent_version, self._catalog_version()
-        if version > self._sent_version and (batch or batch.forgotten or batch.checkpoint_ns):
+        if version > self._sent_version:
             batch.catalog_version = array("q", (version,))
             self._sent_version = version
         return None
+
+    async def announce(self) -> None:
+        """Have an entry written now that names the newest version of the catalog, and wait for it, but not for long."""
+        if self._intake.closed_by is None:
+            with contextlib.suppress(Answerable, TimeoutError):
+                async with asyncio.timeout(ANNOUNCE_S):
+                    await self.mark()
 
     def take_back(self) -> None:
         """See Watch."""

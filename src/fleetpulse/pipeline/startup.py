@@ -77,6 +77,7 @@ class Startup:
         self.changes.note_loaded()
         if self.journal.is_shared:
             self.history.manifest = self.catalog.manifest()  # another node may have written one since it was opened
+            self.registry.policies.version = self.history.manifest.catalog_version
         manifest = self.history.manifest
         self.registry.load()
         self.key_ring.load()

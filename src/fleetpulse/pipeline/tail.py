@@ -9,10 +9,9 @@ Nothing here survives a crash: a start goes on behind the position of the snapsh
 
 import asyncio
 import threading
-from bisect import insort
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import structlog
 
@@ -20,33 +19,22 @@ from fleetpulse.errors import Answerable, DamagedData, Malformed, NotAccepting
 from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, EventColumns, Position
-from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, Follower
+from fleetpulse.pipeline.catalog_follower import CatalogFollower, Policies
+from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, SLICE_S, Follower
+from fleetpulse.pipeline.position_waits import PositionWaits
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("tail")
 HANDED_OVER_MAX = 64
 """Pieces of the stream that wait for the event loop: then the thread of the journal waits, and NATS keeps the rest."""
 PENDING_EVENTS_MAX = 4 * APPLY_AT_EVENTS
-"""Beyond so many events they are applied at once, so that the stream cannot fill the memory: some ten milliseconds."""
+"""With so many events, what was taken is applied before more is, so that the stream cannot fill the memory."""
 CATALOG_RETRY_S = 0.2
 """How often the catalog is read again for an entry that needs it."""
 HEADER = "Fleetpulse-Position"
 POSITION_DIGITS_MAX = 18
 BEHIND = "behind"
 """The reason of refusals of questions that this node cannot answer yet."""
-
-
-class CatalogFollower(Protocol):
-    """Whoever brings memory to what other nodes have written to the catalog."""
-
-    @property
-    def known(self) -> int:
-        """The version of the catalog that memory holds."""
-        ...
-
-    async def reach(self, version: int) -> None:
-        """Bring memory to this version at least, 0: to the newest. Raises: Answerable: the catalog is away."""
-        ...
 
 
 class Tail:
@@ -58,9 +46,11 @@ class Tail:
         journal: Journal,
         follower: Follower,
         catalog: CatalogFollower,
+        policies: Policies,
         counters: Counters,
         metric_count: Callable[[], int],
         wait_s: float,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`metric_count`: how many metrics this node knows. `wait_s`: how long questions wait for entries."""
         self.acked: Position = 0
@@ -74,17 +64,18 @@ class Tail:
         self._journal = journal
         self._follower = follower
         self._catalog = catalog
+        self._policies = policies
         self._counters = counters
         self._metric_count = metric_count
         self._wait_s = wait_s
+        self._monotonic_s = monotonic_s
         self._broken: DamagedData | None = None
         self._entries: deque[tuple[Position, EventColumns]] = deque()
         self._own: deque[tuple[Position, int]] = deque()
         """Our acknowledged entries that have not come back yet, with their events."""
         self._own_taken = 0
         """Events of ours that have come back, and are not counted as applied yet."""
-        self._waiting: list[tuple[Position, int, asyncio.Future[None]]] = []
-        self._waits = 0
+        self._waits = PositionWaits()
         self._reading: asyncio.Task[None] | None = None
         self._taken = 0
         """Pieces that were handed over and keep their room until all of them are applied."""
@@ -140,9 +131,7 @@ class Tail:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
-        for _, _, waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(NotAccepting("stopping", reason="stopping"))
+        self._waits.end()
 
     def _end_following(self) -> None:
         stop, self._stop = self._stop, None
@@ -198,19 +187,25 @@ class Tail:
 
     def _take(self) -> None:
         """Give the follower what it can apply; where an entry needs more of the catalog, read that first."""
-        follower, entries = self._follower, self._entries
-        while entries:
+        follower, entries, monotonic_s = self._follower, self._entries, self._monotonic_s
+        end_s = monotonic_s() + SLICE_S
+        while entries and self._broken is None:
             position, columns = entries[0]
-            if len(columns.catalog_version) and int(columns.catalog_version[0]) > self._catalog.known:
-                self._read_catalog(int(columns.catalog_version[0]))
+            version = int(columns.catalog_version.max(initial=follower.fleet.catalog_version))
+            if version > self._catalog.known:
+                self._begin(self._catalog_read(version))
+                return
+            if self._policies.is_due(version):
+                self._begin(self._policies_changed(version))
                 return
             if self._has_unknown(columns):
-                self._read_catalog(0)
+                self._begin(self._catalog_read(0))
+                return
+            if follower.pending_events >= PENDING_EVENTS_MAX or monotonic_s() >= end_s:
+                self._begin(self._others_had_their_turn())
                 return
             entries.popleft()
             follower.take(columns, position)
-            if follower.pending_events >= PENDING_EVENTS_MAX:
-                follower.catch_up()
         for _ in range(self._taken):
             self._room.release()
         self._taken = 0
@@ -229,42 +224,65 @@ class Tail:
             )
         )
 
-    def _read_catalog(self, version: int) -> None:
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do what the next entry needs first; meanwhile nothing is taken."""
         self._wake()
-        self._reading = self._loop.create_task(self._catalog_read(version))
+        self._reading = self._loop.create_task(work)
+
+    async def _others_had_their_turn(self) -> None:
+        """Let the rest of the loop have its turn, and apply what was taken where it is much; then go on."""
+        await asyncio.sleep(0)
+        if self._follower.is_behind:
+            await self._however_long(self._follower.caught_up)
+        self._reading = None
+        self._take()
 
     async def _catalog_read(self, version: int) -> None:
-        """Bring memory to a version of the catalog, however long it takes, and go on."""
+        """Bring memory to a version of the catalog, 0: to the newest, however long it takes, and go on."""
+        run = self._run
+        await self._however_long(lambda: self._catalog.reach(version))
+        if run == self._run and not version and self._has_unknown(self._entries[0][1]):
+            self._break(run, DamagedData(f"entry {self._entries[0][0]} names what the catalog has never known"))
+            return
+        self._take()
+
+    async def _policies_changed(self, version: int) -> None:
+        """Apply all that came before the next entry, let policies change, and go on."""
+
+        async def change() -> None:
+            await self._follower.caught_up()
+            await self._policies.advance(version)
+
+        await self._however_long(change)
+        self._take()
+
+    async def _however_long(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that needs the catalog, again and again while the catalog is away; the end of `_reading`."""
         run = self._run
         try:
             while run == self._run:
                 try:
-                    await self._catalog.reach(version)
+                    await work()
                     break
                 except (Answerable, OSError) as error:
                     if not self.trouble:
-                        log.warning("entries wait for the catalog", version=version, error=str(error))
+                        log.warning("entries wait for the catalog", error=str(error))
                     self.trouble = f"what other nodes received waits for the catalog: {error}"
                     await asyncio.sleep(CATALOG_RETRY_S)
             if self.trouble:
                 log.info("entries are applied again")
             self.trouble = ""
+        except DamagedData as error:
+            self._break(run, error)
         finally:
             self._reading = None
-        if run == self._run and not version and self._has_unknown(self._entries[0][1]):
-            self._break(run, DamagedData(f"entry {self._entries[0][0]} names what the catalog has never known"))
-            return
-        self._take()
 
     def _wake(self) -> None:
         """Let those go on whose position is reached."""
         position = self._follower.position
         while self._own and self._own[0][0] <= position:
             self._own_taken += self._own.popleft()[1]
-        while self._waiting and self._waiting[0][0] <= position:
-            waiter = self._waiting.pop(0)[2]
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waits.wake(position)
 
     def committed(self, batch: EventBatch, position: Position) -> None:
         """An entry of ours is durable. It is applied when it comes back."""
@@ -304,18 +322,8 @@ class Tail:
         """Wait until the next read sees entry `position`. Raises: NotAccepting: it does not come in time."""
         if position <= self._follower.position:
             return
-        self._waits += 1
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        waiting = (position, self._waits, waiter)
-        insort(self._waiting, waiting)
-        try:
-            async with asyncio.timeout(within_s):
-                await waiter
-        except TimeoutError:
-            raise self.refusal(position) from None
-        finally:
-            if waiter.cancelled():  # a position that never comes must not be kept for ever
-                self._waiting.remove(waiting)
+        if not await self._waits.reached(position, within_s=within_s):
+            raise self.refusal(position)
 
     def refusal(self, position: Position) -> NotAccepting:
         """Why a question is not answered that must see entry `position`."""

@@ -86,3 +86,10 @@ def test_presence_of_a_day_that_was_not_open_counts_the_same_once_it_is() -> Non
     assert 20_001 in other.dense
     assert 20_001 not in one.dense
     assert fleet_hash(one) == fleet_hash(other)
+
+
+def test_devices_of_which_nothing_came_are_not_in_it() -> None:
+    one, other = fleet(2), fleet(30_000)
+    for each in (one, other):
+        each.apply([batch((1, 0))])
+    assert fleet_hash(one) == fleet_hash(other)

@@ -40,7 +40,7 @@ def test_a_question_is_refused_that_must_see_what_does_not_come(tmp_path: Path) 
         with pytest.raises(NotAccepting, match="not yet up to 1000") as caught:
             await tail_of(node).wait_for("1000")
         assert (caught.value.reason, caught.value.retry_after_s) == ("behind", 1)
-        assert not tail_of(node)._waiting, "nothing is kept of a position that never comes"
+        assert not len(tail_of(node)._waits), "nothing is kept of a position that never comes"
         await node.node.stop()
 
     asyncio.run(run())
