@@ -50,9 +50,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     metric_definitions = _build_metric_definitions(settings, stores, clock, catalog_thread, known_metrics)
     planned_downtime = _build_planned_downtime(settings, stores, clock, catalog_thread)
     changes = Changes(catalog=catalog, catalog_thread=catalog_thread)
-    tail = build_tail(
-        settings, stores, follower, changes=changes, registry=registry, metric_definitions=metric_definitions
-    )
+    tail = build_tail(settings, stores, follower, changes, (registry, metric_definitions))
     writer = build_writer(settings, stores, follower, tail)
     intake = _build_intake(settings, stores, registry, known_metrics, writer)
     views = Views(
@@ -70,8 +68,6 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         computing=threads.computing,
     )
     access = build_access(settings, stores, clock=clock, catalog_thread=catalog_thread, registry=registry, lease=lease)
-    watch = build_watch(settings, stores, clock, follower, (intake, catalog_thread))
-    registry.policies.announce = watch.announce
     return Stages(
         **{**vars(stores), "clock": clock},
         **access,
@@ -98,7 +94,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
         live_feed=LiveFeed(
             gate=access["gate"], views=views, follower=follower, counters=counters, limits=settings, thread=threads.feed
         ),
-        watch=watch,
+        watch=build_watch(settings, stores, clock, follower, (intake, changes, registry)),
         loop_lag=LoopLag(),
     )
 

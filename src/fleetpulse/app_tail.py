@@ -3,7 +3,6 @@
 from typing import Any
 
 from fleetpulse.ingest.intake import Intake
-from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.follow import Follower
@@ -20,17 +19,12 @@ from fleetpulse.settings import Settings
 
 
 def build_tail(
-    settings: Settings,
-    stores: Stores,
-    follower: Follower,
-    *,
-    changes: Changes,
-    registry: Registry,
-    metric_definitions: MetricDefinitions,
+    settings: Settings, stores: Stores, follower: Follower, changes: Changes, known: tuple[Registry, MetricDefinitions]
 ) -> Tail | None:
     """What follows the journal; None where nobody else appends to it."""
     if not stores.journal.is_shared:
         return None
+    registry, metric_definitions = known
     return Tail(
         journal=stores.journal,
         follower=follower,
@@ -53,16 +47,27 @@ def build_writer(settings: Settings, stores: Stores, follower: Follower, tail: T
 
 
 def build_watch(
-    settings: Settings, stores: Stores, clock: ServiceClock, follower: Follower, parts_of: tuple[Intake, CatalogThread]
+    settings: Settings,
+    stores: Stores,
+    clock: ServiceClock,
+    follower: Follower,
+    parts_of: tuple[Intake, Changes, Registry],
 ) -> Watch:
     """The watch on our clock, and on who runs."""
-    intake, catalog_thread = parts_of
+    intake, changes, registry = parts_of
     parts: dict[str, Any] = {"clock": clock, "intake": intake, "follower": follower, "limits": settings}
-    if stores.journal.is_shared:
-        lease = stores.catalog.lease
-        version = stores.catalog.following_version
-        return SharedWatch(catalog_version=version, database_ns=lambda: catalog_thread.run(lease.now_ns), **parts)
-    return Watch(**parts)
+    if not stores.journal.is_shared:
+        return Watch(**parts)
+    catalog, run = stores.catalog, changes.catalog_thread.run
+    watch = SharedWatch(
+        # What memory does not hold yet, an entry must not name: it would wait here, too, while the catalog is away.
+        catalog_version=lambda: min(catalog.following_version(), changes.known),
+        see_catalog=lambda: changes.reach(0),
+        database_ns=lambda: run(catalog.lease.now_ns),
+        **parts,
+    )
+    registry.policies.announce = watch.announce
+    return watch
 
 
 def build_cuts(stages: Stages, readiness: Readiness) -> SharedCuts | None:

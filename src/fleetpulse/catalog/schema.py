@@ -303,9 +303,7 @@ INSERT INTO number_used SELECT name, seq FROM sqlite_sequence WHERE name IN ('me
 """
 _EARLIER_POLICIES = """
 ALTER TABLE manifest ADD COLUMN catalog_version INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE earlier_policy (
-    version INTEGER NOT NULL, device INTEGER NOT NULL, policies TEXT NOT NULL, PRIMARY KEY (version, device)
-) WITHOUT ROWID;
+CREATE TABLE earlier_policy (version INTEGER, device INTEGER, policies TEXT NOT NULL, PRIMARY KEY (version, device));
 """
 STEPS = (
     *(_VERSION_1, _VERSION_2, _FILE_VALUES, _DISTINCT_BLOCKS, _RETENTION_GRACE, _LEAPS, _FORGOTTEN, _DELETIONS),

@@ -21,6 +21,8 @@ from fleetpulse.telemetry.counters import Counters
 APPLY_AT_EVENTS = 16_384
 PIECE_EVENTS = 16_384
 """Applied in one go: two milliseconds, since fewer at a time would cost more each."""
+PIECE_BATCHES = 1_024
+"""So many small batches are applied in one go at most, however few events they have: a few milliseconds."""
 LATE_PIECE_EVENTS = 4_096
 """The same of a large batch with late data, which costs several times as much."""
 SLICE_S = 0.004
@@ -127,7 +129,8 @@ class Follower:
     def is_behind(self) -> bool:
         """Whether there is more to do before a read than `catch_up` should do in one go."""
         most = PIECE_EVENTS if self._freezing is None else 0
-        return self._pending_events > most and not self._is_broken and not self.is_away
+        is_much = self._pending_events > most or len(self._pending) > PIECE_BATCHES
+        return is_much and not self._is_broken and not self.is_away
 
     async def caught_up(self) -> None:
         """Apply all that is durable, in slices. Every read waits for this first, so it finds what was answered 204.
@@ -248,6 +251,8 @@ class Follower:
         events = len(piece[0])
         is_large = events >= LATE_PIECE_EVENTS or bool(self._cuts and len(piece[0].checkpoint_ns))
         while self._pending and not is_large and events + len(self._pending[0]) <= PIECE_EVENTS:
+            if len(piece) >= PIECE_BATCHES:
+                break
             is_large = len(self._pending[0]) >= LATE_PIECE_EVENTS
             is_large = is_large or bool(self._cuts and len(self._pending[0].checkpoint_ns))
             events += len(self._pending[0])

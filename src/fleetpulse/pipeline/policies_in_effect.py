@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from fleetpulse.catalog.catalog import Catalog, DeviceRecord
 from fleetpulse.catalog.earlier_policies import Earlier
 from fleetpulse.live.fleet import Fleet
-from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
 from fleetpulse.model.own_policy import OwnPolicy, unchanged
 from fleetpulse.model.policy_history import PolicyHistory
 from fleetpulse.pipeline.catalog_thread import CatalogThread
@@ -35,14 +34,20 @@ class PoliciesInEffect:
         self._catalog = catalog
         self._catalog_thread = catalog_thread
         self._fleet = fleet
+        self._default = fleet.policies.latest[0]
         self._withheld: dict[int, dict[int, tuple[OwnPolicy, ...]]] = {}
         """By version, by device: what is declared from then on."""
         self._withheld_defaults: dict[int, PolicyHistory] = {}
         self._next = NEVER
 
-    def load_defaults(self, policy: HeartbeatPolicy, *, at_ns: int) -> None:
-        """Record the service's own policy, and take up those of before. Blocks; for the start, before any device."""
-        known = self._catalog.policies.note_default(policy, at_ns=at_ns, changes_max=self._catalog.policy_changes_max)
+    def note_default(self, *, at_ns: int) -> PolicyHistory:
+        """Record the policy with which the service starts; those over time. Blocks; for the start."""
+        most = self._catalog.policy_changes_max
+        return self._catalog.policies.note_default(self._default, at_ns=at_ns, changes_max=most)
+
+    def load_defaults(self, *, at_ns: int) -> None:
+        """Do so, and take up those of before. Blocks; for the start, before any device."""
+        known = self.note_default(at_ns=at_ns)
         earlier = [] if self.version == NEVER else self._catalog.policies.earlier_defaults(after=self.version)
         self._fleet.policies.set_default(self._sorted(known, earlier))
 

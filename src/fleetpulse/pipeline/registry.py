@@ -114,7 +114,7 @@ class Registry:
 
     def load(self) -> None:
         """Read all devices from the catalog. Blocks; for the start, before events are accepted."""
-        self.policies.load_defaults(self._default_policy, at_ns=self._clock.now_ns())
+        self.policies.load_defaults(at_ns=self._clock.now_ns())
         self._make_room(self._catalog.device_count())
         for record in self._catalog.records():
             if record.unreadable:

@@ -33,9 +33,14 @@ class SharedWatch(Watch):
     mark_interval_ns = QUIET_NS // 2
 
     def __init__(
-        self, *, catalog_version: Callable[[], int], database_ns: Callable[[], Awaitable[int]], **parts: Any
+        self,
+        *,
+        catalog_version: Callable[[], int],
+        see_catalog: Callable[[], Awaitable[None]],
+        database_ns: Callable[[], Awaitable[int]],
+        **parts: Any,
     ) -> None:
-        """`catalog_version`: the newest version of the catalog that this node made or read.
+        """`catalog_version`: the newest version of the catalog that memory holds; `see_catalog` brings it to that.
 
         `database_ns`: the time by the clock of the catalog's database. Args: parts: of `Watch`.
         """
@@ -47,6 +52,7 @@ class SharedWatch(Watch):
         self._compared_at_ns = 0
         self._comparing: asyncio.Task[None] | None = None
         self._catalog_version = catalog_version
+        self._see_catalog = see_catalog
         self._sent_version = 0
         self._sent_before = 0
 
@@ -111,6 +117,7 @@ class SharedWatch(Watch):
         if self._intake.closed_by is None:
             with contextlib.suppress(Answerable, TimeoutError):
                 async with asyncio.timeout(ANNOUNCE_S):
+                    await self._see_catalog()
                     await self.mark()
 
     def take_back(self) -> None:

@@ -74,6 +74,7 @@ class Startup:
         if self.ownership.trouble:
             readiness.degraded["blocks"] = self.ownership.trouble
         readiness.stage = "devices"
+        self.registry.policies.note_default(at_ns=self.clock.now_ns())  # before, so that the first entry names it
         self.changes.note_loaded()
         if self.journal.is_shared:
             self.history.manifest = self.catalog.manifest()  # another node may have written one since it was opened

@@ -209,7 +209,7 @@ class Tail:
         for _ in range(self._taken):
             self._room.release()
         self._taken = 0
-        if follower.pending_events >= APPLY_AT_EVENTS:
+        if follower.pending_events >= APPLY_AT_EVENTS or follower.is_behind:
             follower.go_on()
         self._wake()
 

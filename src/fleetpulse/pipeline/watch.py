@@ -98,9 +98,6 @@ class Watch:
         self._intake.add_mark(waiter)
         await waiter.outcome
 
-    async def announce(self) -> None:
-        """Nothing: who has the journal alone knows what the catalog says."""
-
     def _add_mark(self) -> None:
         self.is_mark_waiting = True
         self._intake.add_mark(_Mark(self))

@@ -30,6 +30,7 @@ class Watched:
         self.intake = Intake(numbers={}, metrics=metrics, events_waiting_max=10, wake=lambda: None)
         self.watch = SharedWatch(
             catalog_version=lambda: self.version,
+            see_catalog=self.see_catalog,
             database_ns=self.database_ns,
             clock=ServiceClock(self.machine, ClockLimits(), mark_ns=0, earliest_ns=1),
             intake=self.intake,
@@ -41,6 +42,9 @@ class Watched:
 
     async def database_ns(self) -> int:
         return NOON
+
+    async def see_catalog(self) -> None:
+        self.version += 1
 
     def stamped(self, *devices: int) -> EventBatch:
         batch = self.intake.take()
@@ -69,8 +73,7 @@ def test_only_a_pause_of_all_nodes_is_blind() -> None:
 def test_an_entry_names_the_catalog_that_it_needs_once_and_again_if_it_was_not_written() -> None:
     watched = Watched()
     watched.version = 3
-    assert not watched.stamped().catalog_version  # a mark needs nothing
-    assert watched.stamped(0).catalog_version.tolist() == [3]
+    assert watched.stamped().catalog_version.tolist() == [3], "a mark, too, so that policies take effect"
     assert not watched.stamped(0).catalog_version
     watched.version = 4
     assert watched.stamped(0).catalog_version.tolist() == [4]

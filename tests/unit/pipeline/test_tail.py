@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from fleetpulse.errors import NotAccepting
 from fleetpulse.model.device import Device
 from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.pipeline.follow import SLICE_S
 from fleetpulse.pipeline.tail import HEADER
 from memory_service import SECOND, beat
 from protected_service import client_of
@@ -107,6 +109,82 @@ def test_what_other_nodes_wrote_waits_for_the_catalog_that_it_needs(tmp_path: Pa
         await tail.reach(tail_of(first).acked, within_s=10)
         assert len(calls) >= 2
         assert (tail.trouble, tail.waiting) == ("", 0)
+        await second.node.stop()
+        await first.node.stop()
+
+    asyncio.run(run())
+
+
+def test_heartbeats_go_on_while_entries_wait_for_the_catalog(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = await SharedWorld(tmp_path).started(position_wait_s=0.01)
+        tail, known = tail_of(node), node.changes
+        await node.registry.register_many([Device("press-07")])
+        await beat(node, "press-07")
+        await tail.reach(tail.acked, within_s=10)
+
+        async def away(_version: int) -> None:
+            raise NotAccepting("the catalog is away", reason="catalog_away")
+
+        tail._catalog = Away(away)
+        await known.reach(0)
+        for _ in range(3):
+            await beat(node, "press-07")  # acknowledged, and the first one names a version
+        with pytest.raises(NotAccepting, match="the catalog is away"):
+            await tail.wait_for(None)
+        tail._catalog = known
+        await tail.reach(tail.acked, within_s=10)
+        assert node.questions.account(0).accepted == 4
+        await node.node.stop()
+
+    asyncio.run(run())
+
+
+def test_what_this_node_registers_does_not_make_its_own_entries_wait(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = await SharedWorld(tmp_path).started()
+        tail = tail_of(node)
+        looks = node.changes.looks
+
+        async def away(_version: int) -> None:
+            raise NotAccepting("the catalog is away", reason="catalog_away")
+
+        node.changes._try_look = lambda: away(0)  # from before the registration on, memory learns of nothing
+        await node.registry.register_many([Device("press-07")])
+        await beat(node, "press-07")
+        await tail.reach(tail.acked, within_s=10)
+        assert node.changes.looks == looks
+        await node.node.stop()
+
+    asyncio.run(run())
+
+
+def test_a_long_backlog_is_taken_in_slices_between_which_the_loop_has_its_turn(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path, is_pumped=True)
+        first, second = await world.started(), await world.started()
+        await first.registry.register_many([Device("press-07")])
+        await second.changes.reach(0)
+        entries = 200
+        for _ in range(entries):
+            await beat(first, "press-07")
+        tail, turns, spent_s = tail_of(second), 0, itertools.count(0, 0.001)
+        tail._monotonic_s = lambda: next(spent_s)  # each entry takes a millisecond
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(others())
+        last = second.journal.last_position()
+        second.journal.pump(10_000)
+        await tail.reach(last, within_s=10)
+        counting.cancel()
+        assert turns > entries * 0.001 / SLICE_S
+        await all_reached(first, second)
+        assert second.questions.account(0).accepted == entries
         await second.node.stop()
         await first.node.stop()
 
