@@ -27,7 +27,7 @@ KEPT_NAME = re.compile(r"manifest-\d+(-[0-9a-f]+)?\.json")
 """Names of kept notes; those of older versions have no checksum in them."""
 _NOT_NOTED = {"catalog_version"}
 """A catalog that is made anew counts its versions anew."""
-_FIELDS = {field.name for field in fields(Manifest)} - _NOT_NOTED
+_FIELDS = {field.name for field in fields(Manifest)}
 _BEATS_EXACT_FROM = "beats_exact_from_ns"
 _DAY_LAST = 1_000_000
 """No day of a manifest is later: that would be in the year 4707."""
@@ -84,7 +84,8 @@ def way_back(name: str) -> str:
 
 
 def _encode(manifest: Manifest) -> bytes:
-    named = {name: getattr(manifest, name) for name in (field.name for field in fields(Manifest)) if name in _FIELDS}
+    names = (field.name for field in fields(manifest) if field.name not in _NOT_NOTED)
+    named = {name: getattr(manifest, name) for name in names}
     return with_checksum(msgspec.json.encode(named, enc_hook=list))  # days, as a list of numbers
 
 
