@@ -110,3 +110,15 @@ async def all_reached(*services: Service) -> None:
     await asyncio.gather(*(tail_of(service).reach(last, within_s=10) for service in services))
     for service in services:
         service.follower.catch_up()
+
+
+async def taken_over(*services: Service) -> None:
+    """Wait until all nodes have the manifest that the catalog has."""
+    newest = services[0].catalog.manifest()
+    async with asyncio.timeout(10):
+        for service in services:
+            await all_reached(service)
+            while service.history.manifest != newest:
+                await service.changes.reach(0)
+                service.node.tick()
+                await asyncio.sleep(0.01)

@@ -16,7 +16,7 @@ from fleetpulse.api.origins import Origins
 from fleetpulse.app_access import build_key_use
 from fleetpulse.app_alerts import build_alerting, build_desks, build_rehearsals, build_seen_alerts
 from fleetpulse.app_stages import build_stages
-from fleetpulse.app_tail import build_cuts
+from fleetpulse.app_tail import build_cuts, build_forgetting
 from fleetpulse.app_telemetry import build_badges, build_telemetry_rounds
 from fleetpulse.blocks.stored_late import mergeable
 from fleetpulse.clock import Clock, SystemClock
@@ -40,11 +40,11 @@ from fleetpulse.pipeline.file_sources import (
     route_section,
     rule_section,
 )
-from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.gap_retention import GapRetention
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.inventory import Inventory
 from fleetpulse.pipeline.late_hold import HELD_AT, LateHold
+from fleetpulse.pipeline.manifest_copy import ManifestCopy
 from fleetpulse.pipeline.newest import Newest
 from fleetpulse.pipeline.node import Node
 from fleetpulse.pipeline.node_state import NodeStates
@@ -87,8 +87,10 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     disk_watch = _build_disk_watch(settings, stages, housekeeping)
     telemetry_rounds = build_telemetry_rounds(settings, stages, readiness)
     alerting = build_alerting(settings, stages, readiness, housekeeping, disk_watch)
+    forgetting = build_forgetting(stages, housekeeping)
     node = Node(
         **_stages_of(stages, Node),
+        forget_orders=forgetting.orders,
         key_use=build_key_use(settings, stages),
         startup=startup,
         startup_thread=stages.threads.catalog,
@@ -129,7 +131,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         clock_acceptance=ClockAcceptance(watch=stages.watch, follower=stages.follower),
         readiness=readiness,
         housekeeping=housekeeping,
-        forgetting=Forgetting(intake=stages.intake, housekeeping=housekeeping),
+        forgetting=forgetting,
         declared_files=declared_files,
         node=node,
     )
@@ -169,7 +171,8 @@ def _build_store_return(
 def _build_housekeeping(
     settings: Settings, stages: Stages, readiness: Readiness, shared_cuts: SharedCuts | None
 ) -> Housekeeping:
-    removal = Removal(grace=settings, **_stages_of(stages, Removal))
+    manifest_copy = ManifestCopy(**_stages_of(stages, ManifestCopy))
+    removal = Removal(grace=settings, manifest_copy=manifest_copy, **_stages_of(stages, Removal))
     gap_retention = GapRetention(limits=settings, **_stages_of(stages, GapRetention))
     parts = _stages_of(stages, Housekeeping)
     parts |= {"readiness": readiness, "cuts": shared_cuts or OwnCuts(stages.follower, stages.history)}

@@ -6,6 +6,9 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.forget_orders import ForgetOrders
+from fleetpulse.pipeline.forgetting import Forgetting
+from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
@@ -85,3 +88,12 @@ def build_cuts(stages: Stages, readiness: Readiness) -> SharedCuts | None:
         readiness=readiness,
         threads=stages.threads,
     )
+
+
+def build_forgetting(stages: Stages, housekeeping: Housekeeping) -> Forgetting:
+    """What forgets what devices sent: here at once, or where the journal is shared, on the node that has the lease."""
+    orders = ForgetOrders(catalog=stages.catalog, catalog_thread=stages.catalog_thread, lease=stages.lease)
+    forgetting = Forgetting(intake=stages.intake, housekeeping=housekeeping, orders=orders)
+    orders.carry_out = forgetting.carry_out
+    stages.changes.reloads.append(orders.reload)
+    return forgetting

@@ -1,7 +1,8 @@
 """The note `manifest.json`: a copy of the catalog's manifest beside the blocks, for the day when the catalog is lost.
 
-It is written before the catalog commits the manifest, so its files are there, and the journal still holds what comes
-after its position. Its last field is a checksum of all before it.
+It is written after the catalog has committed the manifest, and before the journal is shortened or a file removed that
+the former note names (`pipeline/manifest_copy.py`): so the files of a note are there, and the journal still holds what
+comes after its position. Its last field is a checksum of all before it.
 
 Where a copy of the data folder is started that is older than the blocks, the note names files which that copy's catalog
 has no record of. It is kept under a name of its own, `manifest-‹position›-….json`, because the next checkpoint replaces
@@ -10,14 +11,14 @@ it; and so are its files, until people remove the kept note.
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Annotated
 
 import msgspec
 
 from fleetpulse.blocks.note_checksum import CHECKSUM, has_sound_checksum, with_checksum
-from fleetpulse.blocks.store import BlockStore, Note, mark_of
+from fleetpulse.blocks.store import BlockStore, Note, NoteChanged, mark_of
 from fleetpulse.errors import DamagedData
 from fleetpulse.model.days import Days
 from fleetpulse.model.manifest import Manifest
@@ -27,6 +28,8 @@ KEPT_NAME = re.compile(r"manifest-\d+(-[0-9a-f]+)?\.json")
 """Names of kept notes; those of older versions have no checksum in them."""
 _NOT_NOTED = {"catalog_version"}
 """A catalog that is made anew counts its versions anew."""
+TRIES = 10
+"""Attempts to replace the note while others do the same."""
 _FIELDS = {field.name for field in fields(Manifest)}
 _BEATS_EXACT_FROM = "beats_exact_from_ns"
 _DAY_LAST = 1_000_000
@@ -37,6 +40,27 @@ _RESTORE = "Restore it from a copy, or an older version of the bucket"
 def put_manifest_note(store: BlockStore, manifest: Manifest) -> None:
     """Write the note, in the place of the one before. Raises: OSError."""
     store.put_note(MANIFEST, _encode(manifest))
+
+
+def replace_manifest_note(store: BlockStore, manifest: Manifest, check: Callable[[], None]) -> None:
+    """Write the note where other nodes may do so, too; nothing where it is there already.
+
+    Args: check: raises what ends this, where another node does such work now. It is called after the note was read, so
+        that whoever came later finds another note than this one did, and of two writes only the later one's succeeds.
+    Raises: OSError.
+    """
+    body = _encode(manifest)
+    for _ in range(TRIES):
+        before = store.read_note(MANIFEST)
+        if before is not None and before.body == body:
+            return
+        check()
+        try:
+            store.replace_note(MANIFEST, body, expected=before)
+        except NoteChanged:
+            continue
+        return
+    raise OSError(f"{MANIFEST} in {store.place} is written by others all the time. Stop the other services there.")
 
 
 def keep_other_note(store: BlockStore, *, names: Collection[str], marks: Collection[str]) -> str | None:

@@ -54,11 +54,14 @@ receiver_or_route(kind, name, …) receivers and routes as JSON; is_removed: a f
 move(state, id, identity, …)     one row, if this catalog comes from another, or has gone to one: see `move_records.py`
 lease(holder, epoch, …)          one row: which node does what only one does, see `lease_records.py`
 manifest_version(number)         one row: how many manifests were committed
+forget_order(id, device, …)      what people want forgotten on several nodes, see `forget_records.py`
 number_used(kind, last)          the highest number that was ever given to a message or a badge
 loss(accepted_at_ns, part, …)    what had vanished of the journal or the catalog, and people accepted with --accept-loss
 """
 
 import sqlite3
+
+from fleetpulse.catalog.cluster_tables import CATALOG_CHANGES, FORGET_ORDERS, LEASE
 
 _VERSION_1 = """
 CREATE TABLE device (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, labels TEXT NOT NULL);
@@ -281,21 +284,11 @@ CREATE TABLE badge (
 );
 CREATE INDEX badge_device ON badge (device) WHERE device IS NOT NULL;
 """
-_CATALOG_CHANGES = """
-CREATE TABLE catalog_change (version INTEGER PRIMARY KEY, tables TEXT NOT NULL, devices TEXT, access_keys TEXT);
-CREATE TABLE shared_secret (name TEXT PRIMARY KEY, secret TEXT NOT NULL) WITHOUT ROWID;
-"""
 _MOVES = """
 CREATE TABLE move (
     state TEXT NOT NULL, id TEXT NOT NULL, identity TEXT NOT NULL, other TEXT NOT NULL, at_ns INTEGER NOT NULL,
     position INTEGER NOT NULL, transactions INTEGER NOT NULL
 );
-"""
-_LEASE = """
-CREATE TABLE lease (holder TEXT NOT NULL, epoch INTEGER NOT NULL, expires_at_ns INTEGER NOT NULL);
-INSERT INTO lease VALUES ('', 0, 0);
-CREATE TABLE manifest_version (number INTEGER NOT NULL);
-INSERT INTO manifest_version VALUES (0);
 """
 _NUMBERS_USED = """
 CREATE TABLE number_used (kind TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
@@ -329,11 +322,12 @@ STEPS = (
     _OUTBOX,
     _ALERTS,
     _BADGES,
-    _CATALOG_CHANGES,
+    CATALOG_CHANGES,
     _MOVES,
-    _LEASE,
+    LEASE,
     _NUMBERS_USED,
     _EARLIER_POLICIES,
+    FORGET_ORDERS,
 )
 """Never change a step: catalogs in use were made by it. A change of the tables is a further step."""
 VERSION = len(STEPS)

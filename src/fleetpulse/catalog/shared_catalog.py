@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fleetpulse.catalog.change_log import CatalogChanges
+from fleetpulse.catalog.forget_records import ForgetRecords
 
 
 class SharedCatalog(Protocol):
     """The part of a catalog that says what other nodes changed, and keeps what all of them must have alike."""
+
+    forget_orders: ForgetRecords
+    """What people want forgotten of devices."""
 
     @property
     def is_shared(self) -> bool:

@@ -19,6 +19,7 @@ from fleetpulse.catalog.earlier_policies import drop_earlier
 from fleetpulse.catalog.enrolment_records import EnrolmentRecords, SqlEnrolmentRecords
 from fleetpulse.catalog.file_readings import SqlFileReadings
 from fleetpulse.catalog.file_records import FileRecords, SqlFileRecords, note_superseded
+from fleetpulse.catalog.forget_records import ForgetRecords, SqlForgetRecords
 from fleetpulse.catalog.key_records import KeyRecords, SqlKeyRecords, revoke_of_device
 from fleetpulse.catalog.lease_records import LeaseRecords, SqlLeaseRecords
 from fleetpulse.catalog.manifest_rows import read_manifest, write_manifest
@@ -61,6 +62,7 @@ class SqlCatalog(SqlFileReadings):
         self._clock = clock
         self.alerts: AlertRecords = SqlAlertRecords(database)
         self.files: FileRecords = SqlFileRecords(database)
+        self.forget_orders: ForgetRecords = SqlForgetRecords(database)
         self.keys: KeyRecords = SqlKeyRecords(database)
         self.lease: LeaseRecords = SqlLeaseRecords(database)
         self.enrolments: EnrolmentRecords = SqlEnrolmentRecords(database)

@@ -12,6 +12,7 @@ from fleetpulse.catalog import schema
 
 NOT_MOVED = {
     "catalog_change": "a node that starts reads all, and not what has changed",
+    "forget_order": "whoever gave it is a node that has ended",
     "lease": "a node that holds it there does nothing here",
     "earlier_policy": "nodes need it that follow the journal there",
     "move": "it says of each side what the move has made of it",

@@ -2,11 +2,13 @@
 
 The order is an entry of the journal, behind all events that it is about, so that a replay comes to the same figures.
 Memory follows it at once, the blocks with the checkpoint that is taken next; a crash in between is made up for by a
-checkpoint before the service is ready again. What is counted is counted while nothing else changes the blocks.
+checkpoint before the service is ready again. What is counted is counted while nothing else changes the blocks. Where
+several nodes share the journal, `forget_orders.py` brings the order to the one that takes checkpoints.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +16,7 @@ import structlog
 
 from fleetpulse.aggregate.presence import Rows
 from fleetpulse.blocks.forget import count_before
+from fleetpulse.catalog.forget_records import ForgetOrder
 from fleetpulse.errors import NotAccepting, OutOfRange
 from fleetpulse.ingest.calendar import declared_time_ns
 from fleetpulse.ingest.future_waiter import FutureWaiter
@@ -21,6 +24,7 @@ from fleetpulse.ingest.intake import Intake
 from fleetpulse.model.forgotten import BeforeCut, Order
 from fleetpulse.model.units import NS_PER_MINUTE
 from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.pipeline.forget_orders import ForgetOrders
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.query.declaration_answers import Forgetting as Answer
 
@@ -36,39 +40,55 @@ class Forgetting:
     intake: Intake
     housekeeping: Housekeeping
     """It knows the other parts that are needed here: what is forgotten is what its checkpoints write."""
+    orders: ForgetOrders
+    """Of nodes that share a journal; a node on its own does it at once."""
 
     async def forget(self, device_id: str, before: str, *, is_dry: bool) -> Answer:
         """Forget what a device sent before a time, by its own clock, or count it.
 
         Raises: UnknownDevice; Malformed; OutOfRange: the time is later than now. NotAccepting: nothing was forgotten;
-            Deposed: another node can do it. DamagedData: a block that must be counted is not as it was written.
+            or, with the reason `forgetting`, not yet. DamagedData: a block that must be counted is not as it was
+            written.
         """
         device, before_ns = self.housekeeping.registry.number_of(device_id), self._before_ns(before)
-        with self.housekeeping.lease.holding():
-            pass  # of several nodes only the one that takes checkpoints can; its name is in the refusal
-        is_done = False
+        if self.housekeeping.lease.is_alone:
+            with self.housekeeping.lease.holding():
+                pass
+            done = await self.carry_out(ForgetOrder("", device, before_ns, is_dry, "waiting"), _nothing)
+        else:
+            done = await self.orders.ask(device, before_ns, is_dry=is_dry)
+        return Answer(
+            device_id=device_id,
+            before=format_rfc3339(before_ns),
+            minutes=done.minutes,
+            samples=done.samples,
+            dry_run=is_dry,
+            done=done.is_written,
+        )
+
+    async def carry_out(self, order: ForgetOrder, note: Callable[[ForgetOrder], Awaitable[None]]) -> ForgetOrder:
+        """See CarryOut. On the node that takes checkpoints."""
         async with self.housekeeping.checkpoints() as checkpoint:
             # First everything goes into blocks, so that only what arrives meanwhile is left in memory.
             if not await checkpoint():
                 text = "the blocks cannot be written now, so nothing was forgotten; see the service's log"
                 raise NotAccepting(text, reason="checkpoint_failed")
-            found, samples = await self._count(device, before_ns)
-            if not is_dry:
-                order = Order(device, before_ns, found.minutes, samples, found)
-                self.intake.check()
-                waiter = FutureWaiter()
-                self.intake.add_order(order.values(), waiter)
-                await waiter.outcome
-                is_done = await checkpoint()
-                log.info("forgotten", device=device_id, before=before, minutes=found.minutes, samples=samples)
-        return Answer(
-            device_id=device_id,
-            before=format_rfc3339(before_ns),
-            minutes=found.minutes,
-            samples=samples,
-            dry_run=is_dry,
-            done=is_done,
-        )
+            found, samples = await self._count(order.device, order.before_ns)
+            if order.is_dry:
+                return order._replace(state="done", minutes=found.minutes, samples=samples)
+            if order.state == "counted" and not (found.minutes or samples):
+                # A former holder had it forgotten, and the checkpoint above has written the blocks without it.
+                return order._replace(state="done", is_written=True)
+            counted = order._replace(state="counted", minutes=found.minutes, samples=samples)
+            self.intake.check()
+            await note(counted)
+            journalled, waiter = Order(order.device, order.before_ns, found.minutes, samples, found), FutureWaiter()
+            self.intake.add_order(journalled.values(), waiter)
+            await waiter.outcome
+            is_written = await checkpoint()
+            device_id = self.housekeeping.registry.ids[order.device]
+            log.info("forgotten", device=device_id, minutes=found.minutes, samples=samples)
+            return counted._replace(state="done", is_written=is_written)
 
     def _before_ns(self, text: str) -> int:
         # Presence knows whole minutes only: of a minute that has begun before the time, nothing is forgotten.
@@ -88,6 +108,10 @@ class Forgetting:
         found = await asyncio.get_running_loop().run_in_executor(self.housekeeping.threads.files, work)
         in_memory = sum(int(((piece.devices == device) & (piece.at_ns < before_ns)).sum()) for piece in view.samples)
         return found, found.samples + in_memory
+
+
+async def _nothing(_order: ForgetOrder) -> None:
+    pass
 
 
 def _pause() -> None:

@@ -17,7 +17,6 @@ import structlog
 from fleetpulse.blocks.compaction.change import apply_change
 from fleetpulse.blocks.compaction.next_change import next_change
 from fleetpulse.blocks.history import History
-from fleetpulse.blocks.manifest_note import put_manifest_note
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.holding import carried
 from fleetpulse.errors import DamagedData, DatabaseBusy, Deposed, NotAccepting, OperatorError, Outdated, Unfinished
@@ -270,11 +269,10 @@ class Housekeeping:
         self.intake.close(NotAccepting(f"read-only: {outdated}", reason="outdated"))
 
     async def _commit(self, manifest: Manifest, *, forgotten: Sequence[Forgotten] = ()) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.threads.files, put_manifest_note, self.history.store, manifest)
         commit = partial(self.catalog.commit_manifest, manifest, forgotten=forgotten, was_at_rest=self._is_at_rest)
         await self._in_catalog(commit)
         self._is_at_rest = False
+        await self.removal.manifest_copy.follow(manifest)
 
     async def compact(self, *, is_forced: bool = False) -> bool:
         """Do one piece of compaction or retention; False where there was none, or it failed (then all is as it was)."""
@@ -338,6 +336,8 @@ class Housekeeping:
             log.error("a block is left out of compaction", error=str(error), todo="run `fleetpulse verify`")
 
     async def _shorten_journal(self, position: Position) -> None:
+        if not self.removal.manifest_copy.is_of(self.history.manifest):
+            return
         try:
             await self.writer.drop(through=position)
         except (OSError, DatabaseBusy) as error:

@@ -23,6 +23,7 @@ from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.forget_orders import ForgetOrders
 from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import LateHold
@@ -80,6 +81,7 @@ class Node:
     alerting: Alerting
     alert_expiry: AlertExpiry
     deliveries: Deliveries
+    forget_orders: ForgetOrders
     lease: Lease
     loop_lag: LoopLag
     closers: Sequence[Callable[[], None]]
@@ -99,7 +101,7 @@ class Node:
         self._ticker = loop.create_task(self._tick_forever())
         started_s = time.monotonic()
         await loop.run_in_executor(self.startup_thread, self.startup.run)
-        self.lease.on_taken += [self.alerting.restart, self.deliveries.restart]
+        self.lease.on_taken += [self.alerting.restart, self.deliveries.restart, self.forget_orders.wake]
         self.lease.on_lost += [self.deliveries.restart]
         self.housekeeping.begin()
         self.store_return.begin()
@@ -216,7 +218,9 @@ class Node:
                 self.intake.close(NotAccepting("stopping", reason="stopping"))
         await self.telemetry_rounds.end()
         await self.store_return.end(within_s=within_s * CHECKPOINT_SHARE)
+        self.forget_orders.leave()
         await self.housekeeping.end(within_s=within_s * CHECKPOINT_SHARE)
+        await self.forget_orders.end()
         if was_started:
             if was_ready and self.housekeeping.has_news and not self.follower.is_away and self.tail is None:
                 await self.housekeeping.checkpoint()

@@ -23,6 +23,7 @@ from fleetpulse.heap import give_back
 from fleetpulse.limits import BlockGrace
 from fleetpulse.model.manifest import Superseded
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_HOUR
+from fleetpulse.pipeline.manifest_copy import ManifestCopy
 from fleetpulse.pipeline.ownership import Ownership
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
@@ -47,6 +48,7 @@ class Removal:
     threads: Threads
     grace: BlockGrace
     ownership: Ownership
+    manifest_copy: ManifestCopy
     bytes_wanted: int = field(default=0, init=False)
     """So many bytes of superseded files are to be removed before their grace is over, since the disk becomes full."""
     has_looked: bool = field(default=False, init=False)
@@ -55,6 +57,7 @@ class Removal:
 
     async def begin(self) -> None:
         """Record a new mark, which the files have that are written from now on. Raises: OSError; DatabaseBusy."""
+        await self.manifest_copy.settle()
         record = partial(self.catalog.files.begin, at_ns=self.clock.now_ns())
         self.history.store.mark = await self._in_catalog(record)
 
@@ -83,6 +86,7 @@ class Removal:
         now_in_use = self.history.in_use() | kept
         removable = [file.name for file in due if file.name not in now_in_use]
         if removable:
+            await self.manifest_copy.settle()  # a note that lags may name them
             await self.ownership.ensure(self.history.manifest)
         removed = await loop.run_in_executor(self.threads.files, self._remove, removable)
         self._count(superseded, removed)

@@ -10,7 +10,7 @@ from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
 from fleetpulse.pipeline.service import Service
 from memory_service import DAY, SECOND, Sender, beat
-from shared_service import SharedWorld, all_reached, tail_of, take_lease
+from shared_service import SharedWorld, all_reached, tail_of, take_lease, taken_over
 
 HOUR = 3_600 * SECOND
 
@@ -30,18 +30,6 @@ async def checkpoint(service: Service) -> bool:
 async def figures(service: Service, *devices: int) -> list[Any]:
     """The lifetime figures of devices, which count what blocks hold and what memory holds."""
     return [(await service.questions.lifetime(device)).figures for device in devices]
-
-
-async def taken_over(*services: Service) -> None:
-    """Wait until all nodes have the manifest that the catalog has."""
-    newest = services[0].catalog.manifest()
-    async with asyncio.timeout(10):
-        for service in services:
-            await all_reached(service)
-            while service.history.manifest != newest:
-                await service.changes.reach(0)
-                service.node.tick()
-                await asyncio.sleep(0.01)
 
 
 def run(tmp_path: Path, test: Callable[[SharedWorld, Service, Service], Awaitable[None]]) -> None:

@@ -1,0 +1,151 @@
+"""Orders to forget on several nodes: any node is asked, the holder of the lease forgets, and each counts once."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetpulse.errors import DamagedData, NotAccepting
+from fleetpulse.live.fleet_hash import fleet_hash
+from fleetpulse.model.device import Device
+from fleetpulse.notation.timestamp import format_rfc3339
+from fleetpulse.pipeline.service import Service
+from memory_service import DAY, NOON, SECOND, beat
+from shared_service import SharedWorld, all_reached, take_lease, taken_over
+
+BEFORE = format_rfc3339(NOON + 60 * SECOND)
+
+
+def run(tmp_path: Path, test: Callable[[SharedWorld, Service, Service], Awaitable[None]]) -> None:
+    async def life() -> None:
+        world = SharedWorld(tmp_path)
+        first, second = await world.started(), await world.started()
+        first.lease._tried_at_ns = second.lease._tried_at_ns = math.inf  # only tests move the lease
+        first.catalog.lease.release(first.catalog.lease.current().term)
+        await first.registry.register_many([Device("a")])
+        await second.changes.reach(0)
+        for service in (first, second):
+            await beat(service, "a")
+            world.clock.ns += 3 * DAY
+        await all_reached(first, second)
+        await take_lease(first)
+        try:
+            await test(world, first, second)
+        finally:
+            await second.node.stop()
+            await first.node.stop()
+
+    asyncio.run(life())
+
+
+async def looking(service: Service, work: "asyncio.Future[Any]") -> None:
+    """Let a node learn what others changed, again and again, until a work is done."""
+    async with asyncio.timeout(20):
+        while not work.done():
+            await service.changes.reach(0)
+            await asyncio.sleep(0.01)
+
+
+async def figures(service: Service) -> Any:
+    return (await service.questions.lifetime(0)).figures
+
+
+def ask(service: Service, *, is_dry: bool = False) -> "asyncio.Task[Any]":
+    return asyncio.create_task(service.forgetting.forget("a", BEFORE, is_dry=is_dry))
+
+
+def test_any_node_is_asked_and_the_holder_forgets(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        dry = ask(second, is_dry=True)
+        await looking(first, dry)
+        assert (dry.result().minutes, dry.result().done) == (1, False)
+        assert (await figures(first)).minutes_present == 2
+        asked = ask(second)
+        await looking(first, asked)
+        assert (asked.result().minutes, asked.result().done) == (1, True)
+        assert first.forgetting.orders.carried_out == 2
+        await taken_over(first, second)
+        assert (await figures(first)).minutes_present == (await figures(second)).minutes_present == 1
+        assert fleet_hash(first.fleet) == fleet_hash(second.fleet)
+        assert [one.minutes for one in second.catalog.forgotten()] == [1]
+        assert (await first.forgetting.forget("a", BEFORE, is_dry=True)).minutes == 0
+
+    run(tmp_path, test)
+
+
+def test_an_order_waits_for_a_holder_and_may_be_given_again_meanwhile(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        await first.lease.end()  # as if it had stopped
+        second.forgetting.orders.wait_s = 0.05
+        with pytest.raises(NotAccepting, match="the order stands") as refused:
+            await ask(second)
+        assert refused.value.reason == "forgetting"
+        second.forgetting.orders.wait_s = 20
+        asked = ask(second)
+        await asyncio.sleep(0)
+        await take_lease(second)
+        assert (await asked).minutes == 1
+        assert [one.minutes for one in second.catalog.forgotten()] == [1]
+
+    run(tmp_path, test)
+
+
+def test_what_a_holder_began_the_next_one_ends_and_nothing_counts_twice(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        asked = ask(second)
+
+        def fails(*_arguments: object, **_more: object) -> None:
+            raise OSError("the process has ended")
+
+        records = first.catalog.forget_orders
+        note = records.note
+
+        def lose_it(order: Any) -> None:  # it is counted and journalled, and then another node has the lease
+            if order.state == "counted":
+                note(order)
+                first.housekeeping.catalog.commit_manifest = fails  # type: ignore[method-assign]  # it commits no more
+                return
+            second.catalog.lease.take("the test", for_ns=0)
+            note(order)
+
+        records.note = lose_it  # type: ignore[method-assign]  # the former holder
+        async with asyncio.timeout(20):
+            while first.lease.is_held:
+                await first.changes.reach(0)
+                await asyncio.sleep(0.01)
+        assert not asked.done()
+        await all_reached(first, second)
+        assert second.fleet.forgotten, "the journal has the order, and no block is without it yet"
+        await take_lease(second)
+        await asyncio.wait_for(asked, 20)
+        assert (asked.result().minutes, asked.result().done) == (1, True)
+        assert (await figures(second)).minutes_present == 1
+        assert [one.minutes for one in second.catalog.forgotten()] == [1]
+
+    run(tmp_path, test)
+
+
+def test_the_refusal_of_the_holder_is_that_of_the_node_that_was_asked(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        async def refuse(*_arguments: object) -> Any:
+            raise NotAccepting("the disk is full", reason="checkpoint_failed")
+
+        async def break_off(*_arguments: object) -> Any:
+            raise DamagedData("a block is damaged")
+
+        first.forgetting.orders.carry_out = refuse
+        asked = ask(second)
+        await looking(first, asked)
+        with pytest.raises(NotAccepting, match="the disk is full") as refused:
+            asked.result()
+        assert refused.value.reason == "checkpoint_failed"
+        first.forgetting.orders.carry_out = break_off
+        asked = ask(second)
+        await looking(first, asked)
+        with pytest.raises(DamagedData, match="a block is damaged"):
+            asked.result()
+
+    run(tmp_path, test)
