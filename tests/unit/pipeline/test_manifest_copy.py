@@ -131,9 +131,10 @@ def test_a_former_holder_writes_no_note_however_late_it_wakes(tmp_path: Path) ->
         assert await second.housekeeping.checkpoint()
         newest = second.catalog.manifest()
         assert read_manifest_note(world.store) == newest
-        copy._written = None
         with holding(term), pytest.raises(Deposed):
-            await copy.settle()
+            await copy._write(former)
+        with holding(term):
+            await copy.follow(former)
         assert read_manifest_note(world.store) == newest != former
         await second.node.stop()
         await first.node.stop()
