@@ -95,7 +95,7 @@ def before_the_write(store: Any, act: Any) -> Iterator[None]:
     def paused(name: str, body: bytes, *, expected: Any) -> None:
         while acts:
             acts.pop()()
-        replace(store, name, body, expected=expected)
+        replace(name, body, expected=expected)
 
     store.replace_note = paused
     try:
