@@ -154,7 +154,7 @@ def test_a_holder_that_is_paused_before_it_replaces_the_note_finds_another_one_t
         assert later is not None
 
         def other_holder() -> None:  # it took the lease, and wrote its own note, while this node was paused
-            second.catalog.lease.take("another", for_ns=10**12)
+            second.catalog.lease.take("another", for_ns=0)
             world.store.put_note(MANIFEST, b"{}")
 
         copy: ManifestCopy = first.housekeeping.removal.manifest_copy
