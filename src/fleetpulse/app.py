@@ -80,14 +80,12 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         stages.intake, history=stages.history, marked=(stages.journal, stages.catalog), clock=stages.clock
     )
     _follow_catalog(stages, readiness)
-    declared_files = _build_declared_files(settings, stages, readiness)
-    shared_cuts = build_cuts(stages, readiness)
+    declared_files, shared_cuts = _build_declared_files(settings, stages, readiness), build_cuts(stages, readiness)
     housekeeping = _build_housekeeping(settings, stages, readiness, shared_cuts)
     startup = _build_startup(stages, declared_files, readiness)
-    disk_watch = _build_disk_watch(settings, stages, housekeeping)
+    disk_watch, forgetting = _build_disk_watch(settings, stages, housekeeping), build_forgetting(stages, housekeeping)
     telemetry_rounds = build_telemetry_rounds(settings, stages, readiness)
     alerting = build_alerting(settings, stages, readiness, housekeeping, disk_watch)
-    forgetting = build_forgetting(stages, housekeeping)
     node = Node(
         **_stages_of(stages, Node),
         forget_orders=forgetting.orders,
