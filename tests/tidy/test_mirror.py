@@ -7,6 +7,8 @@ PACKAGE = ROOT / "src/fleetpulse"
 UNIT = ROOT / "tests/unit"
 
 ELSEWHERE = {
+    "catalog/cluster_tables.py": "unit/catalog/test_schema.py",
+    "catalog/forget_records.py": "contract/test_forget_records.py",
     "catalog/shared_catalog.py": "unit/catalog/test_change_log.py",
     "pipeline/key_loading.py": "unit/pipeline/test_reloading.py",
     "pipeline/shared_keys.py": "unit/pipeline/test_reloading.py",
