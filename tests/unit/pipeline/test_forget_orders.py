@@ -63,9 +63,9 @@ def test_any_node_is_asked_and_the_holder_forgets(tmp_path: Path) -> None:
         await looking(first, dry)
         assert (dry.result().minutes, dry.result().done) == (1, False)
         assert (await figures(first)).minutes_present == 2
-        asked = ask(second)
-        await looking(first, asked)
-        assert (asked.result().minutes, asked.result().done) == (1, True)
+        forgetting = ask(second)
+        await looking(first, forgetting)
+        assert (forgetting.result().minutes, forgetting.result().done) == (1, True)
         assert first.forgetting.orders.carried_out == 2
         await taken_over(first, second)
         assert (await figures(first)).minutes_present == (await figures(second)).minutes_present == 1
@@ -84,10 +84,10 @@ def test_an_order_waits_for_a_holder_and_may_be_given_again_meanwhile(tmp_path: 
             await ask(second)
         assert refused.value.reason == "forgetting"
         second.forgetting.orders.wait_s = 20
-        asked = ask(second)
+        forgetting = ask(second)
         await asyncio.sleep(0)
         await take_lease(second)
-        assert (await asked).minutes == 1
+        assert (await forgetting).minutes == 1
         assert [one.minutes for one in second.catalog.forgotten()] == [1]
 
     run(tmp_path, test)
@@ -95,7 +95,7 @@ def test_an_order_waits_for_a_holder_and_may_be_given_again_meanwhile(tmp_path: 
 
 def test_what_a_holder_began_the_next_one_ends_and_nothing_counts_twice(tmp_path: Path) -> None:
     async def test(_world: SharedWorld, first: Service, second: Service) -> None:
-        asked = ask(second)
+        forgetting = ask(second)
 
         def fails(*_arguments: object, **_more: object) -> None:
             raise OSError("the process has ended")
@@ -116,12 +116,12 @@ def test_what_a_holder_began_the_next_one_ends_and_nothing_counts_twice(tmp_path
             while first.lease.is_held:
                 await first.changes.reach(0)
                 await asyncio.sleep(0.01)
-        assert not asked.done()
+        assert not forgetting.done()
         await all_reached(first, second)
         assert second.fleet.forgotten, "the journal has the order, and no block is without it yet"
         await take_lease(second)
-        await asyncio.wait_for(asked, 20)
-        assert (asked.result().minutes, asked.result().done) == (1, True)
+        await asyncio.wait_for(forgetting, 20)
+        assert (forgetting.result().minutes, forgetting.result().done) == (1, True)
         assert (await figures(second)).minutes_present == 1
         assert [one.minutes for one in second.catalog.forgotten()] == [1]
 
@@ -137,15 +137,15 @@ def test_the_refusal_of_the_holder_is_that_of_the_node_that_was_asked(tmp_path: 
             raise DamagedData("a block is damaged")
 
         first.forgetting.orders.carry_out = refuse
-        asked = ask(second)
-        await looking(first, asked)
+        forgetting = ask(second)
+        await looking(first, forgetting)
         with pytest.raises(NotAccepting, match="the disk is full") as refused:
-            asked.result()
+            forgetting.result()
         assert refused.value.reason == "checkpoint_failed"
         first.forgetting.orders.carry_out = break_off
-        asked = ask(second)
-        await looking(first, asked)
+        forgetting = ask(second)
+        await looking(first, forgetting)
         with pytest.raises(DamagedData, match="a block is damaged"):
-            asked.result()
+            forgetting.result()
 
     run(tmp_path, test)
