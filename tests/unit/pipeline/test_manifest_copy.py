@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_a_former_holder_writes_no_note_however_late_it_wakes(tmp_path: Path) ->
         await beat(second, "a")
         await all_reached(first, second)
         assert await second.housekeeping.checkpoint()
-        newest = second.catalog.manifest()
+        newest = replace(second.catalog.manifest(), catalog_version=0)  # which no note has
         assert read_manifest_note(world.store) == newest
         with holding(term), pytest.raises(Deposed):
             await copy._write(former)
