@@ -1,6 +1,7 @@
 """What a fleet of many devices needs, computed from figures that are measured: benchmarks/results.
 
     benchmarks/scale_plan.py [DEVICES …]     prints tables; docs/explanation/scale.md has them
+    benchmarks/scale_plan.py --write         writes them into that page
 
 All figures are of the machine of the results, two processors of a shared host: to plan for another, measure there. What
 is assumed, and not measured, stands in `Assumptions`.
@@ -8,6 +9,7 @@ is assumed, and not measured, stands in `Assumptions`.
 
 import json
 import math
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +66,12 @@ class Measured:
     """A round of 65 rules over a million devices."""
     messages_a_second: float
     """A stream of three replicas, on one disk."""
-    message_ms: float
+    node_entries_a_second: float
+    """What one of three nodes appends at 20,000 heartbeats a second, when it gathers before each entry."""
+    entry_nats_ms: float
+    """CPU of three NATS servers together, an entry."""
+    newcomer_s: float
+    """From the start of a process to /readyz 200, for a fleet of a million, beside a running cluster."""
 
 
 def result(name: str) -> Any:
@@ -80,7 +87,7 @@ def measured(devices: int) -> Measured:
     keyed = next(value for name, value in access.items() if "five rounds" in name)["a key each, server_cpu_us"]
     stream = result("nats_publish")["figures"]["R3, 8000 bytes, 6 nodes"]
     midnight, journal = result("midnight")["figures"], result("journal")["figures"]
-    in_stream = journal["NATS, 3 servers"]
+    in_stream, cluster = journal["NATS, 3 servers"], result("cluster_load")["figures"]
     return Measured(
         take_us=median(keyed),
         bulk_us=result("bulk")["figures"]["1000000 devices"]["cpu_us"],
@@ -95,7 +102,9 @@ def measured(devices: int) -> Measured:
         restart_s=million["restart with replay, s"],
         alert_round_s=result("alerts")[str(MILLION)]["round_ms"] / 1e3,
         messages_a_second=stream["messages_a_second"],
-        message_ms=stream["p50_ms"],
+        node_entries_a_second=cluster["entries a second"] / 3,
+        entry_nats_ms=cluster["CPU ms of NATS an entry"],
+        newcomer_s=max(result("cluster_newcomer")["figures"]["new node ready, s"]),
     )
 
 
@@ -117,7 +126,7 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
     appending = found.messages_a_second * found.entry_added_us / 1e6
     nodes = nodes_for(events * found.take_us / 1e6 + appending, following, assumed.fill)
     in_bulk = nodes_for(events * found.bulk_us / 1e6 + appending, following, assumed.fill)
-    messages = min(found.messages_a_second, nodes * 1e3 / found.message_ms)
+    messages = min(found.messages_a_second, nodes * found.node_entries_a_second)
     stream = events * found.event_bytes
     snapshot = devices * (found.snapshot_bytes + found.presence_bytes)
     checkpoints = DAY_S / assumed.checkpoint_s
@@ -136,6 +145,7 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
         "its leader sends, MB/s": f"{stream * (assumed.replicas - 1 + nodes) / 1e6:.1f}",
         "NATS messages a day, million": f"{messages * DAY_S / 1e6:.0f}",
         "heartbeats a message": f"{events / messages:.0f}",
+        "NATS servers, processors together": f"{messages * found.entry_nats_ms / 1e3:.1f}",
         "stream between checkpoints, GB": f"{stream * assumed.checkpoint_s / 1e9:.2f}",
         "a checkpoint writes, MB": f"{snapshot / 1e6:.0f}",
         "S3 writes a day": f"{checkpoints * (parts + 6):,.0f}",
@@ -145,6 +155,7 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
         "a checkpoint takes, s": f"{millions * found.checkpoint_s:.0f}",
         "a round of alerts takes, s": f"{millions * found.alert_round_s:.1f}",
         "a start takes, s": f"{start_s:.0f}",
+        "a new node is ready after, s": f"{found.newcomer_s * max(1, millions):.0f}",
     }
 
 
@@ -181,5 +192,19 @@ def tables(sizes: list[int], assumed: Assumptions) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(text: str) -> None:
+    """Replace the tables of the page, which begin in the same way."""
+    page = RESULTS.parent.parent / "docs" / "explanation" / "scale.md"
+    kept = page.read_text()
+    for table in text.strip().split("\n\n"):
+        head = table.partition("\n")[0]
+        kept = re.sub(rf"(?m)^{re.escape(head)}\n(?:\|.*\n)+", lambda _, table=table: f"{table}\n", kept)  # type: ignore[misc]
+    page.write_text(kept)
+
+
 if __name__ == "__main__":
-    print(tables([int(word) for word in sys.argv[1:]] or [MILLION, 3 * MILLION, 10 * MILLION], Assumptions()), end="")
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    made = tables([int(word) for word in words] or [MILLION, 3 * MILLION, 10 * MILLION], Assumptions())
+    if "--write" in sys.argv:
+        write(made)
+    print(made, end="")

@@ -213,13 +213,18 @@ def bench_newcomer(folder: Path, chosen: argparse.Namespace) -> None:
 
 
 def _await_checkpoint(engines: Engines) -> float:
-    """Wait until a checkpoint has begun and ended from now on. Returns: seconds."""
-    began_s, node = time.monotonic(), engines.nodes[0]
-    before = node.log_text.count('"event": "checkpoint"')
-    while node.log_text.count('"event": "checkpoint"') < before + 2:
+    """Wait until a checkpoint holds all that is in the stream now. Returns: seconds."""
+    began_s, node, wanted = time.monotonic(), engines.nodes[0], _position(engines)
+    while _checkpointed(node.log_text) < wanted:
         assert time.monotonic() - began_s < 240 and not node.has_ended, node.log_text[-3000:]
         time.sleep(0.2)
     return time.monotonic() - began_s
+
+
+def _checkpointed(text: str) -> int:
+    """The position of the last checkpoint, by the log of the node that took it."""
+    lines = [json.loads(line) for line in text.splitlines() if '"event": "checkpoint"' in line]
+    return int(lines[-1]["position"]) if lines else 0
 
 
 def main() -> None:

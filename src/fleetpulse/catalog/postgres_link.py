@@ -152,6 +152,8 @@ class PostgresLink:
         }
         values = {name: f"{math.ceil(seconds * 1_000)}ms" for name, seconds in milliseconds.items()}
         values |= {f"tcp_keepalives_{name}": str(_KEEPALIVES[name]) for name in _KEEPALIVES}
+        # A plan that is kept was made while tables were small, and reads all of a table that has grown since.
+        values["plan_cache_mode"] = "force_custom_plan"
         calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
         connection.execute(f"SELECT {calls}", prepare=False)
         shown = "current_setting('server_encoding'), current_setting('synchronous_commit'), current_setting('fsync')"
