@@ -34,9 +34,9 @@ class PositionWaits:
             async with asyncio.timeout(within_s):
                 await waiter
         except TimeoutError:
-            return False
+            return waiting not in self._waiting  # it may have come at the last moment
         finally:
-            if waiter.cancelled():  # a position that never comes must not be kept for ever
+            if waiting in self._waiting:  # a position that never comes must not be kept for ever
                 self._waiting.remove(waiting)
         return True
 

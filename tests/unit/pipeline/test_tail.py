@@ -11,6 +11,7 @@ from fleetpulse.errors import NotAccepting
 from fleetpulse.model.device import Device
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.follow import SLICE_S
+from fleetpulse.pipeline.position_waits import PositionWaits
 from fleetpulse.pipeline.tail import HEADER
 from memory_service import SECOND, beat
 from protected_service import client_of
@@ -44,6 +45,21 @@ def test_a_question_is_refused_that_must_see_what_does_not_come(tmp_path: Path) 
         assert (caught.value.reason, caught.value.retry_after_s) == ("behind", 1)
         assert not len(tail_of(node)._waits), "nothing is kept of a position that never comes"
         await node.node.stop()
+
+    asyncio.run(run())
+
+
+def test_a_position_that_comes_at_the_last_moment_is_reached() -> None:
+    async def run() -> None:
+        waits = PositionWaits()
+        waiting = asyncio.create_task(waits.reached(7, within_s=0.0))
+        for _ in range(10):  # until the time is over, and before the one who waits has heard of it
+            await asyncio.sleep(0)
+            if waits._waiting and waits._waiting[0][2].cancelled():
+                break
+        assert not waiting.done()
+        waits.wake(7)
+        assert await waiting
 
     asyncio.run(run())
 
