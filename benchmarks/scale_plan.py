@@ -16,7 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from fleetpulse.pipeline.write import SHARED_GATHER_S
+
 RESULTS = Path(__file__).resolve().parent / "results"
+PAGE = RESULTS.parent.parent / "docs" / "explanation" / "scale.md"
 DAY_S = 86_400
 MILLION = 1_000_000
 
@@ -28,6 +31,8 @@ class Assumptions:
     interval_s: int = 60
     """Each device sends a heartbeat so often, and nothing else."""
     replicas: int = 3
+    gather_ms: float = SHARED_GATHER_S * 1e3
+    """How long a node gathers events before each entry, at most."""
     checkpoint_s: int = 300
     fill: float = 0.6
     """How much of a processor the event loop of a node uses; the rest is for questions, and for peaks."""
@@ -66,12 +71,9 @@ class Measured:
     """A round of 65 rules over a million devices."""
     messages_a_second: float
     """A stream of three replicas, on one disk."""
-    node_entries_a_second: float
-    """What one of three nodes appends at 20,000 heartbeats a second, when it gathers before each entry."""
+    message_ms: float
     entry_nats_ms: float
     """CPU of three NATS servers together, an entry."""
-    newcomer_s: float
-    """From the start of a process to /readyz 200, for a fleet of a million, beside a running cluster."""
 
 
 def result(name: str) -> Any:
@@ -87,7 +89,7 @@ def measured(devices: int) -> Measured:
     keyed = next(value for name, value in access.items() if "five rounds" in name)["a key each, server_cpu_us"]
     stream = result("nats_publish")["figures"]["R3, 8000 bytes, 6 nodes"]
     midnight, journal = result("midnight")["figures"], result("journal")["figures"]
-    in_stream, cluster = journal["NATS, 3 servers"], result("cluster_load")["figures"]
+    in_stream = journal["NATS, 3 servers"]
     return Measured(
         take_us=median(keyed),
         bulk_us=result("bulk")["figures"]["1000000 devices"]["cpu_us"],
@@ -102,9 +104,8 @@ def measured(devices: int) -> Measured:
         restart_s=million["restart with replay, s"],
         alert_round_s=result("alerts")[str(MILLION)]["round_ms"] / 1e3,
         messages_a_second=stream["messages_a_second"],
-        node_entries_a_second=cluster["entries a second"] / 3,
-        entry_nats_ms=cluster["CPU ms of NATS an entry"],
-        newcomer_s=max(result("cluster_newcomer")["figures"]["new node ready, s"]),
+        message_ms=stream["p50_ms"],
+        entry_nats_ms=stream["servers_cpu_us_a_message"] / 1e3,
     )
 
 
@@ -126,7 +127,7 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
     appending = found.messages_a_second * found.entry_added_us / 1e6
     nodes = nodes_for(events * found.take_us / 1e6 + appending, following, assumed.fill)
     in_bulk = nodes_for(events * found.bulk_us / 1e6 + appending, following, assumed.fill)
-    messages = min(found.messages_a_second, nodes * found.node_entries_a_second)
+    messages = min(found.messages_a_second, nodes * 1e3 / (found.message_ms + assumed.gather_ms))
     stream = events * found.event_bytes
     snapshot = devices * (found.snapshot_bytes + found.presence_bytes)
     checkpoints = DAY_S / assumed.checkpoint_s
@@ -155,7 +156,6 @@ def plan(devices: int, assumed: Assumptions) -> dict[str, str]:
         "a checkpoint takes, s": f"{millions * found.checkpoint_s:.0f}",
         "a round of alerts takes, s": f"{millions * found.alert_round_s:.1f}",
         "a start takes, s": f"{start_s:.0f}",
-        "a new node is ready after, s": f"{found.newcomer_s * max(1, millions):.0f}",
     }
 
 
@@ -182,24 +182,56 @@ def limits(assumed: Assumptions) -> list[tuple[str, float]]:
 
 
 def tables(sizes: list[int], assumed: Assumptions) -> str:
-    """Both tables, as Markdown."""
+    """All tables, as Markdown."""
     plans = [plan(devices, assumed) for devices in sizes]
     lines = [f"| | {' | '.join(f'{devices / MILLION:g} million devices' for devices in sizes)} |"]
     lines.append("|---|" + "---:|" * len(sizes))
     lines += [f"| {what} | {' | '.join(one[what] for one in plans)} |" for what in plans[0]]
     lines += ["", "| what is used up | at so many million devices |", "|---|---:|"]
     lines += [f"| {what} | {devices / MILLION:.0f} |" for what, devices in limits(assumed)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + (f"\n{measured_here}" if (measured_here := three_nodes()) else "")
+
+
+def three_nodes() -> str:
+    """What a cluster did on the machine of the results, as Markdown; empty where it was not measured."""
+    files = [f"cluster_{name}" for name in ("load", "failover", "newcomer")]
+    if not all((RESULTS / f"{name}.json").exists() for name in files):
+        return ""
+    load, failover, newcomer = (result(name)["figures"] for name in files)
+    cpu, seen = load["CPU us a heartbeat"], load["visible on another node"]
+    rows = {
+        f"{load['rate']:,} heartbeats a second: answered within, p50 and p99, ms": _pair(load["heartbeat"]),
+        "counted by another node after the answer, p50 and p99, ms": _pair(seen),
+        "CPU a heartbeat of three nodes together, µs": f"{cpu['nodes']:.0f}",
+        "CPU a heartbeat of three NATS servers together, µs": f"{cpu['NATS']:.0f}",
+        "entries a second": f"{load['entries a second']:.0f}",
+        "the lease is taken over after its holder was killed, s": f"{max(failover['lease taken over, s']):.0f}",
+        "the longest without an acknowledgement, the leader of NATS killed, s": f"{max(failover[LEADER]):.0f}",
+        f"a new node of {newcomer['devices'] / MILLION:g} million devices is ready after, s": (
+            f"{max(newcomer['new node ready, s']):.0f}"
+        ),
+    }
+    lines = [f"| {what} | {much} |" for what, much in rows.items()]
+    return "\n".join(["| three nodes, engines and load on one machine | measured |", "|---|---:|", *lines]) + "\n"
+
+
+LEADER = "without an acknowledgement on some node, NATS leader killed, s"
+
+
+def _pair(figures: dict[str, float]) -> str:
+    return f"{figures['p50_ms']:.0f} and {figures['p99_ms']:.0f}"
 
 
 def write(text: str) -> None:
     """Replace the tables of the page, which begin in the same way."""
-    page = RESULTS.parent.parent / "docs" / "explanation" / "scale.md"
-    kept = page.read_text()
+    kept = PAGE.read_text()
     for table in text.strip().split("\n\n"):
         head = table.partition("\n")[0]
-        kept = re.sub(rf"(?m)^{re.escape(head)}\n(?:\|.*\n)+", lambda _, table=table: f"{table}\n", kept)  # type: ignore[misc]
-    page.write_text(kept)
+        if f"\n{head}\n" not in kept:
+            kept = kept.replace("\n## What is used up first", f"\n## Measured\n\n{head}\n\n## What is used up first")
+        before, _, behind = kept.partition(f"\n{head}\n")
+        kept = f"{before}\n{table}\n" + re.sub(r"^(?:[|].*\n)*", "", behind)
+    PAGE.write_text(kept)
 
 
 if __name__ == "__main__":
