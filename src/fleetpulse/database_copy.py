@@ -19,6 +19,11 @@ PAUSE_SHARE = 0.5
 """How long it rests after them, as a share of the time that they took, so that the disk is left to commits."""
 
 
+def database_bytes(path: Path) -> int:
+    """The bytes of a SQLite file and its log; 0 where there is none."""
+    return sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists())
+
+
 def copy_database(source: Path, target: Path, *, wait_s: float, sleep: Callable[[float], None]) -> None:
     """Copy `source` to the new file `target`. Blocks.
 

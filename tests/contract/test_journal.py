@@ -187,6 +187,7 @@ def test_a_copy_is_a_journal_with_the_same_entries_and_goes_on_at_the_same_posit
     journal = reopen()
     last = [journal.append(b"%08d" % i + bytes(16)) for i in range(5)][-1]
     journal.drop(through=last - 3, entries_max=9)
+    assert journal.copy_bytes() >= 3 * 24
     (tmp_path / "copy").mkdir()
     journal.copy(tmp_path / "copy" / "journal.sqlite", rest=lambda _: None)
     copied = SqliteJournal(tmp_path / "copy" / "journal.sqlite")

@@ -90,6 +90,7 @@ def test_a_copy_is_a_file_of_sqlite_with_all_rows(make: Make, source: SqliteCata
     target.parent.mkdir()
     with closing(make(tmp_path)) as other:
         other.moves.fill(source.moves.pieces(), transactions=50)
+        assert other.copy_bytes() > 10_000
         other.copy(target, rest=lambda _: None)
         assert not target.with_name("catalog.sqlite-wal").exists()
         with closing(SqliteCatalog(target)) as copied:

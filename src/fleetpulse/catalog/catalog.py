@@ -318,6 +318,10 @@ class Catalog(SharedCatalog, FileReadings, Protocol):
         """When each loss was accepted, and the loss, oldest first."""
         ...
 
+    def copy_bytes(self) -> int:
+        """How large a copy may become, about. From any thread. Raises: OSError: it does not answer."""
+        ...
+
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """Write all of it, as it is at one moment, into the new SQLite file `target`. From any thread; commits go on.
 

@@ -94,6 +94,10 @@ class DatabaseState(SqlRecords):
             return [(at_ns, Loss(*loss)) for at_ns, *loss in rows]
 
     @abstractmethod
+    def copy_bytes(self) -> int:
+        """See Catalog."""
+
+    @abstractmethod
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Catalog."""
 

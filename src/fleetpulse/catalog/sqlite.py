@@ -22,6 +22,10 @@ class SqliteCatalog(SqlCatalog):
         self._file = SqliteDatabase(path, wait_s=wait_s, clock=clock)
         super().__init__(self._file, clock)
 
+    def copy_bytes(self) -> int:
+        """See Catalog."""
+        return self._file.copy_bytes()
+
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Catalog."""
         self._file.copy(target, rest=rest)

@@ -18,7 +18,7 @@ from fleetpulse.catalog.database import Database
 from fleetpulse.catalog.device_checks import all_rows
 from fleetpulse.catalog.row_checks import built_in_metric
 from fleetpulse.clock import Clock
-from fleetpulse.database_copy import copy_database
+from fleetpulse.database_copy import copy_database, database_bytes
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import OpenedPaths
 from fleetpulse.errors import DamagedData
@@ -178,6 +178,10 @@ class SqliteDatabase(Database):
             row = (at_ns, loss.part, loss.after, loss.through, loss.since_ns)
             run("INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row)
         self._mark.accept(self._transactions, at_ns)
+
+    def copy_bytes(self) -> int:
+        """See Catalog."""
+        return database_bytes(self._path)
 
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Catalog."""

@@ -260,6 +260,10 @@ class JetStreamJournal:
 
     waits_for_lock = False
 
+    def copy_bytes(self) -> int:
+        """See Journal. It is what the stream takes on each server."""
+        return int(self._state()["bytes"])
+
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Journal. It holds what was there when it began."""
         with contextlib.closing(SqliteJournal(target)) as journal:

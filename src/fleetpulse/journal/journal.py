@@ -126,6 +126,10 @@ class Journal(Protocol):
         """Record the id of the data folder, for good. Raises: OSError; DatabaseBusy."""
         ...
 
+    def copy_bytes(self) -> int:
+        """How large a copy may become, about. From any thread. Raises: OSError."""
+        ...
+
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """Write all of it, as it is at one moment, into the new SQLite file `target`. From any thread; commits go on.
 

@@ -62,7 +62,7 @@ class MemoryJournal:
         self.mark: Reached | None = None
         """What a test has recorded."""
         self.trouble: OSError | None = None
-        """What the next appends raise instead of storing anything, as while the servers of a stream are away."""
+        """What appends and copies raise instead of storing anything, as while the servers of a stream are away."""
         self.lost_answer: OSError | None = None
         """What the next append raises, once, after it has stored the entry."""
 
@@ -111,8 +111,14 @@ class MemoryJournal:
                 self.stream.last = through
                 self.stream.changed.notify_all()
 
+    def copy_bytes(self) -> int:
+        """See Journal."""
+        return sum(len(body) for _, body in self.read(after=self.first_position() - 1))
+
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:  # noqa: ARG002  # there is no disk to rest
         """See Journal."""
+        if self.trouble is not None:
+            raise self.trouble
         with contextlib.closing(SqliteJournal(target)) as journal:
             journal.accept_loss(through=self.first_position() - 1)
             for _, body in self.read(after=0):

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from fleetpulse.database_copy import copy_database
+from fleetpulse.database_copy import copy_database, database_bytes
 from fleetpulse.database_lock import DatabaseLock, begin_write_ahead, is_lock
 from fleetpulse.disk import Moved, OpenedPaths, sync_folder
 from fleetpulse.errors import DamagedData
@@ -275,6 +275,10 @@ class SqliteJournal:
             self._lock.run(partial(self._connection.execute, text, (identity,)))
         except sqlite3.Error as error:
             raise OSError(storage_text(error, self._path, database=self._path)) from error
+
+    def copy_bytes(self) -> int:
+        """See Journal."""
+        return database_bytes(self._path)
 
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
         """See Journal."""

@@ -49,6 +49,7 @@ from fleetpulse.pipeline.housekeeping import Housekeeping
 from fleetpulse.pipeline.pace import Pace
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.threads import Threads
+from fleetpulse.storage_causes import Away
 from fleetpulse.telemetry.counters import Counters
 
 log = structlog.get_logger("backup")
@@ -130,7 +131,7 @@ class Backups:
         except Unfinished as error:
             ended = "stopped"
             raise NotAccepting("stopping", reason="stopping") from error
-        except OperatorError as error:
+        except (OperatorError, Away) as error:
             ended = "failed"
             raise Busy(f"no backup can be made: {error}", reason="backup", retry_after_s=RETRY_S) from error
         finally:
@@ -141,7 +142,7 @@ class Backups:
     def _copy(self, staging: Path, manifest: Manifest) -> tuple[BackupNote, Manifest]:
         """Copy the databases; what the archive will hold, and the manifest of its blocks. In a thread.
 
-        Raises: Busy: there is no room; OperatorError.
+        Raises: Busy: there is no room; OperatorError; Away: a shared journal does not answer.
         """
         begun_ns = self.clock.now_ns()
         shutil.rmtree(staging, ignore_errors=True)
@@ -176,8 +177,7 @@ class Backups:
         time.sleep(seconds)
 
     def _check_room(self) -> None:
-        names = (JOURNAL, f"{JOURNAL}-wal", CATALOG, f"{CATALOG}-wal")
-        needed = sum(path.stat().st_size for name in names if (path := self.folder / name).exists())
+        needed = self.journal.copy_bytes() + self.catalog.copy_bytes()
         free = self.free_bytes(self.folder)
         if needed + min(self.disk_limits.disk_free_low_bytes, free // 10) > free:
             raise Busy(

@@ -9,9 +9,11 @@ import pytest
 
 from fleetpulse.backup_archive import BackupNote, Listed, read_archive
 from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting
+from fleetpulse.journal.memory import MemoryJournal
 from fleetpulse.pipeline.backups import STAGING, Backups
 from fleetpulse.pipeline.pace import PATIENCE_S
 from fleetpulse.pipeline.service import Service
+from fleetpulse.storage_causes import Away
 from memory_service import World, beat
 
 
@@ -123,10 +125,21 @@ def test_databases_that_cannot_be_copied_or_have_no_room_are_told(tmp_path: Path
         with pytest.raises(Busy, match="1000 that are free"):
             await backups.archive()
         backups.free_bytes = measured
+        backups.journal.append(bytes(1 << 20))  # of the memory: what counts is the copy, not a file of the folder
+        backups.free_bytes = lambda _folder: 1 << 20
+        with pytest.raises(Busy, match="copies of journal and catalog would take"):
+            await backups.archive()
+        backups.free_bytes = measured
+        journal = backups.journal
+        assert isinstance(journal, MemoryJournal)
+        journal.trouble = Away("NATS does not answer")
+        with pytest.raises(Busy, match=r"no backup can be made: NATS does not answer"):
+            await backups.archive()
+        journal.trouble = None
         (tmp_path / "catalog.sqlite").rename(tmp_path / "elsewhere")
         with pytest.raises(Busy, match=r"no backup can be made.*catalog\.sqlite"):
             await backups.archive()
-        assert service.counters.backups_ended == {"failed": 1, "abandoned": 1}
+        assert service.counters.backups_ended == {"failed": 2, "abandoned": 2}
         (tmp_path / "elsewhere").rename(tmp_path / "catalog.sqlite")
 
     run(tmp_path, test)
