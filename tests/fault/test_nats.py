@@ -65,6 +65,22 @@ def test_lost_answers_and_broken_connections_neither_lose_nor_double(nats3: Nats
     compare(nodes)
 
 
+def test_a_connection_that_the_loop_has_closed_is_made_anew(nats3: NatsCluster, join: Joins) -> None:
+    """The client does not notice, and gets an error that is none of a connection's."""
+    node = join(journal_timeout_s=10.0)
+    assert node.append()
+    link = node.journal._link
+
+    def close_unnoticed() -> None:
+        link._client._reading_task.cancel()
+        link._client._transport._io_writer.transport.abort()
+
+    link._loop.call_soon_threadsafe(close_unnoticed)
+    until(lambda: node.append() is not None, "it does not go on", within_s=30)
+    until(lambda: link.connections > 1, "there is no new connection")
+    compare([node])
+
+
 def test_while_nats_is_away_nothing_is_acknowledged_and_it_goes_on_by_itself(nats3: NatsCluster, join: Joins) -> None:
     node = join(journal_timeout_s=1.0)
     assert node.append()

@@ -16,13 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from fleetpulse.journal.journal import Deliver
-from fleetpulse.journal.nats_link import RETRY_S, NatsLink
+from fleetpulse.journal.nats_link import BROKEN, RETRY_S, NatsLink
 from fleetpulse.journal.nats_stream import first_position
 from fleetpulse.model.events import Position
 
@@ -96,7 +95,7 @@ class Following:
         while not (self._has_ended or self._first_left):
             try:
                 await self._consume()
-            except (TimeoutError, nats.errors.Error, OSError, KeyError, ValueError) as error:
+            except (*BROKEN, KeyError, ValueError) as error:
                 log.debug("following begins anew", after=self.reached, because=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_S)
 
@@ -138,7 +137,7 @@ class Following:
         try:
             await self._receive(client, name, inbox, messages)
         finally:
-            with contextlib.suppress(nats.errors.Error, OSError):
+            with contextlib.suppress(*BROKEN):
                 await subscription.unsubscribe()
                 await client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", b"", reply=client.new_inbox())
 

@@ -8,6 +8,7 @@ the list is tried; what was in flight gets `Unanswered`, and whoever sent it dec
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import ssl
 import threading
@@ -34,6 +35,8 @@ ANSWER_S = 2.0
 RETRY_S = 0.2
 NOBODY = "503"
 """The status of an answer that the server gives where nobody listens."""
+BROKEN = (nats.errors.Error, OSError, EOFError, TimeoutError, RuntimeError)
+"""What comes of using a connection that is no use any more. uvloop says RuntimeError where it closed it itself."""
 _Result = TypeVar("_Result")
 
 
@@ -96,6 +99,8 @@ class NatsLink:
         except TimeoutError as error:
             future.cancel()
             raise Unanswered(f"NATS has not answered for {within_s:g} s") from error
+        except concurrent.futures.CancelledError as error:
+            raise Unanswered("the journal was closed meanwhile") from error
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
         """Run `work` in the thread of the link; the result ends it, from any thread."""
@@ -147,7 +152,7 @@ class NatsLink:
             message: Msg = await answer
         except nats.errors.MaxPayloadError as error:
             raise ApiError(0, "the entry is larger than the server's max_payload") from error
-        except nats.errors.Error as error:
+        except BROKEN as error:
             raise Unanswered(f"the connection to NATS broke: {error}") from error
         finally:
             expiry.cancel()
@@ -208,7 +213,7 @@ class NatsLink:
                 self.has_changed()
                 self._connected.set()
                 await self._watch(client)
-            except (TimeoutError, nats.errors.Error, OSError, EOFError) as error:
+            except BROKEN as error:
                 server = self._servers[number % len(self._servers)]
                 self.trouble = f"{server}: {str(error) or type(error).__name__}"
             number += 1
@@ -273,7 +278,7 @@ class NatsLink:
 
 async def _end(client: Client) -> None:
     """Close a connection, also one whose server does not read."""
-    with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError, AttributeError):
+    with contextlib.suppress(*BROKEN, AttributeError):
         await asyncio.wait_for(client.close(), ANSWER_S)
 
 
