@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable
+from http.client import HTTPException
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -17,10 +18,15 @@ from receiving_server import HookServer
 API = "/api/v1"
 INTERVAL_S, GRACE_S = 1, 5
 BEAT_S = 0.5
+BEATERS = 3
+ANSWER_S = 5.0
 
 
 class Probes:
-    """A thread that beats for all devices that are not silent, and a webhook that is told of their alerts."""
+    """Threads that beat for all devices that are not silent, and a webhook that is told of their alerts.
+
+    There are several, each of which beats for all, since one that waits for a node that stands still is silent.
+    """
 
     def __init__(self, port: int, count: int) -> None:
         """`port`: the balancer's."""
@@ -29,7 +35,7 @@ class Probes:
         self.hooks = HookServer()
         self._port = port
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="probes")
+        self._threads = [threading.Thread(target=self._beat, name="probes") for _ in range(BEATERS)]
 
     def start(self) -> None:
         hook = {"kind": "webhook", "url": self.hooks.url, "private": True}
@@ -38,25 +44,26 @@ class Probes:
             body = {"id": device, "interval": f"{INTERVAL_S}s", "grace": f"{GRACE_S}s"}
             self._send("POST", f"{API}/devices", json.dumps(body).encode())
         self._beat_once()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def _beat(self) -> None:
         while not self._stopping.wait(BEAT_S):
-            with contextlib.suppress(OSError):  # the next one says as much
-                self._beat_once()
+            with contextlib.suppress(OSError, HTTPException):  # the next one says as much
+                self._beat_once(timeout_s=ANSWER_S)
 
-    def _beat_once(self) -> None:
+    def _beat_once(self, *, timeout_s: float = 20.0) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         beating = [device for device in self.devices if device not in self.silent]
         lines = [json.dumps({"device_id": device, "sent_at": now}) for device in beating]
         if lines:
-            self._send("POST", f"{API}/events", "\n".join(lines).encode())
+            self._send("POST", f"{API}/events", "\n".join(lines).encode(), timeout_s=timeout_s)
 
-    def _send(self, method: str, path: str, body: bytes) -> None:
+    def _send(self, method: str, path: str, body: bytes, *, timeout_s: float = 20.0) -> None:
         request = Request(
             f"http://127.0.0.1:{self._port}{path}", body, {"Content-Type": "application/json"}, method=method
         )
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=timeout_s) as answer:
             answer.read()
 
     def alerts(self, node: Node, device: str) -> list[dict[str, Any]]:
@@ -116,6 +123,7 @@ class Probes:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         self.hooks.close()

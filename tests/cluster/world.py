@@ -18,7 +18,7 @@ READY_S = 90.0
 QUICK = [
     *("--auth", "off", "--device-per-s", "0", "--trusted-proxies", "127.0.0.1", "--log-format", "json"),
     *("--shutdown-s", "20", "--checkpoint-s", "6", "--alert-interval-s", "0.2", "--delivery-retry-s", "0.2"),
-    *("--blind-notice-s", "3600"),
+    *("--blind-notice-s", "3600", "--flap-within-s", "1"),
 ]
 
 
