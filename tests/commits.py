@@ -49,8 +49,9 @@ def failed_sync() -> OSError:
 class HangingJournal(MemoryJournal):
     """A journal whose disk does not answer until `answers` is set; `error`: how it answers then, None for well."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, is_shared: bool = False) -> None:
         super().__init__()
+        self.is_shared = is_shared
         self.answers = threading.Event()
         self.error = error
         self.is_locked = False

@@ -96,6 +96,17 @@ def test_while_nats_is_away_nothing_is_acknowledged_and_it_goes_on_by_itself(nat
     compare([node])
 
 
+def test_a_connection_that_is_not_read_any_more_is_made_anew(nats3: NatsCluster, join: Joins) -> None:
+    """As after an error in the client, which ends what reads for it."""
+    node = join(journal_timeout_s=1.0)
+    assert node.append()
+    link = node.journal._link  # type: ignore[attr-defined]
+    link._loop.call_soon_threadsafe(link._client._reading_task.cancel)
+    until(lambda: link.connections > 1, "no connection is made")
+    until(lambda: node.append() is not None, "it does not go on")
+    compare([node])
+
+
 def test_two_of_three_servers_away_stop_it_and_one_does_not(nats3: NatsCluster, join: Joins, stream: str) -> None:
     node = join(journal_timeout_s=2.0)
     node.append()

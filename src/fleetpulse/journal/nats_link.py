@@ -248,9 +248,12 @@ class NatsLink:
         await client.subscribe(f"{self._inbox}.*", cb=self._answered)
 
     async def _watch(self, client: Client) -> None:
-        """Return when the connection is lost. Raises: nats.errors.TimeoutError: it does not answer."""
+        """Return when the connection is lost. Raises: nats.errors.TimeoutError: it does not answer; EOFError."""
         while not self._lost.is_set():
             await client.flush(int(ANSWER_S))
+            # An error in the client ends what reads for it, which it only logs; `flush` asks nobody then.
+            if client._reading_task is None or client._reading_task.done():  # noqa: SLF001  # no other way to it
+                raise EOFError("the connection is not read any more")
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), PING_S)
 

@@ -164,10 +164,11 @@ class Writer:
         """Answer those whose batch the disk does not finish, and refuse events until it does."""
         assert self._committing is not None, "a commit runs"
         self._is_overdue = True
-        text = f"the disk has not answered for {self._timeout_s:g} s (commit_timeout_s)"
+        text = f"the journal has not answered for {self._timeout_s:g} s (commit_timeout_s)"
         self._doubt(self._committing, text)
         self._stamper.hold()
-        self._shut(NotAccepting(f"{text}: {_GOES_ON}", reason="disk", retry_after_s=DISK_RETRY_S))
+        reason = "journal_away" if self._journal.is_shared else "disk"
+        self._shut(NotAccepting(f"{text}: {_GOES_ON}", reason=reason, retry_after_s=DISK_RETRY_S))
 
     def _doubt(self, batch: Batch, because: str) -> None:
         """Tell the senders of a batch that nobody knows whether it is stored."""
@@ -203,7 +204,7 @@ class Writer:
         self._settle(batch)
         self.busy = None
         if self.trouble is not None:
-            log.info("the disk takes events again", reason=self.trouble.msg)
+            log.info("events are accepted again", reason=self.trouble.msg)
             if self._intake.closed_by is self.trouble:
                 self._stamper.open()
             self.trouble = None

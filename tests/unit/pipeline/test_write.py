@@ -96,8 +96,11 @@ def test_a_disk_that_fails_is_tried_again_until_it_takes_an_entry(error: Excepti
     run(test, FailingJournal(error, failures=3))
 
 
-def test_a_disk_that_hangs_is_answered_with_an_unknown_outcome_and_what_it_stored_counts_in_the_end() -> None:
-    journal = HangingJournal()
+@pytest.mark.parametrize(("is_shared", "reason"), [(False, "disk"), (True, "journal_away")])
+def test_a_journal_that_hangs_is_answered_with_an_unknown_outcome_and_what_it_stored_counts_in_the_end(
+    is_shared: bool, reason: str
+) -> None:
+    journal = HangingJournal(is_shared=is_shared)
 
     async def test(commits: Commits) -> None:
         (first,) = commits.send(1)
@@ -107,10 +110,10 @@ def test_a_disk_that_hangs_is_answered_with_an_unknown_outcome_and_what_it_store
             await first.outcome
         with pytest.raises(NotAccepting, match="nothing is accepted") as refused:
             await second.outcome
-        assert refused.value.reason == "disk"
+        assert refused.value.reason == reason
         assert commits.intake.closed_by is refused.value
         assert commits.intake.waiting == 0
-        assert (commits.counters.events_unknown, commits.counters.events_refused) == (1, {"disk": 1})
+        assert (commits.counters.events_unknown, commits.counters.events_refused) == (1, {reason: 1})
         assert commits.holds == 1
         journal.answers.set()
         await until(lambda: commits.writer.trouble is None)
