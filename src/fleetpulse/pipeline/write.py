@@ -34,7 +34,7 @@ from fleetpulse.telemetry.counters import Counters
 log = structlog.get_logger("journal")
 GATHER_S = 0.004
 """The longest that a commit waits for as many senders as the last commit had: about ten commits of a good disk."""
-SHARED_GATHER_S = 0.012
+SHARED_GATHER_S = 0.015
 """The same where nodes share the journal: an entry costs three servers and all nodes some 4 ms of CPU together."""
 SPARSE_GATHER_S = 0.02
 SPARSE_SENDERS_MAX = 10
