@@ -16,7 +16,7 @@ from fleetpulse.api.origins import Origins
 from fleetpulse.app_access import build_key_use
 from fleetpulse.app_alerts import build_alerting, build_desks, build_rehearsals, build_seen_alerts
 from fleetpulse.app_stages import build_stages
-from fleetpulse.app_tail import build_cuts, build_forgetting
+from fleetpulse.app_tail import build_cuts, build_forgetting, build_journal_room
 from fleetpulse.app_telemetry import build_badges, build_telemetry_rounds
 from fleetpulse.blocks.stored_late import mergeable
 from fleetpulse.clock import Clock, SystemClock
@@ -89,6 +89,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
     node = Node(
         **_stages_of(stages, Node),
         forget_orders=forgetting.orders,
+        journal_room=build_journal_room(stages, housekeeping),
         key_use=build_key_use(settings, stages),
         startup=startup,
         startup_thread=stages.threads.catalog,

@@ -9,6 +9,7 @@ from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forget_orders import ForgetOrders
 from fleetpulse.pipeline.forgetting import Forgetting
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.journal_room import JournalRoom
 from fleetpulse.pipeline.metric_definitions import MetricDefinitions
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.registry import Registry
@@ -81,6 +82,7 @@ def build_cuts(stages: Stages, readiness: Readiness) -> SharedCuts | None:
         catalog=stages.catalog,
         catalog_thread=stages.catalog_thread,
         changes=stages.changes,
+        journal=stages.journal,
         history=stages.history,
         follower=stages.follower,
         tail=stages.tail,
@@ -97,3 +99,10 @@ def build_forgetting(stages: Stages, housekeeping: Housekeeping) -> Forgetting:
     orders.carry_out = forgetting.carry_out
     stages.changes.reloads.append(orders.reload)
     return forgetting
+
+
+def build_journal_room(stages: Stages, housekeeping: Housekeeping) -> JournalRoom | None:
+    """What keeps room in a shared journal; None where nobody else appends to it: then the disk is watched."""
+    if stages.tail is None:
+        return None
+    return JournalRoom(journal=stages.journal, intake=stages.intake, watch=stages.watch, urge=housekeeping.urge)

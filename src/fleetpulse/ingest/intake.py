@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable
 from typing import Protocol
 
-from fleetpulse.errors import Answerable, Busy, NotAccepting
+from fleetpulse.errors import JOURNAL_FULL, Answerable, Busy, NotAccepting
 from fleetpulse.ingest.report import KnownMetrics, Report
 from fleetpulse.ingest.unknown_fields import UnknownFields
 from fleetpulse.model.events import EventBatch
@@ -116,6 +116,11 @@ class Intake:
         """Raises: NotAccepting; Busy: with `count` more, too many events would wait for the disk."""
         if count > self.room:
             raise self.refusal()
+
+    def check_own(self) -> None:
+        """The same for an entry of the service, which goes on while the journal has room for nothing else."""
+        if self._closed_by is None or self._closed_by.reason != JOURNAL_FULL:
+            self.check()
 
     def check_backlog(self) -> None:
         """Raises: Busy: no backlogs are taken now."""

@@ -34,6 +34,7 @@ from fleetpulse.journal.nats_link import NatsLink, NotAsked, Unanswered, tls_con
 from fleetpulse.journal.nats_members import TODO
 from fleetpulse.journal.nats_pages import PAGE_ENTRIES, read_page
 from fleetpulse.journal.nats_publish import Publisher, Replaced
+from fleetpulse.journal.nats_room import RoomCheck
 from fleetpulse.journal.nats_stream import IDENTITY, first_position, identity_of, open_stream
 from fleetpulse.journal.nats_sync import SyncCheck
 from fleetpulse.journal.sqlite import SqliteJournal
@@ -65,20 +66,16 @@ class JetStreamJournal:
         self._followings: list[Following] = []
         self._highest: Position = 0
         """The highest position that was acknowledged to this node, or that one who has ended following had reached."""
-        self._sync = SyncCheck(
-            self._link,
-            self._stream,
-            monitor_urls(settings.nats_monitors),
-            tls=tls_context(settings),
-            is_risk_accepted=settings.allow_unsynced_journal,
-        )
+        parts, tls = (self._link, self._stream, monitor_urls(settings.nats_monitors)), tls_context(settings)
+        self._sync = SyncCheck(*parts, tls=tls, is_risk_accepted=settings.allow_unsynced_journal)
+        self._room = RoomCheck(*parts, tls=tls)
         self._link.has_changed = self._sync.begin_connection
         self._failure: Replaced | None = None
         with contextlib.ExitStack() as closing:
             closing.callback(self._link.close)
             self._link.start()
             self._open()
-            self._stop_watching = self._link.spawn(self._sync.watch())
+            self._stop_watching = [self._link.spawn(self._sync.watch()), self._link.spawn(self._room.watch())]
             closing.pop_all()
 
     def _open(self) -> None:
@@ -99,6 +96,11 @@ class JetStreamJournal:
     def mark_trouble(self) -> str:
         """See Journal. Here it says that NATS was not found to sync, which was accepted."""
         return self._sync.accepted
+
+    @property
+    def filled(self) -> float:
+        """See Journal. As it was found by the last look."""
+        return self._room.filled
 
     @property
     def refusal(self) -> str:
@@ -276,7 +278,8 @@ class JetStreamJournal:
 
     def close(self) -> None:
         """See Journal."""
-        self._stop_watching()
+        for stop in self._stop_watching:
+            stop()
         for following in list(self._followings):
             following.end()
         self._link.close()

@@ -28,6 +28,11 @@ class Journal(Protocol):
         """Whether other nodes may append to it too, so that entries are applied as `follow` delivers them."""
         ...
 
+    @property
+    def filled(self) -> float:
+        """The share of the room that the servers of a shared journal have which is taken; 0 where it is not known."""
+        ...
+
     def append(self, body: bytes) -> Position:
         """Make `body` durable as the next entry; return its position.
 

@@ -24,6 +24,8 @@ class MemoryStream:
         self.entries: dict[Position, bytes] = {}
         self.last: Position = 0
         self.identity: str | None = None
+        self.entries_max = 10**12
+        """Beyond which a test has it count as full."""
         self.changed = threading.Condition()
         """Held by whoever uses the stream; notified of what was appended or dropped, and of the ends of followers."""
 
@@ -123,6 +125,11 @@ class MemoryJournal:
             journal.accept_loss(through=self.first_position() - 1)
             for _, body in self.read(after=0):
                 journal.append(body)
+
+    @property
+    def filled(self) -> float:
+        """See Journal."""
+        return len(self.stream.entries) / self.stream.entries_max
 
     @property
     def waits_for_lock(self) -> bool:

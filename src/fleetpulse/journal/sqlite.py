@@ -79,6 +79,7 @@ class SqliteJournal:
         self._last: int = max(run("SELECT coalesce(max(position), 0) FROM entry").fetchone()[0], self._dropped)
 
     is_shared = False
+    filled = 0.0
 
     def follow(self, *, after: Position, deliver: Deliver, missed: Callable[[Position], None]) -> Callable[[], None]:
         """See Journal. This process is the only one that appends, so nobody follows."""

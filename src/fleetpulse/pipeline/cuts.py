@@ -11,7 +11,7 @@ since the stream has dropped what it needs, loads the newest snapshot, as at a s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.errors import Answerable, DamagedData, NotAccepting, OperatorError
 from fleetpulse.ingest.future_waiter import FutureWaiter
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.journal.journal import Journal
 from fleetpulse.live.cut import Cut, clear
 from fleetpulse.live.frozen import Freezing, FrozenFleet
 from fleetpulse.model.events import Position
@@ -34,6 +35,7 @@ from fleetpulse.model.samples import SampleColumns
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.changes import Changes
 from fleetpulse.pipeline.follow import Follower
+from fleetpulse.pipeline.journal_room import URGE_SHARE
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.recover import counted_of
 from fleetpulse.pipeline.tail import Tail
@@ -103,6 +105,7 @@ class SharedCuts:
     catalog: Catalog
     catalog_thread: CatalogThread
     changes: Changes
+    journal: Journal
     history: History
     follower: Follower
     tail: Tail
@@ -122,7 +125,8 @@ class SharedCuts:
     """What this node writes is frozen: a cut that another node wants must not add to it."""
     _look_at_s: float = field(default=0.0, init=False)
     _adopting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _pending: asyncio.Task[None] | None = field(default=None, init=False)
+    _pending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    """What is under way by itself: a manifest is taken over, or the newest snapshot loaded."""
 
     def begin(self) -> None:
         """Take part from now on: before the first entry is applied."""
@@ -143,7 +147,7 @@ class SharedCuts:
             fleet.cut()
         self._cut, self._cut_at = Cut.of(fleet), position
         if self._must_adopt:
-            self._pending = asyncio.get_running_loop().create_task(self._adopt_now_or_later())
+            self._begin(self._adopt_now_or_later())
         return freezing
 
     async def frozen(self, now_ns: int) -> tuple[Position, FrozenFleet]:
@@ -151,7 +155,7 @@ class SharedCuts:
         waiter = FutureWaiter()
         self._wanted_ns, self._freezing = now_ns, None
         try:
-            self.intake.check()
+            self.intake.check_own()
             self.intake.add_checkpoint(now_ns, waiter)
             await waiter.outcome
             await self.tail.reach(self.tail.acked, within_s=REACH_S)
@@ -179,9 +183,9 @@ class SharedCuts:
         finally:
             self.is_writing = self._is_frozen = False
 
-    def droppable(self, position: Position, *, before: Position) -> Position:  # noqa: ARG002
-        """See Cuts: nodes that are a little behind need not load a snapshot for it."""
-        return before
+    def droppable(self, position: Position, *, before: Position) -> Position:
+        """See Cuts: nodes that are a little behind need not load a snapshot for it, unless the stream has no room."""
+        return position if self.journal.filled >= URGE_SHARE else before
 
     async def _settle(self) -> None:
         """Before this node changes the manifest: have the newest one in effect here.
@@ -206,10 +210,15 @@ class SharedCuts:
     def tick(self) -> None:
         """Try again to take over what could not be yet."""
         now_s = asyncio.get_running_loop().time()
-        is_idle = self._pending is None or self._pending.done()
+        is_idle = not self._pending
         if self._must_adopt and is_idle and now_s >= self._look_at_s and not (self.is_writing or self.follower.is_away):
             self._look_at_s = now_s + LOOK_EVERY_S
-            self._pending = asyncio.get_running_loop().create_task(self._adopt_now_or_later())
+            self._begin(self._adopt_now_or_later())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
 
     async def _adopt_now_or_later(self) -> None:
         """Take over the newest manifest; where its blocks cannot be read, `tick` tries again.
@@ -270,7 +279,7 @@ class SharedCuts:
 
     def _on_missed(self, first: Position) -> None:
         """What must be applied next is not in the stream any more: begin anew with the newest snapshot."""
-        self._pending = asyncio.get_running_loop().create_task(self._load_anew(first))
+        self._begin(self._load_anew(first))
 
     async def _load_anew(self, first: Position) -> None:
         if self.follower.is_away:
@@ -297,9 +306,11 @@ class SharedCuts:
 
     async def end(self) -> None:
         """Leave what is under way, when the node stops."""
-        if self._pending is not None:
-            self._pending.cancel()
-            await asyncio.wait([self._pending])
+        pending = list(self._pending)
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending)
 
 
 def _counted_of_both(history: History, before: Manifest, manifest: Manifest) -> tuple[Minutes, Minutes]:

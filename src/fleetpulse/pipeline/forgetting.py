@@ -80,7 +80,7 @@ class Forgetting:
                 # A former holder had it forgotten, and the checkpoint above has written the blocks without it.
                 return order._replace(state="done", is_written=True)
             counted = order._replace(state="counted", minutes=found.minutes, samples=samples)
-            self.intake.check()
+            self.intake.check_own()
             await note(counted)
             journalled, waiter = Order(order.device, order.before_ns, found.minutes, samples, found), FutureWaiter()
             self.intake.add_order(journalled.values(), waiter)

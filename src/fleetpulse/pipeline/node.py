@@ -25,6 +25,7 @@ from fleetpulse.pipeline.disk_watch import DiskWatch
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.forget_orders import ForgetOrders
 from fleetpulse.pipeline.housekeeping import Housekeeping
+from fleetpulse.pipeline.journal_room import JournalRoom
 from fleetpulse.pipeline.key_use import KeyUse
 from fleetpulse.pipeline.late_hold import LateHold
 from fleetpulse.pipeline.lease import Lease
@@ -67,6 +68,7 @@ class Node:
     follower: Follower
     tail: Tail | None
     shared_cuts: SharedCuts | None
+    journal_room: JournalRoom | None
     watch: Watch
     housekeeping: Housekeeping
     store_return: StoreReturn
@@ -181,6 +183,8 @@ class Node:
         self.lease.tick()
         if self.shared_cuts is not None:
             self.shared_cuts.tick()
+        if self.journal_room is not None:
+            self.journal_room.tick()
         is_holder = self.lease.is_held
         may_expire = is_holder and not self.watch.kept_because
         self.audit_log.tick(may_expire=may_expire)
