@@ -55,6 +55,8 @@ class NatsServer:
 
     def __init__(self, folder: Path, name: str, *, sync: str, extra: str = "") -> None:
         self.name, self.folder, self.sync, self.extra = name, folder, sync, extra
+        self.room = "4GB"
+        """What it may store, as its configuration has it."""
         self.port, self.monitor_port, self.route_port = quiet_port(), quiet_port(), quiet_port()
         self.address = f"127.0.0.1:{self.port}"
         """Where clients connect."""
@@ -83,7 +85,7 @@ class NatsServer:
             f"server_name: {self.name}",
             f"listen: 127.0.0.1:{self.port}",
             f"{'https' if self.authority else 'http'}: 127.0.0.1:{self.monitor_port}",
-            f'jetstream {{ store_dir: "{self.folder}/data", sync_interval: {self.sync}, max_file_store: 4GB }}',
+            f'jetstream {{ store_dir: "{self.folder}/data", sync_interval: {self.sync}, max_file_store: {self.room} }}',
         ]
         if self.routes is not None:
             urls = ", ".join(f"nats://127.0.0.1:{port}" for port in self.routes)

@@ -75,8 +75,11 @@ def build_alerting(
     return alerting
 
 
-def build_desks(settings: Settings, stages: Stages) -> dict[str, Any]:
-    """What people do with alerts, themselves or by the link of a message, by the names that `Service` gives them."""
+def build_desks(settings: Settings, stages: Stages, **desks: Any) -> dict[str, Any]:
+    """What people do with alerts, themselves or by the link of a message, by the names that `Service` gives them.
+
+    Args: desks: further ones.
+    """
     desk = AlertDesk(book=stages.alert_book, clock=stages.clock, limits=settings)
     acknowledging = Acknowledging(
         catalog=stages.catalog,
@@ -86,7 +89,7 @@ def build_desks(settings: Settings, stages: Stages) -> dict[str, Any]:
         link_key=stages.link_key,
         changing=stages.alert_book.changing,
     )
-    return {"alert_desk": desk, "acknowledging": acknowledging}
+    return {**desks, "alert_desk": desk, "acknowledging": acknowledging}
 
 
 def _open_alerts(stages: Stages, numbers: Collection[int]) -> Collection[int]:

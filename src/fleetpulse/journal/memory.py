@@ -4,6 +4,7 @@ Several may be journals of one `MemoryStream`, as the nodes of a cluster share o
 """
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ class MemoryStream:
         self.entries: dict[Position, bytes] = {}
         self.last: Position = 0
         self.identity: str | None = None
-        self.entries_max = 10**12
+        self.entries_max: float = math.inf
         """Beyond which a test has it count as full."""
         self.changed = threading.Condition()
         """Held by whoever uses the stream; notified of what was appended or dropped, and of the ends of followers."""

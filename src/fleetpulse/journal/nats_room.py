@@ -1,4 +1,4 @@
-"""How full the NATS servers that hold the stream are: each says so on its monitoring port, and JetStream of the account.
+"""How full the NATS servers that hold the stream are: each says so on its monitoring port, JetStream of the account.
 
 A server that cannot be asked counts as full as it was when it was asked last.
 """

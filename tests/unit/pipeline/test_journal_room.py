@@ -23,7 +23,7 @@ def test_events_are_refused_until_a_checkpoint_has_emptied_the_journal(tmp_path:
         for _ in range(5):
             await beat(first, "a")
         await all_reached(first, second)
-        world.stream.entries_max = int(len(world.stream.entries) / FULL_SHARE)
+        world.stream.entries_max = len(world.stream.entries) / FULL_SHARE
         for node in (first, second):
             node.node.tick()
             assert node.intake.closed_by is not None
@@ -57,7 +57,7 @@ def test_another_stream_that_fills_the_servers_does_not_urge_all_the_time(tmp_pa
         assert room is not None
         urged: list[None] = []
         room.urge = lambda: urged.append(None)
-        world.stream.entries_max = int(len(world.stream.entries) / URGE_SHARE)
+        world.stream.entries_max = len(world.stream.entries) / URGE_SHARE
         for _ in range(3):
             room.tick()
         assert len(urged) == 1
