@@ -25,10 +25,11 @@ tools: .venv/tools ## install also what changing it needs
 run: install ## run the service on port 6733 with the devices of devices.csv
 	$(BIN)/fleetpulse serve --devices devices.csv
 
-test: tools ## run all tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS ?= 3
+test: tools ## run all tests, three files at a time: those that wait leave the processor to others
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-thorough: tools ## the properties with three times as many examples, and whole lives of fleets five times as many
+test-thorough: tools ## the properties with five times as many examples, and whole lives of fleets five times as many
 	$(BIN)/python -m pytest -n 2 --timeout 3600 --hypothesis-profile thorough --life-rounds 20 tests/property
 
 bench: tools ## measure everything against its goals; results in benchmarks/results (needs wrk)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_lives import AlertLives, numbers, resolved
+from examples import examples
 from fleetpulse.alert.columns import AlertColumns, Changes
 from fleetpulse.alert.lifecycle import Lives
 from fleetpulse.alert.stored_rows import lives_of, pending_of, rows_of
@@ -123,7 +124,7 @@ rounds = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rounds, st.sampled_from([0, 10, 60]), st.sampled_from([0, 10, 60]))
 def test_alerts_live_as_a_plain_model_says(lived: list[Round], for_s: int, keep_s: int) -> None:
     rule = AlertRule(name="offline", kind="device_down", for_s=for_s, keep_firing_for_s=keep_s)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.json import decode
 
+from examples import examples
 from fleetpulse.pipeline.feed_channel import Channel, Stream
 
 KEPT = 6
@@ -107,7 +108,7 @@ class World:
 
 
 @given(STEPS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_each_client_has_every_event_once_and_in_order_or_knows_that_it_missed_some(
     steps: list[tuple[str, int]],
 ) -> None:
@@ -127,7 +128,7 @@ def test_each_client_has_every_event_once_and_in_order_or_knows_that_it_missed_s
 
 
 @given(st.integers(1, 40), st.integers(0, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_number_of_missed_events_is_exact(before: int, after: int) -> None:
     channel = Channel((), epoch="t", kept_max=KEPT)
     for number in range(before):
