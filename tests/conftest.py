@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--power-cuts", type=int, default=2, help="cuts of tests/fault/test_power.py and test_nats_power.py"
     )
     parser.addoption("--fuzz-s", type=float, default=1.0, help="seconds of tests/fault/test_fuzz.py")
-    parser.addoption("--soak-s", type=float, default=25.0, help="seconds of tests/fault/test_soak.py")
+    parser.addoption("--soak-s", type=float, default=15.0, help="seconds of tests/fault/test_soak.py")
     parser.addoption("--soak-seed", type=int, default=1, help="seed of what happens in it")
     parser.addoption("--pressure-s", type=float, default=20.0, help="seconds of tests/fault/test_pressure.py")
     parser.addoption(

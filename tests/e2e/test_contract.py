@@ -3,7 +3,10 @@
 import random
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -13,14 +16,27 @@ from http_client import Client
 START = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 PRESENT = dict(zip(PUBLISHED, [479, 480, 446, 474, 479], strict=True))
 UPTIME = dict(zip(PUBLISHED, ["99.79167", "100.00000", "92.91667", "98.75000", "99.79167"], strict=True))
+CONNECTIONS = 4
 HEARTBEAT, STATS = "/api/v1/devices/{}/heartbeat", "/api/v1/devices/{}/stats"
 
 
 @pytest.fixture(params=["front door", "handed over"])
-def client(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Iterator[Client]:
-    client = Client(serve().port)
-    if request.param == "handed over":
-        assert client.ask("GET", "/") == (200, "OK.")
+def connect(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Callable[[], Client]:
+    """Makes one more connection to the server."""
+    port = serve().port
+
+    def connect() -> Client:
+        client = Client(port)
+        if request.param == "handed over":
+            assert client.ask("GET", "/") == (200, "OK.")
+        return client
+
+    return connect
+
+
+@pytest.fixture
+def client(connect: Callable[[], Client]) -> Iterator[Client]:
+    client = connect()
     yield client
     client.close()
 
@@ -60,10 +76,23 @@ def test_before_any_data_the_figures_are_zero(refused: Client) -> None:
     assert refused.ask("GET", STATS.format(PUBLISHED[0])) == (200, {"uptime": 0.0, "avg_upload_time": "0s"})
 
 
-def test_the_published_run_gives_the_published_uptime_however_often_it_is_replayed(client: Client) -> None:
+def send(connect: Callable[[], Client], run: list[tuple[str, str]]) -> None:
+    """Send heartbeats over several connections at once, so that many share a commit."""
+
+    def send_share(number: int) -> None:
+        with closing(connect()) as client:
+            for device, sent_at in run[number::CONNECTIONS]:
+                assert client.ask("POST", HEARTBEAT.format(device), {"sent_at": sent_at}) == (204, None)
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(send_share, range(CONNECTIONS)))
+
+
+def test_the_published_run_gives_the_published_uptime_however_often_it_is_replayed(
+    connect: Callable[[], Client], client: Client
+) -> None:
     for seed in (1, 1):
-        for device, sent_at in published_run(seed):
-            assert client.ask("POST", HEARTBEAT.format(device), {"sent_at": sent_at}) == (204, None)
+        send(connect, published_run(seed))
         assert uptimes(client) == UPTIME
 
 
@@ -135,11 +164,9 @@ def test_what_was_acknowledged_survives(serve: Callable[..., Server], number: in
     half = len(run) // 2
     for part in (run[:half], run[half:], []):
         server = serve("--checkpoint-s", "0.3")
-        client = Client(server.port)
-        for device, sent_at in part:
-            assert client.ask("POST", HEARTBEAT.format(device), {"sent_at": sent_at})[0] == 204
+        send(partial(Client, server.port), part)
         if not part:
-            assert uptimes(client) == UPTIME
-        client.close()
+            with closing(Client(server.port)) as client:
+                assert uptimes(client) == UPTIME
         status = server.stop(number)
         assert status == (0 if number == signal.SIGTERM else -signal.SIGKILL)
