@@ -1,5 +1,6 @@
 """Files of the data folder that are deleted or cut while the service is down: no start goes on in silence."""
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from conftest import PUBLISHED, Server
 from http_client import Client
 
 HEARTBEAT = f"/api/v1/devices/{PUBLISHED[0]}/heartbeat"
+ENTRIES = 6
+"""At least those of the start and of five beats."""
 AUDIT = f"/api/v1/devices/{PUBLISHED[0]}/audit"
 
 
@@ -59,7 +62,10 @@ def test_acknowledged_events_that_vanished_are_told_until_that_is_accepted(
         if words == ("verify",) and not (server.folder / "journal.sqlite").exists():
             continue
         text = refusal(*words, "--data", str(server.folder))
-        assert "it had reached entry 6" in text
+        reached = re.search(r"it had reached entry (\d+)", text)
+        assert reached and int(reached[1]) >= ENTRIES, (
+            text
+        )  # on a busy machine the service may have noted the time, too
         assert "--accept-loss" in text
     server = serve("--accept-loss")
     assert '"a loss was accepted"' in server.log.read_text()
