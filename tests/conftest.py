@@ -54,6 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cluster-pairs", type=int, default=-1, help="pairs of faults in tests/cluster, -1: a short round"
     )
+    parser.addoption("--cluster-s", type=float, default=1e9, help="no fault begins after so many seconds of its round")
+    parser.addoption("--cluster-events", type=int, default=1_000_000, help="acknowledged events of a round with pairs")
     parser.addoption("--cluster-record", default="", help="file for the figures of its round")
     parser.addoption("--cluster-seed", type=int, default=1, help="seed of its faults and its load")
     parser.addoption("--life-rounds", type=int, default=4, help="lives of tests/property/test_status.py")
