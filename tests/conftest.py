@@ -107,10 +107,14 @@ class Server:
                 self.process = start_prepared(command, stdout=file, stderr=file, environment=environment)
             else:
                 self.process = subprocess.Popen(command, stderr=file, stdout=file, env=environment, pass_fds=pass_fds)
-        url = self.wait_for_log(r'"url": "https?://127\.0\.0\.1:(\d+)"')
-        self.port = int(url[1])
-        if await_ready:
-            self.wait_for_log('"event": "ready"')
+        try:
+            url = self.wait_for_log(r'"url": "https?://127\.0\.0\.1:(\d+)"')
+            self.port = int(url[1])
+            if await_ready:
+                self.wait_for_log('"event": "ready"')
+        except BaseException:
+            self.stop(signal.SIGKILL)  # nobody has it yet who could
+            raise
 
     def wait_for_log(self, pattern: str) -> "re.Match[str]":
         """Wait until the log says so; fails with the log where the process ends before."""
