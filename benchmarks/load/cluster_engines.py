@@ -16,13 +16,14 @@ from harness import TICK_US
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "cluster"))
-from members import Node, S3Process
+from members import S3_SCRIPT, Node, S3Process
 
 from nats_server import NatsCluster
 from postgres_server import PostgresServer
 from s3_server import REGION
 
-READY_S = 180.0
+READY_S = 600.0
+"""Registering a million devices takes a minute or two, and longer on a busy machine."""
 FLAGS = [
     *("--auth", "off", "--device-per-s", "0", "--log-format", "json", "--connections-per-address-max", "16384"),
     *("--blind-notice-s", "3600"),
@@ -37,7 +38,7 @@ class Engines:
         self.folder, self._flags = folder, flags
         self.nats = NatsCluster(folder / "nats")
         self.postgres = PostgresServer(folder / "postgres", settings={"shared_buffers": "128MB"})
-        self.s3 = S3Process(folder)
+        self.s3 = S3Process(folder / "s3")
         self.nodes: list[Node] = []
 
     def __enter__(self) -> Self:
@@ -46,6 +47,7 @@ class Engines:
             self.nats.start()
             self.s3.start()
             self.postgres.wait_ready()
+            self.s3.wait_ready()
             self.catalog = self.postgres.database()
         except BaseException:
             self.stop()
@@ -93,7 +95,12 @@ class Engines:
         return next(node for node in self.nodes if node.name == name)
 
 
-KINDS = {"nodes": b"fleetpulse\0serve", "NATS": b"nats-server", "PostgreSQL": b"postgres", "S3": b"moto.server"}
+KINDS = {
+    "nodes": b"fleetpulse\0serve",
+    "NATS": b"nats-server",
+    "PostgreSQL": b"postgres",
+    "S3": S3_SCRIPT.name.encode(),
+}
 """Kinds of processes, by a part of their command."""
 
 

@@ -10,10 +10,11 @@ A line names the fields of the columns for which it has a cell. An empty cell sa
 that the file lacks, or for which a short line has no cell, says nothing about the field.
 """
 
+import contextlib
 import csv
 import io
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,14 +81,19 @@ def read_lines(text: Iterable[str], *, bad_records_max: int = BulkLimits.csv_bad
 def read_devices(path: Path) -> Iterator[NamedDevice]:
     """The devices in the file, one after the other, so that a million of them are never in memory at once.
 
-    Each id comes once: its last line counts, and devices with several lines come at the end.
+    Each id comes once: its last line counts, and devices with several lines come at the end. The file is read before
+    this returns, and its lines as they are taken.
 
     Raises: DevicesFileError: perhaps after devices were yielded, so the caller must register them all in one
         transaction.
     """
-    try:
+    with _naming(path):
         content = read_whole(path)
-        repeated = _repeated(content)
+        return _devices(path, content, _repeated(content))
+
+
+def _devices(path: Path, content: bytes, repeated: frozenset[int]) -> Iterator[NamedDevice]:
+    with _naming(path):
         last_lines: dict[str, NamedDevice] = {}
         line: DeviceLine | None = None
         for line in read_lines(_text(content)):
@@ -103,6 +109,13 @@ def read_devices(path: Path) -> Iterator[NamedDevice]:
                 "be half written. Write the rest of it."
             )
         yield from last_lines.values()
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Generator[None, None, None]:
+    """Raise what makes the file useless as an error that names it."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise DevicesFileError(
             f"{path} does not exist. Write it (a header line `device_id`, then one id a line), "

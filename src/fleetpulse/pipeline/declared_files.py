@@ -88,8 +88,10 @@ class DeclaredFiles:
 
     def _merge(self, source: FileSource[Any], *, listed_max: int, is_dry: bool = False) -> tuple[Any, MergeReport]:
         report = MergeReport(listed_max)
-        with _naming(source), self._reading(source.kind, is_dry=is_dry):
-            written = source.merge(self.rule_of(self.catalog, source.kind), report)
+        with _naming(source):
+            merge = source.read()
+            with self._reading(source.kind, is_dry=is_dry):
+                written = merge(self.rule_of(self.catalog, source.kind), report)
         return written, report
 
     @contextlib.contextmanager

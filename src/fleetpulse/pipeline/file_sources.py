@@ -31,8 +31,10 @@ class FileSource(Generic[_Written]):
         name: what it is called in the log, whatever its name.
         error: what its content raises where it cannot be used.
         changing: held while it is merged, in this order.
-        merge: reads the file and writes what changes to the catalog. Blocks; in a transaction, on the catalog's thread.
-        adopt_now: brings memory to what `merge` has written. Blocks; for the start.
+        read: reads the file, outside of transactions, since a database ends one in which nothing happens for seconds.
+            What it returns writes what changes to the catalog. Both block, on the catalog's thread; the latter in a
+            transaction.
+        adopt_now: brings memory to what was written. Blocks; for the start.
         adopt: the same while events come in.
     """
 
@@ -41,7 +43,7 @@ class FileSource(Generic[_Written]):
     path: Path
     error: type[DevicesFileError | MetricsFileError | AlertsFileError]
     changing: Sequence[asyncio.Lock]
-    merge: Callable[[Rule, MergeReport], _Written]
+    read: Callable[[], Callable[[Rule, MergeReport], _Written]]
     adopt_now: Callable[[_Written], None]
     adopt: Callable[[_Written], Awaitable[None]]
 
@@ -60,13 +62,18 @@ class AlertSection:
 
 def devices_source(path: Path, registry: Registry) -> FileSource[Registered]:
     """devices.csv."""
+
+    def read() -> Callable[[Rule, MergeReport], Registered]:
+        lines = read_devices(path)
+        return lambda rule, report: registry.write_merged(lines, rule, report, is_file=True)
+
     return FileSource(
         kind="devices",
         name="devices.csv",
         path=path,
         error=DevicesFileError,
         changing=[registry.changing],
-        merge=lambda rule, report: registry.write_merged(read_devices(path), rule, report, is_file=True),
+        read=read,
         adopt_now=registry.adopt_now,
         adopt=registry.adopt,
     )
@@ -74,13 +81,18 @@ def devices_source(path: Path, registry: Registry) -> FileSource[Registered]:
 
 def metrics_source(path: Path, definitions: MetricDefinitions) -> FileSource[None]:
     """metrics.json."""
+
+    def read() -> Callable[[Rule, MergeReport], None]:
+        metrics = read_metrics(path)
+        return lambda rule, report: definitions.write_merged(metrics, rule, report)
+
     return FileSource(
         kind="metrics",
         name="metrics.json",
         path=path,
         error=MetricsFileError,
         changing=[definitions.changing],
-        merge=lambda rule, report: definitions.write_merged(read_metrics(path), rule, report),
+        read=read,
         adopt_now=lambda _: definitions.load(),
         adopt=lambda _: definitions.adopt(),
     )
@@ -125,10 +137,14 @@ def route_section(receivers: Receivers) -> AlertSection:
 def alerts_source(path: Path, sections: Sequence[AlertSection]) -> FileSource[None]:
     """alerts.toml with these sections, which are merged in their order."""
 
-    def merge(rule: Rule, report: MergeReport) -> None:
+    def read() -> Callable[[Rule, MergeReport], None]:
         entries = read_alerts(path, {section.name: section.read for section in sections})
-        for section in sections:
-            section.write_merged(entries.get(section.name, []), rule, report)
+
+        def merge(rule: Rule, report: MergeReport) -> None:
+            for section in sections:
+                section.write_merged(entries.get(section.name, []), rule, report)
+
+        return merge
 
     def adopt_now(_: None) -> None:
         for section in sections:
@@ -145,7 +161,7 @@ def alerts_source(path: Path, sections: Sequence[AlertSection]) -> FileSource[No
         error=AlertsFileError,
         # Sections may share a lock, which must be taken once.
         changing=list(dict.fromkeys(section.changing for section in sections)),
-        merge=merge,
+        read=read,
         adopt_now=adopt_now,
         adopt=adopt,
     )
