@@ -42,12 +42,15 @@ def build_tail(
 
 def build_writer(settings: Settings, stores: Stores, follower: Follower, tail: Tail | None) -> Writer:
     """The writer. Where nobody else appends to the journal, what it has written is applied at once."""
-    return Writer(
+    writer = Writer(
         journal=stores.journal,
         counters=stores.counters,
         committed=follower.follow if tail is None else tail.committed,
         commit_timeout_s=settings.commit_timeout_s,
     )
+    if tail is not None:
+        tail.doubts = writer.doubts
+    return writer
 
 
 def build_watch(

@@ -20,6 +20,7 @@ from fleetpulse.journal.entry import decode_entry
 from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, EventColumns, Position
 from fleetpulse.pipeline.catalog_follower import CatalogFollower, Policies
+from fleetpulse.pipeline.doubtful_entries import DoubtfulEntries
 from fleetpulse.pipeline.follow import APPLY_AT_EVENTS, SLICE_S, Follower
 from fleetpulse.pipeline.position_waits import PositionWaits
 from fleetpulse.telemetry.counters import Counters
@@ -73,6 +74,8 @@ class Tail:
         self._entries: deque[tuple[Position, EventColumns]] = deque()
         self._own: deque[tuple[Position, int]] = deque()
         """Our acknowledged entries that have not come back yet, with their events."""
+        self.doubts = DoubtfulEntries(counters)
+        """Those of the writer."""
         self._own_taken = 0
         """Events of ours that have come back, and are not counted as applied yet."""
         self._waits = PositionWaits()
@@ -206,6 +209,7 @@ class Tail:
                 return
             entries.popleft()
             follower.take(columns, position)
+            self.doubts.came(columns)
         for _ in range(self._taken):
             self._room.release()
         self._taken = 0

@@ -27,6 +27,7 @@ from fleetpulse.journal.journal import Journal
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.pipeline.batch_answers import NobodyWaits, answer
 from fleetpulse.pipeline.commit_deadline import CommitDeadline
+from fleetpulse.pipeline.doubtful_entries import DoubtfulEntries
 from fleetpulse.pipeline.threads import end_threads, journal_thread
 from fleetpulse.storage_causes import cause_of, is_final
 from fleetpulse.telemetry.counters import Counters
@@ -87,8 +88,8 @@ class Writer:
         self._journal = journal
         self._counters = counters
         self._committed = committed
-        self._timeout_s = commit_timeout_s
-        self._try_again_s = try_again_s
+        self._timeout_s, self._try_again_s = commit_timeout_s, try_again_s
+        self.doubts = DoubtfulEntries(counters)
         self._committing: Batch | None = None
         self._committing_since_s = 0.0
         self._deadline = CommitDeadline(
@@ -108,13 +109,11 @@ class Writer:
         """Why the last batch was refused, where another program had locked the journal; None after a commit."""
         self._gather_s = SHARED_GATHER_S if journal.is_shared else GATHER_S
         self._gathering: asyncio.TimerHandle | None = None
-        self._senders = 0
-        self._expected = 1
+        self._senders, self._expected = 0, 1
 
     def start(self, intake: Intake, stamper: Stamper) -> None:
         """Begin to commit what `intake` gathers."""
-        self._intake = intake
-        self._stamper = stamper
+        self._intake, self._stamper = intake, stamper
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
@@ -146,6 +145,7 @@ class Writer:
             return
         self._idle.clear()
         self._committing, self._committing_since_s = batch, time.monotonic()
+        self.doubts.begin(batch)
         self._deadline.begin()
         self._jobs.put(lambda: self._commit(batch))
 
@@ -245,6 +245,7 @@ class Writer:
         if self.trouble is None:
             log.error("the journal could not be written", error=str(error))
         self._doubt(batch, f"the journal could not be written ({cause.happened})")
+        self.doubts.fail(batch)
         if is_final(error):
             self._end(error)
         else:
