@@ -85,8 +85,7 @@ class Writer:
         try_again_s: float = TRY_AGAIN_S,
     ) -> None:
         """`committed` is called on the loop with every durable batch, in order, before its senders are answered."""
-        self._journal = journal
-        self._counters = counters
+        self._journal, self._counters = journal, counters
         self._committed = committed
         self._timeout_s, self._try_again_s = commit_timeout_s, try_again_s
         self.doubts = DoubtfulEntries(counters)
