@@ -24,7 +24,7 @@ from cluster_engines import Engines, await_ready, cpu_us, load_average
 from harness import percentiles, record, write_devices
 from open_load import Loading
 
-RATE, CONNECTIONS = 20_000, 128
+RATE, CONNECTIONS = 20_000, 400
 SLOW_RATE, MILLION = 1_500, 1_000_000
 """Heartbeats a second beside what is no question of load, and devices of a large fleet."""
 LATENCY_MS, VISIBLE_MS, LEASE_S, LEADER_S, NEWCOMER_S = 60, 250, 15, 10, 30
