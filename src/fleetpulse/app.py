@@ -24,7 +24,6 @@ from fleetpulse.data_folder import Synchronous, open_stores
 from fleetpulse.disk_space import are_on_one_disk
 from fleetpulse.ingest.door import Door
 from fleetpulse.pipeline.alert_expiry import AlertExpiry
-from fleetpulse.pipeline.alerting import Alerting
 from fleetpulse.pipeline.backups import Backups
 from fleetpulse.pipeline.clock_acceptance import ClockAcceptance
 from fleetpulse.pipeline.cuts import OwnCuts, SharedCuts
@@ -122,7 +121,7 @@ def assemble(settings: Settings, stores: Stores) -> Service:
         exports=exports,
         backups=_build_backups(settings, stages, housekeeping, readiness),
         badges=build_badges(settings, stages),
-        self_metrics=_build_self_metrics(stages, alerting, disk_watch, exports, telemetry_rounds),
+        self_metrics=_build_self_metrics(stages, node, disk_watch, exports, telemetry_rounds),
         node_states=NodeStates(name=settings.node_name or socket.gethostname(), **_stages_of(stages, NodeStates)),
         disk_watch=disk_watch,
         alerting=alerting,
@@ -315,11 +314,12 @@ def _build_backups(settings: Settings, stages: Stages, housekeeping: Housekeepin
 
 
 def _build_self_metrics(
-    stages: Stages, alerting: Alerting, disk_watch: DiskWatch, exports: Exports, rounds: TelemetryRounds
+    stages: Stages, node: Node, disk_watch: DiskWatch, exports: Exports, rounds: TelemetryRounds
 ) -> SelfMetrics:
     made = SelfMetrics(
-        readiness=alerting.readiness,
-        alerting=alerting,
+        readiness=node.readiness,
+        alerting=node.alerting,
+        shared_cuts=node.shared_cuts,
         lanes=stages.questions.lanes,
         question_memory=stages.questions.memory,
         disk_watch=disk_watch,

@@ -103,6 +103,7 @@ def _build_lease(settings: Settings, stores: Stores, clock: Clock, catalog_threa
     return Lease(
         catalog=stores.catalog,
         catalog_thread=catalog_thread,
+        renewing=CatalogThread(stores.threads.lease),
         clock=clock,
         name=f"{settings.node_name or socket.gethostname()}-{secrets.token_hex(4)}",
         is_alone=not stores.journal.is_shared,

@@ -1,14 +1,21 @@
 """The promises of the lease, and of the check of its epoch in transactions, on every catalog."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.holding import carried, current_term, holding
+from fleetpulse.clock import SystemClock
 from fleetpulse.errors import Deposed
 from fleetpulse.model.device import Device
 from fleetpulse.model.lease import Term
+from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.lease import LEASE_S, Lease
 
 Reopen = Callable[[], Catalog]
 HOUR_NS = 3_600_000_000_000
@@ -95,3 +102,55 @@ def test_the_term_goes_along_with_work_that_another_thread_does(reopen: Reopen) 
 def test_the_clock_is_that_of_the_database(reopen: Reopen) -> None:
     lease = reopen().lease
     assert 0 < lease.now_ns() <= lease.now_ns()
+
+
+def test_a_lease_is_renewed_while_a_long_transaction_is_under_way(connect: Callable[[], Catalog]) -> None:
+    catalog, other = connect(), connect()
+    if not catalog.lease.is_renewed_aside:
+        pytest.skip("this catalog belongs to one machine, where one writes after the other")
+    term = catalog.lease.take("a", for_ns=0)
+    assert term is not None
+    with ThreadPoolExecutor(1) as thread, catalog.transaction():  # nobody else can write before it ends
+        catalog.register([Device("d")], devices_max=1, at_ns=1)
+        assert thread.submit(lambda: catalog.lease.renew(term, for_ns=HOUR_NS)).result(timeout=10)
+        assert other.lease.current() == (term, False), "it is renewed for others, too"
+    assert other.lease.take("b", for_ns=HOUR_NS) is None
+    assert other.device_count() == 1
+
+
+def test_a_node_keeps_the_lease_while_its_catalog_is_busy(connect: Callable[[], Catalog]) -> None:
+    catalog = connect()
+    if not catalog.lease.is_renewed_aside:
+        pytest.skip("this catalog belongs to one machine, where one writes after the other")
+
+    async def live() -> None:
+        with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+            lease = Lease(
+                catalog=catalog,
+                catalog_thread=CatalogThread(first),
+                renewing=CatalogThread(second),
+                clock=SystemClock(),
+                name="a",
+                is_alone=False,
+            )
+            await lease.look()
+            assert lease.is_held
+            until_ns, is_over, is_begun = lease._until_ns, threading.Event(), threading.Event()
+
+            def register_many() -> None:
+                with catalog.transaction():
+                    is_begun.set()
+                    is_over.wait()
+
+            work = asyncio.get_running_loop().run_in_executor(first, register_many)
+            await asyncio.to_thread(is_begun.wait)
+            began_s = time.monotonic()
+            await asyncio.wait_for(lease.look(), 10)
+            print(f"\nrenewed in {(time.monotonic() - began_s) * 1e3:.1f} ms, with a transaction under way")
+            assert lease.is_held
+            assert lease._until_ns > until_ns
+            assert 0 < lease.left_s <= LEASE_S
+            is_over.set()
+            await work
+
+    asyncio.run(live())

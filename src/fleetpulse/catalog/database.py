@@ -149,6 +149,17 @@ class Database(ABC):
                 self.following = number
             self._committed(number)
 
+    is_aside_own = False
+    """Whether `aside` neither waits for the transaction that is under way, nor must be called in the same thread."""
+
+    def aside(self, query: str, parameters: Sequence[Any]) -> int:
+        """Run one statement, which is safe to repeat, as a transaction of its own. Returns: how many rows it changed.
+
+        Raises: OSError; DatabaseBusy.
+        """
+        with self.transaction(is_counted=False) as run:
+            return int(run(query, parameters).rowcount)
+
     def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:  # noqa: ARG002  # this engine announces nothing
         """See SharedCatalog."""
         return lambda: None

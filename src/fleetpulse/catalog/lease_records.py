@@ -4,8 +4,9 @@
 
 The epoch grows with each term, and every transaction of the holder's work compares it (`holding.py`): this, and not
 the time, keeps a former holder from changing anything. The time says when others may take the lease, by the clock of
-the database (`now_ns()` in SQL), so clocks of nodes that differ do no harm. These transactions are not counted as
-changes of the catalog, since nothing that nodes keep in memory depends on them.
+the database (`now_ns()` in SQL), so clocks of nodes that differ do no harm. It is renewed on a connection of its own
+where the engine is a server: a transaction that takes long, of this node or another one, must not end the term. These
+transactions are not counted as changes of the catalog, since nothing that nodes keep in memory depends on them.
 """
 
 from typing import Protocol
@@ -23,6 +24,11 @@ class LeaseRecords(Protocol):
         Args: for_ns: 0 where nobody else can be there: it is taken whoever had it, and whoever comes next may take it.
         Raises: OSError; DatabaseBusy.
         """
+        ...
+
+    @property
+    def is_renewed_aside(self) -> bool:
+        """Whether `renew` is called in a thread of its own, since it waits for no transaction that is under way."""
         ...
 
     def renew(self, term: Term, *, for_ns: int) -> bool:
@@ -56,11 +62,15 @@ class SqlLeaseRecords(SqlRecords):
                 taken = run("UPDATE lease SET holder = ?, epoch = epoch + 1, expires_at_ns = 0", (holder,))
             return Term(*run("SELECT holder, epoch FROM lease").fetchone()) if taken.rowcount else None
 
-    def renew(self, term: Term, *, for_ns: int) -> bool:
+    @property
+    def is_renewed_aside(self) -> bool:
         """See LeaseRecords."""
-        with self._transaction(is_counted=False) as run:
-            text = "UPDATE lease SET expires_at_ns = now_ns() + ? WHERE holder = ? AND epoch = ?"
-            return bool(run(text, (for_ns, *term)).rowcount)
+        return self._database.is_aside_own
+
+    def renew(self, term: Term, *, for_ns: int) -> bool:
+        """See LeaseRecords. Others take the lease by an update of the same row, so one of both comes first."""
+        text = "UPDATE lease SET expires_at_ns = now_ns() + ? WHERE holder = ? AND epoch = ?"
+        return bool(self._database.aside(text, (for_ns, *term)))
 
     def release(self, term: Term) -> None:
         """See LeaseRecords."""

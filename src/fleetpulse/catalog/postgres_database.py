@@ -13,6 +13,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -57,6 +58,7 @@ class PostgresDatabase(Database):
     """See Database."""
 
     announce_sql = ANNOUNCE_SQL
+    is_aside_own = True
 
     def __init__(
         self, address: Mapping[str, Any], *, timeout_s: float, wait_s: float, start_wait_s: float, clock: Clock
@@ -74,6 +76,9 @@ class PostgresDatabase(Database):
         self.is_shared = True
         self._timeout_s, self._start_wait_s = timeout_s, start_wait_s
         self._link = PostgresLink(address, timeout_s=timeout_s, lock_wait_s=wait_s)
+        self._connect_aside = partial(PostgresLink, address, timeout_s=timeout_s, lock_wait_s=wait_s)
+        self._aside: PostgresLink | None = None
+        """A connection of its own for the lease, whose renewal must not wait for a long transaction of any node."""
         self.name = self._link.name
         self._token = secrets.token_hex(8)
         self._is_writing = False
@@ -254,6 +259,14 @@ class PostgresDatabase(Database):
         except psycopg.Error:
             self._link.drop()  # which rolls back as well
 
+    def aside(self, query: str, parameters: Sequence[Any]) -> int:
+        """See Database."""
+        link = self._aside = self._aside or self._connect_aside()
+        try:
+            return int(link.repeated(lambda: link.execute(query, parameters)).rowcount)
+        except psycopg.Error as error:
+            raise link.refusal(error) from error
+
     def listen(self, heard: Callable[[int], None]) -> Callable[[], None]:
         """See SharedCatalog."""
         return PostgresListener(self._link.connected, heard).end
@@ -294,3 +307,5 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         """See Catalog."""
         self._link.drop()
+        if self._aside is not None:
+            self._aside.drop()

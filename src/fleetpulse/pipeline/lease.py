@@ -42,6 +42,8 @@ class Lease:
 
     catalog: Catalog
     catalog_thread: CatalogThread
+    renewing: CatalogThread
+    """For renewals, which must not wait until the catalog's thread has done what it does."""
     clock: Clock
     name: str
     is_alone: bool
@@ -69,6 +71,12 @@ class Lease:
     def holder(self) -> str:
         """Who has the lease, as far as this node knows; empty: nobody."""
         return self.last_known.holder
+
+    @property
+    def left_s(self) -> float:
+        """How long this node has the lease without a further renewal; 0: it does not have it, or needs none."""
+        left_s = (self._until_ns - self.clock.monotonic_ns()) / NS_PER_S if self.is_held else 0.0
+        return left_s if math.isfinite(left_s) else 0.0
 
     @contextmanager
     def holding(self) -> Generator[None, None, None]:
@@ -128,7 +136,8 @@ class Lease:
         records, run = self.catalog.lease, self.catalog_thread.run
         try:
             if term is not None:
-                if not await run(partial(records.renew, term, for_ns=for_ns)):
+                renew = self.renewing.run if records.is_renewed_aside else run
+                if not await renew(partial(records.renew, term, for_ns=for_ns)):
                     self._lose(term, because="another node has taken it")
                 elif self._term is term:
                     self._until_ns = until_ns

@@ -14,6 +14,7 @@ from fleetpulse.blocks.history import History
 from fleetpulse.blocks.s3 import S3BlockStore
 from fleetpulse.ingest.connections import Connections
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.journal.journal import Journal
 from fleetpulse.live.fleet import Fleet
 from fleetpulse.model.alert import ALERT_STATES, FIRING, PENDING
 from fleetpulse.model.alert_rule import SEVERITIES
@@ -21,6 +22,8 @@ from fleetpulse.model.manifest import Manifest
 from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.alerting import Alerting
 from fleetpulse.pipeline.audit_log import AuditLog
+from fleetpulse.pipeline.changes import Changes
+from fleetpulse.pipeline.cuts import SharedCuts
 from fleetpulse.pipeline.dead_man import DeadMan
 from fleetpulse.pipeline.deliveries import Deliveries
 from fleetpulse.pipeline.disk_watch import DiskWatch
@@ -29,6 +32,7 @@ from fleetpulse.pipeline.fleet_figures import FleetFigures
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.late_hold import backfill_in_memory, beat_gaps_in_memory, reception_gaps_in_memory
+from fleetpulse.pipeline.lease import Lease
 from fleetpulse.pipeline.live_feed import LiveFeed
 from fleetpulse.pipeline.readiness import Readiness
 from fleetpulse.pipeline.tail import Tail
@@ -59,6 +63,10 @@ class SelfMetrics:
     readiness: Readiness
     disk_watch: DiskWatch
     tail: Tail | None
+    journal: Journal
+    lease: Lease
+    changes: Changes
+    shared_cuts: SharedCuts | None
     watch: Watch
     lanes: Lanes
     question_memory: QuestionMemory
@@ -142,6 +150,18 @@ class SelfMetrics:
             "rate_senders": self.rate_limits.senders(),
         }
 
+    def _sharing(self) -> Series:
+        journal, lease, cuts = self.journal, self.lease, self.shared_cuts
+        return {
+            "journal_filled_ratio": journal.filled,
+            "journal_unsynced": int(journal.is_shared and bool(journal.mark_trouble)),
+            "lease_holder": int(lease.is_held),
+            "lease_epoch": lease.epoch,
+            "lease_left_seconds": lease.left_s,
+            "snapshot_reloads": 0 if cuts is None else cuts.reloads,
+            "catalog_version": self.changes.known,
+        }
+
     def _storage(self) -> Series:
         counters, history = self.counters, self.history
         return {
@@ -155,6 +175,7 @@ class SelfMetrics:
             "apply_lag_seconds": self.follower.lag_s,
             "entries_waiting": 0 if self.tail is None else self.tail.waiting,
             "entries_behind": 0 if self.tail is None else max(0, self.tail.acked - self.follower.position),
+            **self._sharing(),
             "checkpoints_total": counters.checkpoints,
             "checkpoints_failed_total": counters.checkpoints_failed,
             "checkpoint_duration_seconds": counters.checkpoint_s.copy(),

@@ -41,6 +41,8 @@ class Threads:
         """Whose turn it is to compute among the threads of questions and exports."""
         self.catalog = ThreadPoolExecutor(1, "catalog")
         """Every call of the catalog, and recovery at start, before anything else may run."""
+        self.lease = ThreadPoolExecutor(1, "lease")
+        """Renews the lease, where that has a connection to the catalog of its own."""
         self.files = _executor(1, "files", FILES_NICENESS)
         """Writes blocks and snapshots, and removes files that were replaced."""
         self.small_questions = _executor(limits.questions_small_running_max + SMALL_ASIDE_MAX, "small-questions")
@@ -79,6 +81,7 @@ class Threads:
         """End the threads that write, each after the work that it has begun. Blocks."""
         self.files.shutdown()
         self.catalog.shutdown()
+        self.lease.shutdown()
 
     def close_others(self) -> None:
         """End all other threads, after journal and catalog are closed, which these do not need. Blocks.

@@ -30,6 +30,7 @@ class Nodes:
             Lease(
                 catalog=catalog,
                 catalog_thread=CatalogThread(self.threads.catalog),
+                renewing=CatalogThread(self.threads.lease),
                 clock=self.clock,
                 name=name,
                 is_alone=is_alone,
@@ -175,6 +176,7 @@ def test_a_former_holder_takes_no_checkpoint_and_compacts_nothing(tmp_path: Path
             service.housekeeping.lease = Unchecked(
                 catalog=service.catalog,
                 catalog_thread=service.catalog_thread,
+                renewing=service.catalog_thread,
                 clock=world.clock,
                 name="unchecked",
                 is_alone=True,
