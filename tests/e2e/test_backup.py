@@ -1,66 +1,14 @@
 """Backups of a server under load, restored into an empty folder by the commands."""
 
 import contextlib
-import csv
-import io
-import json
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from http.client import HTTPConnection
+from collections.abc import Callable
 from pathlib import Path
 
 from command import refusal, run_command
 from conftest import Server
-
-SENDERS = 4
-
-
-class Load:
-    """Senders of reports with values of which each occurs once."""
-
-    def __init__(self, port: int) -> None:
-        self.acknowledged: list[int] = []
-        self._port, self._has_ended = port, threading.Event()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._send, args=(number,)) for number in range(SENDERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._has_ended.set()
-            for thread in threads:
-                thread.join()
-
-    def _send(self, number: int) -> None:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
-        value = number
-        while not self._has_ended.is_set():
-            value += SENDERS
-            body = json.dumps({"sent_at": datetime.now(UTC).isoformat(), "upload_time": value})
-            # A device that is new from time to time: the copied catalog must know each that the copied journal has.
-            path = f"/api/v1/devices/box-{number}-{value // 400}/stats"
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 204
-            self.acknowledged.append(value)
-        connection.close()
-
-
-def values_of(server: Server) -> set[int]:
-    """The values that a server has."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("GET", "/api/v1/export?what=samples&types=upload_time&window=1h&format=csv")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return {int(row["value"]) for row in csv.DictReader(io.StringIO(text))}
+from unique_reports import Load, values_of
 
 
 def back_up(server: Server, path: Path) -> None:
@@ -81,6 +29,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_the_restored_folder(
             time.sleep(0.4)
             befores.append(set(load.acknowledged))
             back_up(server, tmp_path / f"{number}.tar")
+    assert load.refused == []
     assert server.stop() == 0
     for number, before in enumerate(befores):
         archive, folder = tmp_path / f"{number}.tar", tmp_path / f"restored-{number}"

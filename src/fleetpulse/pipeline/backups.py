@@ -41,6 +41,7 @@ from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import BrokenOff, Busy, DamagedData, NotAccepting, OperatorError, Unfinished
 from fleetpulse.journal.journal import Journal
+from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.limits import DiskLimits, ExportLimits
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.model.units import NS_PER_S
@@ -154,9 +155,10 @@ class Backups:
         if self.journal.is_shared:
             # Another node may have taken a checkpoint since; its files and ours stay for their grace.
             manifest = _copied_manifest(staging / CATALOG)
-            if manifest.position > position:
-                text = "another node took a checkpoint while the journal was copied: try again"
-                raise Busy(text, reason="backup", retry_after_s=RETRY_S)
+            if manifest.position > position:  # the blocks that the copied catalog names have what is between
+                position = manifest.position
+                with contextlib.closing(SqliteJournal(staging / JOURNAL)) as copied:
+                    copied.accept_loss(through=position)
         away = {block.file.name for block in self.history.set_aside}
         blocks = [file for file in _distinct(manifest.files()) if file.name not in away]
         note = BackupNote(
