@@ -1,17 +1,23 @@
 """What holds where two nodes have the same catalog open."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.catalog.postgres import PostgresCatalog
-from fleetpulse.errors import DatabaseBusy, OutOfRange
+from fleetpulse.errors import DatabaseBusy, NotAccepting, OutOfRange
 from fleetpulse.model.device import Device
 from fleetpulse.model.manifest import BlockFile, Manifest
 from fleetpulse.model.message import Message
 from fleetpulse.model.metric import MetricDefinition
+from fleetpulse.model.units import NS_PER_S
+from fleetpulse.pipeline.catalog_thread import CatalogThread
+from fleetpulse.pipeline.changes import Changes
 
 Connect = Callable[[], Catalog]
 ROUNDS = 40
@@ -142,3 +148,42 @@ def test_a_lock_that_is_held_too_long_is_told_and_nothing_is_changed(connect: Co
         assert other.find("a") is None  # reads wait for nobody
     other.register([Device("a")], devices_max=9, at_ns=1)
     other.close()
+
+
+def test_what_followers_need_has_a_version_that_the_other_one_reads(connect: Connect) -> None:
+    first, second = connect(), connect()
+    first.share()
+    second.share()
+    before = second.version()
+    first.register([Device("d")], devices_max=9, at_ns=1)
+    assert first.following_version() == second.version() == before + 1
+    found = second.changes(before)
+    assert (found.version, found.devices, found.concerns("device")) == (before + 1, [0], True)
+    first.put_secret("links", "s")
+    assert (first.following_version(), second.version()) == (before + 1, before + 2), "an entry need not name that"
+
+
+def test_memory_comes_to_a_version_or_the_catalog_is_an_older_copy(connect: Connect) -> None:
+    first, second = connect(), connect()
+    first.share()
+    second.share()
+    first.register([Device("d")], devices_max=9, at_ns=1)
+    version = first.following_version()
+
+    async def live() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            changes = Changes(catalog=second, catalog_thread=CatalogThread(thread))
+            await changes.reach(version)
+            assert changes.known == version
+            with pytest.raises(NotAccepting, match="it is an older copy"):
+                await changes.reach(version + 9)
+            assert changes.known == version
+
+    asyncio.run(live())
+
+
+def test_the_clock_of_the_database_goes_on_and_is_the_same_for_all(connect: Connect) -> None:
+    first, second = connect(), connect()
+    times = [first.lease.now_ns(), second.lease.now_ns(), first.lease.now_ns()]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time_ns()) < 10 * NS_PER_S, "the server of a test is on this machine"
