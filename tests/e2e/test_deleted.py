@@ -35,6 +35,7 @@ def test_a_pause_ends_with_its_device_and_one_declared_again_is_not_paused_and_n
 
 def test_the_history_of_a_deleted_device_is_answered_where_it_is_asked_for(serve: Callable[..., Server]) -> None:
     server = serve("--auto-define", "--checkpoint-s", "1000")  # so that samples stay in the tier they are in
+    server.wait_for_log('"event": "checkpoint"')  # the first one of a new folder comes at once
     client = Client(server.port)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     start, end = (now - timedelta(minutes=minutes) for minutes in (10, 5))
