@@ -184,7 +184,7 @@ class Loading:
         spawn = multiprocessing.get_context("spawn")
         self._ours, theirs = spawn.Pipe()
         options = {"count": count, "rate": rate, "connections": connections, "warm_s": warm_s}
-        self._process = spawn.Process(target=_run, args=(ports, options, seconds, theirs))
+        self._process = spawn.Process(target=_run, args=(ports, options, seconds, theirs), daemon=True)
         self._process.start()
         assert self._ours.recv() == "begun"
 
