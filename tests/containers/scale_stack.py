@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ class Stack:
         self.compose("up", "-d", "--no-deps", *services)
 
     def container(self, service: str) -> str:
-        return self.compose("ps", "-q", service).strip()
+        """Its id; asked without Compose, which takes a second to start."""
+        labels = {"project": PROJECT, "service": service}.items()
+        filters = [word for name, value in labels for word in ("--filter", f"label=com.docker.compose.{name}={value}")]
+        return self.run("docker", "ps", "--all", "--quiet", "--no-trunc", *filters).strip()
 
     def state(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("docker", "inspect", self.container(service)))[0]["State"]
@@ -78,11 +82,14 @@ class Stack:
 
     @contextlib.contextmanager
     def paused(self, service: str) -> Iterator[None]:
-        self.run("docker", "pause", self.container(service))
+        container = self.container(service)
+        # The kernel may refuse to freeze a container in which a health check begins or ends at that moment.
+        await_true(lambda: "unable to freeze" not in self.run("docker", "pause", container, checked=False), "a pause")
+        assert self.state(service)["Paused"]
         try:
             yield
         finally:
-            self.run("docker", "unpause", self.container(service))
+            self.run("docker", "unpause", container)
 
     @contextlib.contextmanager
     def cut_off(self, service: str, network: str) -> Iterator[None]:
@@ -109,25 +116,30 @@ class Stack:
                 time.sleep(0.5)
         return self._key[0]
 
-    def command(self, node: str, script: str) -> str:
-        """What a shell in the container of a node prints; commands of fleetpulse have the admin key."""
-        words = ("docker", "exec", "-e", f"FLEETPULSE_KEY={self.key}", self.container(node), "sh", "-c", script)
-        return self.run(*words)
+    def beside_balancer(self, *words: str) -> str:
+        """Run a container where the balancer is reached, in the background. Returns: its id."""
+        network = f"{PROJECT}_front"
+        return self.run("docker", "run", "--detach", "--no-healthcheck", "--network", network, *words).strip()
 
     def address(self, service: str, network: str = "front") -> str:
         inspected = json.loads(self.run("docker", "inspect", self.container(service)))[0]
         return str(inspected["NetworkSettings"]["Networks"][f"{PROJECT}_{network}"]["IPAddress"])
 
-    def ask(self, service: str, path: str) -> tuple[int, dict[str, Any]]:
-        """What a service answers on port 6733, as JSON."""
-        request = urllib.request.Request(
-            f"http://{self.address(service)}:6733{path}", headers={"Authorization": f"Bearer {self.key}"}
-        )
+    def answer(self, service: str, path: str, *, csv_body: str = "") -> tuple[int, str]:
+        """Status and text of what a service answers on port 6733, to GET, or to POST of a table."""
+        headers = {"Authorization": f"Bearer {self.key}"} | ({"Content-Type": "text/csv"} if csv_body else {})
+        url, body = f"http://{self.address(service)}:6733{path}", csv_body.encode() or None
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20) as answer:
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            with error:
+                return error.code, error.read().decode()
+
+    def ask(self, service: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Status, and what a service answers, as JSON."""
+        status, text = self.answer(service, path)
+        return status, json.loads(text)
 
 
 @contextlib.contextmanager
@@ -146,9 +158,11 @@ def built_stack(environment: dict[str, str], folder: Path, *, port: int, subnet:
         "S3_IMAGE": "garage:standin",
     }
     stack = Stack({**environment, **settings}, deploy)
-    stack.run("docker", "build", "-q", "-t", IMAGE, "-f", "deploy/Dockerfile", ".")
-    for target in ("nats", "postgres", "haproxy", "garage"):
-        stack.run("docker", "build", "-q", "--target", target, "-t", f"{target}:standin", str(STANDINS))
+    with ThreadPoolExecutor() as both:  # each waits for the network most of the time
+        ours = both.submit(stack.run, "docker", "build", "-q", "-t", IMAGE, "-f", "deploy/Dockerfile", ".")
+        for target in ("nats", "postgres", "haproxy", "garage"):
+            stack.run("docker", "build", "-q", "--target", target, "-t", f"{target}:standin", str(STANDINS))
+        ours.result()
     try:
         yield stack
     finally:

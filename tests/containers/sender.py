@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-PAUSE_S, RETRY_S, TIMEOUT_S = 0.05, 0.1, 5.0
+PAUSE_S, RETRY_S, TIMEOUT_S = 0.1, 0.1, 5.0
 _has_ended = threading.Event()
 
 

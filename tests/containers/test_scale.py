@@ -7,17 +7,18 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scale_stack import ENGINES, IMAGE, NEXT_IMAGE, NODES, PROJECT, Stack, await_true, built_stack
+from scale_stack import ENGINES, IMAGE, NEXT_IMAGE, NODES, Stack, await_true, built_stack
 from test_containers import free_port
 
 DEVICES_COUNT = 12
 SUBNET = "10.67.34.0/24"
 FAULT_S = 6.0
+SIMULATED_COUNT, SEED = 20, 5
 DELAY_MAX_S = 30.0
 """Of a report, however often it is sent again, while something is away."""
 
@@ -64,6 +65,30 @@ def test_nothing_is_lost_and_all_nodes_are_equal_while_containers_are_killed_pau
     assert ledger["longest_s"] < DELAY_MAX_S
 
 
+def test_simulated_devices_have_right_figures_on_every_node_while_nodes_are_killed_and_paused(stack: Stack) -> None:
+    declare(stack, [f"sim-{SEED}-{number:07d}" for number in range(1, SIMULATED_COUNT + 1)])
+    words = f"simulate --url http://balancer:6733 --devices {SIMULATED_COUNT} --seed {SEED} --hours 24 --connections 4"
+    simulating = stack.beside_balancer("-e", f"FLEETPULSE_KEY={stack.key}", IMAGE, *words.split(), "--json")
+    time.sleep(2)
+    stack.await_healthy("node2", other_than=stack.kill("node2"))
+    with stack.paused("node1"):
+        time.sleep(FAULT_S)
+    is_running = stack.run("docker", "inspect", "--format", "{{.State.Running}}", simulating).strip()
+    status = stack.run("docker", "wait", simulating).strip()
+    text = stack.run("docker", "logs", simulating, checked=False)
+    assert (is_running, status) == ("true", "0"), text
+    verdicts = json.loads(text[text.index("[{") : text.rindex("}]") + 2])
+    expected = {
+        verdict["device_id"]: figures(verdict["uptime_expected"], verdict["average_actual"]) for verdict in verdicts
+    }
+    assert len(expected) == SIMULATED_COUNT
+    for node in NODES:
+        await_true(lambda node=node: answered(stack, node, expected) == expected, f"{node} has the figures of the plan")
+    # The control: a figure that is a little off is seen.
+    device_id, (uptime, average) = next(iter(expected.items()))
+    assert answered(stack, NODES[0], [device_id]) != {device_id: figures(float(uptime) - 0.001, average)}
+
+
 def test_a_rolling_upgrade_refuses_no_report(stack: Stack) -> None:
     stack.run("docker", "build", "-q", "-t", NEXT_IMAGE, "--label", "upgraded=yes", "-f", "deploy/Dockerfile", ".")
     stack.environment["FLEETPULSE_IMAGE"] = NEXT_IMAGE
@@ -88,20 +113,39 @@ def test_without_any_node_the_balancer_answers_in_the_form_of_the_service(stack:
     assert (status, body["status"], bool(body["msg"])) == (503, 503, True)
 
 
+def figures(uptime: float, average: str) -> tuple[str, str]:
+    """Uptime and average upload time of a device, as answers show them."""
+    return f"{uptime:.5f}", average
+
+
+def answered(stack: Stack, node: str, device_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """What a node says of devices."""
+    found = {}
+    for device_id in device_ids:
+        status, answer = stack.ask(node, f"/api/v1/devices/{device_id}/stats")
+        assert status == 200, answer
+        found[device_id] = figures(float(answer["uptime"]), answer["avg_upload_time"])
+    return found
+
+
+def declare(stack: Stack, device_ids: Iterable[str]) -> str:
+    """Make devices known. Returns: the table of their ids."""
+    table = "\n".join(["device_id", *device_ids])
+    status, answer = stack.answer(NODES[0], "/api/v1/devices.csv", csv_body=table)
+    assert status < 300, answer
+    return table
+
+
 def start_sender(stack: Stack, prefix: str) -> str:
     """Let devices of their own begin to send through the balancer, from a container beside it. Returns: its id."""
     devices = [f"{prefix}-{number}" for number in range(DEVICES_COUNT)]
-    script = "".join(
-        f"fleetpulse devices add {device} >/dev/null 2>&1; fleetpulse keys add --role device --device {device} --json;"
-        for device in devices
-    )
-    decoder, keys, text = json.JSONDecoder(), {}, stack.command(NODES[0], script)
-    for device in devices:
-        made, end = decoder.raw_decode(text.lstrip())
-        keys[device], text = made["key"], text.lstrip()[end:]
+    table = declare(stack, devices)
+    status, answer = stack.answer(NODES[0], "/api/v1/keys.csv", csv_body=table)
+    assert status < 300, answer
+    keys = {row["device_id"]: row["key"] for row in csv.DictReader(io.StringIO(answer))}
     source = f"{Path(__file__).parent / 'sender.py'}:/sender.py:ro"
-    words = ["docker", "run", "-d", "--network", f"{PROJECT}_front", "-v", source, "--entrypoint", "python", IMAGE]
-    return stack.run(*words, "/sender.py", "http://balancer:6733", json.dumps(keys)).strip()
+    program = ["-v", source, "--entrypoint", "python", IMAGE, "/sender.py", "http://balancer:6733", json.dumps(keys)]
+    return stack.beside_balancer(*program)
 
 
 def end_sender(stack: Stack, sender: str) -> dict[str, Any]:
@@ -131,7 +175,8 @@ def hashed(stack: Stack, node: str) -> tuple[int, str]:
 
 def missing(stack: Stack, node: str, acknowledged: dict[str, set[int]]) -> dict[str, set[int]]:
     """The values that were acknowledged, and are not among the samples of a node, by device."""
-    exported = stack.command(node, "fleetpulse export samples --types upload_time --window 1h")
+    status, exported = stack.answer(node, "/api/v1/export?what=samples&types=upload_time&window=1h")
+    assert status == 200, exported
     stored: dict[str, set[int]] = {}
     for row in csv.DictReader(io.StringIO(exported)):
         stored.setdefault(row["device_id"], set()).add(int(row["value"]))
