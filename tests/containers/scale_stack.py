@@ -166,6 +166,9 @@ def built_stack(environment: dict[str, str], folder: Path, *, port: int, subnet:
     try:
         yield stack
     finally:
+        # A container that a failed test left beside the balancer would keep the network, and its bridge on the machine.
+        if names := stack.run("docker", "ps", "--all", "--quiet", "--filter", f"network={PROJECT}_front").split():
+            stack.run("docker", "rm", "--force", *names)
         stack.compose("down", "--volumes", "--timeout", "5", checked=False)
 
 
