@@ -121,9 +121,9 @@ def figures(uptime: float, average: str) -> tuple[str, str]:
 
 def answered(stack: Stack, node: str, device_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """What a node says of devices."""
-    found = {}
+    found, address = {}, stack.address(node)
     for device_id in device_ids:
-        status, answer = stack.ask(node, f"/api/v1/devices/{device_id}/stats")
+        status, answer = stack.ask(node, f"/api/v1/devices/{device_id}/stats", address=address)
         assert status == 200, answer
         found[device_id] = figures(float(answer["uptime"]), answer["avg_upload_time"])
     return found
