@@ -2,7 +2,7 @@
 
 A heartbeat and an upload time follow each other; upload times are numbered, so that each can be found again.
 
-    python sender.py URL DEVICES_JSON     DEVICES_JSON: {"device id": "key or empty", …}
+    python sender.py URL DEVICES_JSON [PAUSE_S]     DEVICES_JSON: {"device id": "key or empty", …}
 
 Prints at the end, as JSON: the values whose heartbeat and upload time were acknowledged, by device, and the longest
 time that both together took. It needs the standard library only.
@@ -17,16 +17,16 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-PAUSE_S, RETRY_S, TIMEOUT_S = 0.1, 0.1, 5.0
+PAUSE_S, RETRY_S, TIMEOUT_S = 0.05, 0.1, 5.0
 _has_ended = threading.Event()
 
 
 class Device(threading.Thread):
     """One device on a connection of its own, which it makes anew whenever it breaks."""
 
-    def __init__(self, address: str, device_id: str, key: str) -> None:
+    def __init__(self, address: str, device_id: str, key: str, pause_s: float) -> None:
         super().__init__()
-        self.address, self.device_id = address, device_id
+        self.address, self.device_id, self.pause_s = address, device_id, pause_s
         self.headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self.acknowledged: list[int] = []
         self.longest_s = 0.0
@@ -44,7 +44,7 @@ class Device(threading.Thread):
                     time.sleep(RETRY_S)
             self.acknowledged.append(value)
             self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-            time.sleep(PAUSE_S)
+            time.sleep(self.pause_s)
 
     def _send(self, kind: str, body: str) -> bool:
         """Whether the report was acknowledged."""
@@ -72,8 +72,8 @@ class Device(threading.Thread):
 def main() -> None:
     """Send until SIGTERM, then print the ledger."""
     signal.signal(signal.SIGTERM, lambda *_: _has_ended.set())
-    address = urlsplit(sys.argv[1]).netloc
-    devices = [Device(address, device_id, key) for device_id, key in json.loads(sys.argv[2]).items()]
+    address, pause_s = urlsplit(sys.argv[1]).netloc, float(sys.argv[3]) if sys.argv[3:] else PAUSE_S
+    devices = [Device(address, device_id, key, pause_s) for device_id, key in json.loads(sys.argv[2]).items()]
     for device in devices:
         device.start()
     _has_ended.wait()

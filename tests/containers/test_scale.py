@@ -15,7 +15,8 @@ import pytest
 from scale_stack import ENGINES, IMAGE, NEXT_IMAGE, NODES, Stack, await_true, built_stack
 from test_containers import free_port
 
-DEVICES_COUNT = 12
+DEVICES_COUNT, PAUSE_S = 24, "0.4"
+"""Of those that send; each so seldom that it stays within its own rate limit, however long the machine takes."""
 SUBNET = "10.67.34.0/24"
 FAULT_S = 6.0
 SIMULATED_COUNT, SEED = 20, 7
@@ -145,8 +146,8 @@ def start_sender(stack: Stack, prefix: str) -> str:
     assert status < 300, answer
     keys = {row["device_id"]: row["key"] for row in csv.DictReader(io.StringIO(answer))}
     source = f"{Path(__file__).parent / 'sender.py'}:/sender.py:ro"
-    program = ["-v", source, "--entrypoint", "python", IMAGE, "/sender.py", "http://balancer:6733", json.dumps(keys)]
-    return stack.beside_balancer(*program)
+    script = ["/sender.py", "http://balancer:6733", json.dumps(keys), PAUSE_S]
+    return stack.beside_balancer("-v", source, "--entrypoint", "python", IMAGE, *script)
 
 
 def end_sender(stack: Stack, sender: str) -> dict[str, Any]:
