@@ -42,7 +42,8 @@ class Changes:
     Attributes:
         known: memory is at this version of the catalog, or newer.
         reloads: what brings the parts that keep something of the catalog in memory to what a look has found.
-        on_manifest: called in a look where the manifest of blocks is another one.
+        on_manifest: called in a look where the manifest of blocks is another one. Must not wait for the block store,
+            since who follows the journal, and who is shown a key, waits for the look.
     """
 
     catalog: Catalog
@@ -50,7 +51,7 @@ class Changes:
     monotonic_s: Callable[[], float] = time.monotonic
     known: int = 0
     reloads: list[Reload] = field(default_factory=list)
-    on_manifest: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_manifest: list[Callable[[], None]] = field(default_factory=list)
     degraded: dict[Degradation, str] = field(default_factory=dict)
     """What /readyz says of the service; it gets an entry while the catalog cannot be read."""
     looks: int = field(default=0, init=False)
@@ -209,6 +210,6 @@ class Changes:
         for reload in self.reloads:
             await reload(changes)
         if changes.concerns("manifest"):
-            for adopt in self.on_manifest:
-                await adopt()
+            for call in self.on_manifest:
+                call()
         self.known = changes.version

@@ -3,8 +3,8 @@
 A checkpoint begins with an entry of the journal, the *cut*. Every node that applies it moves what came before it to
 `Fleet.closing`; the holder also copies the fleet there, and writes files of it. When the catalog has the manifest of
 exactly this position, each node takes the manifest over and drops what is in blocks now, all in one turn of the loop:
-so no answer counts anything twice, or misses it. Since the entry of the next cut names the version of the catalog with
-that manifest, a node knows it before it applies that cut.
+so no answer counts anything twice, or misses it. Nothing waits for that, since it reads the block store: where the next
+cut is applied first, the node takes over the checkpoint that begins there, which has all of the one before.
 
 A checkpoint that fails leaves what it was to write in `closing`, and the next one writes it. A node that cannot follow,
 since the stream has dropped what it needs, loads the newest snapshot, as at a start.
@@ -132,7 +132,7 @@ class SharedCuts:
         """Take part from now on: before the first entry is applied."""
         self.follower.on_cut = self._on_cut
         self.tail.on_missed = self._on_missed
-        self.changes.on_manifest.append(self._adopt_now_or_later)
+        self.changes.on_manifest.append(lambda: self._begin(self._adopt_now_or_later()))
 
     def _on_cut(self, position: Position, checkpoint_ns: int) -> Freezing | None:
         fleet = self.follower.fleet

@@ -89,7 +89,7 @@ def test_what_is_reloaded_is_in_memory_before_the_version_counts_as_known() -> N
         async def reload(found: CatalogChanges) -> None:
             order.append((f"reload {found.version}", changes.known))
 
-        async def adopt() -> None:
+        def adopt() -> None:
             order.append(("manifest", changes.known))
 
         changes.reloads.append(reload)

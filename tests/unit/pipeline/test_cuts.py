@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,14 @@ class StoreThatCanBeAway:
     def __init__(self, store: Any) -> None:
         self._store = store
         self.is_away = False
+        self.answers = threading.Event()
+        self.answers.set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def open(self, name: str) -> Any:
+        assert self.answers.wait(30)
         if self.is_away:
             raise OSError(5, "the store does not answer")
         return self._store.open(name)
@@ -114,6 +118,30 @@ def test_a_node_that_cannot_read_the_blocks_goes_on_and_takes_the_checkpoint_ove
         await taken_over(first, second)
         assert await figures(first, 0, 1, 2) == await figures(second, 0, 1, 2)
         assert fleet_hash(first.fleet) == fleet_hash(second.fleet)
+
+    run(tmp_path, test)
+
+
+def test_neither_changes_nor_entries_wait_for_a_block_store_that_hangs(tmp_path: Path) -> None:
+    async def test(world: SharedWorld, first: Service, second: Service) -> None:
+        await beat(first, "d0")
+        await all_reached(first, second)
+        store = StoreThatCanBeAway(second.history.store)
+        second.history.store = store  # type: ignore[assignment]  # it delegates
+        store.answers.clear()
+        try:
+            assert await checkpoint(first)
+            await first.registry.register_many([Device("d2")])
+            await second.changes.reach(first.catalog.version())
+            assert second.registry.numbers["d2"] == 2
+            await beat(first, "d2")
+            await all_reached(first, second)
+            assert second.history.manifest.position == 0
+            assert (await figures(second, 2))[0].heartbeats == 1
+        finally:
+            store.answers.set()
+        await taken_over(first, second)
+        assert await figures(first, 0, 1, 2) == await figures(second, 0, 1, 2)
 
     run(tmp_path, test)
 
