@@ -75,7 +75,7 @@ class JetStreamJournal:
             closing.callback(self._link.close)
             self._link.start()
             self._open()
-            self._stop_watching = [self._link.spawn(self._sync.watch()), self._link.spawn(self._room.watch())]
+            self._stop_watching = [self._link.spawn(self._sync.watch), self._link.spawn(self._room.watch)]
             closing.pop_all()
 
     def _open(self) -> None:

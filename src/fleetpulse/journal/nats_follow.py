@@ -58,7 +58,7 @@ class Following:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-        self._stop_reading = self._link.spawn(self._read())
+        self._stop_reading = self._link.spawn(self._read)
 
     def end(self) -> None:
         """Begin no further call. From any thread."""

@@ -33,6 +33,8 @@ PING_S = 1.0
 ANSWER_S = 2.0
 """The longest that a server may take to accept a connection or to answer a ping, before the next one is tried."""
 RETRY_S = 0.2
+AGAIN_S = 1.0
+"""What failed by a defect begins anew after so long."""
 NOBODY = "503"
 """The status of an answer that the server gives where nobody listens."""
 BROKEN = (nats.errors.Error, OSError, EOFError, TimeoutError, RuntimeError)
@@ -102,9 +104,9 @@ class NatsLink:
         except concurrent.futures.CancelledError as error:
             raise Unanswered("the journal was closed meanwhile") from error
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
-        """Run `work` in the thread of the link; the result ends it, from any thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Run `work` in the thread of the link, again where it fails; the result ends it, from any thread."""
+        future = asyncio.run_coroutine_threadsafe(_again(work), self._loop)
 
         def end() -> None:
             with contextlib.suppress(RuntimeError):  # the link is closed already, and so is all that ran in it
@@ -277,6 +279,16 @@ class NatsLink:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.call_soon(self._loop.stop)
+
+
+async def _again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` to its end; after a defect of ours in it, which must not end a watch for good, it begins anew."""
+    while True:
+        try:
+            return await work()
+        except Exception as error:
+            log.error("what watches NATS failed by a defect of ours, and begins anew", exc_info=error)
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _end(client: Client) -> None:
