@@ -33,6 +33,19 @@ def test_an_order_is_open_until_its_end_is_noted_and_is_found_afterwards(reopen:
         "the disk is full",
     )
     assert records.find("x") is None
+
+
+def test_whoever_gives_an_order_again_gets_its_figures_once(reopen: Reopen) -> None:
+    records = reopen().forget_orders
+    order, dry = records.give(3, 60, is_dry=False), records.give(3, 60, is_dry=True)
+    done = order._replace(state="done", minutes=4, samples=2, is_written=True)
+    records.note(done)
+    records.note(dry._replace(state="done", minutes=4))
+    assert records.give(3, 60, is_dry=False) == done, "nobody has heard of its end"
+    assert records.give(3, 120, is_dry=False).id != order.id
+    assert records.give(3, 60, is_dry=True).id != dry.id, "what is there now is to be counted"
+    records.note_answered(done)
+    assert records.find(order.id) == done._replace(state="answered")
     assert records.give(3, 60, is_dry=False).id != order.id, "what came since is to be forgotten, too"
 
 

@@ -4,10 +4,12 @@
     waiting              nobody has begun it
     counted              it was counted what there is, and an entry of the journal may say that it is forgotten
     done                 it is carried out, and its figures are final
+    answered             the same, and whoever gave it has its figures
     failed               it was not carried out, and `reason` and `text` say why
 
 An order stays until an hour after its end, so that whoever waits for it finds it. One that is given again while it is
-open is the same order: so a node that did not wait until the end can be asked again.
+open is the same order: so a node that did not wait until the end can be asked again. So is one that is done, until it
+is answered, since its figures would be lost else; what came after an answer is to be forgotten by another order.
 """
 
 import secrets
@@ -16,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from fleetpulse.catalog.sql_records import SqlRecords
 from fleetpulse.model.units import NS_PER_HOUR
 
-State = Literal["waiting", "counted", "done", "failed"]
+State = Literal["waiting", "counted", "done", "answered", "failed"]
 KEPT_NS = NS_PER_HOUR
 _COLUMNS = "id, device, before_ns, is_dry, state, minutes, samples, is_written, reason, text"
 _OPEN = "state IN ('waiting', 'counted')"
@@ -48,7 +50,14 @@ class ForgetRecords(Protocol):
     """The part of a catalog that keeps such orders. Each call is one transaction, or one read."""
 
     def give(self, device: int, before_ns: int, *, is_dry: bool) -> ForgetOrder:
-        """Give an order; the one that is open already, where it is the same. Raises: OSError; DatabaseBusy."""
+        """Give an order; the one that is open, or done and not answered, where it is the same.
+
+        What is counted only is counted anew. Raises: OSError; DatabaseBusy.
+        """
+        ...
+
+    def note_answered(self, order: ForgetOrder) -> None:
+        """Store that whoever gave an order that is done has its figures. Raises: OSError; DatabaseBusy."""
         ...
 
     def find(self, order_id: str) -> ForgetOrder | None:
@@ -70,7 +79,8 @@ class SqlForgetRecords(SqlRecords):
     def give(self, device: int, before_ns: int, *, is_dry: bool) -> ForgetOrder:
         """See ForgetRecords."""
         with self._transaction() as run:
-            text = f"SELECT {_COLUMNS} FROM forget_order WHERE device = ? AND before_ns = ? AND is_dry = ? AND {_OPEN}"
+            same = f"({_OPEN})" if is_dry else f"({_OPEN} OR (state = 'done' AND at_ns >= now_ns() - {KEPT_NS}))"
+            text = f"SELECT {_COLUMNS} FROM forget_order WHERE device = ? AND before_ns = ? AND is_dry = ? AND {same}"
             row = run(text, (device, before_ns, is_dry)).fetchone()
             if row is not None:
                 return _order(row)
@@ -79,6 +89,11 @@ class SqlForgetRecords(SqlRecords):
             text = "INSERT INTO forget_order VALUES (?, ?, ?, ?, now_ns(), ?, 0, 0, ?, '', '')"
             run(text, (order.id, device, before_ns, is_dry, order.state, False))
             return order
+
+    def note_answered(self, order: ForgetOrder) -> None:
+        """See ForgetRecords."""
+        with self._transaction() as run:
+            run("UPDATE forget_order SET state = 'answered' WHERE id = ? AND state = 'done'", (order.id,))
 
     def find(self, order_id: str) -> ForgetOrder | None:
         """See ForgetRecords."""

@@ -2,7 +2,8 @@
 
 Whoever has taken it waits for its end, for a limited time. The order stands meanwhile: where the holder stops or loses
 the lease, the next one carries it out, from the beginning. What the former one has done of it does not count twice,
-since what is forgotten is not found again; `forget_records.py` has the states.
+since what is forgotten is not found again; `forget_records.py` has the states. One that fails by a defect stops no
+other.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ LOOK_EVERY_S = 1.0
 """How often an order is looked at, where no change of it is announced; and carried out anew after a failure."""
 RETRY_S = 5
 DAMAGED = "damaged_data"
+DEFECT = "forgetting_failed"
 
 CarryOut = Callable[[ForgetOrder, Callable[[ForgetOrder], Awaitable[None]]], Awaitable[ForgetOrder]]
 """Carries out an order; the order as it is then. The function is called with the counts, before anything is forgotten.
@@ -86,7 +88,16 @@ class ForgetOrders:
             )
         if order.state == "failed":
             raise DamagedData(order.text) if order.reason == DAMAGED else NotAccepting(order.text, reason=order.reason)
+        if order.state == "done" and not is_dry:
+            await self._note_answered(order)
         return order
+
+    async def _note_answered(self, order: ForgetOrder) -> None:
+        try:
+            with acting(None):
+                await self.catalog_thread.run(partial(self.catalog.forget_orders.note_answered, order))
+        except (OSError, Answerable, OperatorError) as error:
+            log.warning("the same request has the same answer for an hour, since it cannot be noted", error=str(error))
 
     async def reload(self, changes: CatalogChanges) -> None:
         """Another node has changed what the catalog says of orders."""
@@ -122,16 +133,32 @@ class ForgetOrders:
             self._is_again = False
             try:
                 with self.lease.holding():
-                    for order in await self.catalog_thread.run(self.catalog.forget_orders.open):
-                        await self._end_order(order)
+                    is_waiting = await self._carry_out_open()
             except Deposed as error:
                 log.warning("orders to forget are left to the node that has the lease", because=str(error))
-            except (Answerable, OperatorError) as error:
-                log.warning("an order to forget waits", because=str(error))
+                continue
+            except (OSError, Answerable, OperatorError) as error:
+                log.warning("orders to forget wait", because=str(error))
+                is_waiting = True
+            except Exception as error:
+                log.error("orders to forget wait for the next one, by a defect of ours", exc_info=error)
+                return
+            if is_waiting:
                 self._is_again = True
                 await asyncio.sleep(LOOK_EVERY_S)
-            except Exception as error:
-                log.error("an order to forget failed by a defect of ours; a restart tries again", exc_info=error)
+
+    async def _carry_out_open(self) -> bool:
+        """Whether an order could not be carried out now, which stops no other. Raises: Deposed."""
+        is_waiting = False
+        for order in await self.catalog_thread.run(self.catalog.forget_orders.open):
+            try:
+                await self._end_order(order)
+            except Deposed:
+                raise
+            except (OSError, Answerable, OperatorError) as error:
+                log.warning("an order to forget waits", because=str(error))
+                is_waiting = True
+        return is_waiting
 
     async def _end_order(self, order: ForgetOrder) -> None:
         records, run = self.catalog.forget_orders, self.catalog_thread.run
@@ -146,6 +173,14 @@ class ForgetOrders:
                 raise
             reason = error.reason if isinstance(error, NotAccepting) else DAMAGED
             ended = order._replace(state="failed", reason=reason, text=str(error))
+        except (OSError, Answerable, OperatorError):
+            raise
+        except Exception as error:
+            if self._is_ending or not self.lease.is_held:
+                raise
+            log.error("an order to forget failed by a defect of ours", device=order.device, exc_info=error)
+            text = "it failed by a defect of the service, whose log says more, and may be carried out in part"
+            ended = order._replace(state="failed", reason=DEFECT, text=text)
         await note(ended)
         self.carried_out += 1
         self.wake()

@@ -79,7 +79,10 @@ class Forgetting:
             if order.state == "counted" and not (found.minutes or samples):
                 # A former holder had it forgotten, and the checkpoint above has written the blocks without it.
                 return order._replace(state="done", is_written=True)
-            counted = order._replace(state="counted", minutes=found.minutes, samples=samples)
+            minutes_before, samples_before = await self._forgotten_before(order)
+            counted = order._replace(
+                state="counted", minutes=minutes_before + found.minutes, samples=samples_before + samples
+            )
             self.intake.check_own()
             await note(counted)
             journalled, waiter = Order(order.device, order.before_ns, found.minutes, samples, found), FutureWaiter()
@@ -89,6 +92,22 @@ class Forgetting:
             device_id = self.housekeeping.registry.ids[order.device]
             log.info("forgotten", device=device_id, minutes=found.minutes, samples=samples)
             return counted._replace(state="done", is_written=is_written)
+
+    async def _forgotten_before(self, order: ForgetOrder) -> tuple[int, int]:
+        """Minutes and samples that former holders have had forgotten for an order, which is carried out once more.
+
+        They noted the counts before the entry of the journal, and what has no entry is found, and counted, again. What
+        has one is in the catalog since the checkpoint that the work begins with; the newest records are those.
+        """
+        if order.state != "counted":
+            return 0, 0
+        minutes = samples = 0
+        for one in reversed(await self.orders.catalog_thread.run(self.orders.catalog.forgotten)):
+            if (one.device, one.before_ns) == (order.device, order.before_ns):
+                minutes, samples = minutes + one.minutes, samples + one.samples
+                if (minutes, samples) == (order.minutes, order.samples):
+                    return minutes, samples
+        return 0, 0
 
     def _before_ns(self, text: str) -> int:
         # Presence knows whole minutes only: of a minute that has begun before the time, nothing is forgotten.

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from fleetpulse.catalog.forget_records import ForgetOrder
 from fleetpulse.errors import DamagedData, NotAccepting
 from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.service import Service
-from memory_service import DAY, NOON, SECOND, beat
+from memory_service import DAY, NOON, SECOND, Sender, beat
 from shared_service import SharedWorld, all_reached, take_lease, taken_over
 
 BEFORE = format_rfc3339(NOON + 60 * SECOND)
@@ -147,5 +148,77 @@ def test_the_refusal_of_the_holder_is_that_of_the_node_that_was_asked(tmp_path: 
         await looking(first, forgetting)
         with pytest.raises(DamagedData, match="a block is damaged"):
             forgetting.result()
+
+    run(tmp_path, test)
+
+
+def test_whoever_asks_again_after_the_end_gets_the_figures_of_the_order(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        second.forgetting.orders.wait_s = 0
+        with pytest.raises(NotAccepting, match="the order stands"):
+            await ask(second)
+        async with asyncio.timeout(20):
+            while not first.forgetting.orders.carried_out:
+                await first.changes.reach(0)
+                await asyncio.sleep(0.01)
+        answer = await ask(second)
+        assert (answer.minutes, answer.done) == (1, True)
+        second.forgetting.orders.wait_s = 20
+        again = ask(second)
+        await looking(first, again)
+        assert again.result().minutes == 0, "another order, since the first one is answered"
+        assert first.forgetting.orders.carried_out == 2
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("is_journalled", [True, False])
+def test_an_order_that_is_carried_out_once_more_counts_what_was_forgotten_before(
+    tmp_path: Path, is_journalled: bool
+) -> None:
+    async def test(world: SharedWorld, first: Service, _second: Service) -> None:
+        noted: list[ForgetOrder] = []
+
+        async def note(order: ForgetOrder) -> None:
+            noted.append(order)
+            if not is_journalled and len(noted) == 1:
+                raise NotAccepting("the node ends before the entry", reason="stopping")
+
+        order = ForgetOrder("x", 0, NOON + 60 * SECOND, is_dry=False, state="waiting")
+        with first.lease.holding():
+            try:
+                await first.forgetting.carry_out(order, note)
+            except NotAccepting:
+                assert not is_journalled
+            sender = Sender()
+            first.intake.add_heartbeat(0, NOON - 600 * SECOND, sender)  # late
+            await first.writer.drain()
+            await sender.outcome
+            ended = await first.forgetting.carry_out(noted[0], note)
+        assert (noted[0].minutes, ended.minutes, ended.is_written) == (1, 2, True)
+
+    run(tmp_path, test)
+
+
+def test_an_order_that_fails_by_a_defect_stops_no_other(tmp_path: Path) -> None:
+    async def test(_world: SharedWorld, first: Service, second: Service) -> None:
+        carry_out = first.forgetting.orders.carry_out
+
+        async def fail(order: ForgetOrder, note: Any) -> ForgetOrder:
+            if order.is_dry:
+                raise ZeroDivisionError
+            return await carry_out(order, note)
+
+        first.forgetting.orders.carry_out = fail
+        failing = ask(second, is_dry=True)
+        while not second.catalog.forget_orders.open():
+            await asyncio.sleep(0.01)
+        forgetting = ask(second)
+        await looking(first, forgetting)
+        assert forgetting.result().minutes == 1
+        await looking(first, failing)
+        with pytest.raises(NotAccepting, match="a defect") as refused:
+            failing.result()
+        assert refused.value.reason == "forgetting_failed"
 
     run(tmp_path, test)
