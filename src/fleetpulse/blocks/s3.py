@@ -206,7 +206,7 @@ class S3BlockStore:
             self._store.put(name, body, use_multipart=False)
 
     def replace_note(self, name: str, body: bytes, *, expected: Note | None) -> None:
-        """See BlockStore. Of a store without conditional writes, the last of several who write succeeds."""
+        """See BlockStore. Without conditional writes of the store there is no NoteChanged: the last writer succeeds."""
         with self._translated("write", name):
             try:
                 mode: PutMode = "create" if expected is None else {"e_tag": expected.version}

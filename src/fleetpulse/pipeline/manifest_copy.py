@@ -7,7 +7,9 @@ for before the next checkpoint, or the next piece of compaction, is written.
 
 Where several nodes use the store, the note is read first, then the catalog is asked whether the term lasts, and then
 the note is replaced on the condition that it is still the one that was read. So a node that was paused anywhere in
-between does not write over the note of a later holder.
+between does not write over the note of a later holder, where the store has conditional writes. In one without them
+such a node writes over it: until the later holder has written it after its next commit, the note lags behind a journal
+that may be cut already, and names files that may be removed.
 """
 
 import asyncio
