@@ -63,7 +63,7 @@ class Disturbance:
 
     def __init__(self, cluster: Cluster, faults: tuple[Fault, ...]) -> None:
         self._cluster = cluster
-        self.meant = faults
+        self._plan = faults
         self.faults = tuple(
             {
                 member: Fault(fault.way, member, fault.seconds)
@@ -89,7 +89,7 @@ class Disturbance:
     def wait(self, moments_s: float) -> float:
         """Let it last; how long it took until another node had the lease, where the holder is concerned, else 0."""
         taken_s = 0.0
-        if self.meant[0].member == "holder" and self.meant[0].seconds:
+        if self._plan[0].member == "holder" and self._plan[0].seconds:
             epoch = self.term[1]
             until(lambda: self._cluster.lease()[1] > epoch, lambda: f"nobody took over from {self.term}", 60)
             taken_s = time.monotonic() - self.began_s

@@ -29,7 +29,7 @@ def _read_hash(
 async def get_node(*, readiness: Readiness, node_states: NodeStates, is_hash_wanted: bool) -> NodeState:
     """Tell how far this node has applied the journal, and what it holds, to compare it with other nodes.
 
-    `hash` costs a second of all other requests for a million devices.
+    `hash` takes a second for a million devices, in which events are accepted, and questions that need them wait.
     """
     readiness.check()
     return await node_states.now(is_hash_wanted=is_hash_wanted)

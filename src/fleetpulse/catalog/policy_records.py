@@ -58,23 +58,15 @@ class SqlPolicyRecords(SqlRecords):
     def note_default(self, policy: HeartbeatPolicy, *, at_ns: int, changes_max: int) -> PolicyHistory:
         """See PolicyRecords."""
         stored = self.defaults()
-        # What a clock that was ahead has dated does not wait until then.
-        known = tuple(change for change in stored if change.at_ns < at_ns)
-        if known and known[-1].policy == policy:
-            if known != stored:
-                with self._transaction() as run:
-                    note_earlier_defaults(run, stored)
-                    put_defaults(run, known)
-            return known
-        changes = (*known, PolicyChange(at_ns if known else SINCE_EVER_NS, policy))
-        if len(changes) > changes_max:
-            first, second = changes[0].policy, changes[1].policy
-            longer = max(first, second, key=lambda one: one.late_after_ns)
-            changes = (PolicyChange(SINCE_EVER_NS, longer), *changes[2:])
+        if _with_default(stored, policy, at_ns=at_ns, changes_max=changes_max) == stored:
+            return stored
         with self._transaction() as run:
-            note_earlier_defaults(run, stored)
-            put_defaults(run, changes)
-            if known:
+            stored = self.defaults()  # another node may have recorded its own until now
+            changes = _with_default(stored, policy, at_ns=at_ns, changes_max=changes_max)
+            if changes != stored:
+                note_earlier_defaults(run, stored)
+                put_defaults(run, changes)
+            if stored and not set(changes) <= set(stored):
                 run("UPDATE declared SET version = version + 1, changed_at_ns = ?", (at_ns,))
         return changes
 
@@ -97,3 +89,17 @@ class SqlPolicyRecords(SqlRecords):
         with self._reading():
             rows = self._select(f"{EARLIER_SQL} AND device = {SERVICE} ORDER BY version", (after,))
             return [(version, defaults_of(policies)) for version, _, policies in rows]
+
+
+def _with_default(stored: PolicyHistory, policy: HeartbeatPolicy, *, at_ns: int, changes_max: int) -> PolicyHistory:
+    """What is recorded once the service starts with a policy."""
+    # What a clock that was ahead has dated does not wait until then.
+    known = tuple(change for change in stored if change.at_ns < at_ns)
+    if known and known[-1].policy == policy:
+        return known
+    changes = (*known, PolicyChange(at_ns if known else SINCE_EVER_NS, policy))
+    if len(changes) > changes_max:
+        first, second = changes[0].policy, changes[1].policy
+        longer = max(first, second, key=lambda one: one.late_after_ns)
+        changes = (PolicyChange(SINCE_EVER_NS, longer), *changes[2:])
+    return changes

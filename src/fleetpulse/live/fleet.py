@@ -52,8 +52,7 @@ from fleetpulse.model.samples import NO_SAMPLES, SampleColumns
 from fleetpulse.model.server_clock import NO_LEAPS, ClockCorrection, KnownLeaps
 from fleetpulse.model.units import NS_PER_DAY, NS_PER_MINUTE
 
-ONE = np.uint32(1)
-"""Of the dtype of the column that it is added to: numpy is thirty times slower where it has to convert."""
+ONE = np.uint32(1)  # of the dtype of the column that it is added to: numpy is thirty times slower where it converts
 
 
 class Fleet:
@@ -65,6 +64,7 @@ class Fleet:
         With no more than `reserve` devices nothing is ever copied to make room.
         """
         self.count, self.reserve = 0, reserve
+        self.revision = 0  # another one wherever the fleet has changed since
         self.first_sent_ns = np.full(0, NO_FIRST_NS, np.int64)
         self.last_sent_ns = np.full(0, NO_LAST_NS, np.int64)
         self.gap_until_ns = np.zeros(0, np.int64)
@@ -87,14 +87,11 @@ class Fleet:
         self.samples = ReportedSamples()
         self.beats = LiveBeats(reserve=reserve)
         self.gaps: list[ReceptionGapColumns] = []
-        self.forgotten: list[Forgotten] = []
-        """What was forgotten here, and is removed from the blocks by the next checkpoint."""
+        self.forgotten: list[Forgotten] = []  # what was forgotten here; the next checkpoint removes it from the blocks
         self.first_kept_ns: dict[int, int] = {}
         """Of each device of `forgotten` the first beat that stayed; gaps in blocks that begin earlier do not count."""
-        self.alive_at_ns = 0
-        """The latest received_at of all entries, so the last moment at which the service is known to have run."""
-        self.blind_ns: list[tuple[int, int]] = []
-        """Spans [start, end) in which the service did not run, ascending."""
+        self.alive_at_ns = 0  # the latest received_at of all entries: the last moment at which the service surely ran
+        self.blind_ns: list[tuple[int, int]] = []  # spans [start, end) in which the service did not run, ascending
         self.corrections: list[ClockCorrection] = []  # of the reception gaps in `closing` and in blocks
         self.leaps = NO_LEAPS
         self.catalog_version = 0  # the newest that an entry of a shared journal has named
@@ -119,7 +116,7 @@ class Fleet:
         if count > self.count:
             self.first_sent_ns[self.count : count] = NO_FIRST_NS
             self.last_sent_ns[self.count : count] = NO_LAST_NS
-            self.count = count
+            self.count, self.revision = count, self.revision + 1
             hours = (hours.words for hours in self.dense.values())
             prepare(count, [*self.columns().values(), self.policy_codes, *hours])
 
@@ -136,11 +133,13 @@ class Fleet:
     def _open_days(self, now_ns: int) -> None:
         for day in (self.open_from_day, self.open_from_day + 1):
             if day not in self.dense and day <= now_ns // NS_PER_DAY:
+                self.revision += 1
                 self.dense[day] = hours = HourColumns.empty(len(self.first_sent_ns))
                 prepare(self.count, [hours.words])
 
     def set_policy(self, device: int, history: PolicyHistory) -> None:
         """Set which policies a device has, and from when on."""
+        self.revision += 1
         self.policy_codes = self.policies.without_unused(self.policy_codes)
         self.policy_codes[device] = self.policies.code_of(history)
 
@@ -271,7 +270,7 @@ class Fleet:
         self.closing.beats.take_from(self.beats)
         self.closing.gaps = join_pieces([*self.closing_gaps(), *self.gaps])
         self.closing.corrections += self.corrections
-        self.gaps, self.corrections = [], []
+        self.gaps, self.corrections, self.revision = [], [], self.revision + 1
 
     def freeze(self, *, is_whole: bool = False) -> Freezing:
         """Begin a checkpoint, see `cut`, and begin to copy the exact columns; with `is_whole` all columns."""
@@ -313,13 +312,14 @@ class Fleet:
         """
         self.closed_minutes[: len(closed_minutes)] = closed_minutes
         settle_uploads(self.columns(), new_uploads)
-        self.closing = ClosingData()
+        self.closing, self.revision = ClosingData(), self.revision + 1
         del self.forgotten[:forgotten]
         since = {one.device for one in self.forgotten}
         self.first_kept_ns = {device: ns for device, ns in self.first_kept_ns.items() if device in since}
 
     def add_closed_minutes(self, devices: NDArray[np.uint32], minutes: NDArray[np.int32]) -> None:
         """Count minutes, int32, shape (n,), that have joined the blocks of closed days, by device, each once."""
+        self.revision += 1
         self.closed_minutes[devices] += minutes
 
     def restore(

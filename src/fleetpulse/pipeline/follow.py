@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 from fleetpulse.errors import DamagedData
 from fleetpulse.live.fleet import Fleet
@@ -33,13 +32,6 @@ SLICE_S = 0.004
 
 def _next_turn(call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(call)
-
-
-@dataclass(slots=True)
-class Hold:
-    """While it lasts, the fleet stays as it is, unless somebody cannot wait."""
-
-    is_broken: bool = False
 
 
 class Follower:
@@ -68,7 +60,7 @@ class Follower:
         """The fleet has no snapshot, so nothing can be applied: the journal keeps the events until it is replayed."""
         self._freezing: Freezing | None = None
         """Copies of the fleet that are being made; what is durable waits for them."""
-        self._hold: Hold | None = None
+        self._is_on_hold = False
         self._is_turn_due = False
         self._waiting: list[asyncio.Future[None]] = []
         self.is_shared = False
@@ -138,7 +130,7 @@ class Follower:
     @property
     def is_behind(self) -> bool:
         """Whether there is more to do before a read than `catch_up` should do in one go."""
-        most = PIECE_EVENTS if self._freezing is None and self._hold is None else 0
+        most = PIECE_EVENTS if self._freezing is None and not self._is_on_hold else 0
         is_much = self._pending_events > most or len(self._pending) > PIECE_BATCHES
         return is_much and not self._is_broken and not self.is_away
 
@@ -177,13 +169,16 @@ class Follower:
         return freezing.complete()
 
     @contextlib.contextmanager
-    def held(self) -> Generator[Hold, None, None]:
-        """Let another thread read the whole fleet; reads wait that need more. One at a time, after `caught_up`."""
-        hold = self._hold = Hold()
+    def hold(self) -> Generator[None, None, None]:
+        """Let another thread read the whole fleet; reads wait that need more. One at a time, after `caught_up`.
+
+        Who cannot wait changes the fleet nevertheless: its `revision` says so.
+        """
+        self._is_on_hold = True
         try:
-            yield hold
+            yield
         finally:
-            self._hold = None
+            self._is_on_hold = False
             if self._pending or self._waiting:
                 self.go_on()
 
@@ -210,10 +205,7 @@ class Follower:
         self._open_days(now_ns)
 
     def _open_days(self, now_ns: int) -> None:
-        days = len(self.fleet.dense)
         self.fleet.advance(self.fleet.alive_at_ns if self.is_shared else now_ns)
-        if self._hold is not None and len(self.fleet.dense) != days:
-            self._hold.is_broken = True
 
     def move_on(self, now_ns: int) -> None:
         """Do the same, in later turns of the loop where it is more than a piece. Raises: DamagedData."""
@@ -236,14 +228,14 @@ class Follower:
 
     def go_on(self) -> None:
         """Apply what is durable, in later turns of the loop."""
-        if not self._is_turn_due and not self._is_broken and self._hold is None:
+        if not self._is_turn_due and not self._is_broken and not self._is_on_hold:
             self._is_turn_due = True
             self._later(self._turn)
 
     def _turn(self) -> None:
         """Work for one slice of time; again in the next turn while more than a piece is left."""
         self._is_turn_due = False
-        if self._hold is not None:
+        if self._is_on_hold:
             return  # its end goes on
         end_s = self._monotonic_s() + SLICE_S
         try:
@@ -273,8 +265,6 @@ class Follower:
         if self._freezing is not None:
             self._freezing.complete()
             self._freezing = None
-        if self._hold is not None:
-            self._hold.is_broken = True
         piece = [self._pending.popleft()]
         events = len(piece[0])
         is_large = events >= LATE_PIECE_EVENTS or bool(self._cuts and len(piece[0].checkpoint_ns))
@@ -287,6 +277,7 @@ class Follower:
             piece.append(self._pending.popleft())
         # If applying fails, nothing may read the fleet any more; a checkpoint, above all, must not store it.
         self._is_broken = True
+        self.fleet.revision += 1
         self.fleet.apply(piece)
         if self._cuts and len(piece[-1].checkpoint_ns):
             self._cut(int(piece[-1].checkpoint_ns[0]))

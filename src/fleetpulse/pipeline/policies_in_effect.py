@@ -76,11 +76,13 @@ class PoliciesInEffect:
         if history == self._fleet.policies.default:
             return False
         self._fleet.policies.change_default(history)
+        self._fleet.revision += 1
         return True
 
     def put(self, record: DeviceRecord, earlier: Earlier) -> None:
         """Let a device have its policies. Args: earlier: of it, read after the record."""
         # Each moment is judged by the policy in force then, so it does not matter which events are applied already.
+        self._forget(record.number)
         if not earlier:
             self._set(record.number, self.policies_of(record))
             return
@@ -90,6 +92,14 @@ class PoliciesInEffect:
         for (version, _), own in zip(later, states[1:], strict=True):
             self._withheld.setdefault(version, {})[record.number] = own
         self._note_next()
+
+    def _forget(self, number: int) -> None:
+        """Withhold nothing of a device: it was read anew, and what is older must not follow what is newer."""
+        if self._withheld:
+            for withheld in self._withheld.values():
+                withheld.pop(number, None)
+            self._withheld = {at: withheld for at, withheld in self._withheld.items() if withheld}
+            self._note_next()
 
     def _set(self, number: int, history: PolicyHistory) -> None:
         if history != self._fleet.policies_of(number):
@@ -128,11 +138,20 @@ class PoliciesInEffect:
             await self.reload_all()
             self._withheld_defaults = {at: own for at, own in self._withheld_defaults.items() if at > version}
         for due in sorted(at for at in self._withheld if at <= version):
-            for count, (number, own) in enumerate(self._withheld.pop(due).items(), 1):
-                self._set(number, self._fleet.policies.history_of(own, None, None))
-                if count % AT_ONCE == 0:
-                    await asyncio.sleep(0)
+            while due in self._withheld:
+                await self._advance_piece(due)
         self._note_next()
+
+    async def _advance_piece(self, due: int) -> None:
+        """Let changes of one version take effect, and give the loop its turn, in which `put` may replace others."""
+        withheld = self._withheld[due]
+        for _ in range(min(AT_ONCE, len(withheld))):
+            number, own = withheld.popitem()
+            self._set(number, self._fleet.policies.history_of(own, None, None))
+        if withheld:
+            await asyncio.sleep(0)
+        else:
+            del self._withheld[due]
 
 
 def _own_of(record: DeviceRecord) -> tuple[OwnPolicy, ...]:

@@ -105,6 +105,8 @@ class Tail:
 
     def begin(self) -> None:
         """Follow the stream behind the follower's position."""
+        if self._broken is not None:
+            return  # until the service starts anew
         self._loop = asyncio.get_running_loop()
         self._run += 1
         run, self._room = self._run, threading.Semaphore(HANDED_OVER_MAX)
@@ -187,6 +189,7 @@ class Tail:
             self.trouble, self._broken = str(error), error
             log.error("the stream cannot be followed any further", error=str(error))
             self._follower.break_off()
+            self._end_following()  # else the whole stream would gather here
 
     def _take(self) -> None:
         """Give the follower what it can apply; where an entry needs more of the catalog, read that first."""
@@ -236,7 +239,7 @@ class Tail:
     async def _others_had_their_turn(self) -> None:
         """Let the rest of the loop have its turn, and apply what was taken where it is much; then go on."""
         await asyncio.sleep(0)
-        if self._follower.is_behind:
+        if self._follower.is_behind or self._follower.pending_events >= PENDING_EVENTS_MAX:
             await self._however_long(self._follower.caught_up)
         self._reading = None
         self._take()
@@ -268,14 +271,17 @@ class Tail:
                 try:
                     await work()
                     break
-                except (Answerable, OSError) as error:
+                except DamagedData:
+                    raise
+                except Exception as error:  # if it broke the follower, the next try says so
                     if not self.trouble:
-                        log.warning("entries wait for the catalog", error=str(error))
+                        is_defect = not isinstance(error, Answerable | OSError)
+                        log.warning("entries wait for the catalog", error=str(error), exc_info=is_defect)
                     self.trouble = f"what other nodes received waits for the catalog: {error}"
                     await asyncio.sleep(CATALOG_RETRY_S)
-            if self.trouble:
+            if self.trouble and self._broken is None:
                 log.info("entries are applied again")
-            self.trouble = ""
+                self.trouble = ""
         except DamagedData as error:
             self._break(run, error)
         finally:

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from fleetpulse.catalog.sqlite import SqliteCatalog
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
-from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange
+from fleetpulse.model.policy_history import SINCE_EVER_NS, PolicyChange, PolicyHistory
 
 USUAL, LONG, SHORT = HeartbeatPolicy(60, 240), HeartbeatPolicy(600, 0), HeartbeatPolicy(5, 0)
 
@@ -53,3 +54,22 @@ def test_a_row_that_cannot_be_read_is_not_in_effect(catalog: SqliteCatalog) -> N
     noted(catalog, LONG, 5)
     catalog._database.statements.execute("UPDATE default_policy SET grace_s = 'x' WHERE at_ns = 5")
     assert catalog.policies.defaults() == (PolicyChange(SINCE_EVER_NS, USUAL),)
+
+
+def test_of_two_nodes_that_start_together_none_removes_what_the_other_recorded(
+    catalog: SqliteCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted(catalog, USUAL, 1)
+    policies = catalog.policies
+    read = policies.defaults
+
+    def read_just_before_the_other() -> PolicyHistory:
+        found = read()
+        monkeypatch.undo()
+        with contextlib.closing(SqliteCatalog(tmp_path / "catalog.sqlite")) as other:
+            other.policies.note_default(LONG, at_ns=5, changes_max=9)
+        return found
+
+    monkeypatch.setattr(policies, "defaults", read_just_before_the_other)
+    expected = (PolicyChange(SINCE_EVER_NS, USUAL), PolicyChange(5, LONG), PolicyChange(7, SHORT))
+    assert policies.note_default(SHORT, at_ns=7, changes_max=9) == expected == policies.defaults()

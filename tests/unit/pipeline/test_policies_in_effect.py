@@ -1,12 +1,15 @@
 """Changed policies take effect at the entry of the journal that says so."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
+from fleetpulse.model.own_policy import unchanged
+from fleetpulse.pipeline.policies_in_effect import AT_ONCE
 from fleetpulse.pipeline.service import Service
 from memory_service import SECOND, beat
 from shared_service import SharedWorld, all_reached, pump
@@ -79,5 +82,46 @@ def test_an_interval_of_the_service_takes_effect_where_the_first_entry_of_the_no
         assert intervals(first, second) == [7, 7]
         await second.node.stop()
         await first.node.stop()
+
+    asyncio.run(run())
+
+
+def test_what_was_withheld_of_a_device_does_not_follow_what_was_read_since(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path, is_pumped=True)
+        node = await world.started()
+        await node.registry.register_many([Device("press-07", interval_s=5)])
+        await all_reached(node)
+        policies, record = node.registry.policies, node.catalog.records_of([0])[0]
+        later = policies.version + 1
+        policies.put(record, [(later, (unchanged(60, None),))])
+        assert policies.is_due(later)
+        latest = replace(record, device=replace(record.device, interval_s=300))
+        policies.put(latest, ())  # what was before was dropped meanwhile
+        assert not policies.is_due(later)
+        await policies.advance(later)
+        assert intervals(node) == [300]
+        await node.node.stop()
+
+    asyncio.run(run())
+
+
+def test_what_is_read_while_many_changes_take_effect_is_not_replaced_by_them(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = await SharedWorld(tmp_path, is_pumped=True).started()
+        devices = [Device(f"d{number}", interval_s=5) for number in range(AT_ONCE + 1)]
+        await node.registry.register_many(devices)
+        policies, later = node.registry.policies, node.registry.policies.version + 1
+        records = list(node.catalog.records())
+        for record in records:
+            policies.put(record, [(later, (unchanged(60, None),))])
+        advancing = asyncio.create_task(policies.advance(later))
+        await asyncio.sleep(0)
+        latest = {record.number: replace(record, device=replace(record.device, interval_s=300)) for record in records}
+        for record in latest.values():
+            policies.put(record, ())
+        await advancing
+        assert {node.fleet.policies_of(number)[-1].policy.interval_s for number in latest} == {300}
+        await node.node.stop()
 
     asyncio.run(run())

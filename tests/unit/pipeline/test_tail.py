@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fleetpulse.errors import NotAccepting
+from fleetpulse.errors import DamagedData, NotAccepting
 from fleetpulse.model.device import Device
 from fleetpulse.notation.timestamp import format_rfc3339
 from fleetpulse.pipeline.follow import SLICE_S
@@ -201,6 +201,62 @@ def test_a_long_backlog_is_taken_in_slices_between_which_the_loop_has_its_turn(t
         assert turns > entries * 0.001 / SLICE_S
         await all_reached(first, second)
         assert second.questions.account(0).accepted == entries
+        await second.node.stop()
+        await first.node.stop()
+
+    asyncio.run(run())
+
+
+def test_after_a_damaged_entry_nothing_more_of_the_stream_is_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path)
+        first, second = await world.started(), await world.started()
+        await first.registry.register_many([Device("press-07")])
+        await beat(first, "press-07")
+        await all_reached(first, second)
+        tail = tail_of(second)
+        tail._break(tail._run, DamagedData("an entry is damaged"))
+        for _ in range(10):
+            await beat(first, "press-07")
+        await all_reached(first)
+        tail.restart()
+        assert (tail.is_following, tail.waiting, tail.trouble) == (False, 0, "an entry is damaged")
+        with pytest.raises(DamagedData):
+            tail.check()
+        await second.node.stop()
+        await first.node.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+def test_where_applying_failed_the_stream_is_followed_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_broken: bool
+) -> None:
+    """`is_broken`: before, or by the slice with which the tail makes room."""
+
+    def fails(_pieces: object) -> None:
+        raise IndexError("a defect")
+
+    async def run() -> None:
+        world = SharedWorld(tmp_path)
+        first, second = await world.started(), await world.started()
+        await first.registry.register_many([Device("press-07")])
+        await beat(first, "press-07")
+        await all_reached(first, second)
+        tail = tail_of(second)
+        monkeypatch.setattr("fleetpulse.pipeline.tail.PENDING_EVENTS_MAX", 5)
+        monkeypatch.setattr("fleetpulse.pipeline.tail.CATALOG_RETRY_S", 0.0)
+        monkeypatch.setattr(second.fleet, "apply", fails)
+        if is_broken:
+            second.follower.break_off()
+        async with asyncio.timeout(10):
+            while tail.is_following:
+                await beat(first, "press-07")
+        assert "half applied" in tail.trouble
+        assert tail.waiting == 0
+        with pytest.raises(DamagedData):
+            tail.check()
         await second.node.stop()
         await first.node.stop()
 
