@@ -1,10 +1,10 @@
 """Changed policies take effect at the entry of the journal that says so."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
