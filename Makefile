@@ -25,8 +25,8 @@ tools: .venv/tools ## install also what changing it needs
 run: install ## run the service on port 6733 with the devices of devices.csv
 	$(BIN)/fleetpulse serve --devices devices.csv
 
-WORKERS ?= 3
-test: tools ## run all tests, three files at a time: those that wait leave the processor to others
+WORKERS ?= 2
+test: tools ## run all tests, two files at a time
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-thorough: tools ## the properties with five times as many examples, and whole lives of fleets five times as many

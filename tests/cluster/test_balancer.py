@@ -143,7 +143,8 @@ def test_no_beat_is_refused_when_a_node_goes_and_comes(three: Three, number: sig
     # A process that is killed resets connections, so that HAProxy cannot know whether a request is safe to repeat.
     broken = len(beats.failures) + beats.repeated
     assert broken <= (12 if number == signal.SIGKILL else 0), beats.failures
-    assert max(beats.delays_s) < (9 if number == signal.SIGSTOP else 2)
+    # A busy machine delays some; one that waited for the end of a limit of HAProxy's would take 15 s.
+    assert max(beats.delays_s) < 9
     assert len(beats.delays_s) > 200
 
 

@@ -101,12 +101,24 @@ def without(group: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "availability"}
 
 
-def check_answers(server: Server, moment: str) -> None:
+def without_status(answer: Any) -> Any:
+    """An answer without what changes while the service runs: a silent device is late, then down."""
+    if isinstance(answer, list):
+        return [without_status(one) for one in answer]
+    if isinstance(answer, dict):
+        return {name: without_status(value) for name, value in answer.items() if name not in ("status", "by_status")}
+    return answer
+
+
+def check_answers(server: Server, moment: str, *, is_soon: bool = True) -> None:
+    """Compare all answers. Args: is_soon: the service was started so lately that no status is another yet."""
+    compared = (lambda answer: answer) if is_soon else without_status
     for expected in EXPECTED:
         question, recorded = expected["question"], expected["answer"]
         status, answer = ask(server.port, question)
         assert status == expected["status"], (moment, question, answer)
-        assert differences(CHANGED.get(question, recorded), answer) == [], (moment, question)
+        recorded_now = compared(CHANGED.get(question, recorded))
+        assert differences(recorded_now, compared(answer)) == [], (moment, question)
         if "/uptime?" in question:
             _, answer = ask(server.port, f"{question}&formula=uptime/1")
             assert differences(by_slots(recorded), answer) == [], (moment, question)
@@ -153,7 +165,7 @@ def test_a_data_folder_of_earlier_code_opens_and_answers_as_it_did(folder: Path,
     check_answers(server, "after the opening")
     check_seconds(server)
     wait_for_compaction(server)
-    check_answers(server, "after a checkpoint and compaction")
+    check_answers(server, "after a checkpoint and compaction", is_soon=False)
     assert server.stop() == 0
     check_verified(folder)
     check_answers(serve(devices=None), "after a restart")

@@ -211,7 +211,7 @@ class Hasty(PostgresDatabase):
 
 def test_the_control_that_does_not_look_refuses_what_took_effect(server: PostgresServer, link: TcpProxy) -> None:
     url = server.database(port=link.port)
-    database = Hasty(read_address(url, ""), timeout_s=TIMEOUT_S, wait_s=TIMEOUT_S, clock=SystemClock())
+    database = Hasty(read_address(url, ""), timeout_s=TIMEOUT_S, wait_s=TIMEOUT_S, start_wait_s=0, clock=SystemClock())
     with closing(SqlCatalog(database, SystemClock())) as catalog:
 
         def cut_after_it_took_effect() -> None:

@@ -66,15 +66,17 @@ class Heartbeats(threading.Thread):
 
 
 def test_slow_readers_of_long_answers_hold_a_bounded_memory_and_are_ended(serve: Callable[..., Server]) -> None:
-    server = serve("--write-s", "2")
+    server = serve("--write-s", "2", "--question-timeout-s", "55")
     client = Client(server.port)
     assert client.ask("GET", PATH)[0] == 200
     client.close()
     before, heartbeats = resident_bytes(server), Heartbeats(server)
     heartbeats.start()
     with ExitStack() as ends:
+        ends.callback(heartbeats.join)
+        ends.callback(heartbeats.ending.set)
         readers = [ends.enter_context(slow_reader(server, number)) for number in range(READERS)]
-        heads = [http.client.HTTPResponse(connection) for connection in readers]
+        heads = [ends.enter_context(http.client.HTTPResponse(connection)) for connection in readers]
         statuses: Counter[int] = Counter()
         for head in heads:
             head.begin()
@@ -87,8 +89,6 @@ def test_slow_readers_of_long_answers_hold_a_bounded_memory_and_are_ended(serve:
         while gauge(server, "answer_bytes_held"):
             assert time.monotonic() < end_s, "readers that stand still are not ended"
             time.sleep(0.1)
-    heartbeats.ending.set()
-    heartbeats.join()
     assert heartbeats.statuses.keys() == {204}
     assert heartbeats.longest_s < 5
     assert "Traceback" not in server.log.read_text()
