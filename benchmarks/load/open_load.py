@@ -38,8 +38,8 @@ class Tally:
     acknowledged_s: list[array[float]] = field(default_factory=list)
     """By node, when each acknowledgement came."""
     refused: int = 0
-    lost: int = 0
-    """Heartbeats whose connection broke before the answer, or for which there was none in time."""
+    unanswered: int = 0
+    """Heartbeats without an answer: too many waited to be sent, the connection broke, or none came in time."""
     sent: int = 0
 
     def silence_s(self, node: int, start_s: float, end_s: float) -> float:
@@ -97,7 +97,7 @@ class OpenLoad:
         del self._lanes[lane.socket.fileno()]
         lane.socket.close()
         if lane.due_s:
-            self.tally.lost += 1
+            self.tally.unanswered += 1
         else:
             self._idle[lane.node].remove(lane)
         self._broken.append((time.monotonic() + CONNECT_AGAIN_S, lane.node))
@@ -113,7 +113,7 @@ class OpenLoad:
         end_s = time.monotonic() + LINGER_S
         while len(self._lanes) > sum(map(len, self._idle)) and time.monotonic() < end_s:
             self._receive()
-        self.tally.lost += sum(lane.due_s > 0 for lane in self._lanes.values())
+        self.tally.unanswered += sum(lane.due_s > 0 for lane in self._lanes.values())
         return self.tally
 
     def _mend(self, now_s: float) -> None:
@@ -132,7 +132,7 @@ class OpenLoad:
                 self._send(self._idle[node].pop(), due_s, device)
             else:
                 waiting = self._waiting[node]
-                self.tally.lost += len(waiting) == waiting.maxlen
+                self.tally.unanswered += len(waiting) == waiting.maxlen
                 waiting.append((due_s, device))
         self.tally.sent = due
 
