@@ -51,13 +51,16 @@ class _Server(uvicorn.Server):
         for one in sockets or ():
             one.close()
         self.stop_work()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
+        state, told = self.server_state, set[Any]()
         end_s = time.monotonic() + self.requests_s
         new_end_s = min(end_s, time.monotonic() + NEW_CONNECTIONS_S)
-        while (state.connections or state.tasks) and time.monotonic() < end_s:
+        while True:
+            for connection in state.connections - told:  # also those that were accepted just before, and are seen later
+                connection.shutdown()
+                told.add(connection)
             await asyncio.sleep(LOOK_S)
+            if not (state.connections or state.tasks) or time.monotonic() >= end_s:
+                break
             if time.monotonic() >= new_end_s:
                 _end_rest(state.connections)
         if state.connections:

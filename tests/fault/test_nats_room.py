@@ -42,10 +42,12 @@ def test_a_stream_says_how_full_it_is_and_a_purge_makes_room(tmp_path: Path) -> 
             journal.drop(through=cut, entries_max=10**9)
             until(lambda: journal.filled < EASED_SHARE, f"it counts as full to {journal.filled}")
             assert journal.filled < URGE_SHARE
-            # The control: without the room that is kept, nothing can be appended that would empty the stream.
-            with pytest.raises(OSError, match=r"(?i)resource|storage|exceeded"):
+            # The control: without the room that is kept, nothing can be appended that would empty the stream. What is
+            # said of it is what NATS answered, or that it did not, where the last try comes as the time is over.
+            with pytest.raises(OSError):  # noqa: PT011
                 append(journal, large, 2 * count)
-            with pytest.raises(OSError, match=r"(?i)resource|storage|exceeded"):
+            with pytest.raises(OSError):  # noqa: PT011
                 append(journal, small, len(large) // len(small))
+            until(lambda: journal.filled > FULL_SHARE, f"it counts as full to {journal.filled}")
         finally:
             journal.close()

@@ -107,11 +107,12 @@ class DoorConnection(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: close now, or after the answer that is due.
 
-        A connection that is new is left open: its first request is on the way, and would be lost by no fault of the
-        client. The server cuts those from which none comes.
+        A connection that is new is left open, and so is one on which the body of a request is due, since many clients
+        send it apart: what is on the way would be lost by no fault of the client. The server cuts those from which it
+        does not come in time.
         """
         self._is_stopping = True
-        if self.phase not in (ANSWER, FIRST_BYTE):
+        if self.phase is IDLE:
             self._close()
 
     def time_out(self, error: RequestTimeout | None) -> None:

@@ -136,6 +136,21 @@ def test_a_new_connection_still_sends_its_first_request_while_the_server_stops()
     assert (transport.statuses, transport.is_closed) == ([204], True)
 
 
+def test_the_body_of_a_request_is_still_read_while_the_server_stops() -> None:
+    server = StubServer()
+    protocol, transport = server.connect()
+    protocol.data_received(request())
+    server.commit()
+    whole = request()
+    place = whole.index(b"\r\n\r\n") + 4
+    protocol.data_received(whole[:place])
+    protocol.shutdown()
+    assert not transport.is_closed
+    protocol.data_received(whole[place:])
+    server.commit()
+    assert (transport.statuses, transport.is_closed) == ([204, 204], True)
+
+
 def test_nothing_is_written_to_a_peer_that_went_away_and_its_event_stays() -> None:
     server = StubServer()
     protocol, transport = server.connect()
