@@ -22,14 +22,14 @@ class Servers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shares: dict[str, float | None] = dict.fromkeys(NAMES, 0.92)
         self.stream_bytes = 90
-        self.asked: list[str] = []
+        self.questions: list[str] = []
         monkeypatch.setattr(nats_room, "ask", self.ask)
         monitors = tuple(f"http://{name}" for name in NAMES)
         self.room = RoomCheck(self, "s", monitors, tls=None)  # type: ignore[arg-type]  # all that it uses
 
     def ask(self, url: str, _tls: object) -> tuple[str, Answer]:
         name = url.split("/")[2]
-        self.asked.append(name)
+        self.questions.append(name)
         share = self.shares[name]
         if share is None:
             raise ConnectionRefusedError(url)
@@ -91,7 +91,7 @@ def test_a_question_that_hangs_delays_no_other_and_is_not_repeated(monkeypatch: 
         try:
             assert await servers.filled(0.5, 0.6, 0.9, stream_bytes=50) == 0.6
             assert await servers.filled(0.5, 0.7, 0.9, stream_bytes=50) == 0.7
-            assert servers.asked.count("n3") == 1
+            assert servers.questions.count("n3") == 1
         finally:
             hanging.set()
 
