@@ -51,13 +51,13 @@ class _Server(uvicorn.Server):
         for one in sockets or ():
             one.close()
         self.stop_work()
-        state, told = self.server_state, set[Any]()
+        state, notified = self.server_state, set[Any]()
         end_s = time.monotonic() + self.requests_s
         new_end_s = min(end_s, time.monotonic() + NEW_CONNECTIONS_S)
         while True:
-            for connection in state.connections - told:  # also those that were accepted just before, and are seen later
+            for connection in state.connections - notified:  # some were accepted just before, and are seen later
                 connection.shutdown()
-                told.add(connection)
+                notified.add(connection)
             await asyncio.sleep(LOOK_S)
             if not (state.connections or state.tasks) or time.monotonic() >= end_s:
                 break
