@@ -6,7 +6,9 @@
 
 Load goes straight to the nodes, without a balancer. All of it shares the processors of this machine, the load included.
 Paper estimate: at 20,000 heartbeats a second nodes use 0.4 of a processor, the load 0.3, and NATS 2.8 ms for each of
-some 200 entries a second; an entry takes 10 to 20 ms, and a heartbeat waits for at most two of them.
+some 200 entries a second; an entry takes 10 to 20 ms, and a heartbeat waits for at most two of them. Measured, on two
+processors: nodes use 1.1, the machine is full, each node writes an entry every 55 ms, and a heartbeat waits for 200
+(`results/cluster_load.json`).
 """
 
 import argparse

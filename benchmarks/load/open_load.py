@@ -203,6 +203,6 @@ class Loading:
 def _run(ports: Sequence[int], options: dict[str, float], seconds: float, pipe: Connection) -> None:
     with contextlib.suppress(PermissionError):
         os.nice(-10)
-    load = OpenLoad(ports, **options)  # type: ignore[arg-type]
+    load = OpenLoad(ports, **options)  # type: ignore[arg-type]  # of another process, by name
     pipe.send("begun")
     pipe.send(load.run(seconds, pipe))

@@ -100,7 +100,7 @@ def test_a_connection_that_is_not_read_any_more_is_made_anew(nats3: NatsCluster,
     """As after an error in the client, which ends what reads for it."""
     node = join(journal_timeout_s=1.0)
     assert node.append()
-    link = node.journal._link  # type: ignore[attr-defined]
+    link = node.journal._link  # type: ignore[attr-defined]  # that of NATS
     link._loop.call_soon_threadsafe(link._client._reading_task.cancel)
     until(lambda: link.connections > 1, "no connection is made")
     until(lambda: node.append() is not None, "it does not go on")

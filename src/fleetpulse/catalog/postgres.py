@@ -47,7 +47,7 @@ class PostgresCatalog(SqlCatalog):
     def copy_bytes(self) -> int:
         """See Catalog. It asks by a connection of its own; indexes count, as they are in a copy."""
         with closing(self._another()) as other:
-            ((size,),) = other._database.all_rows("SELECT pg_database_size(current_database())")  # noqa: SLF001
+            ((size,),) = other._database.all_rows("SELECT pg_database_size(current_database())")  # noqa: SLF001  # of the same class
             return int(size)
 
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:

@@ -17,7 +17,7 @@ NAMES = ("n1", "n2", "n3")
 class Servers:
     """Three servers of a stream, and a link to them. A share of None: it does not answer."""
 
-    server = {"server_name": "n1"}  # noqa: RUF012
+    server = {"server_name": "n1"}  # noqa: RUF012  # nobody changes it
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shares: dict[str, float | None] = dict.fromkeys(NAMES, 0.92)
