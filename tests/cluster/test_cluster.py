@@ -39,12 +39,15 @@ def schedule_of(config: pytest.Config) -> list[tuple[Fault, ...]]:
 
 
 def disturb(
-    cluster: Cluster, load: Load, probes: Probes, schedule: list[tuple[Fault, ...]], *, seed: int, end_s: float
+    cluster: Cluster, load: Load, probes: Probes, schedule: list[tuple[Fault, ...]], *, seed: int, round_end_s: float
 ) -> Tally:
-    """Let one disturbance after the other come and go, in each of which a probe falls silent."""
+    """Let one disturbance after the other come and go, in each of which a probe falls silent.
+
+    Args: round_end_s: no further one begins after this time.
+    """
     chance, tally = random.Random(seed), Tally()
     for probe, faults in zip(probes.devices, schedule, strict=True):
-        if time.monotonic() > end_s:
+        if time.monotonic() > round_end_s:
             break
         before, reloads = load.events, cluster.logged(AWAY)
         probes.silent.add(probe)
@@ -88,8 +91,9 @@ def test_nothing_acknowledged_is_lost_or_counted_twice(tmp_path: Path, pytestcon
         load.start(cluster.port)
         try:
             probes.start()
-            end_s = time.monotonic() + pytestconfig.getoption("cluster_s")
-            tally = disturb(cluster, load, probes, schedule, seed=seed, end_s=end_s)
+            round_end_s = time.monotonic() + pytestconfig.getoption("cluster_s")
+            tally = disturb(cluster, load, probes, schedule, seed=seed, round_end_s=round_end_s)
+            assert len(tally.disturbances) == len(schedule) or time.monotonic() > round_end_s
             if is_long:
                 load.await_events(pytestconfig.getoption("cluster_events"), timeout_s=1800)
             probes.await_delivered(cluster.message_keys())
