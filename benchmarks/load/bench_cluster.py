@@ -111,6 +111,7 @@ def bench_load(folder: Path, chosen: argparse.Namespace) -> None:
         "acknowledged a second": round(count / (end_s - start_s)),
         "entries a second": round(entries / (end_s - start_s), 1),
         "CPU us a heartbeat": {what: round((after[what] - before[what]) / count, 2) for what in after},
+        "CPU us a heartbeat, of the load": round(tally.cpu_s / tally.sent * 1e6, 2),
         "CPU ms of NATS an entry": round((after["NATS"] - before["NATS"]) / entries / 1e3, 2),
         "load average after": load_average(),
     }

@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 CONNECT_AGAIN_S = 0.1
+ROUND_S = 0.001
+"""Between two rounds of sending and receiving. Woken for every single answer, the load would take as much of the
+machine as what it measures; so a latency may be measured this much too long, and never too short."""
 LINGER_S = 3.0
 """How long answers are waited for when the last heartbeat was sent."""
 _REQUEST = (
@@ -41,6 +44,8 @@ class Tally:
     unanswered: int = 0
     """Heartbeats without an answer: too many waited to be sent, the connection broke, or none came in time."""
     sent: int = 0
+    cpu_s: float = 0.0
+    """CPU time of the load itself."""
 
     def silence_s(self, node: int, start_s: float, end_s: float) -> float:
         """The longest time without an acknowledgement of a node within a span."""
@@ -114,6 +119,7 @@ class OpenLoad:
         while len(self._lanes) > sum(map(len, self._idle)) and time.monotonic() < end_s:
             self._receive()
         self.tally.unanswered += sum(lane.due_s > 0 for lane in self._lanes.values())
+        self.tally.cpu_s = time.process_time()
         return self.tally
 
     def _mend(self, now_s: float) -> None:
@@ -143,7 +149,8 @@ class OpenLoad:
 
     def _receive(self) -> None:
         tally, warm_s = self.tally, self._start_s + self._warm_s
-        for file, _ in self._poll.poll(0.001):
+        time.sleep(ROUND_S)
+        for file, _ in self._poll.poll(0, len(self._lanes) or 1):
             lane = self._lanes[file]
             try:
                 data = lane.socket.recv(4096)

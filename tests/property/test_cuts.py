@@ -1,4 +1,7 @@
-"""Nodes that take checkpoints, compact, fail and change the holder at random answer as one that never checkpoints."""
+"""Nodes that take checkpoints, compact, fail, start anew and change the holder answer as one that never checkpoints.
+
+What is declared of devices changes meanwhile, so that a node which starts from a snapshot must find the same gaps.
+"""
 
 import asyncio
 import math
@@ -23,8 +26,14 @@ reports = st.tuples(
     st.integers(0, 60),  # hours by which it is late
     st.integers(0, 2),  # the upload time
 )
-acts = st.tuples(st.sampled_from(["checkpoint", "compact", "failed checkpoint", "change the holder"]))
-lives = st.lists(st.one_of(reports, reports, acts), min_size=1, max_size=25)
+intervals = st.tuples(
+    st.just("interval"),
+    st.integers(0, 1),  # the node that is asked to change it
+    st.integers(0, DEVICES - 1),
+    st.sampled_from([5, 3_600, 2 * 3_600, 86_400]),
+)
+acts = st.tuples(st.sampled_from(["checkpoint", "compact", "failed checkpoint", "change the holder", "restart"]))
+lives = st.lists(st.one_of(reports, reports, intervals, acts), min_size=1, max_size=25)
 
 
 async def report(service: Service, kind: str, device: int, sent_at_ns: int, value: int) -> None:
@@ -37,10 +46,20 @@ async def report(service: Service, kind: str, device: int, sent_at_ns: int, valu
     await sender.outcome
 
 
+async def started(world: SharedWorld) -> Service:
+    """A node that takes the lease only when it is told to."""
+    node = await world.started()
+    node.lease._tried_at_ns = math.inf
+    return node
+
+
 async def act(world: SharedWorld, nodes: list[Service], what: str) -> None:
-    """Do it on the first of the nodes, which is the holder."""
+    """Do it on the first of the nodes, which is the holder; the other one is started anew."""
     holder = nodes[0]
-    if what == "change the holder":
+    if what == "restart":
+        await nodes[1].node.stop()
+        nodes[1] = await started(world)
+    elif what == "change the holder":
         holder.catalog.lease.release(holder.catalog.lease.current().term)
         holder.lease._term = None
         nodes.reverse()
@@ -67,23 +86,24 @@ async def live(folder: Path, steps: list[tuple[object, ...]]) -> None:
     single, world = World(folder / "one"), SharedWorld(folder / "shared")
     names = [f"d{number}" for number in range(DEVICES)]
     model = await single.started(*names)
-    nodes = [await world.started(), await world.started()]
-    for node in nodes:
-        node.lease._tried_at_ns = math.inf
+    nodes = [await started(world), await started(world)]
     nodes[0].catalog.lease.release(nodes[0].catalog.lease.current().term)
     await nodes[0].registry.register_many([Device(name) for name in names])
     await nodes[1].changes.reach(0)
-    by_place = list(nodes)
     for step in steps:
         if len(step) == 1:
             await act(world, nodes, str(step[0]))
             continue
-        kind, place, device, late_h, value = step
+        kind, place, device, *rest = step
+        number = int(str(device))
         world.clock.ns += 50 * MINUTE
         single.clock.ns = world.clock.ns
-        sent_at_ns = world.clock.ns - int(str(late_h)) * HOUR
-        for service in (model, by_place[int(str(place))]):
-            await report(service, str(kind), int(str(device)), sent_at_ns, int(str(value)))
+        for service in (model, nodes[int(str(place))]):
+            if kind == "interval":
+                await service.registry.update({number: Device(names[number], interval_s=int(str(rest[0])))})
+            else:
+                late_h, value = (int(str(one)) for one in rest)
+                await report(service, str(kind), number, world.clock.ns - late_h * HOUR, value)
     await all_reached(*nodes)
     for node in nodes:
         await node.changes.reach(0)
@@ -91,6 +111,7 @@ async def live(folder: Path, steps: list[tuple[object, ...]]) -> None:
             expected = (await model.questions.lifetime(device)).figures
             assert (await node.questions.lifetime(device)).figures == expected
     if nodes[0].history.manifest == nodes[1].history.manifest:
+        assert [node.fleet.policies_of(0) for node in nodes] == [model.fleet.policies_of(0)] * 2
         assert fleet_hash(nodes[0].fleet) == fleet_hash(nodes[1].fleet)
     for service in (*nodes, model):
         await service.node.stop()
