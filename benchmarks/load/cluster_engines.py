@@ -16,7 +16,7 @@ from harness import TICK_US
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "cluster"))
-from members import S3_SCRIPT, Node, S3Process
+from members import Node, S3Process
 
 from nats_server import NatsCluster
 from postgres_server import PostgresServer
@@ -38,7 +38,7 @@ class Engines:
         self.folder, self._flags = folder, flags
         self.nats = NatsCluster(folder / "nats")
         self.postgres = PostgresServer(folder / "postgres", settings={"shared_buffers": "128MB"})
-        self.s3 = S3Process(folder / "s3")
+        self.s3 = S3Process(folder / "s3", outlives_kills=False)
         self.nodes: list[Node] = []
 
     def __enter__(self) -> Self:
@@ -95,12 +95,7 @@ class Engines:
         return next(node for node in self.nodes if node.name == name)
 
 
-KINDS = {
-    "nodes": b"fleetpulse\0serve",
-    "NATS": b"nats-server",
-    "PostgreSQL": b"postgres",
-    "S3": S3_SCRIPT.name.encode(),
-}
+KINDS = {"nodes": b"fleetpulse\0serve", "NATS": b"nats-server", "PostgreSQL": b"postgres", "S3": b"moto.server"}
 """Kinds of processes, by a part of their command."""
 
 

@@ -144,8 +144,10 @@ class OpenLoad:
 
     def _send(self, lane: Lane, due_s: float, device: int) -> None:
         lane.due_s = due_s
-        with contextlib.suppress(OSError):  # it is seen when the answer is read
+        try:  # straight, since this is for every heartbeat
             lane.socket.send(_REQUEST % (device, self._at))
+        except OSError:
+            return  # it is seen when the answer is read
 
     def _receive(self) -> None:
         tally, warm_s = self.tally, self._start_s + self._warm_s
@@ -153,7 +155,7 @@ class OpenLoad:
         for file, _ in self._poll.poll(0, len(self._lanes) or 1):
             lane = self._lanes[file]
             try:
-                data = lane.socket.recv(4096)
+                data = lane.socket.recv(512)
             except BlockingIOError:
                 continue
             except OSError:

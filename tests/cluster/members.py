@@ -100,19 +100,21 @@ class Node:
 
 
 class S3Process:
-    """moto's S3 API. What it stores is in `folder`, also when it is killed."""
+    """moto's S3 API. What it stores is in `folder`, also when it is killed, but then it takes no uploads in parts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, outlives_kills: bool = True) -> None:
         self.port = quiet_port()
         self.folder = folder
+        self._outlives_kills = outlives_kills
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; `wait_ready` waits until it serves, and makes the bucket."""
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
-            words = [sys.executable, "-W", "ignore", str(S3_SCRIPT), str(self.port), str(self.folder)]
-            self._process = subprocess.Popen(words, stdout=log, stderr=log)
+            stored = [str(S3_SCRIPT), str(self.port), str(self.folder)]
+            words = stored if self._outlives_kills else ["-m", "moto.server", "-p", str(self.port)]
+            self._process = subprocess.Popen([sys.executable, "-W", "ignore", *words], stdout=log, stderr=log)
 
     def wait_ready(self) -> None:
         end_s = time.monotonic() + 60

@@ -17,8 +17,14 @@ from pathlib import Path
 
 BASE = "python:3.11-slim-bookworm"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+LINKS = Path("/sys/class/net")
+EMPTY_TABLES = {
+    table: f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains.split()) + "COMMIT\n"
+    for table, chains in {"filter": "INPUT FORWARD OUTPUT", "nat": "PREROUTING INPUT OUTPUT POSTROUTING"}.items()
+}
+"""The tables that an engine uses, for `iptables-restore`."""
 START_S, STOP_S = 60.0, 60.0
-TOOLS = ("dockerd", "docker", "docker-compose", "debootstrap")
+TOOLS = ("dockerd", "docker", "docker-compose", "debootstrap", "ip")
 
 
 def missing_tools() -> list[str]:
@@ -33,6 +39,7 @@ def running_engine(folder: Path) -> Generator[dict[str, str], None, None]:
     host = f"unix://{folder}/docker.sock"
     # A configuration of the machine's own clients and proxies must not change what is tried.
     environment = {**os.environ, "DOCKER_HOST": host, "DOCKER_CONFIG": str(folder / "client"), "DOCKER_BUILDKIT": "0"}
+    before = Network()
     words = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
     with (folder / "log").open("w") as log:
         engine = subprocess.Popen([*words, "-H", host], stdout=log, stderr=subprocess.STDOUT)
@@ -45,6 +52,26 @@ def running_engine(folder: Path) -> Generator[dict[str, str], None, None]:
         yield environment
     finally:
         _end(engine, environment, folder)
+        before.restore()
+
+
+class Network:
+    """The rules and bridges of this machine's network, as they are now.
+
+    An engine that ends leaves its own, and with its rules every packet costs more, those of loopback included.
+    """
+
+    def __init__(self) -> None:
+        saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True)
+        self._rules, self._links = saved.stdout, set(LINKS.iterdir())
+
+    def restore(self) -> None:
+        """Make them again what they were."""
+        made = "".join(empty for table, empty in EMPTY_TABLES.items() if f"*{table}\n" not in self._rules)
+        subprocess.run(["iptables-restore"], input=self._rules + made, text=True, check=True)
+        for link in set(LINKS.iterdir()) - self._links:
+            if (link / "bridge").exists():
+                subprocess.run(["ip", "link", "delete", link.name], check=True)
 
 
 def _end(engine: subprocess.Popen[bytes], environment: dict[str, str], folder: Path) -> None:

@@ -30,9 +30,11 @@ from fleetpulse.pipeline.asker import current_asker
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.merges import changed_devices, in_pieces, merged_devices
 from fleetpulse.pipeline.policies_in_effect import PoliciesInEffect
+from fleetpulse.pipeline.seen_numbers import SeenNumbers
 from fleetpulse.query.devices import Listing
 from fleetpulse.telemetry.counters import Counters
 
+READ_AT_ONCE = 5_000  # records that are read in one call of the catalog, which costs some milliseconds by itself
 APPLIED_AT_ONCE = 250  # records that are brought to memory at once, on the event loop: some 2 ms
 
 
@@ -78,6 +80,8 @@ class Registry:
         self.policies.reload_all = lambda: self.reload(range(self.roster.count))
         self.changing = asyncio.Lock()
         """Held by whoever reads what is declared of devices, alters it and writes it back: no change may be lost."""
+        self._reloading = asyncio.Lock()
+        """Held from reading devices until they are in memory, so that nobody puts older ones over newer ones."""
 
     @property
     def seen_roster(self) -> Roster:
@@ -90,7 +94,7 @@ class Registry:
         """The numbers of the devices that whoever asks may know of, by id."""
         principal = current_asker().principal
         is_of_all = principal is None or (principal.device is None and not principal.scope)
-        return self.numbers if is_of_all else _SeenNumbers(self)
+        return self.numbers if is_of_all else SeenNumbers(self.numbers, self.is_seen)
 
     def is_seen(self, number: int) -> bool:
         """Whether whoever asks may know of a device: a device knows itself, others those of their scope."""
@@ -321,28 +325,17 @@ class Registry:
         """Bring memory to what the catalog says of these devices. Raises: NotAccepting."""
         self._make_room(max(numbers, default=-1) + 1)
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
-        for piece in in_pieces(numbers, APPLIED_AT_ONCE):
-            # Both in one call: no question must see the devices without the version that they belong to.
-            records, earlier, declared = await self._catalog_thread.run(partial(self._read, piece))
-            for record in records:
-                self._apply(record, earlier.get(record.number, ()))
-            self.declared = declared
+        for piece in in_pieces(numbers, READ_AT_ONCE):
+            async with self._reloading:
+                # All in one call: no question must see the devices without the version that they belong to.
+                records, earlier, declared = await self._catalog_thread.run(partial(self._read, piece))
+                for start in range(0, len(records), APPLIED_AT_ONCE):
+                    if start:
+                        await asyncio.sleep(0)
+                    for record in records[start : start + APPLIED_AT_ONCE]:
+                        self._apply(record, earlier.get(record.number, ()))
+                    self.declared = declared
 
     def _read(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
         records = self._catalog.records_of(numbers)
         return records, self.policies.earlier(numbers), self._catalog.declared()
-
-
-class _SeenNumbers:
-    """See `Registry.seen_numbers`."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def get(self, device_id: str, /) -> int | None:
-        """See Numbers."""
-        number = self._registry.numbers.get(device_id)
-        return number if number is not None and self._registry.is_seen(number) else None
-
-    def __contains__(self, device_id: object, /) -> bool:
-        return isinstance(device_id, str) and self.get(device_id) is not None

@@ -20,7 +20,7 @@ from fleetpulse.model.units import NS_PER_S
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.merges import RECORDS_AT_ONCE
 from fleetpulse.pipeline.newcomers import Newcomers
-from fleetpulse.pipeline.registry import Registry
+from fleetpulse.pipeline.registry import READ_AT_ONCE, Registry
 from fleetpulse.pipeline.threads import Threads
 from fleetpulse.telemetry.counters import Counters
 from memory_service import NOON, FakeClock
@@ -350,3 +350,16 @@ def test_a_listing_is_kept_until_a_device_comes(tmp_path: Path) -> None:
         assert devices.registry.listing()() is not listing
 
     run(tmp_path, test)
+
+
+def test_what_was_read_before_a_change_is_not_put_over_it(tmp_path: Path) -> None:
+    async def scenario(devices: Devices) -> None:
+        registry, count = devices.registry, READ_AT_ONCE
+        await registry.register_many([Device(f"dev-{number}") for number in range(count)])
+        reading = asyncio.create_task(registry.reload(range(count)))
+        await asyncio.sleep(0)  # it asks the catalog's thread now, and puts what it gets into memory in some turns
+        await registry.update({count - 1: Device(f"dev-{count - 1}", interval_s=5)})
+        await reading
+        assert devices.fleet.policies_of(count - 1)[-1].policy.interval_s == 5
+
+    run(tmp_path, scenario, devices_max=READ_AT_ONCE)
