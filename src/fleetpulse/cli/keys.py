@@ -217,18 +217,23 @@ def bulk(
 
 
 @action(app, "fleetpulse keys recover --data /var/lib/fleetpulse")
-def recover(*, data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data")) -> None:
-    """Make another admin key where all are lost, for who owns the machine; the service must be stopped.
+def recover(
+    *,
+    data: Annotated[Path, Parameter(metavar="FOLDER")] = Path("data"),
+    catalog: Annotated[str, Parameter(metavar="URL")] = "",
+) -> None:
+    """Make another admin key where all are lost, for who owns the machine; a single service must be stopped.
 
-    It is written to admin.key in the data folder. Revoke the lost ones with it.
+    It is written to admin.key in the folder. Revoke the lost ones with it.
 
     Args:
-        data: Data folder of a service that is stopped.
+        data: Data folder of a service that is stopped; of several nodes, any folder for the file.
+        catalog: Catalog of several nodes, which may run meanwhile, with a password also by FLEETPULSE_CATALOG_FILE.
     """
     # The other actions are clients, which need not load SQLite.
     from fleetpulse.cli.key_recovery import recover as make
 
-    number, path = make(data)
+    number, path = make(data, catalog)
     print(f"key {number} is in {path}. Start the service, and revoke the lost keys: fleetpulse keys list --role admin")
 
 
