@@ -233,9 +233,7 @@ def test_a_node_that_was_away_for_too_long_loads_the_snapshot(tmp_path: Path) ->
     run(tmp_path, test)
 
 
-def test_a_node_whose_load_of_the_snapshot_fails_tries_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_whose_load_of_the_snapshot_fails_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(world: SharedWorld, first: Service, second: Service) -> None:
         await all_reached(first, second)
         tail_of(second).pause()
