@@ -149,6 +149,8 @@ def _follow_catalog(stages: Stages, readiness: Readiness) -> None:
     """Let all parts come to know what other nodes change in the catalog."""
     reloading = Reloading(**_stages_of(stages, Reloading), is_holder=lambda: stages.lease.is_held)
     stages.changes.reloads.append(reloading.reload)
+    stages.changes.access_reloads.append(reloading.reload_access)
+    stages.registry.between_pieces = stages.changes.look_at_access
     stages.changes.degraded = readiness.degraded
 
 

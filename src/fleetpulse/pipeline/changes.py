@@ -4,7 +4,8 @@ Every transaction has a number, the version of the catalog, and says what it cha
 reads what was changed since the version that memory is at, and reads just that again. Looks come about once a second,
 sooner when the catalog announces a change, and whenever somebody must know the newest: who follows the journal before
 an entry that names a version, and a request that shows an id or a key which nobody here knows. One look is under way at
-a time, whoever waits for it. Where the catalog belongs to one node alone, nothing of this happens.
+a time, whoever waits for it. One that reads a million devices takes long, so in its midst it looks for what was revoked
+since it began (`look_at_access`). Where the catalog belongs to one node alone, nothing of this happens.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class Changes:
     Attributes:
         known: memory is at this version of the catalog, or newer.
         reloads: what brings the parts that keep something of the catalog in memory to what a look has found.
+        access_reloads: the same of who may do what alone; they need nothing of the fleet.
         on_manifest: called in a look where the manifest of blocks is another one. Must not wait for the block store,
             since who follows the journal, and who is shown a key, waits for the look.
     """
@@ -51,6 +53,7 @@ class Changes:
     monotonic_s: Callable[[], float] = time.monotonic
     known: int = 0
     reloads: list[Reload] = field(default_factory=list)
+    access_reloads: list[Reload] = field(default_factory=list)
     on_manifest: list[Callable[[], None]] = field(default_factory=list)
     degraded: dict[Degradation, str] = field(default_factory=dict)
     """What /readyz says of the service; it gets an entry while the catalog cannot be read."""
@@ -64,6 +67,9 @@ class Changes:
     _stop_listening: Callable[[], None] | None = field(default=None, init=False)
     _next_s: float = field(default=0.0, init=False)
     _next_unknown_s: float = field(default=0.0, init=False)
+    _known_access: int = field(default=0, init=False)
+    """Access is at this version, where it is newer than `known`."""
+    _next_access_s: float = field(default=0.0, init=False)
 
     def note_loaded(self) -> None:
         """All of the catalog is about to be read into memory. Blocks; for the start, on the catalog's thread."""
@@ -207,9 +213,26 @@ class Changes:
         changes = await self.catalog_thread.run(lambda: self.catalog.changes(after))
         if changes.version == after:
             return
+        self._known_access, self._next_access_s = changes.version, self.monotonic_s() + LOOK_EVERY_S
         for reload in self.reloads:
             await reload(changes)
         if changes.concerns("manifest"):
             for call in self.on_manifest:
                 call()
         self.known = changes.version
+
+    async def look_at_access(self) -> None:
+        """In the midst of a long look: take up what was revoked since it began, once in LOOK_EVERY_S at most."""
+        if not self.catalog.is_shared or self.monotonic_s() < self._next_access_s:
+            return
+        self._next_access_s = self.monotonic_s() + LOOK_EVERY_S
+        after = max(self.known, self._known_access)
+        try:
+            changes = await self.catalog_thread.run(lambda: self.catalog.changes(after))
+            for reload in self.access_reloads:
+                await reload(changes)
+        except (Answerable, OperatorError, OSError) as error:
+            # The look itself will say so; this one must not break off what devices are being read for.
+            log.debug("the catalog could not be asked for what was revoked", error=str(error))
+            return
+        self._known_access = changes.version

@@ -90,6 +90,13 @@ class KeyRing:
         if end > 1 and not gate.were_keys_made:
             gate.were_keys_made = True
 
+    async def reload_known(self, numbers: Sequence[int] | None) -> None:
+        """The same of keys that are known here alone: it ends those that were ended. Raises: NotAccepting."""
+        keys = self._gate.keys
+        known = range(1, keys.numbers_end) if numbers is None else numbers
+        if here := [number for number in known if keys.row(number)]:
+            await self.reload(here)
+
     def _put(self, key: KeyRecord) -> None:
         put_key(self._gate.keys, key)
         self._next_number = max(self._next_number, key.number + 1)

@@ -6,7 +6,7 @@ The rest of what is declared stays in the catalog, and is read when somebody ask
 
 import asyncio
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -80,6 +80,8 @@ class Registry:
         self.policies.reload_all = lambda: self.reload(range(self.roster.count))
         self.changing = asyncio.Lock()
         """Held by whoever reads what is declared of devices, alters it and writes it back: no change may be lost."""
+        self.between_pieces: Callable[[], Awaitable[None]] = partial(asyncio.sleep, 0)
+        """Is awaited while many devices are read: what must not wait for their end, such as the revocation of keys."""
         self._reloading = asyncio.Lock()
         """Held from reading devices until they are in memory, so that nobody puts older ones over newer ones."""
 
@@ -335,6 +337,7 @@ class Registry:
                     for record in records[start : start + APPLIED_AT_ONCE]:
                         self._apply(record, earlier.get(record.number, ()))
                     self.declared = declared
+            await self.between_pieces()
 
     def _read(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
         records = self._catalog.records_of(numbers)

@@ -42,9 +42,25 @@ class Reloading:
 
     async def reload(self, changes: CatalogChanges) -> None:
         """Read again what changed. Raises: NotAccepting; OutcomeUnknown; DamagedData: the catalog cannot be read."""
+        await self.reload_access(changes)
         await self._reload_fleet(changes)
-        await self._reload_access(changes)
+        if changes.concerns("access_key"):
+            await self.key_ring.reload(changes.access_keys)  # new ones only now: the gate looks up the devices of keys
         await self._reload_alerts(changes)
+
+    async def reload_access(self, changes: CatalogChanges) -> None:
+        """Refuse whom other nodes have shut out; it needs nothing of the fleet, which may take a minute to read.
+
+        Raises: as `reload`.
+        """
+        if changes.concerns("access_key"):
+            await self.key_ring.reload_known(changes.access_keys)
+        if changes.concerns("shared_secret"):
+            await self.catalog_thread.run(self.token_keys.load)
+        if changes.concerns("person", "session"):
+            await self.people.reload()
+        if changes.concerns("issuer_keys"):
+            await self.issuers.reload()
 
     async def _reload_fleet(self, changes: CatalogChanges) -> None:
         if changes.concerns("metric", "retention_grace"):
@@ -57,16 +73,6 @@ class Reloading:
             await self.registry.reload(range(count) if devices is None else devices)
         if changes.concerns("pause", "maintenance"):
             await self.planned_downtime.reload()
-
-    async def _reload_access(self, changes: CatalogChanges) -> None:
-        if changes.concerns("access_key"):
-            await self.key_ring.reload(changes.access_keys)
-        if changes.concerns("shared_secret"):
-            await self.catalog_thread.run(self.token_keys.load)
-        if changes.concerns("person", "session"):
-            await self.people.reload()
-        if changes.concerns("issuer_keys"):
-            await self.issuers.reload()
 
     async def _reload_alerts(self, changes: CatalogChanges) -> None:
         if changes.concerns("alert_rule"):

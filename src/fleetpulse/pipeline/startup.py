@@ -10,6 +10,7 @@ from fleetpulse.catalog.catalog import Catalog
 from fleetpulse.clock import Clock
 from fleetpulse.errors import DamagedData, Unreadable
 from fleetpulse.journal.journal import Journal
+from fleetpulse.model.events import Position
 from fleetpulse.model.manifest import files_to_start
 from fleetpulse.notation.count import count_text
 from fleetpulse.pipeline.alert_book import AlertBook
@@ -113,7 +114,7 @@ class Startup:
                     now_ns=self.clock.now_ns(),
                 )
         else:
-            self.load()
+            self.load(is_first=True)
             # Last: what is on disk can be used, so another service may be thrown out of the store now. Otherwise the
             # first checkpoint does it: blocks may be missing because this is an older copy of a folder that runs.
             self.ownership.begin()
@@ -170,29 +171,38 @@ class Startup:
         if self.journal.is_shared:
             self.readiness.replay.until = self.journal.last_position()
 
-    def load(self) -> None:
-        """The steps after `fetch`. Blocks; while nothing is appended to the journal. Raises: OperatorError; OSError."""
+    def load(self, *, is_first: bool) -> None:
+        """The steps after `fetch`. Blocks; while nothing is appended to the journal.
+
+        Where it raises, the follower is away as before, and the fleet is half loaded.
+
+        Args: is_first: nothing was loaded since the process started, so the declared files are to be read, too.
+        Raises: OperatorError; OSError; DatabaseBusy: the catalog does not answer. Unfinished.
+        """
         readiness, fleet = self.readiness, self.follower.fleet
         readiness.stage = "snapshot"
         load_snapshot(fleet, self.history)
         sound_names(self.history)
         if self.journal.is_shared:
             # What comes behind the snapshot is applied as `Tail` takes it, here as later.
-            readiness.replay.position = self.history.manifest.position
-            self.follower.come_back(self.history.manifest.position)
+            position = readiness.replay.position = self.history.manifest.position
         else:
-            self._replay()
+            position = self._replay()
         # Only now: if the catalog has lost devices, a new device of devices.csv would get the number of a lost one, and
         # the replay would give it the lost one's events instead of failing.
-        self.declared_files.load_now()
+        if is_first:
+            self.declared_files.load_now()
+        # After all that may fail: from here on the loop applies entries, and takes checkpoints of the fleet.
+        self.follower.come_back(position)
         readiness.stage = "catch_up"
 
-    def _replay(self) -> None:
+    def _replay(self) -> Position:
+        """Apply the journal behind the snapshot. Returns: the position of its last entry."""
         readiness, fleet = self.readiness, self.follower.fleet
         # The days since the snapshot are opened before the replay, so that the replayed heartbeats find dense rows.
         fleet.advance(self.clock.now_ns())
         self._let_others()
-        readiness.stage = "replay"
+        readiness.stage, readiness.replay.events = "replay", 0  # an earlier try may have counted some
         position = replay(
             fleet,
             self.journal,
@@ -201,11 +211,11 @@ class Startup:
             progress=readiness.replay,
             advanced=self._let_others,
         )
-        self.follower.come_back(position)
         self.counters.events_replayed = readiness.replay.events
         if not fleet.alive_at_ns:
             # Nothing is left that tells when the service ran; a loss that people accepted perhaps does.
             fleet.alive_at_ns = max((loss.since_ns for _, loss in self.catalog.losses()), default=0)
+        return position
 
     def _let_others(self) -> None:
         """The loop gets its turn, so that /readyz is answered during a long replay, and may end it."""

@@ -5,10 +5,19 @@ import math
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from fleetpulse.blocks.history import History
+from fleetpulse.catalog_away import CatalogAway
+from fleetpulse.errors import Unreadable
+from fleetpulse.live.fleet import Fleet
 from fleetpulse.live.fleet_hash import fleet_hash
 from fleetpulse.model.device import Device
+from fleetpulse.pipeline import startup
+from fleetpulse.pipeline.recover import load_snapshot
 from fleetpulse.pipeline.service import Service
 from memory_service import DAY, SECOND, Sender, beat
 from shared_service import SharedWorld, all_reached, tail_of, take_lease, taken_over
@@ -217,6 +226,42 @@ def test_a_node_that_was_away_for_too_long_loads_the_snapshot(tmp_path: Path) ->
                 await asyncio.sleep(0.01)
         await taken_over(first, second)
         assert second.node.shared_cuts is not None and second.node.shared_cuts.reloads == 1
+        assert await figures(first, 0, 1) == await figures(second, 0, 1)
+        assert fleet_hash(first.fleet) == fleet_hash(second.fleet)
+        await beat(second, "d1")
+
+    run(tmp_path, test)
+
+
+def test_a_node_whose_load_of_the_snapshot_fails_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: SharedWorld, first: Service, second: Service) -> None:
+        await all_reached(first, second)
+        tail_of(second).pause()
+        for _ in range(3):
+            world.clock.ns += DAY
+            await beat(first, "d0")
+            assert await checkpoint(first)
+        await beat(first, "d1")
+        failures: list[Exception] = [Unreadable("the store is away"), CatalogAway("the catalog is away")]
+        loaded: list[str] = []
+
+        def load_once_it_answers(fleet: Fleet, history: History) -> None:
+            load_snapshot(fleet, history)
+            if failures:
+                raise failures.pop()
+            loaded.append("snapshot")
+
+        monkeypatch.setattr(startup, "load_snapshot", load_once_it_answers)
+        read_files = SimpleNamespace(load_now=lambda: loaded.append("files"))
+        object.__setattr__(second.node.startup, "declared_files", read_files)
+        second.node.store_return.retry_s = 0.05
+        tail_of(second).restart()
+        async with asyncio.timeout(10):
+            while not loaded or second.follower.is_away or second.readiness.is_away:
+                second.node.tick()
+                await asyncio.sleep(0.01)
+        await taken_over(first, second)
+        assert (loaded, failures, second.readiness.degraded) == (["snapshot"], [], {})
         assert await figures(first, 0, 1) == await figures(second, 0, 1)
         assert fleet_hash(first.fleet) == fleet_hash(second.fleet)
         await beat(second, "d1")

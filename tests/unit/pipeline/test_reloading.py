@@ -1,14 +1,25 @@
 """What somebody declares on one node is in effect on another one, of every kind of declaration."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fleetpulse.catalog.catalog import DeviceRecord
 from fleetpulse.catalog.change_log import LOG_VERSIONS
+from fleetpulse.catalog.earlier_policies import Earlier
+from fleetpulse.ingest.key_declarations import KeyWish
+from fleetpulse.model.declared import DeclaredVersion
+from fleetpulse.model.device import Device
 from fleetpulse.model.heartbeat_policy import HeartbeatPolicy
+from fleetpulse.pipeline import changes, registry
+from fleetpulse.pipeline.service import Service
 from shared_declarations import ALICE, DEVICE, DEVICES, METRIC, PASSPHRASE, PEOPLE, see_all_kinds
 from shared_nodes import Node, shared_nodes
+from shared_service import SharedWorld
 
 
 def two(test: Callable[[Node, Node], Awaitable[None]], folder: Path, **settings: Any) -> None:
@@ -118,3 +129,79 @@ def test_a_node_that_was_away_for_longer_than_the_log_reaches_reads_everything(t
         assert [await is_let_in(other, text) for text in (key, gone, late)] == [True, False, True]
 
     two(test, tmp_path)
+
+
+class SlowReading:
+    """The reading of devices by a node, which a test stops before its second piece."""
+
+    def __init__(self, service: Service) -> None:
+        self.good: list[set[int]] = []
+        """The numbers of the keys that were good when each piece was read."""
+        self.has_stopped, self.may_go_on = asyncio.Event(), threading.Event()
+        self._keys, self._read = service.gate.keys, service.registry._read
+        self._loop = asyncio.get_running_loop()
+        service.registry._read = self.read  # type: ignore[method-assign]
+
+    def read(self, numbers: Any) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
+        self.good.append({number for number in range(20) if self._keys.row(number)})
+        if len(self.good) == 2:
+            self._loop.call_soon_threadsafe(self.has_stopped.set)
+            self.may_go_on.wait(10)
+        return self._read(numbers)
+
+
+def test_a_key_revoked_while_another_node_reads_many_devices_is_refused_there_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path)
+        first, second = await world.started(), await world.started()
+        monkeypatch.setattr(registry, "READ_AT_ONCE", 2)
+        monkeypatch.setattr(changes, "LOOK_EVERY_S", 0.0)
+        wishes = [KeyWish(role="admin"), KeyWish(role="read"), KeyWish(role="read")]
+        await first.key_ring.make_all(wishes, principal=None, is_confirmed=True)
+        await second.changes.reach(0)
+        keys = second.gate.keys
+        before, during = 2, 3
+        assert keys.row(before) and keys.row(during)
+        reading = SlowReading(second)
+
+        def write() -> None:
+            with first.catalog.transaction():  # one look finds all of it
+                first.registry.write([Device(f"d{number}") for number in range(10)], replaces=True)
+                first.catalog.keys.revoke([before], at_ns=world.clock.ns, by="")
+
+        await asyncio.get_running_loop().run_in_executor(first.threads.catalog, write)
+        look = asyncio.create_task(second.changes.reach(0))
+        await asyncio.wait_for(reading.has_stopped.wait(), 10)
+        await first.key_ring.revoke(during, principal=None)
+        reading.may_go_on.set()
+        await look
+        assert before not in reading.good[0], "access is read before the fleet"
+        assert during in reading.good[1] and during not in reading.good[2], "between two pieces of the fleet"
+        assert len(reading.good) == 5
+        assert len(second.registry.numbers) == 10
+        await second.node.stop()
+        await first.node.stop()
+
+    asyncio.run(run())
+
+
+def test_a_key_of_a_new_device_is_known_only_when_its_device_is(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path)
+        first, second = await world.started(), await world.started()
+        await first.key_ring.make_all([KeyWish(role="admin")], principal=None, is_confirmed=True)
+        await second.changes.reach(0)
+        reading = SlowReading(second)
+        reading.may_go_on.set()
+        await first.registry.register_many([Device("new")])
+        await first.key_ring.make_all([KeyWish(role="device", device_id="new")], principal=None)
+        await second.changes.reach(0)
+        keys = second.gate.keys
+        assert keys.row(2) and second.registry.ids == ["new"]
+        assert 2 not in reading.good[0]
+        await second.node.stop()
+        await first.node.stop()
+
+    asyncio.run(run())

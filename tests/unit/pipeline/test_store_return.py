@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
 
 from fleetpulse.blocks.store import MemoryBlockStore
-from fleetpulse.errors import NotAccepting, Unreadable
+from fleetpulse.errors import READ_ONLY, DamagedData, DatabaseBusy, NotAccepting, Unreadable
 from fleetpulse.model.device import Device
 from fleetpulse.pipeline.service import Service
 from fleetpulse.query.slot_uptime import device_slot_uptime
@@ -166,6 +167,54 @@ def test_a_snapshot_that_is_damaged_is_said_and_loaded_once_it_is_restored(tmp_p
         world.store.put(name, lambda to: to.write(body) and None)
         await service.node.store_return.try_again()
         assert (service.readiness.degraded, await present(service)) == ({}, 60)
+        await service.node.stop()
+
+    run(tmp_path, test)
+
+
+def test_a_load_that_fails_half_way_is_tried_again_from_the_beginning(tmp_path: Path) -> None:
+    async def test(world: RemoteWorld) -> None:
+        world.store.is_away = True
+        service = world.service()
+        await service.node.start()
+        await world.beats(service, 10)
+        world.store.is_away = False
+        startup, failures = service.node.startup, [DatabaseBusy("busy"), Unreadable("away"), OSError("away")]
+
+        def fail() -> None:
+            if failures:
+                raise failures.pop()
+
+        # The last step of a load: the fleet has its snapshot by then, and the journal was replayed.
+        object.__setattr__(startup, "declared_files", SimpleNamespace(load_now=fail))
+        for _ in range(3):
+            await service.node.store_return.try_again()
+            assert set(service.readiness.degraded) == {"snapshot"}
+            assert (service.follower.is_away, service.intake.closed_by) == (True, None)
+            await world.beats(service, 1)
+        await service.node.store_return.try_again()
+        assert (service.readiness.degraded, service.readiness.stage) == ({}, "ready")
+        await world.beats(service, 1)
+        assert await present(service) == 74
+        assert service.questions.account(0).accepted == 74
+        await service.node.stop()
+
+    run(tmp_path, test)
+
+
+def test_damage_that_a_load_finds_closes_the_intake(tmp_path: Path) -> None:
+    async def test(world: RemoteWorld) -> None:
+        world.store.is_away = True
+        service = world.service()
+        await service.node.start()
+        world.store.is_away = False
+
+        def fail() -> None:
+            raise DamagedData("damaged")
+
+        object.__setattr__(service.node.startup, "declared_files", SimpleNamespace(load_now=fail))
+        await service.node.store_return.try_again()
+        assert service.intake.closed_by is not None and service.intake.closed_by.reason == READ_ONLY
         await service.node.stop()
 
     run(tmp_path, test)
