@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from functools import partial
 
 from fleetpulse.app_access import build_access, daily_limit
 from fleetpulse.app_deliveries import build_deliveries
@@ -17,6 +18,7 @@ from fleetpulse.pipeline.alert_book import AlertBook
 from fleetpulse.pipeline.alert_rules import AlertRules
 from fleetpulse.pipeline.catalog_thread import CatalogThread
 from fleetpulse.pipeline.changes import Changes
+from fleetpulse.pipeline.fitness import unfit_because
 from fleetpulse.pipeline.follow import Follower
 from fleetpulse.pipeline.lanes import Lanes
 from fleetpulse.pipeline.lease import Lease
@@ -53,6 +55,7 @@ def build_stages(settings: Settings, stores: Stores) -> Stages:
     tail = build_tail(settings, stores, follower, changes, (registry, metric_definitions))
     writer = build_writer(settings, stores, follower, tail)
     intake = _build_intake(settings, stores, registry, known_metrics, writer)
+    lease.unfit_because = partial(unfit_because, intake, follower, is_store_remote=stores.history.store.is_remote)
     views = Views(
         clock=clock, fleet=fleet, history=stores.history, registry=registry, planned_downtime=planned_downtime
     )

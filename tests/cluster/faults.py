@@ -8,8 +8,9 @@ from typing import Literal, Self
 
 from world import Cluster, until
 
-Way = Literal["kill", "pause", "hold", "cut", "delay", "half", "away"]
-"""`away`: a node stands still and is cut off from NATS, until the stream has dropped what it must apply next."""
+Way = Literal["kill", "pause", "hold", "cut", "delay", "half", "away", "cut nats"]
+"""`away`: a node stands still and is cut off from NATS, until the stream has dropped what it must apply next.
+`cut nats`: a node is cut off from NATS alone, so it still reaches PostgreSQL and could renew the lease for ever."""
 WAYS: tuple[Way, ...] = ("kill", "pause", "hold", "cut", "delay", "half")
 DELAY_S = 0.15
 LONG_S = 14.0
@@ -39,7 +40,7 @@ def all_faults() -> list[Fault]:
 def long_faults() -> list[Fault]:
     """Those of which others take over, or which the rest must outlast."""
     ways: list[tuple[str, tuple[Way, ...]]] = [
-        ("holder", ("kill", "pause", "hold", "cut")),
+        ("holder", ("kill", "pause", "hold", "cut", "cut nats")),
         ("leader", ("kill", "pause", "hold")),
         ("follower", ("pause",)),
         ("postgres", ("kill", "pause", "hold")),
@@ -119,6 +120,8 @@ class Disturbance:
                     [link.delay(DELAY_S) for link in links]
                 case "half":
                     [link.half_close() for link in links]
+                case "cut nats":
+                    [link.cut() for link in self._cluster.links.of(fault.member, "nats")]
                 case "away":
                     member.pause()
                     [link.cut() for link in self._cluster.links.of(fault.member, "nats")]

@@ -119,8 +119,13 @@ class Intake:
 
     def check_own(self) -> None:
         """The same for an entry of the service, which goes on while the journal has room for nothing else."""
-        if self._closed_by is None or self._closed_by.reason != JOURNAL_FULL:
+        if self._closed_by is None or self.own_refusal is not None:
             self.check()
+
+    @property
+    def own_refusal(self) -> NotAccepting | None:
+        """Why not even entries of the service get into the journal; None where they do."""
+        return None if self._closed_by is None or self._closed_by.reason == JOURNAL_FULL else self._closed_by
 
     def check_backlog(self) -> None:
         """Raises: Busy: no backlogs are taken now."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from fleetpulse.disk_space import Reserve, Space, space_of
-from fleetpulse.errors import Busy, NotAccepting
+from fleetpulse.errors import DISK_LOW, Busy, NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import DiskLimits
 from fleetpulse.model.units import NS_PER_S
@@ -164,9 +164,9 @@ class DiskWatch:
         else:
             log.info("the disk has space again", free_bytes=free_bytes)
         text = f"{self.note}; send it again when there is space"
-        self._intake.backlog_refusal = Busy(text, reason="disk_low", retry_after_s=RETRY_S) if self.level else None
+        self._intake.backlog_refusal = Busy(text, reason=DISK_LOW, retry_after_s=RETRY_S) if self.level else None
         if self.level == LEAST:
-            self._refusal = NotAccepting(text, reason="disk_low", retry_after_s=RETRY_S)
+            self._refusal = NotAccepting(text, reason=DISK_LOW, retry_after_s=RETRY_S)
         elif self._refusal is not None:
             if self._intake.closed_by is self._refusal:
                 self._watch.open()

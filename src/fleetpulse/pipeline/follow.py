@@ -222,6 +222,11 @@ class Follower:
         if self._is_broken:
             raise DamagedData("the live fleet is half applied after a defect: restart, and the journal has everything")
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be applied any more, until the service starts anew."""
+        return self._is_broken
+
     def break_off(self) -> None:
         """Nothing can be applied any more, so nothing may read the fleet as if it were up to date."""
         self._is_broken = True

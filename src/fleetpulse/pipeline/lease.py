@@ -4,6 +4,10 @@ That is checkpoints and compaction, removing files, retention, rounds of alerts 
 when nobody has it, and renews it again and again. Where a renewal does not come through in time, the node stops such
 work by its own monotonic clock; what it had begun already is refused by the catalog, which looks at the epoch in every
 transaction of this work (`catalog/holding.py`). A node on its own takes the lease once, at its start, and keeps it.
+
+A node may reach the catalog, and yet be unable to do this work (`fitness.py`). It does not take the lease then, and
+gives it up after LEASE_S of that, so that a node that is fit can take it. Shorter troubles, such as the election of a
+leader in NATS, do not move the lease.
 """
 
 import asyncio
@@ -36,6 +40,7 @@ class Lease:
     Attributes:
         name: this process's, unlike that of all others.
         is_alone: no other node can be there.
+        unfit_because: why this node cannot do the holder's work now; empty where it can.
         on_taken, on_lost: called on the loop when the lease is taken while the node runs, and when it is lost.
         last_known: whose term it is, as far as this node knows.
     """
@@ -47,12 +52,14 @@ class Lease:
     clock: Clock
     name: str
     is_alone: bool
+    unfit_because: Callable[[], str] = lambda: ""
     on_taken: list[Callable[[], None]] = field(default_factory=list)
     on_lost: list[Callable[[], None]] = field(default_factory=list)
     last_known: Term = field(default=Term("", 0), init=False)
     _term: Term | None = field(default=None, init=False)
     _until_ns: float = field(default=0, init=False)
     """Until when the term lasts by the monotonic clock; never later than the catalog says."""
+    _unfit_since_ns: float = field(default=math.inf, init=False)
     _tried_at_ns: float = field(default=-math.inf, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _is_ending: bool = field(default=False, init=False)
@@ -119,14 +126,27 @@ class Lease:
             log.error("the lease could not be taken; it is tried again", error=str(error))
 
     def tick(self) -> None:
-        """Take or renew the lease in the background, if it is time to."""
+        """Take, renew or give up the lease in the background, if it is time to."""
         now_ns = self.clock.monotonic_ns()
         if self._term is not None and now_ns >= self._until_ns:
             self._lose(self._term, because=f"it could not be renewed within {LEASE_S} s")
+        if not self.is_alone:
+            self._look_at_fitness(now_ns)
         is_due = now_ns - self._tried_at_ns >= RENEW_S * NS_PER_S and not (self.is_alone and self._term)
         if is_due and not self._is_ending and (self._task is None or self._task.done()):
             self._tried_at_ns = now_ns
             self._task = asyncio.get_running_loop().create_task(self.look())
+
+    def _look_at_fitness(self, now_ns: int) -> None:
+        because = self.unfit_because()
+        self._unfit_since_ns = min(self._unfit_since_ns, now_ns) if because else math.inf
+        term = self._term
+        if term is None or self._is_ending or now_ns - self._unfit_since_ns <= LEASE_S * NS_PER_S:
+            return
+        text = f"it could not do the holder's work for {LEASE_S} s, and gives the lease up for another node: {because}"
+        self._lose(term, because=text, todo="mend what is named here; this node takes the lease again when it can")
+        self.last_known = Term("", term.epoch)
+        self._task = asyncio.get_running_loop().create_task(self._give_back(term, after=self._task))
 
     async def look(self) -> None:
         """Take or renew the lease now. A failure is logged, and the next look tries again."""
@@ -142,12 +162,14 @@ class Lease:
                 elif self._term is term:
                     self._until_ns = until_ns
                 return
-            if self._note_taken(await run(partial(records.take, self.name, for_ns=for_ns)), until_ns):
+            may_take = self.is_alone or not self.unfit_because()
+            if may_take and self._note_taken(await run(partial(records.take, self.name, for_ns=for_ns)), until_ns):
                 log.info("this node has the lease", holder=self.holder, epoch=self.epoch)
                 for call in self.on_taken:
                     call()
             else:
-                self.last_known = (await run(records.current)).term
+                state = await run(records.current)
+                self.last_known = Term("", state.term.epoch) if state.is_over else state.term
         except (Answerable, OperatorError) as error:
             log.warning("the lease could not be taken or renewed; it is tried again", error=str(error))
 
@@ -158,10 +180,10 @@ class Lease:
         self._until_ns = until_ns
         return True
 
-    def _lose(self, term: Term | None, *, because: str) -> None:
+    def _lose(self, term: Term | None, *, because: str, **more: str) -> None:
         if term is None or term != self._term:
             return  # it was lost before
-        log.error("this node does not have the lease any more", epoch=term.epoch, because=because)
+        log.error("this node does not have the lease any more", epoch=term.epoch, because=because, **more)
         self._term = None
         for call in self.on_lost:
             call()
@@ -173,7 +195,13 @@ class Lease:
             await asyncio.wait([self._task])
         term, self._term = self._term, None
         if term is not None and not self.is_alone:
-            try:
-                await self.catalog_thread.run(partial(self.catalog.lease.release, term))
-            except (Answerable, OperatorError) as error:
-                log.warning("the lease could not be given back; it ends by itself", error=str(error))
+            await self._give_back(term)
+
+    async def _give_back(self, term: Term, *, after: asyncio.Task[None] | None = None) -> None:
+        """Let others take the lease at once. `after`: a renewal under way, which would undo this if it came last."""
+        if after is not None:
+            await asyncio.wait([after])
+        try:
+            await self.catalog_thread.run(partial(self.catalog.lease.release, term))
+        except (Answerable, OperatorError) as error:
+            log.warning("the lease could not be given back; it ends by itself", error=str(error))

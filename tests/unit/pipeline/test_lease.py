@@ -157,6 +157,77 @@ def test_a_node_on_its_own_takes_it_at_the_start_and_keeps_it(tmp_path: Path) ->
     run(test)
 
 
+async def ticked(nodes: Nodes, seconds: int) -> None:
+    """Let the time pass, with a tick of every node a second."""
+    for _ in range(seconds):
+        nodes.clock.ns += SECOND
+        for lease in nodes.leases:
+            lease.tick()
+            while lease._task is not None and not lease._task.done():
+                await asyncio.wait([lease._task])
+
+
+def test_a_holder_that_is_unfit_for_moments_keeps_it(tmp_path: Path) -> None:
+    async def test() -> Nodes:
+        nodes = Nodes(tmp_path, "a", "b")
+        a, b = nodes.leases
+        await a.look()
+        for _ in range(3):
+            a.unfit_because = lambda: "NATS elects a leader"
+            await ticked(nodes, LEASE_S)
+            a.unfit_because = lambda: ""
+            await ticked(nodes, 1)
+        assert (a.is_held, a.epoch, b.is_held, nodes.log) == (True, 1, False, ["a takes it"])
+        return nodes
+
+    run(test)
+
+
+def test_a_holder_that_is_unfit_for_longer_gives_it_up_and_takes_it_again_only_when_fit(tmp_path: Path) -> None:
+    async def test() -> Nodes:
+        nodes = Nodes(tmp_path, "a", "b")
+        a, b = nodes.leases
+        await a.look()
+        a.unfit_because = lambda: "NATS does not answer"
+        await ticked(nodes, LEASE_S + 2 + RENEW_S)
+        assert (a.is_held, b.is_held, b.epoch) == (False, True, 2)
+        assert nodes.log == ["a takes it", "a loses it", "b takes it"]
+        b.unfit_because = lambda: "it is read-only"
+        await ticked(nodes, 3 * LEASE_S)
+        assert (a.is_held, b.is_held, a.holder, b.holder) == (False, False, "", ""), "nobody is fit"
+        a.unfit_because = lambda: ""
+        await ticked(nodes, RENEW_S)
+        assert (a.is_held, a.epoch, b.holder) == (True, 3, "a")
+        return nodes
+
+    run(test)
+
+
+def test_a_node_that_is_never_fit_never_takes_it(tmp_path: Path) -> None:
+    async def test() -> Nodes:
+        nodes = Nodes(tmp_path, "a", "b")
+        a, b = nodes.leases
+        a.unfit_because = b.unfit_because = lambda: "no snapshot"
+        await ticked(nodes, 3 * LEASE_S)
+        assert (a.is_held, b.is_held, a.epoch, nodes.log) == (False, False, 0, [])
+        return nodes
+
+    run(test)
+
+
+def test_a_node_on_its_own_keeps_it_however_unfit_it_is(tmp_path: Path) -> None:
+    async def test() -> Nodes:
+        nodes = Nodes(tmp_path, "a", is_alone=True)
+        (a,) = nodes.leases
+        a.unfit_because = lambda: "the disk is full"
+        a.begin()
+        await ticked(nodes, 3 * LEASE_S)
+        assert (a.is_held, a.epoch, nodes.log) == (True, 1, [])
+        return nodes
+
+    run(test)
+
+
 class Unchecked(Lease):
     """A node that does not have the epoch checked."""
 
