@@ -55,8 +55,6 @@ DATABASE_RETRY_S = 5
 DISK_RETRY_S = 5
 """What Retry-After says after a failed write, and while the disk is full or does not answer."""
 
-DISK_LOW = "disk_low"
-"""The reason of refusals of events while the disk of this node is nearly full."""
 JOURNAL_FULL = "journal_full"
 """The reason of refusals of events while a shared journal has room only for what empties it."""
 READ_ONLY = "read_only"

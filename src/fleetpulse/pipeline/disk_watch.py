@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from fleetpulse.disk_space import Reserve, Space, space_of
-from fleetpulse.errors import DISK_LOW, Busy, NotAccepting
+from fleetpulse.errors import Busy, NotAccepting
 from fleetpulse.ingest.intake import Intake
 from fleetpulse.limits import DiskLimits
 from fleetpulse.model.units import NS_PER_S
@@ -26,6 +26,8 @@ from fleetpulse.pipeline.threads import disk_thread
 from fleetpulse.pipeline.watch import Watch
 
 log = structlog.get_logger("disk")
+DISK_LOW = "disk_low"
+"""The reason of refusals of events while the disk of this node is nearly full."""
 MEASURE_S = 1.0
 RETRY_S = 30
 LOW_SHARE, LEAST_SHARE = 10, 50

@@ -4,8 +4,8 @@ The catalog alone does not tell. A node that has lost NATS, or whose fleet is no
 and could renew the lease for ever; meanwhile nobody looks at devices or takes checkpoints, until the stream is full.
 """
 
-from fleetpulse.errors import DISK_LOW
 from fleetpulse.ingest.intake import Intake
+from fleetpulse.pipeline.disk_watch import DISK_LOW
 from fleetpulse.pipeline.follow import Follower
 
 
