@@ -74,7 +74,7 @@ class Removal:
 
     async def _run(self, *, is_kept: bool) -> None:
         loop, now_ns = asyncio.get_running_loop(), self.clock.now_ns()
-        written = await self._in_catalog(self.catalog.files.written)
+        written = await self._in_catalog(self._written)
         kept = self.ownership.kept_names
         in_use = self.history.in_use() | kept
         look = partial(self._look, written, in_use=in_use, now_ns=now_ns, is_kept=is_kept)
@@ -99,6 +99,14 @@ class Removal:
             marks_before_ns=now_ns - MARKS_KEPT_NS,
         )
         await self._in_catalog(settle)
+
+    def _written(self) -> WrittenFiles:
+        """What is recorded, as the holder of the lease may believe it. Raises: Deposed.
+
+        So it has no mark of a later holder, whose files must stay, though no manifest that is known here names them.
+        """
+        with self.catalog.transaction():
+            return self.catalog.files.written()
 
     def _look(
         self, written: WrittenFiles, *, in_use: set[str], now_ns: int, is_kept: bool

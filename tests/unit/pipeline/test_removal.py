@@ -11,9 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from fleetpulse.blocks.store import MemoryBlockStore
+from fleetpulse.catalog.holding import holding
 from fleetpulse.pipeline.service import Service
 from fleetpulse.settings import Settings
 from memory_service import SECOND, World, beat
+from shared_service import SharedWorld, take_lease
 
 HOUR = 3_600 * SECOND
 
@@ -164,3 +166,27 @@ def test_files_that_are_given_up_early_are_logged_only_where_there_are_any(tmp_p
         assert (service.counters.blocks_given_up > 0) == is_superseded
 
     live(World(tmp_path), test, block_grace_h=24.0)
+
+
+def test_a_former_holder_removes_nothing_of_its_successor(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = SharedWorld(tmp_path)
+        former, present = await world.started(), await world.started()
+        former.catalog.lease.release(former.catalog.lease.current().term)
+        await take_lease(former)
+        term = former.lease._term
+        assert term is not None
+        former.catalog.lease.release(term)
+        await take_lease(present)
+        with holding(present.lease._term):
+            await present.housekeeping.removal.begin()
+        name = f"snapshot-9-17f-{world.store.mark}.parquet"  # no manifest names it yet
+        put(world.store, name)
+        with holding(term), capture_logs() as logs:
+            await former.housekeeping.removal.run(is_kept=False)
+        assert "does not have the lease any more" in str(logs)
+        assert name in world.store.names()
+        await present.node.stop()
+        await former.node.stop()
+
+    asyncio.run(run())
