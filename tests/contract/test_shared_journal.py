@@ -4,12 +4,17 @@ import queue
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from fleetpulse.journal.jetstream import COPY_TRIES
 from fleetpulse.journal.journal import Journal
 from fleetpulse.journal.memory import MemoryJournal, MemoryStream
+from fleetpulse.journal.nats_pages import PAGE_ENTRIES
+from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.model.events import Position
+from fleetpulse.storage_causes import Away
 from nats_server import nats_cluster, nats_server
 
 __all__ = ["nats_cluster", "nats_server"]
@@ -143,3 +148,37 @@ def test_the_identity_is_that_of_all_nodes_and_the_first_one_stays(join: Join) -
     one.identify("this")
     other.identify("that")
     assert one.identity() == other.identity() == join().identity() == "this"
+
+
+@pytest.mark.parametrize("is_cut_on", [False, True])
+def test_a_copy_of_a_stream_that_is_cut_meanwhile_begins_anew(
+    tmp_path: Path, request: pytest.FixtureRequest, is_cut_on: bool
+) -> None:
+    name, nats, cuts = uuid.uuid4().hex, request.getfixturevalue("nats"), 0
+    journal, holder = nats.journal(name), nats.journal(name)
+    for i in range(6 * PAGE_ENTRIES):
+        last = journal.append(b"%08d" % i + bytes(16))
+
+    def rest(_: float) -> None:
+        nonlocal cuts
+        if is_cut_on or not cuts:
+            cuts += 1
+            # Beyond the next page, so that the next page asked for is gone.
+            holder.drop(through=holder.first_position() + 2 * PAGE_ENTRIES - 1, entries_max=10**6)
+            for _ in range(2 * PAGE_ENTRIES if is_cut_on else 0):
+                holder.append(bytes(24))
+
+    try:
+        if is_cut_on:
+            with pytest.raises(Away, match=f"cut by checkpoints {COPY_TRIES} times"):
+                journal.copy(tmp_path / "journal.sqlite", rest=rest)
+            return
+        journal.copy(tmp_path / "journal.sqlite", rest=rest)
+        copied = SqliteJournal(tmp_path / "journal.sqlite")
+        first = journal.first_position()
+        assert (copied.first_position(), copied.last_position()) == (first, last)
+        assert list(copied.read(after=first - 1)) == list(journal.read(after=first - 1))
+        copied.close()
+    finally:
+        journal.close()
+        holder.close()

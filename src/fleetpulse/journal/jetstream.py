@@ -41,11 +41,14 @@ from fleetpulse.journal.sqlite import SqliteJournal
 from fleetpulse.journal_settings import JournalSettings, monitor_urls, stream_place
 from fleetpulse.model.events import EventBatch, Position
 from fleetpulse.reached import Reached
+from fleetpulse.storage_causes import Away
 
 log = structlog.get_logger("journal")
 MARGIN_S = 2.0
 PAYLOAD_SPARE_BYTES = 4_096
 """Of the servers' max_payload, for what stands around an entry."""
+COPY_TRIES = 3
+"""Each checkpoint cuts the stream at most once, and a copy takes far less time than passes between two of them."""
 
 
 class JetStreamJournal:
@@ -267,9 +270,28 @@ class JetStreamJournal:
         return int(self._state()["bytes"])
 
     def copy(self, target: Path, *, rest: Callable[[float], None]) -> None:
-        """See Journal. It holds what was there when it began."""
-        with contextlib.closing(SqliteJournal(target)) as journal:
+        """See Journal. It holds what was there when it began. Raises also: Away: the stream was cut again and again.
+
+        Another node may cut the stream meanwhile. Then the copy begins anew behind the cut: the holder has committed a
+        manifest that covers what it cut, and a backup copies the catalog, which has it, after the journal.
+        """
+        for _ in range(COPY_TRIES):
             first = self.first_position()
+            try:
+                self._copy_from(first, target, rest)
+                return
+            except (DamagedData, Away):  # Away: all that was left is cut, and there is nothing after it yet
+                if self.first_position() <= first:
+                    raise
+            _remove_database(target)
+            log.info("the stream was cut while it was copied; the copy begins anew", first=first)
+        raise Away(
+            f"stream {self._stream} was cut by checkpoints {COPY_TRIES} times while it was copied. Nothing is damaged: "
+            "try again when checkpoints are rarer"
+        )
+
+    def _copy_from(self, first: Position, target: Path, rest: Callable[[float], None]) -> None:
+        with contextlib.closing(SqliteJournal(target)) as journal:
             journal.accept_loss(through=first - 1)
             for position, body in self.read(after=first - 1):
                 journal.append(body)
@@ -283,6 +305,12 @@ class JetStreamJournal:
         for following in list(self._followings):
             following.end()
         self._link.close()
+
+
+def _remove_database(path: Path) -> None:
+    """Remove a database and the files that SQLite and the journal keep beside it."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
 
 
 def _anchor_of(body: bytes) -> bytes:
