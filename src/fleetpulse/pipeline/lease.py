@@ -7,7 +7,8 @@ transaction of this work (`catalog/holding.py`). A node on its own takes the lea
 
 A node may reach the catalog, and yet be unable to do this work (`fitness.py`). It does not take the lease then, and
 gives it up after LEASE_S of that, so that a node that is fit can take it. Shorter troubles, such as the election of a
-leader in NATS, do not move the lease.
+leader in NATS, do not move the lease. Where none takes it, as while all of NATS is away, one that is not fit does, for
+some time: it can still tell people what is wrong with the service itself.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from fleetpulse.pipeline.catalog_thread import CatalogThread
 log = structlog.get_logger("lease")
 LEASE_S = 10
 RENEW_S = 3
+LAST_RESORT_S = 60
+"""So long a node that is not fit keeps the lease that nobody else has taken, before it offers it again."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -60,6 +63,10 @@ class Lease:
     _until_ns: float = field(default=0, init=False)
     """Until when the term lasts by the monotonic clock; never later than the catalog says."""
     _unfit_since_ns: float = field(default=math.inf, init=False)
+    _free_since_ns: float = field(default=math.inf, init=False)
+    """Since when nobody has it, as far as this node has seen."""
+    _kept_until_ns: float = field(default=-math.inf, init=False)
+    """Until when the term is kept however unfit this node is."""
     _tried_at_ns: float = field(default=-math.inf, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _is_ending: bool = field(default=False, init=False)
@@ -141,7 +148,8 @@ class Lease:
         because = self.unfit_because()
         self._unfit_since_ns = min(self._unfit_since_ns, now_ns) if because else math.inf
         term = self._term
-        if term is None or self._is_ending or now_ns - self._unfit_since_ns <= LEASE_S * NS_PER_S:
+        is_patient = now_ns - self._unfit_since_ns <= LEASE_S * NS_PER_S or now_ns < self._kept_until_ns
+        if term is None or self._is_ending or is_patient:
             return
         text = f"it could not do the holder's work for {LEASE_S} s, and gives the lease up for another node: {because}"
         self._lose(term, because=text, todo="mend what is named here; this node takes the lease again when it can")
@@ -162,14 +170,17 @@ class Lease:
                 elif self._term is term:
                     self._until_ns = until_ns
                 return
-            may_take = self.is_alone or not self.unfit_because()
+            is_fit = self.is_alone or not self.unfit_because()
+            may_take = is_fit or began_ns - self._free_since_ns >= LEASE_S * NS_PER_S
             if may_take and self._note_taken(await run(partial(records.take, self.name, for_ns=for_ns)), until_ns):
+                self._kept_until_ns = -math.inf if is_fit else began_ns + LAST_RESORT_S * NS_PER_S
                 log.info("this node has the lease", holder=self.holder, epoch=self.epoch)
                 for call in self.on_taken:
                     call()
             else:
                 state = await run(records.current)
                 self.last_known = Term("", state.term.epoch) if state.is_over else state.term
+                self._free_since_ns = min(self._free_since_ns, began_ns) if state.is_over else math.inf
         except (Answerable, OperatorError) as error:
             log.warning("the lease could not be taken or renewed; it is tried again", error=str(error))
 
@@ -177,7 +188,7 @@ class Lease:
         if term is None:
             return False
         self._term = self.last_known = term
-        self._until_ns = until_ns
+        self._until_ns, self._free_since_ns = until_ns, math.inf
         return True
 
     def _lose(self, term: Term | None, *, because: str, **more: str) -> None:

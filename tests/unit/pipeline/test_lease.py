@@ -15,7 +15,7 @@ from fleetpulse.errors import Deposed
 from fleetpulse.model.device import Device
 from fleetpulse.model.lease import Term
 from fleetpulse.pipeline.catalog_thread import CatalogThread
-from fleetpulse.pipeline.lease import LEASE_S, RENEW_S, Lease
+from fleetpulse.pipeline.lease import LAST_RESORT_S, LEASE_S, RENEW_S, Lease
 from fleetpulse.pipeline.threads import Threads
 
 
@@ -134,6 +134,8 @@ def test_a_catalog_that_cannot_be_written_costs_the_lease_in_time_and_it_is_take
         a.tick()
         assert not a.is_held
         other.close()
+        assert a._task is not None
+        await a._task  # the look that the tick began
         await a.look()
         assert (a.is_held, a.epoch) == (True, 2)
         return nodes
@@ -193,7 +195,7 @@ def test_a_holder_that_is_unfit_for_longer_gives_it_up_and_takes_it_again_only_w
         assert (a.is_held, b.is_held, b.epoch) == (False, True, 2)
         assert nodes.log == ["a takes it", "a loses it", "b takes it"]
         b.unfit_because = lambda: "it is read-only"
-        await ticked(nodes, 3 * LEASE_S)
+        await ticked(nodes, LEASE_S + 2 + RENEW_S)
         assert (a.is_held, b.is_held, a.holder, b.holder) == (False, False, "", ""), "nobody is fit"
         a.unfit_because = lambda: ""
         await ticked(nodes, RENEW_S)
@@ -203,13 +205,21 @@ def test_a_holder_that_is_unfit_for_longer_gives_it_up_and_takes_it_again_only_w
     run(test)
 
 
-def test_a_node_that_is_never_fit_never_takes_it(tmp_path: Path) -> None:
+def test_where_nobody_is_fit_one_has_it_for_most_of_the_time_and_a_fit_one_gets_it(tmp_path: Path) -> None:
     async def test() -> Nodes:
         nodes = Nodes(tmp_path, "a", "b")
         a, b = nodes.leases
         a.unfit_because = b.unfit_because = lambda: "no snapshot"
-        await ticked(nodes, 3 * LEASE_S)
-        assert (a.is_held, b.is_held, a.epoch, nodes.log) == (False, False, 0, [])
+        await ticked(nodes, LEASE_S - 1)
+        assert (a.is_held, b.is_held) == (False, False), "it is left to one that is fit"
+        seconds = 0
+        for _ in range(4 * LAST_RESORT_S):
+            await ticked(nodes, 1)
+            seconds += a.is_held + b.is_held
+        assert seconds > 3 * LAST_RESORT_S
+        b.unfit_because = lambda: ""
+        await ticked(nodes, LAST_RESORT_S + RENEW_S + 1)
+        assert (a.is_held, b.is_held) == (False, True)
         return nodes
 
     run(test)
