@@ -33,6 +33,8 @@ PING_S = 1.0
 ANSWER_S = 2.0
 """The longest that a server may take to accept a connection or to answer a ping, before the next one is tried."""
 RETRY_S = 0.2
+END_S = 0.05
+"""Between the end of all that ran in the loop and its own."""
 AGAIN_S = 1.0
 """What failed by a defect begins anew after so long."""
 NOBODY = "503"
@@ -278,7 +280,9 @@ class NatsLink:
     def _stop(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
-        self._loop.call_soon(self._loop.stop)
+        # A connection in the midst of its handshake is closed in further turns of the loop, and a loop that still has
+        # one cannot be closed.
+        self._loop.call_later(END_S, self._loop.stop)
 
 
 async def _again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
