@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetpulse.errors import DISK_LOW, JOURNAL_FULL, READ_ONLY, DamagedData, NotAccepting
+from fleetpulse.errors import JOURNAL_FULL, READ_ONLY, DamagedData, NotAccepting
+from fleetpulse.pipeline.disk_watch import DISK_LOW
 from fleetpulse.pipeline.fitness import unfit_because
 from fleetpulse.pipeline.lease import LEASE_S, RENEW_S
 from fleetpulse.pipeline.service import Service
