@@ -234,7 +234,10 @@ def recover(
     from fleetpulse.cli.key_recovery import recover as make
 
     number, path = make(data, catalog)
-    print(f"key {number} is in {path}. Start the service, and revoke the lost keys: fleetpulse keys list --role admin")
+    print(
+        f"key {number} is in {path}. Start the service if it is stopped, and revoke the lost keys, which "
+        "`fleetpulse keys list --role admin` lists."
+    )
 
 
 @action(app, "fleetpulse keys revoke 17")

@@ -327,7 +327,9 @@ class Registry:
         """Bring memory to what the catalog says of these devices. Raises: NotAccepting."""
         self._make_room(max(numbers, default=-1) + 1)
         # In pieces, so that the records of a million devices are never in memory together, and the loop gets its turns.
-        for piece in in_pieces(numbers, READ_AT_ONCE):
+        for place, piece in enumerate(in_pieces(numbers, READ_AT_ONCE)):
+            if place:
+                await self.between_pieces()
             async with self._reloading:
                 # All in one call: no question must see the devices without the version that they belong to.
                 records, earlier, declared = await self._catalog_thread.run(partial(self._read, piece))
@@ -337,7 +339,6 @@ class Registry:
                     for record in records[start : start + APPLIED_AT_ONCE]:
                         self._apply(record, earlier.get(record.number, ()))
                     self.declared = declared
-            await self.between_pieces()
 
     def _read(self, numbers: Sequence[int]) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
         records = self._catalog.records_of(numbers)

@@ -140,7 +140,7 @@ class SlowReading:
         self.has_stopped, self.may_go_on = asyncio.Event(), threading.Event()
         self._keys, self._read = service.gate.keys, service.registry._read
         self._loop = asyncio.get_running_loop()
-        service.registry._read = self.read  # type: ignore[method-assign]
+        service.registry._read = self.read  # type: ignore[method-assign]  # to wait in the midst of it
 
     def read(self, numbers: Any) -> tuple[list[DeviceRecord], dict[int, Earlier], DeclaredVersion]:
         self.good.append({number for number in range(20) if self._keys.row(number)})
