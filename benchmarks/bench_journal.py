@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks/load")]
 
+# Behind the path, since some of them are found only by it.
 import numpy as np  # noqa: E402
 from harness import record  # noqa: E402
 

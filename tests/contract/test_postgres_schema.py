@@ -1,5 +1,7 @@
 """The tables of PostgreSQL beside those of SQLite, and what older nodes do after a newer one has added to them."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -16,8 +18,8 @@ INSERT INTO further VALUES ('x', 1, NULL);
 """
 
 
-def test_both_engines_have_the_same_tables_and_columns(postgres_url: str, tmp_path: object) -> None:
-    first, second = PostgresCatalog(postgres_url), SqliteCatalog(tmp_path / "catalog.sqlite")  # type: ignore[operator]
+def test_both_engines_have_the_same_tables_and_columns(postgres_url: str, tmp_path: Path) -> None:
+    first, second = PostgresCatalog(postgres_url), SqliteCatalog(tmp_path / "catalog.sqlite")
     try:
         found, expected = first._database.tables(), second._database.tables()
         assert {name: set(columns) for name, columns in found.items()} == {

@@ -268,6 +268,6 @@ def test_users_and_certificates_of_the_servers_are_used(tmp_path: Path) -> None:
             }
             with pytest.raises(StorageFailed, match="Authorization"):
                 cluster.journal(**settings, nats_password="wrong")  # noqa: S106  # of a test
-            journal = cluster.journal(**settings, nats_password="secret")  # noqa: S106
+            journal = cluster.journal(**settings, nats_password="secret")  # noqa: S106  # of a test
             assert journal.append(b"entry")
             journal.close()

@@ -72,7 +72,7 @@ def in_the_midst_of_a_commit(catalog: SqlCatalog, before: Callable[[], None], af
                     waiter.start()
                 return send(query, parameters)
 
-            catalog._database.statements.execute = execute  # type: ignore[method-assign]
+            catalog._database.statements.execute = execute  # type: ignore[method-assign]  # to break off there
     finally:
         del catalog._database.statements.execute  # type: ignore[attr-defined]  # what was put there
         if waiter.ident is not None:

@@ -87,6 +87,7 @@ class SqliteDatabase(Database):
         """See Database. SQLite takes the lock for reading with the first row, before `execute` returns."""
         return self._lock.run(lambda: self._connection.execute(query, parameters))
 
+    # `is_long` matters to a server alone.
     def all_rows(self, query: str, *parameters: Any, is_long: bool = False) -> Iterator[Any]:  # noqa: ARG002
         """See Database."""
         return all_rows(self._connection, self.select, query, *parameters)

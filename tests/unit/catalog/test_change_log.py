@@ -31,6 +31,7 @@ def register(catalog: SqliteCatalog, *device_ids: str) -> None:
 
 def key(number: int, *, device: int | None = None) -> KeyRecord:
     role, digest = ("read" if device is None else "device"), bytes([number]) * 32
+    # A conditional expression has the type `str`, not those of the two words.
     return KeyRecord(number=number, role=role, digest=digest, device=device, created_at_ns=1)  # type: ignore[arg-type]
 
 

@@ -62,6 +62,7 @@ def test_a_wrong_route_is_refused_with_what_is_expected(field: str, value: str, 
 
 
 def test_a_receiver_is_read_and_written_back_and_its_secrets_are_hidden() -> None:
+    # A secret of a test.
     body = ReceiverBody(kind="webhook", url="https://a.example/planted", secret="planted", title="{what}", private=True)  # noqa: S106
     receiver = new_receiver("hook", body)
     assert receiver_of("hook", receiver_body(receiver)) == receiver

@@ -52,6 +52,7 @@ class Steps:
 def changes_of(catalog: FakeCatalog, clock: Steps | None = None) -> tuple[Changes, Threads]:
     threads = Threads()
     thread = CatalogThread(threads.catalog)
+    # Stand-ins: what is asked of a catalog and of a clock here is all that they have.
     made = Changes(catalog=catalog, catalog_thread=thread, monotonic_s=clock or Steps())  # type: ignore[arg-type]
     return made, threads
 

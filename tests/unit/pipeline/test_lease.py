@@ -72,7 +72,8 @@ def test_one_node_has_it_and_another_takes_it_when_its_time_is_over(tmp_path: Pa
         await b.look()
         assert (b.is_held, b.epoch) == (True, 2)
         a.tick()
-        await asyncio.wait([a._task])  # type: ignore[list-item]
+        assert a._task is not None
+        await asyncio.wait([a._task])
         assert (a.is_held, a.holder, a.epoch) == (False, "b", 2)
         assert nodes.log == ["a takes it", "b takes it", "a loses it"]
         return nodes
